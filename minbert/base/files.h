@@ -1,0 +1,75 @@
+// Files: whole reads, memory maps, and writes that appear complete or not at all.
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "minbert/base/check.h"
+
+namespace minbert {
+
+/// The whole file, or standard input for "-". Throws Error(tag) naming the path when it cannot be read.
+std::string read_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
+
+/// A read-only memory map of a whole file. Movable; the bytes live as long as the object.
+class MappedFile {
+ public:
+  /// Throws Error(tag) when the file is missing or cannot be mapped. An empty file maps to an empty span.
+  explicit MappedFile(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Writes to a temporary name beside `path`; commit() flushes, syncs and renames. Without commit() nothing is left behind.
+/// Every failure (full disk, missing folder, no permission) throws Error(kResources) naming the path.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view text);
+  void write(std::span<const std::byte> bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  std::FILE* file_ = nullptr;
+};
+
+/// AtomicFile with the whole content at once.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+/// Creates the folder and its parents. Throws Error(kResources).
+void make_directories(const std::filesystem::path& path);
+
+/// An exclusive advisory lock on a file (created if absent), released by the destructor.
+class FileLock {
+ public:
+  /// Throws Error(kResources) when another process holds it.
+  explicit FileLock(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace minbert

@@ -1,0 +1,32 @@
+// parallel_for: the one place that starts threads for maths (OpenMP, or std::thread in ThreadSanitizer builds).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+namespace minbert {
+
+/// Threads that parallel_for and the maths libraries use; at least 1.
+int num_threads();
+/// Sets the number of threads for the process; n >= 1. Called once, at start.
+void set_num_threads(int n);
+/// Cores this process may run on.
+int available_cores();
+
+namespace internal {
+void parallel_for_impl(std::int64_t count, std::int64_t grain, void* context, void (*body)(void*, std::int64_t, std::int64_t));
+}  // namespace internal
+
+/// Calls body(begin, end) on disjoint ranges that cover [0, count), each of at least `grain` indices (but the last).
+/// Ranges depend on the thread count: a sum whose result must not is made over fixed chunks by the caller.
+/// Nested calls run serially. An exception thrown by body is rethrown here.
+template <class Body>
+void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
+  auto* address = const_cast<void*>(static_cast<const void*>(std::addressof(body)));
+  internal::parallel_for_impl(count, grain, address, [](void* context, std::int64_t begin, std::int64_t end) {
+    (*static_cast<std::remove_reference_t<Body>*>(context))(begin, end);
+  });
+}
+
+}  // namespace minbert

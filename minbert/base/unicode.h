@@ -1,0 +1,23 @@
+// UTF-8: decoding with one U+FFFD per maximal invalid part, encoding, and validity.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace minbert {
+
+/// Decodes the code point at `text[position]` and moves position past it. An invalid or truncated sequence yields U+FFFD
+/// and moves past its maximal invalid part (Unicode 15, section 3.9, "substitution of maximal subparts").
+char32_t next_code_point(std::string_view text, std::size_t& position);
+
+/// Appends the UTF-8 form of a code point.
+void append_utf8(std::string& out, char32_t code_point);
+
+/// Offset of the first byte that is not valid UTF-8, or npos.
+std::size_t find_invalid_utf8(std::string_view text);
+
+/// Latin-1 bytes as UTF-8.
+std::string latin1_to_utf8(std::string_view bytes);
+
+}  // namespace minbert
