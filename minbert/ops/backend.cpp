@@ -1,0 +1,99 @@
+// What all backends share: dropout's definition, default bodies of fused ops, profiling.
+#include "minbert/ops/backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <exception>
+
+#include "minbert/base/rng.h"
+
+namespace minbert {
+namespace {
+
+double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+bool all_finite(const Tensor& x) {
+  for (std::int64_t r = 0; r < x.rows(); ++r) {
+    const Tensor row = x.slice_rows(r, r + 1);
+    for (std::int64_t c = 0; c < x.cols(); ++c) {
+      if (x.dtype() == DType::kF32 && !std::isfinite(row.data<float>()[c])) return false;
+      if (x.dtype() == DType::kBF16 && !std::isfinite(static_cast<float>(row.data<BFloat16>()[c]))) return false;
+      if (x.dtype() == DType::kF64 && !std::isfinite(row.data<double>()[c])) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::uint32_t dropout_threshold(float p) { return static_cast<std::uint32_t>(std::lround(static_cast<double>(p) * 65536.0)); }
+
+float dropout_scale(float p) {
+  const double threshold = dropout_threshold(p);
+  return threshold >= 65536.0 ? 0.0f : static_cast<float>(65536.0 / (65536.0 - threshold));
+}
+
+float dropout_factor(const Dropout& d, RowId row, std::uint32_t head, std::uint32_t i) {
+  if (!d) return 1;
+  const auto words = philox(d.seed, {d.step, d.micro_step | std::uint32_t{row.pass} << 12 | std::uint32_t{d.site} << 16,
+                                     row.row | head << 24, row.position | (i / 8) << 16});
+  const std::uint32_t lane = i % 8;
+  const std::uint32_t bits = words[lane / 2] >> (16 * (lane % 2)) & 0xffffu;
+  return bits < dropout_threshold(d.p) ? 0.0f : dropout_scale(d.p);
+}
+
+PreparedWeight PreparedWeight::slice_rows(std::int64_t begin, std::int64_t end) const {
+  MINBERT_CHECK(!packed, "a packed weight has no rows");
+  PreparedWeight part = *this;
+  part.master = master.slice_rows(begin, end);
+  if (value) part.value = value.slice_rows(begin, end);
+  return part;
+}
+
+Backend::~Backend() = default;
+
+void Backend::linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind) {
+  const Tensor& target = pre ? pre : out;
+  linear(target, x, w, bias);
+  activation(out, target, kind);
+}
+
+void Backend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+                                    const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& d) {
+  const Tensor& target = sum ? sum : out;
+  dropout(target, x, rows, d);
+  add(target, target, residual);
+  layernorm(out, stats, target, gamma, beta, eps);
+}
+
+void Backend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
+                                             const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows, const Dropout& d) {
+  layernorm_backward(dresidual, dgamma, dbeta, dy, sum, stats, gamma);
+  if (dx) dropout(dx, dresidual, rows, d);
+}
+
+Backend::OpScope::OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs)
+    : backend_(&backend), op_(op), flops_(flops), bytes_(bytes), exceptions_(std::uncaught_exceptions()) {
+  if (backend_->checking_outputs_) std::copy(outputs.begin(), outputs.begin() + std::min<std::ptrdiff_t>(4, std::ssize(outputs)), outputs_.begin());
+  if (backend_->profiling_) start_ = now_seconds();
+}
+
+Backend::OpScope::~OpScope() noexcept(false) {
+  if (backend_->profiling_) {
+    auto& profile = backend_->profile_;
+    auto entry = std::find_if(profile.begin(), profile.end(), [&](const OpProfile& p) { return p.op == op_; });
+    if (entry == profile.end()) entry = profile.insert(entry, OpProfile{.op = op_});
+    ++entry->calls;
+    entry->seconds += now_seconds() - start_;
+    entry->flops += flops_;
+    entry->bytes += bytes_;
+  }
+  if (backend_->checking_outputs_ && std::uncaught_exceptions() == exceptions_) {
+    for (const Tensor& output : outputs_)
+      if (output && !all_finite(output))
+        throw Error(ErrorTag::kDiverged, std::string(op_), fmt::format("NaN or Inf in its output {}", output.describe()));
+  }
+}
+
+}  // namespace minbert

@@ -1,0 +1,264 @@
+// Backend: the only list of maths. One class of virtual functions at BERT's granularity, each forward with its backward.
+//
+// Dimension legend, used in ops/ and model/:
+//   B sentences   N tokens of all sentences, packed   C hidden size   F intermediate size   H attention heads   D = C / H
+//   V vocabulary  K classes   I, O inputs and outputs of a linear layer   M rows that somebody asked for
+//
+// Laws (DESIGN.md): argument order is outputs, saved, inputs, sizes. A `d` prefix means gradient of. Gradients of parameters
+// accumulate, gradients of inputs overwrite; a function that differs says so in its name. No output may alias an input
+// unless its docstring says so. Activations are f32 or bf16 (ref: also f64, c128); statistics, losses, parameter
+// gradients, moments and master weights are f32 (ref in f64 or c128: the same as the activations).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/base/arena.h"
+#include "minbert/base/tensor.h"
+
+namespace minbert {
+
+enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  ///< gelu: erf; gelu_new: tanh approximation
+
+/// Where a row of an activation matrix comes from; it addresses the dropout masks, so that packing changes nothing.
+struct RowId {
+  std::uint32_t row = 0;       ///< index of the example in the global batch of the micro-step; under 2^24
+  std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
+  std::uint8_t pass = 0;       ///< 0, or 1 for the second sentence of a separately encoded pair; under 16
+};
+
+/// One dropout site of one micro-step. p = 0 switches it off.
+struct Dropout {
+  float p = 0;
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;        ///< optimizer step
+  std::uint16_t micro_step = 0;  ///< under 4096
+  std::uint16_t site = 0;        ///< which dropout of the model
+
+  explicit operator bool() const { return p > 0; }
+};
+
+/// The mask: element (or attention key) i of a row is dropped when its 16-bit lane is below threshold(p), where lane i % 8
+/// is taken, low half first, from philox(seed, {step, micro_step | pass << 12 | site << 16, row | head << 24,
+/// position | (i / 8) << 16}); kept values are multiplied by dropout_scale(p). head is 0 outside attention.
+std::uint32_t dropout_threshold(float p);
+float dropout_scale(float p);
+/// The factor (0 or dropout_scale) of element i; the definition that every backend's kernels must reproduce.
+float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std::uint32_t i);
+
+/// What a prepared weight will be used for.
+enum class WeightUse : std::uint8_t {
+  kTrain,    ///< forward and backward; the value changes at every optimizer step
+  kForward,  ///< forward only; the value changes rarely, so a backend may repack it
+};
+
+/// A weight matrix (O, I) in the form that a backend's products want. Views (value) and owners (storage) in one.
+struct PreparedWeight {
+  Tensor master;                         ///< the parameter itself
+  Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
+  std::shared_ptr<void> packed;          ///< the backend's own layout, or null
+  const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters; owned by them
+  std::uint64_t version = 0;             ///< *clock when value and packed were made; products CHECK that they agree
+
+  std::int64_t out_features() const { return master.dim(0); }
+  std::int64_t in_features() const { return master.dim(1); }
+  /// Output rows [begin, end) of an unpacked weight, as a view.
+  PreparedWeight slice_rows(std::int64_t begin, std::int64_t end) const;
+};
+
+/// Self-attention over packed sequences: sentence b has queries [q_offsets[b], q_offsets[b+1]) and keys [k_offsets[b], ...).
+struct AttentionShape {
+  std::span<const std::int32_t> q_offsets;  ///< B + 1
+  std::span<const std::int32_t> k_offsets;  ///< B + 1; the same span as q_offsets when every row is a query
+  std::int64_t heads = 0;
+  std::span<const RowId> q_rows;  ///< one for each query; needed with dropout only
+  Dropout dropout;                ///< on the attention probabilities
+};
+
+enum class AdamWForm : std::uint8_t {
+  kPaper,  ///< theta -= lr sqrt(1-b2^t)/(1-b1^t) m / (sqrt(v) + eps), then theta -= lr wd theta
+  kTorch,  ///< theta -= lr wd theta, then theta -= lr mhat / (sqrt(vhat) + eps)
+};
+
+struct AdamWOptions {
+  AdamWForm form = AdamWForm::kPaper;
+  float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-6f;
+  float gradient_scale = 1;  ///< multiplies every gradient first (clipping)
+};
+
+/// One stretch of parameters with the same settings. All tensors are 1-D of equal length; all but `copy` are f32.
+struct AdamWSegment {
+  Tensor value;     ///< updated
+  Tensor gradient;  ///< read
+  Tensor m, v;      ///< updated
+  Tensor copy;      ///< bf16, overwritten with the new value; may be empty
+  float lr = 0;
+  float weight_decay = 0;
+  std::int64_t step = 1;  ///< t of the bias corrections, from 1
+};
+
+/// Time and work of one kind of op since the last reset (MINBERT_DEBUG=2 and --profile).
+struct OpProfile {
+  std::string_view op;
+  std::int64_t calls = 0;
+  double seconds = 0, flops = 0, bytes = 0;
+};
+
+class Backend : public Memory {
+ public:
+  ~Backend() override;
+
+  /// "ref", "cpu", "cuda".
+  virtual std::string_view name() const = 0;
+  /// What it runs on, for logs and tests: for cpu the instruction sets in use.
+  virtual std::string description() const = 0;
+  /// Whether bf16 activations and weights run natively. When not, the caller falls back to f32, once, with a warning.
+  virtual bool supports_bf16() const = 0;
+
+  // ---- memory (allocate and release come from Memory) ----
+  virtual void copy_to_device(Tensor dst, const void* src) = 0;
+  virtual void copy_to_host(void* dst, const Tensor& src) = 0;
+  virtual void copy(Tensor dst, const Tensor& src) = 0;  ///< same dtype and shape
+  virtual void zero(Tensor x) = 0;
+  virtual void cast(Tensor out, const Tensor& x) = 0;  ///< same shape, between f32 and bf16
+  virtual void synchronize() = 0;
+
+  // ---- weights ----
+  /// A view or copy of `master` for products in `compute` dtype. `copy`: storage (O, I) of that dtype kept up to date by
+  /// adamw; empty: the backend allocates what it needs. `clock` counts changes of the parameters.
+  virtual PreparedWeight prepare(const Tensor& master, DType compute, WeightUse use, const std::uint64_t* clock, Tensor copy) = 0;
+  /// Brings value and packed up to date with master and *clock.
+  virtual void refresh(PreparedWeight& weight) = 0;
+
+  // ---- linear ----
+  /// out (N,O) = x (N,I) w^T (O,I) + bias (O) or none. x has the weight's compute dtype; out may also be f32.
+  virtual void linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) = 0;
+  /// dx (N,I) = dy (N,O) w.
+  virtual void linear_backward_input(Tensor dx, const Tensor& dy, const PreparedWeight& w) = 0;
+  /// dw (O,I) += dy^T x and dbias (O) += column sums of dy. Either output may be empty.
+  virtual void linear_backward_params(Tensor dw, Tensor dbias, const Tensor& x, const Tensor& dy) = 0;
+
+  // ---- elementwise ----
+  /// out may be x.
+  virtual void activation(Tensor out, const Tensor& x, Activation kind) = 0;
+  /// dx = dy f'(x), x the activation's input; dx may be dy.
+  virtual void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) = 0;
+  /// out (N,C) = x times the mask of `dropout`; out may be x. It is its own backward: give it dy. A copy when p = 0.
+  virtual void dropout(Tensor out, const Tensor& x, std::span<const RowId> rows, const Dropout& dropout) = 0;
+  /// out = a + b; out may be a or b.
+  virtual void add(Tensor out, const Tensor& a, const Tensor& b) = 0;
+  /// out = scale x + shift; out may be x. Its backward is the same with shift 0.
+  virtual void affine(Tensor out, const Tensor& x, double scale, double shift) = 0;
+
+  // ---- fused, with default bodies made of the above ----
+  /// pre (N,F) = linear(x), out (N,F) = activation(pre). pre may be empty when no backward follows.
+  virtual void linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind);
+  /// sum = dropout(x) + residual, out = layernorm(sum): "add & norm". out, sum, x, residual (N,C); stats (N,2). sum may be x;
+  /// sum and stats may be empty when no backward follows.
+  virtual void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+                                     const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout);
+  /// dresidual overwritten with layernorm's input gradient, dx with its masked form (dx may be empty: no dropout, then both
+  /// are equal). dgamma, dbeta (C) accumulate; both may be empty.
+  virtual void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
+                                              const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
+                                              const Dropout& dropout);
+
+  // ---- layernorm ----
+  /// out (N,C) = (x - mean) rstd gamma + beta over each row; stats (N,2) = mean, rstd, empty when no backward follows. out may be x.
+  virtual void layernorm(Tensor out, Tensor stats, const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) = 0;
+  /// dx overwritten (may be dy); dgamma, dbeta (C) accumulate, both may be empty.
+  virtual void layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
+                                  const Tensor& gamma) = 0;
+
+  // ---- embedding ----
+  /// out (N,C) = word[ids] + position[positions] + type[type_ids]; tables (V,C) (L,C) (T,C). ids (N) are in range (checked).
+  virtual void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
+                         std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) = 0;
+  /// Accumulates rows of dword, dposition, dtype in an order that does not depend on threads. An output may be empty.
+  virtual void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
+                                  std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) = 0;
+
+  // ---- attention ----
+  /// out (Nq,C) = softmax(q k^T / sqrt(D)) v for each sentence and head, with dropout on the probabilities. q (Nq,C), k, v
+  /// (Nk,C) may be strided columns of one matrix. saved: attention_saved_bytes(shape) bytes (kU8), or empty when no backward follows.
+  virtual void attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) = 0;
+  /// dq, dk, dv overwritten; they may be strided columns of one matrix.
+  virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q, const Tensor& k,
+                                  const Tensor& v, const AttentionShape& shape) = 0;
+  virtual std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const = 0;
+
+  // ---- rows, pooling, pairs ----
+  /// out (M,C) = x[rows].
+  virtual void gather_rows(Tensor out, const Tensor& x, std::span<const std::int32_t> rows) = 0;
+  /// dx (N,C) overwritten: zero, then dx[rows] += dy (M,C).
+  virtual void gather_rows_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> rows) = 0;
+  /// out (B,C) = mean of each sentence's rows of x (N,C).
+  virtual void mean_pool(Tensor out, const Tensor& x, std::span<const std::int32_t> offsets) = 0;
+  virtual void mean_pool_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> offsets) = 0;
+  /// out = [u; v] (B,2C), or [u; v; |u - v|] (B,3C) with_difference. (paper eq. 2, 3)
+  virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) = 0;
+  /// The derivative of |x| at 0 is 0.
+  virtual void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) = 0;
+  /// out (B) = u.v / max(|u| |v|, 1e-8), rows of u, v (B,C).
+  virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
+  virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;
+
+  // ---- losses: one loss a row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
+  /// losses (B) = -log softmax(logits (B,K))[labels].
+  virtual void cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) = 0;
+  virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) = 0;
+  /// losses (B) of logits (B) against targets in [0,1], in the stable form max(x,0) - x y + log(1 + exp(-|x|)).
+  virtual void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) = 0;
+  virtual void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) = 0;
+  /// losses (B) = (prediction - target)^2.
+  virtual void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) = 0;
+  virtual void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) = 0;
+
+  // ---- optimizer ----
+  virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;
+  /// Sum of squares over all tensors, in fixed chunks: independent of threads and of how the tensors are cut.
+  virtual double squared_norm(std::span<const Tensor> tensors) = 0;
+
+  // ---- looking inside ----
+  void set_profiling(bool on) { profiling_ = on; }
+  bool profiling() const { return profiling_; }
+  /// Turns on a NaN and Inf check of each op's outputs: Error(kDiverged) naming the op (MINBERT_DEBUG=3).
+  void set_checking_outputs(bool on) { checking_outputs_ = on; }
+  std::vector<OpProfile> profile() const { return profile_; }
+  void reset_profile() { profile_.clear(); }
+
+ protected:
+  /// Opened by every op of a backend that looks inside: adds the op's time and work to the profile, and checks outputs.
+  class OpScope {
+   public:
+    OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs);
+    ~OpScope() noexcept(false);
+    OpScope(const OpScope&) = delete;
+    OpScope& operator=(const OpScope&) = delete;
+
+   private:
+    Backend* backend_;
+    std::string_view op_;
+    double flops_, bytes_, start_ = 0;
+    std::array<Tensor, 4> outputs_;
+    int exceptions_ = 0;
+  };
+
+ private:
+  bool profiling_ = false, checking_outputs_ = false;
+  std::vector<OpProfile> profile_;
+};
+
+struct BackendOptions {
+  std::string isa;  ///< cap of the instruction set: "", "sse2", "avx2", "avx512", "avx512_bf16", "amx"
+};
+
+/// "ref" or "cpu" (names in backend_names()). Throws Error(kUsage) for another name.
+std::unique_ptr<Backend> make_backend(std::string_view name, const BackendOptions& options = {});
+std::vector<std::string_view> backend_names();
+
+}  // namespace minbert

@@ -1,0 +1,2 @@
+// The CPU backend's entry point.
+#include "minbert/ops/cpu/cpu_backend.h"

@@ -1,0 +1,2 @@
+// The reference backend's entry point.
+#include "minbert/ops/ref/ref_backend.h"

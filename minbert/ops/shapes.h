@@ -1,0 +1,22 @@
+// Shape checks shared by all backends: each op's entry calls its check before it touches memory.
+#pragma once
+
+#include "minbert/ops/backend.h"
+
+namespace minbert::shapes {
+
+/// x is (rows, cols) or, with cols = 1, (rows).
+void matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
+/// x is absent or matches.
+void optional_matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
+void same(const Tensor& a, const Tensor& b, const char* what);
+/// Offsets start at 0, never fall and end at `rows`.
+void offsets(std::span<const std::int32_t> values, std::int64_t rows, const char* what);
+/// Every index lies in [0, limit).
+void indices(std::span<const std::int32_t> values, std::int64_t limit, const char* what);
+/// The weight is up to date and its dtype agrees with x.
+void weight(const PreparedWeight& w, const Tensor& x);
+void attention(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape);
+void rows(std::span<const RowId> ids, std::int64_t count, const Dropout& dropout);
+
+}  // namespace minbert::shapes
