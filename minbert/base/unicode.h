@@ -11,10 +11,10 @@ namespace minbert {
 /// and moves past its maximal invalid part (Unicode 15, section 3.9, "substitution of maximal subparts").
 char32_t next_code_point(std::string_view text, std::size_t& position);
 
-/// Appends the UTF-8 form of a code point.
+/// Appends the UTF-8 form of a code point; U+FFFD for a surrogate or a value above 0x10FFFF.
 void append_utf8(std::string& out, char32_t code_point);
 
-/// Offset of the first byte that is not valid UTF-8, or npos.
+/// Offset where the first invalid sequence starts, or npos.
 std::size_t find_invalid_utf8(std::string_view text);
 
 /// Latin-1 bytes as UTF-8.

@@ -1,0 +1,171 @@
+// Files on POSIX: open, read, map, lock, and write-then-rename.
+#include "minbert/base/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(ErrorTag tag, const fs::path& path, std::string_view action, int error_number, std::string hint = {}) {
+  if (error_number == ENOSPC && hint.empty()) hint = "the disk is full";
+  throw Error(tag, path.string(), fmt::format("cannot {}: {}", action, std::generic_category().message(error_number)), std::move(hint));
+}
+
+/// A descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  int release() { return std::exchange(value_, -1); }
+
+ private:
+  int value_;
+};
+
+/// Opens for reading and refuses folders, which open() accepts.
+int open_to_read(const fs::path& path, ErrorTag tag, struct stat& status) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) fail(tag, path, "open", errno);
+  if (S_ISDIR(status.st_mode)) throw Error(tag, path.string(), "expected a file, got a folder");
+  return file.release();
+}
+
+std::string read_all(int descriptor, const fs::path& path, ErrorTag tag, std::size_t expected_bytes) {
+  std::string content;
+  content.reserve(expected_bytes);
+  std::array<char, 1 << 16> buffer;
+  for (;;) {
+    const ssize_t got = ::read(descriptor, buffer.data(), buffer.size());
+    if (got == 0) return content;
+    if (got > 0) content.append(buffer.data(), static_cast<std::size_t>(got));
+    else if (errno != EINTR) fail(tag, path, "read", errno);
+  }
+}
+
+/// A rename is on disk only once its folder is; filesystems that cannot sync a folder are let be.
+void sync_folder(const fs::path& folder) {
+  const Descriptor descriptor(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() >= 0) ::fsync(descriptor.get());
+}
+
+/// Unique in this process and among live ones; hidden, so that a killed writer's remains are not taken for a result.
+fs::path temporary_name(const fs::path& path) {
+  static std::atomic<unsigned> counter{0};
+  return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), counter++);
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, ErrorTag tag) {
+  if (path == "-") return read_all(STDIN_FILENO, "standard input", tag, 0);
+  struct stat status {};
+  const Descriptor file(open_to_read(path, tag, status));
+  return read_all(file.get(), path, tag, static_cast<std::size_t>(status.st_size));
+}
+
+MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {
+  struct stat status {};
+  const Descriptor file(open_to_read(path, tag, status));
+  if (!S_ISREG(status.st_mode)) throw Error(tag, path.string(), "expected a regular file, got a pipe or a device");
+  if (status.st_size == 0) return;
+  size_ = static_cast<std::size_t>(status.st_size);
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) fail(tag, path, "map", errno);
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  std::error_code ignored;
+  // A link keeps pointing where it did; a device or a pipe (/dev/null) is written, never replaced.
+  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_, ignored);
+  const auto kind = fs::status(path_, ignored).type();
+  if (kind == fs::file_type::directory) fail(ErrorTag::kResources, path_, "write", EISDIR);
+  const bool replaceable = kind == fs::file_type::regular || kind == fs::file_type::not_found;
+  if (replaceable) temporary_ = temporary_name(path_);
+  const int flags = O_WRONLY | O_CLOEXEC | (replaceable ? O_CREAT | O_EXCL : 0);
+  Descriptor descriptor(::open(replaceable ? temporary_.c_str() : path_.c_str(), flags, 0666));
+  if (descriptor.get() < 0) fail(ErrorTag::kResources, path_, "write", errno);
+  file_ = ::fdopen(descriptor.get(), "wb");
+  if (file_ == nullptr) fail(ErrorTag::kResources, path_, "write", errno);
+  descriptor.release();
+}
+
+AtomicFile::~AtomicFile() {
+  if (file_ != nullptr) std::fclose(file_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  MINBERT_CHECK(file_ != nullptr, "write after commit");
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) fail(ErrorTag::kResources, path_, "write", errno);
+}
+
+void AtomicFile::commit() {
+  MINBERT_CHECK(file_ != nullptr, "second commit");
+  if (std::fflush(file_) != 0) fail(ErrorTag::kResources, path_, "write", errno);
+  if (!temporary_.empty() && ::fsync(::fileno(file_)) != 0) fail(ErrorTag::kResources, path_, "sync", errno);
+  if (std::fclose(std::exchange(file_, nullptr)) != 0) fail(ErrorTag::kResources, path_, "close", errno);
+  if (temporary_.empty()) return;
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(ErrorTag::kResources, path_, "rename", errno);
+  temporary_.clear();
+  sync_folder(path_.parent_path());
+}
+
+void write_file(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+void make_directories(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(ErrorTag::kResources, path, "create the folder", error.value());
+}
+
+FileLock::FileLock(const fs::path& path) {
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (file.get() < 0) fail(ErrorTag::kResources, path, "lock", errno);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) throw Error(ErrorTag::kResources, path.string(), "locked: another process is at work here");
+    fail(ErrorTag::kResources, path, "lock", errno);
+  }
+  descriptor_ = file.release();
+}
+
+FileLock::~FileLock() { ::close(descriptor_); }
+
+}  // namespace minbert

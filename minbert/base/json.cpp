@@ -1,0 +1,69 @@
+// JSON: one wrapper around nlohmann-json's exceptions.
+#include "minbert/base/json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "minbert/base/files.h"
+
+namespace minbert {
+namespace {
+
+// Bounds the recursion of everything that walks a document later (writing, comparing).
+constexpr int kMaxDepth = 512;
+
+std::string place_of(std::string_view text, std::string_view place, std::size_t offset) {
+  const auto before = text.substr(0, std::min(offset, text.size()));
+  const auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  return fmt::format("{}:{}:{}", place, std::count(before.begin(), before.end(), '\n') + 1, before.size() - line_start + 1);
+}
+
+void check_depth(std::string_view text, std::string_view place, ErrorTag tag) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      else if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) throw Error(tag, place_of(text, place, i), fmt::format("nested deeper than {} levels", kMaxDepth));
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+}
+
+/// nlohmann's "[json.exception.parse_error.101] parse error at line 1, column 2: " is ours already.
+std::string plain_message(std::string_view what) {
+  if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
+  if (what.starts_with("parse error")) {
+    if (const auto at = what.find(": "); at != std::string_view::npos) what.remove_prefix(at + 2);
+  }
+  return std::string(what);
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) {
+  check_depth(text, place, tag);
+  try {
+    return Json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    // The byte of a parse error counts from 1 and names the last byte read.
+    throw Error(tag, place_of(text, place, error.byte > 0 ? error.byte - 1 : 0), "not valid JSON: " + plain_message(error.what()));
+  } catch (const nlohmann::json::exception& error) {  // a number out of range
+    throw Error(tag, place, "not valid JSON: " + plain_message(error.what()));
+  }
+}
+
+Json read_json(const std::filesystem::path& path, ErrorTag tag) { return parse_json(read_file(path, tag), path.string(), tag); }
+
+std::string dump_json(const Json& value, int indent) {
+  return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace minbert

@@ -1,0 +1,157 @@
+// Files: what readers see while a write is under way, after it, and when it fails.
+#include "minbert/base/files.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "tests/base/error_matchers.h"
+#include "tests/base/temp_folder.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Runs `body` in a child process and returns its exit status; 250 when an exception escapes.
+template <class Body>
+int run_in_child(Body&& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int code = 250;
+    try {
+      code = body();
+    } catch (...) {
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+TEST(Files, ReadsAndMapsWhatWasWritten) {
+  const TempFolder folder;
+  const std::string content = std::string("a\0b\r\n", 5) + std::string(200000, 'x');
+  write_file(folder / "f", content);
+  EXPECT_EQ(read_file(folder / "f"), content);
+  MappedFile map(folder / "f");
+  EXPECT_EQ(map.text(), content);
+  MappedFile moved(std::move(map));
+  EXPECT_EQ(moved.text(), content);
+  EXPECT_EQ(folder.count(), 1);
+}
+
+TEST(Files, EmptyFileMapsToNothing) {
+  const TempFolder folder;
+  write_file(folder / "f", "");
+  EXPECT_TRUE(MappedFile(folder / "f").bytes().empty());
+  EXPECT_EQ(read_file(folder / "f"), "");
+}
+
+TEST(Files, MissingFileAndFolderAreErrorsOfTheCallersKind) {
+  const TempFolder folder;
+  expect_error(ErrorTag::kData, {"none", "No such file"}, [&] { read_file(folder / "none"); });
+  expect_error(ErrorTag::kModel, {"none", "No such file"}, [&] { MappedFile(folder / "none", ErrorTag::kModel); });
+  expect_error(ErrorTag::kUsage, {"expected a file, got a folder"}, [&] { read_file(folder.path(), ErrorTag::kUsage); });
+  expect_error(ErrorTag::kResources, {"No such file"}, [&] { write_file(folder / "none/f", "x"); });
+  expect_error(ErrorTag::kResources, {"directory"}, [&] { write_file(folder.path(), "x"); });
+}
+
+TEST(AtomicFile, KeepsTheOldContentUntilCommit) {
+  const TempFolder folder;
+  write_file(folder / "f", "old");
+  {
+    AtomicFile file(folder / "f");
+    file.write("new");
+    EXPECT_EQ(read_file(folder / "f"), "old");
+    file.commit();
+    EXPECT_EQ(read_file(folder / "f"), "new");
+  }
+  { AtomicFile(folder / "f").write("dropped"); }
+  EXPECT_EQ(read_file(folder / "f"), "new");
+  EXPECT_EQ(folder.count(), 1);
+}
+
+TEST(AtomicFile, WritesThroughLinksAndDevices) {
+  const TempFolder folder;
+  write_file(folder / "target", "old");
+  fs::create_symlink("target", folder / "link");
+  write_file(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "target"), "new");
+  write_file("/dev/null", "x");
+  EXPECT_EQ(fs::status("/dev/null").type(), fs::file_type::character);
+  if (fs::exists("/dev/full")) expect_error(ErrorTag::kResources, {"/dev/full", "No space left", "the disk is full"}, [] { write_file("/dev/full", "x"); });
+}
+
+TEST(AtomicFile, KilledBeforeCommitLeavesNoTarget) {
+  const TempFolder folder;
+  const int status = run_in_child([&] {
+    AtomicFile file(folder / "f");
+    file.write(std::string(100000, 'x'));
+    ::kill(::getpid(), SIGKILL);
+    return 0;
+  });
+  EXPECT_EQ(status, 1000 + SIGKILL);
+  EXPECT_FALSE(fs::exists(folder / "f"));
+  write_file(folder / "f", "later");
+  EXPECT_EQ(read_file(folder / "f"), "later");
+}
+
+// A file-size limit fails writes just as a full disk does.
+TEST(AtomicFile, FullDiskIsAnErrorThatLeavesNothing) {
+  const TempFolder folder;
+  write_file(folder / "f", "old");
+  for (const std::size_t size : {5000u, 1000000u}) {  // within and beyond the stream's buffer
+    const int status = run_in_child([&] {
+      ::signal(SIGXFSZ, SIG_IGN);
+      const rlimit limit{4096, 4096};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      try {
+        write_file(folder / "f", std::string(size, 'x'));
+      } catch (const Error& error) {
+        return error.exit_code();
+      }
+      return 0;
+    });
+    EXPECT_EQ(status, static_cast<int>(ErrorTag::kResources)) << size;
+    EXPECT_EQ(read_file(folder / "f"), "old");
+    EXPECT_EQ(folder.count(), 1);
+  }
+}
+
+TEST(FileLock, IsExclusiveBetweenProcesses) {
+  const TempFolder folder;
+  const auto try_lock = [&] {
+    try {
+      FileLock lock(folder / "lock");
+    } catch (const Error& error) {
+      return error.exit_code();
+    }
+    return 0;
+  };
+  {
+    FileLock held(folder / "lock");
+    EXPECT_EQ(run_in_child(try_lock), static_cast<int>(ErrorTag::kResources));
+    expect_error(ErrorTag::kResources, {"lock", "another process"}, [&] { FileLock second(folder / "lock"); });
+  }
+  EXPECT_EQ(run_in_child(try_lock), 0);
+}
+
+TEST(Files, MakesParents) {
+  const TempFolder folder;
+  make_directories(folder / "a/b/c");
+  make_directories(folder / "a/b/c");
+  EXPECT_TRUE(fs::is_directory(folder / "a/b/c"));
+  write_file(folder / "f", "");
+  expect_error(ErrorTag::kResources, {"cannot create the folder"}, [&] { make_directories(folder / "f/g"); });
+}
+
+}  // namespace
+}  // namespace minbert
