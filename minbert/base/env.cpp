@@ -1,0 +1,58 @@
+// Env: the only getenv of the program.
+#include "minbert/base/env.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include "minbert/base/check.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::array<EnvVariable, 5> kVariables = {{
+    {"MINBERT_BACKEND", "cpu", "backend that does the maths: ref | cpu | cuda"},
+    {"MINBERT_THREADS", "all cores", "threads for maths"},
+    {"MINBERT_ISA", "none", "upper limit on the instruction set: sse4 | avx2 | avx512"},
+    {"MINBERT_DEBUG", "0", "1 configuration and phase times, 2 and time by op, 3 and a NaN check after each op, 4 and tensor statistics"},
+    {"NO_COLOR", "unset", "any value: no colour on a terminal"},
+}};
+
+int whole_number(std::string_view name, std::string_view text, int low, int high) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
+    throw Error(ErrorTag::kUsage, name, fmt::format("expected a whole number from {} to {}, got \"{}\"", low, high, text));
+  return value;
+}
+
+}  // namespace
+
+Env read_env(const EnvLookup& lookup) {
+  const auto value_of = [&](const EnvVariable& variable) {
+    const char* value = lookup(variable.name.data());
+    return std::string_view(value == nullptr ? "" : value);
+  };
+  const auto& [backend, threads, isa, debug, no_color] = kVariables;
+  Env env;
+  if (const auto value = value_of(backend); !value.empty()) env.backend = value;
+  if (const auto value = value_of(threads); !value.empty()) env.threads = whole_number(threads.name, value, 1, 4096);
+  if (const auto value = value_of(debug); !value.empty()) env.debug = whole_number(debug.name, value, 0, 4);
+  env.color = value_of(no_color).empty();
+  constexpr std::array<std::string_view, 4> kInstructionSets = {"", "sse4", "avx2", "avx512"};
+  env.isa = value_of(isa);
+  if (std::find(kInstructionSets.begin(), kInstructionSets.end(), env.isa) == kInstructionSets.end())
+    throw Error(ErrorTag::kUsage, isa.name, fmt::format("expected sse4, avx2 or avx512, got \"{}\"", env.isa));
+  return env;
+}
+
+Env read_env() {
+  return read_env([](const char* name) { return std::getenv(name); });
+}
+
+std::span<const EnvVariable> env_variables() { return kVariables; }
+
+}  // namespace minbert

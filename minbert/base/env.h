@@ -1,0 +1,36 @@
+// Env: every environment variable that the program reads, in one table.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace minbert {
+
+/// A row of the README's table.
+struct EnvVariable {
+  std::string_view name, default_value, help;
+};
+
+/// The environment's settings, checked. Values whose names belong to another room (backend) are checked there.
+struct Env {
+  std::string backend = "cpu";  ///< MINBERT_BACKEND
+  int threads = 0;              ///< MINBERT_THREADS; 0 means all available cores
+  std::string isa;              ///< MINBERT_ISA: sse4 | avx2 | avx512; empty means no cap
+  int debug = 0;                ///< MINBERT_DEBUG: 0 to 4, each level including those below
+  bool color = true;            ///< false when NO_COLOR is set to anything but an empty string
+};
+
+/// The value of a variable, or null.
+using EnvLookup = std::function<const char*(const char* name)>;
+
+/// An empty value counts as unset. Throws Error(kUsage) naming the variable, what it expects and what it got.
+Env read_env(const EnvLookup& lookup);
+/// The process's own environment.
+Env read_env();
+
+/// All variables, in the order of Env's fields.
+std::span<const EnvVariable> env_variables();
+
+}  // namespace minbert

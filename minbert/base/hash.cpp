@@ -1,0 +1,46 @@
+// SHA-256 by OpenSSL, which picks the processor's own instructions.
+#include "minbert/base/hash.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <array>
+
+#include "minbert/base/files.h"
+
+namespace minbert {
+namespace {
+
+void expect_ok(int result) { MINBERT_CHECK(result == 1, "OpenSSL refuses SHA-256"); }
+
+}  // namespace
+
+void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  MINBERT_CHECK(context_ != nullptr, "out of memory");
+  expect_ok(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr));
+}
+
+void Sha256::update(std::span<const std::byte> bytes) { expect_ok(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size())); }
+
+std::string Sha256::hex() {
+  std::array<unsigned char, 32> digest;
+  expect_ok(EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr));
+  return fmt::format("{:02x}", fmt::join(digest, ""));
+}
+
+std::string sha256_hex(std::string_view text) {
+  Sha256 hash;
+  hash.update(text);
+  return hash.hex();
+}
+
+std::string sha256_file(const std::filesystem::path& path, ErrorTag tag) {
+  const MappedFile file(path, tag);
+  Sha256 hash;
+  hash.update(file.bytes());
+  return hash.hex();
+}
+
+}  // namespace minbert

@@ -1,0 +1,37 @@
+// SHA-256, to recognise files: downloads, vocabularies, configurations.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "minbert/base/check.h"
+
+struct evp_md_ctx_st;
+
+namespace minbert {
+
+/// SHA-256 of a stream of bytes.
+class Sha256 {
+ public:
+  Sha256();
+  void update(std::span<const std::byte> bytes);
+  void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
+  /// 64 hexadecimal digits of all bytes so far; called once, last.
+  std::string hex();
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
+
+std::string sha256_hex(std::string_view text);
+/// Throws Error(tag) when the file cannot be read.
+std::string sha256_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
+
+}  // namespace minbert
