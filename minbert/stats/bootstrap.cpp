@@ -1,0 +1,119 @@
+// Resamples are addressed by counter, so that any thread can draw any of them.
+#include "minbert/stats/bootstrap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "minbert/base/check.h"
+#include "minbert/base/parallel.h"
+
+namespace minbert {
+namespace {
+
+/// Fills `rows` with draws from [0, rows.size()). Scaling a 32-bit word favours a row by at most size / 2^32 of its probability.
+void draw_rows(std::uint64_t key, std::uint32_t resample, std::span<std::int32_t> rows) {
+  const std::uint64_t size = rows.size();
+  for (std::size_t i = 0; i < rows.size(); i += 4) {
+    const auto words = philox(key, {static_cast<std::uint32_t>(i / 4), resample, 0, 0});
+    for (std::size_t j = 0; j < std::min<std::size_t>(4, rows.size() - i); ++j) {
+      rows[i + j] = static_cast<std::int32_t>(words[j] * size >> 32);
+    }
+  }
+}
+
+/// The statistic on each resample, in the order of resamples.
+std::vector<double> resampled(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
+  MINBERT_CHECK(rows >= 1 && rows <= std::numeric_limits<std::int32_t>::max(), "{} rows", rows);
+  MINBERT_CHECK(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1, "{} resamples, confidence {}",
+                options.resamples, options.confidence);
+  const std::uint64_t key = rng.next_u64();
+  std::vector<double> values(static_cast<std::size_t>(options.resamples));
+  parallel_for(options.resamples, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::int32_t> drawn(static_cast<std::size_t>(rows));
+    for (std::int64_t r = begin; r < end; ++r) {
+      draw_rows(key, static_cast<std::uint32_t>(r), drawn);
+      values[static_cast<std::size_t>(r)] = statistic(drawn);
+    }
+  });
+  return values;
+}
+
+double on_all_rows(std::int64_t rows, const Statistic& statistic) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(rows));
+  std::iota(all.begin(), all.end(), 0);
+  return statistic(all);
+}
+
+/// Percentiles of `values`, which are sorted here. One NaN makes both ends NaN: an interval must not hide it.
+Interval percentile_interval(double estimate, std::vector<double>& values, double confidence) {
+  if (std::any_of(values.begin(), values.end(), [](double x) { return std::isnan(x); })) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    return {estimate, nan, nan};
+  }
+  std::sort(values.begin(), values.end());
+  return {estimate, quantile(values, (1 - confidence) / 2), quantile(values, (1 + confidence) / 2)};
+}
+
+/// The metric of gathered rows, labels being kept as integers.
+template <class Value>
+Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> predicted) {
+  return [=, gold = std::move(gold), predicted = std::move(predicted)](std::span<const std::int32_t> rows) {
+    std::vector<Value> g(rows.size()), p(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      g[i] = gold[static_cast<std::size_t>(rows[i])];
+      p[i] = predicted[static_cast<std::size_t>(rows[i])];
+    }
+    return compute_metric(metric, std::span<const Value>(g), std::span<const Value>(p)).value;
+  };
+}
+
+/// The metric of one system as a function of rows.
+Statistic metric_statistic(Metric metric, std::span<const double> gold, std::span<const double> predicted) {
+  MINBERT_CHECK(gold.size() == predicted.size(), "{} gold values, {} predictions", gold.size(), predicted.size());
+  if (is_label_metric(metric)) return gathered(metric, labels_from(gold), labels_from(predicted));
+  return gathered(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()));
+}
+
+}  // namespace
+
+Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
+  std::vector<double> values = resampled(rows, statistic, options, rng);
+  return percentile_interval(on_all_rows(rows, statistic), values, options.confidence);
+}
+
+Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
+                            Rng& rng) {
+  return bootstrap_interval(static_cast<std::int64_t>(gold.size()), metric_statistic(metric, gold, predicted), options, rng);
+}
+
+PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
+                                 std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng) {
+  const Statistic score_a = metric_statistic(metric, gold, predicted_a), score_b = metric_statistic(metric, gold, predicted_b);
+  const auto rows = static_cast<std::int64_t>(gold.size());
+  const auto difference = [&](std::span<const std::int32_t> drawn) { return score_b(drawn) - score_a(drawn); };
+  std::vector<double> values = resampled(rows, difference, options, rng);
+  PairedBootstrap result;
+  result.a = on_all_rows(rows, score_a);
+  result.b = on_all_rows(rows, score_b);
+  const double observed = result.b - result.a;
+  // Differences are multiples of 1/rows up to rounding, so ties with the observed one are common and must count.
+  const double at_least = std::abs(observed) * (1 - 1e-12);
+  const auto extreme = std::count_if(values.begin(), values.end(), [&](double x) { return !(std::abs(x - observed) < at_least); });
+  result.p_value = (1.0 + static_cast<double>(extreme)) / (1.0 + static_cast<double>(values.size()));
+  result.difference = percentile_interval(observed, values, options.confidence);
+  return result;
+}
+
+double quantile(std::span<const double> ascending, double q) {
+  MINBERT_CHECK(!ascending.empty() && q >= 0 && q <= 1, "{} values, q {}", ascending.size(), q);
+  const double position = q * static_cast<double>(ascending.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, ascending.size() - 1);
+  return std::lerp(ascending[below], ascending[above], position - static_cast<double>(below));
+}
+
+}  // namespace minbert

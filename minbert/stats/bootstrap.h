@@ -1,0 +1,47 @@
+// Bootstrap: percentile intervals of a score, and a paired test between two systems (Efron and Tibshirani 1993).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "minbert/base/rng.h"
+#include "minbert/stats/metrics.h"
+
+namespace minbert {
+
+struct BootstrapOptions {
+  int resamples = 1000;
+  double confidence = 0.95;  ///< in (0, 1)
+};
+
+/// A score on all rows, and the percentiles of the same score on resamples of the rows.
+struct Interval {
+  double estimate = 0, low = 0, high = 0;
+};
+
+/// Maps row numbers (with repetition) to a score. Called from several threads.
+using Statistic = std::function<double(std::span<const std::int32_t> rows)>;
+
+/// Percentile interval of any statistic of `rows` rows, rows >= 1. Resamples depend only on rng, never on threads.
+Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng);
+/// The same for a metric; at least one row.
+Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
+                            Rng& rng);
+
+/// System b minus system a on the same rows.
+struct PairedBootstrap {
+  double a = 0, b = 0;  ///< scores on all rows
+  Interval difference;  ///< of b - a
+  double p_value = 1;   ///< two-sided
+};
+
+/// Both systems are scored on the same resamples. The p-value is the share of resamples whose difference lies as far
+/// from the observed one as that lies from 0 (the bootstrap shifted to the null hypothesis), counting the data once.
+PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
+                                 std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng);
+
+/// Quantile q in [0, 1] of ascending values, linear between neighbours (numpy.percentile's default). At least one value.
+double quantile(std::span<const double> ascending, double q);
+
+}  // namespace minbert

@@ -1,0 +1,223 @@
+// Metrics by label counts (one pass, no matrix) and by centred unit vectors.
+#include "minbert/stats/metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "minbert/base/check.h"
+
+namespace minbert {
+namespace {
+
+constexpr Score kUndefined{0, false};
+
+/// Rows by class: in gold, in the predictions, in both at once.
+struct LabelCounts {
+  std::vector<std::int64_t> gold, predicted, hits;
+  std::int64_t rows = 0, correct = 0;
+};
+
+LabelCounts count_labels(std::span<const int> gold, std::span<const int> predicted) {
+  constexpr int kMaxLabel = 1 << 20;  // a label is an index: a stray identifier must not allocate gigabytes
+  MINBERT_CHECK(gold.size() == predicted.size(), "{} gold labels, {} predictions", gold.size(), predicted.size());
+  int top = -1, bottom = 0;
+  for (const auto labels : {gold, predicted}) {
+    for (const int label : labels) {
+      top = std::max(top, label);
+      bottom = std::min(bottom, label);
+    }
+  }
+  MINBERT_CHECK(bottom >= 0 && top <= kMaxLabel, "labels from {} to {}", bottom, top);
+  const auto classes = static_cast<std::size_t>(top + 1);
+  LabelCounts counts{std::vector<std::int64_t>(classes), std::vector<std::int64_t>(classes), std::vector<std::int64_t>(classes),
+                     static_cast<std::int64_t>(gold.size()), 0};
+  for (std::size_t i = 0; i < gold.size(); ++i) {
+    const auto g = static_cast<std::size_t>(gold[i]), p = static_cast<std::size_t>(predicted[i]);
+    ++counts.gold[g];
+    ++counts.predicted[p];
+    if (g == p) ++counts.hits[g];
+  }
+  counts.correct = std::accumulate(counts.hits.begin(), counts.hits.end(), std::int64_t{0});
+  return counts;
+}
+
+double ratio(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
+
+/// Values moved to mean 0 and scaled to norm 1; nothing when they are all equal. Rounding can give equal values a
+/// mean that differs from them, hence the comparison; the scaling by the largest keeps squares of tiny values from vanishing.
+std::optional<std::vector<double>> unit_deviations(std::span<const double> values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  if (values.empty() || *low == *high) return std::nullopt;
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  std::vector<double> unit(values.begin(), values.end());
+  const double largest = std::max(*high - mean, mean - *low);
+  double squares = 0;
+  for (double& x : unit) {
+    x = (x - mean) / largest;
+    squares += x * x;
+  }
+  const double norm = std::sqrt(squares);
+  for (double& x : unit) x /= norm;
+  return unit;
+}
+
+bool all_finite(std::span<const double> values) {
+  return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
+}
+
+constexpr std::array<Metric, 6> kMetrics = {Metric::kAccuracy, Metric::kMacroF1, Metric::kF1,
+                                            Metric::kMcc,      Metric::kPearson, Metric::kSpearman};
+
+Score label_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted) {
+  switch (metric) {
+    case Metric::kAccuracy: return accuracy(gold, predicted);
+    case Metric::kMacroF1: return macro_f1(gold, predicted);
+    case Metric::kF1: return binary_f1(gold, predicted);
+    default: return mcc(gold, predicted);
+  }
+}
+
+}  // namespace
+
+std::string_view metric_name(Metric metric) {
+  switch (metric) {
+    case Metric::kAccuracy: return "accuracy";
+    case Metric::kMacroF1: return "macro_f1";
+    case Metric::kF1: return "f1";
+    case Metric::kMcc: return "mcc";
+    case Metric::kPearson: return "pearson";
+    case Metric::kSpearman: return "spearman";
+  }
+  return "";
+}
+
+std::optional<Metric> find_metric(std::string_view name) {
+  for (const Metric metric : kMetrics) {
+    if (metric_name(metric) == name) return metric;
+  }
+  return std::nullopt;
+}
+
+std::span<const Metric> all_metrics() { return kMetrics; }
+
+bool is_label_metric(Metric metric) { return metric != Metric::kPearson && metric != Metric::kSpearman; }
+
+Score compute_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted) {
+  if (is_label_metric(metric)) return label_metric(metric, gold, predicted);
+  return compute_metric(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()));
+}
+
+Score compute_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted) {
+  if (is_label_metric(metric)) return label_metric(metric, labels_from(gold), labels_from(predicted));
+  return metric == Metric::kPearson ? pearson(gold, predicted) : spearman(gold, predicted);
+}
+
+std::vector<int> labels_from(std::span<const double> values) {
+  std::vector<int> labels(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    MINBERT_CHECK(values[i] >= 0 && values[i] <= std::numeric_limits<int>::max() && values[i] == std::floor(values[i]),
+                  "label {} in row {}", values[i], i);
+    labels[i] = static_cast<int>(values[i]);
+  }
+  return labels;
+}
+
+Score accuracy(std::span<const int> gold, std::span<const int> predicted) {
+  const LabelCounts counts = count_labels(gold, predicted);
+  return {ratio(counts.correct, counts.rows), counts.rows > 0};
+}
+
+Score macro_f1(std::span<const int> gold, std::span<const int> predicted) {
+  const LabelCounts counts = count_labels(gold, predicted);
+  double sum = 0;
+  int present = 0;
+  for (std::size_t k = 0; k < counts.gold.size(); ++k) {
+    const std::int64_t rows = counts.gold[k] + counts.predicted[k];
+    if (rows == 0) continue;
+    sum += ratio(2 * counts.hits[k], rows);
+    ++present;
+  }
+  return present == 0 ? kUndefined : Score{sum / present, true};
+}
+
+Score binary_f1(std::span<const int> gold, std::span<const int> predicted) {
+  const LabelCounts counts = count_labels(gold, predicted);
+  if (counts.gold.size() < 2) return kUndefined;
+  const std::int64_t rows = counts.gold[1] + counts.predicted[1];
+  return {ratio(2 * counts.hits[1], rows), rows > 0};
+}
+
+Score mcc(std::span<const int> gold, std::span<const int> predicted) {
+  const LabelCounts counts = count_labels(gold, predicted);
+  // Covariances times rows squared, exact in integers.
+  const std::int64_t rows = counts.rows;
+  std::int64_t joint = rows * counts.correct, of_gold = rows * rows, of_predicted = rows * rows;
+  for (std::size_t k = 0; k < counts.gold.size(); ++k) {
+    joint -= counts.gold[k] * counts.predicted[k];
+    of_gold -= counts.gold[k] * counts.gold[k];
+    of_predicted -= counts.predicted[k] * counts.predicted[k];
+  }
+  if (of_gold == 0 || of_predicted == 0) return kUndefined;
+  return {static_cast<double>(joint) / std::sqrt(static_cast<double>(of_gold) * static_cast<double>(of_predicted)), true};
+}
+
+Score pearson(std::span<const double> x, std::span<const double> y) {
+  MINBERT_CHECK(x.size() == y.size(), "{} and {} values", x.size(), y.size());
+  if (!all_finite(x) || !all_finite(y)) return {std::numeric_limits<double>::quiet_NaN(), true};
+  const auto u = unit_deviations(x), v = unit_deviations(y);
+  if (!u || !v) return kUndefined;
+  return {std::clamp(std::inner_product(u->begin(), u->end(), v->begin(), 0.0), -1.0, 1.0), true};
+}
+
+Score spearman(std::span<const double> x, std::span<const double> y) {
+  if (!all_finite(x) || !all_finite(y)) return {std::numeric_limits<double>::quiet_NaN(), true};
+  return pearson(average_ranks(x), average_ranks(y));
+}
+
+std::vector<double> average_ranks(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (std::size_t begin = 0, end; begin < order.size(); begin = end) {
+    for (end = begin + 1; end < order.size() && values[order[end]] == values[order[begin]];) ++end;
+    const double shared = static_cast<double>(begin + 1 + end) / 2;
+    for (std::size_t i = begin; i < end; ++i) ranks[order[i]] = shared;
+  }
+  return ranks;
+}
+
+ConfusionMatrix confusion_matrix(std::span<const int> gold, std::span<const int> predicted, int classes) {
+  MINBERT_CHECK(gold.size() == predicted.size(), "{} gold labels, {} predictions", gold.size(), predicted.size());
+  MINBERT_CHECK(classes >= 0);
+  const auto k = static_cast<std::size_t>(classes);
+  ConfusionMatrix matrix{classes, std::vector<std::int64_t>(k * k)};
+  for (std::size_t i = 0; i < gold.size(); ++i) {
+    MINBERT_CHECK(gold[i] >= 0 && gold[i] < classes && predicted[i] >= 0 && predicted[i] < classes,
+                  "row {}: gold {}, predicted {}, {} classes", i, gold[i], predicted[i], classes);
+    ++matrix.counts[static_cast<std::size_t>(gold[i]) * k + static_cast<std::size_t>(predicted[i])];
+  }
+  return matrix;
+}
+
+std::vector<ClassScores> class_scores(const ConfusionMatrix& matrix) {
+  std::vector<ClassScores> scores(static_cast<std::size_t>(matrix.classes));
+  for (int g = 0; g < matrix.classes; ++g) {
+    for (int p = 0; p < matrix.classes; ++p) {
+      scores[static_cast<std::size_t>(g)].gold += matrix.at(g, p);
+      scores[static_cast<std::size_t>(p)].predicted += matrix.at(g, p);
+    }
+  }
+  for (int k = 0; k < matrix.classes; ++k) {
+    ClassScores& score = scores[static_cast<std::size_t>(k)];
+    score.precision = ratio(matrix.at(k, k), score.predicted);
+    score.recall = ratio(matrix.at(k, k), score.gold);
+    score.f1 = ratio(2 * matrix.at(k, k), score.gold + score.predicted);
+  }
+  return scores;
+}
+
+}  // namespace minbert

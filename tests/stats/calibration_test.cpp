@@ -1,0 +1,85 @@
+// Calibration and McNemar's test against scikit-learn, statsmodels and figures worked by hand.
+#include "minbert/stats/calibration.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "minbert/stats/mcnemar.h"
+#include "tests/base/error_matchers.h"
+#include "tests/stats/golden.h"
+
+namespace minbert {
+namespace {
+
+using Labels = std::vector<int>;
+using Values = std::vector<double>;
+
+TEST(Calibration, BrierScoresEqualScikitLearn) {
+  const Json& binary = golden()["brier_binary"];
+  EXPECT_NEAR(brier_score(binary["gold"].get<Labels>(), binary["probability"].get<Values>()), binary["score"].get<double>(),
+              kGoldenTolerance);
+  const Json& classes = golden()["brier_classes"];
+  EXPECT_NEAR(brier_score(classes["gold"].get<Labels>(), classes["probability"].get<Values>(), classes["classes"].get<int>()),
+              classes["score"].get<double>(), kGoldenTolerance);
+}
+
+TEST(Calibration, BinsAreOpenBelowAndClosedAbove) {
+  const auto bins = reliability_bins(Values{0.0, 0.25, 0.2500001, 0.5, 1.0}, Labels{0, 1, 1, 0, 1}, 4);
+  ASSERT_EQ(bins.size(), 4u);
+  EXPECT_EQ(bins[0].rows, 2);
+  EXPECT_EQ(bins[1].rows, 2);
+  EXPECT_EQ(bins[2].rows, 0);
+  EXPECT_EQ(bins[3].rows, 1);
+  EXPECT_DOUBLE_EQ(bins[0].confidence, 0.125);
+  EXPECT_DOUBLE_EQ(bins[0].accuracy, 0.5);
+  EXPECT_EQ(bins[2].confidence, 0);
+  EXPECT_DOUBLE_EQ(bins[1].low, 0.25);
+  EXPECT_DOUBLE_EQ(bins[3].high, 1.0);
+}
+
+TEST(Calibration, EveryEdgeFallsInTheBinThatItCloses) {
+  constexpr int kBins = 100;
+  Values edges;
+  for (int b = 1; b <= kBins; ++b) edges.push_back(static_cast<double>(b) / kBins);
+  for (const auto& bin : reliability_bins(edges, Labels(kBins, 1), kBins)) EXPECT_EQ(bin.rows, 1) << bin.high;
+}
+
+TEST(Calibration, ErrorOfKnownRows) {
+  // Two bins: confidences .3 .4 with one right (|.5 - .35| = .15), .9 .7 .8 all right (|1 - .8| = .2).
+  const auto bins = reliability_bins(Values{0.3, 0.4, 0.9, 0.7, 0.8}, Labels{0, 1, 1, 1, 1}, 2);
+  EXPECT_NEAR(expected_calibration_error(bins), (2 * 0.15 + 3 * 0.2) / 5, 1e-15);
+  EXPECT_EQ(expected_calibration_error(reliability_bins(Values{}, Labels{})), 0);
+}
+
+TEST(Calibration, BrokenCallsAreRefused) {
+  expect_error(ErrorTag::kInternal, {"confidence 1.5"}, [] { reliability_bins(Values{1.5}, Labels{1}); });
+  expect_error(ErrorTag::kInternal, {"confidence nan"}, [] { reliability_bins(Values{std::nan("")}, Labels{1}); });
+  expect_error(ErrorTag::kInternal, {"label 2"}, [] { brier_score(Labels{2}, Values{0.5}); });
+  expect_error(ErrorTag::kInternal, {"3 probabilities"}, [] { brier_score(Labels{0, 1}, Values{1, 0, 0}, 2); });
+}
+
+TEST(McNemar, EqualsStatsmodels) {
+  for (const Json& row : golden()["mcnemar"]) {
+    const auto a = row["only_a"].get<std::int64_t>(), b = row["only_b"].get<std::int64_t>();
+    SCOPED_TRACE(fmt::format("{} and {}", a, b));
+    const McNemar test = mcnemar_test(a, b);
+    EXPECT_EQ(test.exact, a + b < 25);
+    EXPECT_DOUBLE_EQ(test.statistic, row["statistic"].get<double>());
+    EXPECT_NEAR(test.p_value, row["p_value"].get<double>(), kGoldenTolerance * row["p_value"].get<double>());
+  }
+}
+
+TEST(McNemar, EqualCountsAreNoEvidence) {
+  EXPECT_EQ(mcnemar_test(50, 50).p_value, 1);
+  EXPECT_EQ(mcnemar_test(50, 50).statistic, 0);
+}
+
+TEST(McNemar, CountsRowsThatOneSystemAloneGetsRight) {
+  const McNemar test = mcnemar_test(Labels{0, 1, 2, 3, 4}, Labels{0, 1, 2, 0, 0}, Labels{0, 0, 0, 3, 1});
+  EXPECT_EQ(test.only_a, 2);
+  EXPECT_EQ(test.only_b, 1);
+}
+
+}  // namespace
+}  // namespace minbert
