@@ -55,8 +55,10 @@ std::string read_all(int descriptor, const fs::path& path, ErrorTag tag, std::si
   for (;;) {
     const ssize_t got = ::read(descriptor, buffer.data(), buffer.size());
     if (got == 0) return content;
-    if (got > 0) content.append(buffer.data(), static_cast<std::size_t>(got));
-    else if (errno != EINTR) fail(tag, path, "read", errno);
+    if (got > 0)
+      content.append(buffer.data(), static_cast<std::size_t>(got));
+    else if (errno != EINTR)
+      fail(tag, path, "read", errno);
   }
 }
 
@@ -96,8 +98,7 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
@@ -130,7 +131,7 @@ void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(te
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   MINBERT_CHECK(file_ != nullptr, "write after commit");
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) fail(ErrorTag::kResources, path_, "write", errno);
+  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) fail(ErrorTag::kResources, path_, "write", errno);
 }
 
 void AtomicFile::commit() {

@@ -25,8 +25,10 @@ void check_depth(std::string_view text, std::string_view place, ErrorTag tag) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
@@ -62,8 +64,6 @@ Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) {
 
 Json read_json(const std::filesystem::path& path, ErrorTag tag) { return parse_json(read_file(path, tag), path.string(), tag); }
 
-std::string dump_json(const Json& value, int indent) {
-  return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string dump_json(const Json& value, int indent) { return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace); }
 
 }  // namespace minbert

@@ -29,7 +29,8 @@ TEST(Env, DefaultsWhenUnsetOrEmpty) {
 }
 
 TEST(Env, ReadsEveryVariableOfTheTable) {
-  const Env env = with({{"MINBERT_BACKEND", "ref"}, {"MINBERT_THREADS", "2"}, {"MINBERT_ISA", "avx2"}, {"MINBERT_DEBUG", "4"}, {"NO_COLOR", "1"}});
+  const Env env =
+      with({{"MINBERT_BACKEND", "ref"}, {"MINBERT_THREADS", "2"}, {"MINBERT_ISA", "avx2"}, {"MINBERT_DEBUG", "4"}, {"NO_COLOR", "1"}});
   EXPECT_EQ(env.backend, "ref");
   EXPECT_EQ(env.threads, 2);
   EXPECT_EQ(env.isa, "avx2");
@@ -41,7 +42,9 @@ TEST(Env, ReadsEveryVariableOfTheTable) {
 
 TEST(Env, BadValuesNameTheVariable) {
   for (const char* bad : {"0", "-1", "two", "2x", "5000", " 2", "99999999999"})
-    expect_error(ErrorTag::kUsage, {"MINBERT_THREADS: expected a whole number from 1 to 4096, got", bad}, [&] { with({{"MINBERT_THREADS", bad}}); });
+    expect_error(ErrorTag::kUsage, {"MINBERT_THREADS: expected a whole number from 1 to 4096, got", bad}, [&] {
+      with({{"MINBERT_THREADS", bad}});
+    });
   expect_error(ErrorTag::kUsage, {"MINBERT_DEBUG: expected", "got \"5\""}, [] { with({{"MINBERT_DEBUG", "5"}}); });
   expect_error(ErrorTag::kUsage, {"MINBERT_ISA: expected sse4, avx2 or avx512, got \"AVX2\""}, [] { with({{"MINBERT_ISA", "AVX2"}}); });
 }

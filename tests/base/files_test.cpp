@@ -87,7 +87,8 @@ TEST(AtomicFile, WritesThroughLinksAndDevices) {
   EXPECT_EQ(read_file(folder / "target"), "new");
   write_file("/dev/null", "x");
   EXPECT_EQ(fs::status("/dev/null").type(), fs::file_type::character);
-  if (fs::exists("/dev/full")) expect_error(ErrorTag::kResources, {"/dev/full", "No space left", "the disk is full"}, [] { write_file("/dev/full", "x"); });
+  if (fs::exists("/dev/full"))
+    expect_error(ErrorTag::kResources, {"/dev/full", "No space left", "the disk is full"}, [] { write_file("/dev/full", "x"); });
 }
 
 TEST(AtomicFile, KilledBeforeCommitLeavesNoTarget) {

@@ -19,7 +19,8 @@ TEST(Json, KeepsTheOrderOfKeys) {
 }
 
 TEST(Json, SyntaxErrorsNameFileLineAndColumn) {
-  expect_error(ErrorTag::kModel, {"config.json:3:7: not valid JSON"}, [] { parse_json("{\n \"a\": 1,\n \"b\": x\n}", "config.json", ErrorTag::kModel); });
+  expect_error(ErrorTag::kModel, {"config.json:3:7: not valid JSON"},
+               [] { parse_json("{\n \"a\": 1,\n \"b\": x\n}", "config.json", ErrorTag::kModel); });
   expect_error(ErrorTag::kData, {"f:1:1: not valid JSON"}, [] { parse_json("", "f", ErrorTag::kData); });
   expect_error(ErrorTag::kData, {"f:1:"}, [] { parse_json("{\"a\": \"\xFF\"}", "f", ErrorTag::kData); });
   expect_error(ErrorTag::kData, {"f: not valid JSON"}, [] { parse_json("1e999", "f", ErrorTag::kData); });

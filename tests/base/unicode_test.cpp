@@ -35,19 +35,23 @@ TEST(Utf8, ReplacesMaximalSubparts) {
   };
   const std::vector<Case> cases = {
       {"\x80", {r}},
-      {"\xC0\xAF", {r, r}},                                    // overlong lead is never valid
-      {"\xC3", {r}},                                           // cut after a lead
+      {"\xC0\xAF", {r, r}},  // overlong lead is never valid
+      {"\xC3", {r}},         // cut after a lead
       {"\xC3(", {r, U'('}},
-      {"\xE2\x82", {r}},                                       // one part, one replacement
+      {"\xE2\x82", {r}},  // one part, one replacement
       {"\xE2\x82z", {r, U'z'}},
-      {"\xE0\x80\xAF", {r, r, r}},                             // overlong three bytes
-      {"\xED\xA0\x80", {r, r, r}},                             // surrogate
-      {"\xF0\x80\x80\xAF", {r, r, r, r}},                      // overlong four bytes
+      {"\xE0\x80\xAF", {r, r, r}},         // overlong three bytes
+      {"\xED\xA0\x80", {r, r, r}},         // surrogate
+      {"\xF0\x80\x80\xAF", {r, r, r, r}},  // overlong four bytes
       {"\xF0\x9F\x98", {r}},
       {"\xF0\x9F\xC3\xA9", {r, U'\u00E9'}},
-      {"\xF4\x90\x80\x80", {r, r, r, r}},                      // above 0x10FFFF
+      {"\xF4\x90\x80\x80", {r, r, r, r}},  // above 0x10FFFF
       {"\xF5\x80\xFF", {r, r, r}},
-      {"a\xF1\x80\x80\xE1\x80\xC2" "b\x80" "c\x80\xBF" "d", {U'a', r, r, r, U'b', r, U'c', r, r, U'd'}},  // Unicode 15, table 3-8
+      {"a\xF1\x80\x80\xE1\x80\xC2"
+       "b\x80"
+       "c\x80\xBF"
+       "d",
+       {U'a', r, r, r, U'b', r, U'c', r, r, U'd'}},  // Unicode 15, table 3-8
   };
   for (const Case& c : cases) {
     EXPECT_EQ(decode(c.bytes), c.expected) << testing::PrintToString(c.bytes);
