@@ -1,0 +1,91 @@
+// Event files against bytes written by TensorBoard's own Python writer, and the laws of a folder of them.
+#include "minbert/train/tensorboard.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <string>
+
+#include "minbert/base/files.h"
+#include "tests/base/error_matchers.h"
+#include "tests/base/temp_folder.h"
+
+namespace minbert {
+namespace {
+
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+// tensorboard 2.21.0, RecordWriter over event_pb2.Event, one line a record.
+constexpr std::string_view kVersionRecord = "1800000000000000a37f4b22090000a042fc54d9411a0d627261696e2e4576656e743a32cb909ad4";
+constexpr std::string_view kPurgeRecord = "0f000000000000006d532b09090000a042fc54d94110033a020801a2efb46c";
+constexpr std::string_view kLossRecord = "1e00000000000000d9dc1232090000d042fc54d94110032a110a0f0a086c6f73732f737374150000c03f68e60576";
+constexpr std::string_view kRateRecord = "1c00000000000000c8c1951d0900000043fc54d9411080e497d0122a0b0a090a026c7215acc5a7b7c00a331b";
+
+TEST(TensorBoard, BytesEqualThePythonWriter) {
+  const TempFolder folder;
+  TensorBoardWriter writer(folder / "tb", 1700000010.5, 3);
+  writer.scalar("loss/sst", 3, 1.5f, 1700000011.25);
+  writer.scalar("lr", 5000000000, -2e-5f, 1700000012);
+  writer.flush();
+  EXPECT_EQ(hex(read_file(writer.path())), fmt::format("{}{}{}{}", kVersionRecord, kPurgeRecord, kLossRecord, kRateRecord));
+}
+
+TEST(TensorBoard, FirstRunPurgesNothingAndIsVisibleAtOnce) {
+  const TempFolder folder;
+  const TensorBoardWriter writer(folder.path(), 1700000010.5);
+  EXPECT_EQ(hex(read_file(writer.path())), kVersionRecord);
+}
+
+TEST(TensorBoard, ResumedRunOpensALaterFile) {
+  const TempFolder folder;
+  const TensorBoardWriter first(folder.path(), 999999999.9), second(folder.path(), 1700000010), same_second(folder.path(), 1700000010.9);
+  EXPECT_EQ(folder.count(), 3);
+  EXPECT_LT(first.path(), second.path());
+  EXPECT_LT(second.path(), same_second.path());
+  EXPECT_NE(first.path().filename().string().find("tfevents"), std::string::npos);
+}
+
+TEST(TensorBoard, BadFolderIsAnErrorThatNamesIt) {
+  const TempFolder folder;
+  write_file(folder / "taken", "a file");
+  expect_error(ErrorTag::kResources, {"taken"}, [&] { TensorBoardWriter(folder / "taken", 1); });
+}
+
+/// Caps the size of files written by this process, as a full disk would.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit capped{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &capped);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  sighandler_t handler_;
+  rlimit before_{};
+};
+
+TEST(TensorBoard, FullDiskIsAnErrorThatNamesTheFile) {
+  const TempFolder folder;
+  TensorBoardWriter writer(folder.path(), 1);
+  const FileSizeLimit limit(4096);
+  expect_error(ErrorTag::kResources, {"tfevents", "cannot write"}, [&] {
+    for (int step = 0; step < 1000; ++step) writer.scalar("loss", step, 1, 2);
+    writer.flush();
+  });
+}
+
+}  // namespace
+}  // namespace minbert
