@@ -1,0 +1,83 @@
+// [task.data] of a config as a struct: which files, which columns, what the labels mean, what to do with broken rows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace minbert {
+
+/// One file of a split. In TOML a path, or a table with these keys.
+struct DataSource {
+  std::string path;                               ///< absolute, or "-"
+  std::string label = {};                         ///< the label of every row of this file, instead of a column
+  std::map<std::string, std::string> where = {};  ///< rows are used whose columns hold exactly these values
+  std::int64_t limit = 0;                         ///< at most this many usable rows, the first ones; 0 = all
+  std::string text = {};                          ///< this file's text column, where it differs from the task's
+  std::string encoding = {};                      ///< this file's encoding, where it differs
+};
+
+/// The dev split: files, or a fraction of train drawn by the run's seed. Neither: no dev split.
+struct DevSource {
+  std::vector<DataSource> files;
+  double fraction = 0;  ///< in (0, 1)
+};
+
+/// Where a task's rows come from. Paths are absolute, ranges with equal ends are not given.
+struct DataSpec {
+  std::vector<DataSource> train;
+  DevSource dev;
+  std::vector<DataSource> test;
+  std::string text;       ///< column name, or number from 0 where no column has that name
+  std::string text_pair;  ///< second text; empty for single texts
+  std::string label;
+  std::string id;  ///< empty: the row's number from 0 in its split
+  std::string format = "auto";
+  std::string delimiter = "auto";
+  std::string quote = "auto";
+  std::string header = "auto";
+  std::string encoding = "utf-8";
+  std::string preprocess = "none";
+  std::map<std::string, std::string> label_map;
+  std::array<double, 2> label_range = {0, 5};
+  std::array<double, 2> label_from = {0, 0};
+  std::string on_bad_row = "error";
+  std::vector<DataSource> exclude;
+};
+
+/// The one list of keys, defaults and help for config files, flags and schemas.
+template <class V>
+void visit_options(V& v, DataSource& o) {
+  v.field("path", o.path, "file");
+  v.field("label", o.label, "label of every row of the file");
+  v.field("where", o.where, "column = value: only these rows");
+  v.field("limit", o.limit, "at most this many usable rows; 0 = all");
+  v.field("text", o.text, "text column of this file, where it differs");
+  v.field("encoding", o.encoding, "encoding of this file, where it differs");
+}
+
+template <class V>
+void visit_options(V& v, DataSpec& o) {
+  v.field("train", o.train, "path, or list of paths or tables { path, label, where, limit, text, encoding }");
+  v.field("dev", o.dev, "the same, or a fraction of train by seed; absent: no selection");
+  v.field("test", o.test, "the same; labels optional");
+  v.field("text", o.text, "column of the text: name, or number from 0");
+  v.field("text_pair", o.text_pair, "column of the second text, for pairs");
+  v.field("label", o.label, "column of the label");
+  v.field("id", o.id, "column of the id; default: row number from 0");
+  v.field("format", o.format, "auto | csv | tsv | jsonl | lines");
+  v.field("delimiter", o.delimiter, "auto | tab | one character");
+  v.field("quote", o.quote, "auto | none | one character");
+  v.field("header", o.header, "auto | yes | no");
+  v.field("encoding", o.encoding, "utf-8 | latin-1");
+  v.field("preprocess", o.preprocess, "none | cs224n (lower-case, strip; pairs: space before . ? , ')");
+  v.field("label_map", o.label_map, "text in the file -> label");
+  v.field("label_range", o.label_range, "regress: lowest and highest label; rows outside are errors");
+  v.field("label_from", o.label_from, "regress: the file's own range, rescaled to label_range");
+  v.field("on_bad_row", o.on_bad_row, "error | skip (counted and listed in data.json)");
+  v.field("exclude", o.exclude, "files whose texts are removed from train");
+}
+
+}  // namespace minbert

@@ -1,0 +1,388 @@
+// Rows from files: one pass over each source that checks a record, reads its label and keeps it or says why not.
+#include "minbert/data/dataset.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <unordered_set>
+
+#include "minbert/base/check.h"
+#include "minbert/base/rng.h"
+#include "minbert/data/known_columns.h"
+#include "minbert/data/table.h"
+#include "minbert/data/text.h"
+
+namespace minbert {
+namespace {
+
+bool is_column_name(const std::string& name) {
+  return !name.empty() && !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool skips_bad_rows(const DataSpec& spec) {
+  if (spec.on_bad_row != "error" && spec.on_bad_row != "skip")
+    throw Error(ErrorTag::kUsage, "on_bad_row", fmt::format("expected error or skip, got \"{}\"", spec.on_bad_row));
+  return spec.on_bad_row == "skip";
+}
+
+bool uses_course_text(const DataSpec& spec) {
+  if (spec.preprocess != "none" && spec.preprocess != "cs224n")
+    throw Error(ErrorTag::kUsage, "preprocess", fmt::format("expected none or cs224n, got \"{}\"", spec.preprocess));
+  return spec.preprocess == "cs224n";
+}
+
+Table read_source(const DataSpec& spec, const DataSource& source) {
+  TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty()};
+  if (!source.encoding.empty()) options.encoding = source.encoding;
+  const std::string& text = source.text.empty() ? spec.text : source.text;
+  std::vector<std::string> wanted = {text, spec.text_pair, spec.id};
+  if (source.label.empty()) wanted.push_back(spec.label);
+  for (const auto& [column, value] : source.where) wanted.push_back(column);
+  std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(options.wanted), is_column_name);
+  return read_table(source.path, options);
+}
+
+// Where the parts of a row stand in one table.
+struct Columns {
+  std::size_t text = 0;
+  std::optional<std::size_t> pair, label, id;
+  std::vector<std::pair<std::size_t, std::string>> where;
+};
+
+std::size_t text_column(const Table& table, const std::string& name) {
+  if (table.dialect().format == TableFormat::kLines) return 0;
+  if (!name.empty()) return table.require_column(name, "text");
+  if (table.columns().size() == 1) return 0;
+  return table.require_column("text", "text");
+}
+
+Columns find_columns(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
+  Columns columns;
+  columns.text = text_column(table, source.text.empty() ? spec.text : source.text);
+  const bool lines = table.dialect().format == TableFormat::kLines;
+  if (!spec.text_pair.empty()) columns.pair = lines ? 1 : table.require_column(spec.text_pair, "text_pair");
+  for (const auto& [column, value] : source.where) columns.where.emplace_back(table.require_column(column, "where"), value);
+  if (!spec.id.empty() && !lines) columns.id = table.require_column(spec.id, "id");
+  if (!source.label.empty() || (lines && !label_needed)) return columns;
+  if (lines)
+    throw Error(ErrorTag::kData, table.name(), "expected a label for a file of plain lines",
+                "train = [{ path = \"...\", label = \"...\" }]");
+  if (!spec.label.empty() && !label_needed)
+    columns.label = table.find_column(spec.label);
+  else if (label_needed)
+    columns.label = table.require_column(spec.label.empty() ? "label" : spec.label, "label");
+  return columns;
+}
+
+std::string column_title(const Table& table, std::size_t column) {
+  const std::string& name = table.columns()[column];
+  return fmt::format("column \"{}\"", name.empty() ? std::to_string(column) : name);
+}
+
+std::string shortened(std::string_view text) {
+  constexpr std::size_t kShown = 40;
+  if (text.size() <= kShown) return std::string(text);
+  std::size_t end = kShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
+// Reads the sources of one split into rows.
+class SplitReader {
+ public:
+  SplitReader(const DataSpec& spec, const TaskLabels& labels, bool label_needed, SplitReport& report)
+      : spec_(spec),
+        labels_(spec, labels),
+        skip_(skips_bad_rows(spec)),
+        course_(uses_course_text(spec)),
+        label_needed_(label_needed),
+        report_(report) {}
+
+  void read(const DataSource& source);
+  Rows take() { return std::move(rows_); }
+
+ private:
+  bool passes(const Table& table, const Columns& columns, std::size_t i) const;
+  std::string fill(Row& row, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const;
+  std::string read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const;
+  std::string read_label(double& out, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const;
+  void bad_row(const Table& table, std::size_t i, const std::string& reason);
+
+  const DataSpec& spec_;
+  LabelReader labels_;
+  bool skip_, course_, label_needed_;
+  SplitReport& report_;
+  Rows rows_;
+};
+
+void SplitReader::bad_row(const Table& table, std::size_t i, const std::string& reason) {
+  if (!skip_)
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), reason, "on_bad_row = \"skip\" leaves such rows out");
+  report_.skipped.push_back({table.name(), table.line(i), reason});
+}
+
+bool SplitReader::passes(const Table& table, const Columns& columns, std::size_t i) const {
+  return std::all_of(columns.where.begin(), columns.where.end(),
+                     [&](const auto& condition) { return table.cell(i, condition.first) == condition.second; });
+}
+
+// The functions below return what is wrong with the row, or an empty string.
+std::string SplitReader::read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const {
+  const std::string_view cell = table.cell(i, column);
+  if (cell.data() == nullptr) return fmt::format("{}: expected a text, got none", column_title(table, column));
+  if (label_needed_ && strip(cell).empty()) return fmt::format("{}: expected a text, got an empty one", column_title(table, column));
+  if (!course_)
+    out = cell;
+  else
+    out = spec_.text_pair.empty() ? course_text(cell) : course_pair_text(cell);
+  return {};
+}
+
+std::string SplitReader::read_label(double& out, const Table& table, const Columns& columns, const DataSource& source,
+                                    std::size_t i) const {
+  if (source.label.empty() && !columns.label) return {};
+  const std::string_view cell = source.label.empty() ? table.cell(i, *columns.label) : std::string_view(source.label);
+  const std::string title = source.label.empty() ? column_title(table, *columns.label) : "label of the file";
+  if (strip(cell).empty()) return label_needed_ ? fmt::format("{}: expected {}, got nothing", title, labels_.expected()) : "";
+  const auto label = labels_.read(cell);
+  if (!label) return fmt::format("{}: expected {}, got \"{}\"", title, labels_.expected(), shortened(cell));
+  out = *label;
+  return {};
+}
+
+std::string SplitReader::fill(Row& row, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const {
+  std::string reason = read_text(row.text, table, columns.text, i);
+  if (reason.empty() && columns.pair) reason = read_text(row.text_pair, table, *columns.pair, i);
+  if (reason.empty()) reason = read_label(row.label, table, columns, source, i);
+  return reason;
+}
+
+void SplitReader::read(const DataSource& source) {
+  const Table table = read_source(spec_, source);
+  const Columns columns = find_columns(table, spec_, source, label_needed_);
+  const auto file = static_cast<std::int32_t>(rows_.files.size());
+  rows_.files.push_back(table.name());
+  report_.files.push_back(table.name());
+  const std::unordered_set<std::int64_t> repaired(table.repaired_lines().begin(), table.repaired_lines().end());
+  std::int64_t kept = 0;
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    const std::int64_t number = report_.read++;
+    if (const std::string_view problem = table.problem(i); !problem.empty()) {
+      bad_row(table, i, std::string(problem));
+      continue;
+    }
+    if (!passes(table, columns, i)) {
+      ++report_.filtered;
+      continue;
+    }
+    if (source.limit > 0 && kept == source.limit) {
+      ++report_.over_limit;
+      continue;
+    }
+    Row row;
+    row.file = file;
+    row.line = table.line(i);
+    row.id = columns.id && table.cell(i, *columns.id).data() != nullptr ? std::string(table.cell(i, *columns.id)) : std::to_string(number);
+    if (const std::string reason = fill(row, table, columns, source, i); !reason.empty()) {
+      bad_row(table, i, reason);
+      continue;
+    }
+    if (repaired.contains(row.line)) report_.repaired.push_back({table.name(), row.line, "unbalanced quote read as a character"});
+    rows_.rows.push_back(std::move(row));
+    ++kept;
+  }
+}
+
+// The text columns of an exclude file: its own, else the task's where it has them, else those recognised by name.
+std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
+  if (!source.text.empty()) return {table.require_column(source.text, "exclude.text")};
+  std::vector<std::size_t> columns;
+  for (const std::string& name : {spec.text, spec.text_pair})
+    if (const auto found = name.empty() ? std::nullopt : table.find_column(name)) columns.push_back(*found);
+  if (!columns.empty()) return columns;
+  const KnownColumns known = find_known_columns(table.columns());
+  for (const auto& column : {known.text, known.text_pair})
+    if (column) columns.push_back(*column);
+  if (columns.empty()) columns.push_back(text_column(table, ""));
+  return columns;
+}
+
+// Exclude files are other people's: their dialect is their own, whatever the task's files look like.
+std::unordered_set<std::string> excluded_keys(const DataSpec& spec) {
+  std::unordered_set<std::string> keys;
+  for (const DataSource& source : spec.exclude) {
+    TableOptions options;
+    if (!source.encoding.empty()) options.encoding = source.encoding;
+    if (is_column_name(source.text)) options.wanted = {source.text};
+    const Table table = read_table(source.path, options);
+    for (const std::size_t column : excluded_columns(table, spec, source))
+      for (std::size_t i = 0; i < table.rows(); ++i)
+        if (table.problem(i).empty() && table.cell(i, column).data() != nullptr) keys.insert(comparison_key(table.cell(i, column)));
+  }
+  keys.erase("");
+  return keys;
+}
+
+std::int64_t remove_excluded(std::vector<Row>& rows, const std::unordered_set<std::string>& keys) {
+  const auto found = [&](const Row& row) {
+    return keys.contains(comparison_key(row.text)) || (!row.text_pair.empty() && keys.contains(comparison_key(row.text_pair)));
+  };
+  return keys.empty() ? 0 : static_cast<std::int64_t>(std::erase_if(rows, found));
+}
+
+// Keeps the rows of train or of the dev fraction, both in file order, and returns how many went to the other side.
+std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t seed, Split side) {
+  if (!(fraction > 0 && fraction < 1))
+    throw Error(ErrorTag::kUsage, "dev", fmt::format("expected files or a fraction between 0 and 1, got {}", fraction));
+  const auto dev_size = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(rows.size())));
+  if (dev_size == 0 || dev_size == rows.size())
+    throw Error(ErrorTag::kData, "dev",
+                fmt::format("expected a fraction that leaves rows on both sides, got {} of {} rows", dev_size, rows.size()));
+  std::vector<std::size_t> order(rows.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Rng(seed, "data.dev").shuffle(std::span(order));
+  std::vector<bool> in_dev(rows.size(), false);
+  for (std::size_t i = 0; i < dev_size; ++i) in_dev[order[i]] = true;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (in_dev[i] == (side == Split::kDev)) {
+      if (kept != i) rows[kept] = std::move(rows[i]);
+      ++kept;
+    }
+  const std::size_t moved = rows.size() - kept;
+  rows.resize(kept);
+  return static_cast<std::int64_t>(moved);
+}
+
+void summarise_labels(const std::vector<Row>& rows, const TaskLabels& labels, SplitReport& report) {
+  report.label_counts = label_counts(rows, labels);
+  report.numeric = labels.kind == TaskLabels::Kind::kRange;
+  double sum = 0;
+  std::int64_t labelled = 0;
+  for (const Row& row : rows) {
+    if (!row.labelled()) continue;
+    report.label_min = labelled == 0 ? row.label : std::min(report.label_min, row.label);
+    report.label_max = labelled == 0 ? row.label : std::max(report.label_max, row.label);
+    sum += row.label;
+    ++labelled;
+  }
+  if (labelled > 0) report.label_mean = sum / static_cast<double>(labelled);
+}
+
+const std::vector<DataSource>& sources_of(const DataSpec& spec, Split split) {
+  if (split == Split::kTest) return spec.test;
+  return split == Split::kDev && !spec.dev.files.empty() ? spec.dev.files : spec.train;
+}
+
+}  // namespace
+
+std::string_view split_name(Split split) { return split == Split::kTrain ? "train" : split == Split::kDev ? "dev" : "test"; }
+
+bool Rows::labelled() const {
+  return !rows.empty() && std::all_of(rows.begin(), rows.end(), [](const Row& row) { return row.labelled(); });
+}
+
+std::string Rows::place(const Row& row) const { return fmt::format("{}:{}", files[static_cast<std::size_t>(row.file)], row.line); }
+
+std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, const TaskLabels& labels) {
+  const bool numbers = labels.kind == TaskLabels::Kind::kRange;
+  std::map<std::string, std::int64_t> counts;
+  for (const Row& row : rows) {
+    if (!row.labelled())
+      ++counts[std::string(kNoLabelName)];
+    else
+      ++counts[numbers ? fmt::format("{}", std::floor(row.label)) : labels.class_name(static_cast<int>(row.label))];
+  }
+  return counts;
+}
+
+Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report) {
+  SplitReport unused;
+  SplitReport& told = report != nullptr ? *report : unused;
+  told = {};
+  const auto& sources = sources_of(spec, split);
+  if (sources.empty()) throw Error(ErrorTag::kUsage, split_name(split), "expected at least one file, got none");
+  SplitReader reader(spec, labels, split != Split::kTest, told);
+  for (const DataSource& source : sources) reader.read(source);
+  Rows rows = reader.take();
+  const bool from_train = &sources == &spec.train;
+  if (from_train) told.removed = remove_excluded(rows.rows, excluded_keys(spec));
+  if (from_train && spec.dev.files.empty() && (split == Split::kDev || spec.dev.fraction != 0))
+    told.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
+  if (rows.rows.empty())
+    throw Error(ErrorTag::kData, told.files.front(),
+                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", told.read, told.skipped.size(),
+                            told.filtered, told.removed));
+  told.used = static_cast<std::int64_t>(rows.rows.size());
+  summarise_labels(rows.rows, labels, told);
+  return rows;
+}
+
+std::vector<std::string> label_texts(const DataSpec& spec) {
+  std::vector<std::string> texts;
+  const auto add = [&](std::string_view cell) {
+    const std::string text(strip(cell));
+    const auto mapped = spec.label_map.find(text);
+    if (!text.empty()) texts.push_back(mapped == spec.label_map.end() ? text : mapped->second);
+  };
+  for (const DataSource& source : spec.train) {
+    if (!source.label.empty()) {
+      add(source.label);
+      continue;
+    }
+    const Table table = read_source(spec, source);
+    const Columns columns = find_columns(table, spec, source, true);
+    for (std::size_t i = 0; i < table.rows(); ++i) {
+      const bool used = table.problem(i).empty() && std::all_of(columns.where.begin(), columns.where.end(), [&](const auto& condition) {
+                          return table.cell(i, condition.first) == condition.second;
+                        });
+      if (used) add(table.cell(i, *columns.label));
+    }
+  }
+  return texts;
+}
+
+TaskLabels resolve_labels(const DataSpec& spec, const TaskLabels& labels) {
+  if (labels.kind != TaskLabels::Kind::kAuto) return labels;
+  TaskLabels found = classes_among(label_texts(spec));
+  if (found.count < 2)
+    throw Error(ErrorTag::kData, spec.train.empty() ? "train" : spec.train.front().path,
+                fmt::format("expected at least two different labels, got {}", found.count));
+  return found;
+}
+
+TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed) {
+  TaskRows task;
+  task.labels = resolve_labels(spec, labels);
+  const auto load = [&](Split split) { return load_rows(spec, split, task.labels, seed, &task.reports[std::string(split_name(split))]); };
+  task.train = load(Split::kTrain);
+  if (!spec.dev.files.empty() || spec.dev.fraction != 0) task.dev = load(Split::kDev);
+  if (!spec.test.empty()) task.test = load(Split::kTest);
+  return task;
+}
+
+void to_json(Json& json, const SplitReport& report) {
+  const auto listed = [](const std::vector<SkippedRow>& rows) {
+    Json list = Json::array();
+    for (const SkippedRow& row : rows) list.push_back({{"file", row.file}, {"line", row.line}, {"reason", row.reason}});
+    return list;
+  };
+  json = {{"files", report.files},
+          {"read", report.read},
+          {"used", report.used},
+          {"filtered", report.filtered},
+          {"over_limit", report.over_limit},
+          {"removed", report.removed},
+          {"moved_to_dev", report.moved_to_dev},
+          {"skipped", report.skipped.size()},
+          {"skipped_rows", listed(report.skipped)},
+          {"repaired_rows", listed(report.repaired)},
+          {"label_counts", report.label_counts}};
+  if (report.numeric) {
+    json["label_mean"] = report.label_mean;
+    json["label_min"] = report.label_min;
+    json["label_max"] = report.label_max;
+  }
+}
+
+}  // namespace minbert

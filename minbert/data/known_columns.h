@@ -1,0 +1,21 @@
+// Column names that people give to texts, labels and ids.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace minbert {
+
+/// True for "sentence", "Label", "pair_ID" ...
+bool is_known_column(std::string_view name);
+
+/// Columns recognised by their names, as indices into the names.
+struct KnownColumns {
+  std::optional<std::size_t> text, text_pair, label, id;
+};
+KnownColumns find_known_columns(std::span<const std::string> names);
+
+}  // namespace minbert

@@ -1,0 +1,103 @@
+// Labels: integers, "1.0", names, maps and rescaled numbers.
+#include "minbert/data/labels.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "minbert/base/check.h"
+#include "minbert/data/text.h"
+
+namespace minbert {
+namespace {
+
+// Distinct labels as text; a number keeps the shortest of its spellings, so that "1" and "1.0" are one label.
+std::set<std::string> distinct(std::span<const std::string> labels) {
+  std::set<std::string> out;
+  for (const std::string& label : labels) {
+    const auto number = parse_number(label);
+    out.insert(number ? fmt::format("{}", *number) : std::string(strip(label)));
+  }
+  out.erase("");
+  return out;
+}
+
+bool all_numbers(const std::set<std::string>& labels) {
+  return std::all_of(labels.begin(), labels.end(), [](const std::string& label) { return parse_number(label).has_value(); });
+}
+
+}  // namespace
+
+std::optional<double> parse_number(std::string_view text) {
+  text = strip(text);
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+TaskLabels TaskLabels::named(std::vector<std::string> names) {
+  const int count = static_cast<int>(names.size());
+  return {Kind::kNames, count, std::move(names)};
+}
+
+std::string TaskLabels::class_name(int index) const {
+  MINBERT_CHECK(index >= 0 && index < count, "class {} of {}", index, count);
+  return kind == Kind::kNames ? names[static_cast<std::size_t>(index)] : std::to_string(index);
+}
+
+LabelReader::LabelReader(const DataSpec& spec, const TaskLabels& labels)
+    : labels_(labels), map_(spec.label_map.begin(), spec.label_map.end()), to_(spec.label_range) {
+  MINBERT_CHECK(labels.kind != TaskLabels::Kind::kAuto, "labels must be resolved before they are read");
+  from_ = spec.label_from[0] == spec.label_from[1] ? to_ : spec.label_from;
+  if (labels.kind == TaskLabels::Kind::kRange) {
+    for (const auto& [key, range] : {std::pair("label_range", to_), std::pair("label_from", from_)})
+      if (!(range[0] < range[1])) throw Error(ErrorTag::kUsage, key, fmt::format("expected [low, high], got [{}, {}]", range[0], range[1]));
+    expected_ = fmt::format("a number in {}..{}", from_[0], from_[1]);
+  } else if (labels.kind == TaskLabels::Kind::kCount) {
+    expected_ = fmt::format("0..{}", labels.count - 1);
+  } else {
+    for (int i = 0; i < labels.count; ++i) names_.emplace(labels.names[static_cast<std::size_t>(i)], i);
+    constexpr int kShown = 8;
+    for (int i = 0; i < std::min(labels.count, kShown); ++i) expected_ += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", labels.class_name(i));
+    if (labels.count > kShown) expected_ += fmt::format(" ... ({} labels)", labels.count);
+  }
+  for (const auto& [text, label] : map_)
+    if (!(labels.kind == TaskLabels::Kind::kRange ? parse_number(label) : read_class(label)))
+      throw Error(ErrorTag::kUsage, fmt::format("label_map.{}", text), fmt::format("expected {}, got \"{}\"", expected_, label));
+}
+
+std::optional<double> LabelReader::read_class(std::string_view text) const {
+  if (const auto found = names_.find(text); found != names_.end()) return found->second;
+  const auto number = parse_number(text);
+  if (!number) return std::nullopt;
+  if (labels_.kind == TaskLabels::Kind::kCount)
+    return *number >= 0 && *number < labels_.count && *number == std::floor(*number) ? number : std::nullopt;
+  const auto same = names_.find(fmt::format("{}", *number));  // "1.0" for the class named "1"
+  return same == names_.end() ? std::nullopt : std::optional<double>(same->second);
+}
+
+std::optional<double> LabelReader::read(std::string_view cell) const {
+  std::string_view text = strip(cell);
+  if (const auto mapped = map_.find(text); mapped != map_.end()) text = mapped->second;
+  if (labels_.kind != TaskLabels::Kind::kRange) return read_class(text);
+  const auto value = parse_number(text);
+  if (!value || !(*value >= from_[0] && *value <= from_[1])) return std::nullopt;
+  return from_ == to_ ? *value : to_[0] + (*value - from_[0]) * (to_[1] - to_[0]) / (from_[1] - from_[0]);
+}
+
+TaskLabels classes_among(std::span<const std::string> labels) {
+  const std::set<std::string> found = distinct(labels);
+  std::vector<std::string> names(found.begin(), found.end());
+  if (all_numbers(found)) {
+    std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return *parse_number(a) < *parse_number(b); });
+    bool counted = names.size() >= 2;
+    for (std::size_t i = 0; i < names.size(); ++i) counted = counted && names[i] == std::to_string(i);
+    if (counted) return TaskLabels::classes(static_cast<int>(names.size()));
+  }
+  return TaskLabels::named(std::move(names));
+}
+
+}  // namespace minbert

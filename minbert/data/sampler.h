@@ -1,0 +1,65 @@
+// Samplers: which rows of which task make each step of an epoch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace minbert {
+
+enum class Sampler { kSequential, kShuffled, kRoundRobin, kProportional, kSqrt, kAnnealed };
+
+/// Throws Error(kUsage) naming the samplers for any other name.
+Sampler parse_sampler(std::string_view name);
+std::string_view sampler_name(Sampler sampler);
+
+/// What a sampler knows of a task. `batch` is rows per optimizer step, accumulation included.
+struct SampledTask {
+  std::string name;  ///< part of the random streams: a task's order of rows does not depend on the tasks beside it
+  std::int64_t rows = 0;
+  std::int64_t batch = 0;
+  std::int64_t batches() const { return (rows + batch - 1) / batch; }
+};
+
+struct SamplerOptions {
+  Sampler sampler = Sampler::kSequential;
+  int epochs = 1;  ///< E, for the annealed sampler
+  std::uint64_t seed = 0;
+  std::string stage = "0";  ///< part of the random streams
+  bool shuffle = true;      ///< false: every walk over a task is in file order
+};
+
+/// One optimizer step: `size` entries of EpochPlan::rows from `begin`, all of one task.
+struct SampledStep {
+  std::int32_t task = 0;
+  std::size_t begin = 0, size = 0;
+};
+
+struct EpochPlan {
+  std::vector<SampledStep> steps;
+  std::vector<std::uint32_t> rows;
+  std::span<const std::uint32_t> rows_of(const SampledStep& step) const { return std::span(rows).subspan(step.begin, step.size); }
+};
+
+/// Steps of one epoch: the sum over tasks of ceil(rows / batch).
+std::int64_t steps_per_epoch(std::span<const SampledTask> tasks);
+
+/// The plan of `epoch`, from 1 to options.epochs. A pure function of its arguments, so that a resumed run needs no saved state: the
+/// tasks drawn in earlier epochs are replayed (draws only) to find where each task's walk stands.
+///
+/// Task i's walk over the whole stage is a sequence of rounds; a round is a fresh permutation cut into ceil(n_i/b_i) batches, the last
+/// one short. sequential and shuffled use one round an epoch, the others go on from epoch to epoch and round when short. Drawn
+/// samplers pick task i for a step with probability in proportion to n_i^a / b_i, so that rows come in proportion to n_i^a.
+EpochPlan plan_epoch(std::span<const SampledTask> tasks, const SamplerOptions& options, int epoch);
+
+/// Realised counts of a plan for --dry-run, by task.
+struct SampledCounts {
+  std::int64_t steps = 0, rows = 0;
+  std::int64_t distinct_rows = 0;
+};
+std::vector<SampledCounts> count_plan(const EpochPlan& plan, std::span<const SampledTask> tasks);
+
+}  // namespace minbert

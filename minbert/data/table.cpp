@@ -1,0 +1,238 @@
+// Tables: decoding, the three readers, look-up of columns.
+#include "minbert/data/table.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <unordered_map>
+
+#include "minbert/base/files.h"
+#include "minbert/base/json.h"
+#include "minbert/base/unicode.h"
+#include "minbert/data/delimited.h"
+#include "minbert/data/table_builder.h"
+#include "minbert/data/text.h"
+
+namespace minbert {
+
+TableBuilder::TableBuilder(std::string name, const Dialect& dialect, std::vector<char> text) {
+  table_.name_ = std::move(name);
+  table_.dialect_ = dialect;
+  table_.text_ = std::move(text);
+}
+
+void TableBuilder::add_row(std::int64_t line, std::span<const CellSlice> cells) {
+  table_.lines_.push_back(line);
+  row_begins_.push_back(slices_.size());
+  slices_.insert(slices_.end(), cells.begin(), cells.end());
+}
+
+void TableBuilder::add_problem(std::int64_t line, std::string reason) {
+  table_.problems_[table_.lines_.size()] = std::move(reason);
+  add_row(line, {});
+}
+
+Table TableBuilder::take() {
+  if (table_.text_.empty()) table_.text_.push_back('\0');  // so that an empty cell has a non-null data()
+  const char* const text = table_.text_.data();
+  table_.cells_.resize(row_begins_.size() * columns());
+  row_begins_.push_back(slices_.size());
+  for (std::size_t row = 0; row + 1 < row_begins_.size(); ++row)
+    for (std::size_t i = row_begins_[row]; i < row_begins_[row + 1]; ++i) {
+      const CellSlice cell = slices_[i];
+      if (cell.begin != CellSlice::kAbsent) table_.cells_[row * columns() + i - row_begins_[row]] = {text + cell.begin, cell.size};
+    }
+  return std::move(table_);
+}
+
+namespace {
+
+std::int64_t line_of(std::string_view bytes, std::size_t offset) {
+  return 1 + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+}
+
+// UTF-8 without its byte order mark. What is no text (another encoding, a binary file) is refused here, with the line.
+std::vector<char> decode(std::string_view bytes, const std::string& name, const std::string& encoding) {
+  if (encoding != "utf-8" && encoding != "latin-1")
+    throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8 or latin-1, got \"{}\"", encoding));
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
+    throw Error(ErrorTag::kData, name, "expected UTF-8, got UTF-16", "convert it first: iconv -f utf-16 -t utf-8");
+  if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
+  if (const std::size_t nul = bytes.find('\0'); nul != bytes.npos)
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_of(bytes, nul)),
+                "expected text, got a zero byte (a binary or UTF-16 file?)");
+  if (encoding == "latin-1") {
+    const std::string text = latin1_to_utf8(bytes);
+    return {text.begin(), text.end()};
+  }
+  if (const std::size_t bad = find_invalid_utf8(bytes); bad != bytes.npos)
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_of(bytes, bad)),
+                fmt::format("expected UTF-8, got byte 0x{:02x}", static_cast<unsigned char>(bytes[bad])), "encoding = \"latin-1\"");
+  return {bytes.begin(), bytes.end()};
+}
+
+// Turns doubled quotes into single ones where they stand and returns the shorter size.
+std::size_t unescape(char* begin, std::size_t size, char quote) {
+  char* out = begin;
+  for (const char* in = begin, *end = begin + size; in < end; ++in) {
+    *out++ = *in;
+    in += *in == quote;
+  }
+  return static_cast<std::size_t>(out - begin);
+}
+
+std::vector<std::string> numbered_columns(std::size_t n) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < n; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+// Most frequent number of fields among the first records: one broken record at the top must not condemn the others.
+std::size_t usual_field_count(std::string_view text, const Dialect& dialect) {
+  std::map<std::size_t, std::size_t> counts;
+  RecordReader reader(text, dialect);
+  for (int i = 0; i < 100 && reader.next(); ++i) ++counts[reader.fields().size()];
+  const auto most = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? 0 : most->first;
+}
+
+Table read_delimited(TableBuilder& table, const Dialect& dialect) {
+  char* const base = table.text().data();
+  const std::string_view text(base, table.text().size());
+  RecordReader reader(text, dialect);
+  std::vector<CellSlice> cells;
+  const auto take_cells = [&]() -> std::span<const CellSlice> {
+    cells.clear();
+    for (const Field& field : reader.fields())
+      cells.push_back({field.begin, field.escaped ? unescape(base + field.begin, field.size, dialect.quote) : field.size});
+    return cells;
+  };
+  if (dialect.header && reader.next()) {
+    std::vector<std::string> names;
+    for (const CellSlice& cell : take_cells()) names.emplace_back(strip(text.substr(cell.begin, cell.size)));
+    table.set_columns(std::move(names));
+  } else {
+    table.set_columns(numbered_columns(usual_field_count(text, dialect)));
+  }
+  reader.expect(table.columns());
+  while (reader.next()) {
+    if (reader.repaired()) table.add_repaired(reader.line());
+    if (reader.fields().size() == table.columns())
+      table.add_row(reader.line(), take_cells());
+    else
+      table.add_problem(reader.line(), fmt::format("expected {} fields, got {}{}", table.columns(), reader.fields().size(),
+                                                   reader.repaired() ? " (unbalanced quote)" : ""));
+  }
+  return table.take();
+}
+
+// Calls fn(line number, begin, size) for every line, without its line end.
+template <class Fn>
+void for_each_line(std::string_view text, char newline, Fn&& fn) {
+  std::int64_t line = 1;
+  for (std::size_t begin = 0; begin < text.size(); ++line) {
+    const std::size_t end = std::min(text.find(newline, begin), text.size());
+    const std::size_t size = end - begin;
+    const bool carriage = newline == '\n' && size > 0 && text[end - 1] == '\r';
+    fn(line, begin, size - carriage);
+    begin = end + 1;
+  }
+}
+
+Table read_lines(TableBuilder& table, const Dialect& dialect, bool pairs) {
+  const std::string_view text(table.text().data(), table.text().size());
+  table.set_columns(pairs ? std::vector<std::string>{"text", "text_pair"} : std::vector<std::string>{"text"});
+  for_each_line(text, dialect.newline, [&](std::int64_t line, std::size_t begin, std::size_t size) {
+    if (!pairs) return table.add_row(line, std::array{CellSlice{begin, size}});
+    const std::size_t tab = text.substr(begin, size).find('\t');
+    if (tab == text.npos) return table.add_problem(line, "expected two texts with a tab between them, got no tab");
+    table.add_row(line, std::array{CellSlice{begin, tab}, CellSlice{begin + tab + 1, size - tab - 1}});
+  });
+  return table.take();
+}
+
+Table read_jsonl(TableBuilder& table, const Dialect& dialect, const std::vector<std::string>& wanted) {
+  const std::vector<char> source = std::exchange(table.text(), {});
+  std::vector<char>& text = table.text();
+  std::vector<std::string> columns;
+  std::unordered_map<std::string, std::size_t> index;
+  std::vector<CellSlice> cells;
+  const auto append = [&](std::string_view value) {
+    text.insert(text.end(), value.begin(), value.end());
+    return CellSlice{text.size() - value.size(), value.size()};
+  };
+  const auto add_object = [&](std::int64_t line, const Json& object) {
+    cells.clear();
+    for (const auto& [key, value] : object.items()) {
+      if (value.is_null()) continue;
+      if (value.is_structured() && std::find(wanted.begin(), wanted.end(), key) != wanted.end())
+        return table.add_problem(line, fmt::format("column \"{}\": expected a string or a number, got an {}", key, value.type_name()));
+      const auto [place, added] = index.try_emplace(key, columns.size());
+      if (added) columns.push_back(key);
+      if (cells.size() <= place->second) cells.resize(place->second + 1);
+      cells[place->second] = append(value.is_string() ? value.get_ref<const std::string&>() : dump_json(value));
+    }
+    table.add_row(line, cells);
+  };
+  for_each_line({source.data(), source.size()}, dialect.newline, [&](std::int64_t line, std::size_t begin, std::size_t size) {
+    const std::string_view record = strip({source.data() + begin, size});
+    if (record.empty()) return;
+    const Json value = Json::parse(record, nullptr, false);
+    if (value.is_discarded()) return table.add_problem(line, "expected a JSON object, got invalid JSON");
+    if (!value.is_object()) return table.add_problem(line, fmt::format("expected a JSON object, got {}", value.type_name()));
+    add_object(line, value);
+  });
+  table.set_columns(std::move(columns));
+  return table.take();
+}
+
+std::string listed(std::span<const std::string> names) {
+  std::string out;
+  for (const std::string& name : names) out += fmt::format("{}\"{}\"", out.empty() ? "" : ", ", name);
+  return out.empty() ? "none" : out;
+}
+
+}  // namespace
+
+std::string_view Table::problem(std::size_t i) const {
+  const auto found = problems_.find(i);
+  return found == problems_.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::optional<std::size_t> Table::find_column(std::string_view wanted) const {
+  const auto found = std::find(columns_.begin(), columns_.end(), wanted);
+  if (found != columns_.end()) return static_cast<std::size_t>(found - columns_.begin());
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
+  if (error != std::errc() || end != wanted.data() + wanted.size() || number >= columns_.size()) return std::nullopt;
+  return number;
+}
+
+std::size_t Table::require_column(std::string_view wanted, std::string_view key) const {
+  if (const auto found = find_column(wanted)) return *found;
+  const std::string nearest = nearest_name(wanted, columns_);
+  throw Error(ErrorTag::kData, name_, fmt::format("{}: expected a column \"{}\", got columns {}", key, wanted, listed(columns_)),
+              nearest.empty() ? "" : fmt::format("did you mean \"{}\"?", nearest));
+}
+
+Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {
+  std::vector<char> text = decode(bytes, name, options.encoding);
+  if (strip({text.data(), text.size()}).empty()) throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
+  const std::string extension = lower_case(std::filesystem::path(name).extension().string());
+  const Dialect dialect = detect_dialect({text.data(), text.size()}, extension, options);
+  TableBuilder table(std::move(name), dialect, std::move(text));
+  switch (dialect.format) {
+    case TableFormat::kJsonl: return read_jsonl(table, dialect, options.wanted);
+    case TableFormat::kLines: return read_lines(table, dialect, options.pair_lines);
+    case TableFormat::kDelimited: break;
+  }
+  return read_delimited(table, dialect);
+}
+
+Table read_table(const std::filesystem::path& path, const TableOptions& options) {
+  if (path == "-") return parse_table(read_file(path), "-", options);
+  const MappedFile file(path);
+  return parse_table(file.text(), path.string(), options);
+}
+
+}  // namespace minbert

@@ -1,0 +1,81 @@
+// Files of records: CSV, TSV, JSON lines and plain lines read into one table of text cells.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/base/check.h"
+
+namespace minbert {
+
+/// How a file is to be read. "auto" is decided from the first 64 KiB, the file's extension and the columns wanted.
+struct TableOptions {
+  std::string format = "auto";      ///< auto | csv | tsv | jsonl | lines
+  std::string delimiter = "auto";   ///< auto | tab | any one ASCII character
+  std::string quote = "auto";       ///< auto | none | any one ASCII character, doubled inside a quoted field (RFC 4180)
+  std::string header = "auto";      ///< auto | yes | no  (true and false too)
+  std::string encoding = "utf-8";   ///< utf-8 | latin-1
+  std::vector<std::string> wanted;  ///< names the caller will look up: a first record holding one of them is a header
+  bool pair_lines = false;          ///< lines: the first tab of a line splits it into text and text_pair
+};
+
+enum class TableFormat { kDelimited, kJsonl, kLines };
+
+/// What was decided for a file.
+struct Dialect {
+  TableFormat format = TableFormat::kDelimited;
+  char delimiter = ',';
+  char quote = '"';     ///< 0: quotes are plain characters
+  char newline = '\n';  ///< '\r' only in a file without any \n; with '\n', one \r before it is dropped
+  bool header = true;
+};
+
+/// Records as rows of cells. A cell is a view into storage owned by the table; one with a null data() is absent (JSON lines
+/// without the key, or null). A row with a problem keeps its place and line, its cells must not be used.
+class Table {
+ public:
+  const std::string& name() const { return name_; }
+  const Dialect& dialect() const { return dialect_; }
+  const std::vector<std::string>& columns() const { return columns_; }
+  std::size_t rows() const { return lines_.size(); }
+  std::span<const std::string_view> row(std::size_t i) const { return std::span(cells_).subspan(i * columns_.size(), columns_.size()); }
+  std::string_view cell(std::size_t i, std::size_t column) const { return row(i)[column]; }
+  /// Physical line, from 1, where the record starts.
+  std::int64_t line(std::size_t i) const { return lines_[i]; }
+  /// Why row i cannot be used ("expected 4 fields, got 3"), or empty.
+  std::string_view problem(std::size_t i) const;
+  /// Lines where an unbalanced quote was read as a plain character instead of swallowing what follows.
+  const std::vector<std::int64_t>& repaired_lines() const { return repaired_; }
+
+  /// Index of the column of this name, else of this number (from 0).
+  std::optional<std::size_t> find_column(std::string_view name_or_number) const;
+  /// The same, or Error(kData) that lists the columns and names the nearest. `key` is what asked for it, such as "text".
+  std::size_t require_column(std::string_view name_or_number, std::string_view key) const;
+
+ private:
+  friend class TableBuilder;
+  std::string name_;
+  Dialect dialect_;
+  std::vector<std::string> columns_;
+  std::vector<std::string_view> cells_;  // rows() x columns().size()
+  std::vector<std::int64_t> lines_;
+  std::vector<std::int64_t> repaired_;
+  std::map<std::size_t, std::string> problems_;  // row -> reason
+  std::vector<char> text_;                       // what the cells view
+};
+
+/// Reads a file, or standard input for "-". Throws Error(kData) when it cannot be read, is empty or is not text in the encoding,
+/// Error(kUsage) for an option without meaning.
+Table read_table(const std::filesystem::path& path, const TableOptions& options = {});
+
+/// The same from bytes; `name` stands in errors and gives the extension.
+Table parse_table(std::string_view bytes, std::string name, const TableOptions& options = {});
+
+}  // namespace minbert

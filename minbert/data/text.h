@@ -1,0 +1,38 @@
+// Plain text helpers of the data room: case, blanks, the course's preprocessing, normal form for comparisons, near names.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace minbert {
+
+/// Lower case of one code point by Unicode's simple mappings: Latin, Greek, Cyrillic, Armenian and full-width letters; the others
+/// unchanged.
+char32_t lower_code_point(char32_t code_point);
+std::string lower_case(std::string_view text);
+
+/// What Python's str.isspace calls a blank, so that strip and split agree with the course's own code.
+bool is_blank(char32_t code_point);
+
+/// `text` without blanks at both ends.
+std::string_view strip(std::string_view text);
+
+/// Number of words between blanks.
+std::size_t count_words(std::string_view text);
+
+/// Course preprocessing of a single text: lower-cased and stripped.
+std::string course_text(std::string_view text);
+
+/// Course preprocessing of either text of a pair: lower-cased, a space before . ? , and ', blanks collapsed.
+std::string course_pair_text(std::string_view text);
+
+/// Two texts with the same comparison key count as the same: lower-cased letters and digits without anything between them, so that
+/// "Can't stop ." equals "can 't stop". A text of punctuation alone is its own key.
+std::string comparison_key(std::string_view text);
+
+/// The candidate with the smallest edit distance to `name`, or "" when none is near enough to be a slip of the pen.
+std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
+
+}  // namespace minbert
