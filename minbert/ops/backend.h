@@ -61,6 +61,7 @@ struct PreparedWeight {
   Tensor master;                         ///< the parameter itself
   Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
   std::shared_ptr<void> packed;          ///< the backend's own layout, or null
+  std::shared_ptr<void> storage;         ///< owner of value where the backend allocated it, or null
   const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters; owned by them
   std::uint64_t version = 0;             ///< *clock when value and packed were made; products CHECK that they agree
 

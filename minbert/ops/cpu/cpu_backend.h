@@ -7,7 +7,8 @@
 
 namespace minbert {
 
-/// Throws Error(kUsage) for an unknown instruction-set cap.
+/// options.isa caps the instruction set of the whole process, and must come before the first product of any backend.
+/// Throws Error(kUsage) for an unknown cap, or one that comes too late.
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options);
 
 }  // namespace minbert

@@ -1,0 +1,113 @@
+// CpuBackend: the class behind make_cpu_backend; each op lives in the file named after it.
+#pragma once
+
+#include <string>
+
+#include "minbert/ops/backend.h"
+#include "minbert/ops/cpu/gemm.h"
+#include "minbert/ops/cpu/sweep.h"
+#include "minbert/ops/shapes.h"
+
+namespace minbert::cpu {
+
+/// Memory traffic of an op that reads or writes each of these once, for its OpScope.
+inline double bytes_of(std::initializer_list<const Tensor*> tensors) {
+  double total = 0;
+  for (const Tensor* t : tensors) total += *t ? static_cast<double>(t->bytes()) : 0.0;
+  return total;
+}
+
+/// body(T()) with T the element type, float or BFloat16.
+template <class Body>
+void with_type(DType dtype, const Body& body) {
+  MINBERT_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, "the cpu backend computes in f32 and bf16, not {}", dtype_name(dtype));
+  if (dtype == DType::kF32) body(float());
+  if (dtype == DType::kBF16) body(BFloat16());
+}
+
+/// Not thread-safe: one op at a time, each on all threads. Own kernels flush denormals to zero; oneDNN's do not.
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(const BackendOptions& options);
+  ~CpuBackend() override;
+
+  std::string_view name() const override { return "cpu"; }
+  std::string description() const override;
+  bool supports_bf16() const override { return supports_bf16_; }
+
+  // cpu_backend.cpp
+  void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }
+  void release(void* data, std::size_t bytes) override { memory_.release(data, bytes); }
+  void copy_to_device(Tensor dst, const void* src) override;
+  void copy_to_host(void* dst, const Tensor& src) override;
+  void copy(Tensor dst, const Tensor& src) override;
+  void zero(Tensor x) override;
+  void synchronize() override {}
+
+  // linear.cpp
+  PreparedWeight prepare(const Tensor& master, DType compute, WeightUse use, const std::uint64_t* clock, Tensor copy) override;
+  void refresh(PreparedWeight& weight) override;
+  void linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) override;
+  void linear_backward_input(Tensor dx, const Tensor& dy, const PreparedWeight& w) override;
+  void linear_backward_params(Tensor dw, Tensor dbias, const Tensor& x, const Tensor& dy) override;
+
+  // elementwise.cpp
+  void cast(Tensor out, const Tensor& x) override;
+  void activation(Tensor out, const Tensor& x, Activation kind) override;
+  void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) override;
+  void dropout(Tensor out, const Tensor& x, std::span<const RowId> rows, const Dropout& dropout) override;
+  void add(Tensor out, const Tensor& a, const Tensor& b) override;
+  void affine(Tensor out, const Tensor& x, double scale, double shift) override;
+
+  // layernorm.cpp
+  void layernorm(Tensor out, Tensor stats, const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) override;
+  void layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
+                          const Tensor& gamma) override;
+  void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
+                             const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout) override;
+  void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
+                                      const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
+                                      const Dropout& dropout) override;
+
+  // embedding.cpp
+  void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
+                 std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) override;
+  void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
+                          std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) override;
+
+  // attention.cpp
+  void attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) override;
+  void attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q, const Tensor& k,
+                          const Tensor& v, const AttentionShape& shape) override;
+  std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const override;
+
+  // pooling.cpp
+  void gather_rows(Tensor out, const Tensor& x, std::span<const std::int32_t> rows) override;
+  void gather_rows_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> rows) override;
+  void mean_pool(Tensor out, const Tensor& x, std::span<const std::int32_t> offsets) override;
+  void mean_pool_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> offsets) override;
+  void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) override;
+  void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) override;
+  void cosine(Tensor out, const Tensor& u, const Tensor& v) override;
+  void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) override;
+
+  // loss.cpp
+  void cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) override;
+  void cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) override;
+  void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) override;
+  void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override;
+  void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) override;
+  void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) override;
+
+  // adamw.cpp
+  void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) override;
+  double squared_norm(std::span<const Tensor> tensors) override;
+
+ private:
+  HostMemory memory_;
+  Gemm gemm_;
+  Scratch scratch_;
+  bool supports_bf16_ = false;
+};
+
+}  // namespace minbert::cpu

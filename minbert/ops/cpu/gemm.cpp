@@ -1,0 +1,287 @@
+// The only user of oneDNN: primitives cached by exact shape, user-managed scratch memory, no allocation once warm.
+#include "minbert/ops/cpu/gemm.h"
+
+#include <array>
+#include <cstring>
+#include <functional>
+#include <list>
+#include <unordered_map>
+#include <utility>
+
+#include <dnnl.hpp>
+
+#include "minbert/base/check.h"
+#include "minbert/ops/cpu/sweep.h"
+
+namespace minbert::cpu {
+namespace {
+
+using Desc = dnnl::memory::desc;
+
+/// Ragged batches bring a dozen shapes for each number of tokens; beyond this the least recently used goes.
+constexpr std::size_t kMaxPrimitives = 2048;
+
+/// Everything that a primitive is specialised for; compared as a whole.
+struct Key {
+  std::int64_t m, n, k;
+  std::int64_t dst_stride, a_row_stride, a_col_stride, b_row_stride, b_col_stride;
+  std::uint8_t dst_dtype, ab_dtype;
+  bool has_bias, accumulate, packed;  // shape and dtype determine the packed layout
+
+  bool operator==(const Key&) const = default;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const {
+    std::uint64_t h = 0xcbf29ce484222325ull;
+    const auto mix = [&h](std::uint64_t value) { h = (h ^ value) * 0x9E3779B97F4A7C15ull, h ^= h >> 29; };
+    for (const std::int64_t v : {key.m, key.n, key.k, key.dst_stride, key.a_row_stride, key.a_col_stride, key.b_row_stride, key.b_col_stride})
+      mix(static_cast<std::uint64_t>(v));
+    mix(std::uint64_t{key.dst_dtype} | std::uint64_t{key.ab_dtype} << 8 | std::uint64_t{key.has_bias} << 16 |
+        std::uint64_t{key.accumulate} << 17 | std::uint64_t{key.packed} << 18);
+    return static_cast<std::size_t>(h);
+  }
+};
+
+/// A primitive with the memory objects of its arguments, whose pointers change from call to call.
+struct Product {
+  dnnl::matmul primitive;
+  dnnl::memory a, b, bias, dst, scratchpad;
+  std::int64_t scratch_bytes = 0;
+};
+
+struct Packed {
+  Desc layout;
+  std::int64_t rows = 0, cols = 0;
+  DType dtype = DType::kF32;
+  dnnl::memory memory;
+};
+
+dnnl::memory::data_type onednn_type(DType dtype) {
+  MINBERT_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, "a product of {} matrices", dtype_name(dtype));
+  return dtype == DType::kF32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+}
+
+Desc plain(const Matrix& x) { return Desc({x.rows, x.cols}, onednn_type(x.dtype), {x.row_stride, x.col_stride}); }
+
+/// oneDNN's exceptions as ours: a failure here is a bug or a missing instruction set, never the user's input.
+template <class Body>
+decltype(auto) onednn(std::string_view what, Body&& body) {
+  try {
+    return body();
+  } catch (const dnnl::error& error) {
+    throw Error(ErrorTag::kInternal, "oneDNN", fmt::format("{}: {}", what, error.what()));
+  }
+}
+
+dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const Desc& dst, const Desc& a, const Desc& b, bool has_bias,
+                                      bool accumulate) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+  const std::int64_t n = dst.dims()[1];
+  const Desc bias({1, n}, dnnl::memory::data_type::f32, {n, 1});
+#if DNNL_VERSION_MAJOR >= 3
+  return has_bias ? dnnl::matmul::primitive_desc(engine, a, b, bias, dst, attributes)
+                  : dnnl::matmul::primitive_desc(engine, a, b, dst, attributes);
+#else
+  return has_bias ? dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, bias, dst), attributes, engine)
+                  : dnnl::matmul::primitive_desc(dnnl::matmul::desc(a, b, dst), attributes, engine);
+#endif
+}
+
+Product make_product(const dnnl::engine& engine, const Desc& dst, const Desc& a, const Desc& b, bool has_bias, bool accumulate) {
+  const auto pd = describe(engine, dst, a, b, has_bias, accumulate);
+  Product product;
+  product.primitive = dnnl::matmul(pd);
+  product.a = dnnl::memory(pd.src_desc(), engine, nullptr);
+  product.b = dnnl::memory(pd.weights_desc(), engine, nullptr);
+  product.dst = dnnl::memory(pd.dst_desc(), engine, nullptr);
+  if (has_bias) product.bias = dnnl::memory(pd.bias_desc(), engine, nullptr);
+  product.scratch_bytes = static_cast<std::int64_t>(pd.scratchpad_desc().get_size());
+  product.scratchpad = dnnl::memory(pd.scratchpad_desc(), engine, nullptr);
+  return product;
+}
+
+}  // namespace
+
+struct Gemm::Impl {
+  using Entry = std::pair<Key, Product>;
+
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  std::list<Entry> recent;  // front: used last
+  std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
+  Scratch scratch;
+  Statistics statistics;
+
+  Product& find(const Key& key, const Matrix& dst, const Matrix& a, const Desc& b) {
+    if (const auto found = index.find(key); found != index.end()) {
+      ++statistics.hits;
+      recent.splice(recent.begin(), recent, found->second);
+      return found->second->second;
+    }
+    ++statistics.misses;
+    if (recent.size() >= kMaxPrimitives) {
+      index.erase(recent.back().first);
+      recent.pop_back();
+    }
+    recent.emplace_front(key, make_product(engine, plain(dst), plain(a), b, key.has_bias, key.accumulate));
+    index.emplace(key, recent.begin());
+    return recent.front().second;
+  }
+
+  void run(Product& product, const Matrix& dst, const Matrix& a, const void* b, const float* bias) {
+    product.a.set_data_handle(a.data);
+    product.b.set_data_handle(const_cast<void*>(b));
+    product.dst.set_data_handle(dst.data);
+    product.scratchpad.set_data_handle(scratch.get<std::byte>(product.scratch_bytes));
+    std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, product.a.get()},
+                                                 {DNNL_ARG_WEIGHTS, product.b.get()},
+                                                 {DNNL_ARG_DST, product.dst.get()},
+                                                 {DNNL_ARG_SCRATCHPAD, product.scratchpad.get()},
+                                                 {}}};
+    int count = 4;
+    if (bias != nullptr) {
+      product.bias.set_data_handle(const_cast<float*>(bias));
+      arguments[static_cast<std::size_t>(count++)] = {DNNL_ARG_BIAS, product.bias.get()};
+    }
+    // The C++ wrapper takes a hash map, that is several allocations a call.
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), stream.get(), count, arguments.data()), "execute");
+  }
+};
+
+namespace {
+
+Key make_key(const Matrix& dst, const Matrix& a, const Matrix& b, const float* bias, bool accumulate, bool packed) {
+  MINBERT_CHECK(a.rows == dst.rows && b.cols == dst.cols && a.cols == b.rows, "product ({}, {}) = ({}, {}) ({}, {})", dst.rows, dst.cols,
+                a.rows, a.cols, b.rows, b.cols);
+  MINBERT_CHECK(a.dtype == b.dtype, "product of {} and {}", dtype_name(a.dtype), dtype_name(b.dtype));
+  return {.m = dst.rows,
+          .n = dst.cols,
+          .k = a.cols,
+          .dst_stride = dst.row_stride,
+          .a_row_stride = a.row_stride,
+          .a_col_stride = a.col_stride,
+          .b_row_stride = b.row_stride,
+          .b_col_stride = b.col_stride,
+          .dst_dtype = static_cast<std::uint8_t>(dst.dtype),
+          .ab_dtype = static_cast<std::uint8_t>(a.dtype),
+          .has_bias = bias != nullptr,
+          .accumulate = accumulate,
+          .packed = packed};
+}
+
+/// A product over no inputs: the bias, or zero.
+void fill_rows(const Matrix& dst, const float* bias) {
+  for (std::int64_t row = 0; row < dst.rows; ++row) {
+    for (std::int64_t col = 0; col < dst.cols; ++col) {
+      const float value = bias != nullptr ? bias[col] : 0.0f;
+      if (dst.dtype == DType::kF32) static_cast<float*>(dst.data)[row * dst.row_stride + col] = value;
+      if (dst.dtype == DType::kBF16) static_cast<BFloat16*>(dst.data)[row * dst.row_stride + col] = BFloat16(value);
+    }
+  }
+}
+
+}  // namespace
+
+Gemm::Gemm() : impl_(onednn("engine", [] { return std::make_unique<Impl>(); })) {}
+Gemm::~Gemm() = default;
+
+void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const float* bias, bool accumulate) {
+  const Key key = make_key(dst, a, b, bias, accumulate, false);
+  if (key.m == 0 || key.n == 0) return;
+  if (key.k == 0) {
+    if (!accumulate) fill_rows(dst, bias);
+    return;
+  }
+  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, plain(b)), dst, a, b.data, bias); });
+}
+
+std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
+  if (b.rows == 0 || b.cols == 0) return nullptr;
+  return onednn("packing", [&]() -> std::shared_ptr<void> {
+    // Asked with enough rows for the blocked kernels to be the answer; their layout serves any number of rows.
+    constexpr std::int64_t kRows = 256;
+    const auto type = onednn_type(dtype);
+    const Desc any({b.rows, b.cols}, type, dnnl::memory::format_tag::any);
+    const Desc a({kRows, b.rows}, type, {b.rows, 1});
+    const Desc dst({kRows, b.cols}, type, {b.cols, 1});
+    auto packed = std::make_shared<Packed>();
+    packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
+    packed->rows = b.rows;
+    packed->cols = b.cols;
+    packed->dtype = dtype;
+    packed->memory = dnnl::memory(packed->layout, impl_->engine);
+    repack(packed.get(), b);
+    return packed;
+  });
+}
+
+void Gemm::repack(void* packed, const Matrix& b) {
+  auto& target = *static_cast<Packed*>(packed);
+  MINBERT_CHECK(target.rows == b.rows && target.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
+                target.rows, target.cols);
+  onednn("packing", [&] {
+    dnnl::memory source(plain(b), impl_->engine, b.data);
+    dnnl::reorder(source, target.memory).execute(impl_->stream, source, target.memory);
+  });
+}
+
+void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, void* packed, const float* bias) {
+  auto& target = *static_cast<Packed*>(packed);
+  Matrix b;
+  b.dtype = target.dtype;
+  b.rows = target.rows;
+  b.cols = target.cols;
+  const Key key = make_key(dst, a, b, bias, false, true);
+  if (key.m == 0 || key.n == 0) return;
+  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, target.layout), dst, a, target.memory.get_data_handle(), bias); });
+}
+
+bool Gemm::supports_bf16() {
+  try {
+    const Desc square({64, 64}, dnnl::memory::data_type::bf16, {64, 1});
+    describe(impl_->engine, square, square, square, false, false);
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
+Gemm::Statistics Gemm::statistics() const { return impl_->statistics; }
+
+void cap_gemm_isa(std::string_view isa) {
+  using dnnl::cpu_isa;
+  static constexpr std::pair<std::string_view, cpu_isa> kCaps[] = {{"sse2", cpu_isa::sse41},
+                                                                   {"avx2", cpu_isa::avx2},
+                                                                   {"avx512", cpu_isa::avx512_core},
+                                                                   {"avx512_bf16", cpu_isa::avx512_core_bf16},
+                                                                   {"amx", cpu_isa::avx512_core_amx}};
+  const auto cap = std::find_if(std::begin(kCaps), std::end(kCaps), [&](const auto& entry) { return entry.first == isa; });
+  MINBERT_CHECK(cap != std::end(kCaps), "instruction set \"{}\"", isa);
+  const auto status = dnnl_set_max_cpu_isa(static_cast<dnnl_cpu_isa_t>(cap->second));
+  // oneDNN fixes its choice at the first product; a later cap is fine only if it changes nothing.
+  const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const bool within = (effective & ~static_cast<unsigned>(cap->second)) == 0;
+  if (status != dnnl_success && !within)
+    throw Error(ErrorTag::kUsage, "MINBERT_ISA", fmt::format("\"{}\" comes too late: products already ran with a larger instruction set", isa));
+}
+
+std::string gemm_description() {
+  using dnnl::cpu_isa;
+  static constexpr std::pair<cpu_isa, std::string_view> kNames[] = {
+      {cpu_isa::avx512_core_amx, "amx"},       {cpu_isa::avx512_core_bf16, "avx512_bf16"}, {cpu_isa::avx512_core_vnni, "avx512_vnni"},
+      {cpu_isa::avx512_core, "avx512"},        {cpu_isa::avx2_vnni, "avx2_vnni"},          {cpu_isa::avx2, "avx2"},
+      {cpu_isa::avx, "avx"},                   {cpu_isa::sse41, "sse4.1"}};
+  const cpu_isa effective = dnnl::get_effective_cpu_isa();
+  const auto name = std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& entry) { return entry.first == effective; });
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{} {}", version->major, version->minor, version->patch, name != std::end(kNames) ? name->second : "baseline");
+}
+
+}  // namespace minbert::cpu

@@ -1,0 +1,149 @@
+// Losses, one a row. Cross-entropy is vectorised: masked-language-model logits have a vocabulary of columns.
+#include <cmath>
+
+#include "minbert/ops/cpu/cpu.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "minbert/ops/cpu/loss.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "minbert/ops/cpu/vector-inl.h"
+
+#ifndef MINBERT_OPS_CPU_LOSS_ARGUMENTS_
+#define MINBERT_OPS_CPU_LOSS_ARGUMENTS_
+namespace minbert::cpu {
+
+struct SoftmaxSums {
+  float max, sum;  // softmax(x) = exp(x - max) / sum
+};
+
+}  // namespace minbert::cpu
+#endif  // MINBERT_OPS_CPU_LOSS_ARGUMENTS_
+
+HWY_BEFORE_NAMESPACE();
+namespace minbert::cpu {
+namespace HWY_NAMESPACE {
+
+SoftmaxSums softmax_sums(const Tensor& logits, std::int64_t row) {
+  SoftmaxSums result{};
+  with_type(logits.dtype(), [&]<class T>(T) HWY_ATTR {
+    const T* x = logits.data<T>() + row * logits.row_stride();
+    const auto width = static_cast<std::size_t>(logits.cols());
+    const V lowest = set(-std::numeric_limits<float>::infinity());
+    V max = lowest;
+    for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR { max = hn::Max(max, fill_rest(extent, load(extent, x + i), lowest)); });
+    result.max = hn::GetLane(hn::MaxOfLanes(kF32, max));
+    const V shift = set(result.max);
+    V sum = set(0);
+    for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR {
+      sum = hn::Add(sum, fill_rest(extent, exp_nonpositive(hn::Sub(load(extent, x + i), shift)), set(0)));
+    });
+    result.sum = sum_lanes(sum);
+  });
+  return result;
+}
+
+/// dlogits = scale (softmax - one at the label).
+void softmax_gradient(const Tensor& dlogits, const Tensor& logits, std::int64_t row, std::int32_t label, float scale) {
+  const SoftmaxSums sums = softmax_sums(logits, row);
+  with_type(logits.dtype(), [&]<class T>(T) HWY_ATTR {
+    const T* x = logits.data<T>() + row * logits.row_stride();
+    T* d = dlogits.data<T>() + row * dlogits.row_stride();
+    const float at_label = std::exp(static_cast<float>(x[label]) - sums.max) / sums.sum;
+    const V shift = set(sums.max), factor = set(scale / sums.sum);
+    for_lanes(static_cast<std::size_t>(logits.cols()), [&](std::size_t i, auto extent) HWY_ATTR {
+      store(extent, hn::Mul(exp_nonpositive(hn::Sub(load(extent, x + i), shift)), factor), d + i);
+    });
+    d[label] = T(scale * (at_label - 1.0f));
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace minbert::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace minbert::cpu {
+
+HWY_EXPORT(softmax_sums);
+HWY_EXPORT(softmax_gradient);
+
+namespace {
+
+void check_rows(const Tensor& out, const Tensor& x, const Tensor& y, const char* what) {
+  for (const Tensor* t : {&out, &x, &y}) shapes::matrix(*t, x.rows(), 1, what);
+}
+
+float value_at(const Tensor& x, std::int64_t row) {
+  float value = 0;
+  with_type(x.dtype(), [&]<class T>(T) { value = static_cast<float>(x.data<T>()[row * x.row_stride()]); });
+  return value;
+}
+
+void set_value(const Tensor& x, std::int64_t row, double value) {
+  with_type(x.dtype(), [&]<class T>(T) { x.data<T>()[row * x.row_stride()] = T(static_cast<float>(value)); });
+}
+
+/// out[b] = f(x[b], y[b]), in double.
+template <class F>
+void for_each_row(const Tensor& out, const Tensor& x, const Tensor& y, const F& f) {
+  for (std::int64_t b = 0; b < x.rows(); ++b) set_value(out, b, f(static_cast<double>(value_at(x, b)), static_cast<double>(value_at(y, b))));
+}
+
+void check_labels(const Tensor& logits, std::span<const std::int32_t> labels) {
+  MINBERT_CHECK(static_cast<std::int64_t>(labels.size()) == logits.rows(), "{} labels for {}", labels.size(), logits.describe());
+  shapes::indices(labels, logits.cols(), "label");
+}
+
+}  // namespace
+
+void CpuBackend::cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) {
+  check_labels(logits, labels);
+  shapes::matrix(losses, logits.rows(), 1, "losses");
+  const OpScope scope(*this, "cross_entropy", 0, bytes_of({&logits}), {losses});
+  for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) {
+      const SoftmaxSums sums = HWY_DYNAMIC_DISPATCH(softmax_sums)(logits, b);
+      const float at_label = value_at(logits.slice_cols(labels[static_cast<std::size_t>(b)], labels[static_cast<std::size_t>(b)] + 1), b);
+      set_value(losses, b, std::log(static_cast<double>(sums.sum)) - (static_cast<double>(at_label) - static_cast<double>(sums.max)));
+    }
+  });
+}
+
+void CpuBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) {
+  check_labels(logits, labels);
+  shapes::same(dlogits, logits, "dlogits");
+  const OpScope scope(*this, "cross_entropy_backward", 0, bytes_of({&dlogits, &logits}), {dlogits});
+  for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b)
+      HWY_DYNAMIC_DISPATCH(softmax_gradient)(dlogits, logits, b, labels[static_cast<std::size_t>(b)], static_cast<float>(scale));
+  });
+}
+
+void CpuBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) {
+  check_rows(losses, logits, targets, "bce_with_logits");
+  const OpScope scope(*this, "bce_with_logits", 0, 0, {losses});
+  for_each_row(losses, logits, targets, [](double x, double y) { return std::max(x, 0.0) - x * y + std::log1p(std::exp(-std::abs(x))); });
+}
+
+void CpuBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) {
+  check_rows(dlogits, logits, targets, "bce_with_logits gradient");
+  const OpScope scope(*this, "bce_with_logits_backward", 0, 0, {dlogits});
+  for_each_row(dlogits, logits, targets, [scale](double x, double y) { return scale * (1.0 / (1.0 + std::exp(-x)) - y); });
+}
+
+void CpuBackend::mse(Tensor losses, const Tensor& predictions, const Tensor& targets) {
+  check_rows(losses, predictions, targets, "mse");
+  const OpScope scope(*this, "mse", 0, 0, {losses});
+  for_each_row(losses, predictions, targets, [](double x, double y) { return (x - y) * (x - y); });
+}
+
+void CpuBackend::mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) {
+  check_rows(dpredictions, predictions, targets, "mse gradient");
+  const OpScope scope(*this, "mse_backward", 0, 0, {dpredictions});
+  for_each_row(dpredictions, predictions, targets, [scale](double x, double y) { return scale * 2.0 * (x - y); });
+}
+
+}  // namespace minbert::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,126 @@
+// How this backend's own kernels spread over threads, and the scratch memory they use.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+#include "minbert/base/arena.h"
+#include "minbert/base/parallel.h"
+#include "minbert/base/tensor.h"
+
+namespace minbert::cpu {
+
+/// While it lives, this thread reads and writes denormal floats as zero: moments of embedding rows that are no longer touched
+/// decay into denormals and would stay there, at over a hundred cycles an operation on some CPUs.
+class FlushDenormals {
+ public:
+#if defined(__SSE__)
+  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040u); }  // FTZ | DAZ
+  ~FlushDenormals() { _mm_setcsr(saved_); }
+#elif defined(__aarch64__)
+  FlushDenormals() : saved_(__builtin_aarch64_get_fpcr()) { __builtin_aarch64_set_fpcr(saved_ | 1u << 24); }  // FZ
+  ~FlushDenormals() { __builtin_aarch64_set_fpcr(saved_); }
+#else
+  FlushDenormals() {}
+  ~FlushDenormals() {}
+#endif
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+ private:
+  [[maybe_unused]] unsigned saved_ = 0;
+};
+
+/// Elements of simple arithmetic that are worth waking a thread for.
+inline constexpr std::int64_t kGrain = 8192;
+
+/// parallel_for with denormals flushed: every kernel of this backend runs under it, on one thread or many.
+template <class Body>
+void for_ranges(std::int64_t count, std::int64_t grain, Body&& body) {
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    const FlushDenormals flush;
+    body(begin, end);
+  });
+}
+
+/// body(begin, end) over rows of `cols` elements.
+template <class Body>
+void for_rows(std::int64_t rows, std::int64_t cols, Body&& body) {
+  for_ranges(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, cols)), body);
+}
+
+/// body(part, begin, end) with part < parts(count), for kernels that need a piece of scratch memory each.
+inline std::int64_t parts(std::int64_t count) { return std::min<std::int64_t>(count, num_threads()); }
+template <class Body>
+void for_parts(std::int64_t count, Body&& body) {
+  const std::int64_t n = parts(count);
+  for_ranges(n, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t part = first; part < last; ++part) body(part, count * part / n, count * (part + 1) / n);
+  });
+}
+
+/// A run of n elements starting at (row, col), dense in every tensor.
+struct Piece {
+  std::int64_t row, col, n;
+  template <class T>
+  T* of(const Tensor& x) const {
+    return x.data<T>() + row * x.row_stride() + col;
+  }
+};
+
+/// body(piece) for pieces that cover the first tensor; the others have its shape. Dense tensors are cut regardless of rows.
+template <class Body>
+void for_pieces(std::initializer_list<const Tensor*> tensors, Body&& body) {
+  constexpr std::int64_t kPiece = 4096;
+  const Tensor& first = **tensors.begin();
+  if (std::all_of(tensors.begin(), tensors.end(), [](const Tensor* t) { return t->contiguous(); })) {
+    const std::int64_t total = first.numel();
+    for_ranges((total + kPiece - 1) / kPiece, kGrain / kPiece, [&](std::int64_t begin, std::int64_t end) {
+      body(Piece{0, begin * kPiece, std::min(total, end * kPiece) - begin * kPiece});
+    });
+    return;
+  }
+  for_rows(first.rows(), first.cols(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) body(Piece{row, 0, first.cols()});
+  });
+}
+
+/// Memory that grows to the largest request and is then reused; one user at a time.
+class Scratch {
+ public:
+  Scratch() = default;
+  ~Scratch() { release(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  /// Uninitialised room for `count` elements, 64-byte aligned, valid until the next call.
+  template <class T>
+  T* get(std::int64_t count) {
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    if (bytes > size_) {
+      release();
+      data_ = memory_.allocate(bytes + bytes / 4);
+      size_ = bytes + bytes / 4;
+    }
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void release() {
+    if (data_ != nullptr) memory_.release(data_, size_);
+    data_ = nullptr;
+    size_ = 0;
+  }
+
+  HostMemory memory_;
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace minbert::cpu
