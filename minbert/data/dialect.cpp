@@ -155,8 +155,9 @@ Dialect detect_dialect(std::string_view text, std::string_view extension, const 
   else if (options.format == "lines")
     dialect.format = TableFormat::kLines;
 
-  // Quotes that are mostly not closed where a field ends are part of the text, as in the TSV files of many corpora.
-  if (options.quote == "auto" && 2 * look.repaired > look.opened) dialect.quote = 0;
+  // Outside .csv files, quotes that are mostly not closed where a field ends are part of the text, as in the TSV files of many corpora.
+  const bool csv = extension == ".csv" || options.format == "csv";
+  if (options.quote == "auto" && !csv && 2 * look.repaired > look.opened) dialect.quote = 0;
 
   constexpr std::array kHeaders = {"auto", "yes", "true", "no", "false"};
   const auto header = std::find(kHeaders.begin(), kHeaders.end(), options.header);

@@ -17,13 +17,13 @@ namespace minbert {
 
 /// How a file is to be read. "auto" is decided from the first 64 KiB, the file's extension and the columns wanted.
 struct TableOptions {
-  std::string format = "auto";      ///< auto | csv | tsv | jsonl | lines
-  std::string delimiter = "auto";   ///< auto | tab | any one ASCII character
-  std::string quote = "auto";       ///< auto | none | any one ASCII character, doubled inside a quoted field (RFC 4180)
-  std::string header = "auto";      ///< auto | yes | no  (true and false too)
-  std::string encoding = "utf-8";   ///< utf-8 | latin-1
-  std::vector<std::string> wanted;  ///< names the caller will look up: a first record holding one of them is a header
-  bool pair_lines = false;          ///< lines: the first tab of a line splits it into text and text_pair
+  std::string format = "auto";           ///< auto | csv | tsv | jsonl | lines
+  std::string delimiter = "auto";        ///< auto | tab | any one ASCII character
+  std::string quote = "auto";            ///< auto | none | any one ASCII character, doubled inside a quoted field (RFC 4180)
+  std::string header = "auto";           ///< auto | yes | no  (true and false too)
+  std::string encoding = "utf-8";        ///< utf-8 | latin-1
+  std::vector<std::string> wanted = {};  ///< names the caller will look up: a first record holding one of them is a header
+  bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
 };
 
 enum class TableFormat { kDelimited, kJsonl, kLines };

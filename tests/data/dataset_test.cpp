@@ -1,0 +1,307 @@
+// Rows from files: columns, labels, bad rows, filters, fractions, exclusion and the report about them.
+#include "minbert/data/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "minbert/base/files.h"
+#include "minbert/data/guess.h"
+#include "tests/base/error_matchers.h"
+#include "tests/base/temp_folder.h"
+
+namespace minbert {
+namespace {
+
+class Dataset : public testing::Test {
+ protected:
+  std::string file(std::string_view name, std::string_view content) {
+    write_file(folder_ / name, content);
+    return (folder_ / name).string();
+  }
+  DataSpec single(std::string_view content, std::string_view name = "train.csv") {
+    DataSpec spec;
+    spec.train = {{.path = file(name, content)}};
+    spec.text = "text";
+    spec.label = "label";
+    return spec;
+  }
+  Rows train(const DataSpec& spec, const TaskLabels& labels = TaskLabels::classes(3)) {
+    return load_rows(spec, Split::kTrain, labels, 7, &report_);
+  }
+  TempFolder folder_;
+  SplitReport report_;
+};
+
+std::vector<std::string> texts(const Rows& rows) {
+  std::vector<std::string> out;
+  for (const Row& row : rows.rows) out.push_back(row.text);
+  return out;
+}
+
+std::vector<double> labels(const Rows& rows) {
+  std::vector<double> out;
+  for (const Row& row : rows.rows) out.push_back(row.label);
+  return out;
+}
+
+using Texts = std::vector<std::string>;
+using Labels = std::vector<double>;
+
+TEST_F(Dataset, ReadsTextLabelIdAndLine) {
+  DataSpec spec = single("key,text,label\nx1,\"two\nlines\",1.0\nx2,b,2\n");
+  spec.id = "key";
+  const Rows rows = train(spec);
+  ASSERT_EQ(rows.rows.size(), 2u);
+  EXPECT_EQ(rows.rows[0].id, "x1");
+  EXPECT_EQ(rows.rows[0].text, "two\nlines");
+  EXPECT_EQ(labels(rows), (Labels{1, 2}));
+  EXPECT_EQ(rows.rows[1].line, 4);
+  EXPECT_EQ(rows.place(rows.rows[1]), spec.train[0].path + ":4");
+  EXPECT_TRUE(rows.labelled());
+}
+
+TEST_F(Dataset, ColumnsByNumberAndRowNumbersAsIds) {
+  DataSpec spec = single("first one,0\nsecond one,1\n");
+  spec.text = "0";
+  spec.label = "1";
+  const Rows rows = train(spec);
+  EXPECT_EQ(texts(rows), (Texts{"first one", "second one"}));
+  EXPECT_EQ(rows.rows[1].id, "1");
+}
+
+TEST_F(Dataset, NamedLabelsMapsAndAuto) {
+  DataSpec spec = single("text,label\na,pos\nb,NEG \nc,neg\n");
+  spec.label_map = {{"NEG", "neg"}};
+  EXPECT_EQ(labels(train(spec, TaskLabels::named({"neg", "pos"}))), (Labels{1, 0, 0}));
+  EXPECT_EQ(report_.label_counts, (std::map<std::string, std::int64_t>{{"neg", 2}, {"pos", 1}}));
+  EXPECT_EQ(resolve_labels(spec, TaskLabels::from_train()), TaskLabels::named({"neg", "pos"}));
+}
+
+TEST_F(Dataset, AutoLabelsThatCountAreACount) {
+  EXPECT_EQ(resolve_labels(single("text,label\na,1.0\nb,0.0\nc,2\n"), TaskLabels::from_train()), TaskLabels::classes(3));
+  EXPECT_EQ(resolve_labels(single("text,label\na,10\nb,9\n"), TaskLabels::from_train()), TaskLabels::named({"9", "10"}));
+  expect_error(ErrorTag::kData, {"two different labels", "got 1"},
+               [&] { resolve_labels(single("text,label\na,1\nb,1\n"), TaskLabels::from_train()); });
+}
+
+TEST_F(Dataset, NumbersAreCheckedAndRescaled) {
+  DataSpec spec = single("text,label\na,1\nb,3\nc,5\n");
+  spec.label_from = {1, 5};
+  EXPECT_EQ(labels(train(spec, TaskLabels::range())), (Labels{0, 2.5, 5}));
+  EXPECT_DOUBLE_EQ(report_.label_mean, 2.5);
+  spec.label_from = {2, 5};
+  expect_error(ErrorTag::kData, {"train.csv:2: column \"label\": expected a number in 2..5, got \"1\""},
+               [&] { train(spec, TaskLabels::range()); });
+}
+
+TEST_F(Dataset, PairsAndCoursePreprocessing) {
+  DataSpec spec = single("a,b,label\nIs it? ,It  is.,1\n");
+  spec.text = "a";
+  spec.text_pair = "b";
+  spec.preprocess = "cs224n";
+  const Rows rows = train(spec);
+  EXPECT_EQ(rows.rows[0].text, "is it ?");
+  EXPECT_EQ(rows.rows[0].text_pair, "it is .");
+  spec = single("text,label\n Fine. Really ,1\n");
+  spec.preprocess = "cs224n";
+  EXPECT_EQ(train(spec).rows[0].text, "fine. really");
+}
+
+TEST_F(Dataset, SkippedRowsAreListedWithReasonAndLine) {
+  DataSpec spec = single("text,label\na,0\nb,\n,1\nc,7\nd\n\"e,1\nf,x\ng,2\n");
+  spec.on_bad_row = "skip";
+  const Rows rows = train(spec);
+  EXPECT_EQ(texts(rows), (Texts{"a", "\"e", "g"}));
+  EXPECT_EQ(rows.rows[2].id, "7");  // the record's number, whatever was skipped before it
+  EXPECT_EQ(report_.read, 8);
+  EXPECT_EQ(report_.used, 3);
+  std::vector<std::pair<std::int64_t, std::string>> skipped;
+  for (const SkippedRow& row : report_.skipped) skipped.emplace_back(row.line, row.reason);
+  EXPECT_EQ(skipped, (decltype(skipped){{3, "column \"label\": expected 0..2, got nothing"},
+                                        {4, "column \"text\": expected a text, got an empty one"},
+                                        {5, "column \"label\": expected 0..2, got \"7\""},
+                                        {6, "expected 2 fields, got 1"},
+                                        {8, "column \"label\": expected 0..2, got \"x\""}}));
+  ASSERT_EQ(report_.repaired.size(), 1u);
+  EXPECT_EQ(report_.repaired[0].line, 7);
+  const Json json = report_;
+  EXPECT_EQ(json["skipped"], 5);
+  EXPECT_EQ(json["skipped_rows"][0]["line"], 3);
+  EXPECT_EQ(json["label_counts"]["2"], 1);
+}
+
+TEST_F(Dataset, SeveralFilesWithTheirOwnLabelFilterAndLimit) {
+  DataSpec spec = single("text,label,part\na,0,TRAIN\nb,1,TEST\nc,1,TRAIN\nd,2,TRAIN\n", "a.csv");
+  spec.train[0].where = {{"part", "TRAIN"}};
+  spec.train[0].limit = 2;
+  spec.train.push_back({.path = file("b.txt", "caf\xE9\nplain\n"), .label = "2", .encoding = "latin-1"});
+  const Rows rows = train(spec);
+  EXPECT_EQ(texts(rows), (Texts{"a", "c", "café", "plain"}));
+  EXPECT_EQ(labels(rows), (Labels{0, 1, 2, 2}));
+  EXPECT_EQ(rows.rows[3].id, "5");
+  EXPECT_EQ(report_.filtered, 1);
+  EXPECT_EQ(report_.over_limit, 1);
+  EXPECT_EQ(report_.read, report_.used + report_.filtered + report_.over_limit);
+}
+
+TEST_F(Dataset, TestSplitsMayLackLabelsAndTexts) {
+  DataSpec spec = single("text,label\na,0\n");
+  spec.test = {{.path = file("test.csv", "id,text\n1,a\n2,\n")}};
+  const Rows rows = load_rows(spec, Split::kTest, TaskLabels::classes(2), 7, &report_);
+  EXPECT_EQ(texts(rows), (Texts{"a", ""}));
+  EXPECT_FALSE(rows.labelled());
+  EXPECT_EQ(report_.label_counts, (std::map<std::string, std::int64_t>{{"(none)", 2}}));
+  spec.test[0].path = file("half.csv", "text,label\na,1\nb,\n");
+  EXPECT_FALSE(load_rows(spec, Split::kTest, TaskLabels::classes(2), 7).labelled());
+  spec.test[0].path = file("wrong.csv", "text,label\na,5\n");
+  expect_error(ErrorTag::kData, {"wrong.csv:2", "expected 0..1, got \"5\""},
+               [&] { load_rows(spec, Split::kTest, TaskLabels::classes(2), 7); });
+}
+
+TEST_F(Dataset, DevAsAFractionOfTrain) {
+  std::string content = "text,label\n";
+  for (int i = 0; i < 50; ++i) content += fmt::format("text {},{}\n", i, i % 2);
+  DataSpec spec = single(content);
+  spec.dev.fraction = 0.2;
+  const TaskRows task = load_task(spec, TaskLabels::from_train(), 3);
+  EXPECT_EQ(task.train.rows.size(), 40u);
+  EXPECT_EQ(task.dev.rows.size(), 10u);
+  std::set<std::string> seen;
+  for (const auto& rows : {task.train, task.dev}) {
+    EXPECT_TRUE(std::is_sorted(rows.rows.begin(), rows.rows.end(), [](const Row& a, const Row& b) { return a.line < b.line; }));
+    for (const Row& row : rows.rows) EXPECT_TRUE(seen.insert(row.text).second) << row.text;
+  }
+  EXPECT_EQ(task.reports.at("train").moved_to_dev, 10);
+  EXPECT_EQ(texts(load_task(spec, TaskLabels::classes(2), 3).dev), texts(task.dev));
+  EXPECT_NE(texts(load_task(spec, TaskLabels::classes(2), 4).dev), texts(task.dev));
+}
+
+TEST_F(Dataset, ExcludedTextsLeaveTrainOnly) {
+  DataSpec spec = single("text,label\nCan't stop .,0\nkeep me,1\nodd one,1\n");
+  const std::string dev = file("dev.tsv", "id\tsentence\tlabel\n1\tcan 't STOP\t1\n");
+  spec.dev.files = {{.path = file("dev.csv", "text,label\nCan't stop .,0\n")}};
+  spec.exclude = {{.path = dev}, {.path = file("more.csv", "a,b\nx y,Odd one!\n"), .text = "b"}};
+  EXPECT_EQ(texts(train(spec)), (Texts{"keep me"}));
+  EXPECT_EQ(report_.removed, 2);
+  EXPECT_EQ(load_rows(spec, Split::kDev, TaskLabels::classes(3), 7).rows.size(), 1u);
+  spec.exclude.push_back({.path = file("unclear.csv", "p,q\nx y,z w\n")});
+  expect_error(ErrorTag::kData, {"unclear.csv", "expected a column"}, [&] { train(spec); });
+}
+
+TEST_F(Dataset, ExcludedPairsAreRemovedByEitherText) {
+  DataSpec spec = single("a,b,label\none,two,0\nthree,four,1\nfive,six,1\n");
+  spec.text = "a";
+  spec.text_pair = "b";
+  spec.exclude = {{.path = file("dev.csv", "a,b\nTWO,x\ny,three\n")}};
+  EXPECT_EQ(texts(train(spec)), (Texts{"five"}));
+}
+
+TEST_F(Dataset, JsonLinesWithMissingKeys) {
+  const DataSpec spec = single("{\"text\":\"a\",\"label\":true}\n{\"label\":1}\n", "train.jsonl");
+  expect_error(ErrorTag::kData, {"train.jsonl:2: column \"text\": expected a text, got none"}, [&] {
+    train(spec, TaskLabels::named({"1", "true"}));
+  });
+}
+
+struct BadSpec {
+  const char* title;
+  std::function<void(DataSpec&)> spoil;
+  ErrorTag tag;
+  std::vector<const char*> parts;
+};
+
+TEST_F(Dataset, BadInputs) {
+  const std::string path = file("train.csv", "id,text,label\n1,fine,0\n2,good,1\n");
+  const auto content = [&](std::string text) { return [this, text](DataSpec& spec) { spec.train[0].path = file("bad.csv", text); }; };
+  const std::vector<BadSpec> table = {
+      {"missing file", [](DataSpec& s) { s.train[0].path += ".gone"; }, ErrorTag::kData, {"train.csv.gone"}},
+      {"empty file", content(""), ErrorTag::kData, {"bad.csv", "empty file"}},
+      {"header only", content("id,text,label\n"), ErrorTag::kData, {"bad.csv", "expected usable rows, got none (0 read"}},
+      {"nothing left",
+       [](DataSpec& s) {
+         s.train[0].where = {{"id", "9"}};
+       },
+       ErrorTag::kData,
+       {"got none (2 read, 0 skipped, 2 filtered"}},
+      {"text column",
+       [](DataSpec& s) { s.text = "texts"; },
+       ErrorTag::kData,
+       {"train.csv", "text: expected a column \"texts\"", "\"id\", \"text\", \"label\"", "did you mean \"text\"?"}},
+      {"label column",
+       [](DataSpec& s) { s.label = "lable"; },
+       ErrorTag::kData,
+       {"label: expected a column \"lable\"", "did you mean \"label\"?"}},
+      {"id column", [](DataSpec& s) { s.id = "key"; }, ErrorTag::kData, {"id: expected a column \"key\""}},
+      {"pair column", [](DataSpec& s) { s.text_pair = "b"; }, ErrorTag::kData, {"text_pair: expected a column \"b\""}},
+      {"where column",
+       [](DataSpec& s) {
+         s.train[0].where = {{"part", "x"}};
+       },
+       ErrorTag::kData,
+       {"where: expected a column \"part\""}},
+      {"column number", [](DataSpec& s) { s.text = "3"; }, ErrorTag::kData, {"text: expected a column \"3\""}},
+      {"label",
+       content("id,text,label\n1,a,0\n2,b,7\n"),
+       ErrorTag::kData,
+       {"bad.csv:3: column \"label\": expected 0..1, got \"7\"", "on_bad_row = \"skip\""}},
+      {"fraction of a class", content("text,label\na,0.5\n"), ErrorTag::kData, {"bad.csv:2", "got \"0.5\""}},
+      {"negative class", content("text,label\na,-1\n"), ErrorTag::kData, {"bad.csv:2", "got \"-1\""}},
+      {"missing label", content("text,label\na,\n"), ErrorTag::kData, {"bad.csv:2: column \"label\": expected 0..1, got nothing"}},
+      {"fields", content("text,label\na,1,2\n"), ErrorTag::kData, {"bad.csv:2: expected 2 fields, got 3"}},
+      {"line after a field of several lines", content("text,label\n\"a\n\nb\",1\nc,9\n"), ErrorTag::kData, {"bad.csv:5"}},
+      {"lines without a label",
+       [this](DataSpec& s) { s.train[0].path = file("a.txt", "one\n"); },
+       ErrorTag::kData,
+       {"a.txt", "expected a label", "label = "}},
+      {"label of the file",
+       [](DataSpec& s) { s.train[0].label = "5"; },
+       ErrorTag::kData,
+       {"train.csv:2: label of the file: expected 0..1, got \"5\""}},
+      {"no file", [](DataSpec& s) { s.train.clear(); }, ErrorTag::kUsage, {"train", "at least one file"}},
+      {"on_bad_row", [](DataSpec& s) { s.on_bad_row = "ignore"; }, ErrorTag::kUsage, {"on_bad_row", "error or skip"}},
+      {"preprocess", [](DataSpec& s) { s.preprocess = "lower"; }, ErrorTag::kUsage, {"preprocess", "none or cs224n"}},
+      {"label_map",
+       [](DataSpec& s) {
+         s.label_map = {{"a", "2"}};
+       },
+       ErrorTag::kUsage,
+       {"label_map.a", "expected 0..1, got \"2\""}},
+      {"fraction", [](DataSpec& s) { s.dev.fraction = 1.5; }, ErrorTag::kUsage, {"dev", "between 0 and 1", "1.5"}},
+      {"small fraction", [](DataSpec& s) { s.dev.fraction = 0.1; }, ErrorTag::kData, {"dev", "0 of 2 rows"}},
+  };
+  for (const BadSpec& bad : table) {
+    SCOPED_TRACE(bad.title);
+    DataSpec spec;
+    spec.train = {{.path = path}};
+    spec.text = "text";
+    spec.label = "label";
+    bad.spoil(spec);
+    for (const char* part : bad.parts) expect_error(bad.tag, {part}, [&] { train(spec, TaskLabels::classes(2)); });
+  }
+  DataSpec spec = single("text,label\na,1\n");
+  spec.label_range = {5, 5};
+  expect_error(ErrorTag::kUsage, {"label_range", "[low, high]"}, [&] { train(spec, TaskLabels::range()); });
+}
+
+TEST_F(Dataset, GuessesColumnsAndLabels) {
+  const DataSpec spec = guess_spec(file("q.csv", "pair_ID,question1,question2,is_duplicate\n1,a b,c d,1.0\n2,e f,g h,0.0\n"));
+  EXPECT_EQ(spec.text, "question1");
+  EXPECT_EQ(spec.text_pair, "question2");
+  EXPECT_EQ(spec.label, "is_duplicate");
+  EXPECT_EQ(spec.id, "pair_ID");
+  EXPECT_EQ(guess_labels(label_texts(spec)).labels, TaskLabels::classes(2));
+  EXPECT_EQ(guess_spec(file("one.csv", "utterances\nx y\nz w\n")).text, "");
+  expect_error(ErrorTag::kData, {"expected a column \"text\"", "\"p\", \"q\""}, [&] { guess_spec(file("none.csv", "p,q\nx y,z w\n")); });
+
+  using Given = std::vector<std::string>;
+  EXPECT_EQ(guess_labels(Given{"good", "bad", "good"}).labels, TaskLabels::named({"bad", "good"}));
+  EXPECT_EQ(guess_labels(Given{"1", "2", "3"}).labels, TaskLabels::named({"1", "2", "3"}));
+  const LabelGuess grades = guess_labels(Given{"0.0", "2.75", "5.0"});
+  EXPECT_EQ(grades.labels, TaskLabels::range());
+  EXPECT_EQ(grades.range, (std::array<double, 2>{0, 5}));
+}
+
+}  // namespace
+}  // namespace minbert
