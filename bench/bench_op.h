@@ -1,0 +1,39 @@
+// Times every op of one training step, with each layer's own weights, in the order of a real step.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "minbert/base/json.h"
+#include "minbert/ops/backend.h"
+
+namespace minbert {
+
+/// The sizes of an encoder.
+struct EncoderSizes {
+  std::string name;
+  std::int64_t layers, hidden, intermediate, heads, vocabulary, positions;
+
+  /// All trained parameters, and those of the linear layers.
+  double parameters() const;
+  double linear_parameters() const;
+};
+
+/// "minilm" (6 x 384) or "bert-base" (12 x 768). Throws Error(kUsage) for another name.
+EncoderSizes encoder_sizes(std::string_view name);
+
+struct OpBench {
+  EncoderSizes sizes;
+  std::int64_t sentences = 8;
+  std::int64_t tokens = 28;  ///< a sentence
+  DType dtype = DType::kF32;
+  float dropout = 0.1f;
+  int repeats = 5;  ///< steps timed, after two that are not
+};
+
+/// One line an op and one for the whole step: shape, milliseconds (median over steps, summed over the op's calls in a step),
+/// GFLOP/s, GB/s and their ratio to the machine's peaks. The last line compares the sum with the floor of docs/performance.md.
+std::vector<Json> bench_ops(Backend& backend, const OpBench& options);
+
+}  // namespace minbert

@@ -1,0 +1,14 @@
+// What the machine can do at best, measured in the same run as the figures that are compared with it.
+#pragma once
+
+#include "minbert/ops/backend.h"
+
+namespace minbert {
+
+/// GFLOP/s of one large square product with a packed weight, best of several, on as many threads as parallel_for uses.
+double measure_gemm_peak(Backend& backend, DType dtype);
+
+/// GB/s of an optimizer's access pattern (four streams read, three written back) over memory larger than any cache.
+double measure_bandwidth();
+
+}  // namespace minbert
