@@ -64,7 +64,7 @@ void RefBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tens
   with_scalar(logits, [&]<class S>() {
     const Matrix<S> x(logits), y(targets);
     Matrix<S> loss(B, 1);
-    for (std::int64_t b = 0; b < B; ++b) loss[b] = positive_part(x[b]) - x[b] * y[b] + log1p(std::exp(-abs(x[b])));
+    for (std::int64_t b = 0; b < B; ++b) loss[b] = positive_part(x[b]) - x[b] * y[b] + log1p(std::exp(-absolute(x[b])));
     loss.store(losses);
   });
 }

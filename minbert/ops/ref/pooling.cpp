@@ -56,7 +56,7 @@ void RefBackend::pair_features(Tensor out, const Tensor& u, const Tensor& v, boo
       for (std::int64_t c = 0; c < C; ++c) {
         y(b, c) = U(b, c);
         y(b, C + c) = V(b, c);
-        if (with_difference) y(b, 2 * C + c) = abs(U(b, c) - V(b, c));
+        if (with_difference) y(b, 2 * C + c) = absolute(U(b, c) - V(b, c));
       }
     y.store(out);
   });

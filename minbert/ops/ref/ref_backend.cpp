@@ -39,7 +39,8 @@ void RefBackend::copy_to_host(void* dst, const Tensor& src) {
 }
 
 void RefBackend::copy(Tensor dst, const Tensor& src) {
-  MINBERT_CHECK(dst.dtype() == src.dtype() && dst.same_shape(src), "copy {} to {}", src.describe(), dst.describe());
+  shapes::same(dst, src, "copy");
+  MINBERT_CHECK(dst.dtype() == src.dtype(), "copy {} to {}", src.describe(), dst.describe());
   const OpScope scope(*this, "copy", 0, bytes_of({dst, src}), {dst});
   for_each_row_bytes(dst, [&](void* row, std::size_t bytes, std::size_t r) {
     const auto i = static_cast<std::int64_t>(r);

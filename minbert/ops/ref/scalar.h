@@ -25,7 +25,7 @@ double sign(S x) {
   return std::real(x) > 0 ? 1 : std::real(x) < 0 ? -1 : 0;
 }
 template <class S>
-S abs(S x) {
+S absolute(S x) {  // not abs: std::abs of a complex number is its modulus
   return std::real(x) < 0 ? -x : x;
 }
 template <class S>
@@ -36,7 +36,7 @@ S positive_part(S x) {
 /// 1 / (1 + exp(-x)) without overflow.
 template <class S>
 S sigmoid(S x) {
-  const S e = std::exp(-abs(x));
+  const S e = std::exp(-absolute(x));
   return std::real(x) >= 0 ? 1.0 / (1.0 + e) : e / (1.0 + e);
 }
 

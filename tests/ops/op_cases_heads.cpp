@@ -1,0 +1,132 @@
+// Cases of what heads use: rows, pooling, pairs, losses, the optimizer; and the list of all cases.
+#include "tests/ops/op_run.h"
+
+namespace minbert {
+namespace {
+
+using Cases = std::vector<OpCase>;
+
+void add_rows(Cases& cases) {
+  for (const std::int64_t M : {0, 1, 5, 40})
+    cases.push_back({fmt::format("gather_rows_{}", M), [=](OpRun& t) {
+                       const Tensor x = t.input({23, 33}), dy = t.input({M, 33});
+                       const auto rows = t.indices(M, 23);  // 40 of 23: some twice
+                       t.backend().gather_rows(t.output("out", {M, 33}), x, rows);
+                       t.backend().gather_rows_backward(t.output("dx", {23, 33}), dy, rows);
+                     }});
+  struct Setup {
+    const char* name;
+    std::vector<std::int32_t> offsets;
+    std::int64_t C;
+  };
+  for (const Setup& s :
+       {Setup{"no_sentence", {0}, 8}, {"one_token", {0, 1}, 1}, {"ragged", {0, 3, 4, 21}, 17}, {"minilm", {0, 28, 33, 97, 203}, 384}})
+    cases.push_back({fmt::format("mean_pool_{}", s.name), [=](OpRun& t) {
+                       const auto B = std::ssize(s.offsets) - 1, N = static_cast<std::ptrdiff_t>(s.offsets.back());
+                       const Tensor x = t.input({N, s.C}), dy = t.input({B, s.C});
+                       t.backend().mean_pool(t.output("out", {B, s.C}), x, s.offsets);
+                       t.backend().mean_pool_backward(t.output("dx", {N, s.C}), dy, s.offsets);
+                     }});
+}
+
+void add_pairs(Cases& cases) {
+  struct Size {
+    std::int64_t B, C;
+  };
+  for (const auto [B, C] : {Size{0, 8}, {1, 3}, {5, 17}, {8, 384}}) {
+    for (const bool difference : {false, true})
+      cases.push_back({fmt::format("pair_features_{}x{}{}", B, C, difference ? "_difference" : ""), [=](OpRun& t) {
+                         const Tensor u = t.input({B, C}), v = t.input({B, C}), dy = t.input({B, (difference ? 3 : 2) * C});
+                         t.backend().pair_features(t.output("out", {B, (difference ? 3 : 2) * C}), u, v, difference);
+                         t.backend().pair_features_backward(t.output("du", {B, C}), t.output("dv", {B, C}), dy, u, v, difference);
+                       }});
+    cases.push_back({fmt::format("cosine_{}x{}", B, C), [=](OpRun& t) {
+                       // Gradients are about dy / C.
+                       const Tensor u = t.input({B, C}), v = t.input({B, C}, 3), dy = t.input({B}, 2 * static_cast<double>(C));
+                       t.backend().cosine(t.output("out", {B}), u, v);
+                       t.backend().cosine_backward(t.output("du", {B, C}), t.output("dv", {B, C}), dy, u, v);
+                     }});
+  }
+  cases.push_back({"pair_features_equal", [](OpRun& t) {
+                     const Tensor u = t.input({5, 17}), dy = t.input({5, 51});
+                     t.backend().pair_features(t.output("out", {5, 51}), u, u, true);
+                     t.backend().pair_features_backward(t.output("du", {5, 17}), t.output("dv", {5, 17}), dy, u, u, true);
+                   }});
+  cases.push_back({"cosine_tiny", [](OpRun& t) {  // the denominator is clamped
+                     const Tensor u = t.input({5, 17}, 1e-6), v = t.input({5, 17}, 3e-4), dy = t.input({5});
+                     t.backend().cosine(t.output("out", {5}), u, v);
+                     t.backend().cosine_backward(t.output("du", {5, 17}), t.output("dv", {5, 17}), dy, u, v);
+                   }});
+  cases.push_back({"cosine_zero", [](OpRun& t) {
+                     const Tensor u = t.input({5, 17}, 0), v = t.input({5, 17}), dy = t.input({5});
+                     t.backend().cosine(t.output("out", {5}), u, v);
+                     t.backend().cosine_backward(t.output("du", {5, 17}), t.output("dv", {5, 17}), dy, u, v);
+                   }});
+}
+
+void add_losses(Cases& cases) {
+  struct Size {
+    std::int64_t B, K;
+  };
+  for (const double scale : {1.0, 60.0}) {
+    const char* suffix = scale == 1 ? "" : "_extreme";
+    for (const auto [B, K] : {Size{0, 5}, {1, 1}, {1, 2}, {9, 5}, {7, 1000}})
+      cases.push_back({fmt::format("cross_entropy_{}x{}{}", B, K, suffix), [=](OpRun& t) {
+                         const Tensor logits = t.input({B, K}, scale);
+                         const auto labels = t.indices(B, K);
+                         t.backend().cross_entropy(t.output_f32("losses", {B}), logits, labels);
+                         t.backend().cross_entropy_backward(t.output("dlogits", {B, K}), logits, labels, 0.75);
+                       }});
+    for (const std::int64_t B : {0, 1, 9, 33}) {
+      cases.push_back({fmt::format("bce_with_logits_{}{}", B, suffix), [=](OpRun& t) {
+                         const Tensor logits = t.input({B}, scale), targets = t.uniform_param({B});
+                         t.backend().bce_with_logits(t.output_f32("losses", {B}), logits, targets);
+                         t.backend().bce_with_logits_backward(t.output("dlogits", {B}), logits, targets, 0.75);
+                       }});
+      cases.push_back({fmt::format("mse_{}{}", B, suffix), [=](OpRun& t) {
+                         const Tensor predictions = t.input({B}, scale), targets = t.param({B}, 1, 2.5);
+                         t.backend().mse(t.output_f32("losses", {B}), predictions, targets);
+                         t.backend().mse_backward(t.output("dpredictions", {B}), predictions, targets, 0.75);
+                       }});
+    }
+  }
+}
+
+void add_adamw(Cases& cases) {
+  for (const auto& [form, name] : {std::pair(AdamWForm::kPaper, "paper"), {AdamWForm::kTorch, "torch"}})
+    cases.push_back({fmt::format("adamw_{}", name), [form = form](OpRun& t) {
+                       std::vector<AdamWSegment> segments;
+                       for (const std::int64_t P : {0, 1, 7, 1000, 20011}) {
+                         AdamWSegment s;
+                         s.gradient = t.param({P});
+                         s.value = t.state(fmt::format("value of {}", P), {P});
+                         s.m = t.state(fmt::format("m of {}", P), {P}, 0.1);
+                         s.v = t.state(fmt::format("v of {}", P), {P}, 0.01, true);
+                         if (P % 7 == 0) s.copy = t.output_bf16(fmt::format("copy of {}", P), {P});
+                         s.lr = P == 7 ? 0.1f : 0.03f;
+                         s.weight_decay = P == 1 ? 0.0f : 0.2f;
+                         s.step = P == 1000 ? 1 : 17;
+                         segments.push_back(s);
+                       }
+                       t.backend().adamw(segments, {.form = form, .gradient_scale = 0.3f});
+                     }});
+}
+
+}  // namespace
+
+std::vector<OpCase> head_cases() {
+  Cases cases;
+  add_rows(cases);
+  add_pairs(cases);
+  add_losses(cases);
+  add_adamw(cases);
+  return cases;
+}
+
+std::vector<OpCase> op_cases() {
+  Cases cases = product_cases();
+  for (Cases more : {elementwise_cases(), head_cases()}) cases.insert(cases.end(), more.begin(), more.end());
+  return cases;
+}
+
+}  // namespace minbert

@@ -1,0 +1,116 @@
+// OpRun: one run of an op on one backend. A case is written once, in terms of an OpRun, and runs on the backend under test and,
+// with the same values in wider types, on the oracle.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/testing.h"
+
+namespace minbert {
+
+/// What tensors hold. Activations are f32 or bf16, or f64 on the oracle; parameters, statistics and losses f32 or f64.
+struct Precision {
+  DType activation = DType::kF32;
+  DType parameter = DType::kF32;
+};
+
+/// An output of a run.
+struct OpResult {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<double> values;
+};
+
+class OpRun {
+ public:
+  using Shape = std::vector<std::int64_t>;
+
+  /// Tensors are stored as `stored`, and their values rounded to `rounded`, so that two runs of one seed and stream compute on
+  /// equal values.
+  OpRun(Backend& backend, Precision stored, Precision rounded, std::uint64_t seed, std::string_view stream)
+      : backend_(&backend), stored_(stored), rounded_(rounded), rng_(seed, stream) {}
+
+  Backend& backend() { return *backend_; }
+  Rng& rng() { return rng_; }
+  bool bf16() const { return rounded_.activation == DType::kBF16; }
+
+  // ---- inputs, N(0, scale^2), which the op must leave alone ----
+  /// An activation. `gap` elements lie between rows.
+  Tensor input(const Shape& shape, double scale = 1, std::int64_t gap = 0);
+  /// An activation whose mean is `shift`.
+  Tensor shifted_input(const Shape& shape, double shift);
+  /// A parameter, target or statistic.
+  Tensor param(const Shape& shape, double scale = 1, double shift = 0);
+  /// A parameter in [0, 1).
+  Tensor uniform_param(const Shape& shape);
+  /// A weight (O, I) of N(0, 1/I). `with_copy`: a bf16 one gets its storage from the caller, so that it has rows.
+  PreparedWeight weight(std::int64_t O, std::int64_t I, WeightUse use = WeightUse::kTrain, bool with_copy = false);
+
+  // ---- outputs, compared under their names ----
+  /// An activation that the op overwrites; it starts as NaN.
+  Tensor output(std::string name, const Shape& shape, std::int64_t gap = 0);
+  /// A loss or statistic that the op overwrites; it starts as NaN.
+  Tensor output_f32(std::string name, const Shape& shape);
+  /// A parameter's gradient, added to; it starts at random.
+  Tensor accumulator(std::string name, const Shape& shape);
+  /// An activation that is input and output.
+  Tensor in_place(std::string name, const Shape& shape, double scale = 1);
+  /// f32 that is input and output: optimizer state. `positive`: its absolute values.
+  Tensor state(std::string name, const Shape& shape, double scale = 1, bool positive = false);
+  /// A bf16 output; the oracle's is f64.
+  Tensor output_bf16(std::string name, const Shape& shape);
+  /// Space for attention's saved buffer.
+  Tensor attention_saved(const AttentionShape& shape);
+
+  // ---- integers ----
+  std::vector<std::int32_t> indices(std::int64_t count, std::int64_t limit);
+  /// Ids of `count` rows, as spread as they can be.
+  std::vector<RowId> rows(std::int64_t count);
+  Dropout dropout(float p);
+
+  /// Outputs in the order they were made. Fails the test where guards or inputs were overwritten.
+  std::vector<OpResult> results();
+
+ private:
+  enum class Role : std::uint8_t { kInput, kOutput, kScratch };
+  struct Buffer {
+    Buffer(Backend& backend, DType dtype, const Shape& shape, std::int64_t gap, Role r, std::string n)
+        : tensor(backend, dtype, shape, gap), role(r), name(std::move(n)) {}
+    GuardedTensor tensor;
+    Role role;
+    std::string name;
+  };
+  Buffer& make(Role role, std::string name, DType dtype, const Shape& shape, std::int64_t gap = 0);
+  void fill(Buffer& buffer, DType rounded, double scale, double shift = 0);
+
+  Backend* backend_;
+  Precision stored_, rounded_;
+  Rng rng_;
+  std::uint64_t clock_ = 0;
+  std::deque<Buffer> buffers_;
+};
+
+/// All activations, by the names that cases bear.
+inline constexpr std::pair<Activation, const char*> kActivations[] = {{Activation::kGelu, "gelu"},
+                                                                      {Activation::kGeluNew, "gelu_new"},
+                                                                      {Activation::kRelu, "relu"},
+                                                                      {Activation::kSilu, "silu"},
+                                                                      {Activation::kTanh, "tanh"}};
+
+/// One row of the suite. Names are letters, digits and underscores, the op first.
+struct OpCase {
+  std::string name;
+  std::function<void(OpRun&)> body;
+};
+
+/// All rows, by family.
+std::vector<OpCase> op_cases();
+std::vector<OpCase> product_cases();      // op_cases_products.cpp: linear, attention and what is fused with them
+std::vector<OpCase> elementwise_cases();  // op_cases_rows.cpp: activations, dropout, layernorm, embedding
+std::vector<OpCase> head_cases();         // op_cases_heads.cpp: pooling, pairs, losses, adamw
+
+}  // namespace minbert

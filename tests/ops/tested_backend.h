@@ -1,0 +1,34 @@
+// The backend that this process tests, named by MINBERT_BACKEND and capped by MINBERT_ISA.
+#pragma once
+
+#include "minbert/base/env.h"
+#include "minbert/base/parallel.h"
+#include "minbert/ops/backend.h"
+#include "minbert/ops/ref/ref_backend.h"
+
+namespace minbert {
+
+inline Backend& tested_backend() {
+  static const std::unique_ptr<Backend> backend = make_backend(read_env().backend, {.isa = read_env().isa});
+  return *backend;
+}
+
+/// ref, whatever is tested.
+inline Backend& oracle() {
+  static const std::unique_ptr<Backend> backend = make_ref_backend();
+  return *backend;
+}
+
+/// Restores the number of threads.
+class ThreadGuard {
+ public:
+  ThreadGuard() : threads_(num_threads()) {}
+  ~ThreadGuard() { set_num_threads(threads_); }
+  ThreadGuard(const ThreadGuard&) = delete;
+  ThreadGuard& operator=(const ThreadGuard&) = delete;
+
+ private:
+  int threads_;
+};
+
+}  // namespace minbert
