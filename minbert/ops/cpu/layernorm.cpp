@@ -44,55 +44,65 @@ HWY_INLINE T* row_of(const Tensor& x, std::int64_t row) {
   return x.data<T>() + row * x.row_stride();
 }
 
-/// Writes dropout(x) + residual to `sum` (or just reads x when there is no residual) and returns the mean of the row as stored.
+/// values = dropout(x) + residual, or x when there is no residual, also stored to `sum` if wanted; returns their mean.
 template <class T>
-HWY_INLINE float add_and_mean(const NormForward& n, std::int64_t row, T* sum, std::size_t width) {
+HWY_INLINE float gather_row(const NormForward& n, std::int64_t row, float* values, std::size_t width) {
   V total = set(0);
   const T* x = row_of<T>(n.x, row);
   if (!n.residual) {
-    for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR { total = hn::Add(total, load(extent, x + i)); });
+    for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR {
+      const V value = load(extent, x + i);
+      store(value, values + i);
+      total = hn::Add(total, value);
+    });
   } else {
     const T* residual = row_of<T>(n.residual, row);
+    T* sum = n.sum ? row_of<T>(n.sum, row) : nullptr;
     const RowId id = n.dropout ? n.rows[static_cast<std::size_t>(row)] : RowId{};
     for_masked_lanes(n.dropout, id, width, [&](std::size_t i, auto extent, V factor) HWY_ATTR {
-      store(extent, hn::MulAdd(load(extent, x + i), factor, load(extent, residual + i)), sum + i);
-      total = hn::Add(total, load(extent, sum + i));  // as stored: backward will see the rounded values
+      const V value = hn::MulAdd(load(extent, x + i), factor, load(extent, residual + i));
+      store(value, values + i);
+      if (sum != nullptr) store(extent, value, sum + i);
+      total = hn::Add(total, value);
     });
   }
   return sum_lanes(total) / static_cast<float>(width);
 }
 
+/// Rows [begin, end); values is room for one row, padded to whole vectors. Statistics are those of the sum before it is
+/// rounded to its dtype.
 template <class T>
-void norm_forward(const NormForward& n, std::int64_t begin, std::int64_t end) {
+void norm_forward(const NormForward& n, std::int64_t begin, std::int64_t end, float* values) {
   const auto width = static_cast<std::size_t>(n.x.cols());
+  const auto count = static_cast<float>(width);
   for (std::int64_t row = begin; row < end; ++row) {
-    T* out = row_of<T>(n.out, row);
-    T* sum = n.sum ? row_of<T>(n.sum, row) : out;
-    const float mean = add_and_mean<T>(n, row, sum, width);
-    const T* x = n.residual ? sum : row_of<T>(n.x, row);
-
+    const float mean = gather_row<T>(n, row, values, width);
     const V centre = set(mean);
-    V squares = set(0);
+    V squares = set(0), rest = set(0);
     for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR {
-      const V d = fill_rest(extent, hn::Sub(load(extent, x + i), centre), set(0));
+      const V d = fill_rest(extent, hn::Sub(load(values + i), centre), set(0));
       squares = hn::MulAdd(d, d, squares);
+      rest = hn::Add(rest, d);
     });
-    const float rstd = 1.0f / std::sqrt(sum_lanes(squares) / static_cast<float>(width) + n.eps);
-    const V scale = set(rstd);
+    // What rounding has left of the mean, which matters where it is large beside the deviation.
+    const float left = sum_lanes(rest) / count;
+    const float rstd = 1.0f / std::sqrt(sum_lanes(squares) / count - left * left + n.eps);
+    const V scale = set(rstd), shift = set(-left * rstd);
+    T* out = row_of<T>(n.out, row);
     for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR {
-      const V d = hn::Mul(hn::Sub(load(extent, x + i), centre), scale);
-      store(extent, hn::MulAdd(d, load(extent, n.gamma + i), load(extent, n.beta + i)), out + i);
+      const V xhat = hn::MulAdd(hn::Sub(load(values + i), centre), scale, shift);
+      store(extent, hn::MulAdd(xhat, load(extent, n.gamma + i), load(extent, n.beta + i)), out + i);
     });
     if (n.stats) {
       float* stats = row_of<float>(n.stats, row);
-      stats[0] = mean;
+      stats[0] = mean + left;
       stats[1] = rstd;
     }
   }
 }
 
-void norm_forward_rows(const NormForward& n, std::int64_t begin, std::int64_t end) {
-  with_type(n.x.dtype(), [&]<class T>(T) HWY_ATTR { norm_forward<T>(n, begin, end); });
+void norm_forward_rows(const NormForward& n, std::int64_t begin, std::int64_t end, float* values) {
+  with_type(n.x.dtype(), [&]<class T>(T) HWY_ATTR { norm_forward<T>(n, begin, end, values); });
 }
 
 /// dx of one row: rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; adds dy xhat and dy to the partial sums.
@@ -170,8 +180,13 @@ void check_forward(const NormForward& n, const Tensor& gamma, const Tensor& beta
   shapes::rows(n.rows, n.x.rows(), n.dropout);
 }
 
-void forward(const NormForward& n) {
-  for_rows(n.x.rows(), n.x.cols(), [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(norm_forward_rows)(n, begin, end); });
+void forward(const NormForward& n, Scratch& scratch) {
+  const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows worth a thread
+  const std::int64_t blocks = (n.x.rows() + block - 1) / block, padded = (n.x.cols() + 31) / 16 * 16;
+  float* values = scratch.get<float>(parts(blocks) * padded);
+  for_parts(blocks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(norm_forward_rows)(n, begin * block, std::min(n.x.rows(), end * block), values + part * padded);
+  });
 }
 
 void backward(NormBackward n, Tensor& dgamma, Tensor& dbeta, const Tensor& gamma, Scratch& scratch) {
@@ -201,7 +216,7 @@ void CpuBackend::layernorm(Tensor out, Tensor stats, const Tensor& x, const Tens
                       .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = {}, .dropout = {}};
   check_forward(n, gamma, beta);
   const OpScope scope(*this, "layernorm", 8.0 * static_cast<double>(x.numel()), bytes_of({&out, &x}), {out});
-  forward(n);
+  forward(n, scratch_);
 }
 
 void CpuBackend::layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
@@ -217,7 +232,7 @@ void CpuBackend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, con
                       .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = rows, .dropout = dropout};
   check_forward(n, gamma, beta);
   const OpScope scope(*this, "dropout_add_layernorm", 10.0 * static_cast<double>(x.numel()), bytes_of({&out, &sum, &x, &residual}), {out, sum});
-  forward(n);
+  forward(n, scratch_);
 }
 
 void CpuBackend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
