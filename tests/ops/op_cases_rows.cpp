@@ -16,7 +16,7 @@ void add_activation(Cases& cases) {
   for (const auto& [kind, name] : kActivations) {
     for (const auto s : kSizes)
       cases.push_back({fmt::format("activation_{}_{}", name, s.name()), [=, kind = kind](OpRun& t) {
-                         const Tensor x = t.input({s.N, s.C}, 2), dy = t.input({s.N, s.C});
+                         const Tensor x = t.input({s.N, s.C}, 2), dy = t.input({s.N, s.C}, 4);
                          t.backend().activation(t.output("out", {s.N, s.C}), x, kind);
                          t.backend().activation_backward(t.output("dx", {s.N, s.C}), dy, x, kind);
                        }});
