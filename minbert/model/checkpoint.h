@@ -1,0 +1,50 @@
+// Checkpoints: parameters and optimizer state as safetensors, byte for byte. All tensors are in host memory.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "minbert/model/params.h"
+
+namespace minbert {
+
+using Metadata = std::map<std::string, std::string>;
+using ParamFilter = std::function<bool(const ParamInfo&)>;
+
+/// A tensor under the name that it has in a file.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// Rows of model.safetensors: encoder and pooler.
+bool is_backbone(const ParamInfo& info);
+/// Rows of heads.safetensors: task heads and the MLM head.
+bool is_head(const ParamInfo& info);
+
+/// Writes contiguous tensors straight from their memory, atomically. Throws Error(kResources).
+void save_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata = {});
+
+/// The same with f32 tensors written as f32, or rounded to bf16 (through a temporary copy).
+void save_tensors_as(DType dtype, const std::filesystem::path& path, std::vector<NamedTensor> tensors, const Metadata& metadata = {});
+
+/// Overwrites each tensor with the file's of the same name, dtype and shape; the file holds exactly these. Returns the metadata. Throws
+/// Error(kModel), before anything is written, when it does not.
+Metadata load_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors);
+
+/// The f32 parameters that `which` selects, in the table's order, under their names with `prefix` before them.
+std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix = {});
+
+/// save_tensors_as of select_params.
+void save_weights(const std::filesystem::path& path, const Params& params, const ParamFilter& which, DType dtype = DType::kF32,
+                  const Metadata& metadata = {});
+
+/// Reads back what save_weights wrote in f32, the same selection, bit for bit, and calls params.changed(). Returns the metadata. Throws
+/// Error(kModel) as load_tensors.
+Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which);
+
+}  // namespace minbert

@@ -1,0 +1,110 @@
+// Export: weights under transformers' names, and the small JSON files around them.
+#include "minbert/model/hf_export.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "minbert/base/files.h"
+#include "minbert/model/checkpoint.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+// transformers refuses a file without it.
+const Metadata kPyTorchMetadata = {{"format", "pt"}};
+
+void write_json(const fs::path& path, const Json& json) { write_file(path, dump_json(json, 2) + "\n"); }
+
+Json config_json(const ModelConfig& config, DType dtype) {
+  Json json = model_config_json(config);
+  json["torch_dtype"] = dtype == DType::kBF16 ? "bfloat16" : "float32";
+  return json;
+}
+
+/// The name, and the library's own class, of each step (sentence_transformers/SentenceTransformer.py, modules.json).
+Json modules_json(bool normalize) {
+  Json modules = Json::array();
+  const auto add = [&](const char* path, const char* type) {
+    const auto number = std::to_string(modules.size());
+    modules.push_back({{"idx", modules.size()}, {"name", number}, {"path", path}, {"type", std::string("sentence_transformers.models.") + type}});
+  };
+  add("", "Transformer");
+  add("1_Pooling", "Pooling");
+  if (normalize) add("2_Normalize", "Normalize");
+  return modules;
+}
+
+const HeadShape& linear_head(const ModelShape& shape, const std::string& task) {
+  const auto head = std::find_if(shape.heads.begin(), shape.heads.end(), [&](const HeadShape& h) { return h.task == task; });
+  if (head == shape.heads.end()) throw Error(ErrorTag::kUsage, "seqcls:" + task, fmt::format("the model has no task \"{}\"", task));
+  if (head->cosine || !head->dense.empty() || head->inputs != shape.config.hidden_size || !shape.pooler)
+    throw Error(ErrorTag::kUsage, "seqcls:" + task, "BertForSequenceClassification has one linear layer on the pooler, this head is another",
+                "train the task with pool = \"pooler\", dense = [] and single or joint text");
+  return *head;
+}
+
+/// BertForSequenceClassification's reading of its logits.
+void describe_labels(Json& json, const ClassifierExport& options) {
+  json["problem_type"] = options.labels.empty() ? "regression" : "single_label_classification";
+  if (options.labels.empty()) {
+    json["num_labels"] = 1;
+    json["id2label"] = {{"0", "LABEL_0"}};
+    json["label2id"] = {{"LABEL_0", 0}};
+    return;
+  }
+  json["num_labels"] = options.labels.size();
+  json["id2label"] = json["label2id"] = Json::object();
+  for (std::size_t i = 0; i < options.labels.size(); ++i) {
+    json["id2label"][std::to_string(i)] = options.labels[i];
+    json["label2id"][options.labels[i]] = i;
+  }
+}
+
+}  // namespace
+
+void export_encoder(const fs::path& folder, const Params& params, const EncoderExport& options) {
+  make_directories(folder / "1_Pooling");
+  write_json(folder / "config.json", config_json(params.config(), options.dtype));
+  save_weights(folder / "model.safetensors", params, is_backbone, options.dtype, kPyTorchMetadata);
+
+  write_json(folder / "modules.json", modules_json(options.normalize));
+  write_json(folder / "sentence_bert_config.json", {{"max_seq_length", options.max_length}, {"do_lower_case", false}});
+  write_json(folder / "1_Pooling" / "config.json", {{"word_embedding_dimension", params.config().hidden_size},
+                                                    {"pooling_mode_cls_token", options.pooling == SentencePooling::kCls},
+                                                    {"pooling_mode_mean_tokens", options.pooling == SentencePooling::kMean},
+                                                    {"pooling_mode_max_tokens", false},
+                                                    {"pooling_mode_mean_sqrt_len_tokens", false}});
+  // git and archives forget an empty folder, and the library wants the one that modules.json names.
+  if (options.normalize) {
+    make_directories(folder / "2_Normalize");
+    write_json(folder / "2_Normalize" / "config.json", Json::object());
+  }
+}
+
+void export_sequence_classification(const fs::path& folder, const Params& params, const std::string& task, const ClassifierExport& options) {
+  const HeadShape& head = linear_head(params.shape(), task);
+  const std::int64_t width = head.inputs, labels = options.labels.empty() ? 1 : std::ssize(options.labels);
+  const bool binary = head.outputs == 1 && labels == 2;
+  MINBERT_CHECK(binary || head.outputs == labels, "{} labels for {} logits", labels, head.outputs);
+
+  // softmax of [0, z] gives the second class sigmoid(z).
+  std::vector<float> weight(static_cast<std::size_t>(labels * width)), bias(static_cast<std::size_t>(labels));
+  const auto put_last = [](std::span<const float> from, std::vector<float>& to) { std::copy_backward(from.begin(), from.end(), to.end()); };
+  put_last(params.value("heads." + task + ".out.weight").span<const float>(), weight);
+  put_last(params.value("heads." + task + ".out.bias").span<const float>(), bias);
+
+  make_directories(folder);
+  Json json = config_json(params.config(), options.dtype);
+  json["architectures"] = {"BertForSequenceClassification"};
+  json["classifier_dropout"] = std::stod(fmt::format("{}", options.dropout));
+  describe_labels(json, options);
+  write_json(folder / "config.json", json);
+  auto tensors = select_params(params, is_backbone, "bert.");
+  tensors.push_back({"classifier.weight", Tensor::of(std::span(weight), {labels, width})});
+  tensors.push_back({"classifier.bias", Tensor::of(std::span(bias), {labels})});
+  save_tensors_as(options.dtype, folder / "model.safetensors", std::move(tensors), kPyTorchMetadata);
+}
+
+}  // namespace minbert

@@ -1,0 +1,39 @@
+// Export: folders that transformers and sentence-transformers open unchanged. Tokenizer files are the caller's.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "minbert/model/params.h"
+
+namespace minbert {
+
+/// How sentence-transformers makes a sentence vector.
+enum class SentencePooling : std::uint8_t { kCls, kMean };
+
+struct EncoderExport {
+  DType dtype = DType::kF32;  ///< or kBF16
+  SentencePooling pooling = SentencePooling::kMean;
+  bool normalize = false;       ///< adds a module that makes unit vectors
+  std::int64_t max_length = 512;  ///< tokens, of the sentence-transformers folder
+};
+
+/// Writes config.json and model.safetensors (encoder, and pooler if there is one) for BertModel, and modules.json, 1_Pooling/,
+/// 2_Normalize/ and sentence_bert_config.json for SentenceTransformer. Throws Error(kResources).
+void export_encoder(const std::filesystem::path& folder, const Params& params, const EncoderExport& options);
+
+struct ClassifierExport {
+  DType dtype = DType::kF32;         ///< or kBF16
+  std::vector<std::string> labels;   ///< a name for each class; empty: regression
+  float dropout = 0;                 ///< before the classifier
+};
+
+/// Writes config.json and model.safetensors for BertForSequenceClassification with the head of one task. A head of one logit for
+/// two labels becomes two rows, [0; w]. Throws Error(kUsage) where the head is not one linear layer on the pooler.
+void export_sequence_classification(const std::filesystem::path& folder, const Params& params, const std::string& task,
+                                    const ClassifierExport& options);
+
+}  // namespace minbert

@@ -1,0 +1,227 @@
+// Import: matching names, checking shapes, converting values.
+#include "minbert/model/hf_import.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <complex>
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include "minbert/base/parallel.h"
+#include "minbert/base/safetensors.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::string_view kWordEmbeddings = "embeddings.word_embeddings.weight";
+constexpr std::string_view kTiedDecoder = "cls.predictions.decoder.weight";
+constexpr std::size_t kMaxListed = 20;  // names in one message
+
+/// What wraps a BertModel: task models and pretraining, trainers, DataParallel, sentence-transformers, torch.compile.
+constexpr std::array<std::string_view, 6> kPrefixes = {"bert.", "model.", "module.", "0.auto_model.", "auto_model.", "_orig_mod."};
+/// First words of tensors that belong to parts which a model may lack.
+constexpr std::array<std::string_view, 6> kOptionalParts = {"pooler.", "cls.", "classifier.", "qa_outputs.", "heads.", "mlm."};
+
+bool starts_with_any(std::string_view name, std::span<const std::string_view> starts) {
+  return std::any_of(starts.begin(), starts.end(), [&](std::string_view start) { return name.starts_with(start); });
+}
+
+std::string joined_names(const std::vector<std::string>& names) {
+  const std::size_t listed = std::min(names.size(), kMaxListed);
+  const std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(listed), ", "));
+  return names.size() > listed ? fmt::format("{} and {} more", text, names.size() - listed) : text;
+}
+
+/// Tied tensors are one storage in a torch checkpoint, and equal copies elsewhere.
+bool same_values(const SourceTensor& a, const SourceTensor& b) {
+  if (a.dtype != b.dtype || a.shape != b.shape || a.strides != b.strides || a.bytes.size() != b.bytes.size()) return false;
+  return a.bytes.data() == b.bytes.data() || std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
+}
+
+std::string shape_mismatch(const ParamInfo& info, const SourceTensor& tensor) {
+  return fmt::format("{}: expected ({}), got ({})", info.name, fmt::join(info.shape, ", "), fmt::join(tensor.shape, ", "));
+}
+
+/// The report, and beside each of its parameters the tensor that it takes (null when missing).
+struct Plan {
+  ImportReport report;
+  std::vector<const SourceTensor*> sources;
+};
+
+class Planner {
+ public:
+  Planner(const WeightSource& source, const ModelShape& shape, const ImportOptions& options)
+      : source_(source), shape_(shape), table_(param_table(shape)), options_(options) {}
+
+  Plan plan() {
+    for (const ParamInfo& info : table_) by_name_.emplace(info.name, &info);
+    for (const SourceTensor& tensor : source_.tensors()) claim(tensor);
+    for (const SourceTensor* tensor : decoders_) settle_decoder(*tensor);
+    for (const HeadShape& head : shape_.heads) settle_head(head);
+    for (const ParamInfo& info : table_) {
+      if (options_.wanted && !options_.wanted(info)) continue;
+      const SourceTensor* tensor = accepted(info);
+      plan_.sources.push_back(tensor);
+      auto& row = plan_.report.parameters.emplace_back(ImportReport::Parameter{info.name, info.role, info.task, {}, {}, {}});
+      if (tensor != nullptr) row.tensor = tensor->name, row.file = tensor->file, row.dtype = tensor->dtype;
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  void claim(const SourceTensor& tensor) {
+    if (!is_floating_dtype(tensor.dtype)) return plan_.report.dropped.push_back(tensor.name);
+    const std::string name = canonical_name(tensor.name);
+    if (name == kTiedDecoder) return decoders_.push_back(&tensor);
+    const auto info = by_name_.find(name);
+    if (info == by_name_.end())
+      return (starts_with_any(name, kOptionalParts) ? plan_.report.unused : plan_.report.unexpected).push_back(tensor.name);
+    const auto [at, first] = claims_.emplace(info->first, &tensor);
+    if (first) return;
+    if (!same_values(*at->second, tensor))
+      throw Error(ErrorTag::kModel, source_.folder().string(),
+                  fmt::format("tensors \"{}\" and \"{}\" both stand for {}, with different values", at->second->name, tensor.name, name));
+    plan_.report.dropped.push_back(tensor.name);
+  }
+
+  /// The MLM decoder is the word embeddings' matrix, or else one that this model has no place for.
+  void settle_decoder(const SourceTensor& decoder) {
+    const auto words = claims_.find(kWordEmbeddings);
+    const bool tied = words != claims_.end() && same_values(*words->second, decoder);
+    (tied ? plan_.report.dropped : plan_.report.unused).push_back(decoder.name);
+  }
+
+  /// Takes all of a head or none of it.
+  void settle_head(const HeadShape& head) {
+    std::vector<const ParamInfo*> rows;
+    for (const ParamInfo& info : table_)
+      if (info.role == Role::kHead && info.task == head.task && (!options_.wanted || options_.wanted(info))) rows.push_back(&info);
+    if (rows.empty()) return;
+    std::string reason;
+    std::size_t found = 0;
+    for (const ParamInfo* info : rows) {
+      const auto at = claims_.find(info->name);
+      found += at != claims_.end();
+      if (!reason.empty()) continue;
+      if (at == claims_.end()) reason = fmt::format("no tensor {}", info->name);
+      else if (at->second->shape != info->shape) reason = shape_mismatch(*info, *at->second);
+    }
+    if (!reason.empty())
+      for (const ParamInfo* info : rows) claims_.erase(info->name);
+    plan_.report.heads.push_back({head.task, reason.empty(), found == 0 ? "not in the folder" : reason});
+  }
+
+  /// The tensor that a parameter takes; null when there is none, or it has another shape.
+  const SourceTensor* accepted(const ParamInfo& info) {
+    const auto at = claims_.find(info.name);
+    if (at == claims_.end()) return nullptr;
+    const SourceTensor& tensor = *at->second;
+    if (tensor.shape == info.shape) return &tensor;
+    plan_.report.misshapen.push_back(shape_mismatch(info, tensor));
+    if (info.name == kWordEmbeddings && tensor.shape.size() == 2 && tensor.shape[1] == info.shape[1]) {
+      plan_.report.hint = fmt::format("config.json says vocab_size = {}, the weights have {} rows: tokens were added without saving config.json, "
+                                      "or the files are of two models", info.shape[0], tensor.shape[0]);
+    } else if (plan_.report.hint.empty()) {
+      plan_.report.hint = "config.json and the weights are of two models";
+    }
+    return nullptr;
+  }
+
+  const WeightSource& source_;
+  const ModelShape& shape_;
+  const std::vector<ParamInfo> table_;
+  const ImportOptions& options_;
+  std::unordered_map<std::string_view, const ParamInfo*> by_name_;
+  std::unordered_map<std::string_view, const SourceTensor*> claims_;  // by the table's name
+  std::vector<const SourceTensor*> decoders_;
+  Plan plan_;
+};
+
+void refuse_incomplete(const WeightSource& source, const ImportReport& report, const ImportOptions& options) {
+  if (!report.misshapen.empty())
+    throw Error(ErrorTag::kModel, source.folder().string(), fmt::format("tensors of another shape: {}", joined_names(report.misshapen)), report.hint);
+  const auto missing = report.missing(Role::kEncoder);
+  if (missing.empty() || !options.require_encoder) return;
+  std::string hint;
+  if (std::none_of(report.parameters.begin(), report.parameters.end(), [](const auto& p) { return p.role == Role::kEncoder && !p.missing(); })) {
+    std::vector<std::string> names;
+    for (const SourceTensor& tensor : source.tensors().first(std::min<std::size_t>(3, source.tensors().size()))) names.push_back(tensor.name);
+    hint = fmt::format("no tensor has a BERT encoder's name; the first are {}", joined_names(names));
+  }
+  throw Error(ErrorTag::kModel, source.folder().string(), fmt::format("{} encoder tensors are missing: {}", missing.size(), joined_names(missing)),
+              hint);
+}
+
+void load_value(Backend& backend, const Tensor& value, const SourceTensor& source) {
+  const Tensor flat = value.reshape({value.numel()});
+  if (value.dtype() == DType::kF32 && source.dtype == "F32" && source.dense() && !source.big_endian)
+    return backend.copy_to_device(flat, source.bytes.data());
+  constexpr std::int64_t kChunk = 1 << 20, kGrain = 1 << 14;  // elements
+  std::vector<float> floats(static_cast<std::size_t>(std::min(kChunk, flat.numel())));
+  for (std::int64_t begin = 0; begin < flat.numel(); begin += kChunk) {
+    const auto count = std::min(kChunk, flat.numel() - begin);
+    const auto values = std::span(floats).first(static_cast<std::size_t>(count));
+    parallel_for(count, kGrain, [&](std::int64_t from, std::int64_t to) {
+      source.read(begin + from, values.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
+    });
+    const Tensor part = flat.slice_rows(begin, begin + count);
+    if (value.dtype() == DType::kF32) backend.copy_to_device(part, values.data());
+    else if (value.dtype() == DType::kF64) backend.copy_to_device(part, std::vector<double>(values.begin(), values.end()).data());
+    else backend.copy_to_device(part, std::vector<std::complex<double>>(values.begin(), values.end()).data());
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> ImportReport::missing(Role role) const {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters)
+    if (parameter.role == role && parameter.missing()) names.push_back(parameter.name);
+  return names;
+}
+
+std::string canonical_name(std::string_view tensor) {
+  for (bool stripped = true; stripped;) {
+    stripped = false;
+    for (const std::string_view prefix : kPrefixes) {
+      if (!tensor.starts_with(prefix)) continue;
+      tensor.remove_prefix(prefix.size());
+      stripped = true;
+    }
+  }
+  if (tensor == "cls.predictions.decoder.bias") return "cls.predictions.bias";
+  // Names of the first TensorFlow release, kept by checkpoints converted from it.
+  const auto renamed = [&](std::string_view from, std::string_view to) {
+    return std::string(tensor.substr(0, tensor.size() - from.size())).append(to);
+  };
+  if (tensor.ends_with("LayerNorm.gamma")) return renamed("gamma", "weight");
+  if (tensor.ends_with("LayerNorm.beta")) return renamed("beta", "bias");
+  return std::string(tensor);
+}
+
+ImportReport plan_import(const WeightSource& source, const ModelShape& shape, const ImportOptions& options) {
+  return Planner(source, shape, options).plan().report;
+}
+
+WeightSource open_model_weights(const std::filesystem::path& folder) {
+  WeightSource source(folder);
+  if (const auto heads = folder / "heads.safetensors"; std::filesystem::exists(heads)) source.add(heads);
+  return source;
+}
+
+ImportReport import_weights(const std::filesystem::path& folder, Params& params, const ImportOptions& options) {
+  MINBERT_CHECK(params.dtype() == DType::kF32 || params.dtype() == DType::kF64 || params.dtype() == DType::kC128, "parameters are {}",
+                dtype_name(params.dtype()));
+  const WeightSource source = open_model_weights(folder);
+  Plan plan = Planner(source, params.shape(), options).plan();
+  refuse_incomplete(source, plan.report, options);
+  for (std::size_t i = 0; i < plan.sources.size(); ++i)
+    if (plan.sources[i] != nullptr) load_value(params.backend(), params.value(plan.report.parameters[i].name), *plan.sources[i]);
+  params.changed();
+  return std::move(plan.report);
+}
+
+}  // namespace minbert

@@ -1,0 +1,55 @@
+// WeightSource: the tensors of a model folder, whatever files they lie in, read where they are mapped.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/base/files.h"
+
+namespace minbert {
+
+/// One tensor as its file holds it.
+struct SourceTensor {
+  std::string name;
+  std::string dtype;  ///< as in safetensors: "F32"
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;  ///< in elements; row-major dense unless a torch checkpoint says otherwise
+  std::span<const std::byte> bytes;   ///< from its first element to the last one that it reaches
+  bool big_endian = false;
+  std::string file;  ///< name in the folder
+
+  std::int64_t numel() const;
+  bool dense() const;
+  /// "F32 (8, 384)"
+  std::string describe() const;
+  /// Row-major elements [begin, begin + out.size()) as float; the dtype must be F64, F32, F16 or BF16.
+  void read(std::int64_t begin, std::span<float> out) const;
+};
+
+/// Movable; keeps the files mapped as long as it lives.
+class WeightSource {
+ public:
+  /// Opens model.safetensors, else model.safetensors.index.json and its shards, else pytorch_model.bin, else
+  /// pytorch_model.bin.index.json. Throws Error(kModel) when there is none of them, or one is broken.
+  explicit WeightSource(const std::filesystem::path& folder);
+
+  /// Maps one more file, .safetensors or a torch checkpoint by its name. With `only` not empty, takes these tensors, which must be in it.
+  void add(const std::filesystem::path& file, std::span<const std::string> only = {});
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::span<const SourceTensor> tensors() const { return tensors_; }
+
+ private:
+  void add_shards(const std::filesystem::path& index);
+
+  std::filesystem::path folder_;
+  std::deque<MappedFile> files_;
+  std::vector<SourceTensor> tensors_;
+};
+
+}  // namespace minbert
