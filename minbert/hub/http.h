@@ -1,0 +1,71 @@
+// HttpClient: GET requests by libcurl, the one place that talks to a network.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace minbert {
+
+struct HttpOptions {
+  std::string token;    ///< bearer token; never sent to a host that a redirect leads to
+  std::string ca_file;  ///< certificates to trust, PEM; empty: the system's
+  double connect_timeout_s = 15;
+  double stall_timeout_s = 30;  ///< a transfer that brought nothing for so long (and 5 s, libcurl's window) is cut
+};
+
+/// Status and headers of a response; those of redirects are dropped but for X-Linked-*, which describe the file led to.
+struct HttpHead {
+  long status = 0;
+  int redirects = 0;
+  std::map<std::string, std::string> headers;  ///< names in lower case
+  /// The value, or "" when absent.
+  std::string_view header(std::string_view lower_case_name) const;
+};
+
+enum class HttpOutcome {
+  kDone,         ///< the whole response arrived, whatever its status
+  kStopped,      ///< the sink asked to stop
+  kCut,          ///< the connection broke or stalled: another try may go better
+  kUnreachable,  ///< no such host, no connection, no trusted certificate: another try would not
+};
+
+struct HttpResult {
+  HttpOutcome outcome = HttpOutcome::kDone;
+  HttpHead head;
+  std::string message;  ///< libcurl's words for kCut and kUnreachable
+};
+
+/// Gets the bytes of a 2xx body as they arrive; returns false to stop. May throw; get() passes it on.
+using HttpSink = std::function<bool(const HttpHead& head, std::span<const std::byte> bytes)>;
+
+/// Keeps connections open between requests. Proxies are taken from the usual environment variables. Not thread-safe.
+class HttpClient {
+ public:
+  explicit HttpClient(HttpOptions options);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  /// Follows up to 10 redirects, never from https to http. Asks for the bytes from first_byte on when that is not 0;
+  /// whether the server obliged shows in the status (206, not 200).
+  HttpResult get(const std::string& url, std::int64_t first_byte, const HttpSink& sink);
+
+ private:
+  struct Transfer;
+  static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* transfer);
+  static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
+
+  HttpOptions options_;
+  std::unique_ptr<void, void (*)(void*)> handle_;
+};
+
+/// Percent-encodes all but letters, digits and "-._~"; `keep` lists further characters left as they are.
+std::string url_encode(std::string_view text, std::string_view keep = {});
+
+}  // namespace minbert
