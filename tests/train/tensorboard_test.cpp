@@ -79,12 +79,13 @@ class FileSizeLimit {
 
 TEST(TensorBoard, FullDiskIsAnErrorThatNamesTheFile) {
   const TempFolder folder;
-  TensorBoardWriter writer(folder.path(), 1);
-  const FileSizeLimit limit(4096);
-  expect_error(ErrorTag::kResources, {"tfevents", "cannot write"}, [&] {
-    for (int step = 0; step < 1000; ++step) writer.scalar("loss", step, 1, 2);
-    writer.flush();
+  TensorBoardWriter many(folder.path(), 1), few(folder.path(), 2);
+  const FileSizeLimit limit(64);
+  expect_error(ErrorTag::kResources, {"tfevents.0000000001", "cannot write"}, [&] {
+    for (int step = 0; step < 1000; ++step) many.scalar("loss", step, 1, 2);
   });
+  few.scalar("loss", 1, 1, 2);
+  expect_error(ErrorTag::kResources, {"tfevents.0000000002", "cannot write"}, [&] { few.flush(); });
 }
 
 }  // namespace
