@@ -1,0 +1,57 @@
+// A BERT small enough to look at, filled with values that differ everywhere, and ways to write it as other programs do.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "minbert/base/rng.h"
+#include "minbert/base/safetensors.h"
+#include "minbert/model/params.h"
+
+namespace minbert {
+
+inline ModelShape tiny_shape() {
+  ModelShape shape;
+  shape.config.vocab_size = 11;
+  shape.config.hidden_size = 6;
+  shape.config.num_hidden_layers = 2;
+  shape.config.num_attention_heads = 2;
+  shape.config.intermediate_size = 10;
+  shape.config.max_position_embeddings = 9;
+  shape.pooler = true;
+  return shape;
+}
+
+/// Values N(0, 1), a stream for each name.
+inline void fill(Params& params, std::uint64_t seed) {
+  for (const ParamInfo& info : params.table()) {
+    Rng rng(seed, info.name);
+    for (float& value : params.value(info.name).span<float>()) value = static_cast<float>(rng.normal());
+  }
+  params.changed();
+}
+
+inline Params tiny_params(Backend& backend, ModelShape shape, std::uint64_t seed = 1) {
+  Params params(backend, std::move(shape));
+  fill(params, seed);
+  return params;
+}
+
+inline std::vector<float> values(const Params& params, std::string_view name) {
+  const auto span = params.value(name).span<const float>();
+  return {span.begin(), span.end()};
+}
+
+/// Entries over the parameters' own memory.
+inline std::vector<SafetensorsEntry> entries_of(const Params& params, const std::function<std::string(const std::string&)>& rename = {}) {
+  std::vector<SafetensorsEntry> entries;
+  for (std::size_t i = 0; i < params.table().size(); ++i) {
+    const std::string& name = params.table()[i].name;
+    entries.push_back(safetensors_entry(rename ? rename(name) : name, params.value(i)));
+  }
+  return entries;
+}
+
+}  // namespace minbert
