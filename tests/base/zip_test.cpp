@@ -60,7 +60,7 @@ TEST(Zip, RefusesWhatItCannotRead) {
   expect_refused(spoilt(entry + 45, 1), {"bytes at offset"});         // local header far away
   expect_refused(spoilt(entry + 42, 2), {"expected a local header"});  // and in the wrong place
   expect_refused(spoilt(entry, 'X'), {"expected a directory entry"});
-  expect_refused(spoilt(end + 10, 2), {"expected a directory entry"});  // one entry more than there is
+  expect_refused(spoilt(end + 10, 2), {"expected 46 bytes at offset"});  // one entry more than there is
 }
 
 }  // namespace
