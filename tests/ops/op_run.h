@@ -47,7 +47,7 @@ class OpRun {
   Tensor param(const Shape& shape, double scale = 1, double shift = 0);
   /// A parameter in [0, 1).
   Tensor uniform_param(const Shape& shape);
-  /// A weight (O, I) of N(0, 1/I). `with_copy`: a bf16 one gets its storage from the caller, so that it has rows.
+  /// A weight (O, I) of N(0, 1/I). `with_copy`: a bf16 one gets its storage from the caller.
   PreparedWeight weight(std::int64_t O, std::int64_t I, WeightUse use = WeightUse::kTrain, bool with_copy = false);
 
   // ---- outputs, compared under their names ----

@@ -68,9 +68,9 @@ PreparedWeight RefBackend::prepare(const Tensor& master, DType compute, WeightUs
       MINBERT_CHECK(copy.dtype() == compute && copy.same_shape(master), "copy {} of {}", copy.describe(), master.describe());
       weight.value = copy;
     } else {
-      const std::size_t bytes = static_cast<std::size_t>(master.numel()) * dtype_size(compute);
-      weight.packed = std::make_shared<std::vector<std::byte>>(bytes);
-      weight.value = Tensor(static_cast<std::vector<std::byte>*>(weight.packed.get())->data(), compute, master.shape());
+      const auto storage = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(master.numel()) * dtype_size(compute));
+      weight.value = Tensor(storage->data(), compute, master.shape());
+      weight.storage = storage;
     }
   }
   refresh(weight);
