@@ -66,14 +66,18 @@ TEST_F(DownloadTest, EmptyFileIsAFile) {
 }
 
 TEST_F(DownloadTest, UnknownLengthIsAccepted) {
-  server_.put("/file", [this](const httplib::Request&, httplib::Response& response) {
-    response.set_chunked_content_provider("text/plain", [this](std::size_t, httplib::DataSink& sink) {
-      sink.write(content_.data(), content_.size());
-      sink.done();
-      return true;
-    });
-  });
+  server_.put("/file", chunked(content_));
   fetch_file(server_.url("/file"), target_, sha256_hex(content_), quick());
+  EXPECT_EQ(read_file(target_), content_);
+}
+
+TEST_F(DownloadTest, LengthOfARedirectIsNotTheFiles) {
+  server_.put("/file", [](const httplib::Request&, httplib::Response& response) {
+    response.set_content("moved", "text/plain");
+    response.set_redirect("/storage");
+  });
+  server_.put("/storage", chunked(content_));
+  fetch_file(server_.url("/file"), target_, {}, quick());
   EXPECT_EQ(read_file(target_), content_);
 }
 
@@ -131,14 +135,7 @@ TEST_F(DownloadTest, PartAsLongAsTheFileIsDropped) {
 
 TEST_F(DownloadTest, ServerWithoutRangesStartsOver) {
   leave_part(content_, 120000, "\"one\"");
-  server_.put("/file", [this](const httplib::Request&, httplib::Response& response) {
-    response.status = 200;
-    response.set_chunked_content_provider("text/plain", [this](std::size_t, httplib::DataSink& sink) {
-      sink.write(content_.data(), content_.size());
-      sink.done();
-      return true;
-    });
-  });
+  server_.put("/file", chunked(content_));
   fetch_file(server_.url("/file"), target_, {}, quick(1));
   EXPECT_EQ(read_file(target_), content_);
   EXPECT_EQ(folder_.count(), 1);
@@ -200,10 +197,7 @@ TEST_F(DownloadTest, LinkedChecksumSurvivesTheRedirect) {
 }
 
 TEST_F(DownloadTest, CompleteFileIsKept) {
-  const auto counting = [this](const httplib::Request& request, httplib::Response& response) {
-    with_etag(content_, fmt::format("\"{}\"", sha256_hex(content_)))(request, response);
-  };
-  server_.put("/file", counting);
+  server_.put("/file", with_etag(content_, fmt::format("\"{}\"", sha256_hex(content_))));
   write_file(target_, content_);
   EXPECT_FALSE(fetch_file(server_.url("/file"), target_, {}, quick()).downloaded);
   EXPECT_EQ(ranges().size(), 1u);
@@ -305,6 +299,15 @@ TEST_F(DownloadTest, ErrorOfTheProgressCallbackIsPassedOn) {
   server_.put("/file", content_);
   const auto stop = [](std::int64_t, std::int64_t) { throw Error(ErrorTag::kUsage, "", "stopped by the caller"); };
   expect_error(ErrorTag::kUsage, {"stopped by the caller"}, [&] { fetch_file(server_.url("/file"), target_, {}, quick(), stop); });
+}
+
+TEST_F(DownloadTest, TextIsWholeAndNoLongerThanAllowed) {
+  server_.once("/file", cut_after("a small page", 3));
+  server_.put("/file", "a small page");
+  Downloader downloader(quick());
+  EXPECT_EQ(downloader.text(server_.url("/file"), 12), "a small page");
+  EXPECT_EQ(downloader.text(server_.url("/absent"), 12), std::nullopt);
+  expect_error(ErrorTag::kModel, {server_.url("/file"), "at most 11 bytes"}, [&] { downloader.text(server_.url("/file"), 11); });
 }
 
 TEST(UrlEncode, KeepsOnlyWhatIsPlain) {

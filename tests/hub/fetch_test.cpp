@@ -55,7 +55,8 @@ TEST_F(FetchTest, TakesWhatABertNeedsAndNothingElse) {
                                         {"README.md", "nor this"},
                                         {".gitattributes", "nor this"},
                                         {"onnx/model.onnx", "nor this"},
-                                        {"onnx/config.json", "nor this"}});
+                                        {"onnx/config.json", "nor this"},
+                                        {"tokenizer/vocab.txt", "nor this"}});
   std::map<std::string, std::int64_t> progress;
   const auto fetched = fetch_model("owner/tiny", options(), [&](const FetchProgress& p) { progress[std::string(p.file)] = p.done_bytes; });
   const Names expected = {

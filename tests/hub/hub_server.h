@@ -131,11 +131,24 @@ inline HubServer::Handler with_etag(std::string content, std::string etag) {
   };
 }
 
-/// An answer without a body.
+/// An answer without content; an error brings a page, as servers do.
 inline HubServer::Handler status(int code, std::map<std::string, std::string> headers = {}) {
   return [=](const httplib::Request&, httplib::Response& response) {
     response.status = code;
     for (const auto& [name, value] : headers) response.set_header(name, value);
+    if (code >= 400) response.set_content("<h1>Sorry</h1>", "text/html");
+  };
+}
+
+/// Serves `content` without telling its length, and whole whatever the range.
+inline HubServer::Handler chunked(std::string content) {
+  return [=](const httplib::Request&, httplib::Response& response) {
+    response.status = 200;
+    response.set_chunked_content_provider("text/plain", [=](std::size_t, httplib::DataSink& sink) {
+      sink.write(content.data(), content.size());
+      sink.done();
+      return true;
+    });
   };
 }
 
