@@ -155,23 +155,57 @@ void refuse_incomplete(const WeightSource& source, const ImportReport& report, c
               hint);
 }
 
-void load_value(Backend& backend, const Tensor& value, const SourceTensor& source) {
+/// Elements [begin, end) of a parameter.
+void load_range(Backend& backend, const Tensor& value, const SourceTensor& source, std::int64_t begin, std::int64_t end) {
   const Tensor flat = value.reshape({value.numel()});
   if (value.dtype() == DType::kF32 && source.dtype == "F32" && source.dense() && !source.big_endian)
-    return backend.copy_to_device(flat, source.bytes.data());
-  constexpr std::int64_t kChunk = 1 << 20, kGrain = 1 << 14;  // elements
-  std::vector<float> floats(static_cast<std::size_t>(std::min(kChunk, flat.numel())));
-  for (std::int64_t begin = 0; begin < flat.numel(); begin += kChunk) {
-    const auto count = std::min(kChunk, flat.numel() - begin);
-    const auto values = std::span(floats).first(static_cast<std::size_t>(count));
-    parallel_for(count, kGrain, [&](std::int64_t from, std::int64_t to) {
-      source.read(begin + from, values.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
-    });
-    const Tensor part = flat.slice_rows(begin, begin + count);
+    return backend.copy_to_device(flat.slice_rows(begin, end), source.bytes.data() + static_cast<std::size_t>(begin) * sizeof(float));
+  constexpr std::int64_t kChunk = 1 << 14;  // elements; they stay in the cache
+  std::vector<float> floats(static_cast<std::size_t>(std::min(kChunk, end - begin)));
+  for (; begin < end; begin += kChunk) {
+    const auto values = std::span(floats).first(static_cast<std::size_t>(std::min(kChunk, end - begin)));
+    source.read(begin, values);
+    const Tensor part = flat.slice_rows(begin, begin + std::ssize(values));
     if (value.dtype() == DType::kF32) backend.copy_to_device(part, values.data());
     else if (value.dtype() == DType::kF64) backend.copy_to_device(part, std::vector<double>(values.begin(), values.end()).data());
     else backend.copy_to_device(part, std::vector<std::complex<double>>(values.begin(), values.end()).data());
   }
+}
+
+/// While it lives, ops are not profiled: threads may call them side by side.
+class ProfilingPause {
+ public:
+  explicit ProfilingPause(Backend& backend) : backend_(backend), was_on_(backend.profiling()) { backend_.set_profiling(false); }
+  ~ProfilingPause() { backend_.set_profiling(was_on_); }
+  ProfilingPause(const ProfilingPause&) = delete;
+  ProfilingPause& operator=(const ProfilingPause&) = delete;
+
+ private:
+  Backend& backend_;
+  bool was_on_;
+};
+
+/// All tensors in one parallel sweep over their elements: threads are woken once, and share the largest table.
+void load_values(Params& params, const Plan& plan) {
+  struct Item {
+    Tensor value;
+    const SourceTensor* source;
+    std::int64_t start;  // of its elements in the sweep
+  };
+  std::vector<Item> items;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < plan.sources.size(); ++i) {
+    if (plan.sources[i] == nullptr) continue;
+    items.push_back({params.value(plan.report.parameters[i].name), plan.sources[i], total});
+    total += items.back().value.numel();
+  }
+  const ProfilingPause pause(params.backend());
+  parallel_for(total, 1 << 18, [&](std::int64_t begin, std::int64_t end) {
+    for (const Item& item : items) {
+      const std::int64_t from = std::max(begin, item.start), to = std::min(end, item.start + item.value.numel());
+      if (from < to) load_range(params.backend(), item.value, *item.source, from - item.start, to - item.start);
+    }
+  });
 }
 
 }  // namespace
@@ -218,8 +252,7 @@ ImportReport import_weights(const std::filesystem::path& folder, Params& params,
   const WeightSource source = open_model_weights(folder);
   Plan plan = Planner(source, params.shape(), options).plan();
   refuse_incomplete(source, plan.report, options);
-  for (std::size_t i = 0; i < plan.sources.size(); ++i)
-    if (plan.sources[i] != nullptr) load_value(params.backend(), params.value(plan.report.parameters[i].name), *plan.sources[i]);
+  load_values(params, plan);
   params.changed();
   return std::move(plan.report);
 }
