@@ -39,6 +39,13 @@ void add_linear(Cases& cases) {
                        t.backend().linear_backward_params(t.accumulator("dw", {s.O, s.I}), t.accumulator("dbias", {s.O}), x, dy);
                      }});
   }
+  cases.push_back({"linear_minilm_output", [](OpRun& t) {  // the longest sums of a training step
+                     const Tensor x = t.input({50, 1536}), dy = t.input({50, 384}), bias = t.param({384});
+                     const PreparedWeight w = t.weight(384, 1536);
+                     t.backend().linear(t.output("out", {50, 384}), x, w, bias);
+                     t.backend().linear_backward_input(t.output("dx", {50, 1536}), dy, w);
+                     t.backend().linear_backward_params(t.accumulator("dw", {384, 1536}), t.accumulator("dbias", {384}), x, dy);
+                   }});
   cases.push_back({"linear_no_bias", [](OpRun& t) {
                      const Tensor x = t.input({7, 33});
                      t.backend().linear(t.output("out", {7, 17}), x, t.weight(17, 33), {});
