@@ -184,52 +184,43 @@ std::int64_t count(std::span<const std::int64_t> shape) {
   return n;
 }
 
-// One point of a grad_check: input values and a cotangent, on which forward and backward run in any dtype.
+// One point of a grad_check: input values and a cotangent.
 class GradPoint {
  public:
-  GradPoint(Backend& backend, const GradCase& c, double scale, std::uint64_t seed) : backend_(&backend), case_(&c) {
+  GradPoint(Backend& backend, const GradCase& c, double scale, std::uint64_t seed) : backend_(&backend), case_(&c), arena_(backend) {
     Rng rng(seed, "grad_check");
     for (const GradInput& input : c.inputs) values_.push_back(normal_values(rng, count(input.shape), scale * input.scale));
     cotangent_ = normal_values(rng, count(c.output_shape));
     start_ = rng.normal();
   }
 
-  std::span<const double> input(std::size_t i) const { return values_[i]; }
-
   /// Derivative of the cotangent times the output, with respect to element e of input i.
   double complex_step(std::size_t i, std::size_t e) {
     constexpr double kStep = 1e-50;
-    const std::vector<Complex> out = forward<Complex>(i, e, {0, kStep});
-    double sum = 0;
-    for (std::size_t o = 0; o < out.size(); ++o) sum += cotangent_[o] * out[o].imag();
-    return sum / kStep;
-  }
-
-  /// The forward, with `step` added to element e of input i.
-  template <class S>
-  std::vector<S> forward(std::size_t i, std::size_t e, S step) {
-    Arena arena(*backend_);
-    std::vector<Tensor> inputs = upload_inputs<S>(arena);
-    const Tensor nudged = inputs[i];
-    std::vector<S> nudged_values(values_[i].begin(), values_[i].end());
-    if (e < nudged_values.size()) nudged_values[e] += step;
-    backend_->copy_to_device(nudged, nudged_values.data());
-    const Tensor out = arena.allocate(dtype_of<S>(), case_->output_shape);
-    case_->forward(arena, inputs, out);
-    std::vector<S> result(cotangent_.size());
+    arena_.reset();
+    std::vector<Tensor> inputs = upload_inputs<Complex>();
+    std::vector<Complex> stepped(values_[i].begin(), values_[i].end());
+    stepped[e] += Complex(0, kStep);
+    backend_->copy_to_device(inputs[i], stepped.data());
+    const Tensor out = arena_.allocate(DType::kC128, case_->output_shape);
+    case_->forward(arena_, inputs, out);
+    std::vector<Complex> result(cotangent_.size());
     backend_->copy_to_host(result.data(), out);
-    return result;
+    double sum = 0;
+    for (std::size_t o = 0; o < result.size(); ++o) sum += cotangent_[o] * result[o].imag();
+    return sum / kStep;
   }
 
   /// Gradients of all inputs. Those that accumulate start at a known value, the others at NaN.
   std::vector<std::vector<double>> backward() {
-    Arena arena(*backend_);
-    const std::vector<Tensor> inputs = upload_inputs<double>(arena);
+    arena_.reset();
+    const std::vector<Tensor> inputs = upload_inputs<double>();
     std::vector<Tensor> gradients;
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      gradients.push_back(upload<double>(arena, case_->inputs[i].shape, std::vector(values_[i].size(), start_of(i))));
-    const Tensor dout = upload<double>(arena, case_->output_shape, cotangent_);
-    case_->backward(arena, gradients, dout, inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const double start = case_->inputs[i].accumulates ? start_ : NAN;
+      gradients.push_back(upload<double>(case_->inputs[i].shape, std::vector(values_[i].size(), start)));
+    }
+    case_->backward(arena_, gradients, upload<double>(case_->output_shape, cotangent_), inputs);
     std::vector<std::vector<double>> result;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       result.emplace_back(values_[i].size());
@@ -241,25 +232,24 @@ class GradPoint {
   }
 
  private:
-  double start_of(std::size_t i) const { return case_->inputs[i].accumulates ? start_ : NAN; }
-
   template <class S>
-  Tensor upload(Arena& arena, std::span<const std::int64_t> shape, const std::vector<double>& values) {
-    const Tensor tensor = arena.allocate(dtype_of<S>(), shape);
+  Tensor upload(std::span<const std::int64_t> shape, const std::vector<double>& values) {
+    const Tensor tensor = arena_.allocate(dtype_of<S>(), shape);
     const std::vector<S> converted(values.begin(), values.end());
     backend_->copy_to_device(tensor, converted.data());
     return tensor;
   }
 
   template <class S>
-  std::vector<Tensor> upload_inputs(Arena& arena) {
+  std::vector<Tensor> upload_inputs() {
     std::vector<Tensor> inputs;
-    for (std::size_t i = 0; i < values_.size(); ++i) inputs.push_back(upload<S>(arena, case_->inputs[i].shape, values_[i]));
+    for (std::size_t i = 0; i < values_.size(); ++i) inputs.push_back(upload<S>(case_->inputs[i].shape, values_[i]));
     return inputs;
   }
 
   Backend* backend_;
   const GradCase* case_;
+  Arena arena_;
   std::vector<std::vector<double>> values_;
   std::vector<double> cotangent_;
   double start_;

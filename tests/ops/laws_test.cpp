@@ -56,7 +56,6 @@ TEST_F(Laws, TheNamedBackendRuns) {
   EXPECT_EQ(backend().name(), env.backend);
   EXPECT_FALSE(backend().description().empty());
   RecordProperty("backend", backend().description());
-
   // Only AVX-512 has bf16 products, and a capped backend says what it runs on.
   if (env.isa != "avx2") return;
   std::string text = backend().description();
