@@ -24,7 +24,7 @@ class Rng {
   std::uint64_t below(std::uint64_t n);
   /// Uniform in [0, 1) with 53 bits.
   double uniform();
-  /// Standard normal (Box-Muller, one value a call, two words consumed).
+  /// Standard normal (Box-Muller, one value a call, four words consumed).
   double normal();
 
   /// Words consumed so far; `seek` returns to a saved position.

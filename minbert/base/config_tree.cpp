@@ -1,0 +1,198 @@
+// ConfigTree: merging, addressing and origins.
+#include "minbert/base/config_tree.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "minbert/base/files.h"
+#include "minbert/base/nearest.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_blocks(const TomlValue& value) { return value.section && value.get_if<TomlArray>() != nullptr; }
+
+/// The text under `name` in a block; null when it has none.
+const std::string* name_of(const TomlValue& block) {
+  const auto* table = block.get_if<TomlTable>();
+  const TomlValue* name = table == nullptr ? nullptr : table->find("name");
+  return name == nullptr ? nullptr : name->get_if<std::string>();
+}
+
+std::string label_of(const TomlArray& blocks, std::size_t index) {
+  const std::string* name = name_of(blocks[index]);
+  return name == nullptr ? std::to_string(index) : *name;
+}
+
+/// The index of the block that answers to `label`, or blocks.size().
+std::size_t find_block(const TomlArray& blocks, std::string_view label) {
+  std::size_t index = 0;
+  while (index < blocks.size() && label_of(blocks, index) != label) ++index;
+  return index;
+}
+
+void refuse_duplicate_names(const TomlValue& value, const std::string& key) {
+  if (const auto* table = value.get_if<TomlTable>())
+    for (const auto& [member, inner] : *table) refuse_duplicate_names(inner, join_key(key, member));
+  const auto* array = value.get_if<TomlArray>();
+  if (array == nullptr) return;
+  for (std::size_t i = 0; i < array->size(); ++i) {
+    refuse_duplicate_names((*array)[i], join_key(key, label_of(*array, i)));
+    const std::string* name = is_blocks(value) ? name_of((*array)[i]) : nullptr;
+    if (name == nullptr) continue;
+    const std::size_t first = find_block(*array, *name);
+    if (first < i) TomlNode((*array)[i], key).complain(fmt::format("the name \"{}\" is taken by {}", *name, (*array)[first].origin.place));
+  }
+}
+
+void merge(TomlValue& earlier, TomlValue later);
+
+void merge_blocks(TomlArray& earlier, TomlArray later) {
+  const std::size_t known = earlier.size();
+  for (std::size_t i = 0; i < later.size(); ++i) {
+    const std::string* name = name_of(later[i]);
+    const std::size_t target = name == nullptr ? i : find_block(earlier, *name);
+    if (target < (name == nullptr ? known : earlier.size()))
+      merge(earlier[target], std::move(later[i]));
+    else
+      earlier.push_back(std::move(later[i]));
+  }
+}
+
+void merge(TomlValue& earlier, TomlValue later) {
+  auto *old_table = earlier.get_if<TomlTable>(), *new_table = later.get_if<TomlTable>();
+  if (old_table != nullptr && new_table != nullptr) {
+    for (auto& [key, value] : *new_table) {
+      if (TomlValue* known = old_table->find(key))
+        merge(*known, std::move(value));
+      else
+        old_table->set(key, std::move(value));
+    }
+  } else if (is_blocks(earlier) && is_blocks(later)) {
+    merge_blocks(*earlier.get_if<TomlArray>(), std::move(*later.get_if<TomlArray>()));
+  } else {
+    earlier = std::move(later);
+  }
+}
+
+void set_origin(TomlValue& value, const TomlOrigin& origin) {
+  value.origin = origin;
+  if (auto* array = value.get_if<TomlArray>())
+    for (auto& item : *array) set_origin(item, origin);
+  if (auto* table = value.get_if<TomlTable>())
+    for (auto& [key, item] : *table) set_origin(item, origin);
+}
+
+TomlValue section(TomlValue value, const TomlOrigin& origin) {
+  value.section = true;
+  value.origin = origin;
+  return value;
+}
+
+std::optional<std::size_t> index_of(std::string_view text) {
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(index) : std::nullopt;
+}
+
+/// The element that a part of a key names: a block by name or index, an element of another list by index. Null when none.
+const TomlValue* find_element(const TomlArray& array, std::string_view part) {
+  const std::size_t by_name = find_block(array, part);
+  const std::size_t index = by_name < array.size() ? by_name : index_of(part).value_or(array.size());
+  return index < array.size() ? &array[index] : nullptr;
+}
+
+[[noreturn]] void fail_unknown_element(const TomlArray& array, std::string_view parent, const std::string& part, std::string_view key,
+                                       std::string_view place) {
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < array.size(); ++i) labels.push_back(label_of(array, i));
+  const std::string known = labels.empty() ? "is empty" : fmt::format("has {}", fmt::join(labels, ", "));
+  throw Error(ErrorTag::kUsage, place, fmt::format("key \"{}\": there is no \"{}\" in {}, which {}", key, part, parent, known), suggest(part, labels));
+}
+
+/// What a missing key on the way to another becomes: a table, or for x.0.y a list with one block.
+TomlValue make_container(const std::vector<std::string>& parts, std::size_t i, const TomlOrigin& origin) {
+  const bool is_list = i + 2 < parts.size() && parts[i + 1] == "0";
+  return section(is_list ? TomlValue(TomlArray(1, section(TomlTable(), origin))) : TomlTable(), origin);
+}
+
+/// Takes every value's origin from the same key of `source`; what it lacks is a default.
+void copy_origins(TomlValue& value, const TomlValue* source) {
+  value.origin = source == nullptr ? TomlOrigin{"default", {}} : source->origin;
+  if (auto* table = value.get_if<TomlTable>()) {
+    const auto* from = source == nullptr ? nullptr : source->get_if<TomlTable>();
+    for (auto& [key, item] : *table) copy_origins(item, from == nullptr ? nullptr : from->find(key));
+  } else if (auto* array = value.get_if<TomlArray>()) {
+    const auto* from = source == nullptr ? nullptr : source->get_if<TomlArray>();
+    for (std::size_t i = 0; i < array->size(); ++i) copy_origins((*array)[i], from != nullptr && i < from->size() ? &(*from)[i] : nullptr);
+  }
+}
+
+}  // namespace
+
+void ConfigTree::load(const fs::path& file) {
+  const fs::path folder = file == "-" ? fs::current_path() : fs::absolute(file).parent_path();
+  load_text(read_file(file, ErrorTag::kUsage), file == "-" ? "standard input" : file.string(), folder);
+}
+
+void ConfigTree::load_text(std::string_view text, std::string_view place, const fs::path& folder) {
+  TomlValue file = parse_toml(text, place, folder);
+  refuse_duplicate_names(file, "");
+  merge(root_, std::move(file));
+}
+
+void ConfigTree::set(std::string_view assignment) {
+  constexpr std::string_view kPlace = "--set";
+  const auto equals = assignment.find('=');
+  if (equals == std::string_view::npos) throw Error(ErrorTag::kUsage, kPlace, fmt::format("expected key=value, got \"{}\"", assignment));
+  const auto trim = [](std::string_view text) {
+    const auto first = std::min(text.find_first_not_of(' '), text.size());
+    return text.substr(first, text.find_last_not_of(' ') + 1 - first);
+  };
+  set(trim(assignment.substr(0, equals)), parse_toml_value(trim(assignment.substr(equals + 1)), kPlace), kPlace);
+}
+
+void ConfigTree::set(std::string_view key, TomlValue value, std::string_view place) {
+  const TomlOrigin origin{std::string(place), fs::current_path()};
+  const auto parts = split_key(key, place);
+  TomlValue* at = &root_;
+  std::string path;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (auto* table = at->get_if<TomlTable>()) {
+      at = table->find(parts[i]);
+      if (at == nullptr) at = &table->set(parts[i], make_container(parts, i, origin));
+    } else if (auto* array = at->get_if<TomlArray>()) {
+      at = const_cast<TomlValue*>(find_element(*array, parts[i]));
+      if (at == nullptr) fail_unknown_element(*array, path, parts[i], key, place);
+    } else {
+      throw Error(ErrorTag::kUsage, place, fmt::format("key \"{}\": expected {} to be a table or a list, got {}", key, path, print_toml_value(*at)));
+    }
+    path = join_key(path, parts[i]);
+  }
+  set_origin(value, origin);
+  *at = std::move(value);
+}
+
+std::string ConfigTree::place(std::string_view key) const {
+  const TomlValue* at = &root_;
+  std::string place = "default";
+  for (const auto& part : split_key(key, "")) {
+    const auto* table = at->get_if<TomlTable>();
+    const auto* array = at->get_if<TomlArray>();
+    at = table != nullptr ? table->find(part) : array != nullptr ? find_element(*array, part) : nullptr;
+    if (at == nullptr) break;
+    place = at->origin.place;
+  }
+  return place;
+}
+
+std::string ConfigTree::print_resolved(TomlValue resolved) const {
+  copy_origins(resolved, &root_);
+  return print_toml(resolved, true);
+}
+
+}  // namespace minbert

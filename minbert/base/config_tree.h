@@ -1,0 +1,49 @@
+// ConfigTree: several TOML files and --set assignments merged into one table that knows where each value comes from.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "minbert/base/toml.h"
+
+namespace minbert {
+
+/// Later wins. Merging rules:
+///  - tables merge key by key, whether written as [a] or inline; any other value replaces the earlier one;
+///  - [[x]] blocks merge one by one into the earlier [[x]]: a block with a `name` into the block of that name (a block without
+///    one answers to its index), a block without a name into the block at its own index; where there is none it is appended;
+///  - a list of tables written inline, x = [{...}, {...}], is a plain value: it replaces, and is replaced.
+/// One file may not give two [[x]] blocks the same name.
+class ConfigTree {
+ public:
+  /// Merges a file ("-" is standard input). Throws Error(kUsage) "file:line: ...".
+  void load(const std::filesystem::path& file);
+  /// Merges a file's text; relative paths in it start at `folder`.
+  void load_text(std::string_view text, std::string_view place, const std::filesystem::path& folder);
+
+  /// `key=value` as --set takes it: parse_toml_value reads the value. Relative paths start at the working directory.
+  void set(std::string_view assignment);
+  /// Sets one key, such as task.sst.batch or stage.0.lr: blocks by name or index, lists by index, missing tables made; index 0
+  /// of a missing list of blocks starts it. `place` becomes the origin: "--seed", the name of an environment variable.
+  void set(std::string_view key, TomlValue value, std::string_view place);
+
+  const TomlValue& root() const { return root_; }
+  TomlNode node() const { return TomlNode(root_); }
+
+  /// Where the value of a key was written; where it has none, its nearest table; "default" at last.
+  std::string place(std::string_view key) const;
+
+  /// A table as write_options gives it, as a file in which each line says where its value comes from: the origin of the
+  /// same key in this tree, or "default".
+  std::string print_resolved(TomlValue resolved) const;
+
+ private:
+  TomlValue root_ = [] {
+    TomlValue table{TomlTable()};
+    table.section = true;
+    return table;
+  }();
+};
+
+}  // namespace minbert

@@ -1,0 +1,17 @@
+// Suggestions for misspelt names.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace minbert {
+
+/// Fewest insertions, deletions, replacements and swaps of neighbours (each byte changed once) that turn a into b.
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// `did you mean "batch"?` for the nearest name within a third of the word's length (at least 2), else `known: a, b, c`.
+std::string suggest(std::string_view word, std::span<const std::string> names);
+
+}  // namespace minbert

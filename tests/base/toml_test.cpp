@@ -1,0 +1,154 @@
+// TOML: order and places of values, complaints, and text that reads back as the same values.
+#include "minbert/base/toml.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/base/error_matchers.h"
+
+namespace minbert {
+namespace {
+
+TomlValue parse(std::string_view text) { return parse_toml(text, "f.toml", "/configs"); }
+TomlNode at(const TomlValue& root, std::string_view key) { return TomlNode(root).find(key).value(); }
+
+TEST(Toml, KeepsOrderPlacesAndFolders) {
+  const TomlValue root = parse(
+      "z = 1\n"
+      "a = \"x\"\n"
+      "\n"
+      "[model]\n"
+      "lr = 1e-5\n"
+      "[[task]]\n"
+      "name = \"sst\"\n"
+      "list = [\n"
+      "  true,\n"
+      "  2.5,\n"
+      "]\n");
+  const auto& table = *root.get_if<TomlTable>();
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : table) keys.push_back(key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"z", "a", "model", "task"}));
+  EXPECT_EQ(at(root, "z").value().origin.place, "f.toml:1");
+  EXPECT_EQ(at(root, "z").value().origin.folder, "/configs");
+  EXPECT_EQ(at(root, "model").value().origin.place, "f.toml:4");
+  EXPECT_EQ(at(root, "model").find("lr")->value().origin.place, "f.toml:5");
+  EXPECT_EQ(at(root, "model").find("lr")->key(), "model.lr");
+  const auto task = at(root, "task").items().at(0);
+  EXPECT_EQ(task.key(), "task.sst");
+  EXPECT_EQ(task.value().origin.place, "f.toml:6");
+  const auto list = task.find("list")->items();
+  EXPECT_TRUE(list.at(0).as_bool());
+  EXPECT_EQ(list.at(1).value().origin.place, "f.toml:10");
+  EXPECT_EQ(list.at(1).key(), "task.sst.list.1");
+}
+
+TEST(Toml, TellsSectionsFromInlineTables) {
+  const TomlValue root = parse("a = { b = 1 }\nc = [{ d = 1 }]\ne = [1]\nn = []\n[f]\ng = 1\n[[h]]\ni = 1\n");
+  for (const char* key : {"a", "c", "e", "n"}) EXPECT_FALSE(at(root, key).value().section) << key;
+  for (const char* key : {"f", "h"}) EXPECT_TRUE(at(root, key).value().section) << key;
+}
+
+TEST(Toml, SyntaxErrorsNameFileAndLine) {
+  expect_error(ErrorTag::kUsage, {"f.toml:2: not valid TOML"}, [] { parse("a = 1\nb = \n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:3: not valid TOML", "redefine"}, [] { parse("a = 1\n\na = 2\n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:1"}, [] { parse("a = \"\xFF\"\n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:1: expected no dates", "put it in quotes"}, [] { parse("a = 2024-01-01\n"); });
+  expect_error(ErrorTag::kUsage, {"not valid TOML"}, [] { parse("a = " + std::string(1000, '[')); });
+}
+
+TEST(TomlNode, ComplaintsNameFileLineKeyExpectedAndGot) {
+  const TomlValue root = parse("[t]\na = \"eight\"\nb = 1.5\nc = [1]\nd = {x = 1}\ne = true\n");
+  const TomlNode table = at(root, "t");
+  expect_error(ErrorTag::kUsage, {"f.toml:2: key \"t.a\": expected a whole number, got \"eight\""}, [&] { table.find("a")->as_int(); });
+  expect_error(ErrorTag::kUsage, {"f.toml:3: key \"t.b\": expected a whole number, got 1.5"}, [&] { table.find("b")->as_int(); });
+  expect_error(ErrorTag::kUsage, {"f.toml:3: key \"t.b\": expected text, got 1.5", "hint: put it in quotes"}, [&] { table.find("b")->as_string(); });
+  expect_error(ErrorTag::kUsage, {"f.toml:4: key \"t.c\": expected a number, got a list"}, [&] { table.find("c")->as_double(); });
+  expect_error(ErrorTag::kUsage, {"f.toml:5: key \"t.d\": expected a list, got a table"}, [&] { table.find("d")->items(); });
+  expect_error(ErrorTag::kUsage, {"f.toml:6: key \"t.e\": expected a table, got true"}, [&] { table.find("e")->as_table(); });
+  expect_error(ErrorTag::kUsage, {"expected true or false, got \"eight\""}, [&] { table.find("a")->as_bool(); });
+  EXPECT_EQ(table.find("none"), std::nullopt);
+  expect_error(ErrorTag::kUsage, {std::string(80, 'x').substr(0, 70) + "", "..."}, [] {
+    const TomlValue value(std::string(1000, 'x'));
+    TomlNode(value, "k").as_int();
+  });
+}
+
+TEST(TomlPrint, ReadsBackAsTheSameText) {
+  const std::string text =
+      "flag = true\n"
+      "count = -7\n"
+      "big = 9223372036854775807\n"
+      "rate = 1e-05\n"
+      "whole = 10.0\n"
+      "third = 0.3333333333333333\n"
+      "limits = [inf, -inf]\n"
+      "text = \"tab\\t quote\\\" back\\\\ line\\n\\u0001 é\"\n"
+      "head = { dense = [\"H\", 4], empty = {} }\n"
+      "none = []\n"
+      "\"odd key\" = 1\n"
+      "\n"
+      "[model]\n"
+      "a-b_9 = \"x\"\n"
+      "\n"
+      "[model.config]\n"
+      "layers = 2\n"
+      "\n"
+      "[[task]]\n"
+      "name = \"sst\"\n"
+      "\n"
+      "[task.data]\n"
+      "train = \"a.csv\"\n"
+      "\n"
+      "[[task]]\n"
+      "name = \"sts\"\n";
+  EXPECT_EQ(print_toml(parse(text), false), text);
+}
+
+TEST(TomlPrint, DoublesAreExact) {
+  for (const double value : {0.1, 1e300, 5e-324, 2.0, -0.0, 1e-5, 3e-5, 123456789.125, 1e22}) {
+    const TomlValue read = parse("x = " + print_toml_value(value));
+    ASSERT_TRUE(at(read, "x").is<double>()) << print_toml_value(value);
+    EXPECT_EQ(at(read, "x").as_double(), value);
+  }
+  EXPECT_TRUE(std::isnan(at(parse("x = " + print_toml_value(std::nan(""))), "x").as_double()));
+}
+
+TEST(TomlPrint, CommentsSayWhereValuesComeFrom) {
+  const TomlValue root = parse("a = 1\n[t]\nb = [1,\n 2]\n");
+  EXPECT_EQ(print_toml(root, true), "a = 1" + std::string(39, ' ') + "  # f.toml:1\n\n[t]\nb = [1, 2]" + std::string(34, ' ') + "  # f.toml:3\n");
+}
+
+TEST(TomlValueText, IsTomlOrABareWord) {
+  const auto text_of = [](std::string_view text) { return print_toml_value(parse_toml_value(text, "--set")); };
+  EXPECT_EQ(text_of("16"), "16");
+  EXPECT_EQ(text_of("3e-5"), "3e-05");
+  EXPECT_EQ(text_of("true"), "true");
+  EXPECT_EQ(text_of("\"16\""), "\"16\"");
+  EXPECT_EQ(text_of("[\"H\", 4]"), "[\"H\", 4]");
+  EXPECT_EQ(text_of("{ a = 1 }"), "{ a = 1 }");
+  for (const char* word : {"joint", "mtft-d", "../models/a b", "007", "2024-01-01", "12:30:00", "", "1\nb = 2", "a = b", "True", "1.2.3"})
+    EXPECT_EQ(parse_toml_value(word, "--set").get_if<std::string>() == nullptr ? "not text" : *parse_toml_value(word, "--set").get_if<std::string>(), word);
+  for (const char* broken : {"[1, 2", "\"a", "{a}", "'x", "[joint]"})
+    expect_error(ErrorTag::kUsage, {"--set: not a TOML value"}, [&] { parse_toml_value(broken, "--set"); });
+}
+
+TEST(TomlKeys, SplitAndJoinAreInverse) {
+  EXPECT_EQ(split_key("task.sst.batch", ""), (std::vector<std::string>{"task", "sst", "batch"}));
+  EXPECT_EQ(split_key("task.\"my.task\".batch", ""), (std::vector<std::string>{"task", "my.task", "batch"}));
+  EXPECT_EQ(split_key("a", ""), std::vector<std::string>{"a"});
+  EXPECT_EQ(join_key("task", "my.task"), "task.\"my.task\"");
+  EXPECT_EQ(join_key("", "a"), "a");
+  for (const char* broken : {"", ".", "a.", ".a", "a..b", "\"a", "\"\"", "\"a\"b", "a.\""})
+    expect_error(ErrorTag::kUsage, {"--set: expected a key"}, [&] { split_key(broken, "--set"); });
+}
+
+TEST(TomlJson, HasTheSameShape) {
+  EXPECT_EQ(toml_to_json(parse("b = [1, 2.5]\na = { x = \"y\", f = false }\n")),
+            "{\n  \"b\": [\n    1,\n    2.5\n  ],\n  \"a\": {\n    \"x\": \"y\",\n    \"f\": false\n  }\n}");
+}
+
+}  // namespace
+}  // namespace minbert
