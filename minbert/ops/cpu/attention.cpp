@@ -11,6 +11,7 @@
 
 #include "minbert/ops/cpu/dropout-inl.h"
 #include "minbert/ops/cpu/small_product-inl.h"
+#include "minbert/ops/cpu/transpose-inl.h"
 #include "minbert/ops/cpu/vector-inl.h"
 
 #ifndef MINBERT_OPS_CPU_ATTENTION_ARGUMENTS_
@@ -136,9 +137,8 @@ HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t
 
 /// to (cols, stride) = from^T, the columns beyond `rows` zero.
 template <class T>
-HWY_INLINE void pack_transposed(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols) {
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t col = 0; col < cols; ++col) to[col * stride + row] = static_cast<float>(from[row * from_stride + col]);
+HWY_INLINE void pack_keys(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols) {
+  pack_transposed(to, stride, from, from_stride, rows, cols);
   for (std::int64_t col = 0; col < cols; ++col) std::fill(to + col * stride + rows, to + col * stride + Sizes::padded_keys(rows), 0.0f);
 }
 
@@ -190,7 +190,7 @@ void attention_forward(const AttentionArguments& a, std::int64_t index, float* m
   const ForwardScratch w(memory, s);
   const MaskFactors factors(a.shape->dropout);
   const float scale = 1.0f / std::sqrt(static_cast<float>(s.head));
-  pack_transposed(w.k_transposed, s.depth, cell<T>(a.k, t.first_key, t.column), a.k.row_stride(), t.keys, s.head);
+  pack_keys(w.k_transposed, s.depth, cell<T>(a.k, t.first_key, t.column), a.k.row_stride(), t.keys, s.head);
   pack(w.v, s.width, cell<T>(a.v, t.first_key, t.column), a.v.row_stride(), t.keys, s.head, 1);
   for (std::int64_t begin = 0; begin < t.queries; begin += kQueryBlock) {
     const std::int64_t rows = std::min(kQueryBlock, t.queries - begin), tiles = round_up(rows, kTileRows), first = t.first_query + begin;
@@ -241,8 +241,8 @@ void attention_gradient(const AttentionArguments& a, std::int64_t index, float* 
   const MaskFactors factors(a.shape->dropout);
   const float scale = 1.0f / std::sqrt(static_cast<float>(s.head));
   const std::int64_t keys = Sizes::padded_keys(t.keys);
-  pack_transposed(w.k_transposed, s.depth, cell<T>(a.k, t.first_key, t.column), a.k.row_stride(), t.keys, s.head);
-  pack_transposed(w.v_transposed, s.depth, cell<T>(a.v, t.first_key, t.column), a.v.row_stride(), t.keys, s.head);
+  pack_keys(w.k_transposed, s.depth, cell<T>(a.k, t.first_key, t.column), a.k.row_stride(), t.keys, s.head);
+  pack_keys(w.v_transposed, s.depth, cell<T>(a.v, t.first_key, t.column), a.v.row_stride(), t.keys, s.head);
   pack(w.k, s.width, cell<T>(a.k, t.first_key, t.column), a.k.row_stride(), t.keys, s.head, 1);
   std::fill(w.dk, w.dk + keys * s.width, 0.0f);
   std::fill(w.dv, w.dv + keys * s.width, 0.0f);

@@ -1,6 +1,9 @@
-// The only user of oneDNN: primitives cached by exact shape, user-managed scratch memory, no allocation once warm.
+// Products by dtype. The only user of oneDNN: primitives cached by exact shape, user-managed scratch memory, no allocation
+// once warm. f32 goes to our own kernel because oneDNN's depends on the number of threads below AVX-512, and is half as fast
+// on (out, in) weights of some machines; oneDNN knows AMX.
 #include "minbert/ops/cpu/gemm.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <functional>
@@ -11,6 +14,7 @@
 #include <dnnl.hpp>
 
 #include "minbert/base/check.h"
+#include "minbert/ops/cpu/panel_gemm.h"
 #include "minbert/ops/cpu/sweep.h"
 
 namespace minbert::cpu {
@@ -50,11 +54,20 @@ struct Product {
   std::int64_t scratch_bytes = 0;
 };
 
+/// A packed matrix: panels when f32, oneDNN's own layout when bf16.
 struct Packed {
+  Matrix shape;
+  float* panels = nullptr;
+  std::size_t bytes = 0;
   Desc layout;
-  std::int64_t rows = 0, cols = 0;
-  DType dtype = DType::kF32;
   dnnl::memory memory;
+
+  Packed() = default;
+  Packed(const Packed&) = delete;
+  Packed& operator=(const Packed&) = delete;
+  ~Packed() {
+    if (panels != nullptr) HostMemory().release(panels, bytes);
+  }
 };
 
 dnnl::memory::data_type onednn_type(DType dtype) {
@@ -199,33 +212,47 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     if (!accumulate) fill_rows(dst, bias);
     return;
   }
+  if (a.dtype == DType::kF32) {
+    MINBERT_CHECK(dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
+    panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate}, impl_->scratch);
+    return;
+  }
   onednn("product", [&] { impl_->run(impl_->find(key, dst, a, plain(b)), dst, a, b.data, bias); });
 }
 
 std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
   if (b.rows == 0 || b.cols == 0) return nullptr;
-  return onednn("packing", [&]() -> std::shared_ptr<void> {
-    // Asked with enough rows for the blocked kernels to be the answer; their layout serves any number of rows.
-    constexpr std::int64_t kRows = 256;
-    const auto type = onednn_type(dtype);
-    const Desc any({b.rows, b.cols}, type, dnnl::memory::format_tag::any);
-    const Desc a({kRows, b.rows}, type, {b.rows, 1});
-    const Desc dst({kRows, b.cols}, type, {b.cols, 1});
-    auto packed = std::make_shared<Packed>();
-    packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
-    packed->rows = b.rows;
-    packed->cols = b.cols;
-    packed->dtype = dtype;
-    packed->memory = dnnl::memory(packed->layout, impl_->engine);
-    repack(packed.get(), b);
-    return packed;
-  });
+  auto packed = std::make_shared<Packed>();
+  packed->shape.dtype = dtype;
+  packed->shape.rows = b.rows;
+  packed->shape.cols = b.cols;
+  if (dtype == DType::kF32) {
+    packed->bytes = static_cast<std::size_t>(packed_panels_size(b)) * sizeof(float);
+    packed->panels = static_cast<float*>(HostMemory().allocate(packed->bytes));
+  } else {
+    onednn("packing", [&] {
+      // Asked with enough rows for the blocked kernels to be the answer; their layout serves any number of rows.
+      constexpr std::int64_t kRows = 256;
+      const auto type = onednn_type(dtype);
+      const Desc any({b.rows, b.cols}, type, dnnl::memory::format_tag::any);
+      const Desc a({kRows, b.rows}, type, {b.rows, 1});
+      const Desc dst({kRows, b.cols}, type, {b.cols, 1});
+      packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
+      packed->memory = dnnl::memory(packed->layout, impl_->engine);
+    });
+  }
+  repack(packed.get(), b);
+  return packed;
 }
 
 void Gemm::repack(void* packed, const Matrix& b) {
   auto& target = *static_cast<Packed*>(packed);
-  MINBERT_CHECK(target.rows == b.rows && target.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
-                target.rows, target.cols);
+  MINBERT_CHECK(target.shape.rows == b.rows && target.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
+                target.shape.rows, target.shape.cols);
+  if (target.panels != nullptr) {
+    pack_panels(target.panels, b);
+    return;
+  }
   onednn("packing", [&] {
     dnnl::memory source(plain(b), impl_->engine, b.data);
     dnnl::reorder(source, target.memory).execute(impl_->stream, source, target.memory);
@@ -234,12 +261,13 @@ void Gemm::repack(void* packed, const Matrix& b) {
 
 void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, void* packed, const float* bias) {
   auto& target = *static_cast<Packed*>(packed);
-  Matrix b;
-  b.dtype = target.dtype;
-  b.rows = target.rows;
-  b.cols = target.cols;
-  const Key key = make_key(dst, a, b, bias, false, true);
-  if (key.m == 0 || key.n == 0) return;
+  const Key key = make_key(dst, a, target.shape, bias, false, true);
+  if (key.m == 0) return;
+  if (target.panels != nullptr) {
+    MINBERT_CHECK(dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
+    panel_multiply({.dst = dst, .a = a, .b = target.shape, .packed_b = target.panels, .bias = bias, .accumulate = false}, impl_->scratch);
+    return;
+  }
   onednn("product", [&] { impl_->run(impl_->find(key, dst, a, target.layout), dst, a, target.memory.get_data_handle(), bias); });
 }
 

@@ -1,4 +1,4 @@
-// Matrix products by oneDNN: one cached primitive for each exact shape, dtype and layout.
+// Matrix products: f32 by our own kernel (panel_gemm.h), bf16 by oneDNN with a cache of primitives.
 #pragma once
 
 #include <cstdint>
@@ -6,32 +6,14 @@
 #include <string>
 #include <string_view>
 
-#include "minbert/base/tensor.h"
+#include "minbert/ops/cpu/matrix.h"
 
 namespace minbert::cpu {
-
-/// A matrix with both strides, so that a transpose is a view too. One of the strides is 1.
-struct Matrix {
-  void* data = nullptr;
-  DType dtype = DType::kF32;
-  std::int64_t rows = 0, cols = 0;
-  std::int64_t row_stride = 0, col_stride = 1;
-
-  Matrix() = default;
-  explicit Matrix(const Tensor& x)
-      : data(x.raw()), dtype(x.dtype()), rows(x.rows()), cols(x.cols()), row_stride(x.row_stride()) {}
-  Matrix transposed() const {
-    Matrix t = *this;
-    std::swap(t.rows, t.cols);
-    std::swap(t.row_stride, t.col_stride);
-    return t;
-  }
-};
 
 /// Process-wide cap of oneDNN's instruction set, by the names of BackendOptions. Throws Error(kUsage) when oneDNN has
 /// already computed with a better one.
 void cap_gemm_isa(std::string_view isa);
-/// The instruction set that oneDNN uses, and its version: "oneDNN 2.6.3 avx512_core_bf16".
+/// The instruction set that oneDNN uses, and its version: "oneDNN 2.6.3 avx512_bf16".
 std::string gemm_description();
 
 /// Not thread-safe: one thread at a time calls it, and all OpenMP threads work.
@@ -45,7 +27,7 @@ class Gemm {
   /// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. a and b share a dtype; bias is f32.
   void multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const float* bias = nullptr, bool accumulate = false);
 
-  /// A copy of b, as `dtype`, in the layout that oneDNN's kernels read fastest; null for an empty matrix.
+  /// A copy of the f32 matrix b, as `dtype`, in the layout that products read fastest; null for an empty matrix.
   std::shared_ptr<void> pack(const Matrix& b, DType dtype);
   /// Copies b, of the same shape as before, into `packed`.
   void repack(void* packed, const Matrix& b);
@@ -55,7 +37,7 @@ class Gemm {
   /// Whether products of bf16 matrices exist here.
   bool supports_bf16();
 
-  /// Cached primitives found, and made because they were not.
+  /// Cached primitives of oneDNN: found, and made because they were not.
   struct Statistics {
     std::int64_t hits = 0, misses = 0;
   };

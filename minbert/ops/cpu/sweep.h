@@ -105,8 +105,10 @@ class Scratch {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     if (bytes > size_) {
       release();
-      data_ = memory_.allocate(bytes + bytes / 4);
-      size_ = bytes + bytes / 4;
+      constexpr std::size_t kHugePages = std::size_t{4} << 20;  // on small pages, chance decides what collides in the caches
+      const std::size_t size = std::max(kHugePages, bytes + bytes / 4);
+      data_ = memory_.allocate(size);
+      size_ = size;
     }
     return static_cast<T*>(data_);
   }

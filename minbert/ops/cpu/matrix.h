@@ -1,0 +1,29 @@
+// Matrix: what products work on.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "minbert/base/tensor.h"
+
+namespace minbert::cpu {
+
+/// A matrix with both strides, so that a transpose is a view too. One of the strides is 1.
+struct Matrix {
+  void* data = nullptr;
+  DType dtype = DType::kF32;
+  std::int64_t rows = 0, cols = 0;
+  std::int64_t row_stride = 0, col_stride = 1;
+
+  Matrix() = default;
+  explicit Matrix(const Tensor& x)
+      : data(x.raw()), dtype(x.dtype()), rows(x.rows()), cols(x.cols()), row_stride(x.row_stride()) {}
+  Matrix transposed() const {
+    Matrix t = *this;
+    std::swap(t.rows, t.cols);
+    std::swap(t.row_stride, t.col_stride);
+    return t;
+  }
+};
+
+}  // namespace minbert::cpu

@@ -1,0 +1,307 @@
+// The product in the manner of BLIS: a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile
+// of dst stays in registers over a block of k. a is packed once for all threads; each panel of b by the thread that uses it,
+// into its own cache, so that weights that change every step cost no memory traffic to repack.
+#include "minbert/ops/cpu/panel_gemm.h"
+
+#include <array>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "minbert/ops/cpu/panel_gemm.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include "minbert/ops/cpu/transpose-inl.h"
+#include "minbert/ops/cpu/vector-inl.h"
+
+#ifndef MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
+#define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
+namespace minbert::cpu {
+
+/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not.
+inline constexpr std::int64_t kMaxDepth = 256;
+struct DepthBlocks {
+  std::int64_t depth, size, count;
+  explicit DepthBlocks(std::int64_t k)
+      : depth(k), size(0), count((k + kMaxDepth - 1) / kMaxDepth) {
+    size = (depth + count - 1) / count;
+  }
+  std::int64_t begin(std::int64_t block) const { return block * size; }
+  std::int64_t length(std::int64_t block) const { return std::min(size, depth - begin(block)); }
+};
+
+/// Tile sizes of the chosen instruction set.
+struct PanelSizes {
+  std::int64_t rows, row_stride, cols;
+};
+
+/// A piece of the product with its packed a: rows [first_row, first_row + rows), blocks of k from first_block.
+struct PanelTask {
+  const PanelProduct* product;
+  DepthBlocks blocks;
+  std::int64_t first_row, rows, first_block, block_count;
+  float* packed_a;
+  std::int64_t groups;  // parts of the rows that are different tasks
+};
+
+}  // namespace minbert::cpu
+#endif  // MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
+
+HWY_BEFORE_NAMESPACE();
+namespace minbert::cpu {
+namespace HWY_NAMESPACE {
+
+// A tile's sums, two vectors of b and one broadcast fill the registers.
+constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
+constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
+constexpr std::int64_t kRowStride = (kRows + static_cast<std::int64_t>(kLanes) - 1) / static_cast<std::int64_t>(kLanes) * static_cast<std::int64_t>(kLanes);
+
+PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
+
+/// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. What is added to comes in from memory while the sums are made.
+template <int R, bool kAdd>
+void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
+  V sums[R][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    sums[r][0] = !kAdd && bias != nullptr ? load(bias) : set(0);
+    sums[r][1] = !kAdd && bias != nullptr ? load(bias + kLanes) : set(0);
+    hwy::Prefetch(c + r * stride);
+    hwy::Prefetch(c + r * stride + kLanes);
+  }
+  for (std::int64_t k = 0; k < depth; ++k, a += kRowStride, b += kCols) {
+    const V left = load(b), right = load(b + kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const V factor = hn::Set(kF32, a[r]);
+      sums[r][0] = hn::MulAdd(factor, left, sums[r][0]);
+      sums[r][1] = hn::MulAdd(factor, right, sums[r][1]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    float* p = c + r * stride;
+    store(kAdd ? hn::Add(load(p), sums[r][0]) : sums[r][0], p);
+    store(kAdd ? hn::Add(load(p + kLanes), sums[r][1]) : sums[r][1], p + kLanes);
+  }
+}
+
+using TileFunction = void (*)(const float*, const float*, std::int64_t, float*, std::int64_t, const float*);
+
+/// tile() for 1 to kRows rows.
+template <bool kAdd, int... R>
+constexpr std::array<TileFunction, sizeof...(R)> tile_table(std::integer_sequence<int, R...>) {
+  return {&tile<R + 1, kAdd>...};
+}
+template <bool kAdd>
+TileFunction tile_function(std::int64_t rows) {
+  static constexpr auto kTable = tile_table<kAdd>(std::make_integer_sequence<int, static_cast<int>(kRows)>());
+  return kTable[static_cast<std::size_t>(rows - 1)];
+}
+
+/// Packs rows [row, row + rows) and k [k, k + depth) of a.
+void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
+  const float* from = static_cast<const float*>(a.data) + row * a.row_stride + k * a.col_stride;
+  if (a.col_stride == 1) {
+    pack_transposed(to, kRowStride, from, a.row_stride, rows, depth);
+    return;
+  }
+  for (std::int64_t i = 0; i < depth; ++i) {
+    const float* p = from + i * a.col_stride;
+    // A whole vector may be read where it stays inside the matrix: beyond the row's end, but before the next one's.
+    if (row + kRowStride <= a.rows || (k + i + 1 < a.cols && a.col_stride >= kRowStride)) {
+      for (std::int64_t r = 0; r < kRowStride; r += static_cast<std::int64_t>(kLanes)) store(load(p + r), to + i * kRowStride + r);
+    } else {
+      std::copy(p, p + rows, to + i * kRowStride);
+    }
+  }
+}
+
+/// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns that b lacks are 0.
+void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
+  const float* from = static_cast<const float*>(b.data) + k * b.row_stride + col * b.col_stride;
+  const std::int64_t cols = std::min(kCols, b.cols - col);
+  if (cols < kCols) std::fill(to, to + depth * kCols, 0.0f);
+  if (b.row_stride == 1) {
+    pack_transposed(to, kCols, from, b.col_stride, cols, depth);
+    return;
+  }
+  for (std::int64_t i = 0; i < depth; ++i) {
+    if (cols == kCols) {
+      store(load(from + i * b.row_stride), to + i * kCols);
+      store(load(from + i * b.row_stride + kLanes), to + i * kCols + kLanes);
+    } else {
+      std::copy(from + i * b.row_stride, from + i * b.row_stride + cols, to + i * kCols);
+    }
+  }
+}
+
+/// One tile of dst; at the right edge by way of a buffer.
+HWY_INLINE void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b,
+                         std::int64_t depth, bool add, const float* bias) {
+  float* c = static_cast<float*>(dst.data) + row * dst.row_stride + col;
+  const std::int64_t cols = std::min(kCols, dst.cols - col);
+  if (cols == kCols) {
+    (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, c, dst.row_stride, bias != nullptr ? bias + col : nullptr);
+    return;
+  }
+  float edge[kRows * kCols] = {}, edge_bias[kCols] = {};
+  for (std::int64_t r = 0; add && r < rows; ++r) std::copy(c + r * dst.row_stride, c + r * dst.row_stride + cols, edge + r * kCols);
+  if (bias != nullptr) std::copy(bias + col, bias + col + cols, edge_bias);
+  (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, edge, kCols, edge_bias);
+  for (std::int64_t r = 0; r < rows; ++r) std::copy(edge + r * kCols, edge + r * kCols + cols, c + r * dst.row_stride);
+}
+
+/// Where a panel of a starts: blocks of k one after the other, the panels of a block one after the other.
+HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
+  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
+  return t.packed_a + (block * panels + panel) * t.blocks.size * kRowStride;
+}
+
+void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
+  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
+  for (std::int64_t index = begin; index < end; ++index) {
+    const std::int64_t block = index / panels, row = index % panels * kRows;
+    pack_a(packed_a_at(t, block, index % panels), t.product->a, t.first_row + row, std::min(kRows, t.rows - row),
+           t.blocks.begin(t.first_block + block), t.blocks.length(t.first_block + block));
+  }
+}
+
+/// The cache lines of a panel of b, fetched a share at a time while another panel is multiplied: rows of a large matrix lie
+/// too far apart for the hardware to foresee.
+class PanelPrefetch {
+ public:
+  PanelPrefetch(const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
+    if (col >= b.cols) return;
+    const std::int64_t cols = std::min(kCols, b.cols - col);
+    data_ = static_cast<const float*>(b.data) + k * b.row_stride + col * b.col_stride;
+    const bool along_k = b.row_stride == 1;
+    rows_ = along_k ? cols : depth;
+    width_ = along_k ? depth : cols;
+    stride_ = along_k ? b.col_stride : b.row_stride;
+  }
+  /// Fetches one of `shares` equal parts.
+  HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
+    constexpr std::int64_t kLine = 16;
+    for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
+      for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // to the second cache: the first one is in use
+  }
+
+ private:
+  const float* data_ = nullptr;
+  std::int64_t rows_ = 0, width_ = 0, stride_ = 0;
+};
+
+/// Tasks [begin, end): the groups of rows of each panel of b, and panel after panel. buffer holds a packed panel of one block.
+void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
+  const PanelProduct& p = *t.product;
+  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
+  for (std::int64_t i = 0; i < t.block_count; ++i) {
+    const std::int64_t block = t.first_block + i, k = t.blocks.begin(block), depth = t.blocks.length(block);
+    std::int64_t packed_col = -1;
+    for (std::int64_t index = begin; index < end; ++index) {
+      const std::int64_t col = index / t.groups * kCols, group = index % t.groups;
+      const float* b = buffer;
+      if (p.packed_b != nullptr) {
+        b = p.packed_b + (block * ((p.b.cols + kCols - 1) / kCols) + col / kCols) * t.blocks.size * kCols;
+      } else if (packed_col != col) {
+        pack_b(buffer, p.b, col, k, depth);
+        packed_col = col;
+      }
+      const PanelPrefetch next(p.packed_b != nullptr ? Matrix() : p.b, col + kCols, k, depth);
+      const bool add = p.accumulate || block > 0;
+      for (std::int64_t panel = panels * group / t.groups; panel < panels * (group + 1) / t.groups; ++panel) {
+        const std::int64_t row = panel * kRows;
+        next.fetch(panel, panels);
+        run_tile(p.dst, t.first_row + row, std::min(kRows, t.rows - row), col, packed_a_at(t, i, panel), b, depth, add, p.bias);
+      }
+    }
+  }
+}
+
+void pack_b_panels(float* packed, const Matrix& b, std::int64_t begin, std::int64_t end) {
+  const DepthBlocks blocks(b.rows);
+  const std::int64_t panels = (b.cols + kCols - 1) / kCols;
+  for (std::int64_t index = begin; index < end; ++index) {
+    const std::int64_t block = index / panels, panel = index % panels;
+    pack_b(packed + index * blocks.size * kCols, b, panel * kCols, blocks.begin(block), blocks.length(block));
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace minbert::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace minbert::cpu {
+
+HWY_EXPORT(panel_sizes);
+HWY_EXPORT(pack_a_panels);
+HWY_EXPORT(multiply_panels);
+HWY_EXPORT(pack_b_panels);
+
+namespace {
+
+/// Floats of packed a at a time: what the last cache holds beside the rest.
+constexpr std::int64_t kPackedA = 1 << 20;
+
+/// Parts of the rows, so that tasks share out evenly among threads; one where b's panels do so by themselves, since each group
+/// packs b anew.
+std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
+  const std::int64_t threads = num_threads();
+  std::int64_t groups = 1;
+  while (groups < row_panels && (col_panels * groups) % threads != 0 && col_panels * groups < 16 * threads) ++groups;
+  return groups;
+}
+
+void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
+  const std::int64_t row_panels = (t.rows + sizes.rows - 1) / sizes.rows, col_panels = (t.product->dst.cols + sizes.cols - 1) / sizes.cols;
+  const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = (t.blocks.size * sizes.cols + 15) / 16 * 16;
+  const std::int64_t size_a = (t.block_count * row_panels * panel_a + 15) / 16 * 16;
+  t.groups = row_groups(col_panels, row_panels);
+  const std::int64_t tasks = col_panels * t.groups;
+  t.packed_a = scratch.get<float>(size_a + parts(tasks) * panel_b);
+  for_ranges(t.block_count * row_panels, std::max<std::int64_t>(1, kGrain / panel_a),
+             [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_a_panels)(t, begin, end); });
+  float* buffers = t.packed_a + size_a;
+  for_parts(tasks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(multiply_panels)(t, begin, end, buffers + part * panel_b);
+  });
+}
+
+}  // namespace
+
+void panel_multiply(const PanelProduct& product, Scratch& scratch) {
+  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
+  const DepthBlocks blocks(product.a.cols);
+  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * kMaxDepth) / sizes.rows * sizes.rows);
+  for (std::int64_t block = 0; block < blocks.count; block += 8) {
+    for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
+      multiply_block({.product = &product,
+                      .blocks = blocks,
+                      .first_row = row,
+                      .rows = std::min(rows_at_once, product.dst.rows - row),
+                      .first_block = block,
+                      .block_count = std::min<std::int64_t>(8, blocks.count - block),
+                      .packed_a = nullptr,
+                      .groups = 1},
+                     sizes, scratch);
+    }
+  }
+}
+
+std::int64_t packed_panels_size(const Matrix& b) {
+  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
+  const DepthBlocks blocks(b.rows);
+  return blocks.count * blocks.size * ((b.cols + sizes.cols - 1) / sizes.cols * sizes.cols);
+}
+
+void pack_panels(float* packed, const Matrix& b) {
+  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
+  const std::int64_t panels = DepthBlocks(b.rows).count * ((b.cols + sizes.cols - 1) / sizes.cols);
+  for_ranges(panels, 1, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, begin, end); });
+}
+
+}  // namespace minbert::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,26 @@
+// Products of f32 matrices by our own kernel. It sums over k in one order whatever the threads and the instruction set's tiling
+// of rows and columns, and it packs (out, in) weights on its way, which oneDNN's plain products are slow at.
+#pragma once
+
+#include <cstdint>
+
+#include "minbert/ops/cpu/matrix.h"
+#include "minbert/ops/cpu/sweep.h"
+
+namespace minbert::cpu {
+
+/// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. All f32.
+struct PanelProduct {
+  Matrix dst, a, b;
+  const float* packed_b = nullptr;  ///< b packed by pack_panels, then b.data is not read
+  const float* bias = nullptr;
+  bool accumulate = false;
+};
+
+void panel_multiply(const PanelProduct& product, Scratch& scratch);
+
+/// Floats that a packed b takes.
+std::int64_t packed_panels_size(const Matrix& b);
+void pack_panels(float* packed, const Matrix& b);
+
+}  // namespace minbert::cpu
