@@ -1,0 +1,97 @@
+// The BERT encoder (paper 3.1; transformers/models/bert/modeling_bert.py), forward and backward written out.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "minbert/base/arena.h"
+#include "minbert/model/params.h"
+#include "minbert/ops/backend.h"
+
+namespace minbert {
+
+/// A batch of sentences as one packed row of tokens. Views: whoever made the batch owns the memory.
+struct TokenBatch {
+  std::span<const std::int32_t> ids;        ///< N, with [CLS] and [SEP]
+  std::span<const std::int32_t> type_ids;   ///< N
+  std::span<const std::int32_t> positions;  ///< N, from 0 in each sentence
+  std::span<const std::int32_t> offsets;    ///< B + 1
+  std::span<const RowId> rows;              ///< N; which example each token belongs to
+
+  std::int64_t tokens() const { return std::ssize(ids); }
+  std::int64_t sentences() const { return std::ssize(offsets) - 1; }
+};
+
+/// Dropout of one micro-step. hidden = attention = 0 in evaluation.
+struct DropoutState {
+  float hidden = 0, attention = 0;
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint16_t micro_step = 0;
+
+  Dropout site(float p, std::uint16_t number) const { return {p, seed, step, micro_step, number}; }
+};
+
+/// Dropout sites: fixed numbers, part of the checkpoint contract.
+constexpr std::uint16_t kEmbeddingSite = 0;
+constexpr std::uint16_t attention_site(std::int64_t layer) { return static_cast<std::uint16_t>(1 + 3 * layer); }
+constexpr std::uint16_t attention_output_site(std::int64_t layer) { return static_cast<std::uint16_t>(2 + 3 * layer); }
+constexpr std::uint16_t ffn_output_site(std::int64_t layer) { return static_cast<std::uint16_t>(3 + 3 * layer); }
+constexpr std::uint16_t kMlmSite = 0xe000;
+/// Of a head: the index of its task among the model's tasks.
+constexpr std::uint16_t head_site(std::size_t task) { return static_cast<std::uint16_t>(0xf000 + task); }
+
+/// What backward needs of one layer. M = N but in a last layer of which only some rows are wanted.
+struct LayerActivations {
+  Tensor x;                              // (N, C) input
+  Tensor x_wanted;                       // (M, C) the rows of x that go on
+  Tensor q, k, v;                        // (M, C), (N, C), (N, C): columns of one or two products
+  Tensor context, attention_saved;       // (M, C), opaque
+  Tensor attention_sum, attention_stats; // (M, C), (M, 2): input and statistics of the first layernorm
+  Tensor h;                              // (M, C) its output
+  Tensor ffn_pre, ffn_act;               // (M, F) before and after the activation
+  Tensor ffn_sum, ffn_stats;             // (M, C), (M, 2)
+};
+
+/// What backward needs of a whole forward pass. Tensors live in the arena that forward was given.
+struct EncoderActivations {
+  TokenBatch batch;
+  DropoutState dropout;
+  std::vector<std::int32_t> wanted_rows;     // empty: all
+  std::vector<std::int32_t> wanted_offsets;  // (B + 1) of the wanted rows
+  std::vector<RowId> wanted_ids;             // (M)
+  Tensor embedding_sum, embedding_stats;     // (N, C), (N, 2)
+  std::vector<LayerActivations> layers;
+};
+
+class Encoder {
+ public:
+  /// Views of `params`, which must outlive this object.
+  Encoder(Backend& backend, Params& params);
+
+  /// Last hidden states (M, C) of `wanted_rows` (ascending token indices; empty: all N), in the compute dtype, allocated in
+  /// `arena`. The last layer computes only what those rows need. Fills `saved` for backward when it is not null.
+  Tensor forward(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, std::span<const std::int32_t> wanted_rows,
+                 const DropoutState& dropout);
+
+  /// Called as soon as the gradients of a span of parameters are final.
+  using GradReady = std::function<void(ParamSpan)>;
+
+  /// Accumulates into `gradients`; goes no deeper than the lowest layer that trains. dout (M, C) is overwritten.
+  void backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved, const GradReady& on_grad_ready = {});
+
+ private:
+  struct Layer;
+  Tensor embed(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, const DropoutState& dropout);
+  Tensor layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool last, bool save, Tensor out);
+  Tensor layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool last,
+                        bool need_dx);
+  void embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved);
+  Tensor param(std::int64_t layer, std::string_view name) const;
+
+  Backend& backend_;
+  Params& params_;
+};
+
+}  // namespace minbert

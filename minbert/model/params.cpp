@@ -1,0 +1,244 @@
+// The table of parameters in Hugging Face's names, its storage and initial values.
+#include "minbert/model/params.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "minbert/base/parallel.h"
+
+namespace minbert {
+namespace {
+
+// Emits rows with the defaults of one role.
+class Table {
+ public:
+  Table(const std::function<void(const ParamInfo&)>& fn, Role role, std::string task = {}) : fn_(fn), role_(role), task_(std::move(task)) {}
+
+  void weight(std::string name, std::int64_t out, std::int64_t in) const { row(std::move(name), {out, in}, Init::kNormal, true, true); }
+  void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const {
+    row(std::move(name), {rows, cols}, Init::kNormal, true, product);
+  }
+  void bias(std::string name, std::int64_t n) const { row(std::move(name), {n}, Init::kZeros, false, false); }
+  void norm(const std::string& name, std::int64_t n) const {
+    row(name + ".weight", {n}, Init::kOnes, false, false);
+    row(name + ".bias", {n}, Init::kZeros, false, false);
+  }
+
+ private:
+  void row(std::string name, std::vector<std::int64_t> shape, Init init, bool decay, bool product) const {
+    fn_({std::move(name), std::move(shape), init, decay, role_, task_, product});
+  }
+  const std::function<void(const ParamInfo&)>& fn_;
+  Role role_;
+  std::string task_;
+};
+
+// transformers/models/bert/modeling_bert.py: BertEmbeddings, BertLayer; q, k, v reordered to lie side by side.
+void encoder_params(const ModelShape& shape, const Table& t) {
+  const ModelConfig& c = shape.config;
+  t.table("embeddings.word_embeddings.weight", c.vocab_size, c.hidden_size, shape.mlm == MlmHeadKind::kTied);
+  t.table("embeddings.position_embeddings.weight", c.max_position_embeddings, c.hidden_size, false);
+  t.table("embeddings.token_type_embeddings.weight", c.type_vocab_size, c.hidden_size, false);
+  t.norm("embeddings.LayerNorm", c.hidden_size);
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    const std::string layer = fmt::format("encoder.layer.{}.", l);
+    for (const char* name : {"query", "key", "value"}) t.weight(layer + "attention.self." + name + ".weight", c.hidden_size, c.hidden_size);
+    for (const char* name : {"query", "key", "value"}) t.bias(layer + "attention.self." + name + ".bias", c.hidden_size);
+    t.weight(layer + "attention.output.dense.weight", c.hidden_size, c.hidden_size);
+    t.bias(layer + "attention.output.dense.bias", c.hidden_size);
+    t.norm(layer + "attention.output.LayerNorm", c.hidden_size);
+    t.weight(layer + "intermediate.dense.weight", c.intermediate_size, c.hidden_size);
+    t.bias(layer + "intermediate.dense.bias", c.intermediate_size);
+    t.weight(layer + "output.dense.weight", c.hidden_size, c.intermediate_size);
+    t.bias(layer + "output.dense.bias", c.hidden_size);
+    t.norm(layer + "output.LayerNorm", c.hidden_size);
+  }
+}
+
+void head_params(const HeadShape& head, const Table& t) {
+  if (head.outputs == 0) return;
+  const std::string prefix = "heads." + head.task;
+  std::int64_t width = head.inputs;
+  for (std::size_t i = 0; i < head.dense.size(); ++i) {
+    t.weight(fmt::format("{}.dense.{}.weight", prefix, i), head.dense[i], width);
+    t.bias(fmt::format("{}.dense.{}.bias", prefix, i), head.dense[i]);
+    width = head.dense[i];
+  }
+  t.weight(prefix + ".out.weight", head.outputs, width);
+  t.bias(prefix + ".out.bias", head.outputs);
+}
+
+void mlm_params(const ModelShape& shape, const Table& t) {
+  const ModelConfig& c = shape.config;
+  if (shape.mlm == MlmHeadKind::kLinear) t.weight("mlm.weight", c.vocab_size, c.hidden_size);  // paper eq. 7: no bias
+  if (shape.mlm == MlmHeadKind::kTied) {
+    t.weight("cls.predictions.transform.dense.weight", c.hidden_size, c.hidden_size);
+    t.bias("cls.predictions.transform.dense.bias", c.hidden_size);
+    t.norm("cls.predictions.transform.LayerNorm", c.hidden_size);
+    t.bias("cls.predictions.bias", c.vocab_size);
+  }
+}
+
+}  // namespace
+
+std::int64_t ParamInfo::numel() const { return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()); }
+
+void for_each_param(const ModelShape& shape, const std::function<void(const ParamInfo&)>& fn) {
+  encoder_params(shape, Table(fn, Role::kEncoder));
+  if (shape.pooler) {
+    const Table t(fn, Role::kPooler);
+    t.weight("pooler.dense.weight", shape.config.hidden_size, shape.config.hidden_size);
+    t.bias("pooler.dense.bias", shape.config.hidden_size);
+  }
+  for (const HeadShape& head : shape.heads) head_params(head, Table(fn, Role::kHead, head.task));
+  mlm_params(shape, Table(fn, Role::kMlm));
+}
+
+std::vector<ParamInfo> param_table(const ModelShape& shape) {
+  std::vector<ParamInfo> table;
+  for_each_param(shape, [&](const ParamInfo& info) { table.push_back(info); });
+  return table;
+}
+
+Params::Params(Backend& backend, ModelShape shape, DType dtype, DType compute, WeightUse use)
+    : backend_(&backend),
+      shape_(std::move(shape)),
+      dtype_(dtype),
+      compute_(compute),
+      use_(use),
+      table_(param_table(shape_)),
+      arena_(std::make_unique<Arena>(backend)),
+      copy_arena_(std::make_unique<Arena>(backend)),
+      clock_(std::make_unique<std::uint64_t>(0)) {
+  MINBERT_CHECK(compute == dtype || (dtype == DType::kF32 && compute == DType::kBF16), "{} products of {} parameters", dtype_name(compute),
+                dtype_name(dtype));
+  // One flat tensor, cut without padding: neighbours in the table are neighbours in memory.
+  const auto cut = [&](Arena& arena, DType type, std::vector<Tensor>& out, const auto& wanted) {
+    std::int64_t total = 0, offset = 0;
+    for (const ParamInfo& info : table_) total += wanted(info) ? info.numel() : 0;
+    if (total == 0) return out.resize(table_.size());
+    const Tensor flat = arena.allocate(type, {total});
+    backend.zero(flat);
+    for (const ParamInfo& info : table_) {
+      if (!wanted(info)) {
+        out.emplace_back();
+        continue;
+      }
+      out.emplace_back(flat.slice_rows(offset, offset + info.numel()).raw(), type, info.shape);
+      offset += info.numel();
+    }
+  };
+  cut(*arena_, dtype_, values_, [](const ParamInfo&) { return true; });
+  // In training adamw keeps 16-bit copies of product weights; a forward-only backend makes its own, packed.
+  cut(*copy_arena_, compute_, copies_, [&](const ParamInfo& info) {
+    return compute_ != dtype_ && use_ == WeightUse::kTrain && info.product && (info.role == Role::kEncoder || info.role == Role::kMlm);
+  });
+  for (std::size_t i = 0; i < table_.size(); ++i) MINBERT_CHECK(by_name_.emplace(table_[i].name, i).second, "{} twice", table_[i].name);
+}
+
+std::int64_t Params::numel() const {
+  return std::accumulate(table_.begin(), table_.end(), std::int64_t{0}, [](std::int64_t n, const ParamInfo& info) { return n + info.numel(); });
+}
+
+std::size_t Params::index(std::string_view name) const {
+  const auto at = by_name_.find(name);
+  MINBERT_CHECK(at != by_name_.end(), "no parameter {}", name);
+  return at->second;
+}
+
+namespace {
+
+// Adjacent tensors as one: the first dimension is the sum.
+Tensor join(std::span<const Tensor> parts) {
+  if (parts.empty() || !parts.front()) return {};
+  std::vector<std::int64_t> shape(parts.front().shape().begin(), parts.front().shape().end());
+  std::size_t bytes = parts.front().bytes();
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    MINBERT_CHECK(parts[i].raw() == static_cast<std::byte*>(parts.front().raw()) + bytes && parts[i].cols() == parts.front().cols(),
+                  "parameters are not adjacent");
+    shape[0] += parts[i].rows();
+    bytes += parts[i].bytes();
+  }
+  return Tensor(parts.front().raw(), parts.front().dtype(), shape);
+}
+
+}  // namespace
+
+Tensor Params::joined(std::string_view name, std::size_t count) const { return join(std::span(values_).subspan(index(name), count)); }
+
+const PreparedWeight& Params::weight(std::string_view name, std::size_t count) {
+  const std::string key = fmt::format("{}+{}", name, count);
+  auto at = weights_.find(key);
+  if (at == weights_.end()) {
+    const std::size_t first = index(name);
+    const ParamInfo& info = table_[first];
+    const DType compute = info.role == Role::kEncoder || info.role == Role::kMlm ? compute_ : dtype_;
+    const Tensor copy = compute == dtype_ ? Tensor() : join(std::span(copies_).subspan(first, count));
+    auto prepared = backend_->prepare(joined(name, count), compute, use_, clock_.get(), copy);
+    at = weights_.emplace(key, std::make_unique<PreparedWeight>(std::move(prepared))).first;
+  }
+  return *at->second;
+}
+
+void Params::changed(bool copies_current) {
+  ++*clock_;
+  for (auto& [name, weight] : weights_) {
+    if (copies_current && !weight->packed) {
+      weight->version = *clock_;
+    } else {
+      backend_->refresh(*weight);
+    }
+  }
+}
+
+void Params::init(std::uint64_t seed, const std::function<bool(const ParamInfo&)>& which) {
+  MINBERT_CHECK(dtype_ == DType::kF32, "initial values are f32");
+  for (std::size_t i = 0; i < table_.size(); ++i) {
+    const ParamInfo& info = table_[i];
+    if (!which(info)) continue;
+    std::vector<float> values(static_cast<std::size_t>(info.numel()), info.init == Init::kOnes ? 1.0f : 0.0f);
+    if (info.init == Init::kNormal) {
+      // A word is addressed by its index, so chunks can be drawn in parallel.
+      parallel_for(std::ssize(values), 4096, [&](std::int64_t begin, std::int64_t end) {
+        Rng rng(seed, "init " + info.name);
+        rng.seek(static_cast<std::uint64_t>(begin) * 4);
+        for (std::int64_t k = begin; k < end; ++k)
+          values[static_cast<std::size_t>(k)] = static_cast<float>(rng.normal() * shape_.config.initializer_range);
+      });
+      // The padding row of nn.Embedding(padding_idx) starts at zero.
+      if (info.name == "embeddings.word_embeddings.weight") {
+        const auto row = values.begin() + shape_.config.pad_token_id * shape_.config.hidden_size;
+        std::fill(row, row + shape_.config.hidden_size, 0.0f);
+      }
+    }
+    backend_->copy_to_device(values_[i], values.data());
+  }
+  changed();
+}
+
+Gradients::Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable)
+    : arena_(std::make_unique<Arena>(backend)) {
+  std::int64_t total = 0, offset = 0;
+  for (const ParamInfo& info : params.table()) total += trainable(info) ? info.numel() : 0;
+  tensors_.resize(params.table().size());
+  if (total == 0) return;
+  const Tensor flat = arena_->allocate(params.dtype(), {total});
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const ParamInfo& info = params.table()[i];
+    if (!trainable(info)) continue;
+    tensors_[i] = Tensor(flat.slice_rows(offset, offset + info.numel()).raw(), params.dtype(), info.shape);
+    offset += info.numel();
+  }
+  zero(backend);
+}
+
+Tensor Gradients::joined(const Params& params, std::string_view name, std::size_t count) const {
+  return join(std::span(tensors_).subspan(params.index(name), count));
+}
+
+void Gradients::zero(Backend& backend) {
+  for (const Tensor& t : tensors_)
+    if (t) backend.zero(t);
+}
+
+}  // namespace minbert

@@ -1,0 +1,133 @@
+// The one table of parameters, and the arenas that hold their values and gradients.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/base/arena.h"
+#include "minbert/base/rng.h"
+#include "minbert/model/config.h"
+#include "minbert/ops/backend.h"
+
+namespace minbert {
+
+enum class Role : std::uint8_t { kEncoder, kPooler, kHead, kMlm };
+enum class Init : std::uint8_t { kNormal, kZeros, kOnes };  ///< normal: N(0, initializer_range)
+
+/// One task's head (paper 3.2). Input width I comes from encode and type; every dense layer is followed by erf GELU.
+struct HeadShape {
+  std::string task;
+  bool cosine = false;                    ///< cosine of u and v instead of dense layers
+  std::int64_t inputs = 0;                ///< width of the features: C, 2C or 3C; 1 for a cosine that classifies
+  std::vector<std::int64_t> dense;        ///< widths of the hidden layers
+  std::int64_t outputs = 1;               ///< logits; 0 for a cosine that regresses: no parameters
+};
+
+enum class MlmHeadKind : std::uint8_t { kNone, kLinear, kTied };
+
+/// Everything that decides which parameters exist.
+struct ModelShape {
+  ModelConfig config;
+  bool pooler = false;
+  std::vector<HeadShape> heads;
+  MlmHeadKind mlm = MlmHeadKind::kNone;
+};
+
+/// One row of the table.
+struct ParamInfo {
+  std::string name;  ///< Hugging Face's, without prefix: "encoder.layer.0.attention.self.query.weight", "heads.sst.out.bias"
+  std::vector<std::int64_t> shape;
+  Init init = Init::kNormal;
+  bool decay = true;  ///< false for biases and LayerNorm
+  Role role = Role::kEncoder;
+  std::string task;     ///< of a head, else empty
+  bool product = false; ///< multiplied by linear(): kept in the compute dtype as well
+
+  std::int64_t numel() const;
+};
+
+/// Calls fn for each parameter, in storage order: within a layer q, k, v weights are adjacent, and so are their biases. An MLM
+/// head tied to the word embeddings adds only its transform, its norm and its bias.
+void for_each_param(const ModelShape& shape, const std::function<void(const ParamInfo&)>& fn);
+std::vector<ParamInfo> param_table(const ModelShape& shape);
+
+/// A stretch of parameters that are adjacent in storage: indices [begin, end) into the table.
+struct ParamSpan {
+  std::size_t begin = 0, end = 0;
+};
+
+/// Values of all parameters in one arena, and the forms that products read. Movable, not copyable.
+class Params {
+ public:
+  /// Storage for `shape` in `dtype` (f32; f64 or c128 for checks on ref), all zero. Products of encoder and MLM run in `compute`;
+  /// pooler and heads always in `dtype`.
+  Params(Backend& backend, ModelShape shape, DType dtype = DType::kF32, DType compute = DType::kF32, WeightUse use = WeightUse::kTrain);
+  Params(Params&&) noexcept = default;
+
+  Backend& backend() const { return *backend_; }
+  const ModelShape& shape() const { return shape_; }
+  const ModelConfig& config() const { return shape_.config; }
+  std::span<const ParamInfo> table() const { return table_; }
+  DType dtype() const { return dtype_; }
+  DType compute() const { return compute_; }
+  WeightUse use() const { return use_; }
+  /// Elements of all parameters.
+  std::int64_t numel() const;
+
+  /// Index of a name in the table. Throws Error(kInternal) for an unknown name.
+  std::size_t index(std::string_view name) const;
+  bool has(std::string_view name) const { return by_name_.find(name) != by_name_.end(); }
+  /// Value of one parameter.
+  Tensor value(std::size_t index) const { return values_[index]; }
+  Tensor value(std::string_view name) const { return values_[index(name)]; }
+  /// `count` adjacent parameters of equal trailing shape, from `name` on, as one tensor (the QKV view).
+  Tensor joined(std::string_view name, std::size_t count) const;
+  /// The copy in the compute dtype that adamw keeps up to date (1-D), empty where there is none.
+  Tensor copy(std::size_t index) const { return copies_[index]; }
+
+  /// A product weight made of `count` adjacent parameters. The reference stays valid and up to date: see changed().
+  const PreparedWeight& weight(std::string_view name, std::size_t count = 1);
+
+  /// To be called after values were written: re-makes every prepared form. `copies_current`: adamw already wrote the copies.
+  void changed(bool copies_current = false);
+
+  /// Random values as the table's init says, one stream for each name, so that adding a head changes nothing else.
+  void init(std::uint64_t seed, const std::function<bool(const ParamInfo&)>& which);
+
+ private:
+  Backend* backend_;
+  ModelShape shape_;
+  DType dtype_, compute_;
+  WeightUse use_;
+  std::vector<ParamInfo> table_;
+  std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::unique_ptr<Arena> arena_, copy_arena_;
+  std::vector<Tensor> values_, copies_;
+  std::unique_ptr<std::uint64_t> clock_;
+  std::map<std::string, std::unique_ptr<PreparedWeight>, std::less<>> weights_;
+};
+
+/// Gradients of the parameters that train: one arena, laid out as the table, absent (empty tensors) for the others.
+class Gradients {
+ public:
+  Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable);
+
+  /// Empty when the parameter is frozen.
+  Tensor operator[](std::size_t index) const { return tensors_[index]; }
+  /// Gradient of `count` adjacent parameters as one tensor; empty when frozen.
+  Tensor joined(const Params& params, std::string_view name, std::size_t count) const;
+  bool trainable(std::size_t index) const { return static_cast<bool>(tensors_[index]); }
+  std::span<const Tensor> all() const { return tensors_; }
+  void zero(Backend& backend);
+
+ private:
+  std::unique_ptr<Arena> arena_;
+  std::vector<Tensor> tensors_;
+};
+
+}  // namespace minbert
