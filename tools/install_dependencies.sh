@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the Debian/Ubuntu packages that the build needs; with everything in place it touches neither apt nor the network.
+set -euo pipefail
+
+# What each is for is said in DESIGN.md; the word in brackets is CMake's name for it (check_layout.py compares them).
+packages=(
+  ccache
+  cmake
+  g++                      # [OpenMP] [Threads]
+  libcpp-httplib-dev       # [cpp-httplib]
+  libcurl4-openssl-dev     # [CURL]
+  libdnnl-dev              # [dnnl]
+  libfmt-dev               # [fmt]
+  libgtest-dev             # [GTest]
+  libhwy-dev               # [HWY]
+  libssl-dev               # [OpenSSL]
+  libtomlplusplus-dev      # [tomlplusplus]
+  ninja-build
+  nlohmann-json3-dev       # [nlohmann_json]
+  ocl-icd-opencl-dev       # Debian's dnnl-config.cmake asks for OpenCL
+  pkg-config               # [PkgConfig]
+  python3                  # [Python3]
+  python3-venv             # the tests' oracles and the quick start's second way to its weights
+)
+
+if ! command -v dpkg-query >/dev/null; then
+  echo "install_dependencies: no dpkg here, so nothing was installed; the build needs what these Debian packages hold: ${packages[*]}" >&2
+  exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+  command -v sudo >/dev/null || { echo "install_dependencies: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "Installing ${missing[*]}" >&2
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
