@@ -12,6 +12,7 @@
 // vector, map from text or variant of these. Any other type specialises OptionType.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <filesystem>
 #include <limits>
@@ -240,6 +241,28 @@ struct OptionType<std::vector<T>> {
   static TomlValue schema() {
     TomlValue schema = internal::schema_of("array");
     schema.get_if<TomlTable>()->set("items", OptionType<T>::schema());
+    return schema;
+  }
+};
+
+template <class T, std::size_t N>
+struct OptionType<std::array<T, N>> {
+  static bool accepts(const TomlNode& node) { return node.is<TomlArray>(); }
+  static void read(const TomlNode& node, std::array<T, N>& values) {
+    const auto items = node.is<TomlArray>() ? node.items() : std::vector<TomlNode>();
+    if (items.size() != N) node.fail(type());
+    for (std::size_t i = 0; i < N; ++i) OptionType<T>::read(items[i], values[i]);
+  }
+  static TomlValue write(const std::array<T, N>& values) {
+    TomlArray items;
+    for (const T& value : values) items.push_back(OptionType<T>::write(value));
+    return items;
+  }
+  static std::string type() { return fmt::format("list of {} of: {}", N, OptionType<T>::type()); }
+  static TomlValue schema() {
+    TomlValue schema = OptionType<std::vector<T>>::schema();
+    schema.get_if<TomlTable>()->set("minItems", N);
+    schema.get_if<TomlTable>()->set("maxItems", N);
     return schema;
   }
 };

@@ -3,20 +3,24 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "minbert/base/options.h"
 
 namespace minbert {
 
 /// One file of a split. In TOML a path, or a table with these keys.
 struct DataSource {
-  std::string path;                               ///< absolute, or "-"
+  std::string path;                               ///< absolute after DataSpec::make_absolute, or "-"
   std::string label = {};                         ///< the label of every row of this file, instead of a column
   std::map<std::string, std::string> where = {};  ///< rows are used whose columns hold exactly these values
   std::int64_t limit = 0;                         ///< at most this many usable rows, the first ones; 0 = all
   std::string text = {};                          ///< this file's text column, where it differs from the task's
   std::string encoding = {};                      ///< this file's encoding, where it differs
+  std::filesystem::path folder = {};              ///< where a relative path starts; not a key
 };
 
 /// The dev split: files, or a fraction of train drawn by the run's seed. Neither: no dev split.
@@ -25,7 +29,7 @@ struct DevSource {
   double fraction = 0;  ///< in (0, 1)
 };
 
-/// Where a task's rows come from. Paths are absolute, ranges with equal ends are not given.
+/// Where a task's rows come from. Ranges with equal ends are not given.
 struct DataSpec {
   std::vector<DataSource> train;
   DevSource dev;
@@ -45,6 +49,9 @@ struct DataSpec {
   std::array<double, 2> label_from = {0, 0};
   std::string on_bad_row = "error";
   std::vector<DataSource> exclude;
+
+  /// Makes every path absolute: relative ones start at `root` or, when that is empty, at the folder of the file that names them.
+  void make_absolute(const std::filesystem::path& root);
 };
 
 /// The one list of keys, defaults and help for config files, flags and schemas.
@@ -79,5 +86,35 @@ void visit_options(V& v, DataSpec& o) {
   v.field("on_bad_row", o.on_bad_row, "error | skip (counted and listed in data.json)");
   v.field("exclude", o.exclude, "files whose texts are removed from train");
 }
+
+/// "path", or a table with the path and more.
+template <>
+struct OptionType<DataSource> {
+  static bool accepts(const TomlNode& node) { return node.is<std::string>() || node.is<TomlTable>(); }
+  static void read(const TomlNode& node, DataSource& source);
+  static TomlValue write(const DataSource& source);
+  static std::string type() { return "path | { path, ... }"; }
+  static TomlValue schema();
+};
+
+/// One source, or a list of them.
+template <>
+struct OptionType<std::vector<DataSource>> {
+  static bool accepts(const TomlNode& node) { return OptionType<DataSource>::accepts(node) || node.is<TomlArray>(); }
+  static void read(const TomlNode& node, std::vector<DataSource>& sources);
+  static TomlValue write(const std::vector<DataSource>& sources);
+  static std::string type() { return "path | list of paths or tables"; }
+  static TomlValue schema();
+};
+
+/// Sources, or a number above 0 and below 1.
+template <>
+struct OptionType<DevSource> {
+  static bool accepts(const TomlNode& node) { return OptionType<std::vector<DataSource>>::accepts(node) || node.is<double>(); }
+  static void read(const TomlNode& node, DevSource& dev);
+  static TomlValue write(const DevSource& dev);
+  static std::string type() { return "path | list of paths or tables | fraction of train"; }
+  static TomlValue schema();
+};
 
 }  // namespace minbert

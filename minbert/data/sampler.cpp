@@ -2,7 +2,6 @@
 #include "minbert/data/sampler.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -11,8 +10,6 @@
 
 namespace minbert {
 namespace {
-
-constexpr std::array<std::string_view, 6> kNames = {"sequential", "shuffled", "round_robin", "proportional", "sqrt", "annealed"};
 
 // Exponent of the number of rows (Stickland & Murray 2019, section 3.1, for annealed).
 double exponent(const SamplerOptions& options, int epoch) {
@@ -78,16 +75,6 @@ class Walk {
 };
 
 }  // namespace
-
-Sampler parse_sampler(std::string_view name) {
-  const auto found = std::find(kNames.begin(), kNames.end(), name);
-  if (found == kNames.end())
-    throw Error(ErrorTag::kUsage, "sampler",
-                fmt::format("expected sequential, shuffled, round_robin, proportional, sqrt or annealed, got \"{}\"", name));
-  return static_cast<Sampler>(found - kNames.begin());
-}
-
-std::string_view sampler_name(Sampler sampler) { return kNames[static_cast<std::size_t>(sampler)]; }
 
 std::int64_t steps_per_epoch(std::span<const SampledTask> tasks) {
   return std::accumulate(tasks.begin(), tasks.end(), std::int64_t{0},

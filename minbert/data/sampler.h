@@ -1,6 +1,7 @@
 // Samplers: which rows of which task make each step of an epoch.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -8,13 +9,20 @@
 #include <string_view>
 #include <vector>
 
+#include "minbert/base/options.h"
+
 namespace minbert {
 
 enum class Sampler { kSequential, kShuffled, kRoundRobin, kProportional, kSqrt, kAnnealed };
 
-/// Throws Error(kUsage) naming the samplers for any other name.
-Sampler parse_sampler(std::string_view name);
-std::string_view sampler_name(Sampler sampler);
+constexpr std::array<OptionName<Sampler>, 6> option_names(Sampler) {
+  return {{{Sampler::kSequential, "sequential"},
+           {Sampler::kShuffled, "shuffled"},
+           {Sampler::kRoundRobin, "round_robin"},
+           {Sampler::kProportional, "proportional"},
+           {Sampler::kSqrt, "sqrt"},
+           {Sampler::kAnnealed, "annealed"}}};
+}
 
 /// What a sampler knows of a task. `batch` is rows per optimizer step, accumulation included.
 struct SampledTask {

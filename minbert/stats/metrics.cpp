@@ -68,9 +68,6 @@ bool all_finite(std::span<const double> values) {
   return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
 }
 
-constexpr std::array<Metric, 6> kMetrics = {Metric::kAccuracy, Metric::kMacroF1, Metric::kF1,
-                                            Metric::kMcc,      Metric::kPearson, Metric::kSpearman};
-
 Score label_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted) {
   switch (metric) {
     case Metric::kAccuracy: return accuracy(gold, predicted);
@@ -81,27 +78,6 @@ Score label_metric(Metric metric, std::span<const int> gold, std::span<const int
 }
 
 }  // namespace
-
-std::string_view metric_name(Metric metric) {
-  switch (metric) {
-    case Metric::kAccuracy: return "accuracy";
-    case Metric::kMacroF1: return "macro_f1";
-    case Metric::kF1: return "f1";
-    case Metric::kMcc: return "mcc";
-    case Metric::kPearson: return "pearson";
-    case Metric::kSpearman: return "spearman";
-  }
-  return "";
-}
-
-std::optional<Metric> find_metric(std::string_view name) {
-  for (const Metric metric : kMetrics) {
-    if (metric_name(metric) == name) return metric;
-  }
-  return std::nullopt;
-}
-
-std::span<const Metric> all_metrics() { return kMetrics; }
 
 bool is_label_metric(Metric metric) { return metric != Metric::kPearson && metric != Metric::kSpearman; }
 

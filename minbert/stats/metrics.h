@@ -1,23 +1,27 @@
 // Metrics: scores of predictions against gold labels or values, defined as in scikit-learn and SciPy.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
+
+#include "minbert/base/options.h"
 
 namespace minbert {
 
 enum class Metric { kAccuracy, kMacroF1, kF1, kMcc, kPearson, kSpearman };
 
-/// The name in configurations and metrics files: accuracy | macro_f1 | f1 | mcc | pearson | spearman.
-std::string_view metric_name(Metric metric);
-/// The metric of that name, or nothing.
-std::optional<Metric> find_metric(std::string_view name);
-/// Every metric, in the order of the enumeration.
-std::span<const Metric> all_metrics();
+/// The names in configurations and metrics files.
+constexpr std::array<OptionName<Metric>, 6> option_names(Metric) {
+  return {{{Metric::kAccuracy, "accuracy"},
+           {Metric::kMacroF1, "macro_f1"},
+           {Metric::kF1, "f1"},
+           {Metric::kMcc, "mcc"},
+           {Metric::kPearson, "pearson"},
+           {Metric::kSpearman, "spearman"}}};
+}
 /// True for metrics of class labels, false for correlations of values.
 bool is_label_metric(Metric metric);
 

@@ -4,35 +4,17 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <utility>
 
 #include "minbert/base/check.h"
 
 namespace minbert {
 namespace {
 
-constexpr std::pair<ScheduleKind, std::string_view> kNames[] = {
-    {ScheduleKind::kConstant, "constant"}, {ScheduleKind::kLinear, "linear"}, {ScheduleKind::kCosine, "cosine"}};
-
 double ratio(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(1, whole));
 }
 
 }  // namespace
-
-std::string_view schedule_name(ScheduleKind kind) {
-  for (const auto& [candidate, name] : kNames) {
-    if (candidate == kind) return name;
-  }
-  return "";
-}
-
-std::optional<ScheduleKind> find_schedule(std::string_view name) {
-  for (const auto& [kind, candidate] : kNames) {
-    if (candidate == name) return kind;
-  }
-  return std::nullopt;
-}
 
 double lr_factor(ScheduleKind kind, std::int64_t step, std::int64_t warmup_steps, std::int64_t total_steps) {
   MINBERT_CHECK(step >= 0 && warmup_steps >= 0, "step {}, {} warm-up steps", step, warmup_steps);

@@ -47,13 +47,5 @@ TEST(Schedule, NothingPlannedDividesByNothing) {
   EXPECT_EQ(lr_factor(ScheduleKind::kCosine, 0, 0, 0), 1);
 }
 
-TEST(Schedule, NamesGoBothWays) {
-  for (const auto kind : {ScheduleKind::kConstant, ScheduleKind::kLinear, ScheduleKind::kCosine}) {
-    EXPECT_EQ(find_schedule(schedule_name(kind)), kind);
-  }
-  EXPECT_EQ(find_schedule("cosine"), ScheduleKind::kCosine);
-  EXPECT_EQ(find_schedule("step"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace minbert

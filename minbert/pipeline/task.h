@@ -1,0 +1,136 @@
+// TaskSpec: one [[task]] of a config, from its data to its head, and the same task as a model folder remembers it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "minbert/base/json.h"
+#include "minbert/base/options.h"
+#include "minbert/data/data_spec.h"
+#include "minbert/data/labels.h"
+#include "minbert/model/loss.h"
+#include "minbert/model/params.h"
+#include "minbert/stats/metrics.h"
+
+namespace minbert {
+
+enum class TaskType : std::uint8_t { kClassify, kPairClassify, kPairRegress, kRegress };
+constexpr std::array<OptionName<TaskType>, 4> option_names(TaskType) {
+  return {{{TaskType::kClassify, "classify"},
+           {TaskType::kPairClassify, "pair_classify"},
+           {TaskType::kPairRegress, "pair_regress"},
+           {TaskType::kRegress, "regress"}}};
+}
+
+/// How a pair becomes sequences: two of them (bi-encoder), or one, [CLS] a [SEP] b [SEP] (cross-encoder).
+enum class PairEncoding : std::uint8_t { kSeparate, kJoint };
+constexpr std::array<OptionName<PairEncoding>, 2> option_names(PairEncoding) {
+  return {{{PairEncoding::kSeparate, "separate"}, {PairEncoding::kJoint, "joint"}}};
+}
+
+enum class HeadKind : std::uint8_t { kDense, kCosine };
+constexpr std::array<OptionName<HeadKind>, 2> option_names(HeadKind) {
+  return {{{HeadKind::kDense, "dense"}, {HeadKind::kCosine, "cosine"}}};
+}
+
+enum class LossName : std::uint8_t { kDefault, kCrossEntropy, kBce, kMse };
+constexpr std::array<OptionName<LossName>, 4> option_names(LossName) {
+  return {{{LossName::kDefault, "default"}, {LossName::kCrossEntropy, "cross_entropy"}, {LossName::kBce, "bce"}, {LossName::kMse, "mse"}}};
+}
+
+/// Width of a dense layer: 200, or a multiple of the hidden size C: "H", "4H".
+struct DenseWidth {
+  std::int64_t fixed = 0;
+  std::int64_t multiple = 1;
+
+  std::int64_t resolve(std::int64_t hidden) const { return fixed > 0 ? fixed : multiple * hidden; }
+  /// "H", "4H" or "200"
+  std::string text() const;
+  bool operator==(const DenseWidth&) const = default;
+};
+
+/// `head = { dense = ["H"], dropout = 0.3, kind = "dense" }`
+struct HeadSpec {
+  std::vector<DenseWidth> dense = {DenseWidth{}};
+  float dropout = 0.3f;
+  HeadKind kind = HeadKind::kDense;
+};
+
+template <class V>
+void visit_options(V& v, HeadSpec& o) {
+  v.field("dense", o.dense, "widths of hidden layers, numbers or multiples of hidden (\"H\", \"4H\"); [] = linear");
+  v.field("dropout", o.dropout, "on each sentence vector", from_to_below(0, 1));
+  v.field("kind", o.kind, "dense, or cosine of the two sentence vectors");
+}
+
+/// One task. labels, columns, label_range and preprocess also stand in the minbert.json of a model folder.
+struct TaskSpec {
+  std::string name;
+  TaskType type = TaskType::kClassify;
+  TaskLabels labels;  ///< as written, kAuto until resolved; kRange for the regress types
+  PairEncoding encode = PairEncoding::kSeparate;
+  Pool pool = Pool::kCls;
+  HeadSpec head;
+  LossName loss = LossName::kDefault;
+  std::optional<Metric> metric;  ///< absent: accuracy, or pearson for the regress types
+  double weight = 1;
+  std::optional<std::int64_t> batch;  ///< absent: the stage's
+  DataSpec data;
+
+  bool is_pair() const { return type == TaskType::kPairClassify || type == TaskType::kPairRegress; }
+  bool is_regression() const { return type == TaskType::kPairRegress || type == TaskType::kRegress; }
+  /// Two sequences a row.
+  bool is_separate() const { return is_pair() && encode == PairEncoding::kSeparate; }
+  Metric scored_by() const { return metric.value_or(is_regression() ? Metric::kPearson : Metric::kAccuracy); }
+  /// "default" resolved: cross-entropy, BCE for two classes, MSE for numbers.
+  Loss trained_by() const;
+  /// Columns of logits: 1 for numbers and for two classes, else K. Labels must be resolved.
+  std::int64_t outputs() const;
+  HeadShape head_shape(std::int64_t hidden) const;
+  /// What config and minbert.json must not combine: a cosine of single texts, BCE with three classes, a label metric for numbers ...
+  /// Throws Error(tag) at `place`.
+  void validate(std::string_view place, ErrorTag tag) const;
+};
+
+template <>
+struct OptionType<DenseWidth> {
+  static bool accepts(const TomlNode& node) { return node.is<std::int64_t>() || node.is<std::string>(); }
+  static void read(const TomlNode& node, DenseWidth& width);
+  static TomlValue write(const DenseWidth& width);
+  static std::string type() { return "whole number | \"H\" | \"4H\""; }
+  static TomlValue schema();
+};
+
+/// A count, a list of names, or "auto".
+template <>
+struct OptionType<TaskLabels> {
+  static bool accepts(const TomlNode&) { return true; }
+  static void read(const TomlNode& node, TaskLabels& labels);
+  static TomlValue write(const TaskLabels& labels);
+  static std::string type() { return "count | list of names | \"auto\""; }
+  static TomlValue schema();
+};
+
+template <class V>
+void visit_options(V& v, TaskSpec& o) {
+  v.field("name", o.name, "letters, digits, - and _; names the head");
+  v.field("type", o.type, "what the labels are, and whether rows are pairs");
+  v.field("labels", o.labels, "classes: their count or names; auto: from train, sorted");
+  v.field("encode", o.encode, "pairs: separate (bi-encoder) or joint (cross-encoder)");
+  v.field("pool", o.pool, "the vector that stands for a sequence");
+  v.field("head", o.head, "layers on that vector");
+  v.field("loss", o.loss, "default: cross_entropy, bce for two classes, mse for numbers");
+  v.field("metric", o.metric, "default: accuracy, pearson for numbers");
+  v.field("weight", o.weight, "factor of the loss", at_least(0));
+  v.field("batch", o.batch, "rows in a micro-step; default: the stage's", at_least(1));
+  v.field("data", o.data, "files and columns");
+}
+
+/// A task of minbert.json: {name, type, labels, label_range, encode, pool, head, loss, metric, columns, preprocess}.
+Json task_json(const TaskSpec& task);
+/// Throws Error(kModel) naming `place`.
+TaskSpec parse_task(const Json& json, const std::string& place);
+
+}  // namespace minbert

@@ -1,0 +1,48 @@
+// TextModel: a model folder ready to work: texts in, predictions and sentence vectors out.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/model/multitask.h"
+#include "minbert/pipeline/model_folder.h"
+#include "minbert/pipeline/predict.h"
+
+namespace minbert {
+
+/// One text, or a pair.
+struct TextInput {
+  std::string text, text_pair;
+};
+
+class TextModel {
+ public:
+  /// Loads MODEL (find_model_folder) for inference, products in `compute`. Throws Error(kModel).
+  TextModel(Backend& backend, const std::filesystem::path& model, DType compute);
+
+  const ModelFolder& folder() const { return folder_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const std::vector<TaskSpec>& tasks() const { return folder_.tasks; }
+  /// Index of a task. Throws Error(kUsage) naming the tasks.
+  std::size_t find_task(std::string_view name) const;
+  MultitaskModel& model() { return *model_; }
+  const Params& params() const { return *params_; }
+
+  /// In input order; texts are preprocessed as the task says.
+  std::vector<Prediction> predict(std::size_t task, std::span<const TextInput> inputs);
+  std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows);
+  /// (texts, C) f32, row-major.
+  std::vector<float> embed(std::span<const std::string> texts, const EmbedSettings& settings);
+
+ private:
+  ModelFolder folder_;
+  Tokenizer tokenizer_;
+  std::unique_ptr<Params> params_;
+  std::unique_ptr<MultitaskModel> model_;
+};
+
+}  // namespace minbert

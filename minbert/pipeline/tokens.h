@@ -1,0 +1,70 @@
+// Rows as token ids: every text of a split is tokenised once, then batches are cut from the ids.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "minbert/data/dataset.h"
+#include "minbert/model/encoder.h"
+#include "minbert/pipeline/task.h"
+#include "minbert/tokenizer/tokenizer.h"
+
+namespace minbert {
+
+/// The sequences of many rows, one after the other: one a row, or two for separately encoded pairs (row r: 2r and 2r + 1).
+struct TokenizedRows {
+  std::vector<std::int32_t> ids;             ///< with [CLS] and [SEP]
+  std::vector<std::int64_t> offsets = {0};   ///< sequences + 1
+  std::vector<std::int32_t> first_segments;  ///< tokens of type 0 at the start of each sequence; the rest are of type 1
+  std::vector<double> labels;                ///< one a row; NaN where there is none
+  std::int64_t per_row = 1;                  ///< sequences a row
+  std::int64_t truncated = 0;                ///< rows that max_length cut
+
+  std::int64_t rows() const { return std::ssize(labels); }
+  std::int64_t sequences() const { return std::ssize(offsets) - 1; }
+  std::int64_t length(std::int64_t sequence) const {
+    return offsets[static_cast<std::size_t>(sequence) + 1] - offsets[static_cast<std::size_t>(sequence)];
+  }
+  /// Tokens of all sequences of a row.
+  std::int64_t row_tokens(std::int64_t row) const {
+    return offsets[static_cast<std::size_t>((row + 1) * per_row)] - offsets[static_cast<std::size_t>(row * per_row)];
+  }
+};
+
+/// Tokenises on all threads. Sequences are cut to max_length tokens, joint pairs longest first.
+TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length);
+
+/// A micro-batch of rows and the memory behind its views; reused from step to step.
+class Batch {
+ public:
+  Batch() = default;
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  /// Overwrites the batch with these rows, which have the indices first_row, first_row + 1 ... in the global batch. Of separate pairs all
+  /// first texts come before all second ones (RowId::pass 1).
+  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row);
+
+  TokenBatch tokens() const { return {ids_, type_ids_, positions_, offsets_, rows_}; }
+
+ private:
+  void append(const TokenizedRows& rows, std::int64_t sequence, RowId id);
+
+  std::vector<std::int32_t> ids_, type_ids_, positions_, offsets_;
+  std::vector<RowId> rows_;
+};
+
+/// The labels of a micro-batch in the form that its loss wants.
+class BatchTargets {
+ public:
+  /// Overwrites. Every row must be labelled. regress with BCE: scaled from label_range to [0, 1].
+  void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);
+  Targets targets() const { return {labels_, values_}; }
+
+ private:
+  std::vector<std::int32_t> labels_;
+  std::vector<float> values_;
+};
+
+}  // namespace minbert
