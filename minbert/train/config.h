@@ -1,0 +1,187 @@
+// RunConfig: a training run as its TOML files describe it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/base/config_tree.h"
+#include "minbert/base/options.h"
+#include "minbert/data/sampler.h"
+#include "minbert/model/config.h"
+#include "minbert/ops/backend.h"
+#include "minbert/pipeline/task.h"
+#include "minbert/train/schedule.h"
+
+namespace minbert {
+
+enum class ComputeType : std::uint8_t { kF32, kBf16 };
+constexpr std::array<OptionName<ComputeType>, 2> option_names(ComputeType) { return {{{ComputeType::kF32, "f32"}, {ComputeType::kBf16, "bf16"}}}; }
+
+enum class StageKind : std::uint8_t { kFinetune, kHeads };
+constexpr std::array<OptionName<StageKind>, 4> option_names(StageKind) {
+  return {{{StageKind::kFinetune, "finetune"}, {StageKind::kHeads, "heads"}, {StageKind::kFinetune, "multitask"}, {StageKind::kHeads, "single-task"}}};
+}
+
+constexpr std::array<OptionName<AdamWForm>, 2> option_names(AdamWForm) {
+  return {{{AdamWForm::kPaper, "adamw_paper"}, {AdamWForm::kTorch, "adamw"}}};
+}
+
+enum class Selection : std::uint8_t { kMean, kLast, kPerTask };
+constexpr std::array<OptionName<Selection>, 3> option_names(Selection) {
+  return {{{Selection::kMean, "mean"}, {Selection::kLast, "last"}, {Selection::kPerTask, "per_task"}}};
+}
+
+struct RunSection {
+  std::string name = "run";
+  std::uint64_t seed = 11711;
+};
+template <class V>
+void visit_options(V& v, RunSection& o) {
+  v.field("name", o.name, "names the run folder");
+  v.field("seed", o.seed, "of initial values, order, dropout and dev fractions");
+}
+
+/// Sizes of an encoder that starts from scratch.
+struct ScratchSection {
+  std::int64_t hidden_size = 256, num_hidden_layers = 4, num_attention_heads = 4, intermediate_size = 1024, max_position_embeddings = 512;
+};
+template <class V>
+void visit_options(V& v, ScratchSection& o) {
+  v.field("hidden_size", o.hidden_size, "C", at_least(1));
+  v.field("num_hidden_layers", o.num_hidden_layers, "layers", at_least(1));
+  v.field("num_attention_heads", o.num_attention_heads, "H; divides hidden_size", at_least(1));
+  v.field("intermediate_size", o.intermediate_size, "F", at_least(1));
+  v.field("max_position_embeddings", o.max_position_embeddings, "longest sequence", at_least(4));
+}
+
+struct VocabularySection {
+  std::int64_t size = 8000;
+  std::vector<PathOption> corpus;
+};
+template <class V>
+void visit_options(V& v, VocabularySection& o) {
+  v.field("size", o.size, "tokens of the vocabulary trained for a scratch model", at_least(100));
+  v.field("corpus", o.corpus, "files of plain lines to train it on; default: the tasks' train texts");
+}
+
+struct ModelSection {
+  PathOption init;  ///< Hugging Face folder, run folder, or "scratch"
+  std::int64_t max_length = 128;
+  ComputeType dtype = ComputeType::kF32;
+  std::optional<float> hidden_dropout, attention_dropout;  ///< absent: the checkpoint's
+  ScratchSection config;
+  VocabularySection vocabulary;
+
+  bool from_scratch() const { return init.text == "scratch"; }
+};
+template <class V>
+void visit_options(V& v, ModelSection& o) {
+  v.field("init", o.init, "Hugging Face folder, run folder, or \"scratch\"");
+  v.field("max_length", o.max_length, "tokens of a sequence, special ones included", at_least(3));
+  v.field("dtype", o.dtype, "of the encoder's products and activations");
+  v.field("hidden_dropout", o.hidden_dropout, "of the encoder; default: the checkpoint's", from_to_below(0, 1));
+  v.field("attention_dropout", o.attention_dropout, "on attention probabilities; default: the checkpoint's", from_to_below(0, 1));
+  v.field("config", o.config, "sizes, from scratch");
+  v.field("vocabulary", o.vocabulary, "from scratch");
+}
+
+struct DataSection {
+  PathOption root;
+};
+template <class V>
+void visit_options(V& v, DataSection& o) {
+  v.field("root", o.root, "joined before relative data paths");
+}
+
+/// One [[stage]]: stages run in order, each with a fresh optimizer.
+struct StageSpec {
+  std::string name;  ///< default: its index
+  StageKind kind = StageKind::kFinetune;
+  std::string from = "previous";  ///< previous (its best) | init | last | a stage's name
+  std::vector<std::string> tasks;  ///< default: all, in the order of the file
+  bool cache_features = true;
+  Sampler sampler = Sampler::kSequential;
+  int epochs = 10;
+  std::int64_t max_steps = 0;
+  std::int64_t batch = 8;
+  std::int64_t accumulate = 1;
+  double lr = 1e-5;
+  std::optional<double> head_lr;
+  AdamWForm optimizer = AdamWForm::kPaper;
+  ScheduleKind schedule = ScheduleKind::kConstant;
+  double warmup_ratio = 0;
+  std::optional<std::int64_t> warmup_steps;
+  double weight_decay = 0;
+  bool decay_bias_and_norm = false;
+  std::array<double, 2> betas = {0.9, 0.999};
+  double eps = 1e-6;
+  double clip = 0;
+  bool shuffle = true;
+  Selection select = Selection::kMean;
+  std::int64_t early_stop_patience = 0;
+  std::int64_t log_every = 50;
+  std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
+  std::variant<std::int64_t, std::string> eval_train = std::int64_t{0};
+};
+template <class V>
+void visit_options(V& v, StageSpec& o) {
+  v.field("name", o.name, "default: its index");
+  v.field("kind", o.kind, "finetune, or heads (frozen encoder)");
+  v.field("from", o.from, "previous (its best) | init | last | a stage's name");
+  v.field("tasks", o.tasks, "default: all; the order matters for sequential");
+  v.field("cache_features", o.cache_features, "heads: encode every text once, without dropout");
+  v.field("sampler", o.sampler, "which task each step trains");
+  v.field("epochs", o.epochs, "passes over the data", at_least(0));
+  v.field("max_steps", o.max_steps, "stop after this many optimizer steps; 0 = no limit", at_least(0));
+  v.field("batch", o.batch, "rows in a micro-step", at_least(1));
+  v.field("accumulate", o.accumulate, "micro-steps in an optimizer step", between(1, 4095));
+  v.field("lr", o.lr, "learning rate of the encoder", at_least(0));
+  v.field("head_lr", o.head_lr, "of the heads; default: lr", at_least(0));
+  v.field("optimizer", o.optimizer, "adamw_paper, or adamw (torch's: decay first, eps after bias correction)");
+  v.field("schedule", o.schedule, "factor of the rates over the stage's planned steps");
+  v.field("warmup_ratio", o.warmup_ratio, "share of the planned steps that warm up", between(0, 1));
+  v.field("warmup_steps", o.warmup_steps, "the same as a number; overrides warmup_ratio", at_least(0));
+  v.field("weight_decay", o.weight_decay, "decoupled", at_least(0));
+  v.field("decay_bias_and_norm", o.decay_bias_and_norm, "decay biases and LayerNorm too");
+  v.field("betas", o.betas, "of AdamW", from_to_below(0, 1));
+  v.field("eps", o.eps, "of AdamW", above(0));
+  v.field("clip", o.clip, "largest global norm of the gradient; 0 = off", at_least(0));
+  v.field("shuffle", o.shuffle, "false: rows in file order");
+  v.field("select", o.select, "mean of the dev scores | last | per_task (heads stages)");
+  v.field("early_stop_patience", o.early_stop_patience, "epochs without a better score before the stage ends; 0 = off", at_least(0));
+  v.field("log_every", o.log_every, "steps between two lines of the log", at_least(1));
+  v.field("checkpoint_every", o.checkpoint_every, "\"epoch\", or a number of steps", at_least(1));
+  v.field("eval_train", o.eval_train, "rows of train evaluated each epoch; 0 = none, \"all\"", at_least(0));
+}
+
+struct RunConfig {
+  std::int64_t format = 1;
+  RunSection run;
+  ModelSection model;
+  DataSection data;
+  std::vector<TaskSpec> tasks;
+  std::vector<StageSpec> stages;
+
+  /// Index of a task. Throws Error(kUsage) naming the tasks.
+  std::size_t find_task(std::string_view name) const;
+  /// Indices into tasks of a stage's tasks, in its order.
+  std::vector<std::size_t> tasks_of(const StageSpec& stage) const;
+};
+template <class V>
+void visit_options(V& v, RunConfig& o) {
+  v.field("format", o.format, "version of this file's format", between(1, 1));
+  v.field("run", o.run, "");
+  v.field("model", o.model, "");
+  v.field("data", o.data, "");
+  v.field("task", o.tasks, "");
+  v.field("stage", o.stages, "");
+}
+
+/// Reads, checks and resolves: defaults filled in (stage names, tasks, head_lr stays absent), paths absolute, names unique, every task
+/// and stage that is named exists, no combination without meaning. Labels stay as written. Throws Error(kUsage) with file, line and key.
+RunConfig load_run_config(const ConfigTree& tree);
+
+}  // namespace minbert

@@ -1,0 +1,33 @@
+// Evaluation files: what a model says about a split, in eval/SPLIT/ of a run folder and from the verb eval.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "minbert/base/json.h"
+#include "minbert/pipeline/predict.h"
+#include "minbert/stats/bootstrap.h"
+
+namespace minbert {
+
+/// One task's predictions for one split.
+struct TaskEvaluation {
+  const TaskSpec* task = nullptr;
+  const Rows* rows = nullptr;
+  std::vector<Prediction> predictions;
+
+  bool labelled() const { return rows->labelled(); }
+};
+
+/// {"split", "scores": {task: value}, "mean", "loss": {task: value}, "tasks": {task: {metric, rows, every metric of its kind, interval,
+/// per-class scores, calibration}}}. Unlabelled tasks have no scores. `bootstrap` 0: no intervals.
+Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap, std::uint64_t seed);
+
+/// Writes metrics.json, TASK.predictions.tsv (id, text, text_pair, gold, pred, score, p_0 ...), TASK.confusion.csv (rows gold) and
+/// TASK.errors.tsv (worst first) into `folder`, created if need be.
+void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
+                      std::uint64_t seed);
+
+}  // namespace minbert
