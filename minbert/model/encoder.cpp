@@ -6,8 +6,6 @@
 namespace minbert {
 namespace {
 
-std::string layer_name(std::int64_t layer, std::string_view name) { return fmt::format("encoder.layer.{}.{}", layer, name); }
-
 // How many of the wanted rows lie in each sentence, as offsets; and their ids.
 void locate_wanted(EncoderActivations& pass) {
   const TokenBatch& batch = pass.batch;
@@ -26,9 +24,31 @@ void locate_wanted(EncoderActivations& pass) {
 
 }  // namespace
 
-Encoder::Encoder(Backend& backend, Params& params) : backend_(backend), params_(params) {}
-
-Tensor Encoder::param(std::int64_t layer, std::string_view name) const { return params_.value(layer_name(layer, name)); }
+Encoder::Encoder(Backend& backend, Params& params)
+    : backend_(backend),
+      params_(params),
+      word_index_(params.index("embeddings.word_embeddings.weight")),
+      position_index_(params.index("embeddings.position_embeddings.weight")),
+      type_index_(params.index("embeddings.token_type_embeddings.weight")),
+      embedding_norm_(params.norm("embeddings.LayerNorm")),
+      embedding_span_{word_index_, embedding_norm_.index + 2} {
+  const std::int64_t L = params.config().num_hidden_layers;
+  for (std::int64_t l = 0; l < L; ++l) {
+    const auto name = [&](std::string_view part) { return fmt::format("encoder.layer.{}.{}", l, part); };
+    Layer& layer = layers_.emplace_back();
+    layer.qkv = params.linear(name("attention.self.query"), 3);
+    if (l == L - 1) {
+      layer.query = params.linear(name("attention.self.query"));
+      layer.key_value = params.linear(name("attention.self.key"), 2);
+    }
+    layer.attention_output = params.linear(name("attention.output.dense"));
+    layer.attention_norm = params.norm(name("attention.output.LayerNorm"));
+    layer.intermediate = params.linear(name("intermediate.dense"));
+    layer.output = params.linear(name("output.dense"));
+    layer.output_norm = params.norm(name("output.LayerNorm"));
+    layer.span = {layer.qkv.weight_index, layer.output_norm.index + 2};
+  }
+}
 
 Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, std::span<const std::int32_t> wanted_rows,
                         const DropoutState& dropout) {
@@ -51,7 +71,7 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
     for (std::int64_t l = 0; l < L; ++l) {
       LayerActivations& a = pass.layers[static_cast<std::size_t>(l)];
       a.x = x;
-      x = layer_forward(arena, l, a, pass, l == L - 1, true, l == L - 1 ? result : Tensor());
+      x = layer_forward(arena, l, a, pass, true, l == L - 1 ? result : Tensor());
     }
     return result;
   }
@@ -63,7 +83,7 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
     const Arena::Mark mark = arena.mark();
     LayerActivations a;
     a.x = x;
-    layer_forward(arena, l, a, pass, l == L - 1, false, l == L - 1 ? result : next);
+    layer_forward(arena, l, a, pass, false, l == L - 1 ? result : next);
     std::swap(x, next);
     arena.rewind(mark);
   }
@@ -77,10 +97,9 @@ Tensor Encoder::embed(Arena& arena, EncoderActivations* saved, const TokenBatch&
   const Tensor out = arena.allocate(params_.compute(), {N, C});
   const Tensor sum = saved != nullptr ? arena.allocate(params_.compute(), {N, C}) : out;
   const Tensor stats = saved != nullptr ? arena.allocate(params_.dtype(), {N, 2}) : Tensor();
-  backend_.embedding(sum, params_.value("embeddings.word_embeddings.weight"), params_.value("embeddings.position_embeddings.weight"),
-                     params_.value("embeddings.token_type_embeddings.weight"), batch.ids, batch.positions, batch.type_ids);
-  backend_.layernorm(out, stats, sum, params_.value("embeddings.LayerNorm.weight"), params_.value("embeddings.LayerNorm.bias"),
-                     config.layer_norm_eps);
+  backend_.embedding(sum, params_.value(word_index_), params_.value(position_index_), params_.value(type_index_), batch.ids,
+                     batch.positions, batch.type_ids);
+  backend_.layernorm(out, stats, sum, embedding_norm_.gamma, embedding_norm_.beta, config.layer_norm_eps);
   if (dropout.hidden > 0) backend_.dropout(out, out, batch.rows, dropout.site(dropout.hidden, kEmbeddingSite));
   if (saved != nullptr) {
     saved->embedding_sum = sum;
@@ -90,12 +109,12 @@ Tensor Encoder::embed(Arena& arena, EncoderActivations* saved, const TokenBatch&
 }
 
 // One layer: attention, add & norm, feed-forward, add & norm. a.x is given; the rest of `a` is filled.
-Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool last, bool save,
-                              Tensor out) {
+Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out) {
   const ModelConfig& config = params_.config();
+  const Layer& layer = layers_[static_cast<std::size_t>(l)];
   const TokenBatch& batch = pass.batch;
   const DropoutState& dropout = pass.dropout;
-  const bool some = last && !pass.wanted_rows.empty();
+  const bool some = some_rows(l, pass);
   const std::int64_t N = batch.tokens(), C = config.hidden_size, F = config.intermediate_size;
   const std::int64_t M = some ? std::ssize(pass.wanted_rows) : N;
   const std::span<const RowId> rows = some ? std::span<const RowId>(pass.wanted_ids) : batch.rows;
@@ -108,16 +127,14 @@ Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a,
     backend_.gather_rows(a.x_wanted, a.x, pass.wanted_rows);
     a.q = allocate(M, C);
     const Tensor kv = allocate(N, 2 * C);
-    backend_.linear(a.q, a.x_wanted, params_.weight(layer_name(l, "attention.self.query.weight")), param(l, "attention.self.query.bias"));
-    backend_.linear(kv, a.x, params_.weight(layer_name(l, "attention.self.key.weight"), 2),
-                    params_.joined(layer_name(l, "attention.self.key.bias"), 2));
+    backend_.linear(a.q, a.x_wanted, *layer.query.weight, layer.query.bias);
+    backend_.linear(kv, a.x, *layer.key_value.weight, layer.key_value.bias);
     a.k = kv.slice_cols(0, C);
     a.v = kv.slice_cols(C, 2 * C);
   } else {
     a.x_wanted = a.x;
     const Tensor qkv = allocate(N, 3 * C);
-    backend_.linear(qkv, a.x, params_.weight(layer_name(l, "attention.self.query.weight"), 3),
-                    params_.joined(layer_name(l, "attention.self.query.bias"), 3));
+    backend_.linear(qkv, a.x, *layer.qkv.weight, layer.qkv.bias);
     a.q = qkv.slice_cols(0, C);
     a.k = qkv.slice_cols(C, 2 * C);
     a.v = qkv.slice_cols(2 * C, 3 * C);
@@ -131,124 +148,108 @@ Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a,
   backend_.attention(a.context, a.attention_saved, a.q, a.k, a.v, shape);
 
   const Tensor projected = allocate(M, C);
-  backend_.linear(projected, a.context, params_.weight(layer_name(l, "attention.output.dense.weight")),
-                  param(l, "attention.output.dense.bias"));
+  backend_.linear(projected, a.context, *layer.attention_output.weight, layer.attention_output.bias);
   a.h = allocate(M, C);
   a.attention_sum = save ? projected : Tensor();
   a.attention_stats = when_saving(full, M, 2);
-  backend_.dropout_add_layernorm(a.h, a.attention_sum, a.attention_stats, projected, a.x_wanted,
-                                 param(l, "attention.output.LayerNorm.weight"), param(l, "attention.output.LayerNorm.bias"),
-                                 config.layer_norm_eps, rows, dropout.site(dropout.hidden, attention_output_site(l)));
+  backend_.dropout_add_layernorm(a.h, a.attention_sum, a.attention_stats, projected, a.x_wanted, layer.attention_norm.gamma,
+                                 layer.attention_norm.beta, config.layer_norm_eps, rows,
+                                 dropout.site(dropout.hidden, attention_output_site(l)));
 
   a.ffn_pre = when_saving(compute, M, F);
   a.ffn_act = allocate(M, F);
-  backend_.linear_activation(a.ffn_act, a.ffn_pre, a.h, params_.weight(layer_name(l, "intermediate.dense.weight")),
-                             param(l, "intermediate.dense.bias"), config.hidden_act);
+  backend_.linear_activation(a.ffn_act, a.ffn_pre, a.h, *layer.intermediate.weight, layer.intermediate.bias, config.hidden_act);
   const Tensor narrowed = allocate(M, C);
-  backend_.linear(narrowed, a.ffn_act, params_.weight(layer_name(l, "output.dense.weight")), param(l, "output.dense.bias"));
+  backend_.linear(narrowed, a.ffn_act, *layer.output.weight, layer.output.bias);
   if (!out) out = allocate(M, C);
   a.ffn_sum = save ? narrowed : Tensor();
   a.ffn_stats = when_saving(full, M, 2);
-  backend_.dropout_add_layernorm(out, a.ffn_sum, a.ffn_stats, narrowed, a.h, param(l, "output.LayerNorm.weight"),
-                                 param(l, "output.LayerNorm.bias"), config.layer_norm_eps, rows,
-                                 dropout.site(dropout.hidden, ffn_output_site(l)));
+  backend_.dropout_add_layernorm(out, a.ffn_sum, a.ffn_stats, narrowed, a.h, layer.output_norm.gamma, layer.output_norm.beta,
+                                 config.layer_norm_eps, rows, dropout.site(dropout.hidden, ffn_output_site(l)));
   return out;
 }
 
 void Encoder::backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved, const GradReady& on_grad_ready) {
-  const std::int64_t L = params_.config().num_hidden_layers;
-  const auto trains = [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i)
-      if (gradients.trainable(i)) return true;
-    return false;
-  };
-  const auto layer_begin = [&](std::int64_t l) { return params_.index(layer_name(l, "attention.self.query.weight")); };
-  const auto layer_end = [&](std::int64_t l) { return params_.index(layer_name(l, "output.LayerNorm.bias")) + 1; };
-  const std::size_t embeddings_end = params_.index("embeddings.LayerNorm.bias") + 1;
-
+  const auto trains_below = [&](std::size_t end) { return gradients.trainable({embedding_span_.begin, end}); };
   const Arena::Mark mark = arena.mark();
-  for (std::int64_t l = L - 1; l >= 0; --l) {
-    if (!trains(0, layer_end(l))) break;
-    const bool need_dx = trains(0, layer_begin(l));
-    dout = layer_backward(arena, l, gradients, dout, saved, l == L - 1, need_dx);
-    if (on_grad_ready) on_grad_ready({layer_begin(l), layer_end(l)});
+  for (std::int64_t l = std::ssize(layers_) - 1; l >= 0; --l) {
+    const ParamSpan span = layers_[static_cast<std::size_t>(l)].span;
+    if (!trains_below(span.end)) break;
+    dout = layer_backward(arena, l, gradients, dout, saved, trains_below(span.begin));
+    if (on_grad_ready) on_grad_ready(span);
   }
-  if (trains(0, embeddings_end)) {
+  if (trains_below(embedding_span_.end)) {
     embed_backward(arena, gradients, dout, saved);
-    if (on_grad_ready) on_grad_ready({0, embeddings_end});
+    if (on_grad_ready) on_grad_ready(embedding_span_);
   }
   arena.rewind(mark);
 }
 
 // The mirror of layer_forward. Returns dx (N, C), or nothing when no parameter below trains.
-Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool last,
+Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved,
                                bool need_dx) {
   const ModelConfig& config = params_.config();
+  const Layer& layer = layers_[static_cast<std::size_t>(l)];
   const LayerActivations& a = saved.layers[static_cast<std::size_t>(l)];
   const TokenBatch& batch = saved.batch;
   const DropoutState& dropout = saved.dropout;
-  const bool some = last && !saved.wanted_rows.empty();
+  const bool some = some_rows(l, saved);
   const std::int64_t N = batch.tokens(), C = config.hidden_size, F = config.intermediate_size, M = dout.rows();
   const std::span<const RowId> rows = some ? std::span<const RowId>(saved.wanted_ids) : batch.rows;
-  const auto grad = [&](std::string_view name, std::size_t count = 1) { return gradients.joined(params_, layer_name(l, name), count); };
   const auto allocate = [&](std::int64_t n, std::int64_t c) { return arena.allocate(params_.compute(), {n, c}); };
-  const auto weight = [&](std::string_view name, std::size_t count = 1) -> const PreparedWeight& {
-    return params_.weight(layer_name(l, name), count);
-  };
-  const auto linear_params = [&](std::string_view name, const Tensor& x, const Tensor& dy, std::size_t count = 1) {
-    backend_.linear_backward_params(grad(fmt::format("{}.weight", name), count), grad(fmt::format("{}.bias", name), count), x, dy);
+  const auto linear_params = [&](const LinearParams& p, const Tensor& x, const Tensor& dy) {
+    backend_.linear_backward_params(gradients.joined(p.weight_index, p.count), gradients.joined(p.bias_index, p.count), x, dy);
   };
 
   // A gradient without dropout is the residual's own: one tensor serves both.
-  const auto norm_backward = [&](std::string_view name, const Tensor& dy, const Tensor& sum, const Tensor& stats, std::uint16_t site) {
+  const auto norm_backward = [&](const NormParams& p, const Tensor& dy, const Tensor& sum, const Tensor& stats, std::uint16_t site) {
     const Dropout d = dropout.site(dropout.hidden, site);
     const Tensor dresidual = allocate(M, C), dx = d ? allocate(M, C) : Tensor();
-    backend_.dropout_add_layernorm_backward(dx, dresidual, grad(fmt::format("{}.weight", name)), grad(fmt::format("{}.bias", name)), dy, sum,
-                                            stats, param(l, fmt::format("{}.weight", name)), rows, d);
+    backend_.dropout_add_layernorm_backward(dx, dresidual, gradients[p.index], gradients[p.index + 1], dy, sum, stats, p.gamma, rows, d);
     return std::pair(d ? dx : dresidual, dresidual);
   };
 
   Tensor dx = need_dx ? allocate(N, C) : Tensor();  // before the mark: it outlives this layer's scratch
   const Arena::Mark mark = arena.mark();
 
-  const auto [dnarrowed, dh_residual] = norm_backward("output.LayerNorm", dout, a.ffn_sum, a.ffn_stats, ffn_output_site(l));
-  linear_params("output.dense", a.ffn_act, dnarrowed);
+  const auto [dnarrowed, dh_residual] = norm_backward(layer.output_norm, dout, a.ffn_sum, a.ffn_stats, ffn_output_site(l));
+  linear_params(layer.output, a.ffn_act, dnarrowed);
   const Tensor dffn = allocate(M, F);
-  backend_.linear_backward_input(dffn, dnarrowed, weight("output.dense.weight"));
+  backend_.linear_backward_input(dffn, dnarrowed, *layer.output.weight);
   backend_.activation_backward(dffn, dffn, a.ffn_pre, config.hidden_act);
-  linear_params("intermediate.dense", a.h, dffn);
+  linear_params(layer.intermediate, a.h, dffn);
   const Tensor dh = allocate(M, C);
-  backend_.linear_backward_input(dh, dffn, weight("intermediate.dense.weight"));
+  backend_.linear_backward_input(dh, dffn, *layer.intermediate.weight);
   backend_.add(dh, dh, dh_residual);
 
   const auto [dprojected, dx_residual] =
-      norm_backward("attention.output.LayerNorm", dh, a.attention_sum, a.attention_stats, attention_output_site(l));
-  linear_params("attention.output.dense", a.context, dprojected);
+      norm_backward(layer.attention_norm, dh, a.attention_sum, a.attention_stats, attention_output_site(l));
+  linear_params(layer.attention_output, a.context, dprojected);
   const Tensor dcontext = allocate(M, C);
-  backend_.linear_backward_input(dcontext, dprojected, weight("attention.output.dense.weight"));
+  backend_.linear_backward_input(dcontext, dprojected, *layer.attention_output.weight);
 
   const AttentionShape shape{some ? std::span<const std::int32_t>(saved.wanted_offsets) : batch.offsets, batch.offsets,
                              config.num_attention_heads, rows, dropout.site(dropout.attention, attention_site(l))};
   if (some) {
     const Tensor dq = allocate(M, C), dkv = allocate(N, 2 * C);
     backend_.attention_backward(dq, dkv.slice_cols(0, C), dkv.slice_cols(C, 2 * C), dcontext, a.attention_saved, a.q, a.k, a.v, shape);
-    linear_params("attention.self.query", a.x_wanted, dq);
-    backend_.linear_backward_params(grad("attention.self.key.weight", 2), grad("attention.self.key.bias", 2), a.x, dkv);
+    linear_params(layer.query, a.x_wanted, dq);
+    linear_params(layer.key_value, a.x, dkv);
     if (need_dx) {
       const Tensor dx_wanted = allocate(M, C), scattered = allocate(N, C);
-      backend_.linear_backward_input(dx_wanted, dq, weight("attention.self.query.weight"));
+      backend_.linear_backward_input(dx_wanted, dq, *layer.query.weight);
       backend_.add(dx_wanted, dx_wanted, dx_residual);
       backend_.gather_rows_backward(scattered, dx_wanted, saved.wanted_rows);
-      backend_.linear_backward_input(dx, dkv, weight("attention.self.key.weight", 2));
+      backend_.linear_backward_input(dx, dkv, *layer.key_value.weight);
       backend_.add(dx, dx, scattered);
     }
   } else {
     const Tensor dqkv = allocate(N, 3 * C);
     backend_.attention_backward(dqkv.slice_cols(0, C), dqkv.slice_cols(C, 2 * C), dqkv.slice_cols(2 * C, 3 * C), dcontext,
                                 a.attention_saved, a.q, a.k, a.v, shape);
-    backend_.linear_backward_params(grad("attention.self.query.weight", 3), grad("attention.self.query.bias", 3), a.x, dqkv);
+    linear_params(layer.qkv, a.x, dqkv);
     if (need_dx) {
-      backend_.linear_backward_input(dx, dqkv, weight("attention.self.query.weight", 3));
+      backend_.linear_backward_input(dx, dqkv, *layer.qkv.weight);
       backend_.add(dx, dx, dx_residual);
     }
   }
@@ -259,13 +260,12 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
 void Encoder::embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved) {
   const TokenBatch& batch = saved.batch;
   const DropoutState& dropout = saved.dropout;
-  const auto grad = [&](std::string_view name) { return gradients[params_.index(name)]; };
   if (dropout.hidden > 0) backend_.dropout(dout, dout, batch.rows, dropout.site(dropout.hidden, kEmbeddingSite));
   const Tensor dsum = arena.allocate(params_.compute(), {batch.tokens(), params_.config().hidden_size});
-  backend_.layernorm_backward(dsum, grad("embeddings.LayerNorm.weight"), grad("embeddings.LayerNorm.bias"), dout, saved.embedding_sum,
-                              saved.embedding_stats, params_.value("embeddings.LayerNorm.weight"));
-  backend_.embedding_backward(grad("embeddings.word_embeddings.weight"), grad("embeddings.position_embeddings.weight"),
-                              grad("embeddings.token_type_embeddings.weight"), dsum, batch.ids, batch.positions, batch.type_ids);
+  backend_.layernorm_backward(dsum, gradients[embedding_norm_.index], gradients[embedding_norm_.index + 1], dout, saved.embedding_sum,
+                              saved.embedding_stats, embedding_norm_.gamma);
+  backend_.embedding_backward(gradients[word_index_], gradients[position_index_], gradients[type_index_], dsum, batch.ids,
+                              batch.positions, batch.type_ids);
 }
 
 }  // namespace minbert

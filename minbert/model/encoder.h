@@ -23,9 +23,10 @@ struct TokenBatch {
   std::int64_t sentences() const { return std::ssize(offsets) - 1; }
 };
 
-/// Dropout of one micro-step. hidden = attention = 0 in evaluation.
+/// Dropout of one micro-step. As constructed there is none: evaluation.
 struct DropoutState {
-  float hidden = 0, attention = 0;
+  float hidden = 0, attention = 0;  ///< rates in the encoder
+  bool heads = false;               ///< whether task heads drop, each at its own rate
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
   std::uint16_t micro_step = 0;
@@ -67,8 +68,13 @@ struct EncoderActivations {
 
 class Encoder {
  public:
-  /// Views of `params`, which must outlive this object.
+  /// `params` must outlive this object and stay where they are.
   Encoder(Backend& backend, Params& params);
+  Encoder(const Encoder&) = delete;
+  Encoder& operator=(const Encoder&) = delete;
+
+  /// All parameters of the encoder.
+  ParamSpan span() const { return {embedding_span_.begin, layers_.back().span.end}; }
 
   /// Last hidden states (M, C) of `wanted_rows` (ascending token indices; empty: all N), in the compute dtype, allocated in
   /// `arena`. The last layer computes only what those rows need. Fills `saved` for backward when it is not null.
@@ -79,19 +85,31 @@ class Encoder {
   using GradReady = std::function<void(ParamSpan)>;
 
   /// Accumulates into `gradients`; goes no deeper than the lowest layer that trains. dout (M, C) is overwritten.
+  /// `on_grad_ready` is told of each layer, last first, then of the embeddings.
   void backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved, const GradReady& on_grad_ready = {});
 
  private:
-  struct Layer;
+  /// The parameters of one layer.
+  struct Layer {
+    LinearParams qkv;
+    LinearParams query, key_value;  // of the last layer: for when only some rows are wanted
+    LinearParams attention_output, intermediate, output;
+    NormParams attention_norm, output_norm;
+    ParamSpan span;
+  };
   Tensor embed(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, const DropoutState& dropout);
-  Tensor layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool last, bool save, Tensor out);
-  Tensor layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool last,
-                        bool need_dx);
+  Tensor layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out);
+  Tensor layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool need_dx);
   void embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved);
-  Tensor param(std::int64_t layer, std::string_view name) const;
+  /// Whether layer l computes wanted rows only.
+  bool some_rows(std::int64_t l, const EncoderActivations& pass) const { return l == std::ssize(layers_) - 1 && !pass.wanted_rows.empty(); }
 
   Backend& backend_;
   Params& params_;
+  std::size_t word_index_, position_index_, type_index_;
+  NormParams embedding_norm_;
+  ParamSpan embedding_span_;
+  std::vector<Layer> layers_;
 };
 
 }  // namespace minbert

@@ -55,10 +55,10 @@ void encoder_params(const ModelShape& shape, const Table& t) {
   }
 }
 
-void head_params(const HeadShape& head, const Table& t) {
+void head_params(const HeadShape& head, const ModelConfig& config, const Table& t) {
   if (head.outputs == 0) return;
   const std::string prefix = "heads." + head.task;
-  std::int64_t width = head.inputs;
+  std::int64_t width = head.inputs(config);
   for (std::size_t i = 0; i < head.dense.size(); ++i) {
     t.weight(fmt::format("{}.dense.{}.weight", prefix, i), head.dense[i], width);
     t.bias(fmt::format("{}.dense.{}.bias", prefix, i), head.dense[i]);
@@ -81,6 +81,16 @@ void mlm_params(const ModelShape& shape, const Table& t) {
 
 }  // namespace
 
+std::int64_t HeadShape::inputs(const ModelConfig& config) const {
+  switch (features) {
+    case Features::kSingle: return config.hidden_size;
+    case Features::kPair: return 2 * config.hidden_size;
+    case Features::kPairDifference: return 3 * config.hidden_size;
+    case Features::kCosine: return 1;
+  }
+  return 0;
+}
+
 std::int64_t ParamInfo::numel() const { return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()); }
 
 void for_each_param(const ModelShape& shape, const std::function<void(const ParamInfo&)>& fn) {
@@ -90,7 +100,7 @@ void for_each_param(const ModelShape& shape, const std::function<void(const Para
     t.weight("pooler.dense.weight", shape.config.hidden_size, shape.config.hidden_size);
     t.bias("pooler.dense.bias", shape.config.hidden_size);
   }
-  for (const HeadShape& head : shape.heads) head_params(head, Table(fn, Role::kHead, head.task));
+  for (const HeadShape& head : shape.heads) head_params(head, shape.config, Table(fn, Role::kHead, head.task));
   mlm_params(shape, Table(fn, Role::kMlm));
 }
 
@@ -150,39 +160,50 @@ namespace {
 
 // Adjacent tensors as one: the first dimension is the sum.
 Tensor join(std::span<const Tensor> parts) {
-  if (parts.empty() || !parts.front()) return {};
-  std::vector<std::int64_t> shape(parts.front().shape().begin(), parts.front().shape().end());
-  std::size_t bytes = parts.front().bytes();
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    MINBERT_CHECK(parts[i].raw() == static_cast<std::byte*>(parts.front().raw()) + bytes && parts[i].cols() == parts.front().cols(),
+  const Tensor& first = parts.front();
+  std::int64_t rows = first.rows();
+  std::size_t bytes = first.bytes();
+  for (const Tensor& part : parts.subspan(1)) {
+    MINBERT_CHECK(static_cast<bool>(part) == static_cast<bool>(first), "some of joined parameters train, some do not");
+    MINBERT_CHECK(!part || (part.raw() == static_cast<std::byte*>(first.raw()) + bytes && part.cols() == first.cols()),
                   "parameters are not adjacent");
-    shape[0] += parts[i].rows();
-    bytes += parts[i].bytes();
+    rows += part.rows();
+    bytes += part.bytes();
   }
-  return Tensor(parts.front().raw(), parts.front().dtype(), shape);
+  if (parts.size() == 1 || !first) return first;
+  return first.rank() == 1 ? Tensor(first.raw(), first.dtype(), {rows}) : Tensor(first.raw(), first.dtype(), {rows, first.cols()});
 }
 
 }  // namespace
 
-Tensor Params::joined(std::string_view name, std::size_t count) const { return join(std::span(values_).subspan(index(name), count)); }
+Tensor Params::joined(std::size_t index, std::size_t count) const { return join(std::span(values_).subspan(index, count)); }
 
 const PreparedWeight& Params::weight(std::string_view name, std::size_t count) {
-  const std::string key = fmt::format("{}+{}", name, count);
-  auto at = weights_.find(key);
-  if (at == weights_.end()) {
-    const std::size_t first = index(name);
+  const std::size_t first = index(name);
+  std::unique_ptr<PreparedWeight>& weight = weights_[{first, count}];
+  if (weight == nullptr) {
     const ParamInfo& info = table_[first];
     const DType compute = info.role == Role::kEncoder || info.role == Role::kMlm ? compute_ : dtype_;
     const Tensor copy = compute == dtype_ ? Tensor() : join(std::span(copies_).subspan(first, count));
-    auto prepared = backend_->prepare(joined(name, count), compute, use_, clock_.get(), copy);
-    at = weights_.emplace(key, std::make_unique<PreparedWeight>(std::move(prepared))).first;
+    weight = std::make_unique<PreparedWeight>(backend_->prepare(joined(first, count), compute, use_, clock_.get(), copy));
   }
-  return *at->second;
+  return *weight;
+}
+
+LinearParams Params::linear(std::string_view name, std::size_t count) {
+  const std::string weight_name = fmt::format("{}.weight", name);
+  const std::size_t bias_index = index(fmt::format("{}.bias", name));
+  return {index(weight_name), bias_index, count, &weight(weight_name, count), joined(bias_index, count)};
+}
+
+NormParams Params::norm(std::string_view name) const {
+  const std::size_t first = index(fmt::format("{}.weight", name));
+  return {first, values_[first], values_[first + 1]};
 }
 
 void Params::changed(bool copies_current) {
   ++*clock_;
-  for (auto& [name, weight] : weights_) {
+  for (auto& [place, weight] : weights_) {
     if (copies_current && !weight->packed) {
       weight->version = *clock_;
     } else {
@@ -232,8 +253,11 @@ Gradients::Gradients(Backend& backend, const Params& params, const std::function
   zero(backend);
 }
 
-Tensor Gradients::joined(const Params& params, std::string_view name, std::size_t count) const {
-  return join(std::span(tensors_).subspan(params.index(name), count));
+Tensor Gradients::joined(std::size_t index, std::size_t count) const { return join(std::span(tensors_).subspan(index, count)); }
+
+bool Gradients::trainable(ParamSpan span) const {
+  return std::any_of(tensors_.begin() + static_cast<std::ptrdiff_t>(span.begin), tensors_.begin() + static_cast<std::ptrdiff_t>(span.end),
+                     [](const Tensor& t) { return static_cast<bool>(t); });
 }
 
 void Gradients::zero(Backend& backend) {

@@ -1,6 +1,8 @@
 // The one table of parameters, and the arenas that hold their values and gradients.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "minbert/base/arena.h"
+#include "minbert/base/options.h"
 #include "minbert/base/rng.h"
 #include "minbert/model/config.h"
 #include "minbert/ops/backend.h"
@@ -19,13 +22,30 @@ namespace minbert {
 enum class Role : std::uint8_t { kEncoder, kPooler, kHead, kMlm };
 enum class Init : std::uint8_t { kNormal, kZeros, kOnes };  ///< normal: N(0, initializer_range)
 
-/// One task's head (paper 3.2). Input width I comes from encode and type; every dense layer is followed by erf GELU.
+/// How a sentence vector is read off the encoder: the last hidden state of [CLS], tanh of a dense layer on that (BERT's pooler), or
+/// the mean over the sentence's tokens.
+enum class Pool : std::uint8_t { kCls, kPooler, kMean };
+inline std::array<OptionName<Pool>, 3> option_names(Pool) { return {{{Pool::kCls, "cls"}, {Pool::kPooler, "pooler"}, {Pool::kMean, "mean"}}}; }
+
+/// What a head reads: one vector [x]; of a pair [u; v] (paper eq. 2) or [u; v; |u - v|] (eq. 3); or the cosine of u and v.
+enum class Features : std::uint8_t { kSingle, kPair, kPairDifference, kCosine };
+
+/// One task's head (paper 3.2): features, dense layers each followed by erf GELU, one linear layer.
 struct HeadShape {
-  std::string task;
-  bool cosine = false;                    ///< cosine of u and v instead of dense layers
-  std::int64_t inputs = 0;                ///< width of the features: C, 2C or 3C; 1 for a cosine that classifies
-  std::vector<std::int64_t> dense;        ///< widths of the hidden layers
-  std::int64_t outputs = 1;               ///< logits; 0 for a cosine that regresses: no parameters
+  std::string task = {};
+  Pool pool = Pool::kCls;
+  Features features = Features::kSingle;
+  float dropout = 0;                     ///< on u and on v (or x), once, before all their uses
+  std::vector<std::int64_t> dense = {};  ///< widths of the hidden layers
+  std::int64_t outputs = 1;              ///< rows of the last layer; 0: no parameters, a cosine that regresses
+  double low = 0, high = 5;              ///< such a cosine c becomes low + (high - low) max(c, 0)
+
+  /// Whether it reads two sentence vectors.
+  bool pair() const { return features != Features::kSingle; }
+  /// Width of the features: C, 2C, 3C, or 1 of a cosine.
+  std::int64_t inputs(const ModelConfig& config) const;
+  /// K: the logits of one row.
+  std::int64_t logits() const { return std::max<std::int64_t>(outputs, 1); }
 };
 
 enum class MlmHeadKind : std::uint8_t { kNone, kLinear, kTied };
@@ -61,6 +81,19 @@ struct ParamSpan {
   std::size_t begin = 0, end = 0;
 };
 
+/// A linear layer, or `count` of them side by side as one: its place in the table and the forms that ops take.
+struct LinearParams {
+  std::size_t weight_index = 0, bias_index = 0, count = 1;
+  const PreparedWeight* weight = nullptr;
+  Tensor bias;
+};
+
+/// A LayerNorm: its place in the table (beta follows gamma) and its values.
+struct NormParams {
+  std::size_t index = 0;
+  Tensor gamma, beta;
+};
+
 /// Values of all parameters in one arena, and the forms that products read. Movable, not copyable.
 class Params {
  public:
@@ -85,13 +118,17 @@ class Params {
   /// Value of one parameter.
   Tensor value(std::size_t index) const { return values_[index]; }
   Tensor value(std::string_view name) const { return values_[index(name)]; }
-  /// `count` adjacent parameters of equal trailing shape, from `name` on, as one tensor (the QKV view).
-  Tensor joined(std::string_view name, std::size_t count) const;
+  /// `count` adjacent parameters of equal trailing shape, from `index` on, as one tensor (the QKV view).
+  Tensor joined(std::size_t index, std::size_t count) const;
   /// The copy in the compute dtype that adamw keeps up to date (1-D), empty where there is none.
   Tensor copy(std::size_t index) const { return copies_[index]; }
 
   /// A product weight made of `count` adjacent parameters. The reference stays valid and up to date: see changed().
   const PreparedWeight& weight(std::string_view name, std::size_t count = 1);
+  /// `name`.weight and `name`.bias, and those of the next `count` - 1 layers. For constructors: it looks names up.
+  LinearParams linear(std::string_view name, std::size_t count = 1);
+  /// `name`.weight and `name`.bias.
+  NormParams norm(std::string_view name) const;
 
   /// To be called after values were written: re-makes every prepared form. `copies_current`: adamw already wrote the copies.
   void changed(bool copies_current = false);
@@ -109,7 +146,7 @@ class Params {
   std::unique_ptr<Arena> arena_, copy_arena_;
   std::vector<Tensor> values_, copies_;
   std::unique_ptr<std::uint64_t> clock_;
-  std::map<std::string, std::unique_ptr<PreparedWeight>, std::less<>> weights_;
+  std::map<std::pair<std::size_t, std::size_t>, std::unique_ptr<PreparedWeight>> weights_;  // by first index and count
 };
 
 /// Gradients of the parameters that train: one arena, laid out as the table, absent (empty tensors) for the others.
@@ -119,8 +156,10 @@ class Gradients {
 
   /// Empty when the parameter is frozen.
   Tensor operator[](std::size_t index) const { return tensors_[index]; }
-  /// Gradient of `count` adjacent parameters as one tensor; empty when frozen.
-  Tensor joined(const Params& params, std::string_view name, std::size_t count) const;
+  /// Gradient of `count` adjacent parameters as one tensor; empty when they are frozen. All train or none does.
+  Tensor joined(std::size_t index, std::size_t count) const;
+  /// Whether any parameter of the span trains.
+  bool trainable(ParamSpan span) const;
   bool trainable(std::size_t index) const { return static_cast<bool>(tensors_[index]); }
   std::span<const Tensor> all() const { return tensors_; }
   void zero(Backend& backend);

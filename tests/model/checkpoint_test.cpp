@@ -17,7 +17,7 @@ namespace {
 
 ModelShape shape_with_heads() {
   ModelShape shape = tiny_shape();
-  shape.heads = {{"sst", false, 6, {4}, 5}};
+  shape.heads = {{.task = "sst", .dense = {4}, .outputs = 5}};
   shape.mlm = MlmHeadKind::kTied;
   return shape;
 }

@@ -17,7 +17,10 @@ namespace fs = std::filesystem;
 
 ModelShape shape_with_heads() {
   ModelShape shape = tiny_shape();
-  shape.heads = {{"five", false, 6, {}, 5}, {"two", false, 6, {}, 1}, {"deep", false, 6, {4}, 2}, {"pair", false, 12, {}, 2}};
+  shape.heads = {{.task = "five", .pool = Pool::kPooler, .outputs = 5},
+                 {.task = "two", .pool = Pool::kPooler},
+                 {.task = "deep", .pool = Pool::kPooler, .dense = {4}, .outputs = 2},
+                 {.task = "pair", .pool = Pool::kPooler, .features = Features::kPair, .outputs = 2}};
   return shape;
 }
 

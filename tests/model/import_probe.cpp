@@ -52,7 +52,7 @@ int run(std::vector<std::string> arguments) {
     shape.mlm = MlmHeadKind::kTied;
     word = take("");
   }
-  if (word == "seqcls") shape.heads = {{"three", false, shape.config.hidden_size, {}, 3}, {"one", false, shape.config.hidden_size, {}, 1}};
+  if (word == "seqcls") shape.heads = {{.task = "three", .pool = Pool::kPooler, .outputs = 3}, {.task = "one", .pool = Pool::kPooler}};
 
   const auto backend = make_backend("cpu");
   Params params(*backend, shape);

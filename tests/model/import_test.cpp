@@ -242,7 +242,7 @@ TEST_F(Import, TheTiedMlmHeadIsTransformersOwn) {
 
 TEST_F(Import, HeadsAreTakenWholeWhereTaskAndShapesMatch) {
   ModelShape saved = tiny_shape();
-  saved.heads = {{"sst", false, 6, {4}, 5}, {"para", false, 12, {}, 1}, {"sts", true, 1, {}, 1}};
+  saved.heads = {{.task = "sst", .dense = {4}, .outputs = 5}, {.task = "para", .features = Features::kPair}, {.task = "sts", .features = Features::kCosine}};
   saved.mlm = MlmHeadKind::kLinear;
   const Params run = tiny_params(*backend, saved);
   std::vector<SafetensorsEntry> heads;
@@ -252,7 +252,10 @@ TEST_F(Import, HeadsAreTakenWholeWhereTaskAndShapesMatch) {
   write(heads, "heads.safetensors");
 
   ModelShape wanted = tiny_shape();
-  wanted.heads = {{"sst", false, 6, {4}, 5}, {"para", false, 12, {}, 3}, {"new", false, 6, {}, 2}, {"cosine", true, 0, {}, 0}};
+  wanted.heads = {{.task = "sst", .dense = {4}, .outputs = 5},
+                  {.task = "para", .features = Features::kPair, .outputs = 3},
+                  {.task = "new", .outputs = 2},
+                  {.task = "cosine", .features = Features::kCosine, .outputs = 0}};
   wanted.mlm = MlmHeadKind::kLinear;
   Params params = tiny_params(*backend, wanted, 2);
   const auto para_before = values(params, "heads.para.out.bias");

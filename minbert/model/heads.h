@@ -1,0 +1,51 @@
+// A task's head (paper eq. 1-3): dropout, features of one or two sentence vectors, dense layers, logits; forward and backward.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "minbert/model/encoder.h"
+
+namespace minbert {
+
+/// What backward needs of a head. Tensors live in the arena that forward was given, or are its inputs.
+struct HeadActivations {
+  std::size_t head = 0;  // index into ModelShape::heads
+  DropoutState dropout;
+  std::vector<RowId> u_rows, v_rows;  // (B), without dropout empty
+  Tensor u, v;                        // (B, C) after dropout; v of pairs only
+  Tensor features;                    // (B, I)
+  std::vector<Tensor> pre, act;       // (B, width) of each dense layer before and after the GELU
+};
+
+class Head {
+ public:
+  /// Head `index` of the table. `params` must outlive this object and stay where they are.
+  Head(Backend& backend, Params& params, std::size_t index);
+
+  const HeadShape& shape() const { return *shape_; }
+  /// All parameters of the head; empty when it has none.
+  ParamSpan span() const { return span_; }
+
+  /// Overwrites logits (B, K) from u (B, C) and, of pairs, v (B, C), in the parameters' dtype. rows (B), needed with dropout only:
+  /// the examples; u's masks are those of pass 0, v's of pass 1. Fills `saved` for backward.
+  void forward(Arena& arena, HeadActivations& saved, Tensor logits, const Tensor& u, const Tensor& v, std::span<const RowId> rows,
+               const DropoutState& dropout);
+  /// Accumulates into `gradients`; overwrites du and dv (B, C) unless du is empty.
+  void backward(Arena& arena, Gradients& gradients, Tensor du, Tensor dv, const Tensor& dlogits, const HeadActivations& saved);
+
+ private:
+  Dropout dropout_of(const DropoutState& state) const;
+  Tensor features_forward(Arena& arena, const HeadActivations& saved);
+  void features_backward(Tensor du, Tensor dv, const Tensor& dfeatures, const HeadActivations& saved);
+
+  Backend* backend_;
+  const HeadShape* shape_;
+  std::size_t index_;
+  DType dtype_;
+  std::int64_t inputs_;
+  std::vector<LinearParams> layers_;  // dense ..., out
+  ParamSpan span_;
+};
+
+}  // namespace minbert

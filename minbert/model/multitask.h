@@ -1,0 +1,66 @@
+// The multitask model (paper figure 1): one encoder, a pooler, and a head for each task; forward and backward.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "minbert/model/encoder.h"
+#include "minbert/model/heads.h"
+
+namespace minbert {
+
+/// What backward needs of sentence vectors. S sentences.
+struct PoolActivations {
+  Pool pool = Pool::kCls;
+  Tensor cls;         // (S, C) last hidden states of [CLS]: the pooler's input
+  Tensor pooler_pre;  // (S, C) before tanh
+};
+
+/// What backward needs of a forward pass of one task. May be reused: its vectors keep their memory.
+struct TaskActivations {
+  EncoderActivations encoder;
+  PoolActivations pool;
+  std::vector<RowId> examples;  // (B)
+  HeadActivations head;
+};
+
+class MultitaskModel {
+ public:
+  /// `params` must outlive this object and stay where they are. A pooler must be in the table when a head reads it.
+  MultitaskModel(Backend& backend, Params& params);
+
+  Encoder& encoder() { return encoder_; }
+
+  /// Logits (B, K), in the parameters' dtype, of task `head` (an index into ModelShape::heads). For pairs the batch holds 2B sentences,
+  /// the B first ones, then the B second ones (RowId.pass 0 and 1). Without `saved` nothing but the logits stays in the arena.
+  Tensor forward(Arena& arena, TaskActivations* saved, std::size_t head, const TokenBatch& batch, const DropoutState& dropout);
+  /// Accumulates into `gradients`; computes nothing below the lowest parameter that trains. `on_grad_ready` is told of the head, the
+  /// pooler, then as Encoder::backward does.
+  void backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const TaskActivations& saved,
+                const Encoder::GradReady& on_grad_ready = {});
+
+  /// Sentence vectors (S, C), in the parameters' dtype, that a head would be given.
+  Tensor sentence_vectors(Arena& arena, const TokenBatch& batch, Pool pool, const DropoutState& dropout);
+
+  /// The head alone on such vectors: u (B, C) and, of pairs, v (B, C), else empty. rows (B), needed with dropout only: the examples.
+  Tensor head_forward(Arena& arena, HeadActivations* saved, std::size_t head, const Tensor& u, const Tensor& v, std::span<const RowId> rows,
+                      const DropoutState& dropout);
+  /// Gradients of the head's parameters alone.
+  void head_backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const HeadActivations& saved);
+
+ private:
+  Tensor vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch, Pool pool,
+                         const DropoutState& dropout);
+  void vectors_backward(Arena& arena, Gradients& gradients, const Tensor& dvectors, const TaskActivations& saved,
+                        const Encoder::GradReady& on_grad_ready);
+  Tensor as(Arena& arena, DType dtype, const Tensor& x);
+
+  Backend& backend_;
+  Params& params_;
+  Encoder encoder_;
+  LinearParams pooler_;     // when the table has one
+  ParamSpan pooler_span_;
+  std::vector<Head> heads_;
+};
+
+}  // namespace minbert
