@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from dropout_masks import dropout_factors
 from safetensors.torch import save_file
 from transformers.activations import ACT2FN
 
@@ -65,36 +66,18 @@ def embedding(g):
     return with_gradients(inputs, out, normal(g, 5, 4))
 
 
-def philox(key, counter):
-    """Philox4x32-10 (Salmon et al. 2011)."""
-    c, k = list(counter), [key & 0xFFFFFFFF, key >> 32]
-    for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & 0xFFFFFFFF, (p0 >> 32) ^ c[3] ^ k[1], p0 & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
-
-
-def dropout_factor(d, row, head, i):
-    """minbert/ops/backend.h, written from its text."""
-    block = philox(
-        d["seed"],
-        [d["step"], d["micro_step"] | row["pass"] << 12 | d["site"] << 16, row["row"] | head << 24, row["position"] | (i // 8) << 16],
-    )
-    lane = i % 8
-    bits = block[lane // 2] >> (16 * (lane % 2)) & 0xFFFF
-    threshold = round(d["p"] * 65536)
-    return 0.0 if bits < threshold else float(torch.tensor(65536 / (65536 - threshold), dtype=torch.float32))
-
-
 DROPOUT = {"p": 0.3, "seed": 0x0123456789ABCDEF, "step": 70000, "micro_step": 2, "site": 9}
-ROWS = [{"row": r, "position": p, "pass": s} for r, p, s in [(0, 0, 0), (0, 1, 0), (5, 0, 1), (5, 1, 1), (5, 2, 1), (9999999, 511, 0)]]
+ROWS = {"row": [0, 0, 5, 5, 5, 9999999], "position": [0, 1, 0, 1, 2, 511], "pass_": [0, 0, 1, 1, 1, 0]}
+
+
+def masks(n, rows=slice(None), head=0):
+    """Dropout factors (rows, n) of the rows above."""
+    return torch.tensor(dropout_factors(n, **DROPOUT, **{key: values[rows] for key, values in ROWS.items()}, head=head)).to(DTYPE)
 
 
 def dropout(g):
-    x = normal(g, len(ROWS), 21).requires_grad_()
-    mask = torch.tensor([[dropout_factor(DROPOUT, row, 0, i) for i in range(21)] for row in ROWS], dtype=DTYPE)
-    return with_gradients({"x": x}, x * mask, normal(g, len(ROWS), 21))
+    x = normal(g, 6, 21).requires_grad_()
+    return with_gradients({"x": x}, x * masks(21), normal(g, 6, 21))
 
 
 def attention(with_dropout):
@@ -108,8 +91,7 @@ def attention(with_dropout):
             split = [x[begin:end].view(end - begin, heads, size).transpose(0, 1) for x in (q, k, v)]
             if with_dropout:
                 p = torch.softmax(split[0] @ split[1].transpose(1, 2) / math.sqrt(size), dim=-1)
-                mask = [[[dropout_factor(DROPOUT, ROWS[n], h, j) for j in range(end - begin)] for n in range(begin, end)] for h in range(heads)]
-                y = (p * torch.tensor(mask, dtype=DTYPE)) @ split[2]
+                y = (p * torch.stack([masks(end - begin, slice(begin, end), h) for h in range(heads)])) @ split[2]
             else:
                 y = F.scaled_dot_product_attention(*(s.unsqueeze(0) for s in split)).squeeze(0)
             parts.append(y.transpose(0, 1).reshape(end - begin, heads * size))

@@ -1,0 +1,26 @@
+"""minbert's dropout masks in numpy: Philox4x32-10 and the addressing that minbert/ops/backend.h defines, written from its text."""
+
+import numpy as np
+
+
+def philox(key, counter):
+    """The four words (uint64 arrays holding 32 bits) of each block; `counter` is four broadcastable arrays (Salmon et al. 2011)."""
+    low = np.uint64(0xFFFFFFFF)
+    c = list(np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counter)))
+    k = [key & 0xFFFFFFFF, key >> 32]
+    for _ in range(10):
+        p0, p1 = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k[0]), p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k[1]), p0 & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def dropout_factors(n, *, p, seed, step, micro_step, site, row, position, pass_=0, head=0):
+    """Factors (0 or the scale) of elements 0..n-1 of each row, float32 (..., n); row, position, pass_, head broadcast against each other."""
+    row, position, pass_, head = np.broadcast_arrays(*(np.asarray(x, dtype=np.int64)[..., None] for x in (row, position, pass_, head)))
+    block = np.arange((n + 7) // 8)
+    words = philox(seed, [step, micro_step | pass_ << 12 | site << 16, row | head << 24, position | block << 16])
+    lanes = np.stack([word >> np.uint64(shift) & np.uint64(0xFFFF) for word in words for shift in (0, 16)], axis=-1)
+    threshold = round(p * 65536)
+    scale = np.float32(65536 / (65536 - threshold)) if threshold < 65536 else np.float32(0)
+    return np.where(lanes < threshold, np.float32(0), scale).reshape(*row.shape[:-1], -1)[..., :n]

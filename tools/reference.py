@@ -1,0 +1,553 @@
+#!/usr/bin/env python3
+"""minbert's training contract as a plain PyTorch loop, written from its text and not from its code: the oracle of every step's loss.
+
+    reference.py CONFIG.toml|RUN --heads HEADS.safetensors [--init MODEL] [--steps 20] [--masks] [--threads N]
+                 [--compare METRICS.jsonl [--tolerance 1e-4]]
+    reference.py --self-test
+
+Runs the first stage of a (resolved) config in file order and prints a JSON line a step. Heads come from the best/ of a minbert run
+with lr = 0, because only minbert draws them. --masks replays its dropout masks; without, dropout is off. --compare checks the losses
+against a run's metrics.jsonl: exit 1 above the tolerance. Padding is used here, never in minbert. Needs torch, transformers, numpy,
+safetensors; a config key that it does not support is an error.
+"""
+
+import argparse
+import csv
+import json
+import math
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from dropout_masks import dropout_factors, philox
+from safetensors.torch import load_file
+from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers.activations import ACT2FN
+from transformers.utils import logging
+
+
+def fail(place, message):
+    raise SystemExit(f"reference: error: {place}: {message}")
+
+
+# ---- config: what is supported, with its defaults; None = anything ----
+
+RUN = {"name": None, "seed": 11711}
+MODEL = {
+    "init": None, "max_length": 128, "dtype": "f32", "hidden_dropout": None, "attention_dropout": None, "config": None, "vocabulary": None,
+}  # fmt: skip
+TASK = {
+    "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
+    "batch": 0, "head": {}, "data": {},
+}  # fmt: skip
+HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense"}
+DATA = {
+    "train": None, "dev": None, "test": None, "text": "", "text_pair": "", "label": "", "id": None, "format": "auto",
+    "delimiter": "auto", "quote": "auto", "header": "auto", "encoding": "utf-8", "preprocess": "none", "label_map": {},
+    "label_range": [0, 5], "label_from": [0, 0], "on_bad_row": "error", "exclude": [],
+}  # fmt: skip
+SOURCE = {"path": None, "label": "", "where": {}, "limit": 0, "text": "", "encoding": ""}
+STAGE = {
+    "name": None, "kind": "finetune", "cache_features": True, "from": None, "tasks": [], "sampler": "sequential", "epochs": 10,
+    "max_steps": 0, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "optimizer": "adamw_paper", "schedule": "constant",
+    "warmup_ratio": 0.0, "warmup_steps": None, "weight_decay": 0.0, "decay_bias_and_norm": False, "betas": [0.9, 0.999], "eps": 1e-6,
+    "clip": 0.0, "shuffle": True,
+    "select": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None,
+}  # fmt: skip
+ALLOWED = {
+    "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress"], "task.encode": ["separate", "joint"],
+    "task.pool": ["cls", "pooler", "mean"], "task.loss": ["default", "cross_entropy", "bce", "mse"], "head.kind": ["dense", "cosine"],
+    "data.format": ["auto", "csv", "tsv"], "data.delimiter": ["auto", "tab", ",", "\t"], "data.quote": ["auto", '"'],
+    "data.header": ["auto", "yes"], "data.encoding": ["utf-8", "latin-1"], "data.preprocess": ["none", "cs224n"], "data.exclude": [[]],
+    "data.on_bad_row": ["error", "skip"], "stage.kind": ["finetune", "multitask", "single-task", "heads"], "stage.shuffle": [False],
+    "stage.sampler": ["sequential", "round_robin"], "stage.optimizer": ["adamw_paper", "adamw"],
+    "stage.schedule": ["constant", "linear", "cosine"],
+}  # fmt: skip
+
+
+def section(name, given, defaults):
+    for key in given:
+        if key not in defaults:
+            fail(f"{name}.{key}", "not supported")
+    values = {**defaults, **given}
+    for key, value in values.items():
+        allowed = ALLOWED.get(f"{name}.{key}")
+        if allowed is not None and value not in allowed:
+            fail(f"{name}.{key}", f"expected one of {allowed}, got {value!r}")
+    return values
+
+
+def complete_task(task):
+    """Adds what follows from type, labels, encode and loss; refuses combinations without a meaning."""
+    place, regress, cosine = f"task {task['name']}", task["regress"], task["head"]["kind"] == "cosine"
+    task["separate"] = task["pair"] and task["encode"] == "separate"
+    task["classes"] = 0 if regress else len(task["labels"]) if isinstance(task["labels"], list) else task["labels"]
+    if cosine and not task["separate"]:
+        fail(place, "a cosine head needs separately encoded pairs")
+    possible = ["mse"] if regress and cosine else ["mse", "bce"] if regress else ["cross_entropy"]
+    if task["classes"] == 2:
+        possible.insert(0, "bce")
+    if task["loss"] == "default":
+        task["loss"] = possible[0]
+    if task["loss"] not in possible:
+        fail(place, f"loss {task['loss']} does not fit")
+    task["outputs"] = task["classes"] if task["loss"] == "cross_entropy" else 1
+
+
+def read_config(path):
+    path = path / "config.toml" if path.is_dir() else path
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    for key in set(raw) - {"format", "run", "model", "data", "task", "stage"}:
+        fail(key, "not supported")
+    root = path.parent / raw.get("data", {}).get("root", ".")
+    tasks = []
+    for task in raw["task"]:
+        task = section("task", task, TASK)
+        task["head"] = section("head", task["head"], HEAD)
+        task["data"] = section("data", task["data"], DATA)
+        task["site"], task["pair"], task["regress"] = 0xF000 + len(tasks), task["type"].startswith("pair"), task["type"].endswith("regress")
+        tasks.append(task)
+    model = section("model", raw["model"], MODEL)
+    model["init"] = path.parent / model["init"]
+    return section("run", raw.get("run", {}), RUN), model, tasks, section("stage", raw["stage"][0], STAGE), root
+
+
+# ---- data ----
+
+
+def course_text(text, pair):
+    """Preprocessing of the course's starter code."""
+    text = text.lower()
+    if not pair:
+        return text.strip()
+    for mark in ".?,'":
+        text = text.replace(mark, " " + mark)
+    return " ".join(text.split())
+
+
+def to_label(task, cell):
+    """Class index or number; ValueError when the cell holds none."""
+    data = task["data"]
+    cell = data["label_map"].get(cell.strip(), cell.strip())
+    if task["regress"]:
+        (low, high), source = data["label_range"], data["label_from"]
+        source = [low, high] if source[0] == source[1] else source
+        if not source[0] <= float(cell) <= source[1]:
+            raise ValueError(f"label {cell!r}")
+        return float(cell) if source == [low, high] else low + (float(cell) - source[0]) * (high - low) / (source[1] - source[0])
+    if isinstance(task["labels"], list):
+        return task["labels"].index(cell)
+    if float(cell) not in range(task["classes"]):
+        raise ValueError(f"label {cell!r}")
+    return int(float(cell))
+
+
+def auto_labels(task, cells):
+    """What `labels = "auto"` finds in train: a count for 0..K-1, else names."""
+    found = {task["data"]["label_map"].get(cell.strip(), cell.strip()) for cell in cells if cell.strip()}
+    try:
+        numbers = sorted({float(cell) for cell in found})
+    except ValueError:
+        return sorted(found)
+    if numbers != list(range(len(numbers))):
+        fail(f"task {task['name']}", f"labels = \"auto\" over the numbers {numbers} is not supported")
+    return len(numbers)
+
+
+def read_cells(task, source, root):
+    """Yields (place, texts, label cell) of one file's records; texts None: a broken record."""
+    data, path = task["data"], root / source["path"]
+    with open(path, newline="", encoding=source["encoding"] or data["encoding"]) as file:
+        first = file.readline()
+        file.seek(0)
+        delimiter = {"tab": "\t", "auto": "\t" if "\t" in first else ","}.get(data["delimiter"], data["delimiter"])
+        reader = csv.reader(file, delimiter=delimiter)
+        header = [name.strip() for name in next(reader)]
+
+        def column(name):
+            if name not in header and not (name.isdigit() and int(name) < len(header)):
+                fail(path, f"no column {name!r} among {header}")
+            return header.index(name) if name in header else int(name)
+
+        texts = [column(source["text"] or data["text"] or "text")] + ([column(data["text_pair"])] if task["pair"] else [])
+        label = None if source["label"] else column(data["label"] or "label")
+        where = {column(name): value for name, value in source["where"].items()}
+        for cells in reader:
+            place = f"{path}:{reader.line_num}"
+            if any("\n" in cell for cell in cells):
+                fail(place, "a record over several lines is not supported")
+            if len(cells) != len(header) or not all(cells[c].strip() for c in texts):
+                yield place, None, ""
+            elif all(cells[c] == value for c, value in where.items()):
+                yield place, [cells[c] for c in texts], source["label"] or cells[label]
+
+
+def read_rows(task, root):
+    """[(text, text_pair or None, label)] of the train split, in file order; completes the task."""
+    data, rows = task["data"], []
+    if isinstance(data["dev"], float):
+        fail(f"task {task['name']}", "dev as a fraction of train is not supported")
+    sources = data["train"] if isinstance(data["train"], list) else [data["train"]]
+    sources = [section("train", source if isinstance(source, dict) else {"path": source}, SOURCE) for source in sources]
+    records = [list(read_cells(task, source, root)) for source in sources]
+    if task["labels"] == "auto" and not task["regress"]:
+        task["labels"] = auto_labels(task, [cell for part in records for _, _, cell in part])
+    complete_task(task)
+    for source, part in zip(sources, records):
+        kept = []
+        for place, texts, cell in part:
+            try:
+                if texts is None:
+                    raise ValueError("a text or a column is missing")
+                texts = [course_text(text, task["pair"]) for text in texts] if data["preprocess"] == "cs224n" else texts
+                kept.append((texts[0], texts[1] if task["pair"] else None, to_label(task, cell)))
+            except ValueError as error:
+                if data["on_bad_row"] == "error":
+                    fail(place, f"bad row: {error}")
+        rows += kept[: source["limit"] or None]
+    return rows
+
+
+def window_rows(stage, tasks, counts):
+    """Yields (task index, rows of one optimizer step) over all epochs, in file order."""
+    sizes = [(task["batch"] or stage["batch"]) * stage["accumulate"] for task in tasks]
+    batches = [math.ceil(n / size) for n, size in zip(counts, sizes)]
+    taken = [0] * len(tasks)
+    for _ in range(stage["epochs"]):
+        if stage["sampler"] == "sequential":
+            order = [i for i, n in enumerate(batches) for _ in range(n)]
+        else:
+            order = [step % len(tasks) for step in range(sum(batches))]
+        for i in order:
+            begin = taken[i] % batches[i] * sizes[i]
+            taken[i] += 1
+            yield i, range(begin, min(begin + sizes[i], counts[i]))
+
+
+# ---- model ----
+
+
+@dataclass
+class Dropout:
+    """minbert's dropout of one micro-step; factors are drawn for padding too, which nothing reads."""
+
+    on: bool
+    hidden: float
+    attention: float
+    seed: int
+    step: int
+    micro_step: int
+
+    def _times(self, x, p, site, **address):
+        if not self.on or p == 0:
+            return x
+        factors = dropout_factors(x.shape[-1], p=p, seed=self.seed, step=self.step, micro_step=self.micro_step, site=site, **address)
+        return x * torch.from_numpy(np.ascontiguousarray(factors))
+
+    def tokens(self, x, site, pass_):
+        """x (B, T, C)."""
+        b, t = np.ogrid[: x.shape[0], : x.shape[1]]
+        return self._times(x, self.hidden, site, row=b, position=t, pass_=pass_)
+
+    def probabilities(self, x, site, pass_):
+        """x (B, heads, queries, keys)."""
+        b, h, t = np.ogrid[: x.shape[0], : x.shape[1], : x.shape[2]]
+        return self._times(x, self.attention, site, row=b, position=t, head=h, pass_=pass_)
+
+    def vectors(self, x, p, site, pass_):
+        """x (B, C): one vector a sentence."""
+        return self._times(x, p, site, row=np.arange(x.shape[0]), position=0, pass_=pass_)
+
+
+def encode(w, config, ids, types, mask, dropout, pass_=0):
+    """Last hidden states (B, T, C), by the formulas of transformers' modeling_bert; w: its parameters by name."""
+    batch, length = ids.shape
+    heads, layers, activation = config.num_attention_heads, config.num_hidden_layers, ACT2FN[config.hidden_act]
+
+    def linear(x, name):
+        return F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
+
+    def norm(x, name):
+        return F.layer_norm(x, (config.hidden_size,), w[f"{name}.weight"], w[f"{name}.bias"], config.layer_norm_eps)
+
+    x = F.embedding(ids, w["embeddings.word_embeddings.weight"]) + w["embeddings.position_embeddings.weight"][:length]
+    x = x + F.embedding(types, w["embeddings.token_type_embeddings.weight"])
+    x = dropout.tokens(norm(x, "embeddings.LayerNorm"), 0, pass_)
+    ignored = torch.where(mask == 1, 0.0, float("-inf"))[:, None, None, :]
+    for layer in range(layers):
+        at = f"encoder.layer.{layer}"
+        q, k, v = (linear(x, f"{at}.attention.self.{n}").view(batch, length, heads, -1).transpose(1, 2) for n in ("query", "key", "value"))
+        p = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(q.shape[-1]) + ignored, dim=-1)
+        context = (dropout.probabilities(p, 1 + 3 * layer, pass_) @ v).transpose(1, 2).reshape(x.shape)
+        y = dropout.tokens(linear(context, f"{at}.attention.output.dense"), 2 + 3 * layer, pass_)
+        x = norm(y + x, f"{at}.attention.output.LayerNorm")
+        y = linear(activation(linear(x, f"{at}.intermediate.dense")), f"{at}.output.dense")
+        x = norm(dropout.tokens(y, 3 + 3 * layer, pass_) + x, f"{at}.output.LayerNorm")
+    return x
+
+
+def pool(w, hidden, mask, kind):
+    if kind == "mean":
+        return (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+    if kind == "cls":
+        return hidden[:, 0]
+    return torch.tanh(F.linear(hidden[:, 0], w["pooler.dense.weight"], w["pooler.dense.bias"]))
+
+
+class Model:
+    def __init__(self, folder, heads_file, model, tasks):
+        folder = folder / "best" if (folder / "best").is_dir() else folder
+        bert = BertModel.from_pretrained(folder, dtype=torch.float32)
+        self.config, self.w = bert.config, dict(bert.named_parameters())
+        self.tokenizer = BertTokenizerFast.from_pretrained(folder)
+        self.max_length = min(model["max_length"], self.config.max_position_embeddings)
+        self.encoder_names = [name for name in self.w if not name.startswith("pooler.")]
+        heads = load_file(heads_file) if heads_file else {}
+        for task in tasks:
+            for name, shape in self.head_shapes(task).items():
+                tensor = heads.get(name)
+                if tensor is None or list(tensor.shape) != shape:
+                    fail(heads_file or "--heads", f"{name}: expected shape {shape}, got {None if tensor is None else list(tensor.shape)}")
+                self.w[name] = tensor.float().requires_grad_()
+
+    def head_shapes(self, task):
+        hidden, prefix, shapes, cosine = self.config.hidden_size, f"heads.{task['name']}", {}, task["head"]["kind"] == "cosine"
+        if cosine and task["regress"]:
+            return {}
+        width = 1 if cosine else hidden * ((3 if task["regress"] else 2) if task["separate"] else 1)
+        for i, out in enumerate([] if cosine else task["head"]["dense"]):
+            out = int(out[:-1] or 1) * hidden if isinstance(out, str) else out
+            shapes |= {f"{prefix}.dense.{i}.weight": [out, width], f"{prefix}.dense.{i}.bias": [out]}
+            width = out
+        return shapes | {f"{prefix}.out.weight": [task["outputs"], width], f"{prefix}.out.bias": [task["outputs"]]}
+
+    def sentence_vectors(self, task, texts, pairs, dropout, pass_):
+        tokens = self.tokenizer(texts, pairs, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
+        mask = tokens["attention_mask"]
+        hidden = encode(self.w, self.config, tokens["input_ids"], tokens["token_type_ids"], mask, dropout, pass_)
+        return dropout.vectors(pool(self.w, hidden, mask, task["pool"]), task["head"]["dropout"], task["site"], pass_)
+
+    def logits(self, task, rows, dropout):
+        """(B, outputs): a cosine that regresses gives its prediction."""
+        first, second = [row[0] for row in rows], [row[1] for row in rows]
+        if task["separate"]:
+            u, v = (self.sentence_vectors(task, texts, None, dropout, i) for i, texts in enumerate((first, second)))
+            x = torch.cat([u, v, (u - v).abs()] if task["regress"] else [u, v], dim=1)
+        else:
+            x = self.sentence_vectors(task, first, second if task["pair"] else None, dropout, 0)
+        prefix = f"heads.{task['name']}"
+        if task["head"]["kind"] == "cosine":
+            x = F.cosine_similarity(u, v, eps=1e-8)[:, None]
+            if task["regress"]:
+                low, high = task["data"]["label_range"]
+                return low + (high - low) * x.clamp(min=0)
+        else:
+            for i in range(len(task["head"]["dense"])):
+                x = F.gelu(F.linear(x, self.w[f"{prefix}.dense.{i}.weight"], self.w[f"{prefix}.dense.{i}.bias"]))
+        return F.linear(x, self.w[f"{prefix}.out.weight"], self.w[f"{prefix}.out.bias"])
+
+    def loss_sum(self, task, rows, dropout):
+        logits, labels = self.logits(task, rows, dropout), torch.tensor([row[2] for row in rows])
+        if task["loss"] == "cross_entropy":
+            return F.cross_entropy(logits, labels, reduction="sum")
+        if task["loss"] == "mse":
+            return F.mse_loss(logits[:, 0], labels.float(), reduction="sum")
+        if task["regress"]:
+            low, high = task["data"]["label_range"]
+            labels = (labels - low) / (high - low)
+        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.float(), reduction="sum")
+
+
+# ---- optimizer ----
+
+
+def schedule_factor(kind, step, warmup, total):
+    """transformers' get_{constant,linear,cosine}_schedule_with_warmup, step counted from 0."""
+    if step < warmup:
+        return step / max(1, warmup)
+    if kind == "linear":
+        return max(0.0, (total - step) / max(1, total - warmup))
+    if kind == "cosine":
+        return max(0.0, 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup))))
+    return 1.0
+
+
+class AdamW:
+    """Parameters without a gradient in a step are untouched: no moments, no decay, their own step count."""
+
+    def __init__(self, form, betas, eps):
+        self.form, self.betas, self.eps, self.state = form, betas, eps, {}
+
+    @torch.no_grad()
+    def step(self, name, value, lr, decay):
+        g, (b1, b2) = value.grad, self.betas
+        t, m, v = self.state.get(name, (0, torch.zeros_like(value), torch.zeros_like(value)))
+        t, m, v = t + 1, m.mul_(b1).add_(g, alpha=1 - b1), v.mul_(b2).addcmul_(g, g, value=1 - b2)
+        self.state[name] = (t, m, v)
+        if self.form == "adamw_paper":
+            value.sub_(lr * math.sqrt(1 - b2**t) / (1 - b1**t) * m / (v.sqrt() + self.eps))
+            value.sub_(lr * decay * value)
+        else:
+            value.sub_(lr * decay * value)
+            value.sub_(lr * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + self.eps))
+
+
+def decays(name):
+    return not (name.endswith(".bias") or "LayerNorm" in name)
+
+
+def clip_(parameters, limit):
+    """Norm of all gradients before clipping; limit 0 = none."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = math.sqrt(sum(g.double().pow(2).sum().item() for g in gradients))
+    if limit > 0:
+        for g in gradients:
+            g.mul_(min(1.0, limit / (norm + 1e-6)))
+    return norm
+
+
+def train(arguments):
+    run, model_section, all_tasks, stage, root = read_config(arguments.config)
+    by_name = {task["name"]: task for task in all_tasks}
+    tasks = [by_name[name] for name in stage["tasks"] or by_name]
+    rows = [read_rows(task, root) for task in tasks]
+    model = Model(arguments.init or model_section["init"], arguments.heads, model_section, tasks)
+    frozen = stage["kind"] == "heads"
+    for name in model.encoder_names + [name for name in model.w if name.startswith("pooler.")]:
+        model.w[name].requires_grad_(not frozen)
+
+    hidden, attention = (
+        default if given is None else given
+        for given, default in (
+            (model_section["hidden_dropout"], model.config.hidden_dropout_prob),
+            (model_section["attention_dropout"], model.config.attention_probs_dropout_prob),
+        )
+    )
+    if frozen and stage["cache_features"]:
+        hidden = attention = 0.0
+    if not arguments.masks and max(hidden, attention, *(task["head"]["dropout"] for task in tasks)) > 0:
+        print("reference: note: dropout is off without --masks", file=sys.stderr)
+
+    plan = list(window_rows(stage, tasks, [len(r) for r in rows]))
+    total = min(len(plan), stage["max_steps"] or len(plan))
+    warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
+    head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
+    optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])
+    for step, (index, window) in enumerate(plan[: min(total, arguments.steps)], start=1):
+        task, batch = tasks[index], tasks[index]["batch"] or stage["batch"]
+        for value in model.w.values():
+            value.grad = None
+        loss = 0.0
+        for micro_step, begin in enumerate(range(0, len(window), batch)):
+            dropout = Dropout(arguments.masks, hidden, attention, run["seed"], step, micro_step)
+            part = model.loss_sum(task, [rows[index][i] for i in window[begin : begin + batch]], dropout) / len(window)
+            (part * task["weight"]).backward()
+            loss += part.item()
+        norm = clip_(model.w.values(), stage["clip"])
+        factor = schedule_factor(stage["schedule"], step - 1, warmup, total)
+        for name, value in model.w.items():
+            if value.grad is not None:
+                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
+                optimizer.step(name, value, factor * (head_lr if name.startswith("heads.") else stage["lr"]), decay)
+        yield {"step": step, "task": task["name"], "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
+
+
+# ---- checks ----
+
+
+def compare(ours, metrics_file, tolerance):
+    """Largest relative difference of the losses; exit 1 above the tolerance (also for NaN) or when no step is in both."""
+    events = [json.loads(line) for line in Path(metrics_file).read_text(encoding="utf-8").splitlines()]
+    theirs = {event["step"]: event for event in events if event.get("event") == "step"}
+    both = [(a, theirs[a["step"]]) for a in ours if a["step"] in theirs]
+    if not both:
+        fail(metrics_file, "no step to compare")
+    for a, b in both:
+        if a["task"] != b["task"]:
+            fail(metrics_file, f"step {a['step']}: expected task {a['task']}, got {b['task']}")
+
+    def worst(key):
+        difference = [(abs(a[key] - b[key]) / max(abs(a[key]), 1e-8) if b[key] is not None else math.nan, a["step"]) for a, b in both]
+        return max(difference, key=lambda pair: math.inf if math.isnan(pair[0]) else pair[0])
+
+    (loss, step), (norm, _), (lr, _) = worst("loss"), worst("grad_norm"), worst("lr")
+    print(f"{len(both)} steps: largest relative difference of loss {loss:.2e} (step {step}), grad_norm {norm:.2e}, lr {lr:.2e}",
+          file=sys.stderr)  # fmt: skip
+    return loss <= tolerance
+
+
+def self_test():
+    """Each hand-written part against the library that defines it."""
+    from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
+
+    torch.manual_seed(0)
+    words = [int(word) for word in philox(0x299F31D0A4093822, (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344))]
+    assert words == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1], "philox: known answer"
+    kept = dropout_factors(1000, p=0.25, seed=1, step=1, micro_step=0, site=3, row=np.arange(50), position=0)
+    assert kept.shape == (50, 1000) and abs((kept == 0).mean() - 0.25) < 0.01 and kept.max() == np.float32(4 / 3), "dropout_factors"
+
+    sizes = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40}
+    config = BertConfig(vocab_size=50, max_position_embeddings=16, **sizes)
+    bert = BertModel(config).eval()
+    for parameter in bert.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    w, ids = dict(bert.named_parameters()), torch.randint(1, 50, (3, 9))
+    types, mask = torch.randint(0, 2, (3, 9)), torch.tensor([[1] * n + [0] * (9 - n) for n in (9, 4, 1)])
+    off = Dropout(False, 0.1, 0.1, 0, 1, 0)
+    hidden = encode(w, config, ids, types, mask, off)
+    theirs = bert(input_ids=ids, token_type_ids=types, attention_mask=mask)
+    assert torch.allclose(hidden[mask == 1], theirs.last_hidden_state[mask == 1], atol=1e-5), "encode against BertModel"
+    assert torch.allclose(pool(w, hidden, mask, "pooler"), theirs.pooler_output, atol=1e-5), "pooler against BertModel"
+    masked = encode(w, config, ids, types, mask, Dropout(True, 0.1, 0.1, 0, 1, 0))
+    assert not torch.allclose(hidden[mask == 1], masked[mask == 1], atol=1e-2), "masks change nothing"
+
+    ours, other = (torch.randn(4, 5, generator=torch.Generator().manual_seed(1), requires_grad=True) for _ in range(2))
+    adamw, torchs = AdamW("adamw", (0.8, 0.95), 1e-3), torch.optim.AdamW([other], lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.2)
+    for _ in range(5):
+        for value in (ours, other):
+            value.grad = None
+            value.pow(3).sum().backward()
+        norm = clip_([ours], 2.0)
+        assert math.isclose(norm, torch.nn.utils.clip_grad_norm_([other], 2.0).item(), rel_tol=1e-5), "clip_ against PyTorch"
+        adamw.step("x", ours, 0.1, 0.2)
+        torchs.step()
+        assert torch.allclose(ours, other, atol=1e-6), "AdamW against PyTorch"
+    for kind, make in (("linear", get_linear_schedule_with_warmup), ("cosine", get_cosine_schedule_with_warmup)):
+        schedule = make(torch.optim.SGD([other], lr=1.0), 4, 13)
+        assert all(math.isclose(schedule.lr_lambdas[0](s), schedule_factor(kind, s, 4, 13)) for s in range(15)), f"{kind} schedule"
+    print("self-test passed", file=sys.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", nargs="?", type=Path)
+    parser.add_argument("--init", type=Path, help="encoder, instead of model.init")
+    parser.add_argument("--heads", type=Path)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--masks", action="store_true")
+    parser.add_argument("--compare", type=Path)
+    parser.add_argument("--tolerance", type=float, default=1e-4)
+    parser.add_argument("--self-test", action="store_true")
+    arguments = parser.parse_args()
+    logging.disable_progress_bar()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    if arguments.self_test:
+        return self_test()
+    if arguments.config is None:
+        parser.error("expected a config or a run folder")
+    steps = []
+    for step in train(arguments):
+        print(json.dumps(step), flush=True)
+        steps.append(step)
+    if arguments.compare and not compare(steps, arguments.compare, arguments.tolerance):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
