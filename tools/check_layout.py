@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Checks the tree against DESIGN.md: arrows between rooms, one foreign header in one room, sizes, comments, tests that mirror rooms.
+
+Usage: check_layout.py [ROOT] [--total]. Prints one line for each violation and ends with 1 if there is any; prints the number of
+lines otherwise (with --total nothing else is done).
+"""
+import pathlib
+import re
+import sys
+
+# A room may include itself, the rooms named here and all to their left. Keep it as DESIGN.md draws it.
+ARROWS = {
+    "base": [],
+    "ops": ["base"],
+    "tokenizer": ["base"],
+    "data": ["base"],
+    "model": ["ops"],
+    "stats": ["base"],
+    "pipeline": ["model", "tokenizer", "data", "stats"],
+    "train": ["pipeline"],
+    "study": ["train"],
+    "report": ["stats", "data"],
+    "serve": ["pipeline"],
+    "hub": ["base"],
+    "cli": ["study", "report", "serve", "hub"],
+}
+BACKENDS = ["ref", "cpu", "cuda"]  # folders of ops that know neither each other nor anyone but ops/backends.cpp
+
+# Foreign headers and the places that may include them: prefixes of paths, minbert/ and tests/ alike. None: anywhere.
+FOREIGN = [
+    (r"fmt/|gtest/", None),
+    (r"nlohmann/", ["minbert/base/"]),
+    (r"omp\.h", ["minbert/base/parallel.cpp"]),
+    (r"openssl/", ["minbert/base/hash.cpp"]),
+    (r"toml\+\+/", ["minbert/base/toml.cpp"]),
+    (r"dnnl\.hpp|hwy/|\w*intrin\.h|arm_neon\.h", ["minbert/ops/cpu/"]),
+    (r"cuda|cublas|cudnn|nv", ["minbert/ops/cuda/"]),
+    (r"mpi\.h", ["minbert/train/comm_mpi.cpp"]),
+    (r"httplib\.h", ["minbert/serve/http.cpp", "tests/hub/", "tests/serve/", "bench/"]),
+    (r"curl/", ["minbert/hub/"]),
+    (r"CLI/|spdlog/", ["minbert/cli/"]),
+    # Headers of POSIX and C: wrapped where that is worth it, but no library's.
+    (r"(sys|net|netinet|arpa)/\w+\.h|(unistd|fcntl|signal|stdlib|sched|poll|termios|netdb|pthread|dirent|execinfo)\.h", None),
+]
+
+MAX_LINES = 800
+CODE_FOLDERS = ["minbert", "tests", "bench", "tools"]
+TEST_FOLDERS = ["golden", "fuzz", "tools"]  # beside one for each room
+PRINTING = r"std::(cout|cerr|clog)\b|\bfmt::print\b|(?<![\w.>])(?:std::)?(v?f?printf|f?puts|putchar|_?exit|quick_exit|abort)\s*\("
+GETENV = r"\b(secure_)?getenv\b"
+COMMENT_OR_LITERAL = re.compile(
+    r'//[^\n]*|/\*.*?\*/|R"(?P<d>[^()\s]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', re.DOTALL)
+
+
+def reachable(room):
+    """The rooms that `room` may include."""
+    found = {room}
+    for left in ARROWS[room]:
+        found |= reachable(left)
+    return found
+
+
+def code_only(text):
+    """The text with comments and literals blanked, line numbers kept."""
+    return COMMENT_OR_LITERAL.sub(lambda m: "\n" * m.group().count("\n"), text)
+
+
+def numbered(pattern, text):
+    """(line number, match) of every match."""
+    return [(text.count("\n", 0, m.start()) + 1, m) for m in re.finditer(pattern, text, re.MULTILINE)]
+
+
+class Tree:
+    def __init__(self, root):
+        self.root = pathlib.Path(root).resolve()
+        self.texts = {}
+        for folder in CODE_FOLDERS + ["recipes"]:
+            for path in sorted((self.root / folder).rglob("*")):
+                if path.suffix in {".h", ".cpp", ".cu", ".py", ".sh", ".toml", ".js", ".css", ".html"} or path.name == "CMakeLists.txt":
+                    self.texts[path.relative_to(self.root).as_posix()] = path.read_text(encoding="utf-8")
+        self.rooms = sorted(p.name for p in (self.root / "minbert").iterdir() if p.is_dir())
+        self.violations = []
+
+    def sources(self):
+        return [(path, text) for path, text in self.texts.items() if path.endswith((".h", ".cpp", ".cu"))]
+
+    def report(self, path, line, message):
+        self.violations.append(f"{path}:{line}: {message}")
+
+    def check_sizes_and_comments(self):
+        opening = {"//": (".h", ".cpp", ".cu", ".js"), "#": (".sh", ".toml"), '"""': (".py",)}
+        for path, text in self.texts.items():
+            lines = text.splitlines()
+            generated = any("enerated by tools/" in line for line in lines[:3])
+            first = next((line for line in lines if not line.startswith("#!")), "")
+            for mark, suffixes in opening.items():
+                if path.endswith(suffixes) and not re.match(re.escape(mark) + r" ?\S", first):
+                    self.report(path, 1, "open with one sentence that says what the file is for")
+            if len(lines) > MAX_LINES and not generated:
+                self.report(path, MAX_LINES + 1, f"{len(lines)} lines, at most {MAX_LINES}: two files in one?")
+            if re.search(r"(^|/)(utils?|helpers?|misc)\.", path):
+                self.report(path, 1, "a name that says nothing: name the file by what it holds")
+
+    def check_includes(self):
+        for path, text in self.sources():
+            room = path.split("/")[1] if path.startswith("minbert/") else None
+            backend = path.split("/")[2] if path.startswith("minbert/ops/") else None
+            for line, match in numbered(r'^[ \t]*#\s*include\s+"([^"]+)"', text):
+                target = match[1].split("/")
+                if target[0] != "minbert" and not (target[0] == "tests" and path.startswith("tests/")) and \
+                        not (target[0] == "bench" and path.startswith("bench/")):
+                    self.report(path, line, f'"{match[1]}": headers are named from the root of the project')
+                if room is None or target[0] != "minbert":
+                    continue
+                if target[1] not in reachable(room):
+                    self.report(path, line, f"{room} may not include {target[1]}: arrows point from left to right (DESIGN.md)")
+                if target[1] == "ops" and target[2] in BACKENDS and target[2] != backend and path != "minbert/ops/backends.cpp":
+                    self.report(path, line, f"only ops/backends.cpp names the backend {target[2]}")
+            for line, match in numbered(r"^[ \t]*#\s*include\s+<([^>]+)>", text):
+                self.check_foreign_header(path, line, match[1])
+
+    def check_foreign_header(self, path, line, header):
+        if not re.search(r"[./]", header):
+            return  # the standard library
+        for pattern, places in FOREIGN:
+            if re.match(pattern, header):
+                if places is not None and not any(path.startswith(place) for place in places):
+                    self.report(path, line, f"<{header}> belongs to {' and '.join(places)}")
+                return
+        self.report(path, line, f"<{header}> has no room: give it one in tools/check_layout.py")
+
+    def check_quiet_library(self):
+        for path, text in self.sources():
+            if not path.startswith("minbert/"):
+                continue
+            code = code_only(text)
+            if not path.startswith("minbert/cli/"):
+                for line, match in numbered(PRINTING, code):
+                    self.report(path, line, f"{match.group().rstrip('( ')}: only cli prints and ends the program")
+            if path != "minbert/base/env.cpp":
+                for line, _ in numbered(GETENV, code):
+                    self.report(path, line, "getenv belongs to minbert/base/env.cpp")
+            owns_a_library = any(re.match(p, h) and places for p, places in FOREIGN for h in re.findall(r"#\s*include\s+<([^>]+)>", text))
+            if not path.startswith("minbert/ops/") and not owns_a_library:
+                for line, _ in numbered(r"^[ \t]*#\s*(if|ifdef|ifndef)\b", code):
+                    self.report(path, line, "no conditional compilation outside a backend: another .cpp chosen at link time")
+
+    def check_cmake(self):
+        dependencies = self.texts.get("tools/install_dependencies.sh", "")
+        known = set(re.findall(r"\[([\w-]+)\]", dependencies))
+        used = set()
+        for path in ["CMakeLists.txt"] + [p for p in self.texts if p.endswith("CMakeLists.txt")]:
+            text = re.sub(r"#.*", "", (self.root / path).read_text(encoding="utf-8"))
+            for line, match in numbered(r"find_package\((\w+)|pkg_check_modules\(.* ([\w-]+)\)", text):
+                name = match[1] or match[2]
+                used.add(name)
+                if name not in known:
+                    self.report(path, line, f"{name} is not in tools/install_dependencies.sh")
+            parts = path.split("/")
+            if parts[0] == "minbert" and parts[1] in ARROWS:
+                for line, match in numbered(r"\bminbert_(\w+)", text):
+                    room = match[1].split("_")[0]
+                    if room in ARROWS and room not in reachable(parts[1]):
+                        self.report(path, line, f"{parts[1]} may not link {room}: arrows point from left to right (DESIGN.md)")
+        for name in sorted(known - used):
+            self.report("tools/install_dependencies.sh", 1, f"no CMakeLists.txt looks for {name}")
+
+    def check_folders(self):
+        for room in self.rooms:
+            if room not in ARROWS:
+                self.report(f"minbert/{room}", 1, "a room without arrows: draw them in DESIGN.md and tools/check_layout.py")
+            elif any(p.startswith(f"minbert/{room}/") and p.endswith(".cpp") for p in self.texts) and not (self.root / "tests" / room).is_dir():
+                self.report(f"minbert/{room}", 1, f"no tests/{room}: tests mirror the rooms")
+        for folder in sorted(p.name for p in (self.root / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"):
+            if folder not in self.rooms + TEST_FOLDERS:
+                self.report(f"tests/{folder}", 1, f"no minbert/{folder}: tests mirror the rooms")
+        readme = (self.root / "README.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `minbert/(\w+)/` \| (planned: )?", readme, re.MULTILINE)
+        listed = [room for room, planned in rows if not planned]
+        for room in sorted(set(self.rooms) ^ set(listed)):
+            self.report("README.md", 1, f"{room} is {'in the tree, not in the list of folders' if room in self.rooms else 'listed, not in the tree'}")
+        order = [room for room in ARROWS if room in dict(rows)]
+        if [room for room, _ in rows if room in ARROWS] != order:
+            self.report("README.md", 1, f"the list of folders goes from left to right: {', '.join(order)}")
+
+    def check(self):
+        self.check_sizes_and_comments()
+        self.check_includes()
+        self.check_quiet_library()
+        self.check_cmake()
+        self.check_folders()
+        return self.violations
+
+    def totals(self):
+        counts = {folder: sum(len(t.splitlines()) for p, t in self.texts.items() if p.startswith(folder + "/")) for folder in CODE_FOLDERS}
+        return f"{sum(counts.values())} lines: " + ", ".join(f"{folder} {count}" for folder, count in counts.items())
+
+
+def main(arguments):
+    roots = [a for a in arguments if not a.startswith("--")]
+    tree = Tree(roots[0] if roots else pathlib.Path(__file__).parent.parent)
+    if "--total" in arguments:
+        print(tree.totals(), end="\n\n")  # ctest swallows one
+        return 0
+    violations = tree.check()
+    print("\n".join(violations + [tree.totals()]))
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
