@@ -19,7 +19,7 @@ packages=(
   nlohmann-json3-dev       # [nlohmann_json]
   ocl-icd-opencl-dev       # Debian's dnnl-config.cmake asks for OpenCL
   pkg-config               # [PkgConfig]
-  python3                  # [Python3]
+  python3
   python3-venv             # the tests' oracles and the quick start's second way to its weights
 )
 
