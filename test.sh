@@ -12,7 +12,7 @@ usage: ./test.sh [--quick] [--oracles] [--tsan]
 END
 }
 
-quick= oracles= tsan=
+quick='' oracles='' tsan=''
 for argument in "$@"; do
   case $argument in
     --quick) quick=1 ;;

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """check_layout.py accepts a small well-kept tree and names each violation planted in it, at its line."""
+import contextlib
+import io
 import pathlib
-import subprocess
 import sys
 import tempfile
 import unittest
 
-CHECKER = pathlib.Path(__file__).resolve().parents[2] / "tools" / "check_layout.py"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import check_layout
 
 WELL_KEPT = {
     "README.md": "# m\n\n| folder | what |\n|---|---|\n| `minbert/base/` | b |\n| `minbert/ops/` | o |\n| `minbert/data/` | d |\n| `minbert/hub/` | planned: h |\n| `minbert/cli/` | c |\n",
@@ -75,9 +77,9 @@ def check(files):
             path = pathlib.Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, CHECKER, folder], capture_output=True, text=True)
-        assert done.stderr == "", done.stderr
-        return done.returncode, done.stdout.splitlines()
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            code = check_layout.main([folder])
+        return code, out.getvalue().splitlines()
 
 
 class CheckLayout(unittest.TestCase):
