@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Checks that the README's list of verbs is the program's, and that commands shown to users have the flags they are shown with.
+
+Usage: check_commands.py PROGRAM [ROOT]. A verb whose row begins with "planned: " must be missing from the program. Prints one line
+for each mistake and ends with 1 if there is any.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+SHOWN_IN = ["README.md", "DESIGN.md", "CONTRIBUTING.md", "quickstart.sh"]
+COMMAND = re.compile(r'(?:\bminbert|\$minbert"?) ([a-z-]+)\b([^\n`]*)')
+
+
+def help_of(program, *verb):
+    return subprocess.run([program, *verb, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def check(program, root):
+    """The mistakes of the documents in root."""
+    verbs = re.findall(r"^  ([a-z-]+) {2,}\S", help_of(program).split("Subcommands:")[1], re.MULTILINE)
+    helps = {verb: help_of(program, verb) for verb in verbs}
+    mistakes = []
+    table = (root / "README.md").read_text(encoding="utf-8").split("\n## Verbs\n")[1].split("\n## ")[0]
+    listed = {verb: planned for verb, planned in re.findall(r"^\| `([a-z-]+)` \| (planned: )?", table, re.MULTILINE)}
+    for verb in verbs:
+        if verb not in listed:
+            mistakes.append(f"README.md: the list of verbs has no {verb}")
+        elif listed[verb]:
+            mistakes.append(f"README.md: {verb} is there; take \"planned: \" off its row")
+    mistakes += [f"README.md: the program has no verb {verb}" for verb, planned in listed.items() if not planned and verb not in verbs]
+    for name in SHOWN_IN:
+        for number, line in enumerate((root / name).read_text(encoding="utf-8").splitlines(), 1):
+            for verb, rest in COMMAND.findall(line):
+                for flag in re.findall(r"(?<!\S)(--?[a-z][a-z0-9-]*)", rest) if verb in helps else []:
+                    if not re.search(rf"(?<![\w-]){flag}(?![\w-])", helps[verb]):
+                        mistakes.append(f"{name}:{number}: minbert {verb} has no flag {flag}")
+    return mistakes
+
+
+if __name__ == "__main__":
+    found = check(sys.argv[1], pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(__file__).parent.parent))
+    print("\n".join(found))
+    sys.exit(1 if found else 0)
