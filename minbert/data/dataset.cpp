@@ -15,10 +15,6 @@
 namespace minbert {
 namespace {
 
-bool is_column_name(const std::string& name) {
-  return !name.empty() && !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 bool skips_bad_rows(const DataSpec& spec) {
   if (spec.on_bad_row != "error" && spec.on_bad_row != "skip")
     throw Error(ErrorTag::kUsage, "on_bad_row", fmt::format("expected error or skip, got \"{}\"", spec.on_bad_row));

@@ -10,17 +10,23 @@
 
 namespace minbert {
 
-DataSpec guess_spec(const std::string& path) {
-  DataSpec spec;
-  spec.train.push_back({.path = path});
-  const Table table = read_table(path);
+DataSpec guess_spec(const std::string& path, const DataSpec& given) {
+  DataSpec spec = given;
+  spec.train = {{.path = path}};
+  TableOptions options;
+  if (is_column_name(given.text)) options.wanted = {given.text};
+  const Table table = read_table(path, options);
   const KnownColumns known = find_known_columns(table.columns());
-  if (!known.text && table.columns().size() > 1) table.require_column("text", "text");
-  const auto name = [&](std::optional<std::size_t> column) { return column ? table.columns()[*column] : std::string(); };
-  spec.text = name(known.text);
-  spec.text_pair = name(known.text_pair);
-  spec.label = name(known.label);
-  spec.id = name(known.id);
+  const auto fill = [&](std::string& column, std::optional<std::size_t> found) {
+    if (column.empty() && found) column = table.columns()[*found];
+  };
+  if (given.text.empty()) {
+    if (!known.text && table.columns().size() > 1) table.require_column("text", "text");
+    fill(spec.text, known.text);
+    fill(spec.text_pair, known.text_pair);
+  }
+  fill(spec.label, known.label);
+  fill(spec.id, known.id);
   return spec;
 }
 

@@ -10,9 +10,9 @@
 
 namespace minbert {
 
-/// A spec whose train is this file, with the columns recognised by their names; a column not found stays empty.
-/// Throws Error(kData) listing the columns when none of several is a text.
-DataSpec guess_spec(const std::string& path);
+/// A spec whose train is this file. Columns that `given` does not name are recognised by their usual names (a second text only where the
+/// first is not given); a column not found stays empty. Throws Error(kData) listing the columns when none of several is a text.
+DataSpec guess_spec(const std::string& path, const DataSpec& given = {});
 
 /// Classes, or numbers in [range[0], range[1]] when some label is a fraction or there are more than 20 different numbers.
 struct LabelGuess {

@@ -29,6 +29,8 @@ std::optional<std::size_t> find(std::span<const std::string_view> usual, std::sp
 
 }  // namespace
 
+bool is_column_name(std::string_view name_or_number) { return name_or_number.find_first_not_of("0123456789") != std::string_view::npos; }
+
 KnownColumns find_known_columns(std::span<const std::string> names) {
   KnownColumns found;
   const auto first = find(kFirst, names), second = find(kSecond, names), single = find(kText, names);

@@ -9,6 +9,9 @@
 
 namespace minbert {
 
+/// False for nothing and for a column's number.
+bool is_column_name(std::string_view name_or_number);
+
 /// True for "sentence", "Label", "pair_ID" ...
 bool is_known_column(std::string_view name);
 

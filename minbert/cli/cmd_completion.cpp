@@ -1,0 +1,113 @@
+// completion: scripts for bash, zsh and fish, made from the verbs' own declarations.
+#include <algorithm>
+#include <memory>
+
+#include "minbert/cli/output.h"
+#include "minbert/cli/verbs.h"
+
+namespace minbert {
+namespace {
+
+struct Flag {
+  std::string name, help;  // "--threads"
+};
+
+/// A verb ("train", or "data check") with its flags.
+struct Command {
+  std::string words, help;
+  std::vector<Flag> flags;
+};
+
+void collect(const CLI::App& app, const std::string& prefix, std::vector<Flag> inherited, std::vector<Command>& commands) {
+  for (const CLI::Option* option : app.get_options())
+    for (const auto& name : option->get_lnames()) inherited.push_back({"--" + name, option->get_description()});
+  if (!prefix.empty()) commands.push_back({prefix, app.get_description(), inherited});
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    collect(*sub, prefix.empty() ? sub->get_name() : prefix + " " + sub->get_name(), prefix.empty() ? std::vector<Flag>{} : inherited,
+            commands);
+}
+
+std::string quoted(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 4) text.replace(at, 1, "'\\''");
+  return "'" + text + "'";
+}
+
+/// The words after "minbert" (of one verb, where `verb` is not empty) that may come next.
+std::string next_words(const std::vector<Command>& commands, const std::string& verb) {
+  std::string words;
+  const std::string start = verb.empty() ? "" : verb + " ";
+  for (const Command& command : commands)
+    if (command.words.starts_with(start) && command.words.find(' ', start.size()) == std::string::npos)
+      words += command.words.substr(start.size()) + " ";
+  return words;
+}
+
+// Both shells look the words so far up in one table.
+std::string bash_cases(const std::vector<Command>& commands) {
+  std::string cases;
+  for (const Command& command : commands) {
+    std::string flags;
+    for (const Flag& flag : command.flags) flags += flag.name + " ";
+    if (command.words.find(' ') == std::string::npos)
+      cases += fmt::format("    '{}') words={};;\n", command.words, quoted(flags + next_words(commands, command.words)));
+  }
+  return cases;
+}
+
+std::string bash_script(const std::vector<Command>& commands) {
+  return fmt::format(R"sh(# eval "$(minbert completion bash)"
+_minbert() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} words=
+  case "$COMP_CWORD" in
+    1) words={};;
+    *) case "${{COMP_WORDS[1]}}" in
+{}    esac;;
+  esac
+  case "$word" in
+    -*) COMPREPLY=($(compgen -W "$words" -- "$word"));;
+    *) COMPREPLY=($(compgen -W "$(printf '%s\n' $words | grep -v '^-')" -- "$word") $([[ $COMP_CWORD -gt 1 ]] && compgen -f -- "$word"));;
+  esac
+}}
+complete -o filenames -F _minbert minbert
+)sh",
+                     quoted(next_words(commands, "")), bash_cases(commands));
+}
+
+std::string zsh_script(const std::vector<Command>& commands) {
+  return "# eval \"$(minbert completion zsh)\"\nautoload -U +X bashcompinit && bashcompinit\n" + bash_script(commands);
+}
+
+std::string fish_script(const std::vector<Command>& commands) {
+  std::string script = "# minbert completion fish | source\n";
+  for (const Command& command : commands) {
+    const auto space = command.words.find(' ');
+    const bool nested = space != std::string::npos;
+    const std::string seen = "__fish_seen_subcommand_from ";
+    const std::string when = nested ? seen + command.words.substr(0, space) : "__fish_use_subcommand";
+    script += fmt::format("complete -c minbert -n {} -a {} -d {}\n", quoted(when), command.words.substr(nested ? space + 1 : 0),
+                          quoted(command.help));
+    if (nested) continue;
+    for (const Flag& flag : command.flags)
+      script +=
+          fmt::format("complete -c minbert -n {} -l {} -d {}\n", quoted(seen + command.words), flag.name.substr(2), quoted(flag.help));
+  }
+  return script;
+}
+
+int run_completion(const std::string& shell, const CLI::App& root) {
+  std::vector<Command> commands;
+  collect(root, "", {}, commands);
+  print(shell == "bash" ? bash_script(commands) : shell == "zsh" ? zsh_script(commands) : fish_script(commands));
+  return 0;
+}
+
+}  // namespace
+
+Action declare_completion(CLI::App& app, Session&) {
+  auto shell = std::make_shared<std::string>();
+  app.add_option("SHELL", *shell, "bash | zsh | fish")->required()->check(one_of({"bash", "zsh", "fish"}))->type_name("");
+  add_examples(app, "  eval \"$(minbert completion bash)\"          # in ~/.bashrc\n  minbert completion fish | source");
+  return [shell, root = app.get_parent()] { return run_completion(*shell, *root); };
+}
+
+}  // namespace minbert

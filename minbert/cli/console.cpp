@@ -1,0 +1,84 @@
+// Console: lines, colour and the updating line on stderr.
+#include "minbert/cli/console.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+namespace minbert {
+namespace {
+
+/// Columns of the terminal, so that the updating line never wraps.
+std::size_t terminal_width() {
+  struct winsize size {};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
+}
+
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+  return line;
+}
+
+}  // namespace
+
+Console::Console(bool color) : terminal_(::isatty(STDERR_FILENO) == 1), color_(color && terminal_) {}
+
+std::string Console::paint(std::string_view code, std::string_view text) const {
+  return color_ ? fmt::format("\033[{}m{}\033[0m", code, text) : std::string(text);
+}
+
+std::string Console::bold(std::string_view text) const { return paint("1", text); }
+
+void Console::line(std::string_view text) {
+  clear_progress();
+  fmt::print(stderr, "{}\n", text);
+}
+
+void Console::info(std::string_view text) {
+  if (!quiet_) line(text);
+}
+
+void Console::detail(std::string_view text) {
+  if (verbose_) line(text);
+}
+
+void Console::warning(std::string_view text) { line(fmt::format("minbert: {}: {}", paint("33", "warning"), one_line(text))); }
+
+void Console::error(std::string_view text, std::string_view hint) {
+  line(fmt::format("minbert: {} {}", paint("1;31", "error"), one_line(text)));
+  if (!hint.empty()) line(fmt::format("hint: {}", one_line(hint)));
+}
+
+void Console::progress(std::string_view text) {
+  if (!terminal_ || quiet_) return;
+  fmt::print(stderr, "\r\033[K{}", text.substr(0, terminal_width()));
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void Console::clear_progress() {
+  if (drawn_) fmt::print(stderr, "\r\033[K");
+  drawn_ = false;
+}
+
+std::string format_duration(double seconds) {
+  const auto s = static_cast<long long>(std::max(0.0, seconds) + 0.5);
+  if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s / 60 % 60);
+  if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);
+  return fmt::format("{}s", s);
+}
+
+std::string format_bytes(double bytes) {
+  constexpr std::array<std::string_view, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
+  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
+}
+
+}  // namespace minbert

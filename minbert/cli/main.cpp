@@ -1,0 +1,119 @@
+// main: parses the command line, runs the verb, and turns what it throws into one error line and an exit code.
+#include <csignal>
+#include <cstdio>
+#include <new>
+#include <vector>
+
+#include "minbert/base/nearest.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
+#include "minbert/cli/verbs.h"
+
+namespace minbert {
+namespace {
+
+/// The verb, or the verb inside it, that was named.
+const CLI::App& deepest(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : deepest(*chosen.back());
+}
+
+std::vector<std::string> verb_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(verb->get_name());
+  return names;
+}
+
+std::vector<std::string> flag_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    for (const auto& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+/// What CLI11 objects to, in the program's own words.
+[[noreturn]] void fail_usage(const CLI::App& root, const CLI::ParseError& error) {
+  const CLI::App& app = deepest(root);
+  const std::string verb = &app == &root ? "minbert" : app.get_display_name();
+  const std::string help = fmt::format("minbert {}--help", &app == &root ? "" : app.get_name() + " ");
+  const auto rest = app.remaining();
+  const bool needs_verb = app.get_require_subcommand_min() > 0 && app.get_subcommands().empty();
+  if (needs_verb && !rest.empty() && rest.front()[0] != '-')
+    throw Error(ErrorTag::kUsage, rest.front(), "unknown verb", suggest(rest.front(), verb_names(app)));
+  if (!rest.empty() && rest.front().starts_with("-") && rest.front() != "-")
+    throw Error(ErrorTag::kUsage, rest.front(), "unknown flag", suggest(rest.front().substr(0, rest.front().find('=')), flag_names(app)));
+  if (needs_verb) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
+  if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
+  throw Error(ErrorTag::kUsage, verb, error.what(), help);
+}
+
+int run(int argc, char** argv, Session& session) {
+  session.env = read_env();
+  session.console = Console(session.env.color);
+
+  CLI::App app("minbert fine-tunes BERT on several sentence-level tasks at once, and uses the result.", "minbert");
+  bool quiet = false, verbose = false, show_version = false;
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "print this help");
+  app.add_flag("--version", show_version, "print the version");
+  app.footer("`minbert VERB --help` explains a verb and gives examples.");
+  std::vector<Action> actions;
+  for (const Verb& verb : verbs()) {
+    CLI::App* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
+    sub->fallthrough(false);
+    sub->add_flag("-q,--quiet", quiet, "warnings and errors only");
+    sub->add_flag("-v,--verbose", verbose, "say more");
+    actions.push_back(verb.declare(*sub, session));
+  }
+  try {
+    if (argc == 2 && std::string_view(argv[1]) == "--version") argv[1] = const_cast<char*>("version");
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    print(app.help());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    fail_usage(app, error);
+  }
+  session.console.set_quiet(quiet);
+  session.console.set_verbose(verbose);
+  const auto names = verb_names(app);
+  for (std::size_t i = 0; i < actions.size(); ++i)
+    if (app.got_subcommand(names[i])) return actions[i]();
+  return 0;
+}
+
+/// Everything that can go wrong ends here.
+int guarded_run(int argc, char** argv) {
+  Session session;
+  Console& console = session.console;
+  const auto fail = [&](ErrorTag tag, std::string_view text, std::string_view hint) {
+    console.error(text, hint);
+    return static_cast<int>(tag);
+  };
+  try {
+    const int code = run(argc, argv, session);
+    Output().commit();
+    return code;
+  } catch (const BrokenPipe&) {
+    return 0;
+  } catch (const Interrupted& interrupted) {
+    console.info("interrupted");
+    return 128 + interrupted.signal;
+  } catch (const Error& error) {
+    return fail(error.tag(), error.what(), error.hint());
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorTag::kResources, "[resources] memory: out of memory", "smaller batches or a shorter max_length need less");
+  } catch (const std::exception& error) {
+    return fail(ErrorTag::kInternal, fmt::format("[internal] {}", error.what()), {});
+  }
+}
+
+}  // namespace
+}  // namespace minbert
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  return minbert::guarded_run(argc, argv);
+}

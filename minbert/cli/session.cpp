@@ -1,0 +1,90 @@
+// Session: shared flags and the backend.
+#include "minbert/cli/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "minbert/base/parallel.h"
+#include "minbert/cli/output.h"
+
+namespace minbert {
+
+void add_threads(CLI::App& app, Session& session) {
+  app.add_option("--threads", session.threads, "threads for maths [MINBERT_THREADS, else all cores]")
+      ->check(whole_number(1, 4096))
+      ->type_name("N");
+}
+
+void add_compute(CLI::App& app, Session& session) {
+  app.add_option("--dtype", session.dtype, "of products and activations: f32 | bf16 [the model's]")
+      ->check(one_of({"f32", "bf16"}))
+      ->type_name("DTYPE");
+  add_threads(app, session);
+}
+
+void add_model(CLI::App& app, std::string& model) {
+  app.add_option("MODEL", model, "Hugging Face folder, or run folder (then its best/)")->required()->type_name("");
+}
+
+void add_input(CLI::App& app, std::string& path) {
+  app.add_option("-i,--input", path, "file to read; - is standard input")->capture_default_str()->type_name("FILE");
+}
+
+void add_json(CLI::App& app, bool& json) { app.add_flag("--json", json, "print JSON instead of a table"); }
+
+CLI::Validator one_of(std::vector<std::string> values) {
+  const auto check = [values = std::move(values)](std::string& text) {
+    if (std::find(values.begin(), values.end(), text) != values.end()) return std::string();
+    return fmt::format("expected one of {}, got \"{}\"", fmt::join(values, ", "), text);
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
+  const auto check = [low, high](std::string& text) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc{} && end == text.data() + text.size() && low <= value && value <= high) return std::string();
+    return fmt::format("expected a whole number from {} to {}, got \"{}\"", low, high, text);
+  };
+  return CLI::Validator(check, "");
+}
+
+void add_examples(CLI::App& app, const std::string& examples) { app.footer("Examples:\n" + examples); }
+
+void set_threads(const Session& session) {
+  const int of_env = session.env.threads > 0 ? session.env.threads : available_cores();
+  set_num_threads(session.threads.value_or(of_env));
+}
+
+std::unique_ptr<Backend> open_backend(const Session& session) {
+  set_threads(session);
+  auto backend = make_backend(session.env.backend, {.isa = session.env.isa});
+  backend->set_profiling(session.env.debug >= 2);
+  backend->set_checking_outputs(session.env.debug >= 3);
+  return backend;
+}
+
+DType compute_dtype(Session& session, const Backend& backend, const std::string& of_model) {
+  const std::string& name = session.dtype.empty() ? of_model : session.dtype;
+  if (name != "bf16") return DType::kF32;
+  if (backend.supports_bf16()) return DType::kBF16;
+  session.console.warning(fmt::format("this processor has no bf16 products ({}); computing in f32", backend.description()));
+  return DType::kF32;
+}
+
+void show_profile(Session& session, const Backend& backend) {
+  if (!backend.profiling()) return;
+  auto ops = backend.profile();
+  std::sort(ops.begin(), ops.end(), [](const OpProfile& a, const OpProfile& b) { return a.seconds > b.seconds; });
+  TextTable table({"op", "calls", "ms", "GFLOP/s", "GB/s"});
+  for (const OpProfile& op : ops)
+    table.add({std::string(op.op), std::to_string(op.calls), fmt::format("{:.1f}", op.seconds * 1e3),
+               fmt::format("{:.1f}", op.flops / op.seconds * 1e-9), fmt::format("{:.1f}", op.bytes / op.seconds * 1e-9)});
+  session.console.clear_progress();
+  fmt::print(stderr, "{}", table.text());
+}
+
+}  // namespace minbert

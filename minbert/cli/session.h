@@ -1,0 +1,48 @@
+// Session: what every verb needs (environment, console, flags that many verbs share) and the backend they compute on.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "minbert/base/env.h"
+#include "minbert/cli/console.h"
+#include "minbert/ops/backend.h"
+
+namespace minbert {
+
+struct Session {
+  Env env;
+  Console console;
+  std::optional<int> threads;  ///< --threads
+  std::string dtype;           ///< --dtype; empty: the model's
+};
+
+/// Declares --threads, and sets the session's.
+void add_threads(CLI::App& app, Session& session);
+/// Declares --threads and --dtype.
+void add_compute(CLI::App& app, Session& session);
+/// Declares the positional MODEL.
+void add_model(CLI::App& app, std::string& model);
+/// Declares -i FILE|-.
+void add_input(CLI::App& app, std::string& path);
+/// Declares --json.
+void add_json(CLI::App& app, bool& json);
+/// Checks of a flag's value, with errors that say what was expected and what was got.
+CLI::Validator one_of(std::vector<std::string> values);
+CLI::Validator whole_number(std::int64_t low, std::int64_t high);
+/// The end of --help.
+void add_examples(CLI::App& app, const std::string& examples);
+
+/// Sets the process's threads: --threads, else MINBERT_THREADS, else all cores.
+void set_threads(const Session& session);
+/// set_threads, and the backend of MINBERT_BACKEND with the switches of MINBERT_DEBUG.
+std::unique_ptr<Backend> open_backend(const Session& session);
+/// --dtype, else the folder's; f32 with a warning where the backend cannot do bf16.
+DType compute_dtype(Session& session, const Backend& backend, const std::string& of_model);
+/// With MINBERT_DEBUG=2: time by op, on stderr.
+void show_profile(Session& session, const Backend& backend);
+
+}  // namespace minbert

@@ -1,0 +1,17 @@
+// Signals: the one flag that a first Ctrl-C, SIGTERM or SIGUSR1 sets.
+#pragma once
+
+namespace minbert {
+
+/// From now on these signals set the flag; a Ctrl-C after it ends the process with 130.
+void catch_signals();
+/// True once a signal came.
+bool stop_requested();
+
+/// Thrown by verbs that have nothing to save, so that temporary files go; the exit code is 128 + the signal's number.
+struct Interrupted {
+  int signal;
+};
+void throw_if_stopped();
+
+}  // namespace minbert

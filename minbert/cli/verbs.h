@@ -1,0 +1,41 @@
+// Verbs: the list of what the program does, each declared by its own cmd_*.cpp.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "minbert/cli/session.h"
+
+namespace minbert {
+
+/// What a verb does once its flags are parsed; the exit code.
+using Action = std::function<int()>;
+
+struct Verb {
+  std::string_view name, summary;
+  /// Declares flags on the verb's own app; the action keeps them.
+  Action (*declare)(CLI::App& app, Session& session);
+};
+
+/// In the order of --help.
+std::span<const Verb> verbs();
+
+Action declare_completion(CLI::App& app, Session& session);
+Action declare_config(CLI::App& app, Session& session);
+Action declare_data(CLI::App& app, Session& session);
+Action declare_embed(CLI::App& app, Session& session);
+Action declare_eval(CLI::App& app, Session& session);
+Action declare_export(CLI::App& app, Session& session);
+Action declare_fetch(CLI::App& app, Session& session);
+Action declare_init(CLI::App& app, Session& session);
+Action declare_inspect(CLI::App& app, Session& session);
+Action declare_predict(CLI::App& app, Session& session);
+Action declare_report(CLI::App& app, Session& session);
+Action declare_sample_data(CLI::App& app, Session& session);
+Action declare_tokenize(CLI::App& app, Session& session);
+Action declare_train(CLI::App& app, Session& session);
+Action declare_version(CLI::App& app, Session& session);
+
+}  // namespace minbert
