@@ -63,4 +63,36 @@ void set_values(Params& params, std::size_t index, const std::vector<From>& from
   params.backend().copy_to_device(params.value(index), converted.data());
 }
 
+/// AdamW on everything that trains, with one rate; decay where the table says.
+class TinyOptimizer {
+ public:
+  TinyOptimizer(Params& params, const Gradients& gradients, float lr, float weight_decay) : params_(&params), arena_(params.backend()) {
+    const auto flat = [](const Tensor& x) { return x ? x.reshape({x.numel()}) : x; };
+    for (std::size_t i = 0; i < params.table().size(); ++i) {
+      if (!gradients.trainable(i)) continue;
+      AdamWSegment& segment = segments_.emplace_back();
+      segment.value = flat(params.value(i));
+      segment.gradient = flat(gradients[i]);
+      for (Tensor* moment : {&segment.m, &segment.v}) {
+        *moment = arena_.allocate(params.dtype(), {params.value(i).numel()});
+        params.backend().zero(*moment);
+      }
+      segment.copy = flat(params.copy(i));
+      segment.lr = lr;
+      segment.weight_decay = params.table()[i].decay ? weight_decay : 0;
+      segment.step = 0;
+    }
+  }
+  void step(AdamWForm form) {
+    for (AdamWSegment& segment : segments_) ++segment.step;
+    params_->backend().adamw(segments_, {.form = form});
+    params_->changed(true);
+  }
+
+ private:
+  Params* params_;
+  Arena arena_;
+  std::vector<AdamWSegment> segments_;
+};
+
 }  // namespace minbert
