@@ -1,8 +1,12 @@
 // import_probe FOLDER [mlm] [backbone|seqcls OUT f32|bf16]: imports a model folder, prints what came from where as JSON lines, and
-// exports it again. transformers_test.py runs it on folders that transformers wrote.
+// exports it again. import_probe FOLDER vectors cls|pooler|mean: prints the vectors of sentences, lines of token ids on standard
+// input, instead. transformers_test.py runs it on folders that transformers wrote.
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <iostream>
+#include <numeric>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -11,6 +15,7 @@
 #include "minbert/base/json.h"
 #include "minbert/model/hf_export.h"
 #include "minbert/model/hf_import.h"
+#include "minbert/model/multitask.h"
 
 namespace minbert {
 namespace {
@@ -36,6 +41,31 @@ void export_classifier(Params& params, const std::filesystem::path& out, DType d
   export_sequence_classification(out / "score", params, "one", score);
 }
 
+/// One line a sentence; all of segment 0, in one batch.
+void print_vectors(Params& params, const std::string& pool_name) {
+  std::vector<std::int32_t> ids, positions, offsets = {0};
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    for (std::int32_t id = 0; words >> id;) ids.push_back(id);
+    const auto length = static_cast<std::int32_t>(ids.size()) - offsets.back();
+    positions.resize(ids.size());
+    std::iota(positions.end() - length, positions.end(), 0);
+    offsets.push_back(offsets.back() + length);
+  }
+  const std::vector<std::int32_t> type_ids(ids.size());
+
+  Pool pool = Pool::kCls;
+  for (const auto& row : option_names(pool))
+    if (row.name == pool_name) pool = row.value;
+  Arena arena(params.backend());
+  MultitaskModel model(params.backend(), params);
+  const Tensor vectors = model.sentence_vectors(arena, {ids, type_ids, positions, offsets, {}}, pool, {});
+  for (std::int64_t b = 0; b < vectors.rows(); ++b) {
+    const auto row = vectors.slice_rows(b, b + 1).span<const float>();
+    print(std::vector<float>(row.begin(), row.end()));
+  }
+}
+
 int run(std::vector<std::string> arguments) {
   const auto take = [&](std::string_view otherwise) {
     if (arguments.empty()) return std::string(otherwise);
@@ -59,6 +89,10 @@ int run(std::vector<std::string> arguments) {
   const Stopwatch watch;
   const ImportReport report = import_weights(folder, params);
   const double import_ms = watch.seconds() * 1e3;
+  if (word == "vectors") {
+    print_vectors(params, take("cls"));
+    return 0;
+  }
   print_parameters(params, report);
   print({{"import_ms", import_ms}});
 

@@ -257,6 +257,7 @@ TEST(Laws, NothingIsComputedBelowWhatTrains) {
     EXPECT_EQ(calls(head, role(Role::kHead), "linear_backward_input"), head == 1 ? 0 : 1);  // between the two layers of the head
   }
   EXPECT_EQ(calls(1, role(Role::kPooler), "attention_backward"), 0);
+  EXPECT_EQ(calls(1, role(Role::kPooler), "linear_backward_input"), 1);
 }
 
 TEST(Laws, GradientsAreReadyOnceEachFromTheTop) {

@@ -163,6 +163,41 @@ class TransformersTest(unittest.TestCase):
         self.save_bin(model, state)
         self.assert_imported(model.state_dict())
 
+    # ---- what is computed ----
+    def assert_vectors(self, folder, model, ids):
+        """Sentence vectors of the probe, padded nowhere, are those of transformers, sentence by sentence."""
+        for pool in ("cls", "pooler", "mean"):
+            run = subprocess.run(
+                [str(PROBE), str(folder), "vectors", pool], input="".join(" ".join(map(str, row)) + "\n" for row in ids), capture_output=True, text=True
+            )
+            self.assertEqual(run.returncode, 0, run.stderr)
+            vectors = [torch.tensor(json.loads(line)) for line in run.stdout.splitlines()]
+            self.assertEqual(len(vectors), len(ids))
+            for row, actual in zip(ids, vectors):
+                with torch.no_grad():
+                    out = model(torch.tensor([row]))
+                hidden = out.last_hidden_state[0]
+                expected = {"cls": hidden[0], "pooler": out.pooler_output[0], "mean": hidden.mean(0)}[pool]
+                self.assertLess((actual - expected).abs().max().item(), 1e-5 * expected.abs().max().item(), pool)
+
+    def test_vectors(self):
+        for activation in ("gelu", "gelu_new", "relu", "silu"):
+            model = tiny_model(hidden_act=activation)
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.mul_(0.3)
+            model.save_pretrained(self.folder)
+            self.assert_vectors(self.folder, model, [[2, 7, 9, 11, 3], [2, 3], [2] + list(range(5, 22)) + [3]])
+
+    def test_vectors_of_minilm(self):
+        folder = pathlib.Path(__file__).resolve().parents[3] / "shared/models/minilm-l6"
+        if not folder.exists():
+            self.skipTest(f"no {folder}")
+        model = transformers.BertModel.from_pretrained(folder).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        texts = ["The kettle sings before the water boils.", "No.", "Two clocks in one hall never agree; we set ours by the slower one, out of kindness."]
+        self.assert_vectors(folder, model, tokenizer(texts)["input_ids"])
+
     # ---- out ----
     def test_export_opens_in_transformers(self):
         model = tiny_model(hidden_act="gelu_new", hidden_dropout_prob=0.3, layer_norm_eps=1e-6)
