@@ -48,12 +48,11 @@ std::string plain_message(std::string_view what) {
   return std::string(what);
 }
 
-}  // namespace
-
-Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) {
+template <class AnyJson>
+AnyJson parse(std::string_view text, std::string_view place, ErrorTag tag) {
   check_depth(text, place, tag);
   try {
-    return Json::parse(text);
+    return AnyJson::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
     // The byte of a parse error counts from 1 and names the last byte read.
     throw Error(tag, place_of(text, place, error.byte > 0 ? error.byte - 1 : 0), "not valid JSON: " + plain_message(error.what()));
@@ -62,7 +61,13 @@ Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) {
   }
 }
 
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) { return parse<Json>(text, place, tag); }
+
 Json read_json(const std::filesystem::path& path, ErrorTag tag) { return parse_json(read_file(path, tag), path.string(), tag); }
+
+SortedJson read_sorted_json(const std::filesystem::path& path, ErrorTag tag) { return parse<SortedJson>(read_file(path, tag), path.string(), tag); }
 
 std::string dump_json(const Json& value, int indent) { return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace); }
 

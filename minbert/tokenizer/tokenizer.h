@@ -1,0 +1,113 @@
+// Text to token ids, exactly as Hugging Face's fast BERT tokenizer, and the files that describe one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "minbert/tokenizer/normalizer.h"
+#include "minbert/tokenizer/trie.h"
+
+namespace minbert {
+
+/// A token that is found in the text itself, before words are split.
+struct AddedToken {
+  std::string content;
+  std::int32_t id = -1;  ///< taken from the vocabulary; one that is not there follows it, in order
+  bool special = true;
+  bool normalized = false;  ///< looked for in normalised text
+};
+
+/// transformers' BertTokenizer settings and their defaults.
+struct TokenizerOptions {
+  bool lowercase = true;
+  std::optional<bool> strip_accents;  ///< absent: as lowercase
+  bool handle_chinese_chars = true;
+  bool clean_text = true;
+  std::string unk = "[UNK]", cls = "[CLS]", sep = "[SEP]", pad = "[PAD]", mask = "[MASK]";
+  std::string continuing_prefix = "##";
+  std::int64_t max_word_chars = 100;  ///< a longer word is unknown
+  std::int64_t max_length = 512;      ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
+  std::vector<AddedToken> added;      ///< besides the five above, or those of them that are not special or not raw
+
+  NormalizerOptions normalizer() const;
+};
+
+struct Encoding {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> type_ids;
+  /// Code points of the raw text, [start, end); specials that it does not hold are [0, 0]. Empty unless asked for.
+  std::vector<std::array<std::int32_t, 2>> offsets;
+};
+
+/// Immutable once made: every const function may be called from any thread.
+class Tokenizer {
+ public:
+  /// Token i of `vocabulary` has id i. Throws Error(kModel) naming `place`: duplicates, missing special tokens, invalid UTF-8.
+  explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {}, const std::string& place = "vocabulary");
+
+  /// From tokenizer.json if present, else tokenizer_config.json with vocab.txt; BertTokenizer's defaults for what is missing.
+  /// Throws Error(kModel) for missing, broken or unsupported files.
+  static Tokenizer load(const std::filesystem::path& folder);
+  /// Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json, which transformers loads with equal behaviour.
+  void save(const std::filesystem::path& folder) const;
+
+  /// [CLS] text [SEP]. `max_length` counts the special tokens and cuts at the end; 0 = no limit. Throws Error(kUsage) when it is
+  /// too small for the special tokens. Invalid UTF-8 counts as one U+FFFD per maximal invalid part.
+  Encoding encode(std::string_view text, std::int64_t max_length = 0, bool with_offsets = false) const;
+  /// [CLS] a [SEP] b [SEP] with type ids 0 and 1; longest-first truncation as in tokenizers (utils/truncation.rs).
+  Encoding encode_pair(std::string_view a, std::string_view b, std::int64_t max_length = 0, bool with_offsets = false) const;
+
+  const std::string& token(std::int32_t id) const;
+  std::int64_t vocab_size() const { return static_cast<std::int64_t>(vocabulary_.size()); }
+  std::int32_t unk_id() const { return unk_; }
+  std::int32_t cls_id() const { return cls_; }
+  std::int32_t sep_id() const { return sep_; }
+  std::int32_t pad_id() const { return pad_; }
+  std::int32_t mask_id() const { return mask_; }
+  bool is_special(std::int32_t id) const { return special_[static_cast<std::size_t>(id)]; }
+  const TokenizerOptions& options() const { return options_; }
+  /// All added tokens with their ids, in the order of ids.
+  const std::vector<std::pair<AddedToken, std::int32_t>>& added_tokens() const { return added_; }
+
+ private:
+  /// An added token as it is looked for.
+  struct Pattern {
+    std::string text;
+    std::int32_t id;
+  };
+
+  std::array<std::pair<const std::string*, std::int32_t*>, 5> named_specials();
+  void resolve_added(const std::string& place);
+  std::string normalized_pattern(std::string_view text) const;
+  void build_trie();
+  static const Pattern* find_prefix(const std::vector<Pattern>& patterns, std::string_view text);
+  template <bool kOffsets>
+  void tokenize(std::string_view raw, Encoding& out) const;
+  void tokenize(std::string_view text, Encoding& out, bool with_offsets) const;
+  template <bool kOffsets>
+  void match_segment(NormalizedText& text, Encoding& out) const;
+  template <bool kOffsets>
+  void match_words(NormalizedText& text, char* begin, char* end, Encoding& out) const;
+  template <bool kOffsets>
+  void match_pieces(NormalizedText& text, const char* word, const char* word_end, Encoding& out) const;
+  void close(Encoding& out, std::size_t size, std::int32_t type_id, bool with_offsets) const;
+
+  TokenizerOptions options_;
+  std::vector<std::string> vocabulary_;  // the model's own, then added tokens that it lacks
+  std::size_t model_size_ = 0;           // tokens of the model's own
+  std::vector<bool> special_;
+  std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, pad_ = 0, mask_ = 0;
+  std::vector<std::pair<AddedToken, std::int32_t>> added_;
+  std::vector<Pattern> raw_patterns_, normalized_patterns_;  // longest first
+  Trie trie_;
+  Trie::Node continuing_ = Trie::kNowhere;
+  Normalizer normalizer_;
+};
+
+}  // namespace minbert

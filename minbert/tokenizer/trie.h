@@ -1,0 +1,54 @@
+// A double-array trie over bytes: the longest vocabulary entry at a place in the text, one memory access a byte.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace minbert {
+
+class Trie {
+ public:
+  /// A place in the trie; kNowhere has no way on.
+  using Node = std::uint32_t;
+  static constexpr Node kNowhere = 0;
+  struct Match {
+    std::int32_t id = -1;  ///< -1: none
+    const char* end;
+  };
+
+  using Entries = std::vector<std::pair<std::string_view, std::int32_t>>;
+  Trie() : Trie(Entries{}) {}
+  /// Keys are distinct, not empty and without bytes 0xFF. At most 2^24 units.
+  explicit Trie(Entries entries);
+
+  Node root() const { return root_; }
+  /// The longest entry that leads from `node` along the text at `begin`, which must hold a byte where no entry goes on.
+  Match longest(Node node, const char* begin) const {
+    Match match{.id = -1, .end = begin};
+    for (const char* at = begin;;) {
+      const auto byte = static_cast<unsigned char>(*at++);
+      const Unit& unit = units_[node ^ byte];
+      if (unit.label != byte) return match;
+      if (unit.id >= 0) match = {unit.id, at};
+      node = unit.base;
+    }
+  }
+  /// Where `text` leads from the root, or kNowhere.
+  Node descend(std::string_view text) const;
+
+ private:
+  class Builder;
+  /// A place that its parent reaches by `label`; `id` is -1 unless an entry ends here.
+  struct Unit {
+    std::uint32_t base : 24;
+    std::uint32_t label : 8;
+    std::int32_t id;
+  };
+
+  std::vector<Unit> units_;
+  Node root_ = kNowhere;
+};
+
+}  // namespace minbert

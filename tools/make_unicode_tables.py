@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Writes minbert/tokenizer/unicode_tables.cpp from what the `tokenizers` package does with every code point.
+
+Usage: make_unicode_tables.py [OUTPUT]. The reference's tables come from several versions of Unicode, so it is asked, not a standard:
+each code point goes through its normalisers and its pre-tokeniser, and what comes out is written down.
+"""
+import pathlib
+import sys
+import unicodedata
+
+import tokenizers
+from tokenizers import normalizers, pre_tokenizers
+
+OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "minbert/tokenizer/unicode_tables.cpp"
+HANGUL = range(0xAC00, 0xD7A4)
+
+
+def bert(**on):
+    off = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    return normalizers.BertNormalizer(**{**off, **on}).normalize_str
+
+
+CLEAN, SPACED, STRIPPED, LOWER = bert(clean_text=True), bert(handle_chinese_chars=True), bert(strip_accents=True), bert(lowercase=True)
+NFD = normalizers.NFD().normalize_str
+SPLIT = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+
+
+def ladder():
+    """(class, character) for each combining class, in rising order: a probe's class is found by which of them it changes places with."""
+    lowest = "\u0334"
+    first = {1: lowest}
+    for c in map(chr, range(0x110000)):
+        if unicodedata.combining(c) > 1 and NFD(c + lowest) == lowest + c:  # younger ones are unknown to the reference
+            first.setdefault(unicodedata.combining(c), c)
+    steps = sorted(first.items())
+    for (_, low), (_, high) in zip(steps, steps[1:]):
+        assert NFD(high + low) == low + high, "the reference orders neighbours of the ladder"
+    return steps
+
+
+LADDER = ladder()
+
+
+def combining_class(c):
+    """The class by which the reference's NFD orders `c`; 0 for a character that never moves."""
+    lowest, highest = LADDER[0][1], LADDER[-1][1]
+    above_lowest = NFD(c + lowest) != c + lowest
+    below_highest = NFD(highest + c) != highest + c
+    if not above_lowest and not below_highest:
+        return 0
+    return next(value for value, step in LADDER if NFD(c + step) == c + step)
+
+
+def scan():
+    sets = {name: [] for name in ("removed", "whitespace", "punctuation", "ideograph", "mark")}
+    classes, decompositions, lowers = [], [], []
+    for code in (*range(0xD800), *range(0xE000, 0x110000)):
+        c = chr(code)
+        framed = f"a{c}b"
+        pieces = [text for text, _ in SPLIT(framed)]
+        kind = {("a", "b"): "whitespace", ("a", c, "b"): "punctuation", (framed,): None}[tuple(pieces)]
+        cleaned = CLEAN(framed)
+        if kind:
+            sets[kind].append(code)
+        if cleaned == "ab":
+            sets["removed"].append(code)
+        else:  # cleaning turns into a space just what the pre-tokeniser splits at
+            assert cleaned == ("a b" if kind == "whitespace" else framed), hex(code)
+        if SPACED(framed) != framed:
+            assert SPACED(framed) == f"a {c} b", hex(code)
+            sets["ideograph"].append(code)
+        lower = LOWER(c)
+        if lower != c:
+            lowers.append((code, lower))
+        parts = NFD(c)
+        if parts != c:
+            assert all(NFD(part) == part for part in parts), hex(code)
+            if code in HANGUL:
+                index = code - HANGUL.start
+                jamo = [0x1100 + index // 588, 0x1161 + index % 588 // 28, 0x11A7 + index % 28]
+                assert [ord(part) for part in parts] == jamo[: 3 if index % 28 else 2], hex(code)
+            else:
+                decompositions.append((code, parts))
+            continue
+        if STRIPPED(c) == "":
+            sets["mark"].append(code)
+        else:
+            assert STRIPPED(c) == c, hex(code)
+        rank = combining_class(c)
+        if rank:
+            assert lower == c, hex(code)
+            classes.append((code, rank))
+    return sets, classes, decompositions, lowers
+
+
+def ranges(rows):
+    """(first, last, value) of each run of neighbours with one value."""
+    out = []
+    for code, value in rows:
+        if out and out[-1][1] == code - 1 and out[-1][2] == value:
+            out[-1][1] = code
+        else:
+            out.append([code, code, value])
+    return out
+
+
+def table(type_, name, rows):
+    lines, line = [], " "
+    for row in rows:
+        if len(line) + len(row) + 2 > 138:
+            lines.append(line)
+            line = " "
+        line += f" {row},"
+    return f"constexpr {type_} {name}[] = {{\n" + "\n".join([*lines, line]) + "\n};\n"
+
+
+def mapping(code, text):
+    return f"{{0x{code:X}, {{{', '.join(f'0x{ord(c):X}' for c in text)}}}}}"
+
+
+def main():
+    output = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else OUTPUT
+    sets, classes, decompositions, lowers = scan()
+    names = {"removed": "kRemoved", "whitespace": "kWhitespace", "punctuation": "kPunctuation", "ideograph": "kIdeographs", "mark": "kMarks"}
+    parts = [
+        "// What the reference does with each code point. Generated by tools/make_unicode_tables.py from tokenizers "
+        f"{tokenizers.__version__}; do not edit.\n// clang-format off\n"
+        '#include "minbert/tokenizer/unicode_tables.h"\n\nnamespace minbert::unicode {\nnamespace {\n'
+    ]
+    for name, cpp in names.items():
+        parts.append(table("CodeRange", cpp, [f"{{0x{a:X}, 0x{b:X}}}" for a, b, _ in ranges((code, 0) for code in sets[name])]))
+    parts.append(table("CombiningRange", "kCombining", [f"{{0x{a:X}, 0x{b:X}, {rank}}}" for a, b, rank in ranges(classes)]))
+    parts.append(table("CodeMapping", "kDecompositions", [mapping(*row) for row in decompositions]))
+    parts.append(table("CodeMapping", "kLower", [mapping(*row) for row in lowers]))
+    parts.append("}  // namespace\n")
+    getters = {"removed": "kRemoved", "whitespace": "kWhitespace", "punctuation": "kPunctuation", "ideographs": "kIdeographs", "marks": "kMarks"}
+    body = [f"std::span<const CodeRange> {name}() {{ return {cpp}; }}" for name, cpp in getters.items()]
+    body.append("std::span<const CombiningRange> combining() { return kCombining; }")
+    body.append("std::span<const CodeMapping> decompositions() { return kDecompositions; }")
+    body.append("std::span<const CodeMapping> lower() { return kLower; }")
+    parts.append("\n".join(body) + "\n\n}  // namespace minbert::unicode\n")
+    output.write_text("\n".join(parts))
+    print({name: len(codes) for name, codes in sets.items()}, len(classes), len(decompositions), len(lowers))
+
+
+main()
