@@ -26,14 +26,14 @@ struct AddedToken {
 /// transformers' BertTokenizer settings and their defaults.
 struct TokenizerOptions {
   bool lowercase = true;
-  std::optional<bool> strip_accents;  ///< absent: as lowercase
+  std::optional<bool> strip_accents = {};  ///< absent: as lowercase
   bool handle_chinese_chars = true;
   bool clean_text = true;
   std::string unk = "[UNK]", cls = "[CLS]", sep = "[SEP]", pad = "[PAD]", mask = "[MASK]";
   std::string continuing_prefix = "##";
   std::int64_t max_word_chars = 100;  ///< a longer word is unknown
   std::int64_t max_length = 512;      ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
-  std::vector<AddedToken> added;      ///< besides the five above, or those of them that are not special or not raw
+  std::vector<AddedToken> added = {};  ///< besides the five above, or those of them that are not special or not raw
 
   NormalizerOptions normalizer() const;
 };
