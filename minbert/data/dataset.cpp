@@ -21,12 +21,6 @@ bool skips_bad_rows(const DataSpec& spec) {
   return spec.on_bad_row == "skip";
 }
 
-bool uses_course_text(const DataSpec& spec) {
-  if (spec.preprocess != "none" && spec.preprocess != "cs224n")
-    throw Error(ErrorTag::kUsage, "preprocess", fmt::format("expected none or cs224n, got \"{}\"", spec.preprocess));
-  return spec.preprocess == "cs224n";
-}
-
 Table read_source(const DataSpec& spec, const DataSource& source) {
   TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty()};
   if (!source.encoding.empty()) options.encoding = source.encoding;
@@ -90,7 +84,6 @@ class SplitReader {
       : spec_(spec),
         labels_(spec, labels),
         skip_(skips_bad_rows(spec)),
-        course_(uses_course_text(spec)),
         label_needed_(label_needed),
         report_(report) {}
 
@@ -106,7 +99,7 @@ class SplitReader {
 
   const DataSpec& spec_;
   LabelReader labels_;
-  bool skip_, course_, label_needed_;
+  bool skip_, label_needed_;
   SplitReport& report_;
   Rows rows_;
 };
@@ -127,10 +120,7 @@ std::string SplitReader::read_text(std::string& out, const Table& table, std::si
   const std::string_view cell = table.cell(i, column);
   if (cell.data() == nullptr) return fmt::format("{}: expected a text, got none", column_title(table, column));
   if (label_needed_ && strip(cell).empty()) return fmt::format("{}: expected a text, got an empty one", column_title(table, column));
-  if (!course_)
-    out = cell;
-  else
-    out = spec_.text_pair.empty() ? course_text(cell) : course_pair_text(cell);
+  out = preprocess_text(spec_, cell);
   return {};
 }
 
@@ -290,6 +280,13 @@ std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, c
       ++counts[numbers ? fmt::format("{}", std::floor(row.label)) : labels.class_name(static_cast<int>(row.label))];
   }
   return counts;
+}
+
+std::string preprocess_text(const DataSpec& spec, std::string_view text) {
+  if (spec.preprocess == "none") return std::string(text);
+  if (spec.preprocess != "cs224n")
+    throw Error(ErrorTag::kUsage, "preprocess", fmt::format("expected none or cs224n, got \"{}\"", spec.preprocess));
+  return spec.text_pair.empty() ? course_text(text) : course_pair_text(text);
 }
 
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report) {

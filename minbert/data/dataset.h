@@ -63,6 +63,9 @@ void to_json(Json& json, const SplitReport& report);
 inline constexpr std::string_view kNoLabelName = "(none)";
 std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, const TaskLabels& labels);
 
+/// A text as the spec's `preprocess` makes it; pairs differ from single texts. Throws Error(kUsage) for an unknown name.
+std::string preprocess_text(const DataSpec& spec, std::string_view text);
+
 /// Reads one split. Without on_bad_row = "skip" the first bad row throws Error(kData) "file:line: column ...". A test split may
 /// lack labels, a train or dev row may not; a dev or train row with an empty text is bad. `seed` draws a dev fraction.
 /// `labels` must not be kAuto (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a bad option.

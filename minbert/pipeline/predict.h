@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -19,9 +18,9 @@ struct Prediction {
   double score() const;
 };
 
-/// logits (B, K) f32 in host memory: softmax, sigmoid of the one logit of two classes, or the number itself (scaled back where the
-/// loss is BCE). Ties go to the lower class.
-std::vector<Prediction> decode(const TaskSpec& task, const Tensor& logits);
+/// From logits (rows, K): softmax, sigmoid of the one logit of two classes, or the number itself (scaled back where the loss is BCE).
+/// Ties go to the lower class.
+std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows);
 
 /// Predictions for all rows in their order, with dropout off. The result does not depend on how rows are batched (f32).
 std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows);

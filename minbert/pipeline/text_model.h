@@ -21,8 +21,9 @@ struct TextInput {
 
 class TextModel {
  public:
-  /// Loads MODEL (find_model_folder) for inference, products in `compute`. Throws Error(kModel).
-  TextModel(Backend& backend, const std::filesystem::path& model, DType compute);
+  /// Loads MODEL (find_model_folder) for inference, products in `compute`. `pooler`: for embed with Pool::kPooler, where no task has
+  /// one. Throws Error(kModel).
+  TextModel(Backend& backend, const std::filesystem::path& model, DType compute, bool pooler = false);
 
   const ModelFolder& folder() const { return folder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }

@@ -1,0 +1,118 @@
+// Finding, reading and writing model folders.
+#include "minbert/pipeline/model_folder.h"
+
+#include <algorithm>
+
+#include "minbert/base/files.h"
+#include "minbert/model/checkpoint.h"
+#include "minbert/model/hf_export.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kFormat = 1;
+
+std::vector<std::string> seed_runs(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("seed-") && fs::exists(entry.path() / "status.json"))
+      names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// minbert.json of a folder that minbert wrote.
+void read_minbert_json(ModelFolder& folder, const fs::path& file) {
+  const Json json = read_json(file, ErrorTag::kModel);
+  const std::string place = file.string();
+  const auto expect = [&](bool good, std::string_view what) {
+    if (!good) throw Error(ErrorTag::kModel, place, fmt::format("expected {}", what));
+  };
+  expect(json.is_object() && json.contains("format") && json["format"].is_number_integer(), "a format number");
+  if (json["format"].get<std::int64_t>() > kFormat)
+    throw Error(ErrorTag::kModel, place, fmt::format("expected format {} at most, got {}", kFormat, dump_json(json["format"])),
+                "it was written by a newer minbert");
+  expect(json.contains("max_length") && json["max_length"].is_number_integer() && json["max_length"].get<std::int64_t>() >= 3, "max_length, at least 3");
+  expect(json.contains("dtype") && (json["dtype"] == "f32" || json["dtype"] == "bf16"), "dtype f32 or bf16");
+  expect(json.contains("tasks") && json["tasks"].is_array(), "a list of tasks");
+  folder.max_length = json["max_length"].get<std::int64_t>();
+  folder.dtype = json["dtype"].get<std::string>();
+  for (std::size_t i = 0; i < json["tasks"].size(); ++i) folder.tasks.push_back(parse_task(json["tasks"][i], fmt::format("{}: task {}", place, i)));
+}
+
+/// How sentence-transformers would use the folder; silence where its files are absent.
+void read_sentence_transformers(ModelFolder& folder) {
+  const fs::path settings = folder.path / "sentence_bert_config.json", modules = folder.path / "modules.json",
+                 pooling = folder.path / "1_Pooling" / "config.json";
+  if (folder.max_length == 0 && fs::exists(settings)) {
+    const Json json = read_json(settings, ErrorTag::kModel);
+    if (json.contains("max_seq_length") && json["max_seq_length"].is_number_integer()) folder.max_length = json["max_seq_length"].get<std::int64_t>();
+  }
+  if (!fs::exists(modules)) return;
+  for (const Json& module : read_json(modules, ErrorTag::kModel))
+    if (module.is_object() && module.value("type", "").ends_with("Normalize")) folder.embed.normalize = true;
+  if (!fs::exists(pooling)) return;
+  const Json json = read_json(pooling, ErrorTag::kModel);
+  const auto mode = [&](const char* key) { return json.contains(key) && json[key].is_boolean() && json[key].get<bool>(); };
+  if (mode("pooling_mode_cls_token"))
+    folder.embed.pool = Pool::kCls;
+  else if (!mode("pooling_mode_mean_tokens"))
+    throw Error(ErrorTag::kModel, pooling.string(), "expected cls or mean pooling");
+}
+
+SentencePooling common_pooling(std::span<const TaskSpec> tasks) {
+  const bool cls = !tasks.empty() && std::all_of(tasks.begin(), tasks.end(), [](const TaskSpec& task) { return task.pool == Pool::kCls; });
+  return cls ? SentencePooling::kCls : SentencePooling::kMean;
+}
+
+}  // namespace
+
+fs::path find_model_folder(const fs::path& path) {
+  if (!fs::is_directory(path)) throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none");
+  if (fs::exists(path / "best" / "config.json")) return path / "best";
+  if (fs::exists(path / "status.json"))
+    throw Error(ErrorTag::kModel, path.string(), "this run has no best/ yet", "let it finish, or name one of its checkpoints");
+  if (const auto seeds = seed_runs(path); !seeds.empty())
+    throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got runs of several seeds: {}", fmt::join(seeds, ", ")),
+                fmt::format("name one of them: {}", (path / seeds.front()).string()));
+  if (!fs::exists(path / "config.json")) throw Error(ErrorTag::kModel, path.string(), "expected a model folder, got one without config.json");
+  return path;
+}
+
+ModelFolder read_model_folder(const fs::path& path) {
+  ModelFolder folder;
+  folder.path = path;
+  const fs::path config = path / "config.json";
+  folder.config = parse_model_config(read_json(config, ErrorTag::kModel), config.string());
+  if (fs::exists(path / "minbert.json")) read_minbert_json(folder, path / "minbert.json");
+  read_sentence_transformers(folder);
+  const std::int64_t limit = folder.config.max_position_embeddings;
+  folder.max_length = folder.max_length <= 0 ? limit : std::min(folder.max_length, limit);
+  return folder;
+}
+
+ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> tasks, bool pooler) {
+  ModelShape shape;
+  shape.config = config;
+  shape.pooler = pooler || std::any_of(tasks.begin(), tasks.end(), [](const TaskSpec& task) { return task.pool == Pool::kPooler; });
+  for (const TaskSpec& task : tasks) shape.heads.push_back(task.head_shape(config.hidden_size));
+  return shape;
+}
+
+void save_model_folder(const fs::path& folder, const Params& params, std::span<const TaskSpec> tasks, const Tokenizer& tokenizer,
+                       const SaveModelOptions& options) {
+  make_directories(folder);
+  export_encoder(folder, params, {.pooling = common_pooling(tasks), .max_length = options.max_length});
+  save_weights(folder / "heads.safetensors", params, is_head);
+  tokenizer.save(folder);
+  Json listed = Json::array();
+  for (const TaskSpec& task : tasks) listed.push_back(task_json(task));
+  const Json json = {{"format", kFormat}, {"max_length", options.max_length}, {"dtype", options.dtype}, {"tasks", listed}};
+  write_file(folder / "minbert.json", dump_json(json, 2) + "\n");
+  if (!options.model_card.empty()) write_file(folder / "README.md", options.model_card);
+}
+
+}  // namespace minbert

@@ -1,0 +1,156 @@
+// Decoding logits, and inference over many rows: sorted by length, so that a batch's sequences take about equally long.
+#include "minbert/pipeline/predict.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+namespace minbert {
+namespace {
+
+/// Enough tokens for products to run at full speed, few enough for activations to stay in the caches.
+constexpr std::int64_t kBatchTokens = 1024;
+
+double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+
+std::vector<double> softmax(std::span<const float> logits) {
+  const double top = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> probs;
+  for (const float x : logits) probs.push_back(std::exp(x - top));
+  const double sum = std::accumulate(probs.begin(), probs.end(), 0.0);
+  for (double& p : probs) p /= sum;
+  return probs;
+}
+
+std::vector<float> to_host(Backend& backend, const Tensor& x) {
+  std::vector<float> values(static_cast<std::size_t>(x.numel()));
+  backend.copy_to_host(values.data(), x);
+  return values;
+}
+
+/// Calls fn with groups of items of about kBatchTokens tokens, longest first, so that the arena grows once.
+void for_batches(std::int64_t count, const std::function<std::int64_t(std::int64_t)>& tokens_of,
+                 const std::function<void(std::span<const std::uint32_t>)>& fn) {
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return tokens_of(a) > tokens_of(b); });
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    std::int64_t tokens = 0;
+    do {
+      tokens += tokens_of(order[end++]);
+    } while (end < order.size() && tokens + tokens_of(order[end]) <= kBatchTokens);
+    fn(std::span(order).subspan(begin, end - begin));
+  }
+}
+
+}  // namespace
+
+double Prediction::score() const { return probs.empty() ? std::nan("") : probs[static_cast<std::size_t>(value)]; }
+
+std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows) {
+  const auto [low, high] = task.data.label_range;
+  std::vector<Prediction> out(static_cast<std::size_t>(rows));
+  const std::size_t width = out.empty() ? 0 : logits.size() / out.size();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto row = logits.subspan(i * width, width);
+    if (task.is_regression()) {
+      out[i].value = task.trained_by() == Loss::kBce ? low + (high - low) * sigmoid(row[0]) : static_cast<double>(row[0]);
+      continue;
+    }
+    if (width == 1) {
+      const double p = sigmoid(row[0]);
+      out[i].probs = {1 - p, p};
+    } else {
+      out[i].probs = softmax(row);
+    }
+    out[i].value = static_cast<double>(std::max_element(out[i].probs.begin(), out[i].probs.end()) - out[i].probs.begin());
+  }
+  return out;
+}
+
+std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows) {
+  std::vector<Prediction> out(static_cast<std::size_t>(rows.rows()));
+  Arena arena(model.backend());
+  Batch batch;
+  for_batches(rows.rows(), [&](std::int64_t row) { return rows.row_tokens(row); }, [&](std::span<const std::uint32_t> which) {
+    arena.reset();
+    batch.fill(rows, which, 0);
+    auto decoded = decode(task, to_host(model.backend(), model.forward(arena, nullptr, head, batch.tokens(), {})), std::ssize(which));
+    for (std::size_t i = 0; i < which.size(); ++i) out[which[i]] = std::move(decoded[i]);
+  });
+  return out;
+}
+
+std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows) {
+  const auto width = static_cast<std::size_t>(model.params().config().hidden_size);
+  std::vector<float> out(static_cast<std::size_t>(rows.sequences()) * width);
+  Arena arena(model.backend());
+  Batch batch;
+  for_batches(rows.rows(), [&](std::int64_t row) { return rows.row_tokens(row); }, [&](std::span<const std::uint32_t> which) {
+    arena.reset();
+    batch.fill(rows, which, 0);
+    const auto vectors = to_host(model.backend(), model.sentence_vectors(arena, batch.tokens(), pool, {}));
+    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // the batch has all first sequences before all second ones
+      const std::size_t row = which[s % which.size()], sequence = row * static_cast<std::size_t>(rows.per_row) + s / which.size();
+      std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width, out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
+    }
+  });
+  return out;
+}
+
+std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,
+                                         std::int64_t rows) {
+  constexpr std::int64_t kBatchRows = 256;
+  const std::int64_t width = model.params().config().hidden_size, per_row = task.is_separate() ? 2 : 1;
+  Backend& backend = model.backend();
+  Arena arena(backend);
+  std::vector<Prediction> out;
+  for (std::int64_t begin = 0; begin < rows; begin += kBatchRows) {
+    arena.reset();
+    const std::int64_t count = std::min(kBatchRows, rows - begin);
+    std::array<Tensor, 2> vectors;
+    for (std::int64_t pass = 0; pass < per_row; ++pass) vectors[static_cast<std::size_t>(pass)] = arena.allocate(DType::kF32, {count, width});
+    for (std::int64_t i = 0; i < count * per_row; ++i) {
+      const std::int64_t sequence = begin * per_row + i;
+      backend.copy_to_device(vectors[static_cast<std::size_t>(i % per_row)].slice_rows(i / per_row, i / per_row + 1), features.data() + sequence * width);
+    }
+    const auto logits = to_host(backend, model.head_forward(arena, nullptr, head, vectors[0], vectors[1], {}, {}));
+    for (Prediction& prediction : decode(task, logits, count)) out.push_back(std::move(prediction));
+  }
+  return out;
+}
+
+double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels) {
+  double sum = 0;
+  std::int64_t count = 0;
+  const auto [low, high] = task.data.label_range;
+  const auto bce = [](double p, double y) { return -(y * std::log(p) + (1 - y) * std::log1p(-p)); };
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const double label = labels[i];
+    if (label != label) continue;
+    ++count;
+    const Prediction& prediction = predictions[i];
+    if (!task.is_regression())
+      sum -= std::log(std::max(prediction.probs[static_cast<std::size_t>(label)], std::numeric_limits<double>::min()));
+    else if (task.trained_by() == Loss::kMse)
+      sum += (prediction.value - label) * (prediction.value - label);
+    else
+      sum += bce(std::clamp((prediction.value - low) / (high - low), 1e-15, 1 - 1e-15), (label - low) / (high - low));
+  }
+  return count == 0 ? 0 : sum / static_cast<double>(count);
+}
+
+Score score_predictions(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels) {
+  std::vector<double> gold, predicted;
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    if (labels[i] != labels[i]) continue;
+    gold.push_back(labels[i]);
+    predicted.push_back(predictions[i].value);
+  }
+  return compute_metric(task.scored_by(), gold, predicted);
+}
+
+}  // namespace minbert

@@ -1,0 +1,76 @@
+// Loading a model folder, and texts through it.
+#include "minbert/pipeline/text_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "minbert/base/nearest.h"
+#include "minbert/data/text.h"
+
+namespace minbert {
+namespace {
+
+std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder, DType compute, bool pooler) {
+  auto params = std::make_unique<Params>(backend, model_shape(folder.config, folder.tasks, pooler), DType::kF32, compute, WeightUse::kForward);
+  const ImportReport report = import_weights(folder.path, *params);
+  for (const ImportReport::Head& head : report.heads)
+    if (!head.loaded)
+      throw Error(ErrorTag::kModel, folder.path.string(), fmt::format("expected the head of task \"{}\": {}", head.task, head.reason));
+  if (const auto missing = report.missing(Role::kPooler); !missing.empty())
+    throw Error(ErrorTag::kModel, folder.path.string(), fmt::format("expected tensor \"{}\", which the pool needs", missing.front()));
+  return params;
+}
+
+}  // namespace
+
+TextModel::TextModel(Backend& backend, const std::filesystem::path& model, DType compute, bool pooler)
+    : folder_(read_model_folder(find_model_folder(model))),
+      tokenizer_(Tokenizer::load(folder_.path)),
+      params_(load_params(backend, folder_, compute, pooler)),
+      model_(std::make_unique<MultitaskModel>(backend, *params_)) {
+  if (tokenizer_.vocab_size() > folder_.config.vocab_size)
+    throw Error(ErrorTag::kModel, folder_.path.string(),
+                fmt::format("the tokenizer has {} tokens, config.json says {}", tokenizer_.vocab_size(), folder_.config.vocab_size));
+}
+
+std::size_t TextModel::find_task(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const TaskSpec& task : tasks()) names.push_back(task.name);
+  const auto at = std::find(names.begin(), names.end(), name);
+  if (at != names.end()) return static_cast<std::size_t>(at - names.begin());
+  if (names.empty()) throw Error(ErrorTag::kUsage, folder_.path.string(), "this model has no tasks", "train it with minbert train");
+  throw Error(ErrorTag::kUsage, folder_.path.string(), fmt::format("unknown task \"{}\"", name), suggest(name, names));
+}
+
+std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows) {
+  const TaskSpec& spec = tasks()[task];
+  return predict_rows(*model_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length));
+}
+
+std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const TextInput> inputs) {
+  const TaskSpec& spec = tasks()[task];
+  std::vector<Row> rows(inputs.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].text = preprocess_text(spec.data, inputs[i].text);
+    if (spec.is_pair()) rows[i].text_pair = preprocess_text(spec.data, inputs[i].text_pair);
+  }
+  return predict(task, std::span<const Row>(rows));
+}
+
+std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings) {
+  std::vector<Row> rows(texts.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = texts[i];
+  auto vectors = encode_rows(*model_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length));
+  if (!settings.normalize) return vectors;
+  const auto width = static_cast<std::size_t>(params_->config().hidden_size);
+  for (std::size_t begin = 0; begin < vectors.size(); begin += width) {
+    const auto row = std::span(vectors).subspan(begin, width);
+    double sum = 0;
+    for (const float x : row) sum += static_cast<double>(x) * x;
+    const double scale = 1 / std::max(std::sqrt(sum), 1e-12);  // sentence_transformers/models/Normalize.py
+    for (float& x : row) x = static_cast<float>(x * scale);
+  }
+  return vectors;
+}
+
+}  // namespace minbert

@@ -1,0 +1,81 @@
+// Tokenising rows, and cutting packed batches from them.
+#include "minbert/pipeline/tokens.h"
+
+#include <algorithm>
+
+#include "minbert/base/parallel.h"
+
+namespace minbert {
+
+TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length) {
+  TokenizedRows out;
+  out.per_row = task.is_separate() ? 2 : 1;
+  const auto count = static_cast<std::size_t>(out.per_row) * rows.size();
+  std::vector<Encoding> encodings(count);
+  parallel_for(std::ssize(rows), 16, [&](std::int64_t begin, std::int64_t end) {
+    for (auto r = static_cast<std::size_t>(begin); r < static_cast<std::size_t>(end); ++r) {
+      if (task.is_separate()) {
+        encodings[2 * r] = tokenizer.encode(rows[r].text, max_length);
+        encodings[2 * r + 1] = tokenizer.encode(rows[r].text_pair, max_length);
+      } else {
+        encodings[r] = task.is_pair() ? tokenizer.encode_pair(rows[r].text, rows[r].text_pair, max_length) : tokenizer.encode(rows[r].text, max_length);
+      }
+    }
+  });
+
+  out.offsets.reserve(count + 1);
+  out.first_segments.reserve(count);
+  for (const Encoding& encoding : encodings) {
+    out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
+    out.offsets.push_back(std::ssize(out.ids));
+    const auto second = std::find(encoding.type_ids.begin(), encoding.type_ids.end(), 1);
+    out.first_segments.push_back(static_cast<std::int32_t>(second - encoding.type_ids.begin()));
+  }
+  out.labels.reserve(rows.size());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    out.labels.push_back(rows[r].label);
+    const auto first = encodings.begin() + static_cast<std::ptrdiff_t>(r) * out.per_row;
+    if (std::any_of(first, first + out.per_row, [](const Encoding& encoding) { return encoding.truncated; })) ++out.truncated;
+  }
+  return out;
+}
+
+void Batch::append(const TokenizedRows& rows, std::int64_t sequence, RowId id) {
+  const auto s = static_cast<std::size_t>(sequence);
+  const auto begin = rows.ids.begin() + rows.offsets[s];
+  const std::int64_t length = rows.length(sequence);
+  ids_.insert(ids_.end(), begin, begin + length);
+  for (std::int32_t position = 0; position < length; ++position) {
+    id.position = static_cast<std::uint16_t>(position);
+    rows_.push_back(id);
+    positions_.push_back(position);
+    type_ids_.push_back(position < rows.first_segments[s] ? 0 : 1);
+  }
+  offsets_.push_back(static_cast<std::int32_t>(ids_.size()));
+}
+
+void Batch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row) {
+  for (auto* values : {&ids_, &type_ids_, &positions_, &offsets_}) values->clear();
+  rows_.clear();
+  offsets_.push_back(0);
+  for (std::int64_t pass = 0; pass < rows.per_row; ++pass)
+    for (std::size_t i = 0; i < which.size(); ++i)
+      append(rows, which[i] * rows.per_row + pass, {.row = first_row + static_cast<std::uint32_t>(i), .pass = static_cast<std::uint8_t>(pass)});
+}
+
+void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which) {
+  labels_.clear();
+  values_.clear();
+  const Loss loss = task.trained_by();
+  const auto [low, high] = task.data.label_range;
+  for (const std::uint32_t row : which) {
+    const double label = rows.labels[row];
+    MINBERT_CHECK(label == label, "row {} of {} has no label", row, task.name);
+    if (loss == Loss::kCrossEntropy)
+      labels_.push_back(static_cast<std::int32_t>(label));
+    else
+      values_.push_back(static_cast<float>(loss == Loss::kBce && task.is_regression() ? (label - low) / (high - low) : label));
+  }
+}
+
+}  // namespace minbert
