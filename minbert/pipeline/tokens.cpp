@@ -22,6 +22,14 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
       }
     }
   });
+  // A sequence as long as the limit may have been cut, or fit exactly.
+  const auto is_cut = [&](std::size_t r) {
+    const auto full = [&](std::size_t sequence) { return max_length > 0 && std::ssize(encodings[sequence].ids) == max_length; };
+    const auto longer = [&](const std::string& text) { return std::ssize(tokenizer.encode(text).ids) > max_length; };
+    if (task.is_separate()) return (full(2 * r) && longer(rows[r].text)) || (full(2 * r + 1) && longer(rows[r].text_pair));
+    if (!task.is_pair()) return full(r) && longer(rows[r].text);
+    return full(r) && std::ssize(tokenizer.encode_pair(rows[r].text, rows[r].text_pair).ids) > max_length;
+  };
 
   out.offsets.reserve(count + 1);
   out.first_segments.reserve(count);
@@ -34,8 +42,7 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
   out.labels.reserve(rows.size());
   for (std::size_t r = 0; r < rows.size(); ++r) {
     out.labels.push_back(rows[r].label);
-    const auto first = encodings.begin() + static_cast<std::ptrdiff_t>(r) * out.per_row;
-    if (std::any_of(first, first + out.per_row, [](const Encoding& encoding) { return encoding.truncated; })) ++out.truncated;
+    if (is_cut(r)) ++out.truncated;
   }
   return out;
 }

@@ -1,0 +1,98 @@
+// Decoding logits; rows through a model in any batching; cached features against the whole model.
+#include "minbert/pipeline/predict.h"
+
+#include <cmath>
+
+#include "tests/pipeline/text_fixture.h"
+
+namespace minbert {
+namespace {
+
+TEST(Predict, DecodesLogits) {
+  const auto tasks = three_tasks();
+  const std::vector<float> three = {0, std::log(2.0f), 0, 5, 5, 1};
+  const auto classes = decode(tasks[0], three, 2);
+  EXPECT_EQ(classes[0].value, 1);
+  EXPECT_NEAR(classes[0].score(), 0.5, 1e-7);
+  EXPECT_EQ(classes[1].value, 0);  // a tie goes to the lower class
+
+  const std::vector<float> one = {std::log(3.0f), -1000, 0};
+  const auto binary = decode(tasks[1], one, 3);
+  EXPECT_EQ(binary[0].value, 1);
+  EXPECT_NEAR(binary[0].probs[1], 0.75, 1e-7);
+  EXPECT_EQ(binary[1].probs[0], 1);
+  EXPECT_EQ(binary[2].value, 0);
+
+  EXPECT_EQ(decode(tasks[2], std::vector<float>{7.5f}, 1)[0].value, 7.5);  // not clamped
+  EXPECT_TRUE(std::isnan(decode(tasks[2], std::vector<float>{7.5f}, 1)[0].score()));
+  TaskSpec scaled = tasks[2];
+  scaled.loss = LossName::kBce;
+  scaled.data.label_range = {1, 5};
+  EXPECT_NEAR(decode(scaled, std::vector<float>{0}, 1)[0].value, 3, 1e-12);
+}
+
+TEST(Predict, LossesAreTheTrainingLosses) {
+  const auto tasks = three_tasks();
+  const std::vector<double> labels = {1, 0, std::nan("")};
+  const std::vector<float> logits = {0.5f, -1.5f, 9};
+  const auto loss = [&](const TaskSpec& task) { return mean_loss(task, decode(task, logits, 3), labels); };
+  const auto bce = [](double x, double y) { return std::log1p(std::exp(x)) - x * y; };
+  EXPECT_NEAR(loss(tasks[1]), (bce(0.5, 1) + bce(-1.5, 0)) / 2, 1e-12);
+  EXPECT_NEAR(loss(tasks[2]), (0.25 + 2.25) / 2, 1e-12);
+  TaskSpec scaled = tasks[2];
+  scaled.loss = LossName::kBce;
+  scaled.data.label_range = {0, 4};
+  EXPECT_NEAR(loss(scaled), (bce(0.5, 0.25) + bce(-1.5, 0)) / 2, 1e-12);
+  EXPECT_EQ(score_predictions(tasks[1], decode(tasks[1], logits, 3), labels).value, 1);
+}
+
+class PredictRows : public testing::TestWithParam<const char*> {
+ protected:
+  std::vector<Row> rows(std::size_t count) {
+    std::vector<Row> out;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto words = [&](std::size_t n) {
+        std::string text;
+        for (std::size_t k = 0; k < n; ++k) text += std::string(1, static_cast<char>('a' + (i + k) % 6)) + " ";
+        return text;
+      };
+      out.push_back(make_row(words(i % 5), words((i + 2) % 4)));
+    }
+    return out;
+  }
+  std::unique_ptr<Backend> backend_ = make_backend(GetParam());
+  std::vector<TaskSpec> tasks_ = three_tasks();
+};
+
+TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
+  tasks_[0].pool = Pool::kMean;
+  tasks_[1].pool = Pool::kPooler;
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  const auto all = rows(700);  // several batches
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    const TokenizedRows tokens = tokenize_rows(word_tokenizer(), tasks_[t], all, 9);
+    const auto together = predict_rows(model, t, tasks_[t], tokens);
+    const auto from_features = predict_features(model, t, tasks_[t], encode_rows(model, tasks_[t].pool, tokens), tokens.rows());
+    ASSERT_EQ(together.size(), all.size());
+    ASSERT_EQ(from_features.size(), all.size());
+    for (std::size_t r = 0; r < all.size(); ++r) EXPECT_NEAR(from_features[r].value, together[r].value, 1e-5) << r;
+    for (const std::size_t r : {0ul, 1ul, 333ul, 699ul}) {
+      const TokenizedRows alone = tokenize_rows(word_tokenizer(), tasks_[t], std::span(all).subspan(r, 1), 9);
+      const auto prediction = predict_rows(model, t, tasks_[t], alone).front();
+      EXPECT_EQ(prediction.value, together[r].value) << tasks_[t].name << " row " << r;
+      EXPECT_EQ(prediction.probs, together[r].probs) << tasks_[t].name << " row " << r;
+    }
+  }
+}
+
+TEST_P(PredictRows, NoRows) {
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  EXPECT_TRUE(predict_rows(model, 0, tasks_[0], TokenizedRows{}).empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, PredictRows, testing::Values("ref", "cpu"), [](const auto& param) { return std::string(param.param); });
+
+}  // namespace
+}  // namespace minbert

@@ -1,0 +1,146 @@
+// Tasks: what follows from a spec, TOML and JSON forms, refused combinations.
+#include "minbert/pipeline/task.h"
+
+#include "minbert/base/config_tree.h"
+#include "tests/base/error_matchers.h"
+#include "tests/pipeline/text_fixture.h"
+
+namespace minbert {
+namespace {
+
+TaskSpec read(const std::string& text) {
+  ConfigTree tree;
+  tree.load_text(text, "task.toml", "/data");
+  return read_options<TaskSpec>(tree.node());
+}
+
+TEST(Task, ReadsEveryKindOfValue) {
+  const TaskSpec task = read(R"(
+name = "para"
+type = "pair_classify"
+labels = ["no", "yes"]
+pool = "mean"
+metric = "f1"
+head = { dense = ["4H", "H", 100], dropout = 0.1 }
+[data]
+train = ["a.csv", { path = "b.csv", label = "yes", where = { part = "TRAIN" }, limit = 5 }]
+dev = 0.25
+)");
+  EXPECT_EQ(task.labels, TaskLabels::named({"no", "yes"}));
+  EXPECT_EQ(task.scored_by(), Metric::kF1);
+  EXPECT_EQ(task.head_shape(6).dense, (std::vector<std::int64_t>{24, 6, 100}));
+  EXPECT_EQ(task.head_shape(6).features, Features::kPair);
+  EXPECT_EQ(task.head_shape(6).outputs, 1);
+  ASSERT_EQ(task.data.train.size(), 2u);
+  EXPECT_EQ(task.data.train[1].where.at("part"), "TRAIN");
+  EXPECT_EQ(task.data.dev.fraction, 0.25);
+
+  DataSpec data = task.data;
+  data.make_absolute({});
+  EXPECT_EQ(data.train[0].path, "/data/a.csv");
+  data = task.data;
+  data.make_absolute("/elsewhere");
+  EXPECT_EQ(data.train[1].path, "/elsewhere/b.csv");
+}
+
+TEST(Task, WrittenTomlReadsBack) {
+  const TaskSpec task = read("name = 'x'\nhead = { dense = ['4H'] }\n[data]\ntrain = ['a', { path = 'b', limit = 3 }]\ndev = 'c'\n");
+  const TaskSpec again = read(print_toml(write_options(task), false));
+  EXPECT_EQ(print_toml(write_options(again), false), print_toml(write_options(task), false));
+  EXPECT_EQ(again.head.dense, task.head.dense);
+  EXPECT_EQ(again.data.train[1].limit, 3);
+}
+
+TEST(Task, LossesAndFeaturesFollowFromTypeAndLabels) {
+  const auto tasks = three_tasks();
+  EXPECT_EQ(tasks[0].trained_by(), Loss::kCrossEntropy);
+  EXPECT_EQ(tasks[0].outputs(), 3);
+  EXPECT_EQ(tasks[1].trained_by(), Loss::kBce);
+  EXPECT_EQ(tasks[1].outputs(), 1);
+  EXPECT_EQ(tasks[2].trained_by(), Loss::kMse);
+  EXPECT_EQ(tasks[2].head_shape(6).features, Features::kSingle);
+  TaskSpec bi = tasks[2];
+  bi.encode = PairEncoding::kSeparate;
+  EXPECT_EQ(bi.head_shape(6).features, Features::kPairDifference);
+  bi.head.kind = HeadKind::kCosine;
+  EXPECT_EQ(bi.head_shape(6).features, Features::kCosine);
+  EXPECT_EQ(bi.head_shape(6).outputs, 0);
+  TaskSpec softmax = tasks[1];
+  softmax.loss = LossName::kCrossEntropy;
+  EXPECT_EQ(softmax.outputs(), 2);
+}
+
+TEST(Task, JsonReadsBack) {
+  for (TaskSpec task : three_tasks()) {
+    task.head = {.dense = {{.fixed = 0, .multiple = 4}, {.fixed = 7, .multiple = 1}}, .dropout = 0.3f, .kind = HeadKind::kDense};
+    task.data.label_range = {1, 4};
+    task.data.id = "key";
+    const Json json = task_json(task);
+    EXPECT_EQ(task_json(parse_task(json, "minbert.json")), json);
+    EXPECT_EQ(json["head"]["dropout"].dump(), "0.3");
+  }
+}
+
+TEST(Task, BrokenJsonIsAModelError) {
+  const Json good = task_json(three_tasks()[2]);
+  const auto broken = [&](const char* key, const Json& value) {
+    Json json = good;
+    json[key] = value;
+    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task(json, "minbert.json"); });
+    json.erase(key);
+    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task(json, "minbert.json"); });
+  };
+  for (const char* key : {"name", "type", "encode", "pool", "loss", "metric"}) broken(key, 3);
+  broken("label_range", {1});
+  expect_error(ErrorTag::kModel, {"one of", "cls"}, [&] {
+    Json json = good;
+    json["pool"] = "max";
+    parse_task(json, "minbert.json");
+  });
+}
+
+TEST(Task, RefusesCombinationsWithoutMeaning) {
+  const auto refused = [](std::string_view key, TaskSpec task) {
+    expect_error(ErrorTag::kUsage, {"c.toml", key}, [&] { task.validate("c.toml", ErrorTag::kUsage); });
+  };
+  const auto tasks = three_tasks();
+  for (const TaskSpec& task : tasks) EXPECT_NO_THROW(task.validate("c.toml", ErrorTag::kUsage));
+  TaskSpec task = tasks[0];
+  task.name = "a b";
+  refused("name", task);
+  task = tasks[0];
+  task.encode = PairEncoding::kJoint;
+  refused("encode", task);
+  task = tasks[0];
+  task.head.kind = HeadKind::kCosine;
+  refused("head.kind", task);
+  task = tasks[0];
+  task.loss = LossName::kBce;
+  refused("loss", task);
+  task = tasks[0];
+  task.metric = Metric::kF1;
+  refused("metric", task);
+  task = tasks[2];
+  task.metric = Metric::kAccuracy;
+  refused("metric", task);
+  task = tasks[2];
+  task.loss = LossName::kCrossEntropy;
+  refused("loss", task);
+  task = tasks[2];
+  task.data.label_range = {5, 0};
+  refused("label_range", task);
+}
+
+TEST(Task, BadTomlNamesTheKey) {
+  const auto refused = [](const std::string& text, std::initializer_list<std::string_view> parts) {
+    expect_error(ErrorTag::kUsage, parts, [&] { read(text); });
+  };
+  refused("labels = 1", {"task.toml:1", "labels", "at least 2"});
+  refused("pool = 'cl'", {"task.toml:1", "cls"});
+  refused("head = { dense = ['HH'] }", {"dense", "4H"});
+  refused("[data]\ndev = 1.5", {"task.toml:2", "fraction"});
+  refused("[data]\ntrain = [{ pth = 'x' }]", {"pth", "path"});
+}
+
+}  // namespace
+}  // namespace minbert

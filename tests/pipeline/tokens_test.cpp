@@ -1,0 +1,87 @@
+// Token rows and batches: layout, row ids, targets, truncation.
+#include "minbert/pipeline/tokens.h"
+
+#include "tests/pipeline/text_fixture.h"
+
+namespace minbert {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+template <class T>
+std::vector<std::int32_t> copy(std::span<const T> values) {
+  return {values.begin(), values.end()};
+}
+
+TEST(Tokens, SinglePairAndJoint) {
+  const Tokenizer tokenizer = word_tokenizer();
+  const auto tasks = three_tasks();
+  const std::vector<Row> rows = {make_row("a b", "c", 1), make_row("d", "e f", 0)};
+
+  const TokenizedRows single = tokenize_rows(tokenizer, tasks[0], rows, 0);
+  EXPECT_EQ(single.ids, (Ids{2, 5, 6, 3, 2, 8, 3}));
+  EXPECT_EQ(single.rows(), 2);
+  const TokenizedRows pair = tokenize_rows(tokenizer, tasks[1], rows, 0);
+  EXPECT_EQ(pair.sequences(), 4);
+  EXPECT_EQ(pair.ids, (Ids{2, 5, 6, 3, 2, 7, 3, 2, 8, 3, 2, 9, 10, 3}));
+  EXPECT_EQ(pair.row_tokens(1), 7);
+  const TokenizedRows joint = tokenize_rows(tokenizer, tasks[2], rows, 0);
+  EXPECT_EQ(joint.ids, (Ids{2, 5, 6, 3, 7, 3, 2, 8, 3, 9, 10, 3}));
+  EXPECT_EQ(joint.first_segments, (Ids{4, 3}));
+}
+
+TEST(Tokens, TruncationIsCounted) {
+  const Tokenizer tokenizer = word_tokenizer();
+  const auto tasks = three_tasks();
+  const std::vector<Row> rows = {make_row("a b", "c"), make_row("a b c", "d"), make_row("a", "b c d e")};
+  EXPECT_EQ(tokenize_rows(tokenizer, tasks[0], rows, 4).truncated, 1);
+  EXPECT_EQ(tokenize_rows(tokenizer, tasks[1], rows, 4).truncated, 2);
+  EXPECT_EQ(tokenize_rows(tokenizer, tasks[2], rows, 7).truncated, 1);
+  EXPECT_EQ(tokenize_rows(tokenizer, tasks[0], rows, 0).truncated, 0);
+}
+
+TEST(Tokens, BatchOfSeparatePairsHasFirstTextsFirst) {
+  const Tokenizer tokenizer = word_tokenizer();
+  const std::vector<Row> rows = {make_row("a", "b"), make_row("c d", "e"), make_row("f", "f f")};
+  const TokenizedRows tokens = tokenize_rows(tokenizer, three_tasks()[1], rows, 0);
+  Batch batch;
+  batch.fill(tokens, std::vector<std::uint32_t>{0}, 0);  // what an earlier step left must go
+  batch.fill(tokens, std::vector<std::uint32_t>{2, 1}, 4);
+  const TokenBatch view = batch.tokens();
+  EXPECT_EQ(copy(view.ids), (Ids{2, 10, 3, 2, 7, 8, 3, 2, 10, 10, 3, 2, 9, 3}));
+  EXPECT_EQ(copy(view.offsets), (Ids{0, 3, 7, 11, 14}));
+  EXPECT_EQ(copy(view.positions), (Ids{0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2}));
+  EXPECT_EQ(view.rows[3].row, 5u);
+  EXPECT_EQ(view.rows[3].pass, 0);
+  EXPECT_EQ(view.rows[8].row, 4u);
+  EXPECT_EQ(view.rows[8].pass, 1);
+  EXPECT_EQ(view.rows[8].position, 1);
+}
+
+TEST(Tokens, JointBatchHasTypeIds) {
+  const Tokenizer tokenizer = word_tokenizer();
+  const std::vector<Row> rows = {make_row("a", "b c")};
+  const TokenizedRows tokens = tokenize_rows(tokenizer, three_tasks()[2], rows, 0);
+  Batch batch;
+  batch.fill(tokens, std::vector<std::uint32_t>{0}, 0);
+  EXPECT_EQ(copy(batch.tokens().type_ids), (Ids{0, 0, 0, 1, 1, 1}));
+}
+
+TEST(Tokens, TargetsInTheFormOfTheLoss) {
+  const Tokenizer tokenizer = word_tokenizer();
+  auto tasks = three_tasks();
+  const std::vector<Row> rows = {make_row("a", "b", 1), make_row("c", "d", 0)};
+  const std::vector<std::uint32_t> both = {1, 0};
+  BatchTargets targets;
+  targets.fill(tasks[0], tokenize_rows(tokenizer, tasks[0], rows, 0), both);
+  EXPECT_EQ(copy(targets.targets().labels), (Ids{0, 1}));
+  EXPECT_TRUE(targets.targets().values.empty());
+  tasks[2].loss = LossName::kBce;
+  tasks[2].data.label_range = {-1, 3};
+  targets.fill(tasks[2], tokenize_rows(tokenizer, tasks[2], rows, 0), both);
+  EXPECT_EQ(targets.targets().values[0], 0.25f);
+  EXPECT_EQ(targets.targets().values[1], 0.5f);
+}
+
+}  // namespace
+}  // namespace minbert
