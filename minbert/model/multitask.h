@@ -30,6 +30,8 @@ class MultitaskModel {
   MultitaskModel(Backend& backend, Params& params);
 
   Encoder& encoder() { return encoder_; }
+  Backend& backend() const { return backend_; }
+  const Params& params() const { return params_; }
 
   /// Logits (B, K), in the parameters' dtype, of task `head` (an index into ModelShape::heads). For pairs the batch holds 2B sentences,
   /// the B first ones, then the B second ones (RowId.pass 0 and 1). Without `saved` nothing but the logits stays in the arena.
