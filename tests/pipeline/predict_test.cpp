@@ -1,6 +1,8 @@
 // Decoding logits; rows through a model in any batching; cached features against the whole model.
 #include "minbert/pipeline/predict.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 
 #include "tests/pipeline/text_fixture.h"

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "minbert/data/dataset.h"
 #include "minbert/pipeline/model_folder.h"
 #include "tests/model/tiny_model.h"
 

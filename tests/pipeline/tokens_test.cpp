@@ -1,6 +1,8 @@
 // Token rows and batches: layout, row ids, targets, truncation.
 #include "minbert/pipeline/tokens.h"
 
+#include <gtest/gtest.h>
+
 #include "tests/pipeline/text_fixture.h"
 
 namespace minbert {
