@@ -1,0 +1,25 @@
+// One example of each sample task; the label is right by construction.
+#pragma once
+
+#include <string>
+
+#include "minbert/base/rng.h"
+
+namespace minbert {
+
+struct SampleExample {
+  std::string text, text_pair;  ///< text_pair is empty for single texts
+  std::string label;
+};
+
+/// A short review and its grade: 0 very bad, 1 bad, 2 mixed or neutral, 3 good, 4 very good.
+SampleExample draw_review(Rng& rng);
+
+/// Two sentences about an event: 1 when they say the same, 0 when one detail differs or two participants are exchanged. The wording
+/// differs as much in both classes, and every phrase appears as often, so that words alone give nothing away.
+SampleExample draw_paraphrase(Rng& rng);
+
+/// Two sentences and their similarity: 5.0 the same, 1.0 the same kind of event with other details, 0.0 nothing in common.
+SampleExample draw_similarity(Rng& rng);
+
+}  // namespace minbert
