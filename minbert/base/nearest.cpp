@@ -8,6 +8,15 @@
 #include <vector>
 
 namespace minbert {
+namespace {
+
+std::string ascii_lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+}  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before_last(b.size() + 1), last(b.size() + 1), current(b.size() + 1);
@@ -24,18 +33,23 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
-std::string suggest(std::string_view word, std::span<const std::string> names) {
+const std::string* nearest(std::string_view word, std::span<const std::string> names) {
+  const std::string wanted = ascii_lower(word);
   const std::string* best = nullptr;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const auto& name : names) {
-    const std::size_t distance = edit_distance(word, name);
+    const std::size_t distance = edit_distance(wanted, ascii_lower(name));
     // A name with nothing in common is not a misspelling, however short.
     if (distance < best_distance && distance < std::max(word.size(), name.size())) {
       best = &name;
       best_distance = distance;
     }
   }
-  if (best != nullptr) return fmt::format("did you mean \"{}\"?", *best);
+  return best;
+}
+
+std::string suggest(std::string_view word, std::span<const std::string> names) {
+  if (const std::string* best = nearest(word, names)) return fmt::format("did you mean \"{}\"?", *best);
   return names.empty() ? "" : fmt::format("known: {}", fmt::join(names, ", "));
 }
 

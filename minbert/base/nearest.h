@@ -11,7 +11,10 @@ namespace minbert {
 /// Fewest insertions, deletions, replacements and swaps of neighbours (each byte changed once) that turn a into b.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// `did you mean "batch"?` for the nearest name within a third of the word's length (at least 2), else `known: a, b, c`.
+/// The name with the fewest edits, ASCII case aside, within a third of the word's length (at least 2); nullptr when none is that near.
+const std::string* nearest(std::string_view word, std::span<const std::string> names);
+
+/// `did you mean "batch"?` for the nearest name, else `known: a, b, c`.
 std::string suggest(std::string_view word, std::span<const std::string> names);
 
 }  // namespace minbert

@@ -8,6 +8,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
+#include "minbert/base/nearest.h"
 #include "minbert/base/unicode.h"
 #include "minbert/data/delimited.h"
 #include "minbert/data/table_builder.h"
@@ -210,9 +211,9 @@ std::optional<std::size_t> Table::find_column(std::string_view wanted) const {
 
 std::size_t Table::require_column(std::string_view wanted, std::string_view key) const {
   if (const auto found = find_column(wanted)) return *found;
-  const std::string nearest = nearest_name(wanted, columns_);
+  const std::string* name = nearest(wanted, columns_);
   throw Error(ErrorTag::kData, name_, fmt::format("{}: expected a column \"{}\", got columns {}", key, wanted, listed(columns_)),
-              nearest.empty() ? "" : fmt::format("did you mean \"{}\"?", nearest));
+              name == nullptr ? "" : fmt::format("did you mean \"{}\"?", *name));
 }
 
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {

@@ -1,10 +1,7 @@
-// Plain text helpers: blanks and case as Python sees them, comparison keys, edit distance.
+// Plain text helpers: blanks and case as Python sees them, comparison keys.
 #include "minbert/data/text.h"
 
 #include <algorithm>
-#include <numeric>
-#include <utility>
-#include <vector>
 
 #include "minbert/base/unicode.h"
 
@@ -115,31 +112,6 @@ std::string comparison_key(std::string_view text) {
     if (is_letter_or_digit(c)) append_utf8(key, lower_code_point(c));
   }
   return key.empty() ? std::string(strip(text)) : key;
-}
-
-std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
-  const std::string wanted = lower_case(name);
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
-  std::vector<std::size_t> row(wanted.size() + 1);
-  for (const std::string& candidate : candidates) {
-    const std::string other = lower_case(candidate);
-    if (other.empty()) continue;
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= other.size(); ++i) {
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j <= wanted.size(); ++j) {
-        const std::size_t substituted = diagonal + (other[i - 1] != wanted[j - 1]);
-        diagonal = row[j];
-        row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-      }
-    }
-    if (row.back() < best_distance && row.back() < std::max(other.size(), wanted.size())) {
-      best_distance = row.back();
-      best = candidate;
-    }
-  }
-  return best;
 }
 
 }  // namespace minbert

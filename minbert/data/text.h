@@ -1,8 +1,7 @@
-// Plain text helpers of the data room: case, blanks, the course's preprocessing, normal form for comparisons, near names.
+// Plain text helpers of the data room: case, blanks, the course's preprocessing, normal form for comparisons.
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,8 +30,5 @@ std::string course_pair_text(std::string_view text);
 /// Two texts with the same comparison key count as the same: lower-cased letters and digits without anything between them, so that
 /// "Can't stop ." equals "can 't stop". A text of punctuation alone is its own key.
 std::string comparison_key(std::string_view text);
-
-/// The candidate with the smallest edit distance to `name`, or "" when none is near enough to be a slip of the pen.
-std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
 
 }  // namespace minbert

@@ -268,5 +268,13 @@ TEST(Nearest, CountsEdits) {
   EXPECT_EQ(suggest("x", {}), "");
 }
 
+TEST(Nearest, NamesWhateverTheirCase) {
+  const std::vector<std::string> names = {"id", "sentence", "Sentiment", ""};
+  EXPECT_EQ(nearest("sentense", names), &names[1]);
+  EXPECT_EQ(nearest("SENTIMENT ", names), &names[2]);
+  EXPECT_EQ(nearest("zzzzz", names), nullptr);
+  EXPECT_EQ(nearest("", names), nullptr);
+}
+
 }  // namespace
 }  // namespace minbert

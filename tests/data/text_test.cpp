@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 
 namespace minbert {
 namespace {
@@ -40,14 +39,6 @@ TEST(Text, ComparisonKeyIgnoresCaseBlanksAndPunctuation) {
   EXPECT_NE(comparison_key("a b c"), comparison_key("a b d"));
   EXPECT_EQ(comparison_key(" ?! "), "?!");
   EXPECT_EQ(comparison_key("  "), "");
-}
-
-TEST(Text, NearestName) {
-  const std::array<std::string, 4> names = {"id", "sentence", "sentiment", ""};
-  EXPECT_EQ(nearest_name("sentense", names), "sentence");
-  EXPECT_EQ(nearest_name("Sentiment ", names), "sentiment");
-  EXPECT_EQ(nearest_name("zzzzz", names), "");
-  EXPECT_EQ(nearest_name("", names), "");
 }
 
 }  // namespace
