@@ -151,6 +151,69 @@ void write_file(const fs::path& path, std::string_view content) {
   file.commit();
 }
 
+AppendFile::AppendFile(fs::path path)
+    : path_(std::move(path)), descriptor_(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666)) {
+  if (descriptor_ < 0) fail(ErrorTag::kResources, path_, "write", errno);
+}
+
+AppendFile::~AppendFile() { ::close(descriptor_); }
+
+void AppendFile::write(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor_, text.data(), text.size());
+    if (written >= 0)
+      text.remove_prefix(static_cast<std::size_t>(written));
+    else if (errno != EINTR)
+      fail(ErrorTag::kResources, path_, "write", errno);
+  }
+}
+
+void AppendFile::sync() {
+  if (::fsync(descriptor_) != 0) fail(ErrorTag::kResources, path_, "sync", errno);
+}
+
+namespace {
+
+fs::path beside(const fs::path& path, std::string_view suffix) { return path.parent_path() / fmt::format(".{}.{}", path.filename().string(), suffix); }
+
+void rename_folder(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail(ErrorTag::kResources, to, "rename", errno);
+  sync_folder(to.parent_path());
+}
+
+void remove_folder(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) fail(ErrorTag::kResources, path, "remove", error.value());
+}
+
+}  // namespace
+
+AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)), temporary_(beside(path_, "new.tmp")) {
+  recover(path_);
+  make_directories(temporary_);
+}
+
+AtomicFolder::~AtomicFolder() {
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);
+}
+
+void AtomicFolder::commit() {
+  const fs::path old = beside(path_, "old");
+  sync_folder(temporary_);
+  if (fs::exists(path_)) rename_folder(path_, old);  // a kill from here on is undone by recover()
+  rename_folder(temporary_, path_);
+  remove_folder(old);
+}
+
+void AtomicFolder::recover(const fs::path& path) {
+  const fs::path old = beside(path, "old");
+  if (fs::exists(old) && !fs::exists(path)) rename_folder(old, path);
+  remove_folder(old);
+  remove_folder(beside(path, "new.tmp"));
+}
+
 void make_directories(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);

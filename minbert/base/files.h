@@ -56,6 +56,45 @@ class AtomicFile {
 /// AtomicFile with the whole content at once.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
+/// A file that grows. Each write goes to the operating system at once, so that a killed writer leaves at most one torn piece.
+/// Every failure (full disk, missing folder, no permission) throws Error(kResources) naming the path.
+class AppendFile {
+ public:
+  /// Created if absent; what it holds stays.
+  explicit AppendFile(std::filesystem::path path);
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  void write(std::string_view text);
+  /// Returns when all that was written is on disk.
+  void sync();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// A folder that takes the place of an earlier one complete or not at all, whenever the process is killed. Without commit() nothing is
+/// left behind. Every failure throws Error(kResources).
+class AtomicFolder {
+ public:
+  /// Recovers `path` first.
+  explicit AtomicFolder(std::filesystem::path path);
+  ~AtomicFolder();
+  AtomicFolder(const AtomicFolder&) = delete;
+  AtomicFolder& operator=(const AtomicFolder&) = delete;
+
+  /// Where to write: a hidden folder beside `path`.
+  const std::filesystem::path& temporary() const { return temporary_; }
+  void commit();
+  /// Clears away what a killed writer left: afterwards `path` is the last complete folder, or there is none.
+  static void recover(const std::filesystem::path& path);
+
+ private:
+  std::filesystem::path path_, temporary_;
+};
+
 /// Creates the folder and its parents. Throws Error(kResources).
 void make_directories(const std::filesystem::path& path);
 

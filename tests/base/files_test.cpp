@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tests/base/error_matchers.h"
+#include "tests/base/file_size_limit.h"
 #include "tests/base/temp_folder.h"
 
 namespace minbert {
@@ -125,6 +126,26 @@ TEST(AtomicFile, FullDiskIsAnErrorThatLeavesNothing) {
     EXPECT_EQ(read_file(folder / "f"), "old");
     EXPECT_EQ(folder.count(), 1);
   }
+}
+
+TEST(AppendFile, GrowsByWholeWritesThatAreSeenAtOnce) {
+  const TempFolder folder;
+  write_file(folder / "f", "a\n");
+  AppendFile file(folder / "f");
+  file.write("b\n");
+  EXPECT_EQ(read_file(folder / "f"), "a\nb\n");
+  fs::resize_file(folder / "f", 2);  // cut by someone: writing goes on at the new end
+  file.write("c\n");
+  file.sync();
+  EXPECT_EQ(read_file(folder / "f"), "a\nc\n");
+}
+
+TEST(AppendFile, FullDiskAndMissingFolderAreErrorsThatNameTheFile) {
+  const TempFolder folder;
+  expect_error(ErrorTag::kResources, {"none/f", "cannot write"}, [&] { AppendFile(folder / "none/f"); });
+  AppendFile file(folder / "f");
+  const FileSizeLimit limit(64);
+  expect_error(ErrorTag::kResources, {"f", "cannot write"}, [&] { file.write(std::string(100, 'x')); });
 }
 
 TEST(FileLock, IsExclusiveBetweenProcesses) {

@@ -1,0 +1,55 @@
+// System on Linux: uname and /proc/cpuinfo.
+#include "minbert/base/system.h"
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <toml++/toml.h>
+
+#include <fstream>
+
+#include "minbert/base/json.h"
+
+namespace minbert {
+
+std::string_view program_version() { return MINBERT_VERSION; }
+
+std::string_view compiler_version() {
+#ifdef __clang__
+  return __VERSION__;
+#else
+  return "GCC " __VERSION__;
+#endif
+}
+
+std::vector<std::pair<std::string, std::string>> library_versions() {
+  return {{"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
+          {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
+          {"openssl", OpenSSL_version(OPENSSL_VERSION)},
+          {"toml++", fmt::format("{}.{}.{}", TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH)}};
+}
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  constexpr std::string_view kKey = "model name";
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with(kKey) && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::string system_name() {
+  utsname names{};
+  if (::uname(&names) != 0) return "unknown";
+  return fmt::format("{} {} {}", names.sysname, names.release, names.machine);
+}
+
+std::int64_t peak_memory_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+}  // namespace minbert

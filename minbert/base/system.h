@@ -1,0 +1,27 @@
+// System: what the program is made of and runs on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace minbert {
+
+/// The program's version, such as "0.1.0".
+std::string_view program_version();
+/// The compiler that built it.
+std::string_view compiler_version();
+/// Name and version of each library that base links.
+std::vector<std::pair<std::string, std::string>> library_versions();
+
+/// The processor as it calls itself; "unknown" where the system does not say.
+std::string cpu_model();
+/// Kernel name, release and machine: "Linux 6.1.0 x86_64".
+std::string system_name();
+
+/// The most memory that this process has had resident so far.
+std::int64_t peak_memory_bytes();
+
+}  // namespace minbert
