@@ -24,7 +24,7 @@ struct StepEvent {
 struct EvalEvent {
   std::string stage, split;
   int epoch = 0;
-  std::map<std::string, double> scores, loss;  ///< by task
+  std::map<std::string, double> scores = {}, loss = {};  ///< by task
   double mean = 0;
   bool best = false;  ///< the stage's best so far
 };

@@ -1,4 +1,4 @@
-// RunFolder: the files of one run, as docs/schema and the README describe them.
+// RunFolder: the files of one run, as docs/run_folder.md describes them.
 #pragma once
 
 #include <filesystem>
@@ -22,7 +22,7 @@ struct OpenRun {
 class RunFolder final : public TrainEvents {
  public:
   /// Creates or opens the folder. Throws Error(kUsage) for a non-empty folder without resume or overwrite, and for a resume whose config
-  /// differs (threads and logging aside); Error(kResources) when another process holds it.
+  /// differs (logging aside), naming the key; Error(kResources) when another process holds it.
   /// `config` is the resolved config.toml with origins, `input` the files as they were given, one after the other.
   RunFolder(const std::filesystem::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next);
   ~RunFolder() override;
@@ -30,10 +30,10 @@ class RunFolder final : public TrainEvents {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoint(std::string_view name) const { return path_ / "checkpoints" / name; }
   /// True when the run that was found is finished: nothing is left to do.
-  bool finished() const;
+  bool finished() const { return writers_ == nullptr; }
 
-  /// Cuts metrics.jsonl and metrics.csv after the last line that belongs to `step` (0: everything); tb hides what follows. Called once,
-  /// before the first event.
+  /// Cuts metrics.jsonl and metrics.csv before the first step after `step` (0: everything); tb hides what follows. Called once, before the
+  /// first step or eval. Evals that stay and are made again (they follow the checkpoint's step) are not written twice.
   void start_at(std::int64_t step);
   void step(const StepEvent& event) override;
   void eval(const EvalEvent& event) override;
@@ -47,13 +47,16 @@ class RunFolder final : public TrainEvents {
 
  private:
   struct Writers;
+  void open(const OpenRun& how, std::string_view config);
+  void append(const Json& event);
+  void log(std::string_view text);
   std::filesystem::path path_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Writers> writers_;
   TrainEvents* next_;
 };
 
-/// env.json: version, CPU, instruction set, threads, libraries, backend.
+/// env.json: version, compiler, CPU, threads, backend with its instruction set and libraries.
 Json environment_json(std::string_view backend_name, std::string_view backend_description);
 
 }  // namespace minbert

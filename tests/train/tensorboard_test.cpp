@@ -3,13 +3,12 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include <string>
 
 #include "minbert/base/files.h"
 #include "tests/base/error_matchers.h"
+#include "tests/base/file_size_limit.h"
 #include "tests/base/temp_folder.h"
 
 namespace minbert {
@@ -56,26 +55,6 @@ TEST(TensorBoard, BadFolderIsAnErrorThatNamesIt) {
   write_file(folder / "taken", "a file");
   expect_error(ErrorTag::kResources, {"taken"}, [&] { TensorBoardWriter(folder / "taken", 1); });
 }
-
-/// Caps the size of files written by this process, as a full disk would.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit capped{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &capped);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    ::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  sighandler_t handler_;
-  rlimit before_{};
-};
 
 TEST(TensorBoard, FullDiskIsAnErrorThatNamesTheFile) {
   const TempFolder folder;

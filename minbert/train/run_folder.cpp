@@ -1,0 +1,364 @@
+// RunFolder: opening and refusing, append-only records, and cutting them back to a checkpoint.
+#include "minbert/train/run_folder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "minbert/base/clock.h"
+#include "minbert/base/parallel.h"
+#include "minbert/base/system.h"
+#include "minbert/base/toml.h"
+#include "minbert/data/fields.h"
+#include "minbert/train/tensorboard.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFormat = 1;
+constexpr std::string_view kLock = ".lock";
+constexpr std::string_view kStatus = "status.json";
+constexpr std::string_view kConfig = "config.toml";
+constexpr std::string_view kMetrics = "metrics.jsonl";
+constexpr std::string_view kTable = "metrics.csv";
+constexpr std::string_view kColumns = "event,stage,step,epoch,split,task,loss,score,lr,grad_norm,tokens,tokens_per_s,wall_s\n";
+
+/// What an unfinished write or removal leaves behind; AtomicFile's temporary names look like this too.
+bool is_leftover(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return name.starts_with('.') && name.ends_with(".tmp");
+}
+
+/// The paths directly inside a folder but the lock.
+std::vector<fs::path> entries(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename() != kLock) paths.push_back(entry.path());
+  return paths;
+}
+
+void remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) throw Error(ErrorTag::kResources, path.string(), fmt::format("cannot remove: {}", error.message()));
+}
+
+void remove_leftovers(const fs::path& folder) {
+  std::vector<fs::path> leftovers;
+  for (auto at = fs::recursive_directory_iterator(folder); at != fs::recursive_directory_iterator(); ++at) {
+    if (!is_leftover(at->path())) continue;
+    leftovers.push_back(at->path());
+    at.disable_recursion_pending();
+  }
+  for (const auto& path : leftovers) remove_tree(path);
+}
+
+/// Removes everything but the lock and status.json. Killed half-way, it leaves no half of a checkpoint: each entry is first renamed into
+/// a leftover, the checkpoints before the config that they belong to.
+void clear(const fs::path& folder) {
+  auto paths = entries(folder);
+  std::sort(paths.begin(), paths.end());  // checkpoints < config
+  for (const auto& path : paths) {
+    if (path.filename() == kStatus) continue;
+    std::error_code error;
+    fs::rename(path, folder / fmt::format(".{}.removed.tmp", path.filename().string()), error);
+    if (error) throw Error(ErrorTag::kResources, path.string(), fmt::format("cannot remove: {}", error.message()));
+  }
+  remove_leftovers(folder);
+}
+
+/// Before anything is created: a folder with other people's files is left as it is.
+void refuse_foreign(const fs::path& folder) {
+  if (!fs::exists(folder)) return;
+  constexpr auto kHint = "name another folder with -o";
+  if (!fs::is_directory(folder)) throw Error(ErrorTag::kUsage, folder.string(), "expected a folder, got a file", kHint);
+  const auto paths = entries(folder);
+  if (std::all_of(paths.begin(), paths.end(), is_leftover) || fs::exists(folder / kStatus)) return;
+  throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no run folder: it has no status.json", kHint);
+}
+
+/// Throws Error(kUsage) at the first value that differs, logging aside.
+void require_same(const TomlNode& was, const TomlNode& now, const std::string& place) {
+  constexpr std::string_view kAside = "log_every";
+  const auto differ = [&](const std::string& key, std::string_view before, std::string_view after) {
+    throw Error(ErrorTag::kUsage, place, fmt::format("cannot resume with another config: {} was {}, is now {}", key, before, after),
+                "give the same config, or start anew with --overwrite or another -o");
+  };
+  if (was.is<TomlTable>() && now.is<TomlTable>()) {
+    for (const auto& [key, value] : was.as_table()) {
+      if (key == kAside) continue;
+      const auto other = now.find(key);
+      if (!other) differ(join_key(was.key(), key), print_toml_value(value), "absent");
+      require_same(*was.find(key), *other, place);
+    }
+    for (const auto& [key, value] : now.as_table())
+      if (key != kAside && !was.find(key)) differ(join_key(was.key(), key), "absent", print_toml_value(value));
+  } else if (was.is<TomlArray>() && now.is<TomlArray>() && was.items().size() == now.items().size()) {
+    const auto before = was.items(), after = now.items();
+    for (std::size_t i = 0; i < before.size(); ++i) require_same(before[i], after[i], place);
+  } else if (const auto before = print_toml_value(was.value()), after = print_toml_value(now.value()); before != after) {
+    differ(was.key(), before, after);
+  }
+}
+
+Json step_json(const StepEvent& event) {
+  return {{"event", "step"},
+          {"stage", event.stage},
+          {"step", event.step},
+          {"epoch", event.epoch},
+          {"task", event.task},
+          {"loss", event.loss},
+          {"lr", event.lr},
+          {"grad_norm", event.grad_norm},
+          {"tokens", event.tokens},
+          {"tokens_per_s", event.tokens_per_s},
+          {"wall_s", std::round(event.wall_s * 1e6) / 1e6}};
+}
+
+Json eval_json(const EvalEvent& event) {
+  return {{"event", "eval"}, {"stage", event.stage}, {"epoch", event.epoch}, {"split", event.split},
+          {"scores", event.scores}, {"mean", event.mean}, {"loss", event.loss}};
+}
+
+/// What no two evals of a run have in common.
+std::string eval_key(const Json& event) { return dump_json({event.value("stage", Json()), event.value("epoch", Json()), event.value("split", Json())}); }
+
+std::string cell(const Json& row, std::string_view key) {
+  const auto value = row.find(key);
+  if (value == row.end()) return "";
+  const std::string text = value->is_string() ? csv_field(value->get<std::string>()) : dump_json(*value);
+  return text == "null" ? "" : text;  // null, NaN
+}
+
+std::string csv_line(const Json& row) {
+  std::string line;
+  for (std::string_view rest = kColumns; !rest.empty();) {
+    const auto end = rest.find_first_of(",\n");
+    line += cell(row, rest.substr(0, end)) + rest[end];
+    rest.remove_prefix(end + 1);
+  }
+  return line;
+}
+
+/// A line of metrics.jsonl as rows of metrics.csv: a step as one, an eval as one a task and one without a task for the mean.
+std::string csv_lines(const Json& event, std::int64_t step) {
+  if (event["event"] == "step") return csv_line(event);
+  Json row = event;
+  row["step"] = step;
+  std::string lines;
+  for (const auto& [task, score] : event["scores"].items()) {
+    row["task"] = task;
+    row["score"] = score;
+    row["loss"] = event["loss"].value(task, Json());
+    lines += csv_line(row);
+  }
+  row["task"] = row["loss"] = nullptr;
+  row["score"] = event.value("mean", Json());
+  return lines + csv_line(row);
+}
+
+double unix_time() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+/// null when the line is torn or spoilt.
+Json parse_line(std::string_view line) {
+  Json event = Json::parse(line, nullptr, false);
+  if (!event.is_object()) return nullptr;
+  const auto has = [&](std::string_view key, auto is_type) {
+    const auto value = event.find(key);
+    return value != event.end() && is_type(*value);
+  };
+  const auto is_object = [](const Json& value) { return value.is_object(); };
+  const auto is_integer = [](const Json& value) { return value.is_number_integer(); };
+  const bool step = has("event", [](const Json& value) { return value == "step"; });
+  const bool whole = step ? has("step", is_integer) : has("scores", is_object) && has("loss", is_object);
+  return whole ? event : nullptr;
+}
+
+Json read_status(const fs::path& path) {
+  Json status = read_json(path, ErrorTag::kData);
+  const bool ours = status.is_object() && status.contains("state") && status["state"].is_string();
+  if (!ours || status.value("format", Json()) != kFormat)
+    throw Error(ErrorTag::kData, path.string(), fmt::format("expected a status of format {}", kFormat));
+  return status;
+}
+
+}  // namespace
+
+struct RunFolder::Writers {
+  AppendFile log;
+  std::optional<AppendFile> metrics, table;
+  std::optional<TensorBoardWriter> tb;
+  std::int64_t step = 0;        ///< the last one written
+  std::set<std::string> evals;  ///< eval_key of those that a resume may repeat
+  std::string started = utc_timestamp();
+  int resumes = 0;
+
+  explicit Writers(const fs::path& log_path) : log(log_path) {}
+};
+
+RunFolder::RunFolder(const fs::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next)
+    : path_(path), next_(&next) {
+  if (how.resume && how.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
+  refuse_foreign(path_);
+  make_directories(path_);
+  lock_ = std::make_unique<FileLock>(path_ / kLock);
+  open(how, config);
+  if (finished()) return;
+  set_status("running");
+  write_file(path_ / "config.input.toml", input);
+  write_file(path_ / kConfig, config);
+}
+
+RunFolder::~RunFolder() = default;
+
+void RunFolder::open(const OpenRun& how, std::string_view config) {
+  remove_leftovers(path_);
+  Json status;
+  if (fs::exists(path_ / kStatus)) {
+    if (!how.resume && !how.overwrite)
+      throw Error(ErrorTag::kUsage, path_.string(), "holds a run already", "--resume goes on with it, --overwrite removes it, -o names another folder");
+    if (how.overwrite) clear(path_);
+    if (how.resume) status = read_status(path_ / kStatus);
+  }
+  if (!status.is_null()) {
+    const fs::path place = path_ / kConfig;
+    if (fs::exists(place)) {
+      const TomlValue was = parse_toml(read_file(place), place.string(), path_), now = parse_toml(config, "config", path_);
+      require_same(TomlNode(was), TomlNode(now), place.string());
+    } else if (fs::exists(path_ / "checkpoints")) {
+      throw Error(ErrorTag::kUsage, place.string(), "is missing: the checkpoints cannot be told to belong to this config", "--overwrite starts anew");
+    }
+    if (status["state"] == "done") return;
+  }
+  const fs::path log = path_ / "log.txt";
+  writers_ = std::make_unique<Writers>(log);
+  if (const MappedFile file(log); !file.text().empty() && !file.text().ends_with('\n')) writers_->log.write("\n");
+  if (status.is_null()) return;
+  if (const auto& started = status["started"]; started.is_string()) writers_->started = started.get<std::string>();
+  if (const auto& resumes = status["resumes"]; resumes.is_number_integer()) writers_->resumes = resumes.get<int>() + 1;
+}
+
+void RunFolder::start_at(std::int64_t step) {
+  MINBERT_CHECK(writers_ != nullptr && !writers_->metrics, "start_at: once, on a run that is not finished");
+  const fs::path path = path_ / kMetrics;
+  AtomicFile table(path_ / kTable);
+  table.write(kColumns);
+  std::size_t kept = 0;
+  if (step > 0 && fs::exists(path)) {
+    const MappedFile file(path);
+    const std::string_view text = file.text();
+    for (std::size_t end; (end = text.find('\n', kept)) != std::string_view::npos; kept = end + 1) {
+      const Json event = parse_line(text.substr(kept, end - kept));
+      if (event.is_null()) break;
+      if (event["event"] == "step") {
+        const auto number = event["step"].get<std::int64_t>();
+        if (number > step) break;
+        writers_->step = number;
+        writers_->evals.clear();
+      } else {
+        writers_->evals.insert(eval_key(event));
+      }
+      table.write(csv_lines(event, writers_->step));
+    }
+  }
+  if (writers_->step < step)
+    message(MessageLevel::kWarning, fmt::format("{} ends at step {}, before the checkpoint's step {}", path.string(), writers_->step, step));
+  table.commit();
+  writers_->metrics.emplace(path);
+  fs::resize_file(path, kept);
+  writers_->table.emplace(path_ / kTable);
+  const bool again = fs::exists(path_ / "tb");
+  // The evals at a checkpoint's own step stay; from nothing (0), even the evals of epoch 0 go.
+  writers_->tb.emplace(path_ / "tb", unix_time(), again ? std::optional(step == 0 ? 0 : step + 1) : std::nullopt);
+  writers_->step = step;
+}
+
+void RunFolder::append(const Json& event) {
+  MINBERT_CHECK(writers_ != nullptr && writers_->metrics, "an event before start_at");
+  writers_->metrics->write(dump_json(event) + '\n');
+  writers_->table->write(csv_lines(event, writers_->step));
+}
+
+void RunFolder::log(std::string_view text) {
+  if (writers_) writers_->log.write(fmt::format("{} {}\n", utc_timestamp(), text));
+}
+
+void RunFolder::step(const StepEvent& event) {
+  append(step_json(event));
+  writers_->step = event.step;
+  writers_->evals.clear();
+  const auto curve = [&, now = unix_time()](std::string_view tag, double value) {
+    writers_->tb->scalar(tag, event.step, static_cast<float>(value), now);
+  };
+  curve("loss/" + event.task, event.loss);
+  curve("train/lr", event.lr);
+  curve("train/grad_norm", event.grad_norm);
+  if (event.log) {
+    log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step, event.stage,
+                    event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));
+    writers_->tb->flush();
+  }
+  next_->step(event);
+}
+
+void RunFolder::eval(const EvalEvent& event) {
+  const Json line = eval_json(event);
+  if (!writers_->evals.contains(eval_key(line))) {
+    append(line);
+    const double now = unix_time();
+    std::string scores;
+    for (const auto& [task, score] : event.scores) {
+      writers_->tb->scalar(fmt::format("{}/{}", event.split, task), writers_->step, static_cast<float>(score), now);
+      scores += fmt::format(" {} {:.4f},", task, score);
+    }
+    writers_->tb->scalar(event.split + "/mean", writers_->step, static_cast<float>(event.mean), now);
+    writers_->tb->flush();
+    log(fmt::format("{}, stage {}, epoch {}:{} mean {:.4f}{}", event.split, event.stage, event.epoch, scores, event.mean,
+                    event.best ? ", the best so far" : ""));
+  }
+  next_->eval(event);
+}
+
+void RunFolder::message(MessageLevel level, std::string_view text) {
+  log(level == MessageLevel::kWarning ? fmt::format("warning: {}", text) : text);
+  next_->message(level, text);
+}
+
+void RunFolder::flush() {
+  MINBERT_CHECK(writers_ != nullptr && writers_->metrics, "flush before start_at");
+  writers_->metrics->sync();
+  writers_->table->sync();
+  writers_->log.sync();
+  writers_->tb->flush();
+}
+
+void RunFolder::set_status(std::string_view state, const Json& more) {
+  MINBERT_CHECK(writers_ != nullptr, "a finished run stays as it is");
+  Json status = {{"format", kFormat}, {"state", state}, {"started", writers_->started}, {"updated", utc_timestamp()}, {"resumes", writers_->resumes}};
+  status.update(more);
+  write_json(kStatus, status);
+}
+
+void RunFolder::write_json(std::string_view name, const Json& json) { write_file(path_ / name, dump_json(json, 2) + '\n'); }
+
+Json environment_json(std::string_view backend_name, std::string_view backend_description) {
+  Json libraries = Json::object();
+  for (const auto& [name, version] : library_versions()) libraries[name] = version;
+  return {{"format", kFormat},
+          {"minbert", program_version()},
+          {"compiler", compiler_version()},
+          {"system", system_name()},
+          {"cpu", cpu_model()},
+          {"cores", available_cores()},
+          {"threads", num_threads()},
+          {"backend", backend_name},
+          {"backend_description", backend_description},
+          {"libraries", std::move(libraries)}};
+}
+
+}  // namespace minbert
