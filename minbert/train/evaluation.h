@@ -26,7 +26,7 @@ struct TaskEvaluation {
 Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap, std::uint64_t seed);
 
 /// Writes metrics.json, TASK.predictions.tsv (id, text, text_pair, gold, pred, score, p_0 ...), TASK.confusion.csv (rows gold) and
-/// TASK.errors.tsv (worst first) into `folder`, created if need be.
+/// TASK.errors.tsv (worst first) into `folder`, created if need be. Fields of TSV are escaped (data/fields.h), labels have their names.
 void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 

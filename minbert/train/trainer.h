@@ -27,7 +27,7 @@ struct TrainOptions {
 struct TrainResult {
   bool stopped = false;           ///< by should_stop, after a good checkpoint
   bool already_finished = false;  ///< a resume found nothing to do
-  std::map<std::string, double> dev_scores;  ///< of best/, by task; empty without dev data
+  std::map<std::string, double> dev_scores = {};  ///< of best/, by task; empty without dev data
   double dev_mean = 0;
 };
 
@@ -35,7 +35,8 @@ struct TrainResult {
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events);
 
 /// What --dry-run prints: tasks with rows read, used and skipped; parameters by role; per stage planned steps, realised sampling counts
-/// and bytes of memory (parameters, gradients, moments, activations at the longest batch). Nothing is written.
+/// and bytes of memory (parameters, gradients and moments, activations of the longest batch, the process at its peak), seen in one step of
+/// each task's longest rows. Nothing is written.
 Json plan_training(Backend& backend, const RunConfig& config);
 
 }  // namespace minbert

@@ -1,0 +1,175 @@
+// What a split's predictions say, as numbers and as tables.
+#include "minbert/train/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "minbert/base/files.h"
+#include "minbert/data/fields.h"
+#include "minbert/stats/calibration.h"
+
+namespace minbert {
+namespace {
+
+/// The labelled rows of an evaluation.
+struct Labelled {
+  std::vector<std::size_t> rows;
+  std::vector<double> gold, predicted;
+
+  explicit Labelled(const TaskEvaluation& evaluation) {
+    for (std::size_t i = 0; i < evaluation.predictions.size(); ++i) {
+      if (!evaluation.rows->rows[i].labelled()) continue;
+      rows.push_back(i);
+      gold.push_back(evaluation.rows->rows[i].label);
+      predicted.push_back(evaluation.predictions[i].value);
+    }
+  }
+};
+
+std::vector<double> labels_of(const TaskEvaluation& evaluation) {
+  std::vector<double> labels;
+  for (const Row& row : evaluation.rows->rows) labels.push_back(row.label);
+  return labels;
+}
+
+/// A label as people write it: its name, or the number.
+std::string label_text(const TaskSpec& task, double label) {
+  if (label != label) return "";
+  return task.is_regression() ? fmt::format("{}", label) : task.labels.class_name(static_cast<int>(label));
+}
+
+Json class_json(const TaskSpec& task, const ConfusionMatrix& matrix) {
+  Json classes = Json::object();
+  const std::vector<ClassScores> scores = class_scores(matrix);
+  for (std::size_t c = 0; c < scores.size(); ++c)
+    classes[task.labels.class_name(static_cast<int>(c))] = {
+        {"precision", scores[c].precision}, {"recall", scores[c].recall}, {"f1", scores[c].f1}, {"gold", scores[c].gold}, {"predicted", scores[c].predicted}};
+  return classes;
+}
+
+/// How far probabilities can be believed.
+Json calibration_json(const TaskEvaluation& evaluation, const Labelled& labelled) {
+  std::vector<double> confidence, probabilities;
+  std::vector<int> correct;
+  for (std::size_t i = 0; i < labelled.rows.size(); ++i) {
+    const Prediction& prediction = evaluation.predictions[labelled.rows[i]];
+    confidence.push_back(prediction.score());
+    correct.push_back(prediction.value == labelled.gold[i]);
+    probabilities.insert(probabilities.end(), prediction.probs.begin(), prediction.probs.end());
+  }
+  const auto bins = reliability_bins(confidence, correct);
+  Json list = Json::array();
+  for (const ReliabilityBin& bin : bins)
+    list.push_back({{"low", bin.low}, {"high", bin.high}, {"rows", bin.rows}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
+  return {{"expected_calibration_error", expected_calibration_error(bins)},
+          {"brier_score", brier_score(labels_from(labelled.gold), probabilities, evaluation.task->labels.count)},
+          {"bins", list}};
+}
+
+Json scores_json(const TaskEvaluation& evaluation, int bootstrap, std::uint64_t seed) {
+  const TaskSpec& task = *evaluation.task;
+  const Labelled labelled(evaluation);
+  const Metric metric = task.scored_by();
+  Json json = {{"metric", option_name(metric)}, {"rows", labelled.rows.size()}};
+  for (const auto& [other, name] : option_names(Metric{})) {
+    const bool fits = is_label_metric(other) != task.is_regression() && (other != Metric::kF1 || task.labels.count == 2);
+    if (fits) json[std::string(name)] = compute_metric(other, labelled.gold, labelled.predicted).value;
+  }
+  if (bootstrap > 0) {
+    Rng rng(seed, "bootstrap/" + task.name);
+    const Interval interval = bootstrap_interval(metric, labelled.gold, labelled.predicted, {.resamples = bootstrap}, rng);
+    json["interval"] = {{"confidence", BootstrapOptions{}.confidence}, {"resamples", bootstrap}, {"low", interval.low}, {"high", interval.high}};
+  }
+  if (task.is_regression()) return json;
+  json["classes"] = class_json(task, confusion_matrix(labels_from(labelled.gold), labels_from(labelled.predicted), task.labels.count));
+  json["calibration"] = calibration_json(evaluation, labelled);
+  return json;
+}
+
+std::string header(const TaskSpec& task) {
+  std::string line = task.is_pair() ? "id\ttext\ttext_pair\tgold\tpred\tscore" : "id\ttext\tgold\tpred\tscore";
+  for (int c = 0; !task.is_regression() && c < task.labels.count; ++c) line += fmt::format("\tp_{}", c);
+  return line + "\n";
+}
+
+std::string line_of(const TaskEvaluation& evaluation, std::size_t i) {
+  const TaskSpec& task = *evaluation.task;
+  const Row& row = evaluation.rows->rows[i];
+  const Prediction& prediction = evaluation.predictions[i];
+  std::string line = tsv_field(row.id) + "\t" + tsv_field(row.text) + "\t";
+  if (task.is_pair()) line += tsv_field(row.text_pair) + "\t";
+  line += tsv_field(label_text(task, row.label)) + "\t" + tsv_field(label_text(task, prediction.value)) + "\t";
+  if (!task.is_regression()) line += fmt::format("{:.6f}", prediction.score());
+  for (const double p : prediction.probs) line += fmt::format("\t{:.6f}", p);
+  return line + "\n";
+}
+
+std::string predictions_tsv(const TaskEvaluation& evaluation) {
+  std::string text = header(*evaluation.task);
+  for (std::size_t i = 0; i < evaluation.predictions.size(); ++i) text += line_of(evaluation, i);
+  return text;
+}
+
+/// Wrong classes, the surest first; numbers, the farthest off first.
+std::string errors_tsv(const TaskEvaluation& evaluation) {
+  const Labelled labelled(evaluation);
+  std::vector<std::pair<double, std::size_t>> errors;
+  for (std::size_t i = 0; i < labelled.rows.size(); ++i) {
+    const double distance = std::abs(labelled.predicted[i] - labelled.gold[i]);
+    if (distance > 0) errors.emplace_back(evaluation.task->is_regression() ? distance : evaluation.predictions[labelled.rows[i]].score(), labelled.rows[i]);
+  }
+  std::ranges::stable_sort(errors, std::greater<>(), &std::pair<double, std::size_t>::first);
+  std::string text = header(*evaluation.task);
+  for (const auto& [size, row] : errors) text += line_of(evaluation, row);
+  return text;
+}
+
+std::string confusion_csv(const TaskEvaluation& evaluation) {
+  const TaskSpec& task = *evaluation.task;
+  const Labelled labelled(evaluation);
+  const auto matrix = confusion_matrix(labels_from(labelled.gold), labels_from(labelled.predicted), task.labels.count);
+  std::string text = "gold";
+  for (int c = 0; c < matrix.classes; ++c) text += "," + csv_field(task.labels.class_name(c));
+  text += "\n";
+  for (int g = 0; g < matrix.classes; ++g) {
+    text += csv_field(task.labels.class_name(g));
+    for (int p = 0; p < matrix.classes; ++p) text += fmt::format(",{}", matrix.at(g, p));
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap, std::uint64_t seed) {
+  Json json = {{"split", split}, {"scores", Json::object()}, {"mean", nullptr}, {"loss", Json::object()}, {"tasks", Json::object()}};
+  double sum = 0;
+  for (const TaskEvaluation& evaluation : tasks) {
+    if (!evaluation.labelled()) continue;
+    const std::string& name = evaluation.task->name;
+    const std::vector<double> labels = labels_of(evaluation);
+    const double score = score_predictions(*evaluation.task, evaluation.predictions, labels).value;
+    sum += score;
+    json["scores"][name] = score;
+    json["loss"][name] = mean_loss(*evaluation.task, evaluation.predictions, labels);
+    json["tasks"][name] = scores_json(evaluation, bootstrap, seed);
+  }
+  if (!json["scores"].empty()) json["mean"] = sum / static_cast<double>(json["scores"].size());
+  return json;
+}
+
+void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
+                      std::uint64_t seed) {
+  make_directories(folder);
+  for (const TaskEvaluation& evaluation : tasks) {
+    const auto write = [&](std::string_view kind, const std::string& text) { write_file(folder / fmt::format("{}.{}", evaluation.task->name, kind), text); };
+    write("predictions.tsv", predictions_tsv(evaluation));
+    if (!evaluation.labelled()) continue;
+    write("errors.tsv", errors_tsv(evaluation));
+    if (!evaluation.task->is_regression()) write("confusion.csv", confusion_csv(evaluation));
+  }
+  write_file(folder / "metrics.json", dump_json(evaluation_json(split, tasks, bootstrap, seed), 2) + "\n");
+}
+
+}  // namespace minbert

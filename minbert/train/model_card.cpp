@@ -1,0 +1,36 @@
+// The model card: what Hugging Face shows of a folder, from the run's own config.
+#include "minbert/train/model_card.h"
+
+
+namespace minbert {
+namespace {
+
+std::string task_row(const TaskData& task) {
+  const TaskSpec& spec = task.spec;
+  const std::string labels = spec.is_regression() ? fmt::format("{} to {}", spec.data.label_range[0], spec.data.label_range[1])
+                                                  : fmt::format("{} classes", spec.labels.count);
+  return fmt::format("| {} | {} | {} | {} | {} |\n", spec.name, option_name(spec.type), labels, option_name(spec.pool), task.rows.train.rows.size());
+}
+
+std::string model_card(const RunSetup& setup, const RunConfig& config) {
+  const ModelConfig& model = setup.params->config();
+  std::string card = fmt::format(
+      "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-similarity\n- text-classification\n---\n\n# {}\n\n"
+      "A BERT encoder ({} layers, {} wide, {} heads) fine-tuned by minbert, seed {}.\n`model.safetensors` holds the encoder for transformers and "
+      "sentence-transformers, `heads.safetensors` the task heads\nand `minbert.json` what they read; `minbert predict` uses all three.\n\n"
+      "| task | type | labels | pool | train rows |\n|---|---|---|---|---|\n",
+      config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed);
+  for (const TaskData& task : setup.tasks) card += task_row(task);
+  return card;
+}
+
+}  // namespace
+
+void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config) {
+  AtomicFolder files(folder);
+  save_model_folder(files.temporary(), *setup.params, setup.specs, setup.tokenizer,
+                    {.max_length = setup.max_length, .dtype = std::string(dtype_name(setup.compute())), .model_card = model_card(setup, config)});
+  files.commit();
+}
+
+}  // namespace minbert

@@ -1,0 +1,214 @@
+// AdamW steps as lists of segments: long stretches of dense parameters, and runs of rows of the word embeddings.
+#include "minbert/train/optimizer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace minbert {
+namespace {
+
+constexpr std::string_view kWordEmbeddings = "embeddings.word_embeddings.weight";
+
+Tensor flat(const Tensor& x) { return x ? x.reshape({x.numel()}) : x; }
+
+/// Whether b begins where a ends, or both are absent.
+bool adjoins(const Tensor& a, const Tensor& b) {
+  if (!a || !b) return !a && !b;
+  return static_cast<const std::byte*>(a.raw()) + a.bytes() == b.raw();
+}
+
+Tensor extended(const Tensor& a, const Tensor& b) { return a ? Tensor(a.raw(), a.dtype(), {a.numel() + b.numel()}) : a; }
+
+/// Calls fn(begin, end) for each run of consecutive numbers.
+template <class Fn>
+void for_runs(std::span<const std::int32_t> sorted, const Fn& fn) {
+  for (std::size_t i = 0; i < sorted.size();) {
+    const std::int64_t begin = sorted[i];
+    std::int64_t end = begin;
+    while (i < sorted.size() && sorted[i] == end) ++i, ++end;
+    fn(begin, end);
+  }
+}
+
+}  // namespace
+
+Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable)
+    : params_(params),
+      stage_(stage),
+      gradients_(params.backend(), params, trainable),
+      m_(params.backend(), params, trainable),
+      v_(params.backend(), params, trainable) {
+  const double head_lr = stage.head_lr.value_or(stage.lr);
+  groups_.push_back({"encoder", stage.lr, {}, 0});
+  groups_.push_back({"pooler", stage.lr, {}, 0});
+  for (const HeadShape& head : params.shape().heads) groups_.push_back({"head " + head.task, head_lr, {}, 0});
+
+  for (std::size_t i = 0; i < params.table().size(); ++i) {
+    const ParamInfo& info = params.table()[i];
+    if (!gradients_.trainable(i)) continue;
+    MINBERT_CHECK(info.role != Role::kMlm, "{} belongs to no group", info.name);
+    if (info.name == kWordEmbeddings) {
+      word_ = i;
+      all_rows_ = segment(i).weight_decay > 0;
+      known_rows_.resize(static_cast<std::size_t>(info.shape[0]), false);
+    } else {
+      const std::string group = info.role == Role::kEncoder ? "encoder" : info.role == Role::kPooler ? "pooler" : "head " + info.task;
+      add_dense(*std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == group; }), i);
+    }
+  }
+}
+
+AdamWSegment Optimizer::segment(std::size_t index) const {
+  const bool decays = params_.table()[index].decay || stage_.decay_bias_and_norm;
+  return {.value = flat(params_.value(index)),
+          .gradient = flat(gradients_[index]),
+          .m = flat(m_[index]),
+          .v = flat(v_[index]),
+          .copy = flat(params_.copy(index)),
+          .weight_decay = decays ? static_cast<float>(stage_.weight_decay) : 0.0f};
+}
+
+void Optimizer::add_dense(Group& group, std::size_t index) {
+  const AdamWSegment next = segment(index);
+  AdamWSegment* last = group.dense.empty() ? nullptr : &group.dense.back();
+  if (last == nullptr || last->weight_decay != next.weight_decay || !adjoins(last->value, next.value) ||
+      !adjoins(last->gradient, next.gradient) || !adjoins(last->copy, next.copy)) {
+    group.dense.push_back(next);
+    return;
+  }
+  for (Tensor AdamWSegment::* part : {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
+    last->*part = extended(last->*part, next.*part);
+}
+
+AdamWSegment Optimizer::word_rows(const RowRun& run) const {
+  AdamWSegment rows = segment(*word_);
+  const std::int64_t width = params_.value(*word_).cols();
+  for (Tensor AdamWSegment::* part : {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
+    if (rows.*part) rows.*part = (rows.*part).slice_rows(run.begin * width, run.end * width);
+  return rows;
+}
+
+void Optimizer::touch(std::span<const std::int32_t> ids) {
+  if (word_) step_rows_.insert(step_rows_.end(), ids.begin(), ids.end());
+}
+
+void Optimizer::use_groups(std::size_t head) {
+  used_.assign({&groups_[0]});
+  if (params_.shape().heads[head].pool == Pool::kPooler) used_.push_back(&groups_[1]);
+  used_.push_back(&groups_[2 + head]);
+
+  std::sort(step_rows_.begin(), step_rows_.end());
+  step_rows_.erase(std::unique(step_rows_.begin(), step_rows_.end()), step_rows_.end());
+  step_runs_.clear();
+  for_runs(step_rows_, [&](std::int64_t begin, std::int64_t end) { step_runs_.push_back({begin, end}); });
+}
+
+void Optimizer::remember_rows(std::span<const std::int32_t> sorted_rows) {
+  bool grown = false;
+  for (const std::int32_t row : sorted_rows) {
+    grown = grown || !known_rows_[static_cast<std::size_t>(row)];
+    known_rows_[static_cast<std::size_t>(row)] = true;
+  }
+  if (!grown) return;
+  known_runs_.clear();
+  for (std::size_t row = 0; row < known_rows_.size(); ++row) {
+    if (!known_rows_[row]) continue;
+    const auto at = static_cast<std::int64_t>(row);
+    if (!known_runs_.empty() && known_runs_.back().end == at)
+      ++known_runs_.back().end;
+    else
+      known_runs_.push_back({at, at + 1});
+  }
+}
+
+double Optimizer::gradient_norm(std::size_t head) {
+  use_groups(head);
+  norm_parts_.clear();
+  for (const Group* group : used_)
+    for (const AdamWSegment& dense : group->dense) norm_parts_.push_back(dense.gradient);
+  for (const RowRun& run : step_runs_) norm_parts_.push_back(word_rows(run).gradient);
+  return std::sqrt(params_.backend().squared_norm(norm_parts_));
+}
+
+void Optimizer::step(std::size_t head, double norm, double lr_factor) {
+  use_groups(head);
+  segments_.clear();
+  const auto add = [&](const Group& group, AdamWSegment segment) {
+    segment.lr = static_cast<float>(group.lr * lr_factor);
+    segment.step = group.steps;
+    segments_.push_back(segment);
+  };
+  for (Group* group : used_) {
+    ++group->steps;
+    for (const AdamWSegment& dense : group->dense) add(*group, dense);
+  }
+  if (word_) {
+    remember_rows(step_rows_);
+    if (all_rows_)
+      add(groups_[0], segment(*word_));
+    else
+      for (const RowRun& run : known_runs_) add(groups_[0], word_rows(run));
+  }
+  // torch.nn.utils.clip_grad_norm_: its 1e-6 included.
+  const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm + 1e-6)) : 1.0;
+  Backend& backend = params_.backend();
+  backend.adamw(segments_, {.form = stage_.optimizer,
+                            .beta1 = static_cast<float>(stage_.betas[0]),
+                            .beta2 = static_cast<float>(stage_.betas[1]),
+                            .eps = static_cast<float>(stage_.eps),
+                            .gradient_scale = static_cast<float>(scale)});
+  params_.changed(/*copies_current=*/true);
+
+  for (const Group* group : used_)
+    for (const AdamWSegment& dense : group->dense) backend.zero(dense.gradient);
+  for (const RowRun& run : step_runs_) backend.zero(word_rows(run).gradient);
+  step_rows_.clear();
+}
+
+std::vector<NamedTensor> Optimizer::named_moments() const {
+  std::vector<NamedTensor> tensors;
+  for (std::size_t i = 0; i < params_.table().size(); ++i) {
+    if (!gradients_.trainable(i)) continue;
+    tensors.push_back({"m." + params_.table()[i].name, m_[i]});
+    tensors.push_back({"v." + params_.table()[i].name, v_[i]});
+  }
+  return tensors;
+}
+
+void Optimizer::save(const std::filesystem::path& path) const {
+  Metadata steps;
+  for (const Group& group : groups_) steps[group.name] = std::to_string(group.steps);
+  save_tensors(path, named_moments(), steps);
+}
+
+void Optimizer::load(const std::filesystem::path& path) {
+  const Metadata steps = load_tensors(path, named_moments());
+  for (Group& group : groups_) {
+    const auto at = steps.find(group.name);
+    const std::string text = at == steps.end() ? "" : at->second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), group.steps);
+    if (error != std::errc{} || end != text.data() + text.size())
+      throw Error(ErrorTag::kModel, path.string(), fmt::format("expected the step count of \"{}\", got \"{}\"", group.name, text));
+  }
+  if (!word_) return;
+  // A row with zero moments may as well have been touched never: an update without gradient leaves it as it is.
+  const std::int64_t width = m_[*word_].cols();
+  const auto m = m_[*word_].span<const float>(), v = v_[*word_].span<const float>();
+  std::vector<std::int32_t> rows;
+  for (std::int64_t row = 0; row < m_[*word_].rows(); ++row) {
+    const auto begin = static_cast<std::size_t>(row * width), count = static_cast<std::size_t>(width);
+    const auto zero = [](float x) { return x == 0; };
+    if (!std::ranges::all_of(m.subspan(begin, count), zero) || !std::ranges::all_of(v.subspan(begin, count), zero))
+      rows.push_back(static_cast<std::int32_t>(row));
+  }
+  remember_rows(rows);
+}
+
+std::int64_t Optimizer::state_bytes(const Params& params, const ParamFilter& trainable) {
+  std::int64_t numel = 0;
+  for (const ParamInfo& info : params.table()) numel += trainable(info) ? info.numel() : 0;
+  return 3 * numel * static_cast<std::int64_t>(dtype_size(params.dtype()));
+}
+
+}  // namespace minbert

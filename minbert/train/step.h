@@ -1,0 +1,50 @@
+// TrainStep: forward and backward of one optimizer step.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "minbert/train/optimizer.h"
+#include "minbert/train/setup.h"
+
+namespace minbert {
+
+/// Rows that steps are cut from.
+struct StepRows {
+  std::size_t task = 0;                ///< index into RunSetup::tasks
+  const TokenizedRows* rows = nullptr;
+  std::span<const float> vectors;      ///< encode_rows of them, when the encoder is frozen and cached; else empty
+};
+
+struct StepResult {
+  double loss = 0;  ///< mean over the step's rows, before the task's weight
+  std::int64_t tokens = 0;
+};
+
+class TrainStep {
+ public:
+  /// `setup` must outlive this object.
+  explicit TrainStep(RunSetup& setup) : setup_(setup), arena_(*setup.backend) {}
+
+  /// Accumulates the gradient of weight times the mean loss of `which` rows, taken `batch` at a time, and tells the optimizer what they
+  /// touched. dropout.micro_step is counted here.
+  StepResult run(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t batch, DropoutState dropout, Optimizer& optimizer);
+
+  /// The most bytes of activations in use at once so far.
+  std::size_t activation_bytes() const { return arena_.peak_bytes(); }
+
+ private:
+  double micro_step(const StepRows& rows, std::span<const std::uint32_t> which, double scale, const DropoutState& dropout, Optimizer& optimizer);
+  Tensor gather(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t pass);
+  double sum_of(const Tensor& losses);
+
+  RunSetup& setup_;
+  Arena arena_;
+  Batch batch_;
+  BatchTargets targets_;
+  TaskActivations activations_;
+  std::vector<RowId> examples_;
+  std::vector<float> host_;
+};
+
+}  // namespace minbert

@@ -1,0 +1,135 @@
+// A run: its setup, its stages from where the last process stopped, and its results.
+#include "minbert/train/trainer.h"
+
+#include "minbert/train/evaluation.h"
+#include "minbert/train/model_card.h"
+#include "minbert/train/overfit.h"
+#include "minbert/train/profile.h"
+#include "minbert/train/stage.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kBootstrap = 1000;  // resamples of intervals in eval/
+
+Json data_json(std::span<const TaskData> tasks) {
+  Json json = Json::object();
+  for (const TaskData& task : tasks) {
+    json[task.spec.name] = task.rows.reports;
+    for (const auto& [split, tokens] : {std::pair("train", &task.train), {"dev", &task.dev}, {"test", &task.test}})
+      if (json[task.spec.name].contains(split)) json[task.spec.name][split]["truncated"] = tokens->truncated;
+  }
+  return json;
+}
+
+std::size_t stage_named(const RunConfig& config, std::string_view name) {
+  std::size_t i = 0;
+  while (i < config.stages.size() && config.stages[i].name != name) ++i;
+  MINBERT_CHECK(i < config.stages.size(), "no stage {}", name);
+  return i;
+}
+
+/// Brings parameters to where a stage starts. They are those at the end of the stage before it, or the initial ones.
+void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
+  const std::string& from = config.stages[index].from;
+  if (index == 0 || from == "last") return;
+  if (from == "init") return set_initial_weights(setup, config, folder);
+  const std::size_t source = from == "previous" ? index - 1 : stage_named(config, from);
+  load_best(stage_best(folder, config.stages[source]), *setup.params);
+}
+
+/// False when it was stopped.
+bool run_stages(RunSetup& setup, const RunConfig& config, const TrainOptions& options, RunFolder& folder) {
+  const fs::path last = folder.checkpoint("last");
+  const std::optional<Progress> found = options.open.resume ? find_checkpoint(last) : std::nullopt;
+  Progress at = found.value_or(Progress{});
+  folder.start_at(at.run_step);
+  if (found)
+    load_checkpoint_weights(last, *setup.params);
+  else
+    set_initial_weights(setup, config, folder);
+
+  while (at.stage < config.stages.size()) {
+    if (at.epoch == 0) set_stage_weights(at.stage, setup, config, folder);
+    Stage stage(setup, config, at.stage, folder, options.should_stop);
+    if (!stage.run(at)) {
+      folder.set_status("stopped", {{"step", at.run_step}});
+      return false;
+    }
+    at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}};
+    folder.flush();
+    save_checkpoint(last, *setup.params, nullptr, at);
+  }
+  return true;
+}
+
+/// What the parameters say about one split of all tasks that have it. Returns eval/SPLIT/metrics.json.
+Json evaluate_split(std::string_view split, const Rows TaskRows::* rows, const TokenizedRows TaskData::* tokens, RunSetup& setup,
+                    const RunConfig& config, const RunFolder& folder) {
+  std::vector<TaskEvaluation> evaluations;
+  for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
+    const TaskData& task = setup.tasks[i];
+    if (!(task.rows.*rows).rows.empty())
+      evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.model, i, task.spec, task.*tokens)});
+  }
+  if (evaluations.empty()) return Json::object();
+  write_evaluation(folder.path() / "eval" / split, split, evaluations, kBootstrap, config.run.seed);
+  return read_json(folder.path() / "eval" / split / "metrics.json", ErrorTag::kInternal);
+}
+
+TrainResult result_of(const Json& metrics) {
+  TrainResult result;
+  if (metrics.contains("scores")) result.dev_scores = metrics["scores"].get<std::map<std::string, double>>();
+  if (metrics.contains("mean") && metrics["mean"].is_number()) result.dev_mean = metrics["mean"].get<double>();
+  return result;
+}
+
+TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
+  folder.set_status("running");
+  RunSetup setup = prepare_run(backend, config, folder);
+  folder.write_json("data.json", data_json(setup.tasks));
+  folder.write_json("env.json", environment_json(backend.name(), backend.description()));
+  backend.set_profiling(options.profile);
+  const bool done = run_stages(setup, config, options, folder);
+  if (options.profile) folder.write_json("profile.json", profile_json(backend));
+  if (!done) return {.stopped = true};
+
+  load_best(stage_best(folder, config.stages.back()), *setup.params);
+  const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, folder);
+  evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, folder);
+  save_model(folder.path() / "best", setup, config);
+  folder.set_status("done", {{"scores", dev.value("scores", Json::object())}});
+  return result_of(dev);
+}
+
+/// A failure to say so must not hide the failure itself.
+void set_failed(RunFolder& folder, const std::exception& failure) {
+  try {
+    folder.message(MessageLevel::kWarning, failure.what());
+    folder.set_status("failed", {{"error", failure.what()}});
+  } catch (const Error&) {
+  }
+}
+
+}  // namespace
+
+TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
+  if (options.overfit_batch) return overfit(backend, config, options, events);
+  RunFolder folder(options.folder, options.open, options.config_text, options.input_text, events);
+  if (folder.finished()) {
+    const fs::path metrics = folder.path() / "eval" / "dev" / "metrics.json";
+    TrainResult result = fs::exists(metrics) ? result_of(read_json(metrics, ErrorTag::kData)) : TrainResult{};
+    result.already_finished = true;
+    return result;
+  }
+  try {
+    return train_in(folder, backend, config, options);
+  } catch (const std::exception& failure) {
+    set_failed(folder, failure);
+    throw;
+  }
+}
+
+}  // namespace minbert
