@@ -43,4 +43,6 @@ std::string sha256_file(const std::filesystem::path& path, ErrorTag tag) {
   return hash.hex();
 }
 
+std::string hash_library_version() { return OpenSSL_version(OPENSSL_VERSION); }
+
 }  // namespace minbert

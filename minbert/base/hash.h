@@ -34,4 +34,7 @@ std::string sha256_hex(std::string_view text);
 /// Throws Error(tag) when the file cannot be read.
 std::string sha256_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
+/// Of OpenSSL, which computes them.
+std::string hash_library_version();
+
 }  // namespace minbert

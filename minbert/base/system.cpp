@@ -2,32 +2,28 @@
 #include "minbert/base/system.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
-#include <toml++/toml.h>
 
 #include <fstream>
 
+#include "minbert/base/hash.h"
 #include "minbert/base/json.h"
+#include "minbert/base/toml.h"
 
 namespace minbert {
 
 std::string_view program_version() { return MINBERT_VERSION; }
 
 std::string_view compiler_version() {
-#ifdef __clang__
   return __VERSION__;
-#else
-  return "GCC " __VERSION__;
-#endif
 }
 
 std::vector<std::pair<std::string, std::string>> library_versions() {
   return {{"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
           {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
-          {"openssl", OpenSSL_version(OPENSSL_VERSION)},
-          {"toml++", fmt::format("{}.{}.{}", TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH)}};
+          {"openssl", hash_library_version()},
+          {"toml++", toml_library_version()}};
 }
 
 std::string cpu_model() {

@@ -190,4 +190,6 @@ TomlValue parse_toml_value(std::string_view text, std::string_view place) {
 
 std::string toml_to_json(const TomlValue& value) { return dump_json(to_json(value), 2); }
 
+std::string toml_library_version() { return fmt::format("{}.{}.{}", TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH); }
+
 }  // namespace minbert

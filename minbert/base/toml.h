@@ -131,4 +131,7 @@ std::vector<std::string> split_key(std::string_view key, std::string_view place)
 /// The same value as JSON, indented by two.
 std::string toml_to_json(const TomlValue& value);
 
+/// Of toml++.
+std::string toml_library_version();
+
 }  // namespace minbert
