@@ -113,6 +113,8 @@ namespace internal {
 TomlValue schema_of(std::string_view json_type);
 [[noreturn]] void fail_unknown_name(const TomlNode& node, const std::vector<std::string>& names);
 std::string join_types(const std::vector<std::string>& types);
+inline double as_written(double value) { return value; }
+double as_written(float value);  ///< 0.1f as 0.1
 
 template <class T>
 inline constexpr bool is_optional = false;
@@ -147,7 +149,7 @@ template <std::floating_point T>
 struct OptionType<T> {
   static bool accepts(const TomlNode& node) { return node.is<double>() || node.is<std::int64_t>(); }
   static void read(const TomlNode& node, T& value) { value = static_cast<T>(node.as_double()); }
-  static TomlValue write(T value) { return value; }
+  static TomlValue write(T value) { return internal::as_written(value); }
   static std::string type() { return "number"; }
   static TomlValue schema() { return internal::schema_of("number"); }
 };

@@ -46,7 +46,8 @@ std::vector<std::string> flag_names(const CLI::App& app) {
     throw Error(ErrorTag::kUsage, rest.front(), "unknown flag", suggest(rest.front().substr(0, rest.front().find('=')), flag_names(app)));
   if (needs_verb) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
   if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
-  throw Error(ErrorTag::kUsage, verb, error.what(), help);
+  const std::string message = error.what();
+  throw Error(ErrorTag::kUsage, message.starts_with("-") ? "" : verb, message, help);
 }
 
 int run(int argc, char** argv, Session& session) {

@@ -7,7 +7,19 @@ namespace minbert {
 
 std::span<const Verb> verbs() {
   static constexpr std::array kVerbs = {
+      Verb{"init", "write a commented config to start from", declare_init},
+      Verb{"config", "show the resolved config with the origin of each value, or check it", declare_config},
+      Verb{"data", "check data files, or count what is in them", declare_data},
+      Verb{"train", "fine-tune a model as TOML files say, or on one data file", declare_train},
+      Verb{"eval", "scores of a model on a split; --fail-under makes a gate of it", declare_eval},
+      Verb{"predict", "labels for new texts or pairs", declare_predict},
+      Verb{"embed", "sentence vectors of lines", declare_embed},
+      Verb{"tokenize", "token ids of lines", declare_tokenize},
+      Verb{"inspect", "config, tensors and heads of a model, and what was mapped where", declare_inspect},
+      Verb{"export", "a model for transformers or sentence-transformers", declare_export},
+      Verb{"sample-data", "write the three sample tasks", declare_sample_data},
       Verb{"fetch", "download a model; the only verb that uses the network", declare_fetch},
+      Verb{"version", "version; with -v CPU, instruction set, threads, libraries", declare_version},
       Verb{"completion", "print a completion script for a shell", declare_completion},
   };
   return kVerbs;

@@ -276,5 +276,7 @@ TEST(Nearest, NamesWhateverTheirCase) {
   EXPECT_EQ(nearest("", names), nullptr);
 }
 
+TEST(Options, FloatsAreWrittenAsTheyWereRead) { EXPECT_EQ(print_toml_value(OptionType<float>::write(0.1f)), "0.1"); }
+
 }  // namespace
 }  // namespace minbert

@@ -1,0 +1,142 @@
+// embed: a sentence vector for each line.
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "minbert/base/safetensors.h"
+#include "minbert/cli/input_lines.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/pipeline/text_model.h"
+
+namespace minbert {
+namespace {
+
+struct EmbedFlags {
+  std::string model, input = "-", output, pool;
+  std::optional<bool> normalize;
+};
+
+/// Receives rows in order.
+class VectorWriter {
+ public:
+  virtual ~VectorWriter() = default;
+  virtual void add(std::span<const float> rows) = 0;
+  virtual void commit() = 0;
+};
+
+/// NumPy's format 1.0 (numpy/lib/format.py): the shape is known beforehand, so rows need not be kept.
+class NpyWriter final : public VectorWriter {
+ public:
+  NpyWriter(const std::string& path, std::size_t rows, std::int64_t width) : file_(path) {
+    std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, width);
+    constexpr std::size_t kPrefix = 10, kAlignment = 64;
+    header.append(kAlignment - (kPrefix + header.size() + 1) % kAlignment, ' ');
+    header += '\n';
+    file_.write(std::string_view("\x93NUMPY\x01\x00", 8));
+    file_.write(std::string{static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)});
+    file_.write(header);
+  }
+  void add(std::span<const float> rows) override { file_.write(std::as_bytes(rows)); }
+  void commit() override { file_.commit(); }
+
+ private:
+  AtomicFile file_;
+};
+
+/// One tensor "embeddings", written at the end.
+class SafetensorsWriter final : public VectorWriter {
+ public:
+  SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) {}
+  void add(std::span<const float> rows) override { values_.insert(values_.end(), rows.begin(), rows.end()); }
+  void commit() override {
+    write_safetensors(path_, {{"embeddings", "F32", {std::ssize(values_) / width_, width_}, std::as_bytes(std::span(values_))}});
+  }
+
+ private:
+  std::string path_;
+  std::int64_t width_;
+  std::vector<float> values_;
+};
+
+/// One JSON array a line.
+class JsonlWriter final : public VectorWriter {
+ public:
+  JsonlWriter(const std::string& path, std::int64_t width) : out_(path), width_(static_cast<std::size_t>(width)) {}
+  void add(std::span<const float> rows) override {
+    for (std::size_t begin = 0; begin < rows.size(); begin += width_)
+      out_.write(fmt::format("[{}]\n", fmt::join(rows.subspan(begin, width_), ",")));
+  }
+  void commit() override { out_.commit(); }
+
+ private:
+  Output out_;
+  std::size_t width_;
+};
+
+std::string extension_of(const EmbedFlags& flags) {
+  const std::string extension = flags.output == "-" ? ".jsonl" : std::filesystem::path(flags.output).extension().string();
+  if (extension != ".npy" && extension != ".safetensors" && extension != ".jsonl")
+    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in .npy, .safetensors or .jsonl, got \"{}\"", flags.output));
+  return extension;
+}
+
+std::unique_ptr<VectorWriter> make_writer(const EmbedFlags& flags, std::size_t rows, std::int64_t width) {
+  const std::string extension = extension_of(flags);
+  if (extension == ".npy") return std::make_unique<NpyWriter>(flags.output, rows, width);
+  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(flags.output, width);
+  return std::make_unique<SafetensorsWriter>(flags.output, width);
+}
+
+EmbedSettings settings_of(const EmbedFlags& flags, EmbedSettings settings) {
+  if (!flags.pool.empty()) settings = {flags.pool == "cls" ? Pool::kCls : flags.pool == "pooler" ? Pool::kPooler : Pool::kMean, false};
+  settings.normalize = flags.normalize.value_or(settings.normalize);
+  return settings;
+}
+
+int run_embed(const EmbedFlags& flags, Session& session) {
+  constexpr std::size_t kChunk = 1024;
+  extension_of(flags);
+  const auto backend = open_backend(session);
+  const auto folder = read_model_folder(find_model_folder(flags.model));
+  const EmbedSettings settings = settings_of(flags, folder.embed);
+  TextModel model(*backend, flags.model, compute_dtype(session, *backend, folder.dtype), settings.pool == Pool::kPooler);
+  const InputLines lines(flags.input);
+  catch_signals();
+  const auto writer = make_writer(flags, lines.size(), folder.config.hidden_size);
+  std::vector<std::string> texts;
+  for (std::size_t begin = 0; begin < lines.size(); begin += kChunk) {
+    throw_if_stopped();
+    texts.clear();
+    for (std::size_t i = begin; i < std::min(begin + kChunk, lines.size()); ++i) texts.emplace_back(lines[i]);
+    writer->add(model.embed(texts, settings));
+    session.console.progress(fmt::format("{} of {} lines", begin + texts.size(), lines.size()));
+  }
+  writer->commit();
+  show_profile(session, *backend);
+  session.console.clear_progress();
+  return 0;
+}
+
+}  // namespace
+
+Action declare_embed(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<EmbedFlags>();
+  add_model(app, flags->model);
+  add_input(app, flags->input);
+  app.add_option("-o,--output", flags->output, "FILE.npy, FILE.safetensors or FILE.jsonl; - is JSON lines to standard output")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--pool", flags->pool, "cls | pooler | mean, without normalisation [the folder's modules.json, else mean]")
+      ->check(one_of({"cls", "pooler", "mean"}))
+      ->type_name("POOL");
+  app.add_flag_function(
+      "--normalize,!--no-normalize", [flags](std::int64_t count) { flags->normalize = count > 0; },
+      "make unit vectors, or not [the folder's modules.json, else not]");
+  add_compute(app, session);
+  add_examples(app, "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy");
+  return [flags, &session] { return run_embed(*flags, session); };
+}
+
+}  // namespace minbert

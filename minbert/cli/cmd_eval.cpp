@@ -1,0 +1,187 @@
+// eval: a model's scores on a split, as a table, as JSON, or as a gate.
+#include <filesystem>
+#include <memory>
+
+#include "minbert/base/nearest.h"
+#include "minbert/cli/config_flags.h"
+#include "minbert/cli/file_task.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/data/labels.h"
+#include "minbert/pipeline/text_model.h"
+#include "minbert/train/config.h"
+#include "minbert/train/evaluation.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct EvalFlags {
+  std::string model, task, file, split = "dev";
+  ConfigFlags config;
+  ColumnFlags columns;
+  bool json = false;
+  int bootstrap = 0;
+  std::vector<std::string> gates;
+};
+
+/// `--fail-under NAME=VALUE`
+struct Gate {
+  std::string name;
+  double least;
+};
+
+std::vector<Gate> parse_gates(const std::vector<std::string>& flags) {
+  std::vector<Gate> gates;
+  for (const std::string& flag : flags) {
+    const auto equals = flag.find('=');
+    const auto least = equals == std::string::npos ? std::nullopt : parse_number(std::string_view(flag).substr(equals + 1));
+    if (!least) throw Error(ErrorTag::kUsage, "--fail-under", fmt::format("expected NAME=VALUE, got \"{}\"", flag));
+    gates.push_back({flag.substr(0, equals), *least});
+  }
+  return gates;
+}
+
+Split split_of(const std::string& name) { return name == "train" ? Split::kTrain : name == "test" ? Split::kTest : Split::kDev; }
+
+/// Where the rows of the model's tasks come from, by task, and the seed that draws dev fractions.
+struct EvalData {
+  std::map<std::string, DataSpec> tasks;
+  std::uint64_t seed = RunSection{}.seed;
+};
+
+/// The one file as the split that is asked for, with the columns that the task remembers.
+EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
+  DataSpec data = task.data;
+  const auto replace = [](std::string& column, const std::string& flag) {
+    if (!flag.empty()) column = flag;
+  };
+  replace(data.text, flags.columns.text);
+  replace(data.text_pair, flags.columns.text_pair);
+  replace(data.label, flags.columns.label);
+  replace(data.id, flags.columns.id);
+  data.train = data.test = data.dev.files = {{.path = flags.file}};
+  return {.tasks = {{task.name, data}}};
+}
+
+/// The config named by flags, else the run's own.
+EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
+  ConfigFlags files = flags.config;
+  if (files.files.empty()) files.files.push_back((fs::path(flags.model) / "config.toml").string());
+  if (flags.config.files.empty() && !fs::exists(files.files.front()))
+    throw Error(ErrorTag::kUsage, "eval", "expected data to score", "--config CONFIG.toml, or --task NAME --data FILE");
+  const RunConfig config = load_run_config(load_config_tree(files));
+  EvalData data{.tasks = {}, .seed = config.run.seed};
+  for (const TaskSpec& task : config.tasks) {
+    if (!flags.task.empty() && task.name != flags.task) continue;
+    const auto same = std::find_if(known.begin(), known.end(), [&](const TaskSpec& model_task) { return model_task.name == task.name; });
+    if (same == known.end()) {
+      session.console.warning(fmt::format("the model has no task \"{}\"; left out", task.name));
+      continue;
+    }
+    DataSpec& spec = data.tasks[task.name] = task.data;
+    spec.label_range = same->data.label_range;  // what its head was trained for
+    spec.preprocess = same->data.preprocess;
+  }
+  return data;
+}
+
+bool has_split(const DataSpec& data, Split split) {
+  if (split == Split::kTrain) return !data.train.empty();
+  return split == Split::kTest ? !data.test.empty() : !data.dev.files.empty() || data.dev.fraction > 0;
+}
+
+std::string score_table(const Json& json, std::span<const TaskEvaluation> evaluations) {
+  const auto number = [](const Json& value) { return value.is_number() ? fmt::format("{:.4f}", value.get<double>()) : std::string("-"); };
+  TextTable table({"task", "metric", "score", "interval", "rows", "loss"});
+  for (const TaskEvaluation& evaluation : evaluations) {
+    const std::string& name = evaluation.task->name;
+    const Json details = json.at("tasks").value(name, Json::object()), interval = details.value("interval", Json());
+    table.add({name, std::string(option_name(evaluation.task->scored_by())), number(json.at("scores").value(name, Json())),
+               interval.is_array() ? fmt::format("[{}, {}]", number(interval[0]), number(interval[1])) : "",
+               std::to_string(evaluation.rows->rows.size()), number(json.at("loss").value(name, Json()))});
+  }
+  if (evaluations.size() > 1) table.add({"mean", "", number(json.at("mean")), "", "", ""});
+  return table.text();
+}
+
+void check_gates(std::span<const Gate> gates, const Json& json) {
+  for (const Gate& gate : gates) {
+    std::vector<std::string> names;
+    for (const auto& [name, score] : json.at("scores").items()) names.push_back(name);
+    const bool known = std::find(names.begin(), names.end(), gate.name) != names.end();
+    names.push_back("mean");
+    if (!known && gate.name != "mean")
+      throw Error(ErrorTag::kUsage, "--fail-under", fmt::format("unknown score \"{}\"", gate.name), suggest(gate.name, names));
+    const Json& value = known ? json.at("scores").at(gate.name) : json.at("mean");
+    if (value.is_number() && value.get<double>() >= gate.least) continue;
+    throw Error(ErrorTag::kGate, gate.name, fmt::format("expected at least {}, got {}", gate.least, dump_json(value)));
+  }
+}
+
+int run_eval(const EvalFlags& flags, Session& session) {
+  const auto gates = parse_gates(flags.gates);
+  if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
+  const auto backend = open_backend(session);
+  const auto folder = read_model_folder(find_model_folder(flags.model));
+  TextModel model(*backend, flags.model, compute_dtype(session, *backend, folder.dtype));
+  if (!flags.file.empty() && flags.task.empty() && model.tasks().size() != 1)
+    throw Error(ErrorTag::kUsage, "--data", "expected --task NAME beside it", "one file holds the rows of one task");
+  const std::string only = flags.task.empty() && model.tasks().size() == 1 ? model.tasks().front().name : flags.task;
+  if (!only.empty() || model.tasks().empty()) model.find_task(only);
+  const EvalData data = flags.file.empty() ? data_of_config(flags, session, model.tasks())
+                                           : data_of_file(flags, model.tasks()[model.find_task(only)]);
+
+  const Split split = split_of(flags.split);
+  std::map<std::string, Rows> rows;
+  std::vector<TaskEvaluation> evaluations;
+  for (std::size_t i = 0; i < model.tasks().size(); ++i) {
+    const TaskSpec& task = model.tasks()[i];
+    const auto found = data.tasks.find(task.name);
+    if (found == data.tasks.end() || !has_split(found->second, split)) continue;
+    Rows& of_task = rows[task.name] = load_rows(found->second, split, task.labels, data.seed);
+    if (!of_task.labelled()) session.console.warning(fmt::format("{}: {} has rows without a label", task.name, flags.split));
+    session.console.progress(fmt::format("{}: {} rows", task.name, of_task.rows.size()));
+    evaluations.push_back({&task, &of_task, model.predict(i, of_task.rows)});
+  }
+  session.console.clear_progress();
+  if (evaluations.empty()) throw Error(ErrorTag::kUsage, "--split", fmt::format("no task of the model has data for the split {}", flags.split));
+  const Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
+  if (flags.json)
+    print_json(json);
+  else
+    print(score_table(json, evaluations));
+  show_profile(session, *backend);
+  check_gates(gates, json);
+  return 0;
+}
+
+}  // namespace
+
+Action declare_eval(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<EvalFlags>();
+  add_model(app, flags->model);
+  app.add_option("--config", flags->config.files, "TOML file that names the data (repeatable) [the run's own]")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+  add_set(app, flags->config);
+  app.add_option("--task", flags->task, "only this task")->type_name("NAME");
+  app.add_option("--data", flags->file, "this file instead of a config's")->type_name("FILE");
+  app.add_option("--split", flags->split, "train | dev | test")->check(one_of({"train", "dev", "test"}))->capture_default_str()->type_name("NAME");
+  add_columns(app, flags->columns, true);
+  app.add_option("--bootstrap", flags->bootstrap, "resamples for 95% intervals; 0 = none")
+      ->check(whole_number(0, 1'000'000))
+      ->capture_default_str()
+      ->type_name("N");
+  app.add_option("--fail-under", flags->gates, "end with 7 when a task's score, or mean, is below (repeatable)")
+      ->allow_extra_args(false)
+      ->type_name("NAME=VALUE");
+  add_json(app, flags->json);
+  add_compute(app, session);
+  add_examples(app,
+               "  minbert eval runs/mine --bootstrap 1000\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45");
+  return [flags, &session] { return run_eval(*flags, session); };
+}
+
+}  // namespace minbert

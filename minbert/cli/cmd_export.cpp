@@ -1,0 +1,103 @@
+// export: a model for other programs.
+#include <filesystem>
+#include <memory>
+
+#include "minbert/cli/output.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/model/hf_export.h"
+#include "minbert/pipeline/text_model.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kClassifier = "seqcls:";
+
+struct ExportFlags {
+  std::string model, output, as;
+};
+
+/// A folder under a temporary name beside the final one, so that an export is there whole or not at all.
+class NewFolder {
+ public:
+  /// Throws Error(kUsage) when something is there already.
+  explicit NewFolder(const fs::path& path) : path_(path.has_filename() ? path : path.parent_path()), temporary_(path_.string() + ".part") {
+    if (fs::exists(path_) && !(fs::is_directory(path_) && fs::is_empty(path_)))
+      throw Error(ErrorTag::kUsage, path_.string(), "expected a new or an empty folder");
+    fs::remove_all(temporary_);
+    make_directories(temporary_);
+  }
+  ~NewFolder() {
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+  }
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+
+  const fs::path& temporary() const { return temporary_; }
+  void commit() {
+    std::error_code error;
+    fs::rename(temporary_, path_, error);
+    if (error) throw Error(ErrorTag::kResources, path_.string(), fmt::format("cannot rename: {}", error.message()));
+  }
+
+ private:
+  fs::path path_, temporary_;
+};
+
+bool has_pooler(const ModelFolder& folder) {
+  const ModelShape shape = model_shape(folder.config, {}, true);
+  return plan_import(open_model_weights(folder.path), shape, {.wanted = {}, .require_encoder = false}).missing(Role::kPooler).empty();
+}
+
+void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype) {
+  const TaskSpec& task = model.tasks()[model.find_task(name)];
+  if (task.is_separate())
+    throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: it reads a pair as one sequence, this task as two", name), "train the task with encode = \"joint\"");
+  ClassifierExport options{.dtype = dtype, .labels = {}, .dropout = task.head.dropout};
+  for (int k = 0; k < task.labels.count; ++k) options.labels.push_back(task.labels.class_name(k));
+  export_sequence_classification(to, model.params(), name, options);
+}
+
+int run_export(const ExportFlags& flags, Session& session) {
+  const bool classifier = flags.as.starts_with(kClassifier);
+  if (!classifier && flags.as != "hf" && flags.as != "sentence-transformers")
+    throw Error(ErrorTag::kUsage, "--as", fmt::format("expected hf, sentence-transformers or seqcls:TASK, got \"{}\"", flags.as));
+  const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
+  const auto backend = open_backend(session);
+  const ModelFolder folder = read_model_folder(find_model_folder(flags.model));
+  const TextModel model(*backend, flags.model, DType::kF32, has_pooler(folder));
+  NewFolder out(flags.output);
+  if (classifier)
+    export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);
+  else
+    export_encoder(out.temporary(), model.params(),
+                   {.dtype = dtype,
+                    .pooling = folder.embed.pool == Pool::kCls ? SentencePooling::kCls : SentencePooling::kMean,
+                    .normalize = folder.embed.normalize,
+                    .max_length = folder.max_length});
+  model.tokenizer().save(out.temporary());
+  out.commit();
+  session.console.info(fmt::format("wrote {}", flags.output));
+  return 0;
+}
+
+}  // namespace
+
+Action declare_export(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<ExportFlags>();
+  add_model(app, flags->model);
+  app.add_option("-o,--output", flags->output, "new folder")->required()->type_name("DIR");
+  app.add_option("--as", flags->as,
+                 "hf and sentence-transformers: the encoder, in one folder that both open; seqcls:TASK: with a task's head, for "
+                 "BertForSequenceClassification")
+      ->required()
+      ->type_name("KIND");
+  app.add_option("--dtype", session.dtype, "of the weights: f32 | bf16 [f32]")->check(one_of({"f32", "bf16"}))->type_name("DTYPE");
+  add_threads(app, session);
+  add_examples(app, "  minbert export runs/mine -o mine-encoder --as sentence-transformers\n  minbert export runs/mine -o mine-sst --as seqcls:sst");
+  return [flags, &session] { return run_export(*flags, session); };
+}
+
+}  // namespace minbert

@@ -1,0 +1,36 @@
+// report: a run folder as one HTML file.
+#include <filesystem>
+#include <memory>
+
+#include "minbert/cli/output.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/report/report.h"
+
+namespace minbert {
+namespace {
+
+struct ReportFlags {
+  std::string run, output;
+};
+
+int run_report(const ReportFlags& flags) {
+  const std::string html = make_report(flags.run);
+  const std::string path = flags.output.empty() ? (std::filesystem::path(flags.run) / "report.html").string() : flags.output;
+  Output out(path);
+  out.write(html);
+  out.commit();
+  if (path != "-") print(path + "\n");
+  return 0;
+}
+
+}  // namespace
+
+Action declare_report(CLI::App& app, Session&) {
+  auto flags = std::make_shared<ReportFlags>();
+  app.add_option("RUN", flags->run, "run folder")->required()->type_name("");
+  app.add_option("-o,--output", flags->output, "HTML file; - is standard output [RUN/report.html]")->type_name("FILE");
+  add_examples(app, "  minbert report runs/mine");
+  return [flags] { return run_report(*flags); };
+}
+
+}  // namespace minbert

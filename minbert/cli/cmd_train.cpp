@@ -1,0 +1,177 @@
+// train: a run from config files, or from one data file.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+#include "minbert/cli/config_flags.h"
+#include "minbert/cli/one_liner.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
+#include "minbert/cli/train_view.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/train/trainer.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
+
+struct TrainFlags {
+  ConfigFlags config;
+  OneLinerFlags one_liner;
+  std::string output;
+  std::vector<std::uint64_t> seeds;
+  bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
+};
+
+/// The config as merged, and the text of what was given.
+struct TrainInput {
+  ConfigTree tree;
+  std::string text;
+};
+
+TrainInput read_input(const TrainFlags& flags, const Session& session) {
+  TrainInput input;
+  const OneLinerFlags& one = flags.one_liner;
+  if (!one.train.empty() && !flags.config.files.empty())
+    throw Error(ErrorTag::kUsage, "--train", "expected config files or --train, got both", "--set task.NAME.data.train=FILE changes a config's data");
+  if (one.train.empty() && flags.config.files.empty())
+    throw Error(ErrorTag::kUsage, "train", "expected a config file, or --init and --train", "minbert init writes a config to start from");
+  if (!one.train.empty()) {
+    input.text = one_liner_config(one);
+    input.tree.load_text(input.text, "--train", fs::current_path());
+  }
+  for (const std::string& file : flags.config.files) {
+    const std::string text = read_file(file, ErrorTag::kUsage);
+    const fs::path folder = file == "-" ? fs::current_path() : fs::absolute(file).parent_path();
+    input.tree.load_text(text, file == "-" ? "standard input" : file, folder);
+    input.text += fmt::format("# {}\n{}\n", file, text);
+  }
+  if (one.train.empty() && !one.init.empty()) input.tree.set("model.init", one.init, "--init");
+  for (const std::string& assignment : flags.config.sets) {
+    input.tree.set(assignment);
+    input.text += fmt::format("# --set {}\n", assignment);
+  }
+  if (!session.dtype.empty()) input.tree.set("model.dtype", session.dtype, "--dtype");
+  return input;
+}
+
+/// One run of the tree as it is. The exit code, and the scores.
+int train_once(const TrainFlags& flags, const TrainInput& input, const RunConfig& config, const fs::path& folder, Session& session,
+               Backend& backend, TrainResult& result) {
+  TrainOptions options;
+  options.folder = folder;
+  options.open = {.resume = flags.resume, .overwrite = flags.overwrite};
+  options.config_text = input.tree.print_resolved(write_options(config));
+  options.input_text = input.text;
+  options.overfit_batch = flags.overfit_batch;
+  options.profile = flags.profile;
+  options.should_stop = stop_requested;
+  TrainView view(session.console);
+  if (!flags.overfit_batch) session.console.info(fmt::format("run {} in {}", config.run.name, folder.string()));
+  result = train(backend, config, options, view);
+  session.console.clear_progress();
+  if (result.stopped) {
+    session.console.info(flags.overfit_batch ? "stopped" : "stopped after a checkpoint; --resume goes on");
+    return kStopped;
+  }
+  if (result.already_finished) session.console.info("this run is finished already");
+  if (!flags.overfit_batch) session.console.info(fmt::format("model in {}", (folder / "best").string()));
+  return 0;
+}
+
+std::string score(double value) { return fmt::format("{:.4f}", value); }
+
+void print_scores(const TrainResult& result, bool json) {
+  if (json) return print_json({{"scores", result.dev_scores}, {"mean", result.dev_mean}});
+  if (result.dev_scores.empty()) return;
+  TextTable table({"task", "dev"});
+  for (const auto& [task, value] : result.dev_scores) table.add({task, score(value)});
+  if (result.dev_scores.size() > 1) table.add({"mean", score(result.dev_mean)});
+  print(table.text());
+}
+
+/// Mean and standard deviation (n - 1) over the seeds.
+Json spread(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  double mean = 0, squares = 0;
+  for (const double value : values) mean += value / n;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {{"mean", mean}, {"std", values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0.0}, {"values", values}};
+}
+
+int train_seeds(const TrainFlags& flags, TrainInput& input, const fs::path& folder, Session& session, Backend& backend) {
+  if (fs::exists(folder / "status.json")) throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
+  std::map<std::string, std::vector<double>> scores;
+  std::vector<double> means;
+  for (const std::uint64_t seed : flags.seeds) {
+    input.tree.set("run.seed", static_cast<std::int64_t>(seed), "--seeds");
+    TrainResult result;
+    const int code = train_once(flags, input, load_run_config(input.tree), folder / fmt::format("seed-{}", seed), session, backend, result);
+    if (code != 0) return code;
+    for (const auto& [task, value] : result.dev_scores) scores[task].push_back(value);
+    if (!result.dev_scores.empty()) means.push_back(result.dev_mean);
+  }
+  Json summary = {{"format", 1}, {"seeds", flags.seeds}, {"tasks", Json::object()}};
+  TextTable table({"task", "mean", "std"});
+  const auto add = [&](const std::string& name, const Json& row) {
+    table.add({name, score(row.at("mean").get<double>()), score(row.at("std").get<double>())});
+  };
+  for (const auto& [task, values] : scores) add(task, summary["tasks"][task] = spread(values));
+  if (!means.empty()) summary["mean"] = spread(means);
+  if (scores.size() > 1) add("mean", summary["mean"]);
+  write_file(folder / "summary.json", dump_json(summary, 2) + "\n");
+  if (flags.json)
+    print_json(summary);
+  else
+    print(table.text());
+  return 0;
+}
+
+int run_train(const TrainFlags& flags, Session& session) {
+  TrainInput input = read_input(flags, session);
+  const RunConfig config = load_run_config(input.tree);
+  const auto backend = open_backend(session);
+  if (flags.dry_run) {
+    print_json(plan_training(*backend, config));
+    return 0;
+  }
+  const fs::path folder = flags.output.empty() ? fs::path("runs") / config.run.name : fs::path(flags.output);
+  catch_signals();
+  if (!flags.seeds.empty()) return train_seeds(flags, input, folder, session, *backend);
+  TrainResult result;
+  const int code = train_once(flags, input, config, folder, session, *backend, result);
+  show_profile(session, *backend);
+  if (code == 0 && !flags.overfit_batch) print_scores(result, flags.json);
+  return code;
+}
+
+}  // namespace
+
+Action declare_train(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<TrainFlags>();
+  add_config(app, flags->config, false);
+  app.add_option("-o,--output", flags->output, "run folder [runs/NAME, NAME being run.name]")->type_name("RUN");
+  add_one_liner(app, flags->one_liner);
+  app.add_flag("--resume", flags->resume, "go on where the folder's last checkpoint stands");
+  app.add_flag("--overwrite", flags->overwrite, "remove the run that is there");
+  app.add_option("--seeds", flags->seeds, "one run for each, in RUN/seed-N, and RUN/summary.json")
+      ->check(whole_number(0, INT64_MAX))
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("1,2,3");
+  app.add_flag("--dry-run", flags->dry_run, "print what would be done: rows, steps, memory");
+  app.add_flag("--profile", flags->profile, "write the time of each kind of work to profile.json");
+  app.add_flag("--overfit-batch", flags->overfit_batch, "train on one batch of each task over and over: its loss must go to 0");
+  add_json(app, flags->json);
+  add_compute(app, session);
+  add_examples(app,
+               "  minbert train base.toml mine.toml --set stage.0.lr=3e-5 -o runs/mine\n"
+               "  minbert train --init models/all-MiniLM-L6-v2 --train my.csv --text review --label stars");
+  return [flags, &session] { return run_train(*flags, session); };
+}
+
+}  // namespace minbert

@@ -1,0 +1,45 @@
+// version: what this binary is and what it computes with.
+#include <memory>
+
+#include "minbert/base/system.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/train/run_folder.h"
+
+namespace minbert {
+namespace {
+
+std::string shown(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_structured()) return dump_json(value);
+  std::string text;
+  for (const auto& [key, item] : value.items()) text += (text.empty() ? "" : ", ") + (value.is_object() ? key + " " : "") + shown(item);
+  return text;
+}
+
+int run_version(bool json, const Session& session) {
+  if (!json) print(fmt::format("minbert {}\n", program_version()));
+  if (!json && !session.console.verbose()) return 0;
+  const auto backend = open_backend(session);
+  const Json environment = environment_json(backend->name(), backend->description());
+  if (json) {
+    print_json(environment);
+    return 0;
+  }
+  TextTable table({"part", "what"});
+  for (const auto& [key, value] : environment.items()) table.add({key, shown(value)});
+  print(table.text());
+  return 0;
+}
+
+}  // namespace
+
+Action declare_version(CLI::App& app, Session& session) {
+  auto json = std::make_shared<bool>(false);
+  add_json(app, *json);
+  add_threads(app, session);
+  add_examples(app, "  minbert version -v        # CPU, instruction set, threads, libraries, backend");
+  return [json, &session] { return run_version(*json, session); };
+}
+
+}  // namespace minbert

@@ -1,0 +1,24 @@
+// ConfigFlags: config files and what flags change in them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "minbert/base/config_tree.h"
+
+namespace minbert {
+
+struct ConfigFlags {
+  std::vector<std::string> files, sets;
+};
+
+/// Declares --set.
+void add_set(CLI::App& app, ConfigFlags& flags);
+/// Declares the positional CONFIG ... and --set.
+void add_config(CLI::App& app, ConfigFlags& flags, bool required);
+
+/// Files merged in order, then --set.
+ConfigTree load_config_tree(const ConfigFlags& flags);
+
+}  // namespace minbert

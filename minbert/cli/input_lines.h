@@ -1,0 +1,28 @@
+// InputLines: a file or standard input as raw lines, which end at \n only.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace minbert {
+
+class InputLines {
+ public:
+  /// "-" is standard input. Throws Error(kData) when it cannot be read or holds no line.
+  explicit InputLines(const std::string& path);
+  InputLines(const InputLines&) = delete;
+  InputLines& operator=(const InputLines&) = delete;
+
+  std::size_t size() const { return lines_.size(); }
+  std::string_view operator[](std::size_t i) const { return lines_[i]; }
+  /// "FILE:LINE" of line i, as errors print it.
+  std::string place(std::size_t i) const;
+
+ private:
+  std::string name_, text_;
+  std::vector<std::string_view> lines_;
+};
+
+}  // namespace minbert

@@ -1,0 +1,74 @@
+// OneLiner: one task, one stage, written as a person would.
+#include "minbert/cli/one_liner.h"
+
+#include <filesystem>
+
+#include "minbert/base/toml.h"
+
+namespace minbert {
+namespace {
+
+std::string quoted(const std::string& text) { return print_toml_value(text); }
+std::string absolute(const std::string& path) { return quoted(std::filesystem::absolute(path).lexically_normal().string()); }
+
+std::string optional_line(std::string_view key, const std::string& value) {
+  return value.empty() ? std::string() : fmt::format("{} = {}\n", key, quoted(value));
+}
+
+std::string task_text(const TaskSpec& task) {
+  std::string text = fmt::format("[[task]]\nname = {}\ntype = \"{}\"\n", quoted(task.name), option_name(task.type));
+  if (!task.is_regression()) text += fmt::format("labels = {}\n", print_toml_value(OptionType<TaskLabels>::write(task.labels)));
+  if (task.is_pair()) text += "encode = \"joint\"           # [CLS] a [SEP] b [SEP]: slower than \"separate\", and better\n";
+  return text + "pool = \"mean\"\nhead = { dense = [], dropout = 0.1 }\n";
+}
+
+std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
+  const DataSpec& data = task.data;
+  const auto fraction = parse_number(flags.dev);
+  std::string text = "[task.data]\ntrain = " + absolute(flags.train) + "\n";
+  text += fmt::format("dev = {}\n", fraction ? print_toml_value(*fraction) : absolute(flags.dev));
+  text += optional_line("text", data.text) + optional_line("text_pair", data.text_pair) + optional_line("label", data.label) +
+          optional_line("id", data.id);
+  if (task.is_regression()) text += fmt::format("label_range = [{}, {}]\n", data.label_range[0], data.label_range[1]);
+  return text;
+}
+
+}  // namespace
+
+void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
+  app.add_option("--init", flags.init, "model to start from: Hugging Face folder or run folder")->type_name("MODEL");
+  app.add_option("--train", flags.train, "without a config file: train one task on this file")->type_name("FILE");
+  app.add_option("--dev", flags.dev, "file, or fraction of train")->capture_default_str()->type_name("FILE|FRACTION");
+  add_columns(app, flags.columns, true);
+}
+
+std::string one_liner_config(const OneLinerFlags& flags) {
+  if (flags.init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", "--init models/all-MiniLM-L6-v2");
+  const auto fraction = parse_number(flags.dev);
+  if (fraction && !(*fraction > 0 && *fraction < 1))
+    throw Error(ErrorTag::kUsage, "--dev", fmt::format("expected a file, or a fraction above 0 and below 1, got {}", flags.dev));
+  const TaskSpec task = infer_task(flags.train, flags.columns);
+  return fmt::format(R"(# One task, made by `minbert train --init ... --train ...`; edit it and train it again with `minbert train THIS.toml`.
+[run]
+name = {}
+
+[model]
+init = {}
+
+{}
+{}
+[[stage]]
+epochs = 3
+batch = 16
+lr = 5e-5                  # rises for a tenth of the steps, then falls to 0
+schedule = "linear"
+warmup_ratio = 0.1
+optimizer = "adamw"
+weight_decay = 0.01
+clip = 1.0
+)",
+                     quoted(task.name), flags.init == "scratch" ? quoted(flags.init) : absolute(flags.init), task_text(task),
+                     data_text(flags, task));
+}
+
+}  // namespace minbert

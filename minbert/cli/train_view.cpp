@@ -1,0 +1,58 @@
+// TrainView: what the trainer tells, in one line each.
+#include "minbert/cli/train_view.h"
+
+#include <fmt/format.h>
+
+namespace minbert {
+
+double TrainView::seconds_left(const StepEvent& event) const {
+  const auto seen = event.stage_step - first_step_;
+  return seen <= 0 ? -1 : (event.wall_s - first_wall_s_) / static_cast<double>(seen) * static_cast<double>(event.stage_steps - event.stage_step);
+}
+
+std::string TrainView::step_text(const StepEvent& event) const {
+  std::string losses;
+  for (const auto& [task, loss] : losses_) losses += fmt::format(" {} {:.4f}", task, loss);
+  const double left = seconds_left(event);
+  return fmt::format("stage {} epoch {}  step {}/{}  loss{}  lr {:.2e}  {:.0f} tokens/s{}", event.stage, event.epoch, event.stage_step,
+                     event.stage_steps, losses, event.lr, event.tokens_per_s, left < 0 ? "" : "  " + format_duration(left) + " left");
+}
+
+void TrainView::step(const StepEvent& event) {
+  constexpr double kMemory = 0.95, kRedraw_s = 0.1;
+  if (event.stage != stage_) {
+    stage_ = event.stage;
+    losses_.clear();
+    first_step_ = event.stage_step;
+    first_wall_s_ = event.wall_s;
+  }
+  const auto [loss, is_new] = losses_.emplace(event.task, event.loss);
+  if (!is_new) loss->second = kMemory * loss->second + (1 - kMemory) * event.loss;
+  if (!console_.is_terminal()) {
+    if (event.log) console_.info(step_text(event));
+    return;
+  }
+  const double now = watch_.seconds();
+  if (now - drawn_s_ < kRedraw_s) return;
+  drawn_s_ = now;
+  console_.progress(step_text(event));
+}
+
+void TrainView::eval(const EvalEvent& event) {
+  std::string scores;
+  for (const auto& [task, score] : event.scores) scores += fmt::format("  {} {:.4f}", task, score);
+  const bool shows_mean = event.scores.size() > 1;
+  std::string row = fmt::format("stage {} epoch {}  {:<5}{}", event.stage, event.epoch, event.split, scores);
+  if (shows_mean) row += fmt::format("  mean {:.4f}", event.mean);
+  console_.info(event.best ? console_.bold(row + "  best") : row);
+}
+
+void TrainView::message(MessageLevel level, std::string_view text) {
+  switch (level) {
+    case MessageLevel::kDetail: return console_.detail(text);
+    case MessageLevel::kInfo: return console_.info(text);
+    case MessageLevel::kWarning: return console_.warning(text);
+  }
+}
+
+}  // namespace minbert

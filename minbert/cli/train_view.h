@@ -1,0 +1,33 @@
+// TrainView: a run's events as a progress line, log lines and rows of scores.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "minbert/base/clock.h"
+#include "minbert/cli/console.h"
+#include "minbert/train/events.h"
+
+namespace minbert {
+
+class TrainView final : public TrainEvents {
+ public:
+  explicit TrainView(Console& console) : console_(console) {}
+
+  void step(const StepEvent& event) override;
+  void eval(const EvalEvent& event) override;
+  void message(MessageLevel level, std::string_view text) override;
+
+ private:
+  std::string step_text(const StepEvent& event) const;
+  double seconds_left(const StepEvent& event) const;
+
+  Console& console_;
+  std::map<std::string, double> losses_;  // by task, averaged over about the last 20 steps
+  std::string stage_;
+  std::int64_t first_step_ = 0;  // of this stage that this process saw, and the time at its end
+  double first_wall_s_ = 0, drawn_s_ = -1;
+  Stopwatch watch_;
+};
+
+}  // namespace minbert
