@@ -1,0 +1,24 @@
+// A forward pass as serving makes it, on random tokens.
+#include "bench/bench_infer.h"
+
+#include "minbert/model/multitask.h"
+
+namespace minbert {
+
+Json bench_infer(Backend& backend, const RaggedBench& options) {
+  ModelShape shape;
+  shape.config = bench_config(options);
+  const TokenizedRows rows = ragged_rows(options, shape.config);
+  Params params(backend, shape, DType::kF32, options.dtype, WeightUse::kForward);
+  load_bench_weights(options, params);
+  MultitaskModel model(backend, params);
+  Arena arena(backend);
+  const RaggedTimes times = time_batches(options, rows, [&](const Batch& batch) {
+    arena.reset();
+    model.sentence_vectors(arena, batch.tokens(), Pool::kMean, {});
+    backend.synchronize();
+  });
+  return ragged_report("infer", backend, options, shape.config, times, 1, 0);
+}
+
+}  // namespace minbert

@@ -1,0 +1,86 @@
+// minbert-bench: times parts of minbert beside what the machine can do, as JSON lines.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "bench/bench_infer.h"
+#include "bench/bench_op.h"
+#include "bench/bench_step.h"
+#include "bench/bench_tokenize.h"
+#include "minbert/base/env.h"
+#include "minbert/base/parallel.h"
+
+namespace minbert {
+namespace {
+
+const std::map<std::string, DType> kDTypes = {{"f32", DType::kF32}, {"bf16", DType::kBF16}};
+
+void print(const Json& line) {
+  fmt::print("{}\n", line.dump());
+  std::fflush(stdout);
+}
+
+void add_dtype(CLI::App& verb, DType& dtype) {
+  verb.add_option("--dtype", dtype, "f32 | bf16")->transform(CLI::CheckedTransformer(kDTypes))->default_str("f32");
+}
+
+void add_ragged_options(CLI::App& verb, RaggedBench& o) {
+  verb.add_option("--model", o.model, "Hugging Face folder; minilm or bert-base: that size with random weights")->capture_default_str();
+  verb.add_option("--lengths", o.lengths, "file with the tokens of an example on each line")->required()->check(CLI::ExistingFile);
+  verb.add_option("--batch", o.batch, "examples in a batch")->check(CLI::PositiveNumber)->capture_default_str();
+  verb.add_option("--steps", o.steps, "batches")->check(CLI::PositiveNumber)->capture_default_str();
+  verb.add_option("--rounds", o.rounds, "times each batch is timed")->check(CLI::PositiveNumber)->capture_default_str();
+  add_dtype(verb, o.dtype);
+}
+
+int run(int argc, char** argv) {
+  const Env env = read_env();
+  int threads = env.threads > 0 ? env.threads : available_cores();
+  CLI::App app("Times parts of minbert beside what the machine can do, as JSON lines.", "minbert-bench");
+  app.require_subcommand(1)->fallthrough();
+  app.add_option("--threads", threads, "default: MINBERT_THREADS, else all cores")->check(CLI::PositiveNumber);
+
+  std::string sizes = "minilm";
+  OpBench op{.sizes = {}};
+  CLI::App& op_verb = *app.add_subcommand("op", "every op of a training step made of bare ops");
+  op_verb.add_option("--model", sizes, "minilm | bert-base")->capture_default_str();
+  op_verb.add_option("--sentences", op.sentences, "sentences in the batch")->check(CLI::PositiveNumber)->capture_default_str();
+  op_verb.add_option("--tokens", op.tokens, "tokens in a sentence")->check(CLI::PositiveNumber)->capture_default_str();
+  op_verb.add_option("--repeats", op.repeats, "steps timed")->check(CLI::PositiveNumber)->capture_default_str();
+  add_dtype(op_verb, op.dtype);
+
+  RaggedBench step, infer;
+  CLI::App& step_verb = *app.add_subcommand("step", "training steps: forward, backward, clipping, AdamW, dropout on");
+  add_ragged_options(step_verb, step);
+  CLI::App& infer_verb = *app.add_subcommand("infer", "forward passes: token ids to sentence vectors");
+  add_ragged_options(infer_verb, infer);
+  TokenizeBench tokenize;
+  CLI::App& tokenize_verb = *app.add_subcommand("tokenize", "lines to token ids, on one thread and on all");
+  tokenize_verb.add_option("--model", tokenize.model, "folder with a tokenizer")->required()->check(CLI::ExistingDirectory);
+  tokenize_verb.add_option("--input", tokenize.input, "file of lines")->required()->check(CLI::ExistingFile);
+  tokenize_verb.add_option("--rounds", tokenize.rounds, "times the file is timed")->check(CLI::PositiveNumber)->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  set_num_threads(threads);
+  const auto backend = make_backend(env.backend, {.isa = env.isa});
+  if (op_verb.parsed()) {
+    op.sizes = encoder_sizes(sizes);
+    for (const Json& line : bench_ops(*backend, op)) print(line);
+  }
+  if (step_verb.parsed()) print(bench_step(*backend, step));
+  if (infer_verb.parsed()) print(bench_infer(*backend, infer));
+  if (tokenize_verb.parsed())
+    for (const Json& line : bench_tokenize(tokenize)) print(line);
+  return 0;
+}
+
+}  // namespace
+}  // namespace minbert
+
+int main(int argc, char** argv) {
+  try {
+    return minbert::run(argc, argv);
+  } catch (const minbert::Error& error) {
+    fmt::print(stderr, "minbert-bench: error {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,134 @@
+// Batches of real lengths: reading, timing, reporting.
+#include "bench/ragged.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "bench/bench_op.h"
+#include "bench/machine.h"
+#include "minbert/base/clock.h"
+#include "minbert/base/files.h"
+#include "minbert/base/parallel.h"
+#include "minbert/base/rng.h"
+#include "minbert/base/system.h"
+#include "minbert/data/labels.h"
+#include "minbert/model/hf_import.h"
+
+namespace minbert {
+namespace {
+
+std::vector<std::int64_t> read_lengths(const std::filesystem::path& path) {
+  std::vector<std::int64_t> lengths;
+  const std::string text = read_file(path);
+  std::size_t line = 0;
+  for (std::size_t at = 0; at < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const auto length = parse_number(std::string_view(text).substr(at, end - at));
+    if (!length || *length < 2 || *length != std::floor(*length))
+      throw Error(ErrorTag::kData, fmt::format("{}:{}", path.string(), line + 1),
+                  fmt::format("expected a number of tokens, 2 or more, got \"{}\"", text.substr(at, end - at)));
+    lengths.push_back(static_cast<std::int64_t>(*length));
+    at = end + 1;
+  }
+  if (lengths.empty()) throw Error(ErrorTag::kData, path.string(), "expected a number of tokens on each line, got an empty file");
+  return lengths;
+}
+
+double rounded(double x) { return std::round(x * 1000) / 1000; }
+
+}  // namespace
+
+ModelConfig bench_config(const RaggedBench& options) {
+  const std::filesystem::path folder = options.model;
+  if (std::filesystem::is_directory(folder))
+    return parse_model_config(read_json(folder / "config.json", ErrorTag::kModel), (folder / "config.json").string());
+  const EncoderSizes sizes = encoder_sizes(options.model);
+  ModelConfig config;
+  config.vocab_size = sizes.vocabulary;
+  config.hidden_size = sizes.hidden;
+  config.num_hidden_layers = sizes.layers;
+  config.num_attention_heads = sizes.heads;
+  config.intermediate_size = sizes.intermediate;
+  config.max_position_embeddings = sizes.positions;
+  return config;
+}
+
+void load_bench_weights(const RaggedBench& options, Params& params) {
+  params.init(1, [](const ParamInfo&) { return true; });
+  if (std::filesystem::is_directory(options.model))
+    import_weights(options.model, params, {.wanted = [](const ParamInfo& info) { return info.role == Role::kEncoder; }});
+  else
+    params.changed();
+}
+
+TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config) {
+  const std::vector<std::int64_t> lengths = read_lengths(options.lengths);
+  TokenizedRows rows;
+  Rng rng(1, "bench");
+  for (std::int64_t i = 0; i < options.batch * options.steps; ++i) {
+    const std::int64_t length = std::min(lengths[static_cast<std::size_t>(i % std::ssize(lengths))], config.max_position_embeddings);
+    for (std::int64_t t = 0; t < length; ++t) rows.ids.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(config.vocab_size))));
+    rows.offsets.push_back(std::ssize(rows.ids));
+    rows.first_segments.push_back(static_cast<std::int32_t>(length));
+    rows.labels.push_back(static_cast<double>(i % 5));
+  }
+  return rows;
+}
+
+RaggedTimes time_batches(const RaggedBench& options, const TokenizedRows& rows, const std::function<void(const Batch&)>& work) {
+  std::vector<Batch> batches(static_cast<std::size_t>(options.steps));
+  std::vector<std::vector<double>> seconds(batches.size());
+  std::vector<std::uint32_t> which(static_cast<std::size_t>(options.batch));
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    std::iota(which.begin(), which.end(), static_cast<std::uint32_t>(b * which.size()));
+    batches[b].fill(rows, which, 0);
+  }
+  for (std::int64_t round = 0; round <= options.rounds; ++round)
+    for (std::size_t b = 0; b < batches.size(); ++b) {
+      const Stopwatch watch;
+      work(batches[b]);
+      if (round > 0) seconds[b].push_back(watch.seconds());
+    }
+
+  RaggedTimes times{.tokens = std::ssize(rows.ids), .batches = options.steps};
+  for (std::vector<double>& one : seconds) {
+    std::sort(one.begin(), one.end());
+    times.ms += one[one.size() / 2] * 1e3 / static_cast<double>(seconds.size());
+    times.best_ms += one[0] * 1e3 / static_cast<double>(seconds.size());
+  }
+  for (std::int64_t s = 0; s < rows.sequences(); ++s) times.pair_tokens += static_cast<double>(rows.length(s) * rows.length(s));
+  return times;
+}
+
+Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config, const RaggedTimes& times,
+                   int passes, std::int64_t trained) {
+  const auto rss = static_cast<double>(peak_memory_bytes());  // before the peaks are measured, which take memory too
+  const double peak = measure_gemm_peak(backend, options.dtype), bandwidth = measure_bandwidth();
+  const auto C = static_cast<double>(config.hidden_size), F = static_cast<double>(config.intermediate_size);
+  const auto layers = static_cast<double>(config.num_hidden_layers), batches = static_cast<double>(times.batches);
+  const double tokens = static_cast<double>(times.tokens) / batches;
+  const double products = layers * (2 * tokens * (4 * C * C + 2 * C * F) + 4 * C * times.pair_tokens / batches);
+  const double gemm_ms = passes * products / peak * 1e-6, adamw_ms = 28.0 * static_cast<double>(trained) / bandwidth * 1e-6;
+  return {{"bench", bench},
+          {"model", options.model},
+          {"dtype", dtype_name(options.dtype)},
+          {"threads", num_threads()},
+          {"backend", backend.description()},
+          {"batch", options.batch},
+          {"steps", options.steps},
+          {"rounds", options.rounds},
+          {"tokens", rounded(tokens)},
+          {"ms", rounded(times.ms)},
+          {"best_ms", rounded(times.best_ms)},
+          {"tokens_per_s", rounded(tokens / times.ms * 1e3)},
+          {"peak_rss_mb", rounded(rss * 1e-6)},
+          {"peak_gflops", rounded(peak)},
+          {"bandwidth_gbs", rounded(bandwidth)},
+          {"floor_gemm_ms", rounded(gemm_ms)},
+          {"floor_adamw_ms", rounded(adamw_ms)},
+          {"floor_ms", rounded(gemm_ms + adamw_ms)},
+          {"of_floor", rounded((gemm_ms + adamw_ms) / times.ms)}};
+}
+
+}  // namespace minbert
