@@ -102,7 +102,8 @@ class Normalizer::Builder {
     const auto add = [&](char32_t first, char32_t last) { all.insert(all.end(), {first, last + 1}); };
     for (const auto& table : {unicode::removed(), unicode::whitespace(), unicode::punctuation(), unicode::ideographs(), unicode::marks()})
       for (const auto& range : table) add(range.first, range.last);
-    for (const auto& range : unicode::combining()) add(range.first, range.last);
+    for (const auto& range : unicode::combining())  // each becomes itself, as a part
+      for (char32_t c = range.first; c <= range.last; ++c) add(c, c);
     for (const auto& table : {unicode::decompositions(), unicode::lower()})
       for (const auto& mapping : table) add(mapping.from, mapping.from);
     std::sort(all.begin(), all.end());

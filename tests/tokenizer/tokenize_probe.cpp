@@ -1,4 +1,4 @@
-// Tokenises what transformers_test.py sends, for comparison with the reference.
+// Tokenises what tokenizers_test.py sends, for comparison with the reference.
 //
 // tokenize_probe FOLDER single|pair MAX_LENGTH   texts on standard input, encodings on standard output
 // tokenize_probe FOLDER save TO                  loads and saves a tokenizer
