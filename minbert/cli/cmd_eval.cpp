@@ -97,9 +97,9 @@ std::string score_table(const Json& json, std::span<const TaskEvaluation> evalua
   TextTable table({"task", "metric", "score", "interval", "rows", "loss"});
   for (const TaskEvaluation& evaluation : evaluations) {
     const std::string& name = evaluation.task->name;
-    const Json details = json.at("tasks").value(name, Json::object()), interval = details.value("interval", Json());
+    const Json details = json.at("tasks").value(name, Json::object()), interval = details.value("interval", Json::object());
     table.add({name, std::string(option_name(evaluation.task->scored_by())), number(json.at("scores").value(name, Json())),
-               interval.is_array() ? fmt::format("[{}, {}]", number(interval[0]), number(interval[1])) : "",
+               interval.empty() ? "" : fmt::format("[{}, {}]", number(interval["low"]), number(interval["high"])),
                std::to_string(evaluation.rows->rows.size()), number(json.at("loss").value(name, Json()))});
   }
   if (evaluations.size() > 1) table.add({"mean", "", number(json.at("mean")), "", "", ""});

@@ -58,7 +58,7 @@ init = {}
 {}
 {}
 [[stage]]
-epochs = 3
+epochs = 4
 batch = 16
 lr = 5e-5                  # rises for a tenth of the steps, then falls to 0
 schedule = "linear"

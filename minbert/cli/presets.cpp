@@ -100,7 +100,7 @@ text = "text"
 label = "label"
 
 [[stage]]
-epochs = 3
+epochs = 4
 batch = 16
 lr = 5e-5
 schedule = "linear"

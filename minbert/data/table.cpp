@@ -231,7 +231,7 @@ Table parse_table(std::string_view bytes, std::string name, const TableOptions& 
 }
 
 Table read_table(const std::filesystem::path& path, const TableOptions& options) {
-  if (path == "-") return parse_table(read_file(path), "-", options);
+  if (path == "-") return parse_table(read_file(path), "standard input", options);
   const MappedFile file(path);
   return parse_table(file.text(), path.string(), options);
 }

@@ -187,18 +187,22 @@ Json read_status(const fs::path& path) {
   return status;
 }
 
+/// A run whose data or model could not be read, say, has nothing to lose: once that is put right, it starts anew.
+bool failed_at_start(const fs::path& folder) {
+  const fs::path metrics = folder / kMetrics;
+  const bool recorded = fs::exists(metrics) && fs::file_size(metrics) > 0;
+  return !recorded && read_status(folder / kStatus)["state"] == "failed";
+}
+
 }  // namespace
 
 struct RunFolder::Writers {
-  AppendFile log;
-  std::optional<AppendFile> metrics, table;
+  std::optional<AppendFile> log, metrics, table;
   std::optional<TensorBoardWriter> tb;
   std::int64_t step = 0;        ///< the last one written
   std::set<std::string> evals;  ///< eval_key of those that a resume may repeat
   std::string started = utc_timestamp();
   int resumes = 0;
-
-  explicit Writers(const fs::path& log_path) : log(log_path) {}
 };
 
 RunFolder::RunFolder(const fs::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next)
@@ -209,7 +213,10 @@ RunFolder::RunFolder(const fs::path& path, const OpenRun& how, std::string_view 
   lock_ = std::make_unique<FileLock>(path_ / kLock);
   open(how, config);
   if (finished()) return;
-  set_status("running");
+  set_status("running");  // the first file: without it the rest is not known as a run
+  const fs::path log = path_ / "log.txt";
+  writers_->log.emplace(log);
+  if (const MappedFile file(log); !file.text().empty() && !file.text().ends_with('\n')) writers_->log->write("\n");
   write_file(path_ / "config.input.toml", input);
   write_file(path_ / kConfig, config);
 }
@@ -220,10 +227,11 @@ void RunFolder::open(const OpenRun& how, std::string_view config) {
   remove_leftovers(path_);
   Json status;
   if (fs::exists(path_ / kStatus)) {
-    if (!how.resume && !how.overwrite)
+    const bool anew = how.overwrite || failed_at_start(path_);
+    if (!how.resume && !anew)
       throw Error(ErrorTag::kUsage, path_.string(), "holds a run already", "--resume goes on with it, --overwrite removes it, -o names another folder");
-    if (how.overwrite) clear(path_);
-    if (how.resume) status = read_status(path_ / kStatus);
+    if (anew) clear(path_);
+    if (how.resume && !anew) status = read_status(path_ / kStatus);
   }
   if (!status.is_null()) {
     const fs::path place = path_ / kConfig;
@@ -235,9 +243,7 @@ void RunFolder::open(const OpenRun& how, std::string_view config) {
     }
     if (status["state"] == "done") return;
   }
-  const fs::path log = path_ / "log.txt";
-  writers_ = std::make_unique<Writers>(log);
-  if (const MappedFile file(log); !file.text().empty() && !file.text().ends_with('\n')) writers_->log.write("\n");
+  writers_ = std::make_unique<Writers>();
   if (status.is_null()) return;
   if (const auto& started = status["started"]; started.is_string()) writers_->started = started.get<std::string>();
   if (const auto& resumes = status["resumes"]; resumes.is_number_integer()) writers_->resumes = resumes.get<int>() + 1;
@@ -285,7 +291,7 @@ void RunFolder::append(const Json& event) {
 }
 
 void RunFolder::log(std::string_view text) {
-  if (writers_) writers_->log.write(fmt::format("{} {}\n", utc_timestamp(), text));
+  if (writers_) writers_->log->write(fmt::format("{} {}\n", utc_timestamp(), text));
 }
 
 void RunFolder::step(const StepEvent& event) {
@@ -333,7 +339,7 @@ void RunFolder::flush() {
   MINBERT_CHECK(writers_ != nullptr && writers_->metrics, "flush before start_at");
   writers_->metrics->sync();
   writers_->table->sync();
-  writers_->log.sync();
+  writers_->log->sync();
   writers_->tb->flush();
 }
 

@@ -21,8 +21,9 @@ struct OpenRun {
 /// events, which it writes and hands on.
 class RunFolder final : public TrainEvents {
  public:
-  /// Creates or opens the folder. Throws Error(kUsage) for a non-empty folder without resume or overwrite, and for a resume whose config
-  /// differs (logging aside), naming the key; Error(kResources) when another process holds it.
+  /// Creates or opens the folder; a run in it that failed before its first step is removed. Throws Error(kUsage) for a non-empty folder
+  /// without resume or overwrite, and for a resume whose config differs (logging aside), naming the key; Error(kResources) when another
+  /// process holds it.
   /// `config` is the resolved config.toml with origins, `input` the files as they were given, one after the other.
   RunFolder(const std::filesystem::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next);
   ~RunFolder() override;
@@ -38,6 +39,8 @@ class RunFolder final : public TrainEvents {
   void step(const StepEvent& event) override;
   void eval(const EvalEvent& event) override;
   void message(MessageLevel level, std::string_view text) override;
+  /// A line of log.txt, handed on to nobody.
+  void log(std::string_view text);
   /// Hands buffered lines to the operating system and syncs them; before a checkpoint counts as written.
   void flush();
 
@@ -49,7 +52,6 @@ class RunFolder final : public TrainEvents {
   struct Writers;
   void open(const OpenRun& how, std::string_view config);
   void append(const Json& event);
-  void log(std::string_view text);
   std::filesystem::path path_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Writers> writers_;

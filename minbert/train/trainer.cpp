@@ -107,7 +107,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
 /// A failure to say so must not hide the failure itself.
 void set_failed(RunFolder& folder, const std::exception& failure) {
   try {
-    folder.message(MessageLevel::kWarning, failure.what());
+    folder.log(fmt::format("failed: {}", failure.what()));
     folder.set_status("failed", {{"error", failure.what()}});
   } catch (const Error&) {
   }

@@ -253,6 +253,22 @@ TEST_F(RunFolderTest, AFullDiskIsAnErrorAndTheRunResumes) {
   EXPECT_EQ(std::ranges::count(text("metrics.jsonl"), '\n'), 1);
 }
 
+TEST_F(RunFolderTest, ARunThatFailedBeforeItsFirstStepStartsAnew) {
+  open().set_status("failed");
+  {
+    RunFolder run = open({}, "[run]\nname = \"put right\"\n");
+    run.start_at(0);
+    run.set_status("failed");
+  }
+  {
+    RunFolder run = open(kResume, kConfig);
+    run.start_at(0);
+    run.step(step(1));
+    run.set_status("failed");
+  }
+  expect_error(ErrorTag::kUsage, {"holds a run already"}, [&] { open(); });
+}
+
 TEST_F(RunFolderTest, KilledAtAnyTimeItResumes) {
   for (int attempt = 0; attempt < 12; ++attempt) {
     const pid_t child = ::fork();
