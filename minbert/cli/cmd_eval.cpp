@@ -51,7 +51,10 @@ struct EvalData {
   std::uint64_t seed = RunSection{}.seed;
 };
 
-/// The one file as the split that is asked for, with the columns that the task remembers.
+/// Where the run MODEL keeps its config; other folders have none.
+std::string config_of(const EvalFlags& flags) { return (fs::path(flags.model) / "config.toml").string(); }
+
+/// The one file as the split that is asked for, with the columns that the task remembers and the run's own words for labels.
 EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   DataSpec data = task.data;
   const auto replace = [](std::string& column, const std::string& flag) {
@@ -60,7 +63,13 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   replace(data.text, flags.columns.text);
   replace(data.text_pair, flags.columns.text_pair);
   replace(data.label, flags.columns.label);
-  replace(data.id, flags.columns.id);
+  data.id = flags.columns.id;  // scores need none
+  if (fs::exists(config_of(flags))) {
+    const RunConfig config = load_run_config(load_config_tree({.files = {config_of(flags)}, .sets = {}}));
+    const DataSpec& of_run = config.tasks[config.find_task(task.name)].data;
+    data.label_map = of_run.label_map;
+    data.label_from = of_run.label_from;
+  }
   data.train = data.test = data.dev.files = {{.path = flags.file}};
   return {.tasks = {{task.name, data}}};
 }
@@ -68,7 +77,7 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
 /// The config named by flags, else the run's own.
 EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
   ConfigFlags files = flags.config;
-  if (files.files.empty()) files.files.push_back((fs::path(flags.model) / "config.toml").string());
+  if (files.files.empty()) files.files.push_back(config_of(flags));
   if (flags.config.files.empty() && !fs::exists(files.files.front()))
     throw Error(ErrorTag::kUsage, "eval", "expected data to score", "--config CONFIG.toml, or --task NAME --data FILE");
   const RunConfig config = load_run_config(load_config_tree(files));

@@ -1,6 +1,7 @@
 // main: parses the command line, runs the verb, and turns what it throws into one error line and an exit code.
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <vector>
 
@@ -104,6 +105,8 @@ int guarded_run(int argc, char** argv) {
     return 128 + interrupted.signal;
   } catch (const Error& error) {
     return fail(error.tag(), error.what(), error.hint());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(ErrorTag::kResources, fmt::format("[resources] {}: {}", error.path1().string(), error.code().message()), {});
   } catch (const std::bad_alloc&) {
     return fail(ErrorTag::kResources, "[resources] memory: out of memory", "smaller batches or a shorter max_length need less");
   } catch (const std::exception& error) {

@@ -58,17 +58,24 @@ Program::~Program() {
 
 void Program::send(int signal) { ::kill(pid_, signal); }
 
-std::string Program::errors() const { return read_file(files_ / "err"); }
+std::string Program::errors() const { return std::filesystem::exists(files_ / "err") ? read_file(files_ / "err") : ""; }
 
 bool Program::ended() {
   if (!reaped_) reaped_ = ::waitpid(pid_, &status_, WNOHANG) == pid_;
   return reaped_;
 }
 
-bool Program::wait_for(const std::filesystem::path& path) {
+bool Program::has_pending_signals() const {
+  constexpr std::string_view kNone = "0000000000000000";
+  for (const std::string& line : lines_of(read_file(fmt::format("/proc/{}/status", pid_))))
+    if ((line.starts_with("SigPnd:") || line.starts_with("ShdPnd:")) && !line.ends_with(kNone)) return true;
+  return false;
+}
+
+bool Program::wait_until(const std::function<bool()>& condition) {
   for (int i = 0; i < 6000; ++i) {
-    if (std::filesystem::exists(path)) return true;
-    if (ended()) return std::filesystem::exists(path);
+    if (condition()) return true;
+    if (ended()) return condition();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return false;
@@ -78,9 +85,9 @@ Finished Program::wait() {
   if (!reaped_) ::waitpid(pid_, &status_, 0);
   reaped_ = true;
   Finished finished;
-  finished.code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
+  finished.code = WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_);
   if (std::filesystem::exists(files_ / "out")) finished.out = read_file(files_ / "out");
-  finished.err = read_file(files_ / "err");
+  finished.err = errors();
   return finished;
 }
 

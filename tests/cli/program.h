@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@
 namespace minbert {
 
 struct Finished {
-  int code = 0;          ///< exit code, or 128 + the signal that ended it
+  int code = 0;          ///< exit code; negative: the signal that ended it
   std::string out, err;  ///< what it wrote
 };
 
@@ -25,7 +26,7 @@ struct RunOptions {
   std::vector<std::string> environment = {};  ///< "NAME=VALUE", beside the test's own
 };
 
-/// A program that still runs; waits for its end at the latest in the destructor, where it is killed.
+/// A program that still runs; the destructor kills it.
 class Program {
  public:
   Program(const std::vector<std::string>& arguments, const RunOptions& options = {});
@@ -36,13 +37,14 @@ class Program {
   void send(int signal);
   /// What it has written to stderr by now.
   std::string errors() const;
-  /// Waits until `path` exists; false when the program ended, or a minute passed, without it.
-  bool wait_for(const std::filesystem::path& path);
+  /// Signals that it was sent and has not met yet.
+  bool has_pending_signals() const;
+  bool ended();
+  /// Waits until `condition` holds; false when the program ended, or a minute passed, without it.
+  bool wait_until(const std::function<bool()>& condition);
   Finished wait();
 
  private:
-  bool ended();
-
   TempFolder files_;
   pid_t pid_ = -1;
   int status_ = 0;

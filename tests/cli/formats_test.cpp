@@ -1,0 +1,157 @@
+// What the verbs print, to the byte where a script may rely on it.
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <regex>
+
+#include "minbert/base/json.h"
+#include "minbert/base/safetensors.h"
+#include "tests/cli/project.h"
+
+namespace minbert {
+namespace {
+
+Json parsed(const std::string& text) { return Json::parse(text); }
+
+class FormatsTest : public ProjectTest {
+ protected:
+  FormatsTest() { train(); }
+
+  std::string output(const std::vector<std::string>& arguments, const std::string& input = {}) const {
+    const Finished finished = minbert(arguments, input);
+    expect_success(finished);
+    return finished.out;
+  }
+};
+
+TEST_F(FormatsTest, Tokenize) {
+  write("words/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nfine\nfilm\n##s\na\n");
+  EXPECT_EQ(output({"tokenize", "words"}, "A fine film\n\nfilms"), "2 8 5 6 3\n2 3\n2 6 7 3\n");
+  EXPECT_EQ(output({"tokenize", "words", "--max-length", "3"}, "fine films\r\n"), "2 5 3\n");
+  EXPECT_EQ(output({"tokenize", "words", "--pairs", "--json"}, "fine\tA\tfilms\n"),
+            "{\"ids\":[2,5,3,8,6,7,3],\"tokens\":[\"[CLS]\",\"fine\",\"[SEP]\",\"a\",\"film\",\"##s\",\"[SEP]\"],"
+            "\"type_ids\":[0,0,0,1,1,1,1],\"offsets\":[[0,0],[0,4],[0,0],[0,1],[2,6],[6,7],[0,0]]}\n");
+}
+
+TEST_F(FormatsTest, PredictJsonLines) {
+  const auto named = lines_of(output({"predict", "run", "--task", "sentiment", "-i", "samples/sentiment-dev.csv"}));
+  ASSERT_EQ(named.size(), 12u);
+  const std::regex row(
+      R"x(\{"id":"sentiment-dev-0","pred":"(awful|bad|fair|good|great)","score":0\.\d+,"probs":\[0\.\d+,0\.\d+,0\.\d+,0\.\d+,0\.\d+\]\})x");
+  EXPECT_TRUE(std::regex_match(named[0], row)) << named[0];
+  const Json first = parsed(named[0]);
+  EXPECT_EQ(first["score"], *std::max_element(first["probs"].begin(), first["probs"].end()));
+
+  const auto binary = lines_of(output({"predict", "run", "--task", "paraphrase"}, "is it far\thow far is it\na\tb\n"));
+  ASSERT_EQ(binary.size(), 2u);
+  EXPECT_TRUE(std::regex_match(binary[1], std::regex(R"x(\{"id":"1","pred":[01],"score":0\.\d+,"probs":\[0\.\d+,0\.\d+\]\})x"))) << binary[1];
+
+  const auto number = lines_of(output({"predict", "run", "--task", "similarity", "--no-probs"}, "a\tb\n"));
+  EXPECT_TRUE(std::regex_match(number.at(0), std::regex(R"x(\{"id":"0","pred":-?\d+\.\d+,"score":null\})x"))) << number[0];
+}
+
+TEST_F(FormatsTest, PredictTables) {
+  EXPECT_TRUE(std::regex_match(output({"predict", "run", "--task", "paraphrase", "--format", "tsv"}, "a\tb\n"),
+                               std::regex("id\tpred\tscore\tp_0\tp_1\n0\t[01]\t0\\.\\d+\t0\\.\\d+\t0\\.\\d+\n")));
+  EXPECT_EQ(output({"predict", "run", "--task", "similarity", "-o", "near.csv"}, "a\tb\n"), "");
+  EXPECT_TRUE(std::regex_match(text("near.csv"), std::regex("id,pred,score\n0,-?\\d+\\.\\d+,\n"))) << text("near.csv");
+  EXPECT_TRUE(std::regex_match(output({"predict", "run", "--task", "paraphrase", "--format", "cs224n"}, "a\tb\n"),
+                               std::regex("id \t Predicted_Is_Paraphrase \n0 , [01] \n")));
+}
+
+TEST_F(FormatsTest, PredictReadsOtherColumnsAndSkipsBadRows) {
+  write("mine.jsonl", "{\"n\": 7, \"words\": \"a fine film\"}\n{\"n\": 8}\n{\"n\": 9, \"words\": \"so so\"}\n");
+  const std::vector<std::string> predict = {"predict", "run", "--task", "sentiment", "-i", "mine.jsonl", "--text", "words", "--id", "n"};
+  expect_failure(minbert(predict), 3, "mine.jsonl:2");
+  auto skipping = predict;
+  skipping.insert(skipping.end(), {"--on-bad-row", "skip"});
+  const Finished finished = minbert(skipping);
+  expect_success(finished);
+  const auto lines = lines_of(finished.out);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(parsed(lines[0])["id"], "7");
+  EXPECT_EQ(parsed(lines[1])["id"], "9");
+  EXPECT_NE(finished.err.find("1 of 3 rows"), std::string::npos) << finished.err;
+}
+
+TEST_F(FormatsTest, EmbedWritesTheSameVectorsInEachFormat) {
+  const std::string lines = "a fine film\n\nso so\n";
+  output({"embed", "run", "-o", "v.npy"}, lines);
+  output({"embed", "run", "-o", "v.safetensors"}, lines);
+  const auto rows = lines_of(output({"embed", "run", "-o", "-"}, lines));
+  const std::string npy = text("v.npy");
+  EXPECT_EQ(npy.substr(0, 8), std::string_view("\x93NUMPY\x01\x00", 8));
+  EXPECT_NE(npy.find("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 16), }"), std::string::npos);
+  const std::size_t begin = 10 + static_cast<unsigned char>(npy[8]);
+  EXPECT_EQ(begin % 64, 0u);
+  ASSERT_EQ(npy.size(), begin + 3 * 16 * sizeof(float));
+  const std::string safetensors = text("v.safetensors");
+  EXPECT_TRUE(safetensors.ends_with(npy.substr(begin)));
+  ASSERT_EQ(rows.size(), 3u);
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const auto row = parsed(rows[r]).get<std::vector<float>>();
+    EXPECT_EQ(std::memcmp(row.data(), npy.data() + begin + r * 16 * sizeof(float), 16 * sizeof(float)), 0);
+  }
+  const auto unit = parsed(lines_of(output({"embed", "run", "-o", "-", "--pool", "cls", "--normalize"}, "so so"))[0]).get<std::vector<double>>();
+  double squares = 0;
+  for (const double x : unit) squares += x * x;
+  EXPECT_NEAR(squares, 1, 1e-5);
+}
+
+TEST_F(FormatsTest, InspectNamesWhatIsThere) {
+  const std::string table = output({"inspect", "run"});
+  for (const char* part : {"1 layers, hidden 16, 2 heads", "awful, bad, fair, good, great", "loaded", "48"})
+    EXPECT_NE(table.find(part), std::string::npos) << part << " in " << table;
+  const Json json = parsed(output({"inspect", "run", "--json"}));
+  EXPECT_EQ(json["tasks"].size(), 3u);
+  EXPECT_EQ(json["missing"], Json::array());
+  EXPECT_EQ(json["tensors"][0]["tensor"], "embeddings.word_embeddings.weight");
+}
+
+TEST_F(FormatsTest, EvalAsJson) {
+  const Json json = parsed(output({"eval", "run", "--json", "--bootstrap", "50"}));
+  EXPECT_EQ(json["scores"].dump(), parsed(text("run/eval/dev/metrics.json"))["scores"].dump()) << "the same scores as the run itself had";
+  EXPECT_LE(json["tasks"]["sentiment"]["interval"]["low"].get<double>(), json["scores"]["sentiment"].get<double>());
+  const std::string table = output({"eval", "run", "--bootstrap", "50"});
+  EXPECT_TRUE(std::regex_search(table, std::regex("paraphrase +accuracy +[0-9.]+ +\\[[0-9.]+, [0-9.]+\\] +12 "))) << table;
+  const std::string test = output({"eval", "run", "--split", "test"});
+  EXPECT_TRUE(std::regex_search(test, std::regex("paraphrase +accuracy +- +4 +-"))) << test << "its rows have no labels";
+  EXPECT_EQ(test.find("sentiment"), std::string::npos) << "it has no test file";
+  write("mine.csv", "words,stars\nfine,great\nso so,fair\n");
+  const Json mine = parsed(output({"eval", "run", "--task", "sentiment", "--data", "mine.csv", "--text", "words", "--label", "stars", "--json"}));
+  EXPECT_EQ(mine["tasks"]["sentiment"]["rows"], 2);
+}
+
+TEST_F(FormatsTest, ConfigShowsOrigins) {
+  const std::string shown = output({"config", "show", "tiny.toml", "--set", "stage.0.lr=2e-4"});
+  EXPECT_TRUE(std::regex_search(shown, std::regex("lr = 0\\.0002 .*# --set"))) << shown;
+  EXPECT_TRUE(std::regex_search(shown, std::regex("name = \"tiny\" .*# tiny.toml:2"))) << shown;
+  EXPECT_EQ(parsed(output({"config", "show", "tiny.toml", "--json"}))["run"]["name"], "tiny");
+  expect_success(minbert({"config", "check", "tiny.toml"}));
+}
+
+TEST_F(FormatsTest, EveryPresetIsAGoodConfig) {
+  for (const char* preset : {"multitask", "classify", "pairs"}) {
+    const std::string name = std::string(preset) + ".toml";
+    output({"init", "--preset", preset, "-o", name});
+    expect_success(minbert({"config", "check", name}));
+  }
+  expect_success(minbert({"data", "check", "multitask.toml"}));
+  EXPECT_EQ(output({"init"}), text("multitask.toml"));
+}
+
+TEST_F(FormatsTest, DataStatsCount) {
+  const Json json = parsed(output({"data", "stats", "samples/paraphrase-train.csv", "--json"}));
+  EXPECT_EQ(json["paraphrase-train"]["splits"]["train"]["rows"], 16);
+  EXPECT_TRUE(std::regex_search(output({"data", "check", "tiny.toml"}), std::regex("sentiment +train +16 +16 +0")));
+}
+
+TEST_F(FormatsTest, VersionSaysWhatItComputesWith) {
+  EXPECT_TRUE(std::regex_match(output({"version"}), std::regex("minbert \\d+\\.\\d+\\.\\d+\n")));
+  EXPECT_EQ(output({"--version"}), output({"version"}));
+  const std::string verbose = output({"version", "-v"});
+  for (const char* part : {"cpu", "threads", "backend", "libraries"}) EXPECT_NE(verbose.find(part), std::string::npos) << part;
+}
+
+}  // namespace
+}  // namespace minbert

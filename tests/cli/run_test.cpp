@@ -1,0 +1,157 @@
+// Runs from the first command to the last, and through signals.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "minbert/base/json.h"
+#include "tests/cli/project.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunTest : public ProjectTest {
+ protected:
+  Json json(std::string_view name) const { return Json::parse(text(name)); }
+  std::string state(std::string_view run) const { return json(fmt::format("{}/status.json", run))["state"]; }
+  /// Steps in metrics.jsonl.
+  std::vector<int> steps(std::string_view run) const {
+    std::vector<int> numbers;
+    for (const std::string& line : lines_of(text(fmt::format("{}/metrics.jsonl", run))))
+      if (const Json event = Json::parse(line); event["event"] == "step") numbers.push_back(event["step"]);
+    return numbers;
+  }
+  void expect_counted(std::string_view run, std::size_t at_least) const {
+    const auto numbers = steps(run);
+    EXPECT_GE(numbers.size(), at_least);
+    for (std::size_t i = 0; i < numbers.size(); ++i) ASSERT_EQ(numbers[i], static_cast<int>(i) + 1);
+  }
+};
+
+TEST_F(RunTest, FromTrainingToExport) {
+  const Finished trained = minbert({"train", "tiny.toml", "-o", "run", "--json"});
+  expect_success(trained);
+  EXPECT_EQ(Json::parse(trained.out)["mean"], json("run/eval/dev/metrics.json")["mean"]);
+  EXPECT_EQ(state("run"), "done");
+  EXPECT_TRUE(fs::exists(path("run/eval/test/paraphrase.predictions.tsv")));
+  EXPECT_NE(text("run/config.input.toml").find("name = \"tiny\""), std::string::npos);
+
+  const Finished predicted = minbert({"predict", "run", "--task", "sentiment"}, "a fine film\n");
+  expect_success(predicted);
+  expect_success(minbert({"export", "run", "-o", "encoder", "--as", "sentence-transformers"}));
+  expect_success(minbert({"export", "run", "-o", "classifier", "--as", "seqcls:paraphrase", "--dtype", "bf16"}));
+  EXPECT_EQ(json("classifier/config.json")["architectures"][0], "BertForSequenceClassification");
+  for (const char* model : {"run", "encoder", "classifier"}) {
+    const Finished tokens = minbert({"tokenize", model}, "a fine film");
+    EXPECT_EQ(tokens.out, minbert({"tokenize", "run/best"}, "a fine film").out) << model;
+  }
+  const Finished vectors = minbert({"embed", "run", "-o", "-"}, "a fine film");
+  EXPECT_EQ(minbert({"embed", "encoder", "-o", "-"}, "a fine film").out, vectors.out);
+
+  const Finished resumed = minbert({"train", "tiny.toml", "-o", "run", "--resume"});
+  expect_success(resumed);
+  EXPECT_NE(resumed.err.find("finished already"), std::string::npos) << resumed.err;
+  expect_success(minbert({"train", "tiny.toml", "-o", "run", "--overwrite", "--set", "model.init=encoder", "--set", "stage.0.epochs=0"}));
+  EXPECT_EQ(minbert({"embed", "run", "-o", "-"}, "a fine film").out, vectors.out) << "no step, no change";
+}
+
+TEST_F(RunTest, OneLinerInfersTheTask) {
+  const auto one_liner = [&](const std::string& task, std::vector<std::string> columns) {
+    std::vector<std::string> arguments = {"train", "--init", "model/best", "--train", "samples/" + task + "-train.csv", "-o", task,
+                                          "--set", "stage.0.epochs=1"};
+    arguments.insert(arguments.end(), columns.begin(), columns.end());
+    return minbert(arguments);
+  };
+  expect_success(minbert({"train", "tiny.toml", "-o", "model"}));
+  expect_success(one_liner("sentiment", {"--text", "sentence", "--label", "label", "--dev", "samples/sentiment-dev.csv"}));
+  expect_success(one_liner("similarity", {"--text", "sentence1", "--text-pair", "sentence2", "--label", "label", "--dev", "0.25"}));
+  const auto task = [&](std::string_view run) { return json(fmt::format("{}/best/minbert.json", run))["tasks"][0]; };
+  EXPECT_EQ(task("sentiment")["type"], "classify");
+  EXPECT_EQ(task("sentiment")["labels"], 5);
+  EXPECT_EQ(task("similarity")["type"], "pair_regress");
+  EXPECT_EQ(task("similarity")["encode"], "joint");
+  expect_success(minbert({"config", "check", "similarity/config.input.toml"}));
+  expect_success(minbert({"predict", "similarity", "-i", "samples/similarity-dev.csv"}));
+}
+
+TEST_F(RunTest, SeedsAreRunsBesideASummary) {
+  expect_success(minbert({"train", "tiny.toml", "-o", "seeds", "--seeds", "1,2"}));
+  const Json summary = json("seeds/summary.json");
+  EXPECT_EQ(summary["seeds"], Json({1, 2}));
+  const double first = json("seeds/seed-1/eval/dev/metrics.json")["mean"], second = json("seeds/seed-2/eval/dev/metrics.json")["mean"];
+  EXPECT_NEAR(summary["mean"]["mean"].get<double>(), (first + second) / 2, 1e-12);
+  const Finished eval = minbert({"eval", "seeds"});
+  expect_failure(eval, 4, "seed-1");
+  expect_success(minbert({"eval", "seeds/seed-2"}));
+}
+
+TEST_F(RunTest, DryRunAndOverfitWriteNothing) {
+  const Finished plan = minbert({"train", "tiny.toml", "--dry-run"});
+  expect_success(plan);
+  EXPECT_EQ(Json::parse(plan.out)["stages"][0]["planned_steps"], 12);
+  expect_success(minbert({"train", "tiny.toml", "--overfit-batch", "--set", "stage.0.epochs=1"}));
+  EXPECT_FALSE(fs::exists(path("runs")));
+}
+
+/// tiny.toml made too long to end by itself.
+const std::vector<std::string> kEndless = {"train", "tiny.toml", "-o", "run", "--resume", "--set", "stage.0.epochs=1000000",
+                                           "--set", "stage.0.checkpoint_every=1", "--set", "stage.0.log_every=1"};
+
+TEST_F(RunTest, StoppedByASignalItGoesOn) {
+  std::size_t done = 0;
+  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
+    Program program(kEndless, options());
+    ASSERT_TRUE(program.wait_until([&] { return program.errors().find("tokens/s") != std::string::npos; })) << program.errors();
+    program.send(signal);
+    const Finished finished = program.wait();
+    EXPECT_EQ(finished.code, 75) << finished.err;
+    EXPECT_NE(finished.err.find("--resume goes on"), std::string::npos);
+    EXPECT_EQ(state("run"), "stopped");
+    expect_counted("run", done + 1);
+    done = steps("run").size();
+  }
+}
+
+TEST_F(RunTest, KilledItGoesOnFromItsCheckpoint) {
+  {
+    Program program(kEndless, options());
+    ASSERT_TRUE(program.wait_until([&] { return fs::exists(path("run/checkpoints/last/DONE")); })) << program.errors();
+    program.send(SIGKILL);
+    EXPECT_EQ(program.wait().code, -SIGKILL);
+  }
+  const Finished refused = minbert({"train", "tiny.toml", "-o", "run"});
+  expect_failure(refused, 2, "holds a run already");
+  Program program(kEndless, options());
+  ASSERT_TRUE(program.wait_until([&] { return program.errors().find("tokens/s") != std::string::npos; })) << program.errors();
+  expect_failure(minbert(kEndless), 5, "run");  // the lock
+  program.send(SIGTERM);
+  EXPECT_EQ(program.wait().code, 75);
+  expect_counted("run", 2);
+}
+
+TEST_F(RunTest, SecondCtrlCEndsAtOnce) {
+  ASSERT_EQ(::mkfifo(path("full").c_str(), 0600), 0);
+  const int reader = ::open(path("full").c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write("words/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+  RunOptions blocked = options(std::string(1 << 20, '\n'));
+  blocked.output = path("full").string();
+  Program program({"tokenize", "words"}, blocked);
+  int waiting = 0, before = -1;
+  ASSERT_TRUE(program.wait_until([&] {  // the pipe is full: no write ends before somebody reads
+    before = waiting;
+    return ::ioctl(reader, FIONREAD, &waiting) == 0 && waiting > 0 && waiting == before;
+  }));
+  program.send(SIGINT);
+  ASSERT_TRUE(program.wait_until([&] { return !program.has_pending_signals(); }));
+  EXPECT_FALSE(program.ended()) << "the first one lets it tidy up";
+  program.send(SIGINT);
+  EXPECT_EQ(program.wait().code, 130);
+  ::close(reader);
+}
+
+}  // namespace
+}  // namespace minbert
