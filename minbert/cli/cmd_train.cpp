@@ -10,6 +10,7 @@
 #include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/report/report.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
@@ -79,7 +80,10 @@ int train_once(const TrainFlags& flags, const TrainInput& input, const RunConfig
     return kStopped;
   }
   if (result.already_finished) session.console.info("this run is finished already");
-  if (!flags.overfit_batch) session.console.info(fmt::format("model in {}", (folder / "best").string()));
+  if (flags.overfit_batch) return 0;
+  const fs::path report = folder / "report.html";
+  if (!result.already_finished || !fs::exists(report)) write_file(report, make_report(folder));
+  session.console.info(fmt::format("model in {}, report in {}", (folder / "best").string(), report.string()));
   return 0;
 }
 

@@ -1,0 +1,164 @@
+// Line charts: scales, ticks, lines and their tooltips.
+#include "minbert/report/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace minbert {
+namespace {
+
+// Of the view box; at its usual width on a page a unit is about a pixel.
+constexpr double kWidth = 360, kHeight = 220, kLeft = 46, kRight = 350, kTop = 30, kBottom = 184;
+constexpr std::size_t kTooltips = 60;   // of a line with more points, only about so many have one
+constexpr double kLetterWidth = 6;      // of the legend, on the average
+
+/// Maps values between the first and last tick onto an axis.
+struct Axis {
+  std::vector<double> ticks;
+  double from, to;
+
+  double at(double value) const { return from + (value - ticks.front()) / (ticks.back() - ticks.front()) * (to - from); }
+};
+
+std::string coordinate(double value) { return fmt::format("{:.1f}", value); }
+
+/// As many decimals as tell the ticks apart.
+std::string tick_label(double value, double step) {
+  const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
+  return fmt::format("{:.{}f}", value == 0 ? 0.0 : value, decimals);
+}
+
+std::string style_class(LineStyle style) { return style == LineStyle::kSolid ? "solid" : style == LineStyle::kDashed ? "dashed" : "faint"; }
+
+Html label(double x, double y, std::string_view anchor, std::string_view text) {
+  return element("text", {{"x", coordinate(x)}, {"y", coordinate(y)}, {"text-anchor", std::string(anchor)}}, text);
+}
+
+Html rule(std::string_view kind, double x1, double y1, double x2, double y2) {
+  return element("line", {{"class", std::string(kind)}, {"x1", coordinate(x1)}, {"y1", coordinate(y1)}, {"x2", coordinate(x2)}, {"y2", coordinate(y2)}});
+}
+
+Html axes(const LineChart& chart, const Axis& x, const Axis& y) {
+  Html html;
+  const double y_step = y.ticks[1] - y.ticks[0], x_step = x.ticks[1] - x.ticks[0];
+  for (const double tick : y.ticks) {
+    html += rule("grid", kLeft, y.at(tick), kRight, y.at(tick));
+    html += label(kLeft - 6, y.at(tick) + 4, "end", tick_label(tick, y_step));
+  }
+  for (const double tick : x.ticks) {
+    html += rule("grid", x.at(tick), kBottom, x.at(tick), kBottom + 4);
+    html += label(x.at(tick), kBottom + 16, "middle", tick_label(tick, x_step));
+  }
+  for (const ChartPoint& mark : chart.marks) html += rule("mark", x.at(mark.x), kTop, x.at(mark.x), kBottom);
+  return html + label(kLeft, 12, "start", chart.y_name) + label((kLeft + kRight) / 2, kHeight - 4, "middle", chart.x_name);
+}
+
+/// To the right of the vertical axis's name.
+Html legend(const std::vector<ChartLine>& lines) {
+  Html html;
+  double x = kRight;
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    html += label(x, 12, "end", line->name);
+    x -= static_cast<double>(line->name.size()) * kLetterWidth + 4;
+    html += rule("line " + style_class(line->style), x - 20, 8, x, 8);
+    x -= 32;
+  }
+  return html;
+}
+
+Html dot(const LineChart& chart, const ChartLine& line, ChartPoint point, const Axis& x, const Axis& y, bool seen) {
+  const std::string tip = fmt::format("{}, {} {}: {:.4f}", line.name, chart.x_name, point.x, point.y);
+  const std::string kind = seen ? "dot " + style_class(line.style) : "hover";
+  return element("circle", {{"class", kind}, {"cx", coordinate(x.at(point.x))}, {"cy", coordinate(y.at(point.y))}, {"r", seen ? "3" : "6"}},
+                 element("title", {}, tip));
+}
+
+Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Axis& y) {
+  std::string points;
+  for (const ChartPoint& point : line.points) points += fmt::format("{:.1f},{:.1f} ", x.at(point.x), y.at(point.y));
+  Html html = element("polyline", {{"class", "line " + style_class(line.style)}, {"points", points}});
+  if (line.style == LineStyle::kFaint) return html;
+  const bool few = line.points.size() <= kTooltips;
+  for (std::size_t i = 0; i < line.points.size(); i += line.points.size() / kTooltips + 1) html += dot(chart, line, line.points[i], x, y, few);
+  return html;
+}
+
+/// What the chart shows, in a sentence.
+std::string description(const LineChart& chart) {
+  std::string text = fmt::format("{}: {} by {}", chart.title, chart.y_name, chart.x_name);
+  for (const ChartLine& line : chart.lines)
+    if (line.style != LineStyle::kFaint)
+      text += fmt::format("; {} goes from {:.4f} to {:.4f}", line.name, line.points.front().y, line.points.back().y);
+  return text;
+}
+
+}  // namespace
+
+Html line_chart(const LineChart& given) {
+  LineChart chart = given;
+  ChartPoint low{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()}, high{-low.x, -low.y};
+  for (ChartLine& line : chart.lines) {
+    std::erase_if(line.points, [](const ChartPoint& point) { return !std::isfinite(point.x) || !std::isfinite(point.y); });
+    for (const ChartPoint& point : line.points) {
+      low = {std::min(low.x, point.x), std::min(low.y, point.y)};
+      high = {std::max(high.x, point.x), std::max(high.y, point.y)};
+    }
+  }
+  std::erase_if(chart.lines, [](const ChartLine& line) { return line.points.empty(); });
+  if (chart.lines.empty()) return {};
+  const Axis x{axis_ticks(low.x, high.x, 5, true), kLeft, kRight}, y{axis_ticks(low.y, high.y, 5), kBottom, kTop};
+  Html drawing = axes(chart, x, y);
+  for (const ChartLine& line : chart.lines) drawing += draw(chart, line, x, y);
+  if (chart.lines.size() > 1) drawing += legend(chart.lines);
+  const Html svg = element("svg", {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)}, {"role", "img"}, {"aria-label", description(chart)}}, drawing);
+  return element("figure", {}, element("figcaption", {}, chart.title) + svg) + "\n";
+}
+
+std::vector<double> axis_ticks(double low, double high, int count, bool whole) {
+  if (!(high > low)) {  // one value: room on both sides of it
+    const double room = whole ? 1 : std::max(std::abs(low) * 0.1, 1e-3);
+    low -= whole ? 0 : room;
+    high += room;
+  }
+  const double rough = (high - low) / count, power = std::pow(10, std::floor(std::log10(rough)));
+  const double mantissa = rough / power;
+  double step = power * (mantissa <= 1 ? 1 : mantissa <= 2 ? 2 : mantissa <= 5 ? 5 : 10);
+  if (whole) step = std::max(step, 1.0);
+  // Rounding must not add a tick before a `low` that is one.
+  const auto first = static_cast<std::int64_t>(std::floor(low / step + 1e-9)), last = static_cast<std::int64_t>(std::ceil(high / step - 1e-9));
+  std::vector<double> ticks;
+  for (std::int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
+  return ticks;
+}
+
+std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::size_t buckets) {
+  if (points.size() <= 2 * buckets) return points;
+  std::vector<ChartPoint> kept;
+  for (std::size_t i = 0; i < buckets; ++i) {
+    const auto begin = points.begin() + static_cast<std::ptrdiff_t>(i * points.size() / buckets);
+    const auto end = points.begin() + static_cast<std::ptrdiff_t>((i + 1) * points.size() / buckets);
+    auto [low, high] = std::minmax_element(begin, end, [](const ChartPoint& a, const ChartPoint& b) { return a.y < b.y; });
+    if (high < low) std::swap(low, high);
+    kept.push_back(*low);
+    if (high != low) kept.push_back(*high);
+  }
+  return kept;
+}
+
+std::vector<ChartPoint> running_mean(const std::vector<ChartPoint>& points, std::size_t window, std::size_t count) {
+  std::vector<double> sums = {0};
+  for (const ChartPoint& point : points) sums.push_back(sums.back() + point.y);
+  std::vector<ChartPoint> means;
+  count = std::min(count, points.size());
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::size_t i = count == 1 ? 0 : k * (points.size() - 1) / (count - 1);
+    const std::size_t reach = std::min({window / 2, i, points.size() - 1 - i});  // the same to both sides
+    means.push_back({points[i].x, (sums[i + reach + 1] - sums[i - reach]) / static_cast<double>(2 * reach + 1)});
+  }
+  return means;
+}
+
+}  // namespace minbert

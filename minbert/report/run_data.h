@@ -1,0 +1,88 @@
+// RunData: what a run folder holds, read without the code that wrote it (docs/run_folder.md).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "minbert/base/json.h"
+#include "minbert/stats/bootstrap.h"
+
+namespace minbert {
+
+inline constexpr std::size_t kWorstErrors = 20;  ///< of a task, as many are kept
+
+/// One optimizer step.
+struct StepRecord {
+  std::string stage, task;
+  std::int64_t step = 0, tokens = 0;
+  double loss = 0;  ///< NaN where the file has null
+  double wall_s = 0;
+};
+
+/// Scores by task before the first epoch (0) or after one.
+struct EvalRecord {
+  std::string stage, split;
+  int epoch = 0;
+  std::map<std::string, double> scores;
+};
+
+/// A wrongly predicted row. `confidence` is absent for numbers.
+struct ErrorRow {
+  std::string id, text, text_pair, gold, predicted;
+  std::optional<double> confidence;
+};
+
+/// eval/SPLIT of one task. Parts without a file are empty.
+struct TaskResult {
+  std::string task, metric;
+  std::int64_t rows = 0;
+  double score = 0;
+  std::optional<Interval> interval;
+  std::vector<std::pair<std::string, double>> figures;  ///< every metric of the file, and calibration
+  std::vector<std::string> classes;
+  ConfusionMatrix confusion;     ///< of `classes`
+  std::vector<ErrorRow> errors;  ///< the worst kWorstErrors
+  std::size_t error_count = 0;
+};
+
+struct SplitResult {
+  std::string split;
+  std::vector<TaskResult> tasks;
+  double mean = 0;
+  double confidence = 0;  ///< of the intervals
+  int resamples = 0;
+};
+
+/// What was read of one split of a task.
+struct SplitRows {
+  std::string task, split;
+  std::int64_t read = 0, used = 0, skipped = 0, removed = 0, truncated = 0;
+  std::vector<std::pair<std::string, std::int64_t>> label_counts;
+};
+
+struct RunData {
+  std::string name;                 ///< of the folder
+  Json status = Json::object();     ///< status.json and env.json as they are
+  Json environment = Json::object();
+  std::string config;               ///< config.toml
+  std::vector<std::string> tasks;   ///< in the order of data.json
+  std::vector<SplitRows> rows;
+  std::vector<StepRecord> steps;
+  std::vector<EvalRecord> evals;
+  std::vector<SplitResult> results;  ///< dev and test, where they were scored
+};
+
+/// Reads what is there: a young run has no results yet, and the last line of metrics.jsonl may be torn. Throws Error(kData) for a folder that
+/// holds no run, and for a broken file, naming file and line.
+RunData read_run(const std::filesystem::path& folder);
+
+/// The share of `split`'s rows that carry the most frequent label of train (of the split itself where train was not counted): the accuracy
+/// of always answering that label. Absent without counts.
+std::optional<double> majority_share(const RunData& run, std::string_view task, std::string_view split);
+
+}  // namespace minbert
