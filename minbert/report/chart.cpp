@@ -12,8 +12,9 @@ namespace {
 
 // Of the view box; at its usual width on a page a unit is about a pixel.
 constexpr double kWidth = 360, kHeight = 220, kLeft = 46, kRight = 350, kTop = 30, kBottom = 184;
-constexpr std::size_t kTooltips = 60;   // of a line with more points, only about so many have one
-constexpr double kLetterWidth = 6;      // of the legend, on the average
+constexpr std::size_t kMarkers = 20;   // a line with more points has none
+constexpr std::size_t kTooltips = 60;  // of a line with more points, only about so many have one
+constexpr double kLetterWidth = 6;     // of the legend, on the average
 
 /// Maps values between the first and last tick onto an axis.
 struct Axis {
@@ -81,7 +82,7 @@ Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Ax
   for (const ChartPoint& point : line.points) points += fmt::format("{:.1f},{:.1f} ", x.at(point.x), y.at(point.y));
   Html html = element("polyline", {{"class", "line " + style_class(line.style)}, {"points", points}});
   if (line.style == LineStyle::kFaint) return html;
-  const bool few = line.points.size() <= kTooltips;
+  const bool few = line.points.size() <= kMarkers;
   for (std::size_t i = 0; i < line.points.size(); i += line.points.size() / kTooltips + 1) html += dot(chart, line, line.points[i], x, y, few);
   return html;
 }

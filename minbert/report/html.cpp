@@ -24,9 +24,9 @@ p { margin: .5rem 0; max-width: 46rem; overflow-wrap: anywhere; }
 .soft, caption, figcaption small { color: var(--soft); }
 .state { padding: .1em .6em; border: 1px solid; border-radius: 1em; font-size: .875rem; white-space: nowrap; }
 .state.failed, .failure { color: var(--second); }
-.scroll { overflow-x: auto; }
+.scroll { margin: 0 0 1.5rem; overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9375rem; font-variant-numeric: tabular-nums; }
-caption { padding-bottom: .4rem; text-align: left; font-size: .875rem; }
+caption { max-width: min(46rem, 100vw - 2rem); padding-bottom: .4rem; text-align: left; font-size: .875rem; }
 th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 th { font-weight: 600; }
 thead th { color: var(--soft); font-weight: 500; white-space: nowrap; }
@@ -42,7 +42,7 @@ thead th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 .matrix td.right { outline: 1px solid var(--first); outline-offset: -1px; }
 .errors { width: 100%; }
 .errors td { overflow-wrap: anywhere; }
-.errors td:first-child { width: 70%; }
+.errors td:first-child { width: 76%; }
 .errors th:last-child, .errors td:last-child { padding-right: 0; text-align: right; }
 .errors p { margin: 0 0 .15rem; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.25rem; margin: 0; }
@@ -58,7 +58,7 @@ svg .mark { stroke: var(--soft); stroke-dasharray: 2 3; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .solid { stroke: var(--first); }
 svg .dashed { stroke: var(--second); stroke-dasharray: 5 3; }
-svg .faint { stroke: var(--first); stroke-width: 1; opacity: .35; }
+svg .faint { stroke: var(--first); stroke-width: 1; opacity: .45; }
 svg .dot { stroke-width: 2; stroke-dasharray: none; }
 svg .dot.solid { fill: var(--first); }
 svg .dot.dashed { fill: var(--paper); }
@@ -69,7 +69,13 @@ pre { max-width: 100%; padding: .75rem; overflow-x: auto; background: var(--pane
   th, td { padding-right: .6rem; }
   .facts { grid-template-columns: 1fr; }
   .facts dd { margin-bottom: .4rem; }
-  .errors td:first-child { width: 60%; }
+  .errors thead { display: none; }
+  .errors tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .5rem 0; border-bottom: 1px solid var(--rule); }
+  .errors td { padding: 0; border: 0; }
+  .errors td:first-child { width: 100%; }
+  .errors td:nth-child(2)::before { content: "gold "; }
+  .errors td:nth-child(3)::before { content: "predicted "; }
+  .errors td:nth-child(4)::before { content: "confidence "; }
 }
 @media print {
   @page { margin: 1.5cm; }

@@ -39,6 +39,7 @@ std::string duration_text(double seconds) {
 
 /// macro_f1 as people say it.
 std::string spoken(std::string_view key) {
+  if (key == "brier_score") return "Brier score";
   if (key == "f1") return "F1";
   if (key == "macro_f1") return "macro F1";
   if (key == "mcc") return "Matthews' correlation";
@@ -115,7 +116,8 @@ Html scores_table(const RunData& run, const SplitResult& split) {
             "\n";
   std::string caption = fmt::format("Scores on {} of the parameters in best/", split.split);
   if (split.resamples > 0) caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * split.confidence, count_text(split.resamples));
-  caption += fmt::format(". The majority class is train's most frequent label, always answered. The plots go from {:g} to 1.", low);
+  caption += fmt::format(". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, "
+                         "the dot is the score, the bar its interval, the tick the majority class.", low);
   return table("numbers", caption, {"task", "metric", "rows", "score", "interval", "majority class", ""}, rows);
 }
 

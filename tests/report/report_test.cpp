@@ -42,7 +42,7 @@ TEST(Report, ScoresAreThoseOfTheFiles) {
   EXPECT_TRUE(has(html, "<th scope=\"row\">likeness</th><td>Pearson&#39;s r</td><td>4</td><td>0.5123</td><td>–</td><td>–</td>"));
   EXPECT_TRUE(has(html, "<th scope=\"row\">mean</th><td></td><td></td><td>0.5623</td>"));
   EXPECT_TRUE(has(html, "95 % bootstrap intervals (1,000 resamples)"));
-  EXPECT_TRUE(has(html, "accuracy 0.6123, macro F1 0.4568, expected calibration error 0.0321, brier score 0.1234"));
+  EXPECT_TRUE(has(html, "accuracy 0.6123, macro F1 0.4568, expected calibration error 0.0321, Brier score 0.1234"));
   EXPECT_TRUE(has(html, "<td style=\"--share:0.750\" class=\"right\">3<small>75 %</small></td>"));
   EXPECT_TRUE(has(html, "<td>4.000</td><td>1.235</td>"));
   EXPECT_TRUE(has(html, "<dt>tokens</dt><dd>300</dd>"));
