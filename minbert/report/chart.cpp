@@ -39,7 +39,9 @@ Html label(double x, double y, std::string_view anchor, std::string_view text) {
 }
 
 Html rule(std::string_view kind, double x1, double y1, double x2, double y2) {
-  return element("line", {{"class", std::string(kind)}, {"x1", coordinate(x1)}, {"y1", coordinate(y1)}, {"x2", coordinate(x2)}, {"y2", coordinate(y2)}});
+  return element(
+      "line",
+      {{"class", std::string(kind)}, {"x1", coordinate(x1)}, {"y1", coordinate(y1)}, {"x2", coordinate(x2)}, {"y2", coordinate(y2)}});
 }
 
 Html axes(const LineChart& chart, const Axis& x, const Axis& y) {
@@ -83,7 +85,8 @@ Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Ax
   Html html = element("polyline", {{"class", "line " + style_class(line.style)}, {"points", points}});
   if (line.style == LineStyle::kFaint) return html;
   const bool few = line.points.size() <= kMarkers;
-  for (std::size_t i = 0; i < line.points.size(); i += line.points.size() / kTooltips + 1) html += dot(chart, line, line.points[i], x, y, few);
+  for (std::size_t i = 0; i < line.points.size(); i += line.points.size() / kTooltips + 1)
+    html += dot(chart, line, line.points[i], x, y, few);
   return html;
 }
 
@@ -114,7 +117,8 @@ Html line_chart(const LineChart& given) {
   Html drawing = axes(chart, x, y);
   for (const ChartLine& line : chart.lines) drawing += draw(chart, line, x, y);
   if (chart.lines.size() > 1) drawing += legend(chart.lines);
-  const Html svg = element("svg", {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)}, {"role", "img"}, {"aria-label", description(chart)}}, drawing);
+  const Html svg = element(
+      "svg", {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)}, {"role", "img"}, {"aria-label", description(chart)}}, drawing);
   return element("figure", {}, element("figcaption", {}, chart.title) + svg) + "\n";
 }
 
@@ -129,7 +133,8 @@ std::vector<double> axis_ticks(double low, double high, int count, bool whole) {
   double step = power * (mantissa <= 1 ? 1 : mantissa <= 2 ? 2 : mantissa <= 5 ? 5 : 10);
   if (whole) step = std::max(step, 1.0);
   // Rounding must not add a tick before a `low` that is one.
-  const auto first = static_cast<std::int64_t>(std::floor(low / step + 1e-9)), last = static_cast<std::int64_t>(std::ceil(high / step - 1e-9));
+  const auto first = static_cast<std::int64_t>(std::floor(low / step + 1e-9)),
+             last = static_cast<std::int64_t>(std::ceil(high / step - 1e-9));
   std::vector<double> ticks;
   for (std::int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
   return ticks;

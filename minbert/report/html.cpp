@@ -6,17 +6,20 @@
 namespace minbert {
 namespace {
 
-// Blue and vermilion of Okabe and Ito (2008), told apart with any colour vision; the dark pair is their sky blue and orange.
+// Blue and vermilion of Okabe and Ito (2008), told apart with any colour vision; on dark paper their sky blue and orange.
 constexpr std::string_view kStyle = R"(
 :root {
   color-scheme: light dark;
-  --paper: #fff; --ink: #1c1d21; --soft: #5b5f68; --rule: #d8dbe1; --panel: #f5f6f8; --first: #0072b2; --second: #c24e00; --shade: 0 114 178;
+  --paper: #fff; --ink: #1c1d21; --soft: #5b5f68; --rule: #d8dbe1; --panel: #f5f6f8;
+  --first: #0072b2; --second: #c24e00; --shade: 0 114 178;
 }
 @media (prefers-color-scheme: dark) {
-  :root { --paper: #17181b; --ink: #e6e7ea; --soft: #a2a7b1; --rule: #3a3d44; --panel: #202226; --first: #56b4e9; --second: #e69f00; --shade: 86 180 233; }
+  :root { --paper: #17181b; --ink: #e6e7ea; --soft: #a2a7b1; --rule: #3a3d44; --panel: #202226;
+    --first: #56b4e9; --second: #e69f00; --shade: 86 180 233; }
 }
 * { box-sizing: border-box; }
-body { max-width: 70rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+body { max-width: 70rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }
 h1 { margin: 0; font-size: 1.75rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { margin: 2.75rem 0 .75rem; padding-top: .75rem; border-top: 1px solid var(--rule); font-size: 1.25rem; overflow-wrap: anywhere; }
 h3 { margin: 1.5rem 0 .5rem; font-size: 1rem; }
@@ -79,7 +82,8 @@ pre { max-width: 100%; padding: .75rem; overflow-x: auto; background: var(--pane
 }
 @media print {
   @page { margin: 1.5cm; }
-  :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --rule: #bbb; --panel: #fff; --first: #0072b2; --second: #c24e00; --shade: 0 114 178; }
+  :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --rule: #bbb; --panel: #fff;
+    --first: #0072b2; --second: #c24e00; --shade: 0 114 178; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   h2, h3, caption { break-after: avoid; }
   figure, tr { break-inside: avoid; }

@@ -14,9 +14,9 @@
 namespace minbert {
 namespace {
 
-constexpr std::size_t kMostClasses = 30;    // of a confusion matrix that is still readable
-constexpr std::size_t kLongestText = 600;   // code points shown of an error's text
-constexpr std::size_t kRawBuckets = 200;    // of a loss curve
+constexpr std::size_t kMostClasses = 30;   // of a confusion matrix that is still readable
+constexpr std::size_t kLongestText = 600;  // code points shown of an error's text
+constexpr std::size_t kRawBuckets = 200;   // of a loss curve
 constexpr std::size_t kSmoothPoints = 150;
 
 std::string score_text(double value) { return std::isfinite(value) ? fmt::format("{:.4f}", value) : "–"; }
@@ -74,7 +74,8 @@ Html title_section(const RunData& run) {
   const std::string state = json_text(run.status, "state"), failure = json_text(run.status, "error");
   Html line;
   if (!state.empty()) line += element("span", {{"class", "state " + state}}, state) + " ";
-  line += fmt::format("{} steps on {} {}", count_text(run.steps.empty() ? 0 : run.steps.back().step), run.tasks.size(), run.tasks.size() == 1 ? "task" : "tasks");
+  line += fmt::format("{} steps on {} {}", count_text(run.steps.empty() ? 0 : run.steps.back().step), run.tasks.size(),
+                      run.tasks.size() == 1 ? "task" : "tasks");
   if (const std::string started = json_text(run.status, "started"); !started.empty()) line += fmt::format(", started {}", started);
   Html html = element("h1", {}, run.name) + "\n" + element("p", {{"class", "soft"}}, line) + "\n";
   if (!failure.empty()) html += element("p", {{"class", "failure"}}, failure) + "\n";
@@ -104,30 +105,37 @@ Html score_row(const TaskResult& result, std::optional<double> baseline, double 
 }
 
 Html scores_table(const RunData& run, const SplitResult& split) {
-  const bool negative = std::ranges::any_of(split.tasks, [](const TaskResult& result) { return std::min(result.score, result.interval ? result.interval->low : 0) < 0; });
+  const bool negative = std::ranges::any_of(
+      split.tasks, [](const TaskResult& result) { return std::min(result.score, result.interval ? result.interval->low : 0) < 0; });
   const double low = negative ? -1 : 0;
   Html rows;
   for (const TaskResult& result : split.tasks)
     rows += score_row(result, result.metric == "accuracy" ? majority_share(run, result.task, split.split) : std::nullopt, low);
   if (split.tasks.size() > 1)
     rows += element("tr", {{"class", "mean"}},
-                    element("th", {{"scope", "row"}}, "mean") + element("td", {}) + element("td", {}) + element("td", {}, score_text(split.mean)) +
-                        element("td", {{"colspan", "3"}})) +
+                    element("th", {{"scope", "row"}}, "mean") + element("td", {}) + element("td", {}) +
+                        element("td", {}, score_text(split.mean)) + element("td", {{"colspan", "3"}})) +
             "\n";
   std::string caption = fmt::format("Scores on {} of the parameters in best/", split.split);
-  if (split.resamples > 0) caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * split.confidence, count_text(split.resamples));
-  caption += fmt::format(". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, "
-                         "the dot is the score, the bar its interval, the tick the majority class.", low);
+  if (split.resamples > 0)
+    caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * split.confidence, count_text(split.resamples));
+  caption += fmt::format(
+      ". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, "
+      "the dot is the score, the bar its interval, the tick the majority class.",
+      low);
   return table("numbers", caption, {"task", "metric", "rows", "score", "interval", "majority class", ""}, rows);
 }
 
 /// Of a run without results: what its last evaluation said.
 Html latest_scores(const RunData& run) {
-  const auto eval = std::ranges::find_if(run.evals.rbegin(), run.evals.rend(), [](const EvalRecord& record) { return record.split == "dev"; });
+  const auto eval =
+      std::ranges::find_if(run.evals.rbegin(), run.evals.rend(), [](const EvalRecord& record) { return record.split == "dev"; });
   if (eval == run.evals.rend()) return element("p", {}, "No evaluation yet.");
   Html rows;
-  for (const auto& [task, score] : eval->scores) rows += element("tr", {}, element("th", {{"scope", "row"}}, task) + element("td", {}, score_text(score)));
-  return table("numbers", fmt::format("Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch, eval->stage),
+  for (const auto& [task, score] : eval->scores)
+    rows += element("tr", {}, element("th", {{"scope", "row"}}, task) + element("td", {}, score_text(score)));
+  return table("numbers",
+               fmt::format("Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch, eval->stage),
                {"task", "score"}, rows);
 }
 
@@ -194,7 +202,8 @@ Html loss_section(const RunData& run) {
 Html confusion_table(const TaskResult& result) {
   const auto classes = static_cast<int>(result.classes.size());
   if (classes == 0) return {};
-  if (result.classes.size() > kMostClasses) return element("p", {}, fmt::format("The confusion matrix of {} classes stands in {}.confusion.csv.", classes, result.task));
+  if (result.classes.size() > kMostClasses)
+    return element("p", {}, fmt::format("The confusion matrix of {} classes stands in {}.confusion.csv.", classes, result.task));
   const std::vector<ClassScores> scores = class_scores(result.confusion);
   Html rows;
   for (int gold = 0; gold < classes; ++gold) {
@@ -239,11 +248,12 @@ Html errors_table(const TaskResult& result) {
     if (!error.text_pair.empty()) text += element("p", {}, shortened(error.text_pair));
     text += element("small", {{"class", "soft"}}, error.id);
     std::vector<Html> cells = {text, label_text(error.gold, numbers), label_text(error.predicted, numbers)};
-    if (!numbers) cells.emplace_back(fmt::format("{:.2f}", *error.confidence));
+    if (!numbers) cells.emplace_back(error.confidence ? fmt::format("{:.2f}", *error.confidence) : "–");
     rows += table_row(cells);
   }
   const std::string order = numbers ? "farthest off" : "most confident";
-  const std::string caption = fmt::format("Worst errors: the {} {} of {}.", result.errors.size(), order, count_text(static_cast<std::int64_t>(result.error_count)));
+  const std::string caption =
+      fmt::format("Worst errors: the {} {} of {}.", result.errors.size(), order, count_text(static_cast<std::int64_t>(result.error_count)));
   std::vector<std::string> header = {"text", "gold", "predicted"};
   if (!numbers) header.emplace_back("confidence");
   return table("errors", caption, header, rows);
@@ -256,8 +266,10 @@ Html tasks_sections(const RunData& run) {
   const SplitResult& split = run.results.front();
   for (const TaskResult& result : split.tasks) {
     std::string figures;
-    for (const auto& [key, value] : result.figures) figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
-    html += section(fmt::format("{} on {}", result.task, split.split), element("p", {}, figures) + confusion_table(result) + errors_table(result));
+    for (const auto& [key, value] : result.figures)
+      figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
+    html += section(fmt::format("{} on {}", result.task, split.split),
+                    element("p", {}, figures) + confusion_table(result) + errors_table(result));
   }
   return html;
 }
@@ -266,7 +278,8 @@ Html data_section(const RunData& run) {
   Html rows;
   for (const SplitRows& split : run.rows) {
     Html row = element("th", {{"scope", "row"}}, split.task) + element("td", {}, split.split);
-    for (const std::int64_t count : {split.read, split.used, split.skipped, split.removed, split.truncated}) row += element("td", {}, count_text(count));
+    for (const std::int64_t count : {split.read, split.used, split.skipped, split.removed, split.truncated})
+      row += element("td", {}, count_text(count));
     rows += element("tr", {}, row) + "\n";
   }
   if (rows.empty()) return {};
@@ -276,8 +289,9 @@ Html data_section(const RunData& run) {
 
 Html config_section(const RunData& run) {
   if (run.config.empty()) return {};
-  return section("Config", element("details", {}, element("summary", {}, "The resolved config.toml, with the origin of each value") +
-                                                      element("pre", {{"tabindex", "0"}}, run.config)));
+  return section("Config", element("details", {},
+                                   element("summary", {}, "The resolved config.toml, with the origin of each value") +
+                                       element("pre", {{"tabindex", "0"}}, run.config)));
 }
 
 Html environment_section(const RunData& run) {
@@ -295,7 +309,8 @@ Html environment_section(const RunData& run) {
     pairs.emplace_back(key == std::string_view("backend_description") ? "backend" : key, json_text(run.environment, key));
   if (const auto libraries = run.environment.find("libraries"); libraries != run.environment.end() && libraries->is_object()) {
     std::string text;
-    for (const auto& [name, version] : libraries->items()) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, json_text(*libraries, name.c_str()));
+    for (const auto& [name, version] : libraries->items())
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, json_text(*libraries, name.c_str()));
     pairs.emplace_back("libraries", text);
   }
   return section("Environment and timing", facts(pairs));

@@ -33,7 +33,8 @@ Json read_optional(const fs::path& path) {
   Json json = read_json(path, ErrorTag::kData);
   if (!json.is_object()) throw Error(ErrorTag::kData, path.string(), "expected a JSON object");
   if (const auto format = json.find("format"); format != json.end() && *format != kFormat)
-    throw Error(ErrorTag::kData, path.string(), fmt::format("expected format {}, got {}", kFormat, dump_json(*format)), "a newer minbert wrote it");
+    throw Error(ErrorTag::kData, path.string(), fmt::format("expected format {}, got {}", kFormat, dump_json(*format)),
+                "a newer minbert wrote it");
   return json;
 }
 
@@ -80,8 +81,11 @@ void read_rows(const fs::path& path, RunData& run) {
         if (!splits.contains(split)) continue;
         const Json& report = splits[split];
         SplitRows& rows = run.rows.emplace_back(SplitRows{.task = task, .split = split, .label_counts = {}});
-        for (const auto& [key, value] : {std::pair("read", &SplitRows::read), {"used", &SplitRows::used}, {"skipped", &SplitRows::skipped},
-                                         {"removed", &SplitRows::removed}, {"truncated", &SplitRows::truncated}})
+        for (const auto& [key, value] : {std::pair("read", &SplitRows::read),
+                                         {"used", &SplitRows::used},
+                                         {"skipped", &SplitRows::skipped},
+                                         {"removed", &SplitRows::removed},
+                                         {"truncated", &SplitRows::truncated}})
           rows.*value = report.value(key, std::int64_t{0});
         if (!report.contains("label_counts")) continue;
         for (const auto& [label, count] : report["label_counts"].items())
@@ -111,7 +115,8 @@ void read_confusion(const fs::path& path, TaskResult& result) {
   const Table table = read_table(path, {.format = "csv", .delimiter = ",", .quote = "\"", .header = "yes"});
   result.classes.assign(table.columns().begin() + 1, table.columns().end());
   if (table.rows() != result.classes.size())
-    throw Error(ErrorTag::kData, path.string(), fmt::format("expected as many rows as classes ({}), got {}", result.classes.size(), table.rows()));
+    throw Error(ErrorTag::kData, path.string(),
+                fmt::format("expected as many rows as classes ({}), got {}", result.classes.size(), table.rows()));
   result.confusion.classes = static_cast<int>(table.rows());
   for (std::size_t row = 0; row < table.rows(); ++row) {
     const std::string place = checked_place(table, row);
@@ -129,9 +134,11 @@ void read_errors(const fs::path& path, TaskResult& result) {
   for (std::size_t row = 0; row < std::min(table.rows(), kWorstErrors); ++row) {
     const std::string place = checked_place(table, row);
     const auto field = [&](std::size_t i) { return parse_tsv_field(table.cell(row, i)); };
-    ErrorRow& error = result.errors.emplace_back(ErrorRow{field(id), field(text), pair ? field(*pair) : "", field(gold), field(predicted), {}});
+    ErrorRow& error =
+        result.errors.emplace_back(ErrorRow{field(id), field(text), pair ? field(*pair) : "", field(gold), field(predicted), {}});
     const std::string confidence = field(score);
-    if (!confidence.empty()) error.confidence = checked(place, [&] { return parse_json(confidence, place, ErrorTag::kData).get<double>(); });
+    if (!confidence.empty())
+      error.confidence = checked(place, [&] { return parse_json(confidence, place, ErrorTag::kData).get<double>(); });
   }
 }
 
@@ -144,7 +151,8 @@ TaskResult read_result(const std::string& task, const Json& metrics, const Json&
   for (const auto& [metric, name] : option_names(Metric{}))
     if (const auto value = json.find(name); value != json.end()) result.figures.emplace_back(name, number_or_nan(*value));
   if (const auto calibration = json.find("calibration"); calibration != json.end())
-    for (const char* key : {"expected_calibration_error", "brier_score"}) result.figures.emplace_back(key, number_or_nan(calibration->at(key)));
+    for (const char* key : {"expected_calibration_error", "brier_score"})
+      result.figures.emplace_back(key, number_or_nan(calibration->at(key)));
   if (const auto interval = json.find("interval"); interval != json.end()) {
     result.interval = {result.score, number_or_nan(interval->at("low")), number_or_nan(interval->at("high"))};
     split.confidence = interval->at("confidence").get<double>();
@@ -208,7 +216,8 @@ std::optional<double> majority_share(const RunData& run, std::string_view task, 
   const SplitRows* rows = find_rows(run, task, split);
   const SplitRows* train = find_rows(run, task, "train");
   if (rows == nullptr) return std::nullopt;
-  const std::string label = std::ranges::max_element((train != nullptr ? train : rows)->label_counts, {}, &std::pair<std::string, std::int64_t>::second)->first;
+  const std::string label =
+      std::ranges::max_element((train != nullptr ? train : rows)->label_counts, {}, &std::pair<std::string, std::int64_t>::second)->first;
   std::int64_t all = 0, same = 0;
   for (const auto& [other, count] : rows->label_counts) {
     all += count;

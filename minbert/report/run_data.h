@@ -66,19 +66,19 @@ struct SplitRows {
 };
 
 struct RunData {
-  std::string name;                 ///< of the folder
-  Json status = Json::object();     ///< status.json and env.json as they are
+  std::string name;              ///< of the folder
+  Json status = Json::object();  ///< status.json and env.json as they are
   Json environment = Json::object();
-  std::string config;               ///< config.toml
-  std::vector<std::string> tasks;   ///< in the order of data.json
+  std::string config;              ///< config.toml
+  std::vector<std::string> tasks;  ///< in the order of data.json
   std::vector<SplitRows> rows;
   std::vector<StepRecord> steps;
   std::vector<EvalRecord> evals;
   std::vector<SplitResult> results;  ///< dev and test, where they were scored
 };
 
-/// Reads what is there: a young run has no results yet, and the last line of metrics.jsonl may be torn. Throws Error(kData) for a folder that
-/// holds no run, and for a broken file, naming file and line.
+/// Reads what is there: a young run has no results yet, and the last line of metrics.jsonl may be torn. Throws Error(kData) for a folder
+/// that holds no run, and for a broken file, naming file and line.
 RunData read_run(const std::filesystem::path& folder);
 
 /// The share of `split`'s rows that carry the most frequent label of train (of the split itself where train was not counted): the accuracy

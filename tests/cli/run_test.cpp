@@ -37,6 +37,7 @@ TEST_F(RunTest, FromTrainingToExport) {
   EXPECT_EQ(Json::parse(trained.out)["mean"], json("run/eval/dev/metrics.json")["mean"]);
   EXPECT_EQ(state("run"), "done");
   EXPECT_TRUE(fs::exists(path("run/eval/test/paraphrase.predictions.tsv")));
+  EXPECT_NE(read_file(path("run/report.html")).find("paraphrase on dev"), std::string::npos);
   EXPECT_NE(text("run/config.input.toml").find("name = \"tiny\""), std::string::npos);
 
   const Finished predicted = minbert({"predict", "run", "--task", "sentiment"}, "a fine film\n");

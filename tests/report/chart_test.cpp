@@ -13,7 +13,8 @@ namespace {
 TEST(Chart, TicksAreRoundAndCoverTheValues) {
   EXPECT_EQ(axis_ticks(0, 10, 5), (std::vector<double>{0, 2, 4, 6, 8, 10}));
   EXPECT_EQ(axis_ticks(0, 3, 5, true), (std::vector<double>{0, 1, 2, 3}));
-  for (const auto& [low, high] : {std::pair(-0.137, 0.81), {0.5, 0.5}, {0.0, 0.0}, {1e-7, 3e-7}, {-3.0, -3.0}, {1.0, 36000.0}, {0.1, 0.7}}) {
+  for (const auto& [low, high] :
+       {std::pair(-0.137, 0.81), {0.5, 0.5}, {0.0, 0.0}, {1e-7, 3e-7}, {-3.0, -3.0}, {1.0, 36000.0}, {0.1, 0.7}}) {
     for (const bool whole : {false, true}) {
       const auto ticks = axis_ticks(low, high, 5, whole);
       ASSERT_GE(ticks.size(), 2u) << low;
@@ -62,14 +63,16 @@ TEST(Chart, RunningMeanIsTheMeanOfNeighbours) {
 
 TEST(Chart, SaysWhatItShowsAndSkipsWhatIsNotFinite) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const LineChart chart{.title = "a<b",
-                        .x_name = "epoch",
-                        .y_name = "accuracy",
-                        .lines = {{"train", LineStyle::kDashed, {{0, 0.25}, {1, nan}, {2, 0.75}}}, {"dev", LineStyle::kSolid, {{0, 0.2}, {2, 0.5}}}},
-                        .marks = {{1, 0}}};
+  const LineChart chart{
+      .title = "a<b",
+      .x_name = "epoch",
+      .y_name = "accuracy",
+      .lines = {{"train", LineStyle::kDashed, {{0, 0.25}, {1, nan}, {2, 0.75}}}, {"dev", LineStyle::kSolid, {{0, 0.2}, {2, 0.5}}}},
+      .marks = {{1, 0}}};
   const std::string html = line_chart(chart).markup();
-  EXPECT_NE(html.find("role=\"img\" aria-label=\"a&lt;b: accuracy by epoch; train goes from 0.2500 to 0.7500; dev goes from 0.2000 to 0.5000\""),
-            std::string::npos)
+  EXPECT_NE(
+      html.find("role=\"img\" aria-label=\"a&lt;b: accuracy by epoch; train goes from 0.2500 to 0.7500; dev goes from 0.2000 to 0.5000\""),
+      std::string::npos)
       << html;
   EXPECT_NE(html.find("<title>dev, epoch 2: 0.5000</title>"), std::string::npos);
   EXPECT_EQ(html.find("nan"), std::string::npos);

@@ -22,7 +22,8 @@ TEST(Html, APageLoadsNothing) {
   const std::string html = page("a < b", element("p", {}, "text"));
   EXPECT_TRUE(html.starts_with("<!DOCTYPE html>"));
   EXPECT_NE(html.find("<title>a &lt; b</title>"), std::string::npos);
-  for (const char* part : {"http:", "https:", "src=", "href=", "url(", "@import", "<script"}) EXPECT_EQ(html.find(part), std::string::npos) << part;
+  for (const char* part : {"http:", "https:", "src=", "href=", "url(", "@import", "<script"})
+    EXPECT_EQ(html.find(part), std::string::npos) << part;
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ void expect_balanced(const std::string& html) {
     }
   }
   EXPECT_TRUE(open.empty());
-  EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '<')), tags + 1) << "a < outside of a tag (the document type aside)";
+  EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '<')), tags + 1)
+      << "a < outside of a tag (the document type aside)";
 }
 
 bool has(const std::string& html, std::string_view part) { return html.find(part) != std::string::npos; }

@@ -50,8 +50,8 @@ TEST(RunData, MajorityIsTrainsLabelOnTheOtherSplit) {
 }
 
 TEST(RunData, AnyPartMayBeMissing) {
-  for (const char* name : {"status.json", "config.toml", "env.json", "data.json", "metrics.jsonl", "eval/dev/metrics.json", "eval/dev/mood.confusion.csv",
-                           "eval/dev/mood.errors.tsv", "eval"}) {
+  for (const char* name : {"status.json", "config.toml", "env.json", "data.json", "metrics.jsonl", "eval/dev/metrics.json",
+                           "eval/dev/mood.confusion.csv", "eval/dev/mood.errors.tsv", "eval"}) {
     const RunFixture fixture;
     fixture.remove(name);
     EXPECT_NO_THROW({ EXPECT_EQ(read_run(fixture.path()).tasks.size(), 2u); }) << name;
@@ -72,7 +72,10 @@ TEST(RunData, BrokenFilesAreNamed) {
       {"data.json", R"({"mood": {"dev": 3}})", "data.json"},
       {"metrics.jsonl", "{}\n", "metrics.jsonl:1"},
       {"metrics.jsonl", "\n", "metrics.jsonl:1"},
-      {"metrics.jsonl", R"({"event":"step","stage":"0","task":"mood","step":"one"})" "\n", "metrics.jsonl:1"},
+      {"metrics.jsonl",
+       R"({"event":"step","stage":"0","task":"mood","step":"one"})"
+       "\n",
+       "metrics.jsonl:1"},
       {"eval/dev/metrics.json", R"({"tasks": {"mood": {"metric": "accuracy", "rows": 1}}, "scores": {}, "mean": 1})", "metrics.json"},
       {"eval/dev/mood.confusion.csv", "gold,a,b\na,1,2\n", "expected as many rows as classes (2), got 1"},
       {"eval/dev/mood.confusion.csv", "gold,a\na,x\n", "mood.confusion.csv:2"},

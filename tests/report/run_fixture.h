@@ -14,9 +14,12 @@ class RunFixture {
   /// A finished run of two tasks: "mood" in three classes, one with a hostile name, and "likeness" in numbers.
   RunFixture() {
     start();
-    write("metrics.jsonl", step(1, "mood", "1.25") + step(2, "likeness", "8.5") + step(3, "mood", "null") +
-                               R"({"event":"eval","stage":"0","epoch":0,"split":"dev","scores":{"likeness":-0.1,"mood":0.25},"mean":0.075,"loss":{}})" "\n"
-                               R"({"event":"eval","stage":"0","epoch":1,"split":"dev","scores":{"likeness":0.5,"mood":0.625},"mean":0.5625,"loss":{}})" "\n");
+    write("metrics.jsonl",
+          step(1, "mood", "1.25") + step(2, "likeness", "8.5") + step(3, "mood", "null") +
+              R"({"event":"eval","stage":"0","epoch":0,"split":"dev","scores":{"likeness":-0.1,"mood":0.25},"mean":0.075,"loss":{}})"
+              "\n"
+              R"({"event":"eval","stage":"0","epoch":1,"split":"dev","scores":{"likeness":0.5,"mood":0.625},"mean":0.5625,"loss":{}})"
+              "\n");
     write("data.json", R"j({"mood": {"train": {"read": 12, "used": 10, "skipped": 2, "label_counts": {"bad": 2, "fair": 3, "<i>": 5}},
                                     "dev": {"read": 8, "used": 8, "label_counts": {"bad": 4, "fair": 3, "<i>": 1, "(none)": 7}}},
                            "likeness": {"train": {"read": 4, "used": 4, "label_counts": {"0": 3, "5": 1}}}})j");
@@ -27,11 +30,13 @@ class RunFixture {
                          "calibration": {"expected_calibration_error": 0.0321, "brier_score": 0.1234}},
                 "likeness": {"metric": "pearson", "rows": 4, "pearson": 0.512345, "spearman": null}}})");
     write("eval/dev/mood.confusion.csv", "gold,bad,fair,<i>\nbad,3,1,0\nfair,1,2,0\n<i>,1,0,0\n");
-    write("eval/dev/mood.errors.tsv", "id\ttext\tgold\tpred\tscore\tp_0\tp_1\tp_2\n"
-                                      "r1\t<script>alert('x')</script>\\tand more\t<i>\tbad\t0.912345\t0.9\t0.1\t0\n"
-                                      "r2\tA plain day & night\tbad\tfair\t0.500000\t0.4\t0.5\t0.1\n");
-    write("eval/dev/likeness.errors.tsv", "id\ttext\ttext_pair\tgold\tpred\tscore\n"
-                                          "s1\tA boat sails.\tThe boat is at sea.\t4\t1.23456789\t\n");
+    write("eval/dev/mood.errors.tsv",
+          "id\ttext\tgold\tpred\tscore\tp_0\tp_1\tp_2\n"
+          "r1\t<script>alert('x')</script>\\tand more\t<i>\tbad\t0.912345\t0.9\t0.1\t0\n"
+          "r2\tA plain day & night\tbad\tfair\t0.500000\t0.4\t0.5\t0.1\n");
+    write("eval/dev/likeness.errors.tsv",
+          "id\ttext\ttext_pair\tgold\tpred\tscore\n"
+          "s1\tA boat sails.\tThe boat is at sea.\t4\t1.23456789\t\n");
   }
 
   /// The files of a run that has only begun.
@@ -41,7 +46,9 @@ class RunFixture {
   }
 
   static std::string step(int number, std::string_view task, std::string_view loss) {
-    return fmt::format(R"({{"event":"step","stage":"0","step":{},"epoch":1,"task":"{}","loss":{},"tokens":100,"wall_s":{}.5}})" "\n", number, task, loss, number);
+    return fmt::format(R"({{"event":"step","stage":"0","step":{},"epoch":1,"task":"{}","loss":{},"tokens":100,"wall_s":{}.5}})"
+                       "\n",
+                       number, task, loss, number);
   }
 
   void write(std::string_view name, std::string_view text) const {
