@@ -1,6 +1,7 @@
 // Tasks: what follows from a spec, and its forms in TOML and JSON.
 #include "minbert/pipeline/task.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace minbert {
@@ -130,13 +131,13 @@ HeadShape TaskSpec::head_shape(std::int64_t hidden) const {
   return shape;
 }
 
-void TaskSpec::validate(std::string_view place, ErrorTag tag) const {
-  const auto refuse = [&](std::string_view key, std::string_view message) {
-    throw Error(tag, place, fmt::format("key \"{}\": {}", key, message));
-  };
-  const auto is_name = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
-  if (name.empty() || !std::all_of(name.begin(), name.end(), is_name))
-    refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
+bool is_plain_name(std::string_view name) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
+  return !name.empty() && std::all_of(name.begin(), name.end(), plain);
+}
+
+void TaskSpec::validate(const std::function<void(std::string_view key, const std::string& message)>& refuse) const {
+  if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
   if (head.kind == HeadKind::kCosine && !is_separate()) refuse("head.kind", "cosine needs a pair that is encoded separately");
   const bool binary = is_two_classes(*this) || labels.kind == TaskLabels::Kind::kAuto;
@@ -230,7 +231,9 @@ TaskSpec parse_task(const Json& json, const std::string& place) {
   for (const auto& [key, column] : {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
     if (columns.contains(key)) *column = get<std::string>(columns, key, place);
   task.data.preprocess = get<std::string>(json, "preprocess", place);
-  task.validate(place, ErrorTag::kModel);
+  task.validate([&](std::string_view key, const std::string& message) {
+    throw Error(ErrorTag::kModel, place, fmt::format("key \"{}\": {}", key, message));
+  });
   return task;
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minbert/base/json.h"
@@ -65,6 +67,9 @@ void visit_options(V& v, HeadSpec& o) {
   v.field("kind", o.kind, "dense, or cosine of the two sentence vectors");
 }
 
+/// Letters, digits, - and _: fit for file names and for names of tensors.
+bool is_plain_name(std::string_view name);
+
 /// One task. labels, columns, label_range and preprocess also stand in the minbert.json of a model folder.
 struct TaskSpec {
   std::string name;
@@ -90,8 +95,8 @@ struct TaskSpec {
   std::int64_t outputs() const;
   HeadShape head_shape(std::int64_t hidden) const;
   /// What config and minbert.json must not combine: a cosine of single texts, BCE with three classes, a label metric for numbers ...
-  /// Throws Error(tag) at `place`.
-  void validate(std::string_view place, ErrorTag tag) const;
+  /// Calls refuse(key, message), which must throw, at the first such thing.
+  void validate(const std::function<void(std::string_view key, const std::string& message)>& refuse) const;
 };
 
 template <>

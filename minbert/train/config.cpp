@@ -22,12 +22,6 @@ std::vector<std::string> names_of(const Items& items) {
 
 bool contains(std::span<const std::string> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
-/// A name that serves as a file name too.
-bool is_plain_name(std::string_view name) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
-  return !name.empty() && std::all_of(name.begin(), name.end(), plain);
-}
-
 void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   if (config.model.init.empty()) refuse(tree, "model.init", "expected a model folder, or \"scratch\"", "model.init = \"path/to/model\"");
   if (!config.model.from_scratch()) config.model.init.make_absolute();
@@ -42,14 +36,13 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
   for (std::size_t i = 0; i < config.tasks.size(); ++i) {
     TaskSpec& task = config.tasks[i];
     const std::string key = join_key("task", task.name.empty() ? std::to_string(i) : task.name);
-    if (!is_plain_name(task.name)) refuse(tree, key + ".name", fmt::format("expected letters, digits, - and _, got \"{}\"", task.name));
     if (contains(names, task.name)) refuse(tree, key + ".name", fmt::format("two tasks are named \"{}\"", task.name));
     names.push_back(task.name);
     if (task.is_regression()) {
       if (task.labels.kind != TaskLabels::Kind::kAuto) refuse(tree, key + ".labels", "numbers have no classes", "label_range gives their limits");
       task.labels = TaskLabels::range();
     }
-    task.validate(tree.place(key), ErrorTag::kUsage);
+    task.validate([&](std::string_view part, const std::string& message) { refuse(tree, fmt::format("{}.{}", key, part), message); });
     if (task.data.train.empty()) refuse(tree, key + ".data.train", "expected a file, got none");
     if (task.is_pair() != !task.data.text_pair.empty())
       refuse(tree, key + ".data.text_pair",

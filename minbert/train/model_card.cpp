@@ -1,7 +1,6 @@
 // The model card: what Hugging Face shows of a folder, from the run's own config.
 #include "minbert/train/model_card.h"
 
-
 namespace minbert {
 namespace {
 

@@ -10,7 +10,8 @@ constexpr int kFormat = 1;
 
 Json to_json(const Progress& p) {
   return {{"format", kFormat},           {"stage", p.stage},       {"epoch", p.epoch},   {"epoch_step", p.epoch_step},
-          {"stage_step", p.stage_step}, {"run_step", p.run_step}, {"wall_s", p.wall_s}, {"selection", p.selection}};
+          {"stage_step", p.stage_step}, {"run_step", p.run_step}, {"wall_s", p.wall_s}, {"selection", p.selection},
+          {"data", p.data}};
 }
 
 Progress from_json(const Json& json) {
@@ -22,6 +23,7 @@ Progress from_json(const Json& json) {
   p.run_step = json.at("run_step").get<std::int64_t>();
   p.wall_s = json.at("wall_s").get<double>();
   p.selection = json.at("selection");
+  p.data = json.at("data").get<std::string>();
   return p;
 }
 

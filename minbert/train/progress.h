@@ -19,6 +19,7 @@ struct Progress {
   std::int64_t run_step = 0;    ///< of the run
   double wall_s = 0;            ///< seconds of training steps
   Json selection;               ///< EpochSelection::state of the stage
+  std::string data;             ///< data_digest of the rows trained on
 };
 
 /// Writes the folder: model.safetensors, heads.safetensors, optimizer.safetensors (given one), state.json, DONE. A kill at any instant

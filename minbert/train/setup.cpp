@@ -5,6 +5,7 @@
 #include <set>
 
 #include "minbert/base/files.h"
+#include "minbert/base/hash.h"
 #include "minbert/tokenizer/train_vocabulary.h"
 
 namespace minbert {
@@ -115,6 +116,18 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   setup.params = std::make_unique<Params>(backend, model_shape(model, setup.specs), DType::kF32, compute_dtype(backend, config, events));
   setup.model = std::make_unique<MultitaskModel>(backend, *setup.params);
   return setup;
+}
+
+std::string data_digest(std::span<const TaskData> tasks) {
+  Sha256 digest;
+  for (const TaskData& task : tasks) {
+    for (const TokenizedRows* rows : {&task.train, &task.dev}) {
+      digest.update(std::as_bytes(std::span(rows->ids)));
+      digest.update(std::as_bytes(std::span(rows->offsets)));
+      digest.update(std::as_bytes(std::span(rows->labels)));
+    }
+  }
+  return digest.hex();
 }
 
 void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& events) {

@@ -38,6 +38,9 @@ struct RunSetup {
 /// kUsage for a max_length that the model cannot take.
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events);
 
+/// Tells token ids and labels of all train and dev rows apart: a run cannot go on with others.
+std::string data_digest(std::span<const TaskData> tasks);
+
 /// Overwrites all parameters with those that the run starts from: model.init, and by seed what that lacks. Tells what came from where.
 void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& events);
 

@@ -120,7 +120,7 @@ void Stage::resume(const Progress& at) {
   selection_.restore(at.selection);
   if (spec_.select != Selection::kPerTask || dev_.empty()) return;
   const HeadValues current = head_values(spec_.tasks);
-  load_weights(stage_best(folder_, spec_) / "heads.safetensors", *setup_.params, is_head);
+  load_best(stage_best(folder_, spec_), *setup_.params);
   best_heads_ = head_values(spec_.tasks);
   set_head_values(current);
 }

@@ -19,7 +19,7 @@ Json data_json(std::span<const TaskData> tasks) {
   for (const TaskData& task : tasks) {
     json[task.spec.name] = task.rows.reports;
     for (const auto& [split, tokens] : {std::pair("train", &task.train), {"dev", &task.dev}, {"test", &task.test}})
-      if (json[task.spec.name].contains(split)) json[task.spec.name][split]["truncated"] = tokens->truncated;
+      if (json[task.spec.name].contains(split)) json[task.spec.name][split].update({{"tokens", tokens->ids.size()}, {"truncated", tokens->truncated}});
   }
   return json;
 }
@@ -44,7 +44,11 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
 bool run_stages(RunSetup& setup, const RunConfig& config, const TrainOptions& options, RunFolder& folder) {
   const fs::path last = folder.checkpoint("last");
   const std::optional<Progress> found = options.open.resume ? find_checkpoint(last) : std::nullopt;
-  Progress at = found.value_or(Progress{});
+  const std::string data = data_digest(setup.tasks);
+  if (found && found->data != data)
+    throw Error(ErrorTag::kData, (last / "state.json").string(), "cannot resume: the rows or the tokenizer are not those of the checkpoint",
+                "bring the files back as they were, or start anew with --overwrite");
+  Progress at = found.value_or(Progress{.selection = {}, .data = data});
   folder.start_at(at.run_step);
   if (found)
     load_checkpoint_weights(last, *setup.params);
@@ -58,7 +62,7 @@ bool run_stages(RunSetup& setup, const RunConfig& config, const TrainOptions& op
       folder.set_status("stopped", {{"step", at.run_step}});
       return false;
     }
-    at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}};
+    at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = data};
     folder.flush();
     save_checkpoint(last, *setup.params, nullptr, at);
   }

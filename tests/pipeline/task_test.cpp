@@ -100,11 +100,12 @@ TEST(Task, BrokenJsonIsAModelError) {
 }
 
 TEST(Task, RefusesCombinationsWithoutMeaning) {
-  const auto refused = [](std::string_view key, TaskSpec task) {
-    expect_error(ErrorTag::kUsage, {"c.toml", key}, [&] { task.validate("c.toml", ErrorTag::kUsage); });
+  const auto refuse = [](std::string_view key, const std::string& message) { throw Error(ErrorTag::kUsage, std::string(key), message); };
+  const auto refused = [&](std::string_view key, TaskSpec task) {
+    expect_error(ErrorTag::kUsage, {key}, [&] { task.validate(refuse); });
   };
   const auto tasks = three_tasks();
-  for (const TaskSpec& task : tasks) EXPECT_NO_THROW(task.validate("c.toml", ErrorTag::kUsage));
+  for (const TaskSpec& task : tasks) EXPECT_NO_THROW(task.validate(refuse));
   TaskSpec task = tasks[0];
   task.name = "a b";
   refused("name", task);

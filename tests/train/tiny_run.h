@@ -11,6 +11,7 @@
 #include "minbert/base/files.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/rng.h"
+#include "minbert/train/selection.h"
 #include "minbert/train/trainer.h"
 #include "tests/base/temp_folder.h"
 #include "tests/ops/tested_backend.h"

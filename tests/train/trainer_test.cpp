@@ -1,6 +1,12 @@
 // Whole runs: what they write, that they can be cut anywhere, and which epochs they keep.
 #include "minbert/train/trainer.h"
 
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "minbert/base/parallel.h"
@@ -77,12 +83,42 @@ select = "per_task"
   }
 }
 
+TEST_F(TrainerTest, KilledAnywhereItGoesOnToTheSameBytes) {
+  const RunConfig run = config("[[stage]]\nepochs = 1\ncheckpoint_every = 1\n");
+  train(run, "whole");
+  bool done = false;
+  for (int kills = 0; !done; ++kills) {
+    ASSERT_LT(kills, 100);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      // SIGALRM, which nothing handles, ends the process in whatever it is doing; later each time.
+      const int delay_ms = 20 + 40 * kills;
+      const itimerval timer = {.it_interval = {}, .it_value = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000}};
+      ::setitimer(ITIMER_REAL, &timer, nullptr);
+      int code = 1;
+      try {
+        train(run, "killed", kResume);
+        code = 0;
+      } catch (const std::exception& failure) {
+        std::fputs(failure.what(), stderr);
+      }
+      ::_exit(code);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    ASSERT_TRUE(done || WIFSIGNALED(status)) << "the run failed after " << kills << " kills";
+  }
+  expect_same_weights("whole", "killed");
+  EXPECT_EQ(without_times(bytes("whole", "metrics.jsonl")), without_times(bytes("killed", "metrics.jsonl")));
+}
+
 TEST_F(TrainerTest, ThreadsChangeNothing) {
-  const ThreadGuard guard;
-  set_num_threads(1);
-  train(config(), "one");
+  const RunConfig run = config("[[stage]]\nmax_steps = 6\n");
+  train(run, "one");
   set_num_threads(2);
-  train(config(), "two");
+  train(run, "two");
   expect_same_weights("one", "two");
 }
 
@@ -109,6 +145,50 @@ TEST_F(TrainerTest, FrozenEncoderStaysAsItIs) {
   }
 }
 
+TEST_F(TrainerTest, KeepsTheSelectedEpoch) {
+  train(config("[[stage]]\nepochs = 1\n"), "base");
+  const auto result_of = [&](std::string_view select) {
+    return train(config(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nkind = \"heads\"\nepochs = 5\nlr = 3e-2\nselect = \"{}\"\n",
+                                    run_path("base").string(), select)),
+                 select);
+  };
+  const auto mean = result_of("mean");
+  const std::vector<EvalEvent> evals = events.evals;  // the same epochs whichever is kept
+  ASSERT_EQ(evals.size(), 6u);
+  const auto best = std::ranges::max_element(evals, {}, &EvalEvent::mean);  // the first of equals
+  Scores highest;
+  for (const EvalEvent& eval : evals)
+    for (const auto& [task, score] : eval.scores) highest[task] = std::max(score, highest.try_emplace(task, score).first->second);
+  ASSERT_NE(best->scores, highest) << "the rules cannot be told apart";
+  ASSERT_NE(best->scores, evals.back().scores) << "the rules cannot be told apart";
+  const auto expect_scores = [](const Scores& actual, const Scores& expected) {
+    for (const auto& [task, score] : expected) EXPECT_NEAR(actual.at(task), score, 1e-6) << task;
+  };
+  expect_scores(mean.dev_scores, best->scores);
+  expect_scores(result_of("last").dev_scores, evals.back().scores);
+  expect_scores(result_of("per_task").dev_scores, highest);
+}
+
+TEST_F(TrainerTest, StagesStartWhereTheySay) {
+  const auto first_loss = [&](std::string_view from) {
+    train(config(fmt::format("[[stage]]\nlr = 1e-2\nselect = \"last\"\n[[stage]]\nname = \"still\"\nlr = 0.0\nepochs = 1\n"
+                             "[[stage]]\nname = \"end\"\nepochs = 1\nfrom = \"{}\"\n", from)), from);
+    return std::ranges::find(events.evals, "end", &EvalEvent::stage)->loss;
+  };
+  const auto previous = first_loss("previous");
+  EXPECT_EQ(previous, std::ranges::find(events.evals, "still", &EvalEvent::stage)->loss);
+  EXPECT_EQ(first_loss("0"), previous);
+  EXPECT_EQ(first_loss("last"), previous);
+  const auto init = first_loss("init");
+  EXPECT_NE(init, previous);
+  EXPECT_EQ(init, events.evals.front().loss);
+}
+
+TEST_F(TrainerTest, StopsEarly) {
+  train(config("[[stage]]\nlr = 0.0\nepochs = 9\nearly_stop_patience = 2\n"), "still");
+  EXPECT_EQ(events.evals.size(), 3u);
+}
+
 TEST_F(TrainerTest, EpochZeroIsEligible) {
   const std::string overlay = "[[stage]]\nlr = 0.0\nepochs = 2\n";
   train(config(overlay), "still");
@@ -130,6 +210,16 @@ TEST_F(TrainerTest, AnotherConfigDoesNotResume) {
   int steps = 0;
   train(config(), "a", {}, [&] { return ++steps == 3; });
   expect_error(ErrorTag::kUsage, {"lr"}, [&] { train(config("[[stage]]\nlr = 1e-4\n"), "a", kResume); });
+}
+
+TEST_F(TrainerTest, OtherRowsDoNotResume) {
+  int steps = 0;
+  train(config(), "a", {}, [&] { return ++steps == 3; });
+  const std::string rows = read_file(folder / "mood-train.csv");
+  write_file(folder / "mood-train.csv", rows.substr(0, rows.rfind("\n", rows.size() - 2) + 1));
+  expect_error(ErrorTag::kData, {"state.json", "rows"}, [&] { train(config(), "a", kResume); });
+  write_file(folder / "mood-train.csv", rows);
+  EXPECT_FALSE(train(config(), "a", kResume).stopped);
 }
 
 TEST_F(TrainerTest, OverfitsABatch) {

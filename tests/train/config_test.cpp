@@ -1,0 +1,104 @@
+// Run configurations: what is filled in, and what each mistake is told.
+#include "minbert/train/config.h"
+
+#include "tests/base/error_matchers.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::string_view kBase = R"([run]
+name = "base"
+[model]
+init = "encoder"
+[[task]]
+name = "mood"
+type = "classify"
+labels = 3
+data = { train = "mood.csv", text = "a", label = "b" }
+[[task]]
+name = "near"
+type = "pair_regress"
+data = { train = "near.csv", text = "a", text_pair = "b", label = "c" }
+[[stage]]
+lr = 1e-4
+[[stage]]
+name = "second"
+kind = "heads"
+tasks = ["near"]
+)";
+
+RunConfig load(std::string_view overlay = {}) {
+  ConfigTree tree;
+  tree.load_text(kBase, "base.toml", "/recipes");
+  tree.load_text(overlay, "more.toml", "/recipes/mine");
+  return load_run_config(tree);
+}
+
+TEST(RunConfig, FillsInWhatFollowsFromOtherKeys) {
+  const RunConfig config = load();
+  EXPECT_EQ(config.model.init.text, "/recipes/encoder");
+  EXPECT_EQ(config.tasks[0].data.train[0].path, "/recipes/mood.csv");
+  EXPECT_EQ(config.stages[0].name, "0");
+  EXPECT_EQ(config.stages[0].tasks, (std::vector<std::string>{"mood", "near"}));
+  EXPECT_FALSE(config.stages[0].head_lr.has_value());
+  EXPECT_EQ(config.tasks_of(config.stages[1]), std::vector<std::size_t>{1});
+  EXPECT_EQ(load("data = { root = \"rows\" }\n").tasks[0].data.train[0].path, "/recipes/mine/rows/mood.csv");
+}
+
+TEST(RunConfig, ResolvedReadsBack) {
+  const RunConfig config = load("[[stage]]\ncheckpoint_every = 5\neval_train = \"all\"\nselect = \"last\"\n");
+  const std::string text = print_toml(write_options(config), false);
+  ConfigTree tree;
+  tree.load_text(text, "config.toml", "/elsewhere");
+  EXPECT_EQ(print_toml(write_options(load_run_config(tree)), false), text);
+}
+
+TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
+  struct Mistake {
+    std::string_view overlay;
+    std::initializer_list<std::string_view> told;
+  };
+  const Mistake mistakes[] = {
+      {"[model]\nini = \"x\"\n", {"more.toml:2", "ini", "did you mean \"init\"?"}},
+      {"[model]\ninit = \"\"\n", {"more.toml:2", "model.init", "scratch"}},
+      {"[model]\ndtype = \"f16\"\n", {"more.toml:2", "model.dtype", "f32", "bf16"}},
+      {"[model]\nmax_length = 2\n", {"more.toml:2", "model.max_length", "at least 3"}},
+      {"[run]\nname = \"a/b\"\n", {"more.toml:2", "run.name", "letters", "a/b"}},
+      {"[[task]]\nname = \"mood\"\nweight = -1\n", {"more.toml:3", "weight", "at least 0"}},
+      {"[[task]]\nname = \"mood\"\nlabels = 1\n", {"labels", "more.toml"}},
+      {"[[task]]\nname = \"mood\"\ntype = \"pair_classify\"\n", {"task.mood.data.text_pair", "second"}},
+      {"[[task]]\nname = \"near\"\nmetric = \"f1\"\n", {"more.toml:3", "task.near.metric", "f1"}},
+      {"[[task]]\nname = \"mood\"\nhead = { kind = \"cosine\" }\n", {"more.toml:3", "task.mood.head.kind", "pair"}},
+      {"[[task]]\nname = \"m d\"\n", {"more.toml:2", "name", "letters", "m d"}},
+      {"[[task]]\nname = \"near\"\nlabels = 3\n", {"more.toml:3", "task.near.labels", "label_range"}},
+      {"[[task]]\nname = \"third\"\n", {"more.toml:1", "task.third", "train"}},
+      {"[[stage]]\ntasks = [\"mood\", \"nera\"]\n", {"more.toml:2", "stage.0.tasks", "nera", "did you mean \"near\"?"}},
+      {"[[stage]]\ntasks = [\"mood\", \"mood\"]\n", {"more.toml:2", "stage.0.tasks", "twice"}},
+      {"[[stage]]\nkind = \"fintune\"\n", {"more.toml:2", "stage.0.kind", "did you mean \"finetune\"?"}},
+      {"[[stage]]\nname = \"second\"\nfrom = \"secnd\"\n", {"more.toml:3", "stage.second.from", "no earlier stage"}},
+      {"[[stage]]\nname = \"second\"\nfrom = \"second\"\n", {"more.toml:3", "stage.second.from", "no earlier stage"}},
+      {"[[stage]]\nselect = \"per_task\"\n", {"more.toml:2", "stage.0.select", "frozen", "kind = \"heads\""}},
+      {"[[stage]]\nselect = \"last\"\nearly_stop_patience = 2\n", {"more.toml:3", "early_stop_patience", "last"}},
+      {"[[stage]]\ncheckpoint_every = \"hour\"\n", {"more.toml:2", "stage.0.checkpoint_every", "epoch", "hour"}},
+      {"[[stage]]\ncheckpoint_every = 0\n", {"more.toml:2", "stage.0.checkpoint_every", "at least 1"}},
+      {"[[stage]]\neval_train = \"most\"\n", {"more.toml:2", "stage.0.eval_train", "all", "most"}},
+      {"[[stage]]\nbetas = [0.9, 1.0]\n", {"more.toml:2", "stage.0.betas", "below 1"}},
+      {"[[stage]]\nlr = \"fast\"\n", {"more.toml:2", "stage.0.lr", "number", "fast"}},
+      {"[[stage]]\nname = \"init\"\n", {"more.toml:2", "init", "from"}},
+      {"[[stage]]\naccumulate = 5000\n", {"more.toml:2", "stage.0.accumulate"}},
+  };
+  for (const Mistake& mistake : mistakes) {
+    SCOPED_TRACE(mistake.overlay);
+    expect_error(ErrorTag::kUsage, mistake.told, [&] { load(mistake.overlay); });
+  }
+}
+
+TEST(RunConfig, NamesAreUnique) {
+  ConfigTree tree;
+  tree.load_text(kBase, "base.toml", "/recipes");
+  tree.set("stage.0.name=second");
+  expect_error(ErrorTag::kUsage, {"stage", "second", "two stages"}, [&] { load_run_config(tree); });
+}
+
+}  // namespace
+}  // namespace minbert

@@ -1,0 +1,195 @@
+// Optimizer against plain loops: which parameters move, by which rate, and how often they have been counted.
+#include "minbert/train/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "tests/base/error_matchers.h"
+#include "tests/base/temp_folder.h"
+#include "tests/model/tiny_model.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::string_view kWords = "embeddings.word_embeddings.weight";
+
+/// Two tasks; the second one's head reads the pooler.
+ModelShape two_tasks() {
+  ModelShape shape = tiny_shape();
+  shape.heads = {{.task = "a", .dense = {3}, .outputs = 2}, {.task = "b", .pool = Pool::kPooler, .outputs = 1}};
+  return shape;
+}
+
+bool everything(const ParamInfo&) { return true; }
+
+/// The same update with doubles, each parameter on its own.
+struct PlainAdamW {
+  struct State {
+    std::vector<double> value, m, v;
+    int step = 0;
+  };
+  const Params& params;
+  StageSpec stage;
+  std::map<std::string, State> states;
+
+  PlainAdamW(const Params& parameters, const StageSpec& spec) : params(parameters), stage(spec) {
+    for (const ParamInfo& info : params.table()) {
+      const auto now = values(params, info.name);
+      const std::vector<double> zeros(now.size());
+      states[info.name] = {{now.begin(), now.end()}, zeros, zeros, 0};
+    }
+  }
+
+  void step(std::size_t head, const std::map<std::string, std::vector<float>>& gradients, double factor) {
+    double squares = 0;
+    for (const auto& [name, gradient] : gradients)
+      for (const float g : gradient) squares += static_cast<double>(g) * static_cast<double>(g);
+    const double scale = stage.clip > 0 ? std::min(1.0, stage.clip / (std::sqrt(squares) + 1e-6)) : 1.0;
+    for (const ParamInfo& info : params.table()) {
+      const HeadShape& used = params.shape().heads[head];
+      if (info.role == Role::kHead && info.task != used.task) continue;
+      if (info.role == Role::kPooler && used.pool != Pool::kPooler) continue;
+      update(info, gradients.at(info.name), scale, factor);
+    }
+  }
+
+  void update(const ParamInfo& info, const std::vector<float>& gradient, double scale, double factor) {
+    State& s = states[info.name];
+    const double rate = factor * (info.role == Role::kHead ? stage.head_lr.value() : stage.lr);
+    const double decay = info.decay ? stage.weight_decay : 0;
+    const double c1 = 1 - std::pow(stage.betas[0], ++s.step), c2 = 1 - std::pow(stage.betas[1], s.step);
+    for (std::size_t i = 0; i < s.value.size(); ++i) {
+      const double g = scale * static_cast<double>(gradient[i]);
+      s.m[i] = stage.betas[0] * s.m[i] + (1 - stage.betas[0]) * g;
+      s.v[i] = stage.betas[1] * s.v[i] + (1 - stage.betas[1]) * g * g;
+      s.value[i] -= rate * std::sqrt(c2) / c1 * s.m[i] / (std::sqrt(s.v[i]) + stage.eps);
+      s.value[i] -= rate * decay * s.value[i];
+    }
+  }
+};
+
+class OptimizerTest : public testing::Test {
+ protected:
+  StageSpec stage() const {
+    StageSpec spec;
+    spec.lr = 0.01;
+    spec.head_lr = 0.03;
+    return spec;
+  }
+
+  /// Gradients N(0, 1) for encoder, pooler and the head; of the word embeddings only in `words`. Not of what the head does not read.
+  std::map<std::string, std::vector<float>> give_gradients(Optimizer& optimizer, std::size_t head, std::span<const std::int32_t> words) {
+    std::map<std::string, std::vector<float>> given;
+    optimizer.touch(words);
+    for (std::size_t i = 0; i < params.table().size(); ++i) {
+      const ParamInfo& info = params.table()[i];
+      const HeadShape& used = params.shape().heads[head];
+      if ((info.role == Role::kHead && info.task != used.task) || (info.role == Role::kPooler && used.pool != Pool::kPooler)) continue;
+      const auto gradient = optimizer.gradients()[i].span<float>();
+      for (std::size_t j = 0; j < gradient.size(); ++j) {
+        const auto row = static_cast<std::int32_t>(j) / static_cast<std::int32_t>(params.config().hidden_size);
+        if (info.name == kWords && std::ranges::find(words, row) == words.end()) continue;
+        EXPECT_EQ(gradient[j], 0) << info.name << ": an earlier step left its gradient";
+        gradient[j] = static_cast<float>(rng.normal());
+      }
+      given[info.name].assign(gradient.begin(), gradient.end());
+    }
+    return given;
+  }
+
+  /// Steps of both tasks and changing words, against the plain loops.
+  void expect_plain_updates(const StageSpec& spec) {
+    Optimizer optimizer(params, spec, everything);
+    PlainAdamW plain(params, spec);
+    const std::vector<std::int32_t> words[] = {{3, 1, 3}, {7, 8}, {1}, {9, 2, 1}};
+    for (std::size_t step = 0; step < std::size(words); ++step) {
+      const std::size_t head = step == 1 ? 1 : 0;
+      const double factor = 1.0 / static_cast<double>(step + 1);
+      const auto gradients = give_gradients(optimizer, head, words[step]);
+      optimizer.step(head, optimizer.gradient_norm(head), factor);
+      plain.step(head, gradients, factor);
+    }
+    for (const auto& [name, state] : plain.states) {
+      const auto now = values(params, name);
+      for (std::size_t i = 0; i < now.size(); ++i) ASSERT_NEAR(static_cast<double>(now[i]), state.value[i], 2e-6 * (1 + std::abs(state.value[i]))) << name;
+    }
+  }
+
+  std::unique_ptr<Backend> backend = make_backend("cpu");
+  Params params = tiny_params(*backend, two_tasks());
+  Rng rng{5, "gradients"};
+};
+
+TEST_F(OptimizerTest, EqualsPlainLoops) { expect_plain_updates(stage()); }
+
+TEST_F(OptimizerTest, DecaysEveryRowButNoBias) {
+  StageSpec spec = stage();
+  spec.weight_decay = 0.1;
+  expect_plain_updates(spec);
+}
+
+TEST_F(OptimizerTest, ClipsByTheNormOfTheWholeStep) {
+  StageSpec spec = stage();
+  spec.clip = 0.5;
+  spec.eps = 1e-2;  // so that a factor on all gradients shows
+  expect_plain_updates(spec);
+}
+
+TEST_F(OptimizerTest, WhatAStepDoesNotUseKeepsItsBytes) {
+  Optimizer optimizer(params, stage(), everything);
+  const std::vector<std::int32_t> words = {4};
+  for (const std::size_t head : {1, 0}) {
+    std::map<std::string, std::vector<float>> before;
+    for (const ParamInfo& info : params.table()) before[info.name] = values(params, info.name);
+    give_gradients(optimizer, head, words);
+    optimizer.step(head, optimizer.gradient_norm(head), 1);
+    const std::string other = params.shape().heads[1 - head].task;
+    for (const ParamInfo& info : params.table()) {
+      const bool unused = info.task == other || (info.role == Role::kPooler && head == 0);
+      EXPECT_EQ(before[info.name] == values(params, info.name), unused) << info.name;
+    }
+  }
+}
+
+TEST_F(OptimizerTest, SavedAndLoadedGoesOnToTheSameBits) {
+  const TempFolder folder;
+  const std::vector<std::int32_t> first = {5, 6, 10}, second = {6, 0};
+  Optimizer whole(params, stage(), everything);
+  give_gradients(whole, 1, first);
+  whole.step(1, whole.gradient_norm(1), 1);
+  whole.save(folder / "optimizer.safetensors");
+  save_weights(folder / "weights.safetensors", params, everything);
+
+  std::vector<std::vector<float>> ends;
+  Optimizer loaded(params, stage(), everything);
+  loaded.load(folder / "optimizer.safetensors");
+  for (Optimizer* optimizer : {&whole, &loaded}) {
+    rng = Rng(6, "gradients");
+    load_weights(folder / "weights.safetensors", params, everything);
+    give_gradients(*optimizer, 1, second);
+    optimizer->step(1, optimizer->gradient_norm(1), 1);
+    for (const ParamInfo& info : params.table()) ends.push_back(values(params, info.name));
+  }
+  const auto half = static_cast<std::ptrdiff_t>(ends.size() / 2);
+  EXPECT_TRUE(std::equal(ends.begin(), ends.begin() + half, ends.begin() + half));
+}
+
+TEST_F(OptimizerTest, RefusesTheMomentsOfOtherParameters) {
+  const TempFolder folder;
+  Optimizer(params, stage(), everything).save(folder / "optimizer.safetensors");
+  Optimizer heads(params, stage(), is_head);
+  expect_error(ErrorTag::kModel, {"optimizer.safetensors"}, [&] { heads.load(folder / "optimizer.safetensors"); });
+}
+
+TEST_F(OptimizerTest, HoldsOnlyWhatTrains) {
+  Optimizer optimizer(params, stage(), is_head);
+  for (std::size_t i = 0; i < params.table().size(); ++i)
+    EXPECT_EQ(optimizer.gradients().trainable(i), params.table()[i].role == Role::kHead) << params.table()[i].name;
+  std::int64_t heads = 0;
+  for (const ParamInfo& info : params.table()) heads += is_head(info) ? info.numel() : 0;
+  EXPECT_EQ(Optimizer::state_bytes(params, is_head), 3 * 4 * heads);
+}
+
+}  // namespace
+}  // namespace minbert

@@ -1,0 +1,50 @@
+// Which epochs are kept.
+#include "minbert/train/selection.h"
+
+#include <gtest/gtest.h>
+
+namespace minbert {
+namespace {
+
+using Names = std::vector<std::string>;
+const Names kTasks = {"a", "b"};
+
+TEST(EpochSelection, MeanKeepsTheEarlierOfEquals) {
+  EpochSelection selection(Selection::kMean, 0);
+  EXPECT_EQ(selection.offer(0, {{"a", 0.5}, {"b", 0.25}}, kTasks), kTasks);  // before training
+  EXPECT_EQ(selection.offer(1, {{"a", 0.25}, {"b", 0.5}}, kTasks), Names());
+  EXPECT_EQ(selection.best_epoch(), 0);
+  EXPECT_EQ(selection.offer(2, {{"a", 0.25}, {"b", 0.75}}, kTasks), kTasks);
+  EXPECT_EQ(selection.offer(3, {{"a", -1.0}, {"b", 0.9}}, kTasks), Names());
+  EXPECT_EQ(selection.best_epoch(), 2);
+}
+
+TEST(EpochSelection, PerTaskKeepsEachTasksOwn) {
+  EpochSelection selection(Selection::kPerTask, 0);
+  EXPECT_EQ(selection.offer(0, {{"a", 0.5}, {"b", 0.5}}, kTasks), kTasks);
+  EXPECT_EQ(selection.offer(1, {{"a", 0.6}, {"b", 0.5}}, kTasks), Names{"a"});
+  EXPECT_EQ(selection.offer(2, {{"a", 0.55}, {"b", 0.7}}, kTasks), Names{"b"});
+  EXPECT_EQ(selection.offer(3, {{"a", 0.6}}, kTasks), Names{"b"});  // a task without dev rows keeps its last
+}
+
+TEST(EpochSelection, LastTakesEveryEpoch) {
+  EpochSelection selection(Selection::kLast, 0);
+  for (int epoch = 0; epoch < 3; ++epoch) EXPECT_EQ(selection.offer(epoch, {{"a", 1.0 - epoch}}, kTasks), kTasks);
+  EXPECT_EQ(selection.best_epoch(), 2);
+}
+
+TEST(EpochSelection, PatienceCountsEpochsSinceTheBestAndSurvivesAResume) {
+  EpochSelection whole(Selection::kMean, 2);
+  for (const auto& [epoch, score, exhausted] : {std::tuple(0, 0.1, false), {1, 0.0, false}, {2, 0.2, false}, {3, 0.2, false}, {4, 0.1, true}}) {
+    EpochSelection resumed(Selection::kMean, 2);
+    resumed.restore(Json::parse(whole.state().dump()));
+    resumed.offer(epoch, {{"a", score}}, kTasks);
+    whole.offer(epoch, {{"a", score}}, kTasks);
+    EXPECT_EQ(whole.exhausted(), exhausted) << epoch;
+    EXPECT_EQ(resumed.state(), whole.state()) << epoch;
+  }
+  EXPECT_EQ(whole.best_epoch(), 2);
+}
+
+}  // namespace
+}  // namespace minbert
