@@ -1,5 +1,8 @@
 """Texts that try a tokenizer: sentences in many scripts, and a seeded stream of what no sentence holds."""
+import itertools
 import random
+
+import tokenizers
 
 SENTENCES = [
     "The kettle sings before the water boils, and nobody in the kitchen minds.",
@@ -119,3 +122,17 @@ def fuzz_texts(seed, count):
 def as_reference(text):
     """The str that a Python program has of these bytes."""
     return text.decode("utf-8", "replace")
+
+
+def vocabulary_of(texts):
+    """Every character that any normaliser makes of the texts, so that each of them counts, and pieces of the sentences' words."""
+    characters = set()
+    for strip, lower in itertools.product((False, True), repeat=2):
+        options = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": strip, "lowercase": lower}
+        normalise = tokenizers.normalizers.BertNormalizer(**options).normalize_str
+        for text in texts:
+            characters.update(normalise(as_reference(text)))
+    kept = sorted(c for c in characters if not c.isspace())
+    words = sorted({word.lower() for word in WORDS if word.isalpha()} - set(kept))
+    endings = sorted({"##" + word[-n:] for word in words[::3] for n in (2, 3, 5) if len(word) > n})
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + kept + ["##" + c for c in kept] + words[::2] + endings

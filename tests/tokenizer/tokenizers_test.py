@@ -6,7 +6,6 @@ packages are not installed. --files compares the lines of files instead, with a 
 """
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import pathlib
@@ -26,10 +25,9 @@ try:
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
-from tokenizer_texts import SENTENCES, as_reference, fuzz_texts
+from tokenizer_texts import SENTENCES, as_reference, fuzz_texts, vocabulary_of
 
 transformers.logging.set_verbosity_error()
-SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CHUNK = 5000  # texts that are compared at a time
 
 
@@ -80,18 +78,6 @@ def differences(probe, folder, reference, texts, **how):
     return found
 
 
-def every_character(texts):
-    """A vocabulary by which no character is unknown, so that each of them counts: all that any normaliser makes of the texts."""
-    characters = set()
-    for strip, lower in itertools.product((False, True), repeat=2):
-        options = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": strip, "lowercase": lower}
-        normalise = tokenizers.normalizers.BertNormalizer(**options).normalize_str
-        for text in texts:
-            characters.update(normalise(as_reference(text)))
-    kept = sorted(c for c in characters if not c.isspace())
-    return SPECIALS + kept + ["##" + c for c in kept]
-
-
 def write_vocabulary(folder, vocabulary, **config):
     folder.mkdir(exist_ok=True)
     (folder / "vocab.txt").write_text("".join(token + "\n" for token in vocabulary), encoding="utf-8", newline="\n")
@@ -108,7 +94,7 @@ class TokenizersTest(unittest.TestCase):
         cls.folder = pathlib.Path(cls.stack.enter_context(tempfile.TemporaryDirectory()))
         cls.texts = [sentence.encode() for sentence in SENTENCES] + fuzz_texts(cls.seed, cls.count)
         print(f"seed {cls.seed}, {len(cls.texts)} texts")
-        cls.characters = every_character(cls.texts)
+        cls.characters = vocabulary_of(cls.texts)
         cls.trained = cls.folder / "trained"
         cls.probe.run([text for text in cls.texts if text.decode("utf-8", "ignore").encode() == text], cls.trained, "train", 12000)
 
