@@ -107,15 +107,16 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   const auto writer = make_writer(flags, lines.size(), folder.config.hidden_size);
   std::vector<std::string> texts;
   for (std::size_t begin = 0; begin < lines.size(); begin += kChunk) {
-    throw_if_stopped();
     texts.clear();
     for (std::size_t i = begin; i < std::min(begin + kChunk, lines.size()); ++i) texts.emplace_back(lines[i]);
-    writer->add(model.embed(texts, settings));
-    session.console.progress(fmt::format("{} of {} lines", begin + texts.size(), lines.size()));
+    writer->add(model.embed(texts, settings, [&](std::int64_t done) {
+      throw_if_stopped();
+      session.console.progress(fmt::format("{} of {} lines", begin + static_cast<std::size_t>(done), lines.size()));
+    }));
   }
   writer->commit();
-  show_profile(session, *backend);
   session.console.clear_progress();
+  show_profile(session, *backend);
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/file_task.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/data/labels.h"
 #include "minbert/pipeline/text_model.h"
@@ -51,10 +52,7 @@ struct EvalData {
   std::uint64_t seed = RunSection{}.seed;
 };
 
-/// Where the run MODEL keeps its config; other folders have none.
-std::string config_of(const EvalFlags& flags) { return (fs::path(flags.model) / "config.toml").string(); }
-
-/// The one file as the split that is asked for, with the columns that the task remembers and the run's own words for labels.
+/// The one file as the split that is asked for, with the columns that the task remembers.
 EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   DataSpec data = task.data;
   const auto replace = [](std::string& column, const std::string& flag) {
@@ -64,12 +62,6 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   replace(data.text_pair, flags.columns.text_pair);
   replace(data.label, flags.columns.label);
   data.id = flags.columns.id;  // scores need none
-  if (fs::exists(config_of(flags))) {
-    const RunConfig config = load_run_config(load_config_tree({.files = {config_of(flags)}, .sets = {}}));
-    const DataSpec& of_run = config.tasks[config.find_task(task.name)].data;
-    data.label_map = of_run.label_map;
-    data.label_from = of_run.label_from;
-  }
   data.train = data.test = data.dev.files = {{.path = flags.file}};
   return {.tasks = {{task.name, data}}};
 }
@@ -77,7 +69,7 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
 /// The config named by flags, else the run's own.
 EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
   ConfigFlags files = flags.config;
-  if (files.files.empty()) files.files.push_back(config_of(flags));
+  if (files.files.empty()) files.files.push_back((fs::path(flags.model) / "config.toml").string());
   if (flags.config.files.empty() && !fs::exists(files.files.front()))
     throw Error(ErrorTag::kUsage, "eval", "expected data to score", "--config CONFIG.toml, or --task NAME --data FILE");
   const RunConfig config = load_run_config(load_config_tree(files));
@@ -115,18 +107,50 @@ std::string score_table(const Json& json, std::span<const TaskEvaluation> evalua
   return table.text();
 }
 
+/// Names are checked before the work, scores after it.
+void check_gate_names(std::span<const Gate> gates, std::span<const TaskEvaluation> evaluations) {
+  std::vector<std::string> names = {"mean"};
+  for (const TaskEvaluation& evaluation : evaluations) names.push_back(evaluation.task->name);
+  for (const Gate& gate : gates)
+    if (std::find(names.begin(), names.end(), gate.name) == names.end())
+      throw Error(ErrorTag::kUsage, "--fail-under", fmt::format("unknown score \"{}\"", gate.name), suggest(gate.name, names));
+}
+
 void check_gates(std::span<const Gate> gates, const Json& json) {
   for (const Gate& gate : gates) {
-    std::vector<std::string> names;
-    for (const auto& [name, score] : json.at("scores").items()) names.push_back(name);
-    const bool known = std::find(names.begin(), names.end(), gate.name) != names.end();
-    names.push_back("mean");
-    if (!known && gate.name != "mean")
-      throw Error(ErrorTag::kUsage, "--fail-under", fmt::format("unknown score \"{}\"", gate.name), suggest(gate.name, names));
-    const Json& value = known ? json.at("scores").at(gate.name) : json.at("mean");
+    const Json value = gate.name == "mean" ? json.at("mean") : json.at("scores").value(gate.name, Json());
     if (value.is_number() && value.get<double>() >= gate.least) continue;
     throw Error(ErrorTag::kGate, gate.name, fmt::format("expected at least {}, got {}", gate.least, dump_json(value)));
   }
+}
+
+/// The model's tasks that have this split, with its rows, and predictions still to be made.
+std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& data, const TextModel& model,
+                                       std::map<std::string, Rows>& rows, Session& session) {
+  const Split split = split_of(flags.split);
+  std::vector<TaskEvaluation> evaluations;
+  for (const TaskSpec& task : model.tasks()) {
+    const auto found = data.tasks.find(task.name);
+    if (found == data.tasks.end() || !has_split(found->second, split)) continue;
+    Rows& of_task = rows[task.name] = load_rows(found->second, split, task.labels, data.seed);
+    if (!of_task.labelled()) session.console.warning(fmt::format("{}: {} has rows without a label", task.name, flags.split));
+    evaluations.push_back({&task, &of_task, {}});
+  }
+  if (evaluations.empty())
+    throw Error(ErrorTag::kUsage, "--split", fmt::format("no task of the model has data for the split {}", flags.split));
+  return evaluations;
+}
+
+void predict_split(std::span<TaskEvaluation> evaluations, TextModel& model, Session& session) {
+  for (TaskEvaluation& evaluation : evaluations) {
+    const std::string& name = evaluation.task->name;
+    const std::span<const Row> rows = evaluation.rows->rows;
+    evaluation.predictions = model.predict(model.find_task(name), rows, [&](std::int64_t done) {
+      throw_if_stopped();
+      session.console.progress(fmt::format("{}  {} of {} rows", name, done, rows.size()));
+    });
+  }
+  session.console.clear_progress();
 }
 
 int run_eval(const EvalFlags& flags, Session& session) {
@@ -139,23 +163,13 @@ int run_eval(const EvalFlags& flags, Session& session) {
     throw Error(ErrorTag::kUsage, "--data", "expected --task NAME beside it", "one file holds the rows of one task");
   const std::string only = flags.task.empty() && model.tasks().size() == 1 ? model.tasks().front().name : flags.task;
   if (!only.empty() || model.tasks().empty()) model.find_task(only);
-  const EvalData data = flags.file.empty() ? data_of_config(flags, session, model.tasks())
-                                           : data_of_file(flags, model.tasks()[model.find_task(only)]);
-
-  const Split split = split_of(flags.split);
+  const EvalData data =
+      flags.file.empty() ? data_of_config(flags, session, model.tasks()) : data_of_file(flags, model.tasks()[model.find_task(only)]);
   std::map<std::string, Rows> rows;
-  std::vector<TaskEvaluation> evaluations;
-  for (std::size_t i = 0; i < model.tasks().size(); ++i) {
-    const TaskSpec& task = model.tasks()[i];
-    const auto found = data.tasks.find(task.name);
-    if (found == data.tasks.end() || !has_split(found->second, split)) continue;
-    Rows& of_task = rows[task.name] = load_rows(found->second, split, task.labels, data.seed);
-    if (!of_task.labelled()) session.console.warning(fmt::format("{}: {} has rows without a label", task.name, flags.split));
-    session.console.progress(fmt::format("{}: {} rows", task.name, of_task.rows.size()));
-    evaluations.push_back({&task, &of_task, model.predict(i, of_task.rows)});
-  }
-  session.console.clear_progress();
-  if (evaluations.empty()) throw Error(ErrorTag::kUsage, "--split", fmt::format("no task of the model has data for the split {}", flags.split));
+  auto evaluations = load_split(flags, data, model, rows, session);
+  check_gate_names(gates, evaluations);
+  catch_signals();
+  predict_split(evaluations, model, session);
   const Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
   if (flags.json)
     print_json(json);

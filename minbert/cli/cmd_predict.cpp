@@ -160,18 +160,19 @@ int run_predict(const PredictFlags& flags, Session& session) {
   std::vector<TextInput> texts;
   std::vector<std::string> ids;
   for (std::size_t begin = 0; begin < rows.size(); begin += kChunk) {
-    throw_if_stopped();
     const std::size_t end = std::min(begin + kChunk, rows.size());
     texts.clear();
     ids.clear();
     for (std::size_t i = begin; i < end; ++i) rows.append(i, texts, ids);
-    const auto predictions = model.predict(index, texts);
+    const auto predictions = model.predict(index, texts, [&](std::int64_t done) {
+      throw_if_stopped();
+      session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
+    });
     for (std::size_t i = 0; i < ids.size(); ++i) out.write(format.row(ids[i], predictions[i]));
-    session.console.progress(fmt::format("{} of {} rows", end, rows.size()));
   }
   out.commit();
-  show_profile(session, *backend);
   session.console.clear_progress();
+  show_profile(session, *backend);
   if (rows.skipped() > 0) session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size()));
   return 0;
 }

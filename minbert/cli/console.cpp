@@ -18,6 +18,9 @@ std::size_t terminal_width() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
 }
 
+/// A terminal that is gone, or a full disk behind stderr, must not end a training run.
+void put(std::string_view text) { static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr)); }
+
 std::string one_line(std::string_view text) {
   std::string line(text);
   for (char& c : line)
@@ -37,7 +40,7 @@ std::string Console::bold(std::string_view text) const { return paint("1", text)
 
 void Console::line(std::string_view text) {
   clear_progress();
-  fmt::print(stderr, "{}\n", text);
+  put(fmt::format("{}\n", text));
 }
 
 void Console::info(std::string_view text) {
@@ -57,13 +60,12 @@ void Console::error(std::string_view text, std::string_view hint) {
 
 void Console::progress(std::string_view text) {
   if (!terminal_ || quiet_) return;
-  fmt::print(stderr, "\r\033[K{}", text.substr(0, terminal_width()));
-  std::fflush(stderr);
+  put(fmt::format("\r\033[K{}", text.substr(0, terminal_width())));
   drawn_ = true;
 }
 
 void Console::clear_progress() {
-  if (drawn_) fmt::print(stderr, "\r\033[K");
+  if (drawn_) put("\r\033[K");
   drawn_ = false;
 }
 

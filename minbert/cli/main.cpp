@@ -47,7 +47,9 @@ std::vector<std::string> flag_names(const CLI::App& app) {
     throw Error(ErrorTag::kUsage, rest.front(), "unknown flag", suggest(rest.front().substr(0, rest.front().find('=')), flag_names(app)));
   if (needs_verb) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
   if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
-  const std::string message = error.what();
+  std::string message = error.what();
+  // "--task: 1 required NAME missing", in other words.
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) message = message.substr(0, message.find(':')) + ": expected a value";
   throw Error(ErrorTag::kUsage, message.starts_with("-") ? "" : verb, message, help);
 }
 
@@ -119,5 +121,6 @@ int guarded_run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit, met as the error it is
   return minbert::guarded_run(argc, argv);
 }

@@ -83,8 +83,9 @@ void show_profile(Session& session, const Backend& backend) {
   for (const OpProfile& op : ops)
     table.add({std::string(op.op), std::to_string(op.calls), fmt::format("{:.1f}", op.seconds * 1e3),
                fmt::format("{:.1f}", op.flops / op.seconds * 1e-9), fmt::format("{:.1f}", op.bytes / op.seconds * 1e-9)});
-  session.console.clear_progress();
-  fmt::print(stderr, "{}", table.text());
+  std::string text = table.text();
+  text.pop_back();
+  session.console.info(text);
 }
 
 }  // namespace minbert

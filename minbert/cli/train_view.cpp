@@ -4,6 +4,11 @@
 #include <fmt/format.h>
 
 namespace minbert {
+namespace {
+
+constexpr double kRedraw_s = 0.1;
+
+}  // namespace
 
 double TrainView::seconds_left(const StepEvent& event) const {
   const auto seen = event.stage_step - first_step_;
@@ -19,7 +24,7 @@ std::string TrainView::step_text(const StepEvent& event) const {
 }
 
 void TrainView::step(const StepEvent& event) {
-  constexpr double kMemory = 0.95, kRedraw_s = 0.1;
+  constexpr double kMemory = 0.95;
   if (event.stage != stage_) {
     stage_ = event.stage;
     losses_.clear();
@@ -28,14 +33,30 @@ void TrainView::step(const StepEvent& event) {
   }
   const auto [loss, is_new] = losses_.emplace(event.task, event.loss);
   if (!is_new) loss->second = kMemory * loss->second + (1 - kMemory) * event.loss;
-  if (!console_.is_terminal()) {
-    if (event.log) console_.info(step_text(event));
-    return;
+  if (console_.is_terminal()) {
+    if (is_due(kRedraw_s)) console_.progress(step_text(event));
+  } else if (event.log) {
+    console_.info(step_text(event));
+    shown_s_ = watch_.seconds();
   }
+}
+
+void TrainView::pass(const PassEvent& event) {
+  constexpr double kPatience_s = 15;  // without a terminal, a line only where there would be silence
+  const std::string text = fmt::format("{}  {} of {} rows", event.what, event.rows, event.of);
+  if (console_.is_terminal()) {
+    if (is_due(kRedraw_s)) console_.progress(text);
+  } else if (is_due(kPatience_s)) {
+    console_.info(text);
+  }
+}
+
+/// True, once, when the last line is that old.
+bool TrainView::is_due(double pause_s) {
   const double now = watch_.seconds();
-  if (now - drawn_s_ < kRedraw_s) return;
-  drawn_s_ = now;
-  console_.progress(step_text(event));
+  if (now - shown_s_ < pause_s) return false;
+  shown_s_ = now;
+  return true;
 }
 
 void TrainView::eval(const EvalEvent& event) {
@@ -45,6 +66,7 @@ void TrainView::eval(const EvalEvent& event) {
   std::string row = fmt::format("stage {} epoch {}  {:<5}{}", event.stage, event.epoch, event.split, scores);
   if (shows_mean) row += fmt::format("  mean {:.4f}", event.mean);
   console_.info(event.best ? console_.bold(row + "  best") : row);
+  shown_s_ = watch_.seconds();
 }
 
 void TrainView::message(MessageLevel level, std::string_view text) {

@@ -16,9 +16,11 @@ class TrainView final : public TrainEvents {
 
   void step(const StepEvent& event) override;
   void eval(const EvalEvent& event) override;
+  void pass(const PassEvent& event) override;
   void message(MessageLevel level, std::string_view text) override;
 
  private:
+  bool is_due(double pause_s);
   std::string step_text(const StepEvent& event) const;
   double seconds_left(const StepEvent& event) const;
 
@@ -26,8 +28,9 @@ class TrainView final : public TrainEvents {
   std::map<std::string, double> losses_;  // by task, averaged over about the last 20 steps
   std::string stage_;
   std::int64_t first_step_ = 0;  // of this stage that this process saw, and the time at its end
-  double first_wall_s_ = 0, drawn_s_ = -1;
+  double first_wall_s_ = 0;
   Stopwatch watch_;
+  double shown_s_ = 0;  // when the last line was, of either kind
 };
 
 }  // namespace minbert

@@ -68,7 +68,8 @@ std::vector<char> decode(std::string_view bytes, const std::string& name, const 
   }
   if (const std::size_t bad = find_invalid_utf8(bytes); bad != bytes.npos)
     throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_of(bytes, bad)),
-                fmt::format("expected UTF-8, got byte 0x{:02x}", static_cast<unsigned char>(bytes[bad])), "encoding = \"latin-1\"");
+                fmt::format("expected UTF-8, got byte 0x{:02x}", static_cast<unsigned char>(bytes[bad])),
+                "encoding = \"latin-1\" in [task.data] reads it as it is; iconv -f latin1 -t utf-8 rewrites it");
   return {bytes.begin(), bytes.end()};
 }
 
@@ -232,6 +233,8 @@ Table parse_table(std::string_view bytes, std::string name, const TableOptions& 
 
 Table read_table(const std::filesystem::path& path, const TableOptions& options) {
   if (path == "-") return parse_table(read_file(path), "standard input", options);
+  std::error_code ignored;
+  if (std::filesystem::is_fifo(path, ignored)) return parse_table(read_file(path), path.string(), options);
   const MappedFile file(path);
   return parse_table(file.text(), path.string(), options);
 }

@@ -71,7 +71,8 @@ SentencePooling common_pooling(std::span<const TaskSpec> tasks) {
 }  // namespace
 
 fs::path find_model_folder(const fs::path& path) {
-  if (!fs::is_directory(path)) throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none");
+  std::error_code ignored;  // of a name that cannot be one
+  if (!fs::is_directory(path, ignored)) throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none");
   if (fs::exists(path / "best" / "config.json")) return path / "best";
   if (fs::exists(path / "status.json"))
     throw Error(ErrorTag::kModel, path.string(), "this run has no best/ yet", "let it finish, or name one of its checkpoints");

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -31,10 +30,10 @@ std::vector<float> to_host(Backend& backend, const Tensor& x) {
   return values;
 }
 
-/// Calls fn with groups of items of about kBatchTokens tokens, longest first, so that the arena grows once.
-void for_batches(std::int64_t count, const std::function<std::int64_t(std::int64_t)>& tokens_of,
-                 const std::function<void(std::span<const std::uint32_t>)>& fn) {
-  std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
+/// Calls fn with groups of rows of about kBatchTokens tokens, longest first, so that the arena grows once.
+void for_batches(const TokenizedRows& rows, const RowProgress& progress, const std::function<void(std::span<const std::uint32_t>)>& fn) {
+  const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(rows.rows()));
   std::iota(order.begin(), order.end(), 0u);
   std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return tokens_of(a) > tokens_of(b); });
   for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
@@ -43,6 +42,7 @@ void for_batches(std::int64_t count, const std::function<std::int64_t(std::int64
       tokens += tokens_of(order[end++]);
     } while (end < order.size() && tokens + tokens_of(order[end]) <= kBatchTokens);
     fn(std::span(order).subspan(begin, end - begin));
+    if (progress) progress(static_cast<std::int64_t>(end));
   }
 }
 
@@ -71,11 +71,12 @@ std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logi
   return out;
 }
 
-std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows) {
+std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
+                                     const RowProgress& progress) {
   std::vector<Prediction> out(static_cast<std::size_t>(rows.rows()));
   Arena arena(model.backend());
   Batch batch;
-  for_batches(rows.rows(), [&](std::int64_t row) { return rows.row_tokens(row); }, [&](std::span<const std::uint32_t> which) {
+  for_batches(rows, progress, [&](std::span<const std::uint32_t> which) {
     arena.reset();
     batch.fill(rows, which, 0);
     auto decoded = decode(task, to_host(model.backend(), model.forward(arena, nullptr, head, batch.tokens(), {})), std::ssize(which));
@@ -84,12 +85,12 @@ std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, co
   return out;
 }
 
-std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows) {
+std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows, const RowProgress& progress) {
   const auto width = static_cast<std::size_t>(model.params().config().hidden_size);
   std::vector<float> out(static_cast<std::size_t>(rows.sequences()) * width);
   Arena arena(model.backend());
   Batch batch;
-  for_batches(rows.rows(), [&](std::int64_t row) { return rows.row_tokens(row); }, [&](std::span<const std::uint32_t> which) {
+  for_batches(rows, progress, [&](std::span<const std::uint32_t> which) {
     arena.reset();
     batch.fill(rows, which, 0);
     const auto vectors = to_host(model.backend(), model.sentence_vectors(arena, batch.tokens(), pool, {}));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,11 +23,15 @@ struct Prediction {
 /// Ties go to the lower class.
 std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows);
 
+/// Told after each batch how many rows are done; what it throws ends the work.
+using RowProgress = std::function<void(std::int64_t rows)>;
+
 /// Predictions for all rows in their order, with dropout off. The result does not depend on how rows are batched (f32).
-std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows);
+std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
+                                     const RowProgress& progress = {});
 
 /// Sentence vectors (rows.sequences(), C) f32, row-major in the order of sequences: what a frozen encoder gives, with dropout off.
-std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows);
+std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
 
 /// The head alone on vectors of encode_rows.
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,

@@ -211,6 +211,8 @@ Json task_json(const TaskSpec& task) {
                {"metric", option_name(task.scored_by())},
                {"columns", columns},
                {"preprocess", task.data.preprocess}});
+  if (!task.data.label_map.empty()) json["label_map"] = task.data.label_map;
+  if (task.data.label_from[0] != task.data.label_from[1]) json["label_from"] = task.data.label_from;
   return json;
 }
 
@@ -231,6 +233,8 @@ TaskSpec parse_task(const Json& json, const std::string& place) {
   for (const auto& [key, column] : {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
     if (columns.contains(key)) *column = get<std::string>(columns, key, place);
   task.data.preprocess = get<std::string>(json, "preprocess", place);
+  if (json.contains("label_map")) task.data.label_map = get<std::map<std::string, std::string>>(json, "label_map", place);
+  if (json.contains("label_from")) task.data.label_from = get<std::array<double, 2>>(json, "label_from", place);
   task.validate([&](std::string_view key, const std::string& message) {
     throw Error(ErrorTag::kModel, place, fmt::format("key \"{}\": {}", key, message));
   });

@@ -70,7 +70,7 @@ void visit_options(V& v, HeadSpec& o) {
 /// Letters, digits, - and _: fit for file names and for names of tensors.
 bool is_plain_name(std::string_view name);
 
-/// One task. labels, columns, label_range and preprocess also stand in the minbert.json of a model folder.
+/// One task. What a row means (columns, labels, label_range, label_map, label_from, preprocess) also stands in a folder's minbert.json.
 struct TaskSpec {
   std::string name;
   TaskType type = TaskType::kClassify;
@@ -133,7 +133,8 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("data", o.data, "files and columns");
 }
 
-/// A task of minbert.json: {name, type, labels, label_range, encode, pool, head, loss, metric, columns, preprocess}.
+/// A task of minbert.json: {name, type, labels, label_range, encode, pool, head, loss, metric, columns, preprocess}, and where they are
+/// given label_map and label_from, so that other files with the same labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws Error(kModel) naming `place`.
 TaskSpec parse_task(const Json& json, const std::string& place);

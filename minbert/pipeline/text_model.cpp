@@ -42,25 +42,25 @@ std::size_t TextModel::find_task(std::string_view name) const {
   throw Error(ErrorTag::kUsage, folder_.path.string(), fmt::format("unknown task \"{}\"", name), suggest(name, names));
 }
 
-std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows) {
+std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
-  return predict_rows(*model_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length));
+  return predict_rows(*model_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
 }
 
-std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const TextInput> inputs) {
+std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].text = preprocess_text(spec.data, inputs[i].text);
     if (spec.is_pair()) rows[i].text_pair = preprocess_text(spec.data, inputs[i].text_pair);
   }
-  return predict(task, std::span<const Row>(rows));
+  return predict(task, std::span<const Row>(rows), progress);
 }
 
-std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings) {
+std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress) {
   std::vector<Row> rows(texts.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = texts[i];
-  auto vectors = encode_rows(*model_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length));
+  auto vectors = encode_rows(*model_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
   if (!settings.normalize) return vectors;
   const auto width = static_cast<std::size_t>(params_->config().hidden_size);
   for (std::size_t begin = 0; begin < vectors.size(); begin += width) {

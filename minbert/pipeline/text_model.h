@@ -34,10 +34,10 @@ class TextModel {
   const Params& params() const { return *params_; }
 
   /// In input order; texts are preprocessed as the task says.
-  std::vector<Prediction> predict(std::size_t task, std::span<const TextInput> inputs);
-  std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows);
+  std::vector<Prediction> predict(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress = {});
+  std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
   /// (texts, C) f32, row-major.
-  std::vector<float> embed(std::span<const std::string> texts, const EmbedSettings& settings);
+  std::vector<float> embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress = {});
 
  private:
   ModelFolder folder_;

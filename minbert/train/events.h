@@ -29,6 +29,12 @@ struct EvalEvent {
   bool best = false;  ///< the stage's best so far
 };
 
+/// A pass over many rows without a step: an evaluation, or vectors of a frozen encoder.
+struct PassEvent {
+  std::string_view what;  ///< "dev sst"
+  std::int64_t rows = 0, of = 0;
+};
+
 enum class MessageLevel { kDetail, kInfo, kWarning };
 
 /// Receives a run's events, all on the thread that trains.
@@ -37,6 +43,7 @@ class TrainEvents {
   virtual ~TrainEvents() = default;
   virtual void step(const StepEvent&) {}
   virtual void eval(const EvalEvent&) {}
+  virtual void pass(const PassEvent&) {}
   virtual void message(MessageLevel, std::string_view) {}
 };
 

@@ -187,13 +187,6 @@ Json read_status(const fs::path& path) {
   return status;
 }
 
-/// A run whose data or model could not be read, say, has nothing to lose: once that is put right, it starts anew.
-bool failed_at_start(const fs::path& folder) {
-  const fs::path metrics = folder / kMetrics;
-  const bool recorded = fs::exists(metrics) && fs::file_size(metrics) > 0;
-  return !recorded && read_status(folder / kStatus)["state"] == "failed";
-}
-
 }  // namespace
 
 struct RunFolder::Writers {
@@ -206,51 +199,59 @@ struct RunFolder::Writers {
 };
 
 RunFolder::RunFolder(const fs::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next)
-    : path_(path), next_(&next) {
+    : path_(path), how_(how), config_(config), input_(input), next_(&next) {
   if (how.resume && how.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
   refuse_foreign(path_);
+  is_new_ = !fs::exists(path_);
   make_directories(path_);
   lock_ = std::make_unique<FileLock>(path_ / kLock);
-  open(how, config);
-  if (finished()) return;
+  check();
+}
+
+RunFolder::~RunFolder() {
+  if (begun() || !is_new_) return;
+  std::error_code ignored;
+  fs::remove(path_ / kLock, ignored);
+  fs::remove(path_, ignored);
+}
+
+/// Whether the run that is there may be overwritten, or can go on with this config.
+void RunFolder::check() {
+  if (!fs::exists(path_ / kStatus) || how_.overwrite) return;
+  if (!how_.resume)
+    throw Error(ErrorTag::kUsage, path_.string(), "holds a run already",
+                "--resume goes on with it, --overwrite removes it, -o names another folder");
+  status_ = read_status(path_ / kStatus);
+  const fs::path place = path_ / kConfig;
+  if (fs::exists(place)) {
+    const TomlValue was = parse_toml(read_file(place), place.string(), path_), now = parse_toml(config_, "config", path_);
+    require_same(TomlNode(was), TomlNode(now), place.string());
+  } else if (fs::exists(path_ / "checkpoints")) {
+    throw Error(ErrorTag::kUsage, place.string(), "is missing: the checkpoints cannot be told to belong to this config",
+                "--overwrite starts anew");
+  }
+  finished_ = status_["state"] == "done";
+}
+
+void RunFolder::begin(std::int64_t step) {
+  MINBERT_CHECK(!begun() && !finished(), "begin: once, on a run that is not finished");
+  remove_leftovers(path_);
+  if (how_.overwrite) clear(path_);
+  writers_ = std::make_unique<Writers>();
+  if (const auto started = status_.find("started"); started != status_.end() && started->is_string()) writers_->started = *started;
+  if (const auto resumes = status_.find("resumes"); resumes != status_.end() && resumes->is_number_integer())
+    writers_->resumes = resumes->get<int>() + 1;
   set_status("running");  // the first file: without it the rest is not known as a run
+  write_file(path_ / "config.input.toml", input_);
+  write_file(path_ / kConfig, config_);
   const fs::path log = path_ / "log.txt";
   writers_->log.emplace(log);
   if (const MappedFile file(log); !file.text().empty() && !file.text().ends_with('\n')) writers_->log->write("\n");
-  write_file(path_ / "config.input.toml", input);
-  write_file(path_ / kConfig, config);
+  writers_->log->write(early_log_);
+  cut_metrics(step);
 }
 
-RunFolder::~RunFolder() = default;
-
-void RunFolder::open(const OpenRun& how, std::string_view config) {
-  remove_leftovers(path_);
-  Json status;
-  if (fs::exists(path_ / kStatus)) {
-    const bool anew = how.overwrite || failed_at_start(path_);
-    if (!how.resume && !anew)
-      throw Error(ErrorTag::kUsage, path_.string(), "holds a run already", "--resume goes on with it, --overwrite removes it, -o names another folder");
-    if (anew) clear(path_);
-    if (how.resume && !anew) status = read_status(path_ / kStatus);
-  }
-  if (!status.is_null()) {
-    const fs::path place = path_ / kConfig;
-    if (fs::exists(place)) {
-      const TomlValue was = parse_toml(read_file(place), place.string(), path_), now = parse_toml(config, "config", path_);
-      require_same(TomlNode(was), TomlNode(now), place.string());
-    } else if (fs::exists(path_ / "checkpoints")) {
-      throw Error(ErrorTag::kUsage, place.string(), "is missing: the checkpoints cannot be told to belong to this config", "--overwrite starts anew");
-    }
-    if (status["state"] == "done") return;
-  }
-  writers_ = std::make_unique<Writers>();
-  if (status.is_null()) return;
-  if (const auto& started = status["started"]; started.is_string()) writers_->started = started.get<std::string>();
-  if (const auto& resumes = status["resumes"]; resumes.is_number_integer()) writers_->resumes = resumes.get<int>() + 1;
-}
-
-void RunFolder::start_at(std::int64_t step) {
-  MINBERT_CHECK(writers_ != nullptr && !writers_->metrics, "start_at: once, on a run that is not finished");
+void RunFolder::cut_metrics(std::int64_t step) {
   const fs::path path = path_ / kMetrics;
   AtomicFile table(path_ / kTable);
   table.write(kColumns);
@@ -285,13 +286,17 @@ void RunFolder::start_at(std::int64_t step) {
 }
 
 void RunFolder::append(const Json& event) {
-  MINBERT_CHECK(writers_ != nullptr && writers_->metrics, "an event before start_at");
+  MINBERT_CHECK(begun(), "an event before begin");
   writers_->metrics->write(dump_json(event) + '\n');
   writers_->table->write(csv_lines(event, writers_->step));
 }
 
 void RunFolder::log(std::string_view text) {
-  if (writers_) writers_->log->write(fmt::format("{} {}\n", utc_timestamp(), text));
+  const std::string line = fmt::format("{} {}\n", utc_timestamp(), text);
+  if (begun())
+    writers_->log->write(line);
+  else
+    early_log_ += line;
 }
 
 void RunFolder::step(const StepEvent& event) {
@@ -336,7 +341,7 @@ void RunFolder::message(MessageLevel level, std::string_view text) {
 }
 
 void RunFolder::flush() {
-  MINBERT_CHECK(writers_ != nullptr && writers_->metrics, "flush before start_at");
+  MINBERT_CHECK(begun(), "flush before begin");
   writers_->metrics->sync();
   writers_->table->sync();
   writers_->log->sync();
@@ -344,7 +349,7 @@ void RunFolder::flush() {
 }
 
 void RunFolder::set_status(std::string_view state, const Json& more) {
-  MINBERT_CHECK(writers_ != nullptr, "a finished run stays as it is");
+  MINBERT_CHECK(begun(), "a status before begin");
   Json status = {{"format", kFormat}, {"state", state}, {"started", writers_->started}, {"updated", utc_timestamp()}, {"resumes", writers_->resumes}};
   status.update(more);
   write_json(kStatus, status);

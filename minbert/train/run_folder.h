@@ -18,12 +18,12 @@ struct OpenRun {
 };
 
 /// Owns runs/NAME while its process trains: the lock, status.json, log.txt, metrics.jsonl, metrics.csv and tb/. Itself a receiver of
-/// events, which it writes and hands on.
-class RunFolder final : public TrainEvents {
+/// events, which it writes and hands on. Until begin() nothing in it changes, so that a run whose data or model cannot be read leaves no
+/// folder behind, and removes none.
+class RunFolder : public TrainEvents {
  public:
-  /// Creates or opens the folder; a run in it that failed before its first step is removed. Throws Error(kUsage) for a non-empty folder
-  /// without resume or overwrite, and for a resume whose config differs (logging aside), naming the key; Error(kResources) when another
-  /// process holds it.
+  /// Locks the folder, which may be new. Throws Error(kUsage) for a non-empty folder without resume or overwrite, and for a resume whose
+  /// config differs (logging aside), naming the key; Error(kResources) when another process holds it.
   /// `config` is the resolved config.toml with origins, `input` the files as they were given, one after the other.
   RunFolder(const std::filesystem::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next);
   ~RunFolder() override;
@@ -31,13 +31,17 @@ class RunFolder final : public TrainEvents {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoint(std::string_view name) const { return path_ / "checkpoints" / name; }
   /// True when the run that was found is finished: nothing is left to do.
-  bool finished() const { return writers_ == nullptr; }
+  bool finished() const { return finished_; }
 
-  /// Cuts metrics.jsonl and metrics.csv before the first step after `step` (0: everything); tb hides what follows. Called once, before the
-  /// first step or eval. Evals that stay and are made again (they follow the checkpoint's step) are not written twice.
-  void start_at(std::int64_t step);
+  /// Once, on a run that is not finished: removes what is to be overwritten, writes configs and status ("running"), and cuts metrics.jsonl
+  /// and metrics.csv before the first step after `step` (0: everything); tb hides what follows. Evals that stay and are made again (they
+  /// follow the checkpoint's step) are not written twice.
+  void begin(std::int64_t step);
+  bool begun() const { return writers_ != nullptr; }
+
   void step(const StepEvent& event) override;
   void eval(const EvalEvent& event) override;
+  void pass(const PassEvent& event) override { next_->pass(event); }
   void message(MessageLevel level, std::string_view text) override;
   /// A line of log.txt, handed on to nobody.
   void log(std::string_view text);
@@ -50,9 +54,15 @@ class RunFolder final : public TrainEvents {
 
  private:
   struct Writers;
-  void open(const OpenRun& how, std::string_view config);
+  void check();
+  void cut_metrics(std::int64_t step);
   void append(const Json& event);
   std::filesystem::path path_;
+  OpenRun how_;
+  std::string config_, input_;
+  Json status_;            // of the run that goes on; null for a new one
+  std::string early_log_;  // before begin()
+  bool is_new_ = false, finished_ = false;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Writers> writers_;
   TrainEvents* next_;

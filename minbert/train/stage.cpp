@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "minbert/base/clock.h"
-#include "minbert/pipeline/predict.h"
 #include "minbert/train/model_card.h"
 
 namespace minbert {
@@ -56,6 +55,13 @@ void load_best(const fs::path& folder, Params& params) {
   load_weights(folder / "heads.safetensors", params, is_head);
 }
 
+RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const std::function<bool()>& should_stop) {
+  return [what = std::move(what), rows, &events, &should_stop](std::int64_t done) {
+    events.pass({what, done, rows});
+    if (should_stop()) throw StopRequested();
+  };
+}
+
 Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const std::function<bool()>& should_stop)
     : setup_(setup),
       config_(config),
@@ -93,21 +99,24 @@ void Stage::prepare_rows() {
 /// Sentence vectors of a frozen encoder; nothing when it trains, or drops anew in each step.
 std::vector<float> Stage::cache(std::size_t task, const TokenizedRows& rows) {
   if (!frozen() || !spec_.cache_features) return {};
-  return encode_rows(*setup_.model, setup_.specs[task].pool, rows);
+  const TaskSpec& spec = setup_.specs[task];
+  return encode_rows(*setup_.model, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), folder_, should_stop_));
 }
 
-bool Stage::run(Progress& at) {
+void Stage::run(Progress& at) try {
   if (at.epoch > 0)
     resume(at);
   else
     finish_epoch(at);
   while (more_epochs(at)) {
-    if (!train_epoch(at)) return false;
+    train_epoch(at);
     finish_epoch(at);
     if (more_epochs(at)) save_checkpoint(at);
   }
   if (keeps_last()) save_best({});
-  return true;
+} catch (const StopRequested&) {
+  if (at.epoch > 0) save_checkpoint(at);  // an evaluation that was stopped is made again
+  throw;
 }
 
 bool Stage::more_epochs(const Progress& at) const {
@@ -125,16 +134,14 @@ void Stage::resume(const Progress& at) {
   set_head_values(current);
 }
 
-bool Stage::train_epoch(Progress& at) {
+void Stage::train_epoch(Progress& at) {
   const EpochPlan plan = plan_epoch(sampled_, sampler_options(config_, spec_), at.epoch);
   const auto* every = std::get_if<std::int64_t>(&spec_.checkpoint_every);
   while (at.epoch_step < std::ssize(plan.steps) && at.stage_step < planned_) {
     train_step(at, plan);
-    const bool stop = should_stop_();
-    if (stop || (every != nullptr && at.stage_step % *every == 0)) save_checkpoint(at);
-    if (stop) return false;
+    if (should_stop_()) throw StopRequested();
+    if (every != nullptr && at.stage_step % *every == 0) save_checkpoint(at);
   }
-  return true;
 }
 
 void Stage::train_step(Progress& at, const EpochPlan& plan) {
@@ -193,7 +200,8 @@ EvalEvent Stage::evaluate(std::string_view split, std::span<const EvalRows> rows
   EvalEvent event{.stage = spec_.name, .split = std::string(split), .epoch = epoch};
   for (const EvalRows& eval : rows) {
     const TaskSpec& task = setup_.specs[eval.task];
-    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.model, eval.task, task, *eval.rows)
+    const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), folder_, should_stop_);
+    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.model, eval.task, task, *eval.rows, progress)
                                                   : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
     const Score score = score_predictions(task, predictions, eval.rows->labels);
     const double loss = mean_loss(task, predictions, eval.rows->labels);

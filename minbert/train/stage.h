@@ -4,9 +4,11 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "minbert/data/sampler.h"
+#include "minbert/pipeline/predict.h"
 #include "minbert/train/progress.h"
 #include "minbert/train/run_folder.h"
 #include "minbert/train/step.h"
@@ -27,14 +29,20 @@ std::filesystem::path stage_best(const RunFolder& folder, const StageSpec& stage
 /// Overwrites all parameters, bit for bit, with those of such a folder. Throws Error(kModel).
 void load_best(const std::filesystem::path& folder, Params& params);
 
+/// Thrown when should_stop() says so: the run goes on another time.
+struct StopRequested {};
+
+/// For a pass over `rows` rows: tells `events` how far it is. Throws StopRequested.
+RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const std::function<bool()>& should_stop);
+
 class Stage {
  public:
-  /// Parameters must hold what the stage starts, or goes on, from. All arguments must outlive this object.
+  /// Parameters must hold what the stage starts, or goes on, from. All arguments must outlive this object. Throws StopRequested.
   Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const std::function<bool()>& should_stop);
 
-  /// Goes on from `at`, which must be of this stage, to the stage's end; its best epoch then is in stage_best(). False when should_stop()
-  /// said so, after a checkpoint. Throws Error(kDiverged).
-  bool run(Progress& at);
+  /// Goes on from `at`, which must be of this stage, to the stage's end; its best epoch then is in stage_best(). Throws StopRequested,
+  /// after a checkpoint, and Error(kDiverged).
+  void run(Progress& at);
 
  private:
   /// Rows that epochs are scored on.
@@ -46,7 +54,7 @@ class Stage {
   void prepare_rows();
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
   void resume(const Progress& at);
-  bool train_epoch(Progress& at);
+  void train_epoch(Progress& at);
   void train_step(Progress& at, const EpochPlan& plan);
   void finish_epoch(Progress& at);
   EvalEvent evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);

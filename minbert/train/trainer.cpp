@@ -40,43 +40,40 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
   load_best(stage_best(folder, config.stages[source]), *setup.params);
 }
 
-/// False when it was stopped.
-bool run_stages(RunSetup& setup, const RunConfig& config, const TrainOptions& options, RunFolder& folder) {
+/// Where the run goes on, with the parameters as they were there, or at its start.
+Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun& open, RunFolder& folder) {
   const fs::path last = folder.checkpoint("last");
-  const std::optional<Progress> found = options.open.resume ? find_checkpoint(last) : std::nullopt;
+  const std::optional<Progress> found = open.resume ? find_checkpoint(last) : std::nullopt;
   const std::string data = data_digest(setup.tasks);
   if (found && found->data != data)
     throw Error(ErrorTag::kData, (last / "state.json").string(), "cannot resume: the rows or the tokenizer are not those of the checkpoint",
                 "bring the files back as they were, or start anew with --overwrite");
-  Progress at = found.value_or(Progress{.selection = {}, .data = data});
-  folder.start_at(at.run_step);
   if (found)
     load_checkpoint_weights(last, *setup.params);
   else
     set_initial_weights(setup, config, folder);
+  return found.value_or(Progress{.selection = {}, .data = data});
+}
 
+void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
   while (at.stage < config.stages.size()) {
     if (at.epoch == 0) set_stage_weights(at.stage, setup, config, folder);
-    Stage stage(setup, config, at.stage, folder, options.should_stop);
-    if (!stage.run(at)) {
-      folder.set_status("stopped", {{"step", at.run_step}});
-      return false;
-    }
-    at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = data};
+    Stage(setup, config, at.stage, folder, should_stop).run(at);
+    at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = at.data};
     folder.flush();
-    save_checkpoint(last, *setup.params, nullptr, at);
+    save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at);
   }
-  return true;
 }
 
 /// What the parameters say about one split of all tasks that have it. Returns eval/SPLIT/metrics.json.
-Json evaluate_split(std::string_view split, const Rows TaskRows::* rows, const TokenizedRows TaskData::* tokens, RunSetup& setup,
-                    const RunConfig& config, const RunFolder& folder) {
+Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const TokenizedRows TaskData::*tokens, RunSetup& setup,
+                    const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
   std::vector<TaskEvaluation> evaluations;
   for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
     const TaskData& task = setup.tasks[i];
-    if (!(task.rows.*rows).rows.empty())
-      evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.model, i, task.spec, task.*tokens)});
+    if ((task.rows.*rows).rows.empty()) continue;
+    const auto progress = follow(fmt::format("{} {}", split, task.spec.name), (task.*tokens).rows(), folder, should_stop);
+    evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.model, i, task.spec, task.*tokens, progress)});
   }
   if (evaluations.empty()) return Json::object();
   write_evaluation(folder.path() / "eval" / split, split, evaluations, kBootstrap, config.run.seed);
@@ -90,26 +87,38 @@ TrainResult result_of(const Json& metrics) {
   return result;
 }
 
-TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
-  folder.set_status("running");
-  RunSetup setup = prepare_run(backend, config, folder);
-  folder.write_json("data.json", data_json(setup.tasks));
-  folder.write_json("env.json", environment_json(backend.name(), backend.description()));
-  backend.set_profiling(options.profile);
-  const bool done = run_stages(setup, config, options, folder);
-  if (options.profile) folder.write_json("profile.json", profile_json(backend));
-  if (!done) return {.stopped = true};
-
+/// The files of the best model.
+TrainResult finish_run(RunSetup& setup, const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
   load_best(stage_best(folder, config.stages.back()), *setup.params);
-  const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, folder);
-  evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, folder);
+  const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
+  evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   save_model(folder.path() / "best", setup, config);
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())}});
   return result_of(dev);
 }
 
+TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
+  RunSetup setup = prepare_run(backend, config, folder);
+  Progress at = set_run_weights(setup, config, options.open, folder);
+  folder.begin(at.run_step);
+  folder.write_json("data.json", data_json(setup.tasks));
+  folder.write_json("env.json", environment_json(backend.name(), backend.description()));
+  backend.set_profiling(options.profile);
+  TrainResult result;
+  try {
+    run_stages(at, setup, config, options.should_stop, folder);
+    result = finish_run(setup, config, options.should_stop, folder);
+  } catch (const StopRequested&) {
+    folder.set_status("stopped", {{"step", at.run_step}});
+    result.stopped = true;
+  }
+  if (options.profile) folder.write_json("profile.json", profile_json(backend));
+  return result;
+}
+
 /// A failure to say so must not hide the failure itself.
 void set_failed(RunFolder& folder, const std::exception& failure) {
+  if (!folder.begun()) return;
   try {
     folder.log(fmt::format("failed: {}", failure.what()));
     folder.set_status("failed", {{"error", failure.what()}});

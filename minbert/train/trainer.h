@@ -20,7 +20,7 @@ struct TrainOptions {
   std::string input_text;   ///< the files as given
   bool overfit_batch = false;  ///< train on the first batch of each task over and over, to see the loss go to 0
   bool profile = false;        ///< time by op, primitives' cache hits and memory into profile.json
-  /// Asked after each step: true saves a checkpoint and stops (a signal arrived).
+  /// Asked after each step and each batch of an evaluation: true saves a checkpoint and stops (a signal arrived).
   std::function<bool()> should_stop = [] { return false; };
 };
 

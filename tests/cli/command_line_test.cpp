@@ -51,11 +51,22 @@ TEST(CommandLine, MistakesNameWhatWasMeant) {
   expect_failure(run({"fetch"}), 2, "REPO is required");
   expect_failure(run({"fetch", "a", "b"}), 2, "b: unexpected argument");
   expect_failure(run({"completion", "ksh"}), 2, "ksh");
-  expect_failure(run({"fetch", "x", "--endpoint"}), 2, "--endpoint");
+  expect_failure(run({"fetch", "x", "--endpoint"}), 2, "--endpoint: expected a value");
 }
 
 TEST(CommandLine, EnvironmentIsChecked) {
   expect_failure(run({"completion", "bash"}, {.environment = {"MINBERT_THREADS=many"}}), 2, "MINBERT_THREADS: expected a whole number");
+  expect_failure(run({"version", "-v"}, {.environment = {"MINBERT_BACKEND=gpu"}}), 2, "MINBERT_BACKEND");
+}
+
+TEST(CommandLine, FlagsBeatTheEnvironment) {
+  const auto has = [](const std::vector<std::string>& arguments, std::string_view part) {
+    const Finished finished = run(arguments, {.environment = {"MINBERT_THREADS=3"}});
+    expect_success(finished);
+    EXPECT_NE(finished.out.find(part), std::string::npos) << finished.out;
+  };
+  has({"version", "--json"}, "\"threads\": 3");
+  has({"version", "--json", "--threads", "2"}, "\"threads\": 2");
 }
 
 TEST(CommandLine, FullDiskAtStdout) { expect_failure(run({"completion", "bash"}, {.output = "/dev/full"}), 5, "standard output"); }

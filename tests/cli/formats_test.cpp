@@ -59,6 +59,16 @@ TEST_F(FormatsTest, PredictTables) {
                                std::regex("id \t Predicted_Is_Paraphrase \n0 , [01] \n")));
 }
 
+TEST_F(FormatsTest, PredictAgreesWhereverARowStands) {
+  std::string lines;  // of all lengths, several chunks
+  for (int i = 0; i < 5000; ++i)
+    lines += i % 1000 == 0 ? "a fine film\n" : fmt::format("line {}{}\n", i, i % 7 == 0 ? " and more of it" : "");
+  const auto rows = lines_of(output({"predict", "run", "--task", "sentiment"}, lines));
+  ASSERT_EQ(rows.size(), 5000u);
+  for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_EQ(parsed(rows[i])["id"], std::to_string(i));
+  for (std::size_t i = 0; i < rows.size(); i += 1000) EXPECT_EQ(parsed(rows[i])["probs"], parsed(rows[0])["probs"]) << i;
+}
+
 TEST_F(FormatsTest, PredictReadsOtherColumnsAndSkipsBadRows) {
   write("mine.jsonl", "{\"n\": 7, \"words\": \"a fine film\"}\n{\"n\": 8}\n{\"n\": 9, \"words\": \"so so\"}\n");
   const std::vector<std::string> predict = {"predict", "run", "--task", "sentiment", "-i", "mine.jsonl", "--text", "words", "--id", "n"};
@@ -120,6 +130,10 @@ TEST_F(FormatsTest, EvalAsJson) {
   write("mine.csv", "words,stars\nfine,great\nso so,fair\n");
   const Json mine = parsed(output({"eval", "run", "--task", "sentiment", "--data", "mine.csv", "--text", "words", "--label", "stars", "--json"}));
   EXPECT_EQ(mine["tasks"]["sentiment"]["rows"], 2);
+  for (const char* task : {"sentiment", "paraphrase", "similarity"}) {
+    const Json one = parsed(output({"eval", "run/best", "--task", task, "--data", fmt::format("samples/{}-dev.csv", task), "--json"}));
+    EXPECT_EQ(one["scores"][task], json["scores"][task]) << "a model knows what labels in files mean";
+  }
 }
 
 TEST_F(FormatsTest, ConfigShowsOrigins) {
@@ -127,6 +141,9 @@ TEST_F(FormatsTest, ConfigShowsOrigins) {
   EXPECT_TRUE(std::regex_search(shown, std::regex("lr = 0\\.0002 .*# --set"))) << shown;
   EXPECT_TRUE(std::regex_search(shown, std::regex("name = \"tiny\" .*# tiny.toml:2"))) << shown;
   EXPECT_EQ(parsed(output({"config", "show", "tiny.toml", "--json"}))["run"]["name"], "tiny");
+  write("resolved.toml", shown);
+  EXPECT_EQ(output({"config", "show", "resolved.toml", "--json"}),
+            output({"config", "show", "tiny.toml", "--set", "stage.0.lr=2e-4", "--json"}));
   expect_success(minbert({"config", "check", "tiny.toml"}));
 }
 

@@ -1,6 +1,7 @@
 // Mistakes of users, by exit code: one error line that names the place, no traces. (Code 1 is the program's own mistake.)
 #include <set>
 
+#include "tests/base/file_size_limit.h"
 #include "tests/cli/project.h"
 
 namespace minbert {
@@ -43,7 +44,9 @@ class MistakesTest : public ProjectTest {
     for (const Mistake& mistake : mistakes) {
       SCOPED_TRACE("minbert " + fmt::format("{}", fmt::join(mistake.arguments, " ")));
       expect_failure(minbert(mistake.arguments, mistake.input), mistake.code, mistake.part);
-      for (const fs::path& file : everything()) EXPECT_TRUE(before.contains(file)) << "left behind: " << file;
+      const auto after = everything();
+      for (const fs::path& file : after) EXPECT_TRUE(before.contains(file)) << "left behind: " << file;
+      for (const fs::path& file : before) EXPECT_TRUE(after.contains(file)) << "lost: " << file;
     }
   }
 };
@@ -65,6 +68,8 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
       {{"train", "--train", "bad-label.csv", "--init", "scratch", "--dev", "1.5"}, 2, "--dev"},
       {{"train", "tiny.toml", "--threads", "many"}, 2, "--threads"},
       {{"train", "tiny.toml", "--seeds", "1,x"}, 2, "--seeds"},
+      {{"train", "tiny.toml", "--seeds"}, 2, "--seeds: expected a value"},
+      {{"train", "tiny.toml", "-o", "run", "--overwrite", "--set", "model.max_length=9999"}, 2, "max_length"},
       {{"predict", "run", "--task", "sentimnet"}, 2, "sentimnet", "text"},
       {{"predict", "run"}, 2, "--task", "text"},
       {{"predict", "run", "--task", "sentiment", "--format", "xml"}, 2, "--format"},
@@ -99,6 +104,8 @@ TEST_F(MistakesTest, OfDataEndWith3) {
       {{"data", "check", "tiny.toml", "--set", "task.sentiment.data.dev=../bad-label.csv"}, 3, "bad-label.csv:3"},
       {{"data", "stats", "empty.csv"}, 3, "empty.csv"},
       {{"train", "--init", "scratch", "--train", "no-column.csv", "--text", "sentence"}, 3, "\"sentence\""},
+      {{"train", "tiny.toml", "-o", "new", "--set", "task.sentiment.data.train=../bad-label.csv"}, 3, "bad-label.csv:3"},
+      {{"train", "tiny.toml", "-o", "run", "--overwrite", "--set", "data.root=absent"}, 3, "absent"},
   });
 }
 
@@ -112,6 +119,9 @@ TEST_F(MistakesTest, OfModelsEndWith4) {
       {{"embed", "spoilt", "-o", "out.npy"}, 4, "model.safetensors", "text"},
       {{"predict", "spoilt", "--task", "sentiment", "-o", "out.jsonl"}, 4, "model.safetensors", "text"},
       {{"export", "spoilt", "-o", "exported", "--as", "hf"}, 4, "model.safetensors"},
+      {{"inspect", std::string(5000, 'x')}, 4, "xxx"},
+      {{"train", "tiny.toml", "-o", "new", "--set", "model.init=spoilt"}, 4, "model.safetensors"},
+      {{"train", "tiny.toml", "-o", "run", "--overwrite", "--set", "model.init=spoilt"}, 4, "model.safetensors"},
   });
 }
 
@@ -126,6 +136,22 @@ TEST_F(MistakesTest, OfResourcesEndWith5) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"tokenize", "run"}, {"predict", "run", "--task", "sentiment"}, {"inspect", "run"}, {"eval", "run"}, {"config", "show", "tiny.toml"}})
     expect_failure(run(arguments, full), 5, "standard output");
+  write("lines.txt", "one\ntwo\nthree\n");
+  {
+    const FileSizeLimit limit(100);
+    expect_each({
+        {{"embed", "run", "-i", "lines.txt", "-o", "out.npy"}, 5, "out.npy: cannot write"},
+        {{"predict", "run", "--task", "sentiment", "-i", "lines.txt", "-o", "out.jsonl"}, 5, "out.jsonl: cannot write"},
+        {{"export", "run", "-o", "exported", "--as", "hf"}, 5, "cannot write"},
+        {{"init", "-o", "new.toml"}, 5, "new.toml: cannot write"},
+    });
+  }
+  {
+    const FileSizeLimit limit(10000);
+    expect_failure(minbert({"train", "tiny.toml", "-o", "full", "-q"}), 5, "cannot write");
+  }
+  EXPECT_NE(text("full/status.json").find("\"failed\""), std::string::npos);
+  expect_success(minbert({"train", "tiny.toml", "-o", "full", "--resume"}));
 }
 
 TEST_F(MistakesTest, OfLearningRatesEndWith6) {
@@ -145,6 +171,10 @@ TEST_F(MistakesTest, GatesEndWith7) {
   const Finished below = with("paraphrase=1.01");
   expect_failure(below, 7, "paraphrase: expected at least 1.01, got 0.");
   EXPECT_NE(below.out.find("paraphrase"), std::string::npos) << "the table comes all the same";
+}
+
+TEST_F(MistakesTest, NamesOfGatesAreCheckedBeforeTheWork) {
+  EXPECT_EQ(minbert({"eval", "run", "--fail-under", "sentimnet=0"}).out, "") << "no table";
 }
 
 TEST_F(MistakesTest, AFailedStartIsForgottenOnceItIsPutRight) {

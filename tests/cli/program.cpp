@@ -44,7 +44,8 @@ Program::Program(const std::vector<std::string>& arguments, const RunOptions& op
   if (pid_ > 0) return;
   redirect(STDIN_FILENO, files_ / "in", O_RDONLY);
   redirect(STDOUT_FILENO, options.output.empty() ? files_ / "out" : std::filesystem::path(options.output), O_WRONLY | O_CREAT);
-  redirect(STDERR_FILENO, files_ / "err", O_WRONLY | O_CREAT);
+  redirect(STDERR_FILENO, options.errors.empty() ? files_ / "err" : std::filesystem::path(options.errors), O_WRONLY | O_CREAT);
+  ::signal(SIGXFSZ, SIG_DFL);  // as a shell's child has it, under a FileSizeLimit too
   if (::chdir(options.folder.c_str()) != 0) ::_exit(126);
   ::execve(MINBERT_PROGRAM, argv.data(), envp.data());
   ::_exit(127);

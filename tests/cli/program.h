@@ -22,6 +22,7 @@ struct Finished {
 struct RunOptions {
   std::string input = {};                     ///< standard input
   std::string output = {};                    ///< standard output goes to this file (/dev/full) instead
+  std::string errors = {};                    ///< and stderr to this one
   std::filesystem::path folder = ".";         ///< working directory
   std::vector<std::string> environment = {};  ///< "NAME=VALUE", beside the test's own
 };

@@ -89,6 +89,13 @@ TEST_F(RunTest, SeedsAreRunsBesideASummary) {
   expect_success(minbert({"eval", "seeds/seed-2"}));
 }
 
+TEST_F(RunTest, GoesOnWhenNobodyCanReadWhatItSays) {
+  RunOptions mute = options();
+  mute.errors = "/dev/full";
+  expect_success(run({"train", "tiny.toml", "-o", "run", "--profile"}, mute));
+  EXPECT_EQ(state("run"), "done");
+}
+
 TEST_F(RunTest, DryRunAndOverfitWriteNothing) {
   const Finished plan = minbert({"train", "tiny.toml", "--dry-run"});
   expect_success(plan);

@@ -1,7 +1,11 @@
 // Table readers: dialects, quoting and its recovery, encodings, JSON lines, and what is refused.
 #include "minbert/data/table.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
 
 #include "minbert/base/files.h"
 #include "tests/base/error_matchers.h"
@@ -167,6 +171,16 @@ TEST(Table, ReadsFiles) {
   write_file(folder / "a.csv", "text,label\nx,1\n");
   EXPECT_EQ(read_table(folder / "a.csv").rows(), 1u);
   expect_error(ErrorTag::kData, {"absent.csv"}, [&] { read_table(folder / "absent.csv"); });
+}
+
+TEST(Table, ReadsPipes) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  constexpr std::string_view kText = "a,b\n1,2\n";
+  ASSERT_EQ(::write(ends[1], kText.data(), kText.size()), std::ssize(kText));
+  ::close(ends[1]);
+  EXPECT_EQ(cells_of(read_table(fmt::format("/dev/fd/{}", ends[0]), {.format = "csv"})), (Cells{{"1", "2"}}));
+  ::close(ends[0]);
 }
 
 TEST(Table, ManyUnbalancedQuotesTakeLinearTime) {

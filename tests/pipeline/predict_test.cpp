@@ -88,6 +88,28 @@ TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
   }
 }
 
+TEST_P(PredictRows, ProgressCountsRowsAndMayEndTheWork) {
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  const TokenizedRows tokens = tokenize_rows(word_tokenizer(), tasks_[0], rows(700), 9);
+  std::vector<std::int64_t> done;
+  const auto record = [&](std::int64_t count) { done.push_back(count); };
+  predict_rows(model, 0, tasks_[0], tokens, record);
+  EXPECT_GT(done.size(), 1u);
+  EXPECT_TRUE(std::ranges::is_sorted(done));
+  EXPECT_EQ(done.back(), 700);
+  const auto predicted = std::exchange(done, {});
+  encode_rows(model, tasks_[0].pool, tokens, record);
+  EXPECT_EQ(done, predicted);
+  int batches = 0;
+  const auto refuse = [&](std::int64_t) {
+    ++batches;
+    throw std::runtime_error("enough");
+  };
+  EXPECT_THROW(predict_rows(model, 0, tasks_[0], tokens, refuse), std::runtime_error);
+  EXPECT_EQ(batches, 1);
+}
+
 TEST_P(PredictRows, NoRows) {
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   MultitaskModel model(*backend_, params);

@@ -75,8 +75,13 @@ TEST(Task, JsonReadsBack) {
     task.head = {.dense = {{.fixed = 0, .multiple = 4}, {.fixed = 7, .multiple = 1}}, .dropout = 0.3f, .kind = HeadKind::kDense};
     task.data.label_range = {1, 4};
     task.data.id = "key";
+    task.data.label_map = {{"NEG", "0"}};
+    task.data.label_from = {1, 5};
     const Json json = task_json(task);
-    EXPECT_EQ(task_json(parse_task(json, "minbert.json")), json);
+    const TaskSpec again = parse_task(json, "minbert.json");
+    EXPECT_EQ(again.data.label_map, task.data.label_map);
+    EXPECT_EQ(again.data.label_from, task.data.label_from);
+    EXPECT_EQ(task_json(again), json);
     EXPECT_EQ(json["head"]["dropout"].dump(), "0.3");
   }
 }
@@ -92,6 +97,11 @@ TEST(Task, BrokenJsonIsAModelError) {
   };
   for (const char* key : {"name", "type", "encode", "pool", "loss", "metric"}) broken(key, 3);
   broken("label_range", {1});
+  for (const char* key : {"label_map", "label_from"}) {
+    Json json = good;
+    json[key] = 3;
+    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task(json, "minbert.json"); });
+  }
   expect_error(ErrorTag::kModel, {"one of", "cls"}, [&] {
     Json json = good;
     json["pool"] = "max";

@@ -32,9 +32,19 @@ struct Recorder final : TrainEvents {
   }
 };
 
+/// A run that has begun, after `step`.
+struct BegunFolder : RunFolder {
+  BegunFolder(const fs::path& path, const OpenRun& how, std::string_view config, TrainEvents& next, std::int64_t step)
+      : RunFolder(path, how, config, "# as given\n", next) {
+    if (!finished()) begin(step);
+  }
+};
+
 class RunFolderTest : public testing::Test {
  protected:
-  RunFolder open(const OpenRun& how = {}, std::string_view config = kConfig) { return RunFolder(path, how, config, "# as given\n", recorder); }
+  BegunFolder open(const OpenRun& how = {}, std::string_view config = kConfig, std::int64_t step = 0) {
+    return BegunFolder(path, how, config, recorder, step);
+  }
   std::string text(std::string_view name) const { return read_file(path / name); }
   Json status() const { return read_json(path / "status.json", ErrorTag::kData); }
 
@@ -55,7 +65,7 @@ EvalEvent eval(int epoch) {
 }
 
 TEST_F(RunFolderTest, FreshRunHoldsItsConfigAndIsRunning) {
-  RunFolder run = open();
+  BegunFolder run = open();
   EXPECT_FALSE(run.finished());
   EXPECT_EQ(text("config.toml"), kConfig);
   EXPECT_EQ(text("config.input.toml"), "# as given\n");
@@ -67,9 +77,26 @@ TEST_F(RunFolderTest, FreshRunHoldsItsConfigAndIsRunning) {
   EXPECT_EQ(status()["resumes"], 0);
 }
 
+TEST_F(RunFolderTest, NothingChangesBeforeItBegins) {
+  const auto look = [&](const OpenRun& how, std::string_view config) { RunFolder(path, how, config, "", recorder).log("lost"); };
+  look({}, kConfig);
+  EXPECT_FALSE(fs::exists(path));
+  open().write_json("data.json", {{"old", true}});
+  const std::string before = text("status.json");
+  look(kOverwrite, "[run]\n");
+  look(kResume, kConfig);
+  EXPECT_EQ(text("status.json"), before);
+  EXPECT_EQ(text("config.toml"), kConfig);
+  EXPECT_TRUE(fs::exists(path / "data.json"));
+  RunFolder run(path, kResume, kConfig, "", recorder);
+  run.log("kept");
+  run.begin(0);
+  EXPECT_NE(text("log.txt").find("kept\n"), std::string::npos);
+  EXPECT_EQ(text("log.txt").find("lost"), std::string::npos);
+}
+
 TEST_F(RunFolderTest, LinesHaveTheirKeysInOrder) {
-  RunFolder run = open();
-  run.start_at(0);
+  BegunFolder run = open();
   run.eval(eval(0));
   run.step(step(1));
   StepEvent diverged = step(2);
@@ -96,8 +123,7 @@ TEST_F(RunFolderTest, LinesHaveTheirKeysInOrder) {
 TEST_F(RunFolderTest, ResumeCutsWhatFollowsTheCheckpoint) {
   std::string lines, table;
   {
-    RunFolder run = open();
-    run.start_at(0);
+    BegunFolder run = open();
     run.eval(eval(0));
     for (int number = 1; number <= 3; ++number) run.step(step(number));
     run.eval(eval(1));
@@ -108,8 +134,7 @@ TEST_F(RunFolderTest, ResumeCutsWhatFollowsTheCheckpoint) {
     AppendFile(path / "metrics.jsonl").write(R"({"event":"st)");
     AppendFile(path / "log.txt").write("torn");
   }
-  RunFolder run = open(kResume);
-  run.start_at(3);
+  BegunFolder run = open(kResume, kConfig, 3);
   EXPECT_EQ(text("metrics.jsonl"), lines);
   EXPECT_EQ(text("metrics.csv"), table);
   EXPECT_EQ(status()["resumes"], 1);
@@ -125,13 +150,11 @@ TEST_F(RunFolderTest, ResumeCutsWhatFollowsTheCheckpoint) {
 
 TEST_F(RunFolderTest, ResumeFromNothingCutsEverything) {
   {
-    RunFolder run = open();
-    run.start_at(0);
+    BegunFolder run = open();
     run.eval(eval(0));
     run.step(step(1));
   }
-  RunFolder run = open(kResume);
-  run.start_at(0);
+  BegunFolder run = open(kResume);
   EXPECT_EQ(text("metrics.jsonl"), "");
   run.eval(eval(0));
   EXPECT_EQ(std::ranges::count(text("metrics.jsonl"), '\n'), 1);
@@ -139,15 +162,13 @@ TEST_F(RunFolderTest, ResumeFromNothingCutsEverything) {
 
 TEST_F(RunFolderTest, LostLinesAreSaid) {
   {
-    RunFolder run = open();
-    run.start_at(0);
+    BegunFolder run = open();
     for (int number = 1; number <= 3; ++number) run.step(step(number));
   }
   const std::string lines = text("metrics.jsonl");
   const auto second = lines.find('\n') + 1;
   write_file(path / "metrics.jsonl", lines.substr(0, second) + "spoilt\n" + lines.substr(second));
-  RunFolder run = open(kResume);
-  run.start_at(3);
+  BegunFolder run = open(kResume, kConfig, 3);
   EXPECT_EQ(text("metrics.jsonl"), lines.substr(0, second));
   ASSERT_EQ(recorder.warnings.size(), 1u);
   EXPECT_NE(recorder.warnings[0].find("ends at step 1, before the checkpoint's step 3"), std::string::npos) << recorder.warnings[0];
@@ -171,7 +192,7 @@ TEST_F(RunFolderTest, ARunIsOverwrittenOnlyWhenAsked) {
   expect_error(ErrorTag::kUsage, {"holds a run already", "--resume", "--overwrite"}, [&] { open(); });
   expect_error(ErrorTag::kUsage, {"--overwrite"}, [&] { open({.resume = true, .overwrite = true}); });
   EXPECT_TRUE(fs::exists(path / "data.json"));
-  RunFolder run = open(kOverwrite, "[run]\nname = \"other\"\n");
+  BegunFolder run = open(kOverwrite, "[run]\nname = \"other\"\n");
   EXPECT_FALSE(fs::exists(path / "data.json"));
   EXPECT_FALSE(fs::exists(path / "checkpoints"));
   EXPECT_EQ(text("config.toml"), "[run]\nname = \"other\"\n");
@@ -202,7 +223,7 @@ TEST_F(RunFolderTest, AFinishedRunStaysAsItIs) {
 }
 
 TEST_F(RunFolderTest, ASecondProcessIsRefused) {
-  const RunFolder run = open();
+  const BegunFolder run = open();
   for (const OpenRun& how : {OpenRun{}, kResume, kOverwrite}) expect_error(ErrorTag::kResources, {"another process"}, [&] { open(how); });
   EXPECT_EQ(text("config.toml"), kConfig);
 }
@@ -239,8 +260,7 @@ TEST_F(RunFolderTest, WhatAKilledWriterLeftIsRemoved) {
 
 TEST_F(RunFolderTest, AFullDiskIsAnErrorAndTheRunResumes) {
   {
-    RunFolder run = open();
-    run.start_at(0);
+    BegunFolder run = open();
     run.step(step(1));
     run.flush();
     const FileSizeLimit limit(1000);
@@ -248,25 +268,8 @@ TEST_F(RunFolderTest, AFullDiskIsAnErrorAndTheRunResumes) {
       for (int number = 2; number < 20; ++number) run.step(step(number));
     });
   }
-  RunFolder run = open(kResume);
-  run.start_at(1);
+  BegunFolder run = open(kResume, kConfig, 1);
   EXPECT_EQ(std::ranges::count(text("metrics.jsonl"), '\n'), 1);
-}
-
-TEST_F(RunFolderTest, ARunThatFailedBeforeItsFirstStepStartsAnew) {
-  open().set_status("failed");
-  {
-    RunFolder run = open({}, "[run]\nname = \"put right\"\n");
-    run.start_at(0);
-    run.set_status("failed");
-  }
-  {
-    RunFolder run = open(kResume, kConfig);
-    run.start_at(0);
-    run.step(step(1));
-    run.set_status("failed");
-  }
-  expect_error(ErrorTag::kUsage, {"holds a run already"}, [&] { open(); });
 }
 
 TEST_F(RunFolderTest, KilledAtAnyTimeItResumes) {
@@ -274,8 +277,7 @@ TEST_F(RunFolderTest, KilledAtAnyTimeItResumes) {
     const pid_t child = ::fork();
     if (child == 0) {
       try {
-        RunFolder run = open(attempt % 4 == 3 ? kOverwrite : kResume);
-        run.start_at(0);
+        BegunFolder run = open(attempt % 4 == 3 ? kOverwrite : kResume);
         for (int number = 1;; ++number) run.step(step(number));
       } catch (...) {
         ::_exit(1);
@@ -286,8 +288,7 @@ TEST_F(RunFolderTest, KilledAtAnyTimeItResumes) {
     int end = 0;
     ::waitpid(child, &end, 0);
     EXPECT_TRUE(WIFSIGNALED(end)) << "the child met an error";
-    RunFolder run = open(kResume);
-    run.start_at(1);
+    BegunFolder run = open(kResume, kConfig, 1);
     const std::string lines = text("metrics.jsonl");
     EXPECT_LE(std::ranges::count(lines, '\n'), 1);
     EXPECT_TRUE(lines.empty() || lines.ends_with("}\n"));

@@ -22,9 +22,11 @@ namespace minbert {
 struct RecordedEvents final : TrainEvents {
   std::vector<StepEvent> steps;
   std::vector<EvalEvent> evals;
+  std::vector<std::string> passes;  ///< what each batch was of, as "dev sst 8 of 12"
   std::vector<std::string> warnings;
   void step(const StepEvent& event) override { steps.push_back(event); }
   void eval(const EvalEvent& event) override { evals.push_back(event); }
+  void pass(const PassEvent& event) override { passes.push_back(fmt::format("{} {} of {}", event.what, event.rows, event.of)); }
   void message(MessageLevel level, std::string_view text) override {
     if (level == MessageLevel::kWarning) warnings.emplace_back(text);
   }

@@ -73,8 +73,7 @@ select = "per_task"
     const std::string name = fmt::format("cut-{}", every);
     int runs = 0;
     for (bool stopped = true; stopped; ++runs) {
-      int steps = 0;
-      stopped = train(run, name, {.resume = runs > 0}, [&] { return ++steps == every; }).stopped;
+      stopped = train(run, name, {.resume = runs > 0}, [&] { return std::ssize(events.steps) == every; }).stopped;
       ASSERT_LT(runs, 100);
     }
     EXPECT_GT(runs, 5);
@@ -112,6 +111,53 @@ TEST_F(TrainerTest, KilledAnywhereItGoesOnToTheSameBytes) {
   }
   expect_same_weights("whole", "killed");
   EXPECT_EQ(without_times(bytes("whole", "metrics.jsonl")), without_times(bytes("killed", "metrics.jsonl")));
+}
+
+TEST_F(TrainerTest, StoppedInAnyPassItResumesToTheSameBytes) {
+  const RunConfig run = config(R"(
+[[stage]]
+eval_train = 5
+[[stage]]
+name = "heads"
+kind = "heads"
+epochs = 1
+lr = 1e-2
+select = "per_task"
+)");
+  train(run, "whole");
+  const std::vector<std::string> passes = events.passes;
+  const std::ptrdiff_t steps = std::ssize(events.steps);
+  for (const char* pass : {"dev mood 10 of 10", "train near 5 of 5", "vectors same 13 of 13"})
+    EXPECT_GT(std::ranges::count(passes, pass), 0) << pass;
+  const std::string metrics = without_times(bytes("whole", "metrics.jsonl"));
+  const auto stop_in_pass = [&](const OpenRun& open, std::ptrdiff_t number) {
+    return train(run, "cut", open, [&, number] { return std::ssize(events.passes) == number; }).stopped;
+  };
+  // Each evaluation that is stopped is made again: the number of passes in one run must grow for it to get on.
+  std::ptrdiff_t runs = 0, steps_of_all = 0;
+  while (stop_in_pass({.resume = runs > 0}, runs + 1)) {
+    steps_of_all += std::ssize(events.steps);
+    EXPECT_EQ(read_json(run_path("cut") / "status.json", ErrorTag::kData)["state"], "stopped");
+    ASSERT_LT(++runs, std::ssize(passes));
+  }
+  EXPECT_GT(runs, 5);
+  EXPECT_EQ(steps_of_all + std::ssize(events.steps), steps) << "no step is made twice";
+  expect_same_weights("whole", "cut");
+  EXPECT_TRUE(metrics == without_times(bytes("cut", "metrics.jsonl")));
+}
+
+TEST_F(TrainerTest, WhatCannotBeReadCostsNothing) {
+  train(config(), "a");
+  const std::string before = bytes("a", "status.json");
+  const auto refused = [&](ErrorTag tag, std::string_view overlay) {
+    expect_error(tag, {"absent"}, [&] { train(config(overlay), "a", {.overwrite = true}); });
+    EXPECT_EQ(bytes("a", "status.json"), before);
+    EXPECT_TRUE(std::filesystem::exists(run_path("a") / "best/model.safetensors"));
+    expect_error(tag, {"absent"}, [&] { train(config(overlay), "b"); });
+    EXPECT_FALSE(std::filesystem::exists(run_path("b")));
+  };
+  refused(ErrorTag::kData, "[[task]]\n[[task]]\n[[task]]\ndata = { dev = \"absent.csv\" }\n");
+  refused(ErrorTag::kModel, "[model]\ninit = \"absent\"\n");
 }
 
 TEST_F(TrainerTest, ThreadsChangeNothing) {
@@ -207,14 +253,12 @@ TEST_F(TrainerTest, DivergenceIsAnErrorAndLeavesTheCheckpoint) {
 }
 
 TEST_F(TrainerTest, AnotherConfigDoesNotResume) {
-  int steps = 0;
-  train(config(), "a", {}, [&] { return ++steps == 3; });
+  train(config(), "a", {}, [&] { return events.steps.size() == 3; });
   expect_error(ErrorTag::kUsage, {"lr"}, [&] { train(config("[[stage]]\nlr = 1e-4\n"), "a", kResume); });
 }
 
 TEST_F(TrainerTest, OtherRowsDoNotResume) {
-  int steps = 0;
-  train(config(), "a", {}, [&] { return ++steps == 3; });
+  train(config(), "a", {}, [&] { return events.steps.size() == 3; });
   const std::string rows = read_file(folder / "mood-train.csv");
   write_file(folder / "mood-train.csv", rows.substr(0, rows.rfind("\n", rows.size() - 2) + 1));
   expect_error(ErrorTag::kData, {"state.json", "rows"}, [&] { train(config(), "a", kResume); });
