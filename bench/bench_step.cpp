@@ -1,6 +1,9 @@
 // A training step as the trainer makes it, on random tokens.
 #include "bench/bench_step.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "minbert/model/loss.h"
 #include "minbert/model/multitask.h"
 #include "minbert/train/optimizer.h"
@@ -18,6 +21,10 @@ Json bench_step(Backend& backend, const RaggedBench& options) {
   StageSpec stage;
   stage.clip = 1;
   Optimizer optimizer(params, stage, [](const ParamInfo&) { return true; });
+
+  std::vector<std::int32_t> seen(static_cast<std::size_t>(std::min(options.seen, shape.config.vocab_size)));
+  std::iota(seen.begin(), seen.end(), 0);
+  optimizer.touch(seen);
 
   Arena arena(backend);
   TaskActivations saved;

@@ -8,6 +8,7 @@
 #include "minbert/base/clock.h"
 #include "minbert/base/files.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/system.h"
 #include "minbert/tokenizer/tokenizer.h"
 
 namespace minbert {
@@ -25,7 +26,7 @@ std::vector<std::string_view> split_lines(std::string_view text) {
   return lines;
 }
 
-Json time_threads(const Tokenizer& tokenizer, const TokenizeBench& options, const std::string& text, int threads, double bandwidth) {
+Json time_threads(const Tokenizer& tokenizer, const TokenizeBench& options, const std::string& text, int threads) {
   set_num_threads(threads);
   const std::vector<std::string_view> lines = split_lines(text);
   std::vector<Encoding> encodings(lines.size());
@@ -51,7 +52,7 @@ Json time_threads(const Tokenizer& tokenizer, const TokenizeBench& options, cons
           {"best_ms", rounded(seconds[0] * 1e3)},
           {"tokens_per_s", std::round(static_cast<double>(tokens) / median)},
           {"mb_per_s", rounded(static_cast<double>(text.size()) / median * 1e-6)},
-          {"bandwidth_gbs", rounded(bandwidth)}};
+          {"peak_rss_mb", rounded(static_cast<double>(peak_memory_bytes()) * 1e-6)}};
 }
 
 }  // namespace
@@ -61,9 +62,10 @@ std::vector<Json> bench_tokenize(const TokenizeBench& options) {
   const std::string text = read_file(options.input);
   if (text.empty()) throw Error(ErrorTag::kData, options.input.string(), "expected lines of text, got an empty file");
   const int all = num_threads();
-  const double bandwidth = measure_bandwidth();
-  std::vector<Json> lines = {time_threads(tokenizer, options, text, 1, bandwidth)};
-  if (all > 1) lines.push_back(time_threads(tokenizer, options, text, all, bandwidth));
+  std::vector<Json> lines = {time_threads(tokenizer, options, text, 1)};
+  if (all > 1) lines.push_back(time_threads(tokenizer, options, text, all));
+  const double bandwidth = measure_bandwidth();  // last: it takes memory too
+  for (Json& line : lines) line["bandwidth_gbs"] = std::round(bandwidth * 1000) / 1000;
   return lines;
 }
 

@@ -25,7 +25,12 @@ void add_dtype(CLI::App& verb, DType& dtype) {
 
 void add_ragged_options(CLI::App& verb, RaggedBench& o) {
   verb.add_option("--model", o.model, "Hugging Face folder; minilm or bert-base: that size with random weights")->capture_default_str();
-  verb.add_option("--lengths", o.lengths, "file with the tokens of an example on each line")->required()->check(CLI::ExistingFile);
+  CLI::Option_group& examples = *verb.add_option_group("examples");
+  examples.require_option(1);
+  examples.add_option("--ids", o.ids, "file with the token ids of an example on each line, as minbert tokenize prints them")
+      ->check(CLI::ExistingFile);
+  examples.add_option("--lengths", o.lengths, "file with the number of tokens of an example on each line; random ids")
+      ->check(CLI::ExistingFile);
   verb.add_option("--batch", o.batch, "examples in a batch")->check(CLI::PositiveNumber)->capture_default_str();
   verb.add_option("--steps", o.steps, "batches")->check(CLI::PositiveNumber)->capture_default_str();
   verb.add_option("--rounds", o.rounds, "times each batch is timed")->check(CLI::PositiveNumber)->capture_default_str();
@@ -51,6 +56,9 @@ int run(int argc, char** argv) {
   RaggedBench step, infer;
   CLI::App& step_verb = *app.add_subcommand("step", "training steps: forward, backward, clipping, AdamW, dropout on");
   add_ragged_options(step_verb, step);
+  step_verb.add_option("--seen", step.seen, "words met by earlier steps, which AdamW sweeps too")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   CLI::App& infer_verb = *app.add_subcommand("infer", "forward passes: token ids to sentence vectors");
   add_ragged_options(infer_verb, infer);
   TokenizeBench tokenize;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "bench/bench_op.h"
@@ -18,21 +19,33 @@
 namespace minbert {
 namespace {
 
-std::vector<std::int64_t> read_lengths(const std::filesystem::path& path) {
-  std::vector<std::int64_t> lengths;
+/// The whole numbers on each line of a file, one space apart, each in [least, most]; no line is empty.
+std::vector<std::vector<std::int32_t>> read_numbers(const std::filesystem::path& path, std::int64_t least, std::int64_t most) {
+  std::vector<std::vector<std::int32_t>> lines;
   const std::string text = read_file(path);
-  std::size_t line = 0;
-  for (std::size_t at = 0; at < text.size(); ++line) {
+  for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
-    const auto length = parse_number(std::string_view(text).substr(at, end - at));
-    if (!length || *length < 2 || *length != std::floor(*length))
-      throw Error(ErrorTag::kData, fmt::format("{}:{}", path.string(), line + 1),
-                  fmt::format("expected a number of tokens, 2 or more, got \"{}\"", text.substr(at, end - at)));
-    lengths.push_back(static_cast<std::int64_t>(*length));
-    at = end + 1;
+    std::vector<std::int32_t>& numbers = lines.emplace_back();
+    for (; at <= end; at = std::min(text.find(' ', at), end) + 1) {
+      const std::string_view word = std::string_view(text).substr(at, std::min(text.find(' ', at), end) - at);
+      const auto number = parse_number(word);
+      if (!number || *number != std::floor(*number) || *number < static_cast<double>(least) || *number > static_cast<double>(most))
+        throw Error(ErrorTag::kData, fmt::format("{}:{}", path.string(), lines.size()),
+                    fmt::format("expected a whole number in {}..{}, got \"{}\"", least, most, word));
+      numbers.push_back(static_cast<std::int32_t>(*number));
+    }
   }
-  if (lengths.empty()) throw Error(ErrorTag::kData, path.string(), "expected a number of tokens on each line, got an empty file");
-  return lengths;
+  if (lines.empty()) throw Error(ErrorTag::kData, path.string(), "expected an example on each line, got an empty file");
+  return lines;
+}
+
+std::vector<std::vector<std::int32_t>> read_lengths(const std::filesystem::path& path) {
+  std::vector<std::vector<std::int32_t>> lines = read_numbers(path, 2, std::numeric_limits<std::int32_t>::max());
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (lines[i].size() != 1)
+      throw Error(ErrorTag::kData, fmt::format("{}:{}", path.string(), i + 1),
+                  fmt::format("expected one number of tokens, got {}", lines[i].size()));
+  return lines;
 }
 
 double rounded(double x) { return std::round(x * 1000) / 1000; }
@@ -63,12 +76,18 @@ void load_bench_weights(const RaggedBench& options, Params& params) {
 }
 
 TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config) {
-  const std::vector<std::int64_t> lengths = read_lengths(options.lengths);
+  const bool given = !options.ids.empty();
+  const auto lines = given ? read_numbers(options.ids, 0, config.vocab_size - 1) : read_lengths(options.lengths);
   TokenizedRows rows;
   Rng rng(1, "bench");
   for (std::int64_t i = 0; i < options.batch * options.steps; ++i) {
-    const std::int64_t length = std::min(lengths[static_cast<std::size_t>(i % std::ssize(lengths))], config.max_position_embeddings);
-    for (std::int64_t t = 0; t < length; ++t) rows.ids.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(config.vocab_size))));
+    const std::vector<std::int32_t>& line = lines[static_cast<std::size_t>(i % std::ssize(lines))];
+    const std::int64_t length = std::min<std::int64_t>(given ? std::ssize(line) : line[0], config.max_position_embeddings);
+    if (given)
+      rows.ids.insert(rows.ids.end(), line.begin(), line.begin() + length);
+    else
+      for (std::int64_t t = 0; t < length; ++t)
+        rows.ids.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(config.vocab_size))));
     rows.offsets.push_back(std::ssize(rows.ids));
     rows.first_segments.push_back(static_cast<std::int32_t>(length));
     rows.labels.push_back(static_cast<double>(i % 5));
@@ -101,8 +120,8 @@ RaggedTimes time_batches(const RaggedBench& options, const TokenizedRows& rows, 
   return times;
 }
 
-Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config, const RaggedTimes& times,
-                   int passes, std::int64_t trained) {
+Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config,
+                   const RaggedTimes& times, int passes, std::int64_t trained) {
   const auto rss = static_cast<double>(peak_memory_bytes());  // before the peaks are measured, which take memory too
   const double peak = measure_gemm_peak(backend, options.dtype), bandwidth = measure_bandwidth();
   const auto C = static_cast<double>(config.hidden_size), F = static_cast<double>(config.intermediate_size);

@@ -13,14 +13,16 @@ namespace minbert {
 
 struct RaggedBench {
   std::string model = "minilm";   ///< Hugging Face folder; "minilm" or "bert-base": that size with random weights
-  std::filesystem::path lengths;  ///< tokens of each example, special ones included, one whole number a line
+  std::filesystem::path ids;      ///< token ids of an example on each line, one space apart; special ones included
+  std::filesystem::path lengths;  ///< where there are no ids: tokens of each example, one whole number a line
   DType dtype = DType::kF32;
   std::int64_t batch = 8;
   std::int64_t steps = 10;  ///< batches: consecutive examples of the file, going round where it is short
   std::int64_t rounds = 5;  ///< times each batch is timed, after one that is not
+  std::int64_t seen = 0;    ///< step: rows of the word embeddings that earlier steps have met, so that AdamW has moments to sweep
 };
 
-/// Examples of random tokens with the lengths of the file, cut to the model's positions. Throws Error(kData).
+/// The examples of options.ids, or random tokens with the lengths of the other file; cut to the model's positions. Throws Error(kData).
 TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config);
 
 /// The configuration that options.model means. Throws Error(kModel).
@@ -39,7 +41,7 @@ RaggedTimes time_batches(const RaggedBench& options, const TokenizedRows& rows, 
 
 /// The line to print: times, tokens per second, peak memory, the machine's peaks, and the floor of docs/performance.md for
 /// `passes` (1 forward, 3 with backward) over the encoder's linear layers plus AdamW on `trained` parameters. Measures the peaks.
-Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config, const RaggedTimes& times,
-                   int passes, std::int64_t trained);
+Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config,
+                   const RaggedTimes& times, int passes, std::int64_t trained);
 
 }  // namespace minbert
