@@ -45,7 +45,7 @@ FOREIGN = [
 
 MAX_LINES = 800
 CODE_FOLDERS = ["minbert", "tests", "bench", "tools"]
-TEST_FOLDERS = ["golden", "fuzz", "tools"]  # beside one for each room
+TEST_FOLDERS = ["bench", "golden", "fuzz", "tools"]  # beside one for each room
 PRINTING = r"std::(cout|cerr|clog)\b|\bfmt::print\b|(?<![\w.>])(?:std::)?(v?f?printf|f?puts|putchar|_?exit|quick_exit|abort)\s*\("
 GETENV = r"\b(secure_)?getenv\b"
 COMMENT_OR_LITERAL = re.compile(

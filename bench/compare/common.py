@@ -1,0 +1,179 @@
+"""What the comparisons share: examples by seed, contestants that take turns, and the figures printed of them."""
+
+import argparse
+import json
+import math
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CORES = os.cpu_count()
+
+
+def parser(doc, rounds):
+    """The flags of every comparison."""
+    flags = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--model", type=Path, required=True, help="Hugging Face folder of a BERT")
+    flags.add_argument("--bench", type=Path, default=HERE.parents[1] / "build/release/minbert-bench", help="default: %(default)s")
+    flags.add_argument("--rounds", type=int, default=rounds, help="turns that each contestant takes (default %(default)s)")
+    flags.add_argument("--repeats", type=int, default=3, help="times each batch is timed within a turn (default %(default)s)")
+    flags.add_argument("--threads", type=int, default=CORES, help="of each contestant (default %(default)s)")
+    flags.add_argument("--busy", type=float, default=0.02,
+                       help="share of the cores that other processes may take in a round that counts (default %(default)s)")  # fmt: skip
+    return flags
+
+
+def add_batch_flags(flags):
+    """The flags of comparisons on batches of token ids."""
+    flags.add_argument("--ids", type=Path, help="token ids of an example on each line, as minbert tokenize prints them; default: by seed")
+    flags.add_argument("--steps", type=int, default=20, help="batches (default %(default)s)")
+    flags.add_argument("--tokens", type=float, default=28, help="mean length of examples made by seed (default %(default)s)")
+    flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
+    return flags
+
+
+def write_examples(path, o, count):
+    """Token ids of `count` examples: those given, or uniform ids and lengths that spread as those of reviews do (deviation 0.4 means)."""
+    config = json.loads((o.model / "config.json").read_text())
+    if o.ids:
+        lines = o.ids.read_text().splitlines()
+        return path.write_text("".join(lines[i % len(lines)] + "\n" for i in range(count)))
+    rng, sigma = random.Random(1), 0.4
+    longest = min(128, config["max_position_embeddings"])
+    with path.open("w") as out:
+        for _ in range(count):
+            length = round(rng.lognormvariate(math.log(o.tokens) - sigma**2 / 2, sigma))
+            print(*(rng.randrange(config["vocab_size"]) for _ in range(max(4, min(longest, length)))), file=out)
+
+
+def sort_by_length(path):
+    path.write_text("".join(sorted(path.read_text().splitlines(keepends=True), key=lambda line: line.count(" "))))
+
+
+def ours(o, verb, *arguments):
+    return [str(o.bench), verb, "--model", str(o.model), "--threads", str(o.threads), "--rounds", str(o.repeats),
+            *map(str, arguments)]  # fmt: skip
+
+
+def peer(o, verb, engine, *arguments):
+    return [sys.executable, str(HERE / "peer.py"), verb, "--engine", engine, "--model", str(o.model), "--threads", str(o.threads),
+            "--rounds", str(o.repeats), *map(str, arguments)]  # fmt: skip
+
+
+def environment(o):
+    """Equal threads; and for peers a malloc that keeps what it was given, which saves them page faults in every step."""
+    threads = str(o.threads)
+    return os.environ | {
+        "OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "true" if o.threads > 1 else "false",
+        "HF_HUB_OFFLINE": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
+    }  # fmt: skip
+
+
+def busy_seconds():
+    """Seconds that all cores together were not idle, and those of this process's finished children."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK"), used.ru_utime + used.ru_stime
+
+
+def run(command, env):
+    """What a process prints; its failure is ours."""
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\n{result.stderr}")
+    return result.stdout
+
+
+def turn(command, env):
+    """The JSON line of one contestant, with the share of the cores that others took meanwhile."""
+    start, (all_before, own_before) = time.perf_counter(), busy_seconds()
+    record = json.loads(run(command, env).splitlines()[-1])
+    all_after, own_after = busy_seconds()
+    others = (all_after - all_before - own_after + own_before) / (time.perf_counter() - start) / CORES
+    return record | {"others": max(0.0, others)}
+
+
+def take_turns(o, contestants):
+    """The records of each contestant, and how many rounds were taken again because others disturbed them."""
+    records, env, disturbed = [], environment(o), 0
+    while len(records) < o.rounds:
+        turns = {name: turn(command, env) for name, command in contestants.items()}
+        work = {(record["tokens"], record.get("lines")) for record in turns.values()}
+        if len(work) != 1:
+            raise SystemExit(f"contestants did not do the same work (tokens, lines): {work}")
+        if max(record["others"] for record in turns.values()) <= o.busy:
+            records.append(turns)
+        else:
+            disturbed += 1
+            print(f"round disturbed: {[round(r['others'], 3) for r in turns.values()]} of the cores went to others", file=sys.stderr)
+            if disturbed > 2 * o.rounds:
+                raise SystemExit("the machine is too busy to compare anything (see --busy)")
+    return {name: [turns[name] for turns in records] for name in contestants}, disturbed
+
+
+def spread(values, digits=3):
+    """Median, least and most."""
+    return {"median": round(statistics.median(values), digits), "min": round(min(values), digits), "max": round(max(values), digits)}
+
+
+def machine():
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()]
+    cpu = {key.strip(): value.strip() for key, _, value in lines}
+    return f"{cpu.get('model name', '?')} (family {cpu.get('cpu family', '?')} model {cpu.get('model', '?')}), {CORES} cores"
+
+
+def revision():
+    result = subprocess.run(["git", "-C", str(HERE), "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return result.stdout.strip() or "unknown"
+
+
+def compare(o, contestants, **what):
+    """Lets them take turns, ours first, and prints a JSON line for each peer: ratio = the peer's time over ours in the same round."""
+    records, disturbed = take_turns(o, contestants)
+    (_, mine), *peers = records.items()
+    figures = []
+    for name, theirs in peers:
+        ours_ms, theirs_ms = (spread([r["ms"] for r in records]) for records in (mine, theirs))
+        unit = "lines" if "lines" in mine[0] else "tokens"
+        per_s = [round(mine[0][unit] / ms["median"] * 1e3) for ms in (ours_ms, theirs_ms)]
+        figures.append(what | {
+            "peer": name,
+            "tokens": mine[0]["tokens"], unit: mine[0][unit],
+            "ratio": spread([b["ms"] / a["ms"] for a, b in zip(mine, theirs)]),
+            "ours_ms": ours_ms, "theirs_ms": theirs_ms,
+            f"ours_{unit}_per_s": per_s[0], f"theirs_{unit}_per_s": per_s[1],
+            "ours_peak_mb": spread([r["peak_rss_mb"] for r in mine], 0),
+            "theirs_peak_mb": spread([r["peak_rss_mb"] for r in theirs], 0),
+            "theirs_import_mb": spread([r["base_rss_mb"] for r in theirs], 0),
+            "rounds": o.rounds, "disturbed": disturbed, "others": round(max(r["others"] for r in mine + theirs), 3),
+            "threads": o.threads, "machine": machine(),
+            "ours": {key: mine[0].get(key) for key in ("backend", "peak_gflops", "bandwidth_gbs", "floor_ms")} | {"revision": revision()},
+            "theirs": theirs[0]["versions"],
+        })  # fmt: skip
+        print(json.dumps(figures[-1]), flush=True)
+    return figures
+
+
+def print_table(figures, columns):
+    """Figures as a Markdown table: `columns` of what was compared, then the times and their ratio."""
+    def times(figure):
+        return f"{figure['median']:.4g} ({figure['min']:.4g}-{figure['max']:.4g})"
+
+    rows = [[*columns, "peer", "minbert ms", "peer ms", "ratio", "peak MB, minbert / peer"]]
+    for f in figures:
+        peaks = [f"{f[key]['median']:.0f}" for key in ("ours_peak_mb", "theirs_peak_mb")]
+        cells = [times(f[key]) for key in ("ours_ms", "theirs_ms", "ratio")]
+        rows.append([*(str(f[column]) for column in columns), f["peer"], *cells, " / ".join(peaks)])
+    rows.insert(1, ["---"] * len(rows[0]))
+    print("\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows), file=sys.stderr)
+
+
+def scratch():
+    return tempfile.TemporaryDirectory(prefix="minbert-compare-")
