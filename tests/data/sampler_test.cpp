@@ -69,7 +69,8 @@ TEST(Sampler, WalksGoThroughAllRowsBeforeAnyComesAgain) {
 }
 
 TEST(Sampler, GoesRoundWithinAStage) {
-  for (const Sampler sampler : kSamplers) EXPECT_GT(std::ssize(walk_of(0, options_of(sampler))), kTasks[0].batches()) << option_name(sampler);
+  for (const Sampler sampler : kSamplers)
+    EXPECT_GT(std::ssize(walk_of(0, options_of(sampler))), kTasks[0].batches()) << option_name(sampler);
 }
 
 TEST(Sampler, OrdersOfTasks) {
