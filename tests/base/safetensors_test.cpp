@@ -140,11 +140,12 @@ TEST(SafetensorsRead, AcceptsWhatIsOdd) {
   EXPECT_EQ(parse(file_of(one("F32", "[]", "[0,4]"), "abcd")).entries.at(0).describe(), "F32 ()");
   EXPECT_EQ(parse(file_of(one("F32", "[0,9223372036854775807]", "[0,0]"))).entries.at(0).bytes.size(), 0u);
   // Keys in another order, data in another order than the names, empty tensors between.
-  const auto content =
-      parse(file_of(R"( {"b":{"data_offsets":[1,3],"shape":[2],"dtype":"U8"},"z":{"dtype":"F32","shape":[0],"data_offsets":[1,1]},)"
-                    R"("a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]},"__metadata__":{}})" +
-                        1,
-                    "abc"));
+  const std::string file =
+      file_of(R"( {"b":{"data_offsets":[1,3],"shape":[2],"dtype":"U8"},"z":{"dtype":"F32","shape":[0],"data_offsets":[1,1]},)"
+              R"("a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]},"__metadata__":{}})" +
+                  1,
+              "abc");
+  const auto content = parse(file);
   ASSERT_EQ(content.entries.size(), 3u);
   EXPECT_EQ(content.entries[0].name, "a");
   EXPECT_EQ(content.entries[1].name, "z");
