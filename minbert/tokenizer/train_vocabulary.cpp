@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <queue>
 #include <set>
 #include <unordered_map>
@@ -128,12 +129,15 @@ class Merger {
     return at->second;
   }
 
-  void count_pairs(std::size_t index, std::int64_t sign) {
+  /// Adds the word's pairs, `sign` times, to their counts. Those with `newest`, or all without one, learn where they are.
+  void count_pairs(std::size_t index, std::int64_t sign, std::optional<std::int32_t> newest = {}) {
     const Word& word = words_[index];
     for (std::size_t i = 0; i + 1 < word.tokens.size(); ++i) {
-      PairState& state = pairs_[{word.tokens[i], word.tokens[i + 1]}];
+      const auto [left, right] = Pair(word.tokens[i], word.tokens[i + 1]);
+      PairState& state = pairs_[{left, right}];
       state.count += sign * word.count;
-      if (sign > 0 && (state.words.empty() || state.words.back() != index)) state.words.push_back(index);
+      const bool is_new = !newest || left == *newest || right == *newest;
+      if (sign > 0 && is_new && (state.words.empty() || state.words.back() != index)) state.words.push_back(index);
     }
   }
 
@@ -152,7 +156,7 @@ class Merger {
         i += here ? 2 : 1;
       }
       tokens.resize(kept);
-      count_pairs(index, +1);
+      count_pairs(index, +1, merged);
       for (std::size_t i = 0; i + 1 < tokens.size(); ++i)
         if (tokens[i] == merged || tokens[i + 1] == merged) renewed_.insert({tokens[i], tokens[i + 1]});
     }
