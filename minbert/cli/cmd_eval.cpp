@@ -23,7 +23,7 @@ struct EvalFlags {
   ConfigFlags config;
   ColumnFlags columns;
   bool json = false;
-  int bootstrap = 0;
+  int bootstrap = BootstrapOptions{}.resamples;
   std::vector<std::string> gates;
 };
 
@@ -100,7 +100,7 @@ std::string score_table(const Json& json, std::span<const TaskEvaluation> evalua
     const std::string& name = evaluation.task->name;
     const Json details = json.at("tasks").value(name, Json::object()), interval = details.value("interval", Json::object());
     table.add({name, std::string(option_name(evaluation.task->scored_by())), number(json.at("scores").value(name, Json())),
-               interval.empty() ? "" : fmt::format("[{}, {}]", number(interval["low"]), number(interval["high"])),
+               interval.empty() ? "-" : fmt::format("[{}, {}]", number(interval["low"]), number(interval["high"])),
                std::to_string(evaluation.rows->rows.size()), number(json.at("loss").value(name, Json()))});
   }
   if (evaluations.size() > 1) table.add({"mean", "", number(json.at("mean")), "", "", ""});
@@ -203,7 +203,7 @@ Action declare_eval(CLI::App& app, Session& session) {
   add_json(app, flags->json);
   add_compute(app, session);
   add_examples(app,
-               "  minbert eval runs/mine --bootstrap 1000\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45");
+               "  minbert eval runs/mine --split test\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45");
   return [flags, &session] { return run_eval(*flags, session); };
 }
 

@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kBootstrap = 1000;  // resamples of intervals in eval/
-
 Json data_json(std::span<const TaskData> tasks) {
   Json json = Json::object();
   for (const TaskData& task : tasks) {
@@ -76,7 +74,7 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
     evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.model, i, task.spec, task.*tokens, progress)});
   }
   if (evaluations.empty()) return Json::object();
-  write_evaluation(folder.path() / "eval" / split, split, evaluations, kBootstrap, config.run.seed);
+  write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
   return read_json(folder.path() / "eval" / split / "metrics.json", ErrorTag::kInternal);
 }
 

@@ -122,10 +122,10 @@ TEST_F(FormatsTest, EvalAsJson) {
   const Json json = parsed(output({"eval", "run", "--json", "--bootstrap", "50"}));
   EXPECT_EQ(json["scores"].dump(), parsed(text("run/eval/dev/metrics.json"))["scores"].dump()) << "the same scores as the run itself had";
   EXPECT_LE(json["tasks"]["sentiment"]["interval"]["low"].get<double>(), json["scores"]["sentiment"].get<double>());
-  const std::string table = output({"eval", "run", "--bootstrap", "50"});
+  const std::string table = output({"eval", "run"});
   EXPECT_TRUE(std::regex_search(table, std::regex("paraphrase +accuracy +[0-9.]+ +\\[[0-9.]+, [0-9.]+\\] +12 "))) << table;
   const std::string test = output({"eval", "run", "--split", "test"});
-  EXPECT_TRUE(std::regex_search(test, std::regex("paraphrase +accuracy +- +4 +-"))) << test << "its rows have no labels";
+  EXPECT_TRUE(std::regex_search(test, std::regex("paraphrase +accuracy +- +- +4 +-"))) << test << "its rows have no labels";
   EXPECT_EQ(test.find("sentiment"), std::string::npos) << "it has no test file";
   write("mine.csv", "words,stars\nfine,great\nso so,fair\n");
   const Json mine = parsed(output({"eval", "run", "--task", "sentiment", "--data", "mine.csv", "--text", "words", "--label", "stars", "--json"}));
