@@ -72,9 +72,13 @@ def load_encoder(o):
 
 
 def compiled(module, o):
+    if o.engine != "compiled":
+        return module
     import torch
+    from torch._inductor import config
 
-    return torch.compile(module, dynamic=True) if o.engine == "compiled" else module
+    config.freezing = not module.training  # packs the weights of inference
+    return torch.compile(module, dynamic=True)
 
 
 def step(o):
