@@ -70,6 +70,9 @@ int run(int argc, char** argv) {
 
   set_num_threads(threads);
   const auto backend = make_backend(env.backend, {.isa = env.isa});
+  for (const DType dtype : {op.dtype, step.dtype, infer.dtype})
+    if (dtype == DType::kBF16 && !backend->supports_bf16())
+      throw Error(ErrorTag::kUsage, "--dtype", fmt::format("this processor has no bf16 products ({})", backend->description()));
   if (op_verb.parsed()) {
     op.sizes = encoder_sizes(sizes);
     for (const Json& line : bench_ops(*backend, op)) print(line);
@@ -89,6 +92,6 @@ int main(int argc, char** argv) {
     return minbert::run(argc, argv);
   } catch (const minbert::Error& error) {
     fmt::print(stderr, "minbert-bench: error {}\n", error.what());
-    return 1;
+    return static_cast<int>(error.tag());
   }
 }
