@@ -40,7 +40,7 @@ def main():
     flags = common.add_batch_flags(common.parser(__doc__, rounds=5))
     flags.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="examples in a batch")
     flags.add_argument("--orders", nargs="+", default=["sorted", "ragged"], choices=["sorted", "ragged"])
-    flags.add_argument("--engines", nargs="+", default=["sdpa", "onnxruntime"], choices=["sdpa", "eager", "compiled", "onnxruntime"])
+    flags.add_argument("--engines", nargs="+", default=["sdpa", "compiled", "onnxruntime"], choices=["sdpa", "eager", "compiled", "onnxruntime"])
     o = flags.parse_args()
 
     figures = []

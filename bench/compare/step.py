@@ -19,7 +19,7 @@ def main():
     flags = common.add_batch_flags(common.parser(__doc__, rounds=5))
     flags.add_argument("--batch", type=int, default=8)
     flags.add_argument("--seen", type=int, help="words met by earlier steps (default: all)")
-    flags.add_argument("--engines", nargs="+", default=["sdpa"], choices=["sdpa", "eager", "compiled"])
+    flags.add_argument("--engines", nargs="+", default=["sdpa", "eager"], choices=["sdpa", "eager", "compiled"])
     o = flags.parse_args()
     seen = json.loads((o.model / "config.json").read_text())["vocab_size"] if o.seen is None else o.seen
 

@@ -62,12 +62,13 @@ class CompareTest(unittest.TestCase):
         return found
 
     def test_step(self):
-        found = self.figures("step.py", "--ids", self.folder / "ids.txt", "--batch", 2, "--steps", 3, "--dtypes", "f32")
+        settings = ["--batch", 2, "--steps", 3, "--dtypes", "f32", "--engines", "sdpa"]
+        found = self.figures("step.py", "--ids", self.folder / "ids.txt", *settings)
         self.assertEqual([(f["dtype"], f["peer"]) for f in found], [("f32", "PyTorch sdpa")])
         self.assertEqual((found[0]["tokens"], found[0]["seen"]), (round(26 / 3, 3), len(WORDS)))  # every line twice in three batches
 
     def test_infer(self):
-        found = self.figures("infer.py", "--batches", 3, "--steps", 2, "--dtypes", "f32")
+        found = self.figures("infer.py", "--batches", 3, "--steps", 2, "--dtypes", "f32", "--engines", "sdpa", "onnxruntime")
         onnx = all(importlib.util.find_spec(package) for package in ("onnx", "onnxruntime"))
         peers = ["PyTorch sdpa"] + ["onnxruntime"] * onnx
         self.assertEqual([(f["order"], f["peer"]) for f in found], [(order, peer) for order in ("sorted", "ragged") for peer in peers])
