@@ -87,6 +87,14 @@ decltype(auto) onednn(std::string_view what, Body&& body) {
   }
 }
 
+std::int64_t columns(const Desc& matrix) {
+#if DNNL_VERSION_MAJOR >= 3
+  return matrix.get_dims()[1];
+#else
+  return matrix.dims()[1];
+#endif
+}
+
 dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const Desc& dst, const Desc& a, const Desc& b, bool has_bias,
                                       bool accumulate) {
   dnnl::primitive_attr attributes;
@@ -96,7 +104,7 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const Desc& ds
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  const std::int64_t n = dst.dims()[1];
+  const std::int64_t n = columns(dst);
   const Desc bias({1, n}, dnnl::memory::data_type::f32, {n, 1});
 #if DNNL_VERSION_MAJOR >= 3
   return has_bias ? dnnl::matmul::primitive_desc(engine, a, b, bias, dst, attributes)
