@@ -6,7 +6,8 @@ namespace {
 
 /// A path alone where nothing else is said, as people write it.
 bool is_path_alone(const DataSource& source) {
-  return source.label.empty() && source.where.empty() && source.limit == 0 && source.text.empty() && source.encoding.empty();
+  return source.label.empty() && source.where.empty() && source.limit == 0 && source.text.empty() && source.text_pair.empty() &&
+         source.encoding.empty();
 }
 
 TomlValue any_of(TomlArray schemas) {

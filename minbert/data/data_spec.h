@@ -19,6 +19,7 @@ struct DataSource {
   std::map<std::string, std::string> where = {};  ///< rows are used whose columns hold exactly these values
   std::int64_t limit = 0;                         ///< at most this many usable rows, the first ones; 0 = all
   std::string text = {};                          ///< this file's text column, where it differs from the task's
+  std::string text_pair = {};                     ///< and that of its second text
   std::string encoding = {};                      ///< this file's encoding, where it differs
   std::filesystem::path folder = {};              ///< where a relative path starts; not a key
 };
@@ -49,6 +50,7 @@ struct DataSpec {
   std::array<double, 2> label_from = {0, 0};
   std::string on_bad_row = "error";
   std::vector<DataSource> exclude;
+  std::string exclude_pairs = "either";
 
   /// Makes every path absolute: relative ones start at `root` or, when that is empty, at the folder of the file that names them.
   void make_absolute(const std::filesystem::path& root);
@@ -62,12 +64,13 @@ void visit_options(V& v, DataSource& o) {
   v.field("where", o.where, "column = value: only these rows");
   v.field("limit", o.limit, "at most this many usable rows; 0 = all");
   v.field("text", o.text, "text column of this file, where it differs");
+  v.field("text_pair", o.text_pair, "column of its second text, where it differs");
   v.field("encoding", o.encoding, "encoding of this file, where it differs");
 }
 
 template <class V>
 void visit_options(V& v, DataSpec& o) {
-  v.field("train", o.train, "path, or list of paths or tables { path, label, where, limit, text, encoding }");
+  v.field("train", o.train, "path, or list of paths or tables { path, label, where, limit, text, text_pair, encoding }");
   v.field("dev", o.dev, "the same, or a fraction of train by seed; absent: no selection");
   v.field("test", o.test, "the same; labels optional");
   v.field("text", o.text, "column of the text: name, or number from 0");
@@ -84,7 +87,8 @@ void visit_options(V& v, DataSpec& o) {
   v.field("label_range", o.label_range, "regress: lowest and highest label; rows outside are errors");
   v.field("label_from", o.label_from, "regress: the file's own range, rescaled to label_range");
   v.field("on_bad_row", o.on_bad_row, "error | skip (counted and listed in data.json)");
-  v.field("exclude", o.exclude, "files whose texts are removed from train");
+  v.field("exclude", o.exclude, "files, or splits of tasks (\"sst.dev\"), whose texts are removed from train");
+  v.field("exclude_pairs", o.exclude_pairs, "either | both: how many texts of a pair must stand in such a file");
 }
 
 /// "path", or a table with the path and more.

@@ -21,22 +21,38 @@ bool skips_bad_rows(const DataSpec& spec) {
   return spec.on_bad_row == "skip";
 }
 
+const std::string& text_name(const DataSpec& spec, const DataSource& source) { return source.text.empty() ? spec.text : source.text; }
+const std::string& pair_name(const DataSpec& spec, const DataSource& source) { return source.text_pair.empty() ? spec.text_pair : source.text_pair; }
+
 Table read_source(const DataSpec& spec, const DataSource& source) {
   TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty()};
   if (!source.encoding.empty()) options.encoding = source.encoding;
-  const std::string& text = source.text.empty() ? spec.text : source.text;
-  std::vector<std::string> wanted = {text, spec.text_pair, spec.id};
+  std::vector<std::string> wanted = {text_name(spec, source), pair_name(spec, source), spec.id};
   if (source.label.empty()) wanted.push_back(spec.label);
   for (const auto& [column, value] : source.where) wanted.push_back(column);
   std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(options.wanted), is_column_name);
   return read_table(source.path, options);
 }
 
+// The `where` of a source: a column and what it must hold.
+class Filter {
+ public:
+  Filter(const Table& table, const DataSource& source) {
+    for (const auto& [column, value] : source.where) conditions_.emplace_back(table.require_column(column, "where"), value);
+  }
+  bool passes(const Table& table, std::size_t i) const {
+    return std::all_of(conditions_.begin(), conditions_.end(),
+                       [&](const auto& condition) { return table.cell(i, condition.first) == condition.second; });
+  }
+
+ private:
+  std::vector<std::pair<std::size_t, std::string>> conditions_;
+};
+
 // Where the parts of a row stand in one table.
 struct Columns {
   std::size_t text = 0;
   std::optional<std::size_t> pair, label, id;
-  std::vector<std::pair<std::size_t, std::string>> where;
 };
 
 std::size_t text_column(const Table& table, const std::string& name) {
@@ -48,10 +64,9 @@ std::size_t text_column(const Table& table, const std::string& name) {
 
 Columns find_columns(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
   Columns columns;
-  columns.text = text_column(table, source.text.empty() ? spec.text : source.text);
+  columns.text = text_column(table, text_name(spec, source));
   const bool lines = table.dialect().format == TableFormat::kLines;
-  if (!spec.text_pair.empty()) columns.pair = lines ? 1 : table.require_column(spec.text_pair, "text_pair");
-  for (const auto& [column, value] : source.where) columns.where.emplace_back(table.require_column(column, "where"), value);
+  if (!spec.text_pair.empty()) columns.pair = lines ? 1 : table.require_column(pair_name(spec, source), "text_pair");
   if (!spec.id.empty() && !lines) columns.id = table.require_column(spec.id, "id");
   if (!source.label.empty() || (lines && !label_needed)) return columns;
   if (lines)
@@ -91,7 +106,6 @@ class SplitReader {
   Rows take() { return std::move(rows_); }
 
  private:
-  bool passes(const Table& table, const Columns& columns, std::size_t i) const;
   std::string fill(Row& row, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const;
   std::string read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const;
   std::string read_label(double& out, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const;
@@ -108,11 +122,6 @@ void SplitReader::bad_row(const Table& table, std::size_t i, const std::string& 
   if (!skip_)
     throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), reason, "on_bad_row = \"skip\" leaves such rows out");
   report_.skipped.push_back({table.name(), table.line(i), reason});
-}
-
-bool SplitReader::passes(const Table& table, const Columns& columns, std::size_t i) const {
-  return std::all_of(columns.where.begin(), columns.where.end(),
-                     [&](const auto& condition) { return table.cell(i, condition.first) == condition.second; });
 }
 
 // The functions below return what is wrong with the row, or an empty string.
@@ -146,6 +155,7 @@ std::string SplitReader::fill(Row& row, const Table& table, const Columns& colum
 void SplitReader::read(const DataSource& source) {
   const Table table = read_source(spec_, source);
   const Columns columns = find_columns(table, spec_, source, label_needed_);
+  const Filter filter(table, source);
   const auto file = static_cast<std::int32_t>(rows_.files.size());
   rows_.files.push_back(table.name());
   report_.files.push_back(table.name());
@@ -157,7 +167,7 @@ void SplitReader::read(const DataSource& source) {
       bad_row(table, i, std::string(problem));
       continue;
     }
-    if (!passes(table, columns, i)) {
+    if (!filter.passes(table, i)) {
       ++report_.filtered;
       continue;
     }
@@ -179,12 +189,17 @@ void SplitReader::read(const DataSource& source) {
   }
 }
 
-// The text columns of an exclude file: its own, else the task's where it has them, else those recognised by name.
+// The text columns of an exclude file: its own, else the task's where it has them, else those recognised by name. A number names a
+// column of the task's own files; elsewhere it might be anything.
 std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
-  if (!source.text.empty()) return {table.require_column(source.text, "exclude.text")};
   std::vector<std::size_t> columns;
+  if (!source.text.empty()) {
+    columns.push_back(table.require_column(source.text, "exclude.text"));
+    if (!source.text_pair.empty()) columns.push_back(table.require_column(source.text_pair, "exclude.text_pair"));
+    return columns;
+  }
   for (const std::string& name : {spec.text, spec.text_pair})
-    if (const auto found = name.empty() ? std::nullopt : table.find_column(name)) columns.push_back(*found);
+    if (const auto found = is_column_name(name) || !table.dialect().header ? table.find_column(name) : std::nullopt) columns.push_back(*found);
   if (!columns.empty()) return columns;
   const KnownColumns known = find_known_columns(table.columns());
   for (const auto& column : {known.text, known.text_pair})
@@ -194,26 +209,40 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
 }
 
 // Exclude files are other people's: their dialect is their own, whatever the task's files look like.
-std::unordered_set<std::string> excluded_keys(const DataSpec& spec) {
+std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source) {
+  TableOptions options;
+  if (!source.encoding.empty()) options.encoding = source.encoding;
+  for (const std::string& name : {source.text, source.text_pair})
+    if (is_column_name(name)) options.wanted.push_back(name);
+  const Table table = read_table(source.path, options);
+  const auto columns = excluded_columns(table, spec, source);
+  const Filter filter(table, source);
   std::unordered_set<std::string> keys;
-  for (const DataSource& source : spec.exclude) {
-    TableOptions options;
-    if (!source.encoding.empty()) options.encoding = source.encoding;
-    if (is_column_name(source.text)) options.wanted = {source.text};
-    const Table table = read_table(source.path, options);
-    for (const std::size_t column : excluded_columns(table, spec, source))
-      for (std::size_t i = 0; i < table.rows(); ++i)
-        if (table.problem(i).empty() && table.cell(i, column).data() != nullptr) keys.insert(comparison_key(table.cell(i, column)));
+  std::int64_t used = 0;
+  for (std::size_t i = 0; i < table.rows() && (source.limit == 0 || used < source.limit); ++i) {
+    if (!table.problem(i).empty() || !filter.passes(table, i)) continue;
+    for (const std::size_t column : columns)
+      if (table.cell(i, column).data() != nullptr) keys.insert(comparison_key(table.cell(i, column)));
+    ++used;
   }
   keys.erase("");
   return keys;
 }
 
-std::int64_t remove_excluded(std::vector<Row>& rows, const std::unordered_set<std::string>& keys) {
-  const auto found = [&](const Row& row) {
-    return keys.contains(comparison_key(row.text)) || (!row.text_pair.empty() && keys.contains(comparison_key(row.text_pair)));
-  };
-  return keys.empty() ? 0 : static_cast<std::int64_t>(std::erase_if(rows, found));
+void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, SplitReport& report) {
+  if (spec.exclude_pairs != "either" && spec.exclude_pairs != "both")
+    throw Error(ErrorTag::kUsage, "exclude_pairs", fmt::format("expected either or both, got \"{}\"", spec.exclude_pairs));
+  const bool both = spec.exclude_pairs == "both";
+  for (const DataSource& source : spec.exclude) {
+    const auto keys = excluded_keys(spec, source);
+    const auto removed = std::erase_if(rows, [&](const Row& row) {
+      const bool first = keys.contains(comparison_key(row.text));
+      if (spec.text_pair.empty() || first != both) return first;
+      return keys.contains(comparison_key(row.text_pair));
+    });
+    report.excluded.push_back({source.path, std::ssize(keys), static_cast<std::int64_t>(removed)});
+    report.removed += static_cast<std::int64_t>(removed);
+  }
 }
 
 // Keeps the rows of train or of the dev fraction, both in file order, and returns how many went to the other side.
@@ -299,7 +328,7 @@ Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std:
   for (const DataSource& source : sources) reader.read(source);
   Rows rows = reader.take();
   const bool from_train = &sources == &spec.train;
-  if (from_train) told.removed = remove_excluded(rows.rows, excluded_keys(spec));
+  if (from_train) remove_excluded(rows.rows, spec, told);
   if (from_train && spec.dev.files.empty() && (split == Split::kDev || spec.dev.fraction != 0))
     told.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
   if (rows.rows.empty())
@@ -325,12 +354,9 @@ std::vector<std::string> label_texts(const DataSpec& spec) {
     }
     const Table table = read_source(spec, source);
     const Columns columns = find_columns(table, spec, source, true);
-    for (std::size_t i = 0; i < table.rows(); ++i) {
-      const bool used = table.problem(i).empty() && std::all_of(columns.where.begin(), columns.where.end(), [&](const auto& condition) {
-                          return table.cell(i, condition.first) == condition.second;
-                        });
-      if (used) add(table.cell(i, *columns.label));
-    }
+    const Filter filter(table, source);
+    for (std::size_t i = 0; i < table.rows(); ++i)
+      if (table.problem(i).empty() && filter.passes(table, i)) add(table.cell(i, *columns.label));
   }
   return texts;
 }
@@ -360,12 +386,18 @@ void to_json(Json& json, const SplitReport& report) {
     for (const SkippedRow& row : rows) list.push_back({{"file", row.file}, {"line", row.line}, {"reason", row.reason}});
     return list;
   };
+  const auto excluded_json = [](const std::vector<ExcludeReport>& sources) {
+    Json list = Json::array();
+    for (const ExcludeReport& source : sources) list.push_back({{"file", source.file}, {"texts", source.texts}, {"removed", source.removed}});
+    return list;
+  };
   json = {{"files", report.files},
           {"read", report.read},
           {"used", report.used},
           {"filtered", report.filtered},
           {"over_limit", report.over_limit},
           {"removed", report.removed},
+          {"excluded", excluded_json(report.excluded)},
           {"moved_to_dev", report.moved_to_dev},
           {"skipped", report.skipped.size()},
           {"skipped_rows", listed(report.skipped)},

@@ -42,6 +42,13 @@ struct SkippedRow {
   std::string reason;
 };
 
+/// What one source of `exclude` took out of train.
+struct ExcludeReport {
+  std::string file;
+  std::int64_t texts = 0;    ///< different ones in it, by comparison key
+  std::int64_t removed = 0;  ///< rows; one that several sources hold counts for the first
+};
+
 /// What became of the records of one split: read = used + skipped + filtered + over_limit + removed + moved_to_dev.
 struct SplitReport {
   std::vector<std::string> files;
@@ -51,6 +58,7 @@ struct SplitReport {
   std::int64_t over_limit = 0;    ///< beyond `limit`
   std::int64_t removed = 0;       ///< texts found in `exclude`
   std::int64_t moved_to_dev = 0;  ///< train, when dev is a fraction of it; in the dev report, rows that stayed in train
+  std::vector<ExcludeReport> excluded;  ///< their `removed` add up to the one above
   std::vector<SkippedRow> skipped;
   std::vector<SkippedRow> repaired;                  ///< used although a quote in them was unbalanced
   std::map<std::string, std::int64_t> label_counts;  ///< classes: by name; numbers: by whole part; "none" without a label

@@ -22,6 +22,43 @@ std::vector<std::string> names_of(const Items& items) {
 
 bool contains(std::span<const std::string> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
+/// The files of `split` as another task's `exclude` reads them: which rows and columns, in a dialect that must be plain.
+std::vector<DataSource> split_files(const TaskSpec& task, std::string_view split, const ConfigTree& tree, const std::string& key) {
+  const DataSpec& data = task.data;
+  const std::string name = fmt::format("{}.{}", task.name, split);
+  const auto& files = split == "train" ? data.train : split == "dev" ? data.dev.files : data.test;
+  if (files.empty()) refuse(tree, key, fmt::format("\"{}\" has no files of its own", name));
+  for (const std::string* option : {&data.format, &data.delimiter, &data.quote, &data.header})
+    if (*option != DataSpec{}.format) refuse(tree, key, fmt::format("\"{}\" is read with a dialect of its own", name), "name its files instead");
+  std::vector<DataSource> sources = files;
+  for (DataSource& source : sources) {
+    if (source.text.empty()) source.text = data.text;
+    if (source.text_pair.empty()) source.text_pair = data.text_pair;
+    if (source.encoding.empty() && data.encoding != DataSpec{}.encoding) source.encoding = data.encoding;
+    source.label.clear();
+  }
+  return sources;
+}
+
+/// Puts files where `exclude` names a split of a task, as in "sst.dev".
+void resolve_excludes(const ConfigTree& tree, RunConfig& config) {
+  for (TaskSpec& task : config.tasks) {
+    std::vector<DataSource> files;
+    for (const DataSource& source : task.data.exclude) {
+      const std::size_t dot = source.path.rfind('.');
+      const std::string split = dot == std::string::npos ? "" : source.path.substr(dot + 1);
+      const auto named = std::find_if(config.tasks.begin(), config.tasks.end(), [&](const TaskSpec& t) { return t.name == source.path.substr(0, dot); });
+      if (named == config.tasks.end() || (split != "train" && split != "dev" && split != "test")) {
+        files.push_back(source);
+        continue;
+      }
+      const auto more = split_files(*named, split, tree, join_key("task", task.name) + ".data.exclude");
+      files.insert(files.end(), more.begin(), more.end());
+    }
+    task.data.exclude = std::move(files);
+  }
+}
+
 void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   if (config.model.init.empty()) refuse(tree, "model.init", "expected a model folder, or \"scratch\"", "model.init = \"path/to/model\"");
   if (!config.model.from_scratch()) config.model.init.make_absolute();
@@ -113,6 +150,7 @@ RunConfig load_run_config(const ConfigTree& tree) {
   if (!is_plain_name(config.run.name)) refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));
   check_tasks(tree, config);
   check_stages(tree, config);
+  resolve_excludes(tree, config);
   resolve_paths(tree, config);
   return config;
 }

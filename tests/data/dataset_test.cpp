@@ -190,12 +190,47 @@ TEST_F(Dataset, ExcludedTextsLeaveTrainOnly) {
   expect_error(ErrorTag::kData, {"unclear.csv", "expected a column"}, [&] { train(spec); });
 }
 
-TEST_F(Dataset, ExcludedPairsAreRemovedByEitherText) {
-  DataSpec spec = single("a,b,label\none,two,0\nthree,four,1\nfive,six,1\n");
+TEST_F(Dataset, ExcludedPairsAreRemovedByEitherTextOrByBoth) {
+  DataSpec spec = single("a,b,label\none,two,0\nthree,four,1\nfive,six,1\nsix,seven,0\n");
   spec.text = "a";
   spec.text_pair = "b";
-  spec.exclude = {{.path = file("dev.csv", "a,b\nTWO,x\ny,three\n")}};
-  EXPECT_EQ(texts(train(spec)), (Texts{"five"}));
+  spec.exclude = {{.path = file("dev.csv", "a,b\nTWO,x\ny,three\nfour,z\n")}};
+  EXPECT_EQ(texts(train(spec)), (Texts{"five", "six"}));
+  spec.exclude_pairs = "both";
+  EXPECT_EQ(texts(train(spec)), (Texts{"one", "five", "six"}));
+  EXPECT_EQ(report_.removed, 1);
+  spec.exclude_pairs = "all";
+  expect_error(ErrorTag::kUsage, {"exclude_pairs", "either or both", "\"all\""}, [&] { train(spec); });
+}
+
+// A task of plain Latin-1 lines against files of every other kind, the case of corpora that share their texts.
+TEST_F(Dataset, ExcludeFilesKeepTheirOwnFormat) {
+  DataSpec spec;
+  spec.train = {{.path = file("a.pos", "caf\xE9 , open late\nthe soup was cold .\na fine evening\n"), .label = "1"},
+                {.path = file("a.neg", "never again !\nit's late , and dark\nwe left early\nsecond text here\n"), .label = "0"}};
+  spec.encoding = "latin-1";
+  spec.exclude = {{.path = file("course.csv", "\tid\tsentence\tsentiment\n0\tq1\tCafé, open late\t3\n1\tq2\t\"It's late, and \"\"dark\"\"\"\t2\n")},
+                  {.path = file("rows.jsonl", "{\"text\":\"Never again!\"}\n{\"other\":1}\n")},
+                  {.path = file("parts.txt", "n\ts\tt\tpart\r\n1\tthe soup was cold\tSecond text here.\tTEST\r\n2\ta fine evening\tx\tTRAIN\r\n"),
+                   .where = {{"part", "TEST"}},
+                   .text = "s",
+                   .text_pair = "t"},
+                  {.path = file("plain.txt", "we left early\na fine evening\n"), .limit = 1}};
+  EXPECT_EQ(texts(train(spec, TaskLabels::classes(2))), (Texts{"a fine evening"}));
+  EXPECT_EQ(report_.removed, 6);
+  std::vector<std::array<std::int64_t, 2>> counts;
+  for (const ExcludeReport& source : report_.excluded) counts.push_back({source.texts, source.removed});
+  EXPECT_EQ(counts, (decltype(counts){{2, 2}, {1, 1}, {2, 2}, {1, 1}}));
+  EXPECT_EQ(Json(report_)["excluded"][2], (Json{{"file", spec.exclude[2].path}, {"texts", 2}, {"removed", 2}}));
+}
+
+TEST_F(Dataset, ColumnNumbersAreNotLookedUpInExcludeFiles) {
+  DataSpec spec = single("7,first one\n8,second one\n");
+  spec.text = "1";
+  spec.label.clear();
+  spec.train[0].label = "0";
+  spec.exclude = {{.path = file("dev.csv", "text,second\nfirst one,second one\n")}};
+  EXPECT_EQ(texts(train(spec)), (Texts{"second one"}));
 }
 
 TEST_F(Dataset, JsonLinesWithMissingKeys) {

@@ -106,6 +106,12 @@ TEST_F(RealData, RottenTomatoesAndWhatItSharesWithSst) {
   load_rows(rt, Split::kTrain, TaskLabels::classes(2), 0, &report);
   EXPECT_GT(report.removed, 2300);
   EXPECT_LT(report.removed, 2700);
+  const std::int64_t dev_and_test = report.removed;
+  rt.exclude = at("sst/ids-sst-train.csv");
+  load_rows(rt, Split::kTrain, TaskLabels::classes(2), 0, &report);
+  EXPECT_GT(report.removed, 6300);
+  EXPECT_LT(report.removed, 6700);
+  EXPECT_LT(report.removed + dev_and_test, 10662);
   rt.encoding = "utf-8";
   EXPECT_THROW(load_rows(rt, Split::kTrain, TaskLabels::classes(2), 0), Error);
 }

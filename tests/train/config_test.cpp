@@ -53,6 +53,32 @@ TEST(RunConfig, ResolvedReadsBack) {
   EXPECT_EQ(print_toml(write_options(load_run_config(tree)), false), text);
 }
 
+TEST(RunConfig, ExcludeNamesSplitsOfTasks) {
+  constexpr std::string_view kOverlay = R"([[task]]
+name = "mood"
+data = { exclude = ["near.dev", "near.txt", "mood.dev"], dev = "mood-dev.csv", encoding = "latin-1" }
+[[task]]
+name = "near"
+data = { dev = [{ path = "all.csv", where = { part = "DEV" }, limit = 9 }] }
+)";
+  const auto exclude = load(kOverlay).tasks[0].data.exclude;
+  ASSERT_EQ(exclude.size(), 3u);
+  EXPECT_EQ(exclude[0].path, "/recipes/mine/all.csv");
+  EXPECT_EQ(exclude[0].where, (std::map<std::string, std::string>{{"part", "DEV"}}));
+  EXPECT_EQ(exclude[0].limit, 9);
+  EXPECT_EQ(exclude[0].text + exclude[0].text_pair, "ab");
+  EXPECT_EQ(exclude[0].encoding, "");
+  EXPECT_EQ(exclude[1].path, "/recipes/mine/near.txt");
+  EXPECT_EQ(exclude[1].text, "");
+  EXPECT_EQ(exclude[2].path, "/recipes/mine/mood-dev.csv");
+  EXPECT_EQ(exclude[2].encoding, "latin-1");
+  const auto with_near = [](std::string_view keys) {
+    return fmt::format("[[task]]\nname = \"mood\"\ndata = {{ exclude = \"near.dev\" }}\n[[task]]\nname = \"near\"\ndata = {{ {} }}\n", keys);
+  };
+  expect_error(ErrorTag::kUsage, {"more.toml:3", "task.mood.data.exclude", "\"near.dev\" has no files"}, [&] { load(with_near("dev = 0.1")); });
+  expect_error(ErrorTag::kUsage, {"\"near.dev\"", "dialect"}, [&] { load(with_near("dev = \"d.csv\", quote = \"none\"")); });
+}
+
 TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
   struct Mistake {
     std::string_view overlay;
