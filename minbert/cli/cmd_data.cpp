@@ -1,11 +1,15 @@
 // data check | stats: what the files of a config, or one file, hold, before anything trains on them.
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/file_task.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/data/stats.h"
+#include "minbert/pipeline/model_folder.h"
+#include "minbert/pipeline/tokens.h"
 #include "minbert/train/config.h"
 
 namespace minbert {
@@ -23,31 +27,39 @@ struct LoadedTask {
   bool tolerant = false;  ///< on_bad_row was "skip" already
 };
 
+/// What the files describe.
+struct DataInput {
+  std::vector<LoadedTask> tasks;
+  std::optional<ModelSection> model;  ///< of config files that name one
+};
+
 /// Every task of the config files, or of the one data file, with bad rows collected instead of thrown.
-std::vector<LoadedTask> load_tasks(const DataFlags& flags) {
+DataInput load_input(const DataFlags& flags) {
+  DataInput input;
   std::vector<TaskSpec> specs;
   std::uint64_t seed = RunSection{}.seed;
   if (flags.config.files.front().ends_with(".toml")) {
     ConfigTree tree = load_config_tree(flags.config);
     const auto model = tree.node().find("model");
-    if (!model || !model->find("init")) tree.set("model.init", "scratch", "data");  // data needs no model
+    const bool has_model = model && model->find("init");
+    if (!has_model) tree.set("model.init", "scratch", "data");  // data needs no model
     const RunConfig config = load_run_config(tree);
     specs = config.tasks;
     seed = config.run.seed;
+    if (has_model) input.model = config.model;
   } else {
     if (flags.config.files.size() > 1)
       throw Error(ErrorTag::kUsage, flags.config.files[1], "expected one data file, or config files (.toml)");
     specs.push_back(infer_task(flags.config.files.front(), flags.columns));
   }
-  std::vector<LoadedTask> tasks;
   for (TaskSpec& spec : specs) {
     const bool tolerant = spec.data.on_bad_row == "skip";
     spec.data.on_bad_row = "skip";
     TaskRows rows = load_task(spec.data, spec.labels, seed);
     spec.labels = rows.labels;
-    tasks.push_back({std::move(spec), std::move(rows), tolerant});
+    input.tasks.push_back({std::move(spec), std::move(rows), tolerant});
   }
-  return tasks;
+  return input;
 }
 
 std::string counts_text(const std::map<std::string, std::int64_t>& counts) {
@@ -74,7 +86,7 @@ std::string task_line(const TaskSpec& spec) {
 
 int run_check(const DataFlags& flags, Session& session) {
   constexpr std::size_t kShown = 20;
-  const auto tasks = load_tasks(flags);
+  const auto tasks = load_input(flags).tasks;
   Json json = Json::object();
   TextTable table({"task", "split", "read", "used", "bad", "repaired", "filtered", "over limit", "excluded", "other split"});
   const SkippedRow* first = nullptr;
@@ -93,6 +105,9 @@ int run_check(const DataFlags& flags, Session& session) {
         if (++bad <= kShown) session.console.info(fmt::format("{}:{}: {}", row.file, row.line, row.reason));
         if (!task.tolerant && first == nullptr) first = &row;
       }
+      if (split != std::string_view("train")) continue;  // a dev fraction was cut from the same rows
+      for (const ExcludeReport& source : report.excluded)
+        session.console.info(fmt::format("{}: {} rows of train left out, as their texts stand in {}", task.spec.name, source.removed, source.file));
     }
   }
   if (bad > kShown) session.console.info(fmt::format("... and {} more bad rows; --json lists all", bad - kShown));
@@ -106,39 +121,108 @@ int run_check(const DataFlags& flags, Session& session) {
   return 0;
 }
 
-void add_stats(TextTable& table, const std::string& name, const std::string& split, const SplitStats& stats, bool pair) {
-  const auto add = [&](const std::string& rows, const LengthStats& length, const std::string& duplicates, const std::string& labels) {
-    table.add({rows.empty() ? "" : name, rows.empty() ? "" : split, rows, fmt::format("{:.1f}", length.mean), std::to_string(length.median),
-               std::to_string(length.p95), std::to_string(length.longest), duplicates, labels});
+/// Counts a split's tokens, where a tokenizer is at hand.
+class TokenCounter {
+ public:
+  /// Says on the console why there is none.
+  TokenCounter(const std::optional<ModelSection>& model, Session& session) {
+    std::string why_not = "no model is named";
+    if (model && model->from_scratch()) {
+      why_not = "a model from scratch makes its vocabulary when it trains";
+    } else if (model) {
+      max_length_ = model->max_length;
+      try {
+        tokenizer_ = Tokenizer::load(find_model_folder(model->init.text));
+      } catch (const Error& error) {
+        why_not = error.what();
+      }
+    }
+    if (!tokenizer_) session.console.info(fmt::format("note: tokens are not counted: {}", why_not));
+  }
+
+  explicit operator bool() const { return tokenizer_.has_value(); }
+  std::int64_t max_length() const { return max_length_; }
+  /// Lengths of the sequences that the task makes of rows, and how many rows have one that max_length would cut.
+  std::pair<LengthStats, std::int64_t> count(const TaskSpec& spec, const Rows& rows) const {
+    const TokenizedRows tokens = tokenize_rows(*tokenizer_, spec, rows.rows, 0);
+    std::vector<std::int64_t> lengths;
+    std::int64_t over = 0;
+    for (std::int64_t s = 0; s < tokens.sequences(); ++s) lengths.push_back(tokens.length(s));
+    for (auto row = lengths.begin(); row != lengths.end(); row += tokens.per_row) over += *std::max_element(row, row + tokens.per_row) > max_length_;
+    return {length_stats(std::move(lengths)), over};
+  }
+
+ private:
+  std::optional<Tokenizer> tokenizer_;
+  std::int64_t max_length_ = 0;
+};
+
+/// One row of figures for the texts of a split, a second one for the other texts of pairs.
+void add_stats(TextTable& table, const std::string& name, const std::string& split, const SplitStats& stats, const std::vector<std::string>& tokens) {
+  const auto add = [&](std::vector<std::string> cells, const LengthStats& length, std::vector<std::string> rest) {
+    for (auto& cell : {fmt::format("{:.1f}", length.mean), std::to_string(length.median), std::to_string(length.p95), std::to_string(length.longest)})
+      cells.push_back(cell);
+    std::move(rest.begin(), rest.end(), std::back_inserter(cells));
+    table.add(std::move(cells));
   };
-  add(std::to_string(stats.rows), stats.length, std::to_string(stats.duplicates), counts_text(stats.label_counts));
-  if (pair) add("", stats.length_pair, "", "");
+  std::vector<std::string> rest = tokens;
+  for (auto& cell : {std::to_string(stats.duplicates), stats.majority > 0 ? fmt::format("{:.3f}", stats.majority) : std::string(),
+                     counts_text(stats.label_counts)})
+    rest.push_back(cell);
+  add({name, split, std::to_string(stats.rows)}, stats.length, rest);
+  if (stats.length_pair.longest > 0) add({"", "", ""}, stats.length_pair, std::vector<std::string>(rest.size()));
+}
+
+/// What all tasks have in common, as notes; in `json` under each task.
+void add_overlaps(std::span<const LoadedTask> tasks, std::vector<std::string>& notes, Json& json) {
+  std::vector<NamedRows> rows;
+  for (const LoadedTask& task : tasks) rows.push_back({task.spec.name, &task.rows});
+  for (const TaskOverlap& overlap : overlaps_between(rows)) {
+    json[overlap.of.substr(0, overlap.of.rfind('.'))]["in_other_tasks"].push_back(
+        {{"in", overlap.in}, {"rows", overlap.rows}, {"whole_rows", overlap.whole}});
+    if (overlap.rows == 0) continue;
+    const std::string whole = overlap.whole == overlap.rows ? "" : fmt::format(" ({} with both their texts)", overlap.whole);
+    notes.push_back(fmt::format("{} rows of {} have a text that stands in {}{}", overlap.rows, overlap.of, overlap.in, whole));
+  }
 }
 
 int run_stats(const DataFlags& flags, Session& session) {
-  const auto tasks = load_tasks(flags);
+  set_threads(session);
+  const DataInput input = load_input(flags);
+  const TokenCounter counter(input.model, session);
   Json json = Json::object();
-  TextTable table({"task", "split", "rows", "words", "median", "95%", "longest", "duplicates", "labels"});
+  std::vector<std::string> columns = {"task", "split", "rows", "words", "median", "95%", "longest"};
+  if (counter) columns.insert(columns.end(), {"tokens", fmt::format("over {}", counter.max_length())});
+  columns.insert(columns.end(), {"duplicates", "majority", "labels"});
+  TextTable table(columns);
   std::vector<std::string> notes;
-  for (const LoadedTask& task : tasks) {
+  for (const LoadedTask& task : input.tasks) {
     session.console.detail(task_line(task.spec));
     const DataStats stats = data_stats(task.rows);
-    json[task.spec.name] = stats;
-    for (const char* split : {"train", "dev", "test"}) {
+    Json& out = json[task.spec.name] = stats;
+    for (const auto& [split, rows] : {std::pair("train", &task.rows.train), {"dev", &task.rows.dev}, {"test", &task.rows.test}}) {
       const auto found = stats.splits.find(split);
-      if (found != stats.splits.end()) add_stats(table, task.spec.name, split, found->second, !task.spec.data.text_pair.empty());
-      if (found != stats.splits.end() && found->second.conflicting > 0)
+      if (found == stats.splits.end()) continue;
+      std::vector<std::string> tokens;
+      if (counter) {
+        const auto [length, over] = counter.count(task.spec, *rows);
+        Json& told = out["splits"][split]["tokens"] = length;
+        told.update({{"max_length", counter.max_length()}, {"rows_over_max_length", over}});
+        tokens = {fmt::format("{:.1f}", length.mean), std::to_string(over)};
+      }
+      add_stats(table, task.spec.name, split, found->second, tokens);
+      if (found->second.conflicting > 0)
         notes.push_back(fmt::format("{} {}: {} duplicates with another label", task.spec.name, split, found->second.conflicting));
     }
     for (const Overlap& overlap : stats.overlaps)
       if (overlap.rows > 0)
         notes.push_back(fmt::format("{}: {} rows of {} also stand in {}", task.spec.name, overlap.rows, overlap.of, overlap.in));
   }
-  if (flags.json) {
+  add_overlaps(input.tasks, notes, json);
+  if (flags.json)
     print_json(json);
-    return 0;
-  }
-  print(table.text());
+  else
+    print(table.text());
   for (const std::string& note : notes) session.console.info("note: " + note);
   return 0;
 }
@@ -149,13 +233,14 @@ Action declare_data(CLI::App& app, Session& session) {
   app.require_subcommand(1);
   auto flags = std::make_shared<DataFlags>();
   CLI::App* check = app.add_subcommand("check", "read every row; list those that are bad and where, then end with 3");
-  CLI::App* stats = app.add_subcommand("stats", "labels, lengths in words, duplicates, overlap between splits");
+  CLI::App* stats = app.add_subcommand("stats", "balance, lengths, duplicates, overlap between splits and tasks, texts beyond max_length");
   for (CLI::App* sub : {check, stats}) {
     sub->fallthrough();
     add_config(*sub, flags->config, true);
     sub->get_option("CONFIG")->description("config files (.toml), or one data file");
     add_columns(*sub, flags->columns, true);
     add_json(*sub, flags->json);
+    add_threads(*sub, session);
     add_examples(*sub, "  minbert data check base.toml\n  minbert data stats reviews.csv --text review --label stars");
   }
   add_examples(app, "  minbert data check base.toml\n  minbert data stats reviews.csv --text review --label stars");

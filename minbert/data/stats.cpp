@@ -16,6 +16,36 @@ constexpr std::size_t kPlacesListed = 20;
 
 std::string row_key(const Row& row) { return comparison_key(row.text) + '\n' + comparison_key(row.text_pair); }
 
+std::int64_t count_overlap(const Rows& of, const Rows& in) {
+  std::unordered_set<std::string> keys;
+  for (const Row& row : in.rows) keys.insert(row_key(row));
+  return std::count_if(of.rows.begin(), of.rows.end(), [&](const Row& row) { return keys.contains(row_key(row)); });
+}
+
+/// The comparison keys of a row's texts, blank ones left out.
+std::vector<std::string> text_keys(const Row& row) {
+  std::vector<std::string> keys;
+  for (const std::string* text : {&row.text, &row.text_pair})
+    if (std::string key = comparison_key(*text); !key.empty()) keys.push_back(std::move(key));
+  return keys;
+}
+
+TaskOverlap overlap_between(const Rows& train, const Rows& other) {
+  std::unordered_set<std::string> known;
+  for (const Row& row : other.rows)
+    for (std::string& key : text_keys(row)) known.insert(std::move(key));
+  TaskOverlap overlap;
+  for (const Row& row : train.rows) {
+    const auto keys = text_keys(row);
+    const auto found = std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return known.contains(key); });
+    overlap.rows += found > 0;
+    overlap.whole += found > 0 && found == std::ssize(keys);
+  }
+  return overlap;
+}
+
+}  // namespace
+
 LengthStats length_stats(std::vector<std::int64_t> lengths) {
   if (lengths.empty()) return {};
   std::sort(lengths.begin(), lengths.end());
@@ -31,18 +61,10 @@ LengthStats length_stats(std::vector<std::int64_t> lengths) {
   return stats;
 }
 
-Json length_json(const LengthStats& stats) {
-  return {{"shortest", stats.shortest}, {"mean", stats.mean}, {"median", stats.median},
+void to_json(Json& json, const LengthStats& stats) {
+  json = {{"shortest", stats.shortest}, {"mean", stats.mean}, {"median", stats.median},
           {"p95", stats.p95},           {"p99", stats.p99},   {"longest", stats.longest}};
 }
-
-std::int64_t count_overlap(const Rows& of, const Rows& in) {
-  std::unordered_set<std::string> keys;
-  for (const Row& row : in.rows) keys.insert(row_key(row));
-  return std::count_if(of.rows.begin(), of.rows.end(), [&](const Row& row) { return keys.contains(row_key(row)); });
-}
-
-}  // namespace
 
 SplitStats split_stats(const Rows& rows, const TaskLabels& labels) {
   SplitStats stats;
@@ -86,6 +108,21 @@ DataStats data_stats(const TaskRows& task) {
   return stats;
 }
 
+std::vector<TaskOverlap> overlaps_between(std::span<const NamedRows> tasks) {
+  std::vector<TaskOverlap> overlaps;
+  for (const NamedRows& task : tasks)
+    for (const NamedRows& other : tasks) {
+      if (&task == &other) continue;
+      for (const auto& [split, rows] : {std::pair("dev", &other.rows->dev), {"test", &other.rows->test}}) {
+        if (rows->rows.empty()) continue;
+        overlaps.push_back(overlap_between(task.rows->train, *rows));
+        overlaps.back().of = task.task + ".train";
+        overlaps.back().in = other.task + "." + split;
+      }
+    }
+  return overlaps;
+}
+
 void to_json(Json& json, const DataStats& stats) {
   json = {{"splits", Json::object()}, {"overlaps", Json::array()}};
   for (const auto& [name, split] : stats.splits) {
@@ -93,12 +130,12 @@ void to_json(Json& json, const DataStats& stats) {
     out = {{"rows", split.rows},
            {"label_counts", split.label_counts},
            {"majority", split.majority},
-           {"words", length_json(split.length)},
+           {"words", split.length},
            {"empty_texts", split.empty_texts},
            {"duplicates", split.duplicates},
            {"conflicting", split.conflicting},
            {"duplicate_places", split.duplicate_places}};
-    if (split.length_pair.longest > 0) out["words_pair"] = length_json(split.length_pair);
+    if (split.length_pair.longest > 0) out["words_pair"] = split.length_pair;
   }
   for (const Overlap& overlap : stats.overlaps)
     json["overlaps"].push_back({{"of", overlap.of}, {"in", overlap.in}, {"rows", overlap.rows}});

@@ -164,6 +164,27 @@ TEST_F(FormatsTest, DataStatsCount) {
   EXPECT_TRUE(std::regex_search(output({"data", "check", "tiny.toml"}), std::regex("sentiment +train +16 +16 +0")));
 }
 
+TEST_F(FormatsTest, DataStatsCountTokensAndOverlapsOfTasks) {
+  const Json run = parsed(text("run/data.json"));
+  const auto stats = [&](const std::string& model) {
+    return minbert({"data", "stats", "tiny.toml", "--set", "model.init=" + model, "--set", "model.max_length=12", "--json"});
+  };
+  const Finished counted = stats("run");
+  expect_success(counted);
+  const Json json = parsed(counted.out);
+  const Json& joint = json["paraphrase"]["splits"]["train"]["tokens"];
+  const auto rows = run["paraphrase"]["train"]["used"].get<double>();
+  EXPECT_NEAR(joint["mean"].get<double>() * rows, run["paraphrase"]["train"]["tokens"].get<double>(), 1e-6) << "nothing was cut at 48";
+  EXPECT_EQ(joint["max_length"], 12);
+  EXPECT_GT(joint["rows_over_max_length"], 0);
+  EXPECT_LE(joint["rows_over_max_length"].get<double>(), rows);
+  EXPECT_EQ(json["sentiment"]["in_other_tasks"][0]["in"], "paraphrase.dev");
+  const Finished without = stats("gone");
+  expect_success(without);
+  EXPECT_FALSE(parsed(without.out)["paraphrase"]["splits"]["train"].contains("tokens"));
+  EXPECT_NE(without.err.find("tokens are not counted: [model]"), std::string::npos) << without.err;
+}
+
 TEST_F(FormatsTest, VersionSaysWhatItComputesWith) {
   EXPECT_TRUE(std::regex_match(output({"version"}), std::regex("minbert \\d+\\.\\d+\\.\\d+\n")));
   EXPECT_EQ(output({"--version"}), output({"version"}));
