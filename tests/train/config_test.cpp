@@ -79,6 +79,21 @@ data = { dev = [{ path = "all.csv", where = { part = "DEV" }, limit = 9 }] }
   expect_error(ErrorTag::kUsage, {"\"near.dev\"", "dialect"}, [&] { load(with_near("dev = \"d.csv\", quote = \"none\"")); });
 }
 
+TEST(RunConfig, RecipesOfDataStandAlone) {
+  int recipes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(MINBERT_SOURCE_DIR) / "recipes" / "data")) {
+    ConfigTree tree;
+    tree.load(entry.path());
+    tree.set("model.init=scratch");
+    tree.set("data.root=/rows");
+    const RunConfig config = load_run_config(tree);
+    EXPECT_EQ(config.run.name, entry.path().stem()) << entry.path();
+    EXPECT_EQ(config.tasks.size(), 1u) << entry.path();
+    ++recipes;
+  }
+  EXPECT_GE(recipes, 7);
+}
+
 TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
   struct Mistake {
     std::string_view overlay;
