@@ -143,22 +143,28 @@ void ConfigTree::load_text(std::string_view text, std::string_view place, const 
   TomlValue file = parse_toml(text, place, folder);
   refuse_duplicate_names(file, "");
   merge(root_, std::move(file));
+  given_ += fmt::format("# {}\n{}{}", place, text, text.ends_with('\n') ? "" : "\n");
 }
 
-void ConfigTree::set(std::string_view assignment) {
-  constexpr std::string_view kPlace = "--set";
+void ConfigTree::set(std::string_view assignment) { set(assignment, {"--set", fs::current_path()}); }
+
+void ConfigTree::set(std::string_view assignment, const TomlOrigin& origin) {
   const auto equals = assignment.find('=');
-  if (equals == std::string_view::npos) throw Error(ErrorTag::kUsage, kPlace, fmt::format("expected key=value, got \"{}\"", assignment));
+  if (equals == std::string_view::npos) throw Error(ErrorTag::kUsage, origin.place, fmt::format("expected key=value, got \"{}\"", assignment));
   const auto trim = [](std::string_view text) {
     const auto first = std::min(text.find_first_not_of(' '), text.size());
     return text.substr(first, text.find_last_not_of(' ') + 1 - first);
   };
-  set(trim(assignment.substr(0, equals)), parse_toml_value(trim(assignment.substr(equals + 1)), kPlace), kPlace);
+  set_value(trim(assignment.substr(0, equals)), parse_toml_value(trim(assignment.substr(equals + 1)), origin.place), origin);
 }
 
 void ConfigTree::set(std::string_view key, TomlValue value, std::string_view place) {
-  const TomlOrigin origin{std::string(place), fs::current_path()};
-  const auto parts = split_key(key, place);
+  set_value(key, std::move(value), {std::string(place), fs::current_path()});
+}
+
+void ConfigTree::set_value(std::string_view key, TomlValue value, const TomlOrigin& origin) {
+  const auto parts = split_key(key, origin.place);
+  given_ += fmt::format("# {}: {} = {}\n", origin.place, key, print_toml_value(value));
   TomlValue* at = &root_;
   std::string path;
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -167,9 +173,9 @@ void ConfigTree::set(std::string_view key, TomlValue value, std::string_view pla
       if (at == nullptr) at = &table->set(parts[i], make_container(parts, i, origin));
     } else if (auto* array = at->get_if<TomlArray>()) {
       at = const_cast<TomlValue*>(find_element(*array, parts[i]));
-      if (at == nullptr) fail_unknown_element(*array, path, parts[i], key, place);
+      if (at == nullptr) fail_unknown_element(*array, path, parts[i], key, origin.place);
     } else {
-      throw Error(ErrorTag::kUsage, place, fmt::format("key \"{}\": expected {} to be a table or a list, got {}", key, path, print_toml_value(*at)));
+      throw Error(ErrorTag::kUsage, origin.place, fmt::format("key \"{}\": expected {} to be a table or a list, got {}", key, path, print_toml_value(*at)));
     }
     path = join_key(path, parts[i]);
   }

@@ -22,11 +22,16 @@ class ConfigTree {
   /// Merges a file's text; relative paths in it start at `folder`.
   void load_text(std::string_view text, std::string_view place, const std::filesystem::path& folder);
 
-  /// `key=value` as --set takes it: parse_toml_value reads the value. Relative paths start at the working directory.
+  /// `key=value` as --set takes it: parse_toml_value reads the value. Relative paths start at the working directory, or at the folder of
+  /// the file that holds the assignment.
   void set(std::string_view assignment);
+  void set(std::string_view assignment, const TomlOrigin& origin);
   /// Sets one key, such as task.sst.batch or stage.0.lr: blocks by name or index, lists by index, missing tables made; index 0
   /// of a missing list of blocks starts it. `place` becomes the origin: "--seed", the name of an environment variable.
   void set(std::string_view key, TomlValue value, std::string_view place);
+
+  /// The files' texts as they were given, one after the other, and what was set, in comments.
+  const std::string& given() const { return given_; }
 
   const TomlValue& root() const { return root_; }
   TomlNode node() const { return TomlNode(root_); }
@@ -39,6 +44,9 @@ class ConfigTree {
   std::string print_resolved(TomlValue resolved) const;
 
  private:
+  void set_value(std::string_view key, TomlValue value, const TomlOrigin& origin);
+
+  std::string given_;
   TomlValue root_ = [] {
     TomlValue table{TomlTable()};
     table.section = true;

@@ -220,16 +220,24 @@ void make_directories(const fs::path& path) {
   if (error) fail(ErrorTag::kResources, path, "create the folder", error.value());
 }
 
-FileLock::FileLock(const fs::path& path) {
+FileLock::FileLock(const fs::path& path, bool wait) {
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (file.get() < 0) fail(ErrorTag::kResources, path, "lock", errno);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) throw Error(ErrorTag::kResources, path.string(), "locked: another process is at work here");
-    fail(ErrorTag::kResources, path, "lock", errno);
+  int error = 0;
+  do error = ::flock(file.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  while (error == EINTR);
+  if (error != 0) {
+    if (error == EWOULDBLOCK) throw LockHeld(ErrorTag::kResources, path.string(), "locked: another process is at work here");
+    fail(ErrorTag::kResources, path, "lock", error);
   }
   descriptor_ = file.release();
 }
 
 FileLock::~FileLock() { ::close(descriptor_); }
+
+bool FileLock::is_held(const fs::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  return file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
 
 }  // namespace minbert

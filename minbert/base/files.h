@@ -98,14 +98,22 @@ class AtomicFolder {
 /// Creates the folder and its parents. Throws Error(kResources).
 void make_directories(const std::filesystem::path& path);
 
+/// What a FileLock throws, Error(kResources), when another process holds it.
+struct LockHeld : Error {
+  using Error::Error;
+};
+
 /// An exclusive advisory lock on a file (created if absent), released by the destructor.
 class FileLock {
  public:
-  /// Throws Error(kResources) when another process holds it.
-  explicit FileLock(const std::filesystem::path& path);
+  /// `wait`: until it is free. Throws LockHeld otherwise.
+  explicit FileLock(const std::filesystem::path& path, bool wait = false);
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
+
+  /// Whether someone holds it now. Looking takes the lock itself for an instant.
+  static bool is_held(const std::filesystem::path& path);
 
  private:
   int descriptor_ = -1;

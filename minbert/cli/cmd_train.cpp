@@ -1,6 +1,5 @@
 // train: a run from config files, or from one data file.
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <memory>
 
@@ -11,6 +10,7 @@
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/report/report.h"
+#include "minbert/stats/spread.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
@@ -28,46 +28,29 @@ struct TrainFlags {
   bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
 };
 
-/// The config as merged, and the text of what was given.
-struct TrainInput {
-  ConfigTree tree;
-  std::string text;
-};
-
-TrainInput read_input(const TrainFlags& flags, const Session& session) {
-  TrainInput input;
+ConfigTree read_input(const TrainFlags& flags, const Session& session) {
   const OneLinerFlags& one = flags.one_liner;
   if (!one.train.empty() && !flags.config.files.empty())
     throw Error(ErrorTag::kUsage, "--train", "expected config files or --train, got both", "--set task.NAME.data.train=FILE changes a config's data");
   if (one.train.empty() && flags.config.files.empty())
     throw Error(ErrorTag::kUsage, "train", "expected a config file, or --init and --train", "minbert init writes a config to start from");
-  if (!one.train.empty()) {
-    input.text = one_liner_config(one);
-    input.tree.load_text(input.text, "--train", fs::current_path());
-  }
-  for (const std::string& file : flags.config.files) {
-    const std::string text = read_file(file, ErrorTag::kUsage);
-    const fs::path folder = file == "-" ? fs::current_path() : fs::absolute(file).parent_path();
-    input.tree.load_text(text, file == "-" ? "standard input" : file, folder);
-    input.text += fmt::format("# {}\n{}\n", file, text);
-  }
-  if (one.train.empty() && !one.init.empty()) input.tree.set("model.init", one.init, "--init");
-  for (const std::string& assignment : flags.config.sets) {
-    input.tree.set(assignment);
-    input.text += fmt::format("# --set {}\n", assignment);
-  }
-  if (!session.dtype.empty()) input.tree.set("model.dtype", session.dtype, "--dtype");
-  return input;
+  ConfigTree tree;
+  if (!one.train.empty()) tree.load_text(one_liner_config(one), "--train", fs::current_path());
+  for (const std::string& file : flags.config.files) tree.load(file);
+  if (one.train.empty() && !one.init.empty()) tree.set("model.init", one.init, "--init");
+  for (const std::string& assignment : flags.config.sets) tree.set(assignment);
+  if (!session.dtype.empty()) tree.set("model.dtype", session.dtype, "--dtype");
+  return tree;
 }
 
 /// One run of the tree as it is. The exit code, and the scores.
-int train_once(const TrainFlags& flags, const TrainInput& input, const RunConfig& config, const fs::path& folder, Session& session,
+int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
                Backend& backend, TrainResult& result) {
   TrainOptions options;
   options.folder = folder;
   options.open = {.resume = flags.resume, .overwrite = flags.overwrite};
-  options.config_text = input.tree.print_resolved(write_options(config));
-  options.input_text = input.text;
+  options.config_text = input.print_resolved(write_options(config));
+  options.input_text = input.given();
   options.overfit_batch = flags.overfit_batch;
   options.profile = flags.profile;
   options.should_stop = stop_requested;
@@ -99,22 +82,19 @@ void print_scores(const TrainResult& result, bool json) {
 }
 
 /// Mean and standard deviation (n - 1) over the seeds.
-Json spread(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  double mean = 0, squares = 0;
-  for (const double value : values) mean += value / n;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {{"mean", mean}, {"std", values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0.0}, {"values", values}};
+Json spread_json(const std::vector<double>& values) {
+  const Spread of = spread(values);
+  return {{"mean", of.mean}, {"std", of.deviation}, {"values", values}};
 }
 
-int train_seeds(const TrainFlags& flags, TrainInput& input, const fs::path& folder, Session& session, Backend& backend) {
+int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
   if (fs::exists(folder / "status.json")) throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
   std::map<std::string, std::vector<double>> scores;
   std::vector<double> means;
   for (const std::uint64_t seed : flags.seeds) {
-    input.tree.set("run.seed", static_cast<std::int64_t>(seed), "--seeds");
+    input.set("run.seed", static_cast<std::int64_t>(seed), "--seeds");
     TrainResult result;
-    const int code = train_once(flags, input, load_run_config(input.tree), folder / fmt::format("seed-{}", seed), session, backend, result);
+    const int code = train_once(flags, input, load_run_config(input), folder / fmt::format("seed-{}", seed), session, backend, result);
     if (code != 0) return code;
     for (const auto& [task, value] : result.dev_scores) scores[task].push_back(value);
     if (!result.dev_scores.empty()) means.push_back(result.dev_mean);
@@ -124,8 +104,8 @@ int train_seeds(const TrainFlags& flags, TrainInput& input, const fs::path& fold
   const auto add = [&](const std::string& name, const Json& row) {
     table.add({name, score(row.at("mean").get<double>()), score(row.at("std").get<double>())});
   };
-  for (const auto& [task, values] : scores) add(task, summary["tasks"][task] = spread(values));
-  if (!means.empty()) summary["mean"] = spread(means);
+  for (const auto& [task, values] : scores) add(task, summary["tasks"][task] = spread_json(values));
+  if (!means.empty()) summary["mean"] = spread_json(means);
   if (scores.size() > 1) add("mean", summary["mean"]);
   write_file(folder / "summary.json", dump_json(summary, 2) + "\n");
   if (flags.json)
@@ -136,8 +116,8 @@ int train_seeds(const TrainFlags& flags, TrainInput& input, const fs::path& fold
 }
 
 int run_train(const TrainFlags& flags, Session& session) {
-  TrainInput input = read_input(flags, session);
-  const RunConfig config = load_run_config(input.tree);
+  ConfigTree input = read_input(flags, session);
+  const RunConfig config = load_run_config(input);
   const auto backend = open_backend(session);
   if (flags.dry_run) {
     print_json(plan_training(*backend, config));

@@ -1,13 +1,13 @@
-// Output: a verb's data, to stdout or to a file that appears only when complete; and tables for people.
+// Output: a verb's data, to stdout or to a file that appears only when complete.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
+#include "minbert/base/text_table.h"
 
 namespace minbert {
 
@@ -31,16 +31,5 @@ class Output {
 void print(std::string_view text);
 /// One JSON value, indented, and a newline.
 void print_json(const Json& json);
-
-/// Columns padded to their widest cell; the first is aligned left, those that hold numbers right.
-class TextTable {
- public:
-  explicit TextTable(std::vector<std::string> header) : rows_{std::move(header)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  std::string text() const;
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
 
 }  // namespace minbert

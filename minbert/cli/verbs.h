@@ -34,6 +34,7 @@ Action declare_inspect(CLI::App& app, Session& session);
 Action declare_predict(CLI::App& app, Session& session);
 Action declare_report(CLI::App& app, Session& session);
 Action declare_sample_data(CLI::App& app, Session& session);
+Action declare_study(CLI::App& app, Session& session);
 Action declare_tokenize(CLI::App& app, Session& session);
 Action declare_train(CLI::App& app, Session& session);
 Action declare_version(CLI::App& app, Session& session);

@@ -96,4 +96,12 @@ Json plan_training(Backend& backend, const RunConfig& config) {
   return json;
 }
 
+std::vector<std::int64_t> planned_stage_steps(Backend& backend, const RunConfig& config) {
+  TrainEvents silent;
+  const RunSetup setup = prepare_run(backend, config, silent);
+  std::vector<std::int64_t> steps;
+  for (const StageSpec& stage : config.stages) steps.push_back(planned_steps(stage, sampled_tasks(config, stage, setup.tasks)));
+  return steps;
+}
+
 }  // namespace minbert

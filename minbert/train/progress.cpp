@@ -27,7 +27,35 @@ Progress from_json(const Json& json) {
   return p;
 }
 
+/// read(file), where a key that is missing or of another kind is an Error(kModel).
+template <class Read>
+auto read_record(const std::filesystem::path& file, Read&& read) {
+  const Json json = read_json(file, ErrorTag::kModel);
+  try {
+    return read(json);
+  } catch (const Json::exception& e) {
+    throw Error(ErrorTag::kModel, file.string(), e.what());
+  }
+}
+
 }  // namespace
+
+void save_stage_record(const std::filesystem::path& stage, const StageRecord& record) {
+  Json json = {{"format", kFormat}, {"run_step", record.run_step}, {"wall_s", record.wall_s}, {"best_epoch", record.best_epoch}};
+  if (!record.from.empty()) json["from"] = record.from;
+  write_file(stage / "stage.json", dump_json(json, 2) + "\n");
+}
+
+std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage) {
+  const std::filesystem::path file = stage / "stage.json";
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return read_record(file, [](const Json& json) {
+    return StageRecord{.run_step = json.at("run_step").get<std::int64_t>(),
+                       .wall_s = json.at("wall_s").get<double>(),
+                       .best_epoch = json.at("best_epoch").get<int>(),
+                       .from = json.value("from", "")};
+  });
+}
 
 void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress) {
   AtomicFolder files(folder);
@@ -42,13 +70,7 @@ void save_checkpoint(const std::filesystem::path& folder, const Params& params, 
 std::optional<Progress> find_checkpoint(const std::filesystem::path& folder) {
   AtomicFolder::recover(folder);
   if (!std::filesystem::exists(folder / "DONE")) return std::nullopt;
-  const std::filesystem::path file = folder / "state.json";
-  const Json json = read_json(file, ErrorTag::kModel);
-  try {
-    return from_json(json);
-  } catch (const Json::exception& e) {
-    throw Error(ErrorTag::kModel, file.string(), e.what());
-  }
+  return read_record(folder / "state.json", from_json);
 }
 
 void load_checkpoint_weights(const std::filesystem::path& folder, Params& params) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "minbert/train/optimizer.h"
 #include "minbert/train/selection.h"
@@ -21,6 +22,19 @@ struct Progress {
   Json selection;               ///< EpochSelection::state of the stage
   std::string data;             ///< data_digest of the rows trained on
 };
+
+/// What stands beside a finished stage's best/, as stage.json.
+struct StageRecord {
+  std::int64_t run_step = 0;  ///< of the run, at the stage's end
+  double wall_s = 0;          ///< the same
+  int best_epoch = 0;
+  std::string from = {};  ///< the run that trained it, relative to this one's folder; empty: this one
+};
+
+/// `stage`: the folder checkpoints/stage-NAME. Throws Error(kResources).
+void save_stage_record(const std::filesystem::path& stage, const StageRecord& record);
+/// Nothing for a stage that is not finished. Throws Error(kModel) when stage.json is broken.
+std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage);
 
 /// Writes the folder: model.safetensors, heads.safetensors, optimizer.safetensors (given one), state.json, DONE. A kill at any instant
 /// leaves one complete checkpoint, the earlier or this one. Throws Error(kResources).

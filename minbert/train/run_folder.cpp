@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <optional>
-#include <set>
+#include <limits>
 #include <vector>
 
 #include "minbert/base/clock.h"
@@ -82,28 +81,29 @@ void refuse_foreign(const fs::path& folder) {
   throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no run folder: it has no status.json", kHint);
 }
 
-/// Throws Error(kUsage) at the first value that differs, logging aside.
-void require_same(const TomlNode& was, const TomlNode& now, const std::string& place) {
+/// The first value that differs, logging aside.
+std::optional<std::string> first_difference(const TomlNode& was, const TomlNode& now) {
   constexpr std::string_view kAside = "log_every";
-  const auto differ = [&](const std::string& key, std::string_view before, std::string_view after) {
-    throw Error(ErrorTag::kUsage, place, fmt::format("cannot resume with another config: {} was {}, is now {}", key, before, after),
-                "give the same config, or start anew with --overwrite or another -o");
+  const auto differ = [](const std::string& key, std::string_view before, std::string_view after) {
+    return fmt::format("{} was {}, is now {}", key, before, after);
   };
   if (was.is<TomlTable>() && now.is<TomlTable>()) {
     for (const auto& [key, value] : was.as_table()) {
       if (key == kAside) continue;
       const auto other = now.find(key);
-      if (!other) differ(join_key(was.key(), key), print_toml_value(value), "absent");
-      require_same(*was.find(key), *other, place);
+      if (!other) return differ(join_key(was.key(), key), print_toml_value(value), "absent");
+      if (auto inside = first_difference(*was.find(key), *other)) return inside;
     }
     for (const auto& [key, value] : now.as_table())
-      if (key != kAside && !was.find(key)) differ(join_key(was.key(), key), "absent", print_toml_value(value));
+      if (key != kAside && !was.find(key)) return differ(join_key(was.key(), key), "absent", print_toml_value(value));
   } else if (was.is<TomlArray>() && now.is<TomlArray>() && was.items().size() == now.items().size()) {
     const auto before = was.items(), after = now.items();
-    for (std::size_t i = 0; i < before.size(); ++i) require_same(before[i], after[i], place);
+    for (std::size_t i = 0; i < before.size(); ++i)
+      if (auto inside = first_difference(before[i], after[i])) return inside;
   } else if (const auto before = print_toml_value(was.value()), after = print_toml_value(now.value()); before != after) {
-    differ(was.key(), before, after);
+    return differ(was.key(), before, after);
   }
+  return std::nullopt;
 }
 
 Json step_json(const StepEvent& event) {
@@ -223,10 +223,10 @@ void RunFolder::check() {
                 "--resume goes on with it, --overwrite removes it, -o names another folder");
   status_ = read_status(path_ / kStatus);
   const fs::path place = path_ / kConfig;
-  if (fs::exists(place)) {
-    const TomlValue was = parse_toml(read_file(place), place.string(), path_), now = parse_toml(config_, "config", path_);
-    require_same(TomlNode(was), TomlNode(now), place.string());
-  } else if (fs::exists(path_ / "checkpoints")) {
+  if (const auto difference = config_difference(path_, config_))
+    throw Error(ErrorTag::kUsage, place.string(), "cannot resume with another config: " + *difference,
+                "give the same config, or start anew with --overwrite or another -o");
+  if (!fs::exists(place) && fs::exists(path_ / "checkpoints")) {
     throw Error(ErrorTag::kUsage, place.string(), "is missing: the checkpoints cannot be told to belong to this config",
                 "--overwrite starts anew");
   }
@@ -299,16 +299,27 @@ void RunFolder::log(std::string_view text) {
     early_log_ += line;
 }
 
+/// An event in all files but the log.
+void RunFolder::record(const Json& event) {
+  append(event);
+  const auto number = [](const Json& value) { return value.is_null() ? std::numeric_limits<float>::quiet_NaN() : value.get<float>(); };
+  const auto curve = [&, now = unix_time()](const std::string& tag, const Json& value) { writers_->tb->scalar(tag, writers_->step, number(value), now); };
+  if (event["event"] == "step") {
+    writers_->step = event["step"].get<std::int64_t>();
+    writers_->evals.clear();
+    curve("loss/" + event["task"].get<std::string>(), event["loss"]);
+    curve("train/lr", event["lr"]);
+    curve("train/grad_norm", event["grad_norm"]);
+  } else {
+    const auto split = event["split"].get<std::string>();
+    for (const auto& [task, score] : event["scores"].items()) curve(split + "/" + task, score);
+    curve(split + "/mean", event["mean"]);
+    writers_->tb->flush();
+  }
+}
+
 void RunFolder::step(const StepEvent& event) {
-  append(step_json(event));
-  writers_->step = event.step;
-  writers_->evals.clear();
-  const auto curve = [&, now = unix_time()](std::string_view tag, double value) {
-    writers_->tb->scalar(tag, event.step, static_cast<float>(value), now);
-  };
-  curve("loss/" + event.task, event.loss);
-  curve("train/lr", event.lr);
-  curve("train/grad_norm", event.grad_norm);
+  record(step_json(event));
   if (event.log) {
     log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step, event.stage,
                     event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));
@@ -320,19 +331,23 @@ void RunFolder::step(const StepEvent& event) {
 void RunFolder::eval(const EvalEvent& event) {
   const Json line = eval_json(event);
   if (!writers_->evals.contains(eval_key(line))) {
-    append(line);
-    const double now = unix_time();
+    record(line);
     std::string scores;
-    for (const auto& [task, score] : event.scores) {
-      writers_->tb->scalar(fmt::format("{}/{}", event.split, task), writers_->step, static_cast<float>(score), now);
-      scores += fmt::format(" {} {:.4f},", task, score);
-    }
-    writers_->tb->scalar(event.split + "/mean", writers_->step, static_cast<float>(event.mean), now);
-    writers_->tb->flush();
+    for (const auto& [task, score] : event.scores) scores += fmt::format(" {} {:.4f},", task, score);
     log(fmt::format("{}, stage {}, epoch {}:{} mean {:.4f}{}", event.split, event.stage, event.epoch, scores, event.mean,
                     event.best ? ", the best so far" : ""));
   }
   next_->eval(event);
+}
+
+void RunFolder::replay(const fs::path& metrics, const std::set<std::string>& stages) {
+  const MappedFile file(metrics);
+  const std::string_view text = file.text();
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1) {
+    const Json event = parse_line(text.substr(begin, end - begin));
+    if (event.is_null() || !event.contains("stage") || !stages.contains(event["stage"].get<std::string>())) break;
+    record(event);
+  }
 }
 
 void RunFolder::message(MessageLevel level, std::string_view text) {
@@ -356,6 +371,13 @@ void RunFolder::set_status(std::string_view state, const Json& more) {
 }
 
 void RunFolder::write_json(std::string_view name, const Json& json) { write_file(path_ / name, dump_json(json, 2) + '\n'); }
+
+std::optional<std::string> config_difference(const fs::path& folder, std::string_view config) {
+  const fs::path place = folder / kConfig;
+  if (!fs::exists(place)) return std::nullopt;
+  const TomlValue was = parse_toml(read_file(place), place.string(), folder), now = parse_toml(config, "config", folder);
+  return first_difference(TomlNode(was), TomlNode(now));
+}
 
 Json environment_json(std::string_view backend_name, std::string_view backend_description) {
   Json libraries = Json::object();

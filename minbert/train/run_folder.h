@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -43,6 +45,8 @@ class RunFolder : public TrainEvents {
   void eval(const EvalEvent& event) override;
   void pass(const PassEvent& event) override { next_->pass(event); }
   void message(MessageLevel level, std::string_view text) override;
+  /// Writes down what another run's metrics.jsonl tells of these stages, its first ones, as if it were this run's; handed on to nobody.
+  void replay(const std::filesystem::path& metrics, const std::set<std::string>& stages);
   /// A line of log.txt, handed on to nobody.
   void log(std::string_view text);
   /// Hands buffered lines to the operating system and syncs them; before a checkpoint counts as written.
@@ -57,6 +61,7 @@ class RunFolder : public TrainEvents {
   void check();
   void cut_metrics(std::int64_t step);
   void append(const Json& event);
+  void record(const Json& event);
   std::filesystem::path path_;
   OpenRun how_;
   std::string config_, input_;
@@ -67,6 +72,10 @@ class RunFolder : public TrainEvents {
   std::unique_ptr<Writers> writers_;
   TrainEvents* next_;
 };
+
+/// The first key in which a run folder's config.toml differs from `config`, logging aside: "stage.0.lr was 1e-05, is now 0.001". Nothing when
+/// they agree, or there is none.
+std::optional<std::string> config_difference(const std::filesystem::path& folder, std::string_view config);
 
 /// env.json: version, compiler, CPU, threads, backend with its instruction set and libraries.
 Json environment_json(std::string_view backend_name, std::string_view backend_description);

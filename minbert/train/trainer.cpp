@@ -1,6 +1,8 @@
 // A run: its setup, its stages from where the last process stopped, and its results.
 #include "minbert/train/trainer.h"
 
+#include <set>
+
 #include "minbert/train/evaluation.h"
 #include "minbert/train/model_card.h"
 #include "minbert/train/overfit.h"
@@ -53,10 +55,47 @@ Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun
   return found.value_or(Progress{.selection = {}, .data = data});
 }
 
+void load_trained(const fs::path& best, const StageSpec& stage, Params& params) {
+  const auto trains = [&](const ParamInfo& info) { return stage_trains(stage, info); };
+  const ImportReport report = import_weights(best, params, {.wanted = trains});
+  // Only what a task of another stage asks for may be missing there: a pooler, which this stage then never touched.
+  for (const auto& missing : report.parameters)
+    if (missing.missing() && missing.role != Role::kPooler)
+      throw Error(ErrorTag::kModel, best.string(), fmt::format("lacks {}, which stage {} trains", missing.name, stage.name));
+}
+
+/// Makes this run's folder what it would be after the donor's stages, but for the times. Returns where the run goes on.
+Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
+  const std::string from = fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
+  Progress at{.stage = adopt.stages, .selection = {}, .data = data_digest(setup.tasks)};
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < adopt.stages; ++i) {
+    const StageSpec& stage = config.stages[i];
+    const fs::path theirs = adopt.donor / "checkpoints" / ("stage-" + stage.name);
+    std::optional<StageRecord> record = find_stage_record(theirs);
+    if (!record) throw Error(ErrorTag::kModel, theirs.string(), "expected a finished stage");
+    set_stage_weights(i, setup, config, folder);
+    load_trained(theirs / "best", stage, *setup.params);
+    save_model(stage_best(folder, stage), setup, config);
+    at.run_step = record->run_step;
+    at.wall_s = record->wall_s;
+    record->from = from;
+    save_stage_record(stage_best(folder, stage).parent_path(), *record);
+    folder.message(MessageLevel::kInfo, fmt::format("stage {}: trained already by {}", stage.name, adopt.donor.string()));
+    names.insert(stage.name);
+  }
+  folder.replay(adopt.donor / "metrics.jsonl", names);
+  folder.flush();
+  save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at);
+  return at;
+}
+
 void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
   while (at.stage < config.stages.size()) {
     if (at.epoch == 0) set_stage_weights(at.stage, setup, config, folder);
     Stage(setup, config, at.stage, folder, should_stop).run(at);
+    save_stage_record(stage_best(folder, config.stages[at.stage]).parent_path(),
+                      {.run_step = at.run_step, .wall_s = at.wall_s, .best_epoch = at.selection.value("best_epoch", 0)});
     at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = at.data};
     folder.flush();
     save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at);
@@ -91,19 +130,26 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const std::func
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   save_model(folder.path() / "best", setup, config);
-  folder.set_status("done", {{"scores", dev.value("scores", Json::object())}});
+  const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
+  folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
+                             {"mean", dev.value("mean", Json())},
+                             {"seconds", last.wall_s},
+                             {"best_epoch", last.best_epoch}});
   return result_of(dev);
 }
 
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
   RunSetup setup = prepare_run(backend, config, folder);
   Progress at = set_run_weights(setup, config, options.open, folder);
+  const bool is_new = at.stage == 0 && at.epoch == 0;
   folder.begin(at.run_step);
+  if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);
   folder.write_json("data.json", data_json(setup.tasks));
   folder.write_json("env.json", environment_json(backend.name(), backend.description()));
   backend.set_profiling(options.profile);
   TrainResult result;
   try {
+    if (is_new && options.adopt.stages > 0) at = adopt_stages(options.adopt, setup, config, folder);
     run_stages(at, setup, config, options.should_stop, folder);
     result = finish_run(setup, config, options.should_stop, folder);
   } catch (const StopRequested&) {
@@ -119,12 +165,19 @@ void set_failed(RunFolder& folder, const std::exception& failure) {
   if (!folder.begun()) return;
   try {
     folder.log(fmt::format("failed: {}", failure.what()));
-    folder.set_status("failed", {{"error", failure.what()}});
+    const auto* error = dynamic_cast<const Error*>(&failure);
+    folder.set_status("failed", {{"error", failure.what()}, {"exit_code", error == nullptr ? 1 : error->exit_code()}});
   } catch (const Error&) {
   }
 }
 
 }  // namespace
+
+std::size_t adoptable_stages(const RunConfig& config) {
+  for (std::size_t i = 1; i < config.stages.size(); ++i)
+    if (config.stages[i].from == "last" && config.stages[i - 1].select != Selection::kLast) return i - 1;
+  return config.stages.size();
+}
 
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
   if (options.overfit_batch) return overfit(backend, config, options, events);

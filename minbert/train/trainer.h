@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "minbert/base/json.h"
 #include "minbert/train/config.h"
@@ -13,11 +14,24 @@
 
 namespace minbert {
 
+/// Part of what a run's result depends on, for those who keep results: raise it whenever a change alters a bit of any trained weight.
+inline constexpr int kNumericsVersion = 1;
+
+/// Finished stages of another run that this one would train to the same bits: taken over instead.
+struct AdoptStages {
+  std::filesystem::path donor;  ///< its folder; the first `stages` stages there have the same names, options, data and start
+  std::size_t stages = 0;
+};
+/// At most so many: a stage with from = "last" starts from weights that no finished stage keeps.
+std::size_t adoptable_stages(const RunConfig& config);
+
 struct TrainOptions {
   std::filesystem::path folder;  ///< the run folder
   OpenRun open;
   std::string config_text;  ///< resolved config.toml with origins
   std::string input_text;   ///< the files as given
+  AdoptStages adopt;        ///< by a run that has not begun
+  Json fingerprint;         ///< becomes fingerprint.json, unless null
   bool overfit_batch = false;  ///< train on the first batch of each task over and over, to see the loss go to 0
   bool profile = false;        ///< time by op, primitives' cache hits and memory into profile.json
   /// Asked after each step and each batch of an evaluation: true saves a checkpoint and stops (a signal arrived).
@@ -38,5 +52,7 @@ TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions&
 /// and bytes of memory (parameters, gradients and moments, activations of the longest batch, the process at its peak), seen in one step of
 /// each task's longest rows. Nothing is written.
 Json plan_training(Backend& backend, const RunConfig& config);
+/// The planned steps of each stage, without any of them being made.
+std::vector<std::int64_t> planned_stage_steps(Backend& backend, const RunConfig& config);
 
 }  // namespace minbert

@@ -67,6 +67,19 @@ class TinyRunTest : public testing::Test {
   std::filesystem::path run_path(std::string_view name) const { return folder.path() / "runs" / name; }
   std::string bytes(std::string_view name, std::string_view file) const { return read_file(run_path(name) / file); }
 
+  /// Lines without what depends on the clock.
+  static std::string without_times(const std::string& metrics) {
+    std::string text;
+    for (std::size_t begin = 0, end = 0; begin < metrics.size(); begin = end + 1) {
+      end = metrics.find('\n', begin);
+      Json line = parse_json(metrics.substr(begin, end - begin), "metrics", ErrorTag::kInternal);
+      line.erase("tokens_per_s");
+      line.erase("wall_s");
+      text += dump_json(line) + "\n";
+    }
+    return text;
+  }
+
   static constexpr std::string_view kBase = R"(
 [run]
 name = "tiny"

@@ -25,18 +25,6 @@ class TrainerTest : public TinyRunTest {
   void expect_same_weights(std::string_view a, std::string_view b) const {
     for (const std::string_view file : kWeights) EXPECT_TRUE(bytes(a, file) == bytes(b, file)) << file << " of " << a << " and " << b;
   }
-  /// Lines without what depends on the clock.
-  static std::string without_times(const std::string& metrics) {
-    std::string text;
-    for (std::size_t begin = 0, end = 0; begin < metrics.size(); begin = end + 1) {
-      end = metrics.find('\n', begin);
-      Json line = parse_json(metrics.substr(begin, end - begin), "metrics", ErrorTag::kInternal);
-      line.erase("tokens_per_s");
-      line.erase("wall_s");
-      text += dump_json(line) + "\n";
-    }
-    return text;
-  }
 };
 
 TEST_F(TrainerTest, LeavesACompleteRun) {

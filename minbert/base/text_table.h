@@ -1,0 +1,20 @@
+// TextTable: rows of cells as aligned text for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace minbert {
+
+/// Columns padded to their widest cell; the first is aligned left, those that hold numbers right.
+class TextTable {
+ public:
+  explicit TextTable(std::vector<std::string> header) : rows_{std::move(header)} {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace minbert

@@ -1,0 +1,114 @@
+// study: several runs in one table; what they share is trained once.
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "minbert/cli/config_flags.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
+#include "minbert/cli/train_view.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/report/report.h"
+#include "minbert/study/results.h"
+#include "minbert/study/study.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct StudyFlags {
+  std::string file;
+  StudyOptions options;
+  ConfigFlags config;
+  std::string output;
+  bool resume = false, dry_run = false, json = false;
+};
+
+/// Each run's events under a line that says which it is; its report when it is done.
+class StudyView final : public StudyEvents {
+ public:
+  StudyView(const StudyFile& file, Console& console) : file_(file), console_(console) {}
+
+  TrainEvents& begin(const StudyRun& run, std::size_t number, std::size_t of) override {
+    console_.info(console_.bold(fmt::format("{} of {}: row {}, seed {}, in {}", number, of, name(run), run.seed, run.folder.string())));
+    return view_.emplace(console_);
+  }
+
+  void end(const StudyRun& run, const SeedResult& result, bool kept) override {
+    console_.clear_progress();
+    const std::string what = fmt::format("row {}, seed {}", name(run), run.seed);
+    if (result.state == "failed") return console_.warning(fmt::format("{} failed: {}", what, result.error));
+    if (!result.done()) return;
+    if (const fs::path report = run.folder / "report.html"; !fs::exists(report)) write_file(report, make_report(run.folder));
+    console_.info(fmt::format("{} {}{}", what, kept ? "is done already" : "done", result.mean ? fmt::format(", mean {:.4f}", *result.mean) : ""));
+  }
+
+  void message(std::string_view text) override { console_.info(text); }
+
+ private:
+  const std::string& name(const StudyRun& run) const { return file_.rows[run.row].name; }
+
+  const StudyFile& file_;
+  Console& console_;
+  std::optional<TrainView> view_;
+};
+
+int run_study_verb(const StudyFlags& flags, Session& session) {
+  constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
+  StudyOptions options = flags.options;
+  options.folder = flags.output;
+  options.overrides.sets = flags.config.sets;
+  options.overrides.dtype = session.dtype;
+  options.should_stop = stop_requested;
+  if (flags.resume && options.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
+  const auto backend = open_backend(session);
+  catch_signals();
+  const Study study = load_study(flags.file, backend->name(), options);
+  if (flags.dry_run) {
+    print_json(plan_study(*backend, study, options));
+    return 0;
+  }
+  StudyView view(study.file, session.console);
+  const StudyOutcome outcome = run_study(*backend, study, options, view);
+  show_profile(session, *backend);
+  if (outcome.stopped) {
+    session.console.info("stopped after a checkpoint; the same command goes on");
+    return kStopped;
+  }
+  if (outcome.elsewhere > 0) session.console.info(fmt::format("{} runs are left to other processes", outcome.elsewhere));
+  session.console.info(fmt::format("study {} in {}", study.file.study.name, study.folder.string()));
+  if (flags.json)
+    print_json(results_json(outcome.results));
+  else
+    print(results_text(outcome.results));
+  return outcome.exit_code;
+}
+
+}  // namespace
+
+Action declare_study(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<StudyFlags>();
+  app.add_option("STUDY", flags->file, "TOML file with [study] and [[row]]s")->required()->type_name("");
+  app.add_option("-o,--output", flags->output, "study folder [studies/NAME, NAME being study.name]")->type_name("DIR");
+  add_set(app, flags->config);
+  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of each row's own (repeatable)")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+  const auto add_list = [&](const std::string& name, auto& list, const char* help, const char* type) {
+    return app.add_option(name, list, help)->delimiter(',')->allow_extra_args(false)->type_name(type);
+  };
+  add_list("--rows", flags->options.rows, "only these rows", "a,b");
+  add_list("--seeds", flags->options.seeds, "one run of each row for each, in place of the file's", "1,2,3")->check(whole_number(0, INT64_MAX));
+  app.add_flag("--resume", flags->resume, "go on with what is there; a study does so anyway");
+  app.add_flag("--overwrite", flags->options.overwrite, "train again the rows that differ from what is there, or failed");
+  app.add_flag("--dry-run", flags->dry_run, "print what would be done: runs, steps, which stages are shared");
+  add_json(app, flags->json);
+  add_compute(app, session);
+  add_examples(app,
+               "  minbert study recipes/paper/study.toml --set model.init=MODEL --set data.root=DATA\n"
+               "  minbert study mine.toml --rows base,strong --seeds 1,2,3 -o studies/mine");
+  return [flags, &session] { return run_study_verb(*flags, session); };
+}
+
+}  // namespace minbert

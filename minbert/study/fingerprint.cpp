@@ -1,0 +1,122 @@
+// Fingerprints: which parts of a config a stage's weights depend on, and their hashes.
+#include "minbert/study/fingerprint.h"
+
+#include <algorithm>
+#include <set>
+
+#include "minbert/base/files.h"
+#include "minbert/base/hash.h"
+#include "minbert/base/system.h"
+#include "minbert/pipeline/model_folder.h"
+#include "minbert/train/trainer.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFormat = 1;
+
+using Files = std::map<std::string, std::string>;
+
+/// What a folder's model is read from; what else lies there (README.md, other formats) does not count.
+void add_model_files(const fs::path& folder, FileHashes& hashes, Files& files) {
+  constexpr std::array<std::string_view, 4> kRead = {".safetensors", ".bin", ".json", ".txt"};
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file() && std::ranges::find(kRead, entry.path().extension().string()) != kRead.end())
+      files[entry.path().string()] = hashes.of(entry.path(), ErrorTag::kModel);
+}
+
+void add_task_files(const TaskSpec& task, FileHashes& hashes, Files& files) {
+  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test, &task.data.exclude})
+    for (const DataSource& source : *sources)
+      if (source.path != "-") files[source.path] = hashes.of(source.path, ErrorTag::kData);
+}
+
+std::set<std::string> paths_of(const TaskSpec& task) {
+  std::set<std::string> paths;
+  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test, &task.data.exclude})
+    for (const DataSource& source : *sources) paths.insert(source.path);
+  return paths;
+}
+
+std::string printed(const TomlValue& options) { return toml_to_json(options); }
+
+/// Without what changes no weight.
+StageSpec essence(StageSpec stage) {
+  const StageSpec defaults;
+  stage.log_every = defaults.log_every;
+  stage.checkpoint_every = defaults.checkpoint_every;
+  stage.eval_train = defaults.eval_train;
+  return stage;
+}
+
+}  // namespace
+
+const std::string& FileHashes::of(const fs::path& path, ErrorTag tag) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  const auto time = error ? fs::file_time_type() : fs::last_write_time(path, error);
+  Known& known = known_[path];
+  if (error || known.hash.empty() || known.size != size || known.time != time) known = {size, time, sha256_file(path, tag)};
+  return known.hash;
+}
+
+Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, FileHashes& hashes) {
+  Fingerprint print;
+  print.code = fmt::format("minbert {}, numerics {}, backend {}", program_version(), kNumericsVersion, backend);
+
+  Files start;
+  if (!config.model.from_scratch()) add_model_files(find_model_folder(config.model.init.text), hashes, start);
+  for (const PathOption& corpus : config.model.vocabulary.corpus) start[corpus.text] = hashes.of(corpus.text, ErrorTag::kData);
+  print.files = start;
+  for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, print.files);
+
+  // Hashed one after the other: what all stages read, then stage by stage what it adds.
+  std::string state = fmt::format("{}\n{}\n{}\n", print.code, config.run.seed, printed(write_options(config.model)));
+  for (const auto& [path, hash] : start) state += fmt::format("{} {}\n", path, hash);
+  const auto add_task = [&](const TaskSpec& task) {
+    state += printed(write_options(task));
+    for (const std::string& path : paths_of(task))
+      if (const auto file = print.files.find(path); file != print.files.end()) state += fmt::format("{} {}\n", path, file->second);
+  };
+  if (config.model.from_scratch())  // its vocabulary comes from all tasks
+    for (const TaskSpec& task : config.tasks) add_task(task);
+  for (const StageSpec& stage : config.stages) {
+    state += printed(write_options(essence(stage)));
+    for (const std::size_t task : config.tasks_of(stage)) {
+      state += fmt::format("task {}\n", task);  // dropout counts heads by their number
+      add_task(config.tasks[task]);
+    }
+    state = sha256_hex(state);
+    print.stages.emplace_back(stage.name, state);
+  }
+  return print;
+}
+
+Json Fingerprint::json() const {
+  Json json = {{"format", kFormat}, {"code", code}, {"files", files}, {"stages", Json::array()}};
+  for (const auto& [name, key] : stages) json["stages"].push_back({{"name", name}, {"key", key}});
+  return json;
+}
+
+std::optional<Fingerprint> find_fingerprint(const fs::path& run) {
+  const fs::path file = run / "fingerprint.json";
+  if (!fs::exists(file)) return std::nullopt;
+  const Json json = read_json(file, ErrorTag::kData);
+  try {
+    Fingerprint print{.code = json.at("code").get<std::string>(), .files = json.at("files").get<Files>(), .stages = {}};
+    for (const Json& stage : json.at("stages")) print.stages.emplace_back(stage.at("name").get<std::string>(), stage.at("key").get<std::string>());
+    return print;
+  } catch (const Json::exception& error) {
+    throw Error(ErrorTag::kData, file.string(), error.what());
+  }
+}
+
+std::size_t shared_stages(const Fingerprint& a, const Fingerprint& b) {
+  std::size_t shared = 0;
+  while (shared < a.stages.size() && shared < b.stages.size() && a.stages[shared] == b.stages[shared]) ++shared;
+  return shared;
+}
+
+}  // namespace minbert

@@ -1,0 +1,272 @@
+// Studies: which run is next, and whose stages it takes over.
+#include "minbert/study/study.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "minbert/base/files.h"
+#include "minbert/base/nearest.h"
+#include "minbert/train/progress.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Why what is in the run's folder is not what its config says; empty when it is, or nothing is there.
+std::string difference(const StudyRun& run) {
+  if (!fs::exists(run.folder / "status.json")) return "";
+  if (const auto key = config_difference(run.folder, run.config_text)) return *key;
+  const auto found = find_fingerprint(run.folder);
+  if (!found) return fs::exists(run.folder / "checkpoints") ? "it has no fingerprint.json" : "";
+  if (found->code != run.fingerprint.code) return fmt::format("was trained by {}, this is {}", found->code, run.fingerprint.code);
+  for (const auto& [path, hash] : run.fingerprint.files) {
+    const auto before = found->files.find(path);
+    if (before == found->files.end()) return path + " was not there";
+    if (before->second != hash) return path + " has changed";
+  }
+  for (const auto& [path, hash] : found->files)
+    if (!run.fingerprint.files.contains(path)) return path + " is not there any more";
+  return "";
+}
+
+bool is_locked(const StudyRun& run) { return FileLock::is_held(run.folder / ".lock"); }
+
+/// Stages that are finished in a run's folder, from the first on, at most `limit`.
+std::size_t finished_stages(const fs::path& folder, const RunConfig& config, std::size_t limit) {
+  std::size_t finished = 0;
+  while (finished < limit && find_stage_record(folder / "checkpoints" / ("stage-" + config.stages[finished].name))) ++finished;
+  return finished;
+}
+
+std::vector<fs::path> subfolders(const fs::path& folder) {
+  std::vector<fs::path> found;
+  if (!fs::is_directory(folder)) return found;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_directory()) found.push_back(entry.path());
+  std::ranges::sort(found);
+  return found;
+}
+
+/// The run of the study's folder, whatever its row, that has most of this run's stages.
+AdoptStages find_donor(const Study& study, const StudyRun& run) {
+  AdoptStages best;
+  for (const fs::path& row : subfolders(study.folder / "rows")) {
+    for (const fs::path& folder : subfolders(row)) {
+      const auto print = folder == run.folder ? std::nullopt : find_fingerprint(folder);
+      if (!print) continue;
+      const std::size_t shared = std::min(shared_stages(run.fingerprint, *print), adoptable_stages(run.config));
+      const std::size_t finished = shared <= best.stages ? 0 : finished_stages(folder, run.config, shared);
+      if (finished > best.stages) best = {.donor = folder, .stages = finished};
+    }
+  }
+  return best;
+}
+
+class StudyRunner {
+ public:
+  StudyRunner(Backend& backend, const Study& study, const StudyOptions& options, StudyEvents& events)
+      : backend_(backend), study_(study), options_(options), events_(events) {}
+
+  StudyOutcome run() {
+    open_folder();
+    write(true);
+    while (!outcome_.stopped && next()) {
+    }
+    outcome_.elsewhere = pending_.size();
+    write(false);
+    return std::move(outcome_);
+  }
+
+ private:
+  void open_folder();
+  bool next();
+  bool is_settled(const StudyRun& run) const;
+  bool is_awaited(const StudyRun& run, std::size_t stages) const;
+  bool train_run(const StudyRun& run, const AdoptStages& adopt);
+  void settle(const StudyRun& run, bool kept);
+  void write(bool active);
+
+  Backend& backend_;
+  const Study& study_;
+  const StudyOptions& options_;
+  StudyEvents& events_;
+  std::vector<const StudyRun*> pending_;
+  std::set<const StudyRun*> again_;  // to be overwritten
+  std::size_t number_ = 0, of_ = 0;
+  bool waits_ = false;
+  StudyOutcome outcome_;
+};
+
+void StudyRunner::open_folder() {
+  const fs::path& folder = study_.folder;
+  if (fs::exists(folder) && !fs::exists(folder / "study.json") && !(fs::is_directory(folder) && fs::is_empty(folder)))
+    throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no study folder: it has no study.json", "name another folder with -o");
+  for (const StudyRun& run : study_.runs) {
+    if (!run.selected) continue;
+    pending_.push_back(&run);
+    const std::string what = difference(run);
+    if (!what.empty() && !options_.overwrite)
+      throw Error(ErrorTag::kUsage, run.folder.string(), fmt::format("row {}, seed {} differs: {}", study_.file.rows[run.row].name, run.seed, what),
+                  "--overwrite trains such rows again, -o names another folder");
+    if (!what.empty()) again_.insert(&run);
+  }
+  of_ = pending_.size();
+  make_directories(folder);
+  write_file(folder / "study.input.toml", study_.file.text);
+}
+
+/// Whether nothing is left to do: done, or failed in a way that would come again.
+bool StudyRunner::is_settled(const StudyRun& run) const {
+  const fs::path file = run.folder / "status.json";
+  if (again_.contains(&run) || !fs::exists(file)) return false;
+  const Json status = read_json(file, ErrorTag::kData);
+  const std::string state = status.value("state", "");
+  const bool diverged = state == "failed" && status.value("exit_code", 0) == static_cast<int>(ErrorTag::kDiverged);
+  return state == "done" || (diverged && !options_.overwrite);
+}
+
+/// Whether another process is training more of this run's stages than `stages`.
+bool StudyRunner::is_awaited(const StudyRun& run, std::size_t stages) const {
+  if (fs::exists(run.folder / "checkpoints")) return false;
+  return std::ranges::any_of(study_.runs, [&](const StudyRun& other) {
+    return &other != &run && std::min(shared_stages(run.fingerprint, other.fingerprint), adoptable_stages(run.config)) > stages && is_locked(other);
+  });
+}
+
+/// Goes on with one run, or waits a moment for another process; false when nothing is left for this one.
+bool StudyRunner::next() {
+  bool waits = false;
+  for (auto at = pending_.begin(); at != pending_.end(); ++at) {
+    const StudyRun& run = **at;
+    if (is_locked(run)) continue;
+    const bool kept = is_settled(run);
+    const AdoptStages adopt = kept ? AdoptStages{} : find_donor(study_, run);
+    if (!kept && is_awaited(run, adopt.stages)) {
+      waits = true;
+      continue;
+    }
+    if (!kept && !train_run(run, adopt)) continue;
+    pending_.erase(at);
+    again_.erase(&run);
+    settle(run, kept);
+    waits_ = false;
+    return true;
+  }
+  if (!waits) return false;
+  if (!std::exchange(waits_, true)) events_.message("waiting for another process, which trains the stages that the remaining rows share");
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  outcome_.stopped = options_.should_stop();
+  return true;
+}
+
+/// False when another process has it.
+bool StudyRunner::train_run(const StudyRun& run, const AdoptStages& adopt) {
+  TrainOptions options;
+  options.folder = run.folder;
+  const bool again = again_.contains(&run);
+  options.open = {.resume = !again, .overwrite = again};
+  options.config_text = run.config_text;
+  options.input_text = run.input_text;
+  options.adopt = adopt;
+  options.fingerprint = run.fingerprint.json();
+  options.should_stop = options_.should_stop;
+  TrainEvents& events = events_.begin(run, number_ + 1, of_);
+  try {
+    outcome_.stopped = train(backend_, run.config, options, events).stopped;
+  } catch (const LockHeld&) {
+    return false;
+  } catch (const std::exception&) {
+    // Where it began, its status.json says so.
+    if (!fs::exists(run.folder / "status.json")) throw;
+  }
+  return true;
+}
+
+void StudyRunner::settle(const StudyRun& run, bool kept) {
+  ++number_;
+  write(!outcome_.stopped);
+  const RowResult& row = *std::ranges::find(outcome_.results.rows, study_.file.rows[run.row].name, &RowResult::name);
+  const SeedResult& result = *std::ranges::find(row.seeds, run.seed, &SeedResult::seed);
+  if (outcome_.exit_code == 0) outcome_.exit_code = result.exit_code;
+  events_.end(run, result, kept);
+}
+
+void StudyRunner::write(bool active) {
+  const FileLock lock(study_.folder / ".lock", true);  // other processes write the same files
+  outcome_.results = collect_results(study_, active);
+  write_results(study_.folder, outcome_.results);
+}
+
+}  // namespace
+
+Study load_study(const fs::path& path, std::string_view backend, const StudyOptions& options) {
+  Study study{.file = load_study_file(path), .folder = options.folder, .runs = {}};
+  if (study.folder.empty()) study.folder = fs::path("studies") / study.file.study.name;
+  std::vector<std::string> names;
+  for (const StudyRow& row : study.file.rows) names.push_back(row.name);
+  for (const std::string& name : options.rows)
+    if (std::ranges::find(names, name) == names.end()) throw Error(ErrorTag::kUsage, "--rows", fmt::format("unknown row \"{}\"", name), suggest(name, names));
+
+  FileHashes hashes;
+  std::vector<std::pair<std::size_t, StudyRun>> runs;  // with the place of the seed
+  for (std::size_t i = 0; i < study.file.rows.size(); ++i) {
+    const StudyRow& row = study.file.rows[i];
+    const bool selected = options.rows.empty() || std::ranges::find(options.rows, row.name) != options.rows.end();
+    const fs::path folder = study.folder / "rows" / row.name;
+    if (!selected && !fs::exists(folder)) continue;
+    const std::vector<std::uint64_t>& seeds = options.seeds.empty() ? row.seeds : options.seeds;
+    if (std::set(seeds.begin(), seeds.end()).size() != seeds.size())
+      throw Error(ErrorTag::kUsage, fmt::format("row {}", row.name), fmt::format("expected seeds that differ, got {}", fmt::join(seeds, ", ")));
+    for (std::size_t s = 0; s < std::max<std::size_t>(seeds.size(), 1); ++s) {
+      const ConfigTree tree = row_config(study.file, row, options.overrides, seeds.empty() ? nullptr : &seeds[s]);
+      StudyRun run{.row = i, .seed = 0, .folder = {}, .config = load_run_config(tree), .config_text = {}, .input_text = tree.given(), .fingerprint = {}, .selected = selected};
+      run.seed = run.config.run.seed;
+      run.folder = folder / fmt::format("seed-{}", run.seed);
+      run.config_text = tree.print_resolved(write_options(run.config));
+      run.fingerprint = fingerprint_of(run.config, backend, hashes);
+      if (selected || (fs::exists(run.folder / "status.json") && difference(run).empty())) runs.emplace_back(s, std::move(run));
+    }
+  }
+  std::ranges::stable_sort(runs, {}, &std::pair<std::size_t, StudyRun>::first);
+  for (auto& [place, run] : runs) study.runs.push_back(std::move(run));
+  return study;
+}
+
+Json plan_study(Backend& backend, const Study& study, const StudyOptions& options) {
+  Json json = {{"study", study.file.study.name}, {"folder", study.folder.string()}, {"runs", Json::array()}};
+  std::map<std::size_t, std::vector<std::int64_t>> steps;  // by row
+  std::vector<const StudyRun*> earlier;
+  for (const StudyRun& run : study.runs) {
+    if (!run.selected) continue;
+    const std::string what = difference(run);
+    const fs::path status = run.folder / "status.json";
+    const std::string state = !what.empty() ? (options.overwrite ? "again" : "refused")
+                              : fs::exists(status) ? read_json(status, ErrorTag::kData).value("state", "") : "new";
+    Json row = {{"row", study.file.rows[run.row].name}, {"seed", run.seed}, {"state", state}};
+    if (!what.empty()) row["differs"] = what;
+    if (!steps.contains(run.row)) steps[run.row] = planned_stage_steps(backend, run.config);
+    AdoptStages adopt = find_donor(study, run);
+    for (const StudyRun* other : earlier) {
+      const std::size_t shared = std::min(shared_stages(run.fingerprint, other->fingerprint), adoptable_stages(run.config));
+      if (shared > adopt.stages) adopt = {.donor = other->folder, .stages = shared};
+    }
+    row["stages"] = Json::array();
+    for (std::size_t i = 0; i < run.config.stages.size(); ++i) {
+      Json stage = {{"stage", run.config.stages[i].name}, {"steps", steps[run.row][i]}};
+      if (i < adopt.stages) stage["shared_with"] = adopt.donor.lexically_relative(study.folder).string();
+      row["stages"].push_back(std::move(stage));
+    }
+    json["runs"].push_back(std::move(row));
+    earlier.push_back(&run);
+  }
+  return json;
+}
+
+StudyOutcome run_study(Backend& backend, const Study& study, const StudyOptions& options, StudyEvents& events) {
+  return StudyRunner(backend, study, options, events).run();
+}
+
+}  // namespace minbert

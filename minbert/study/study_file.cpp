@@ -1,0 +1,72 @@
+// Study files: reading, checking, and the configs that their rows mean.
+#include "minbert/study/study_file.h"
+
+#include <fmt/format.h>
+
+#include "minbert/base/files.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> files_of(const PathList& list) {
+  std::vector<fs::path> files;
+  if (const auto* one = std::get_if<PathOption>(&list)) {
+    if (!one->empty()) files.push_back(one->resolve());
+  } else {
+    for (const PathOption& file : std::get<std::vector<PathOption>>(list)) files.push_back(file.resolve());
+  }
+  return files;
+}
+
+/// The one path list that a row starts from.
+const PathList& start_of(const StudyFile& file, const StudyRow& row) { return files_of(row.recipe).empty() ? file.study.base : row.recipe; }
+
+void check_row(const ConfigTree& tree, const StudyFile& file, const StudyRow& row, std::size_t index) {
+  const auto refuse = [&](const std::string& part, const std::string& message) {
+    const std::string key = join_key(join_key("row", row.name.empty() ? std::to_string(index) : row.name), part);
+    throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message));
+  };
+  if (!is_plain_name(row.name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", row.name));
+  if (files_of(start_of(file, row)).empty()) refuse("recipe", "expected a file, for [study] has no base");
+}
+
+}  // namespace
+
+StudyFile load_study_file(const fs::path& path) {
+  ConfigTree tree;
+  tree.load(path);
+  auto file = read_options<StudyFile>(tree.node());
+  file.text = tree.given();
+  file.place = path.string();
+  file.folder = path == "-" ? fs::current_path() : fs::absolute(path).parent_path();
+  if (file.study.name.empty()) file.study.name = path == "-" ? "study" : path.stem().string();
+  if (!is_plain_name(file.study.name))
+    throw Error(ErrorTag::kUsage, tree.place("study.name"), fmt::format("key \"study.name\": expected letters, digits, - and _, got \"{}\"", file.study.name));
+  if (file.study.title.empty()) file.study.title = file.study.name;
+  if (file.rows.empty()) throw Error(ErrorTag::kUsage, file.place, "expected at least one [[row]]");
+  for (std::size_t i = 0; i < file.rows.size(); ++i) {
+    StudyRow& row = file.rows[i];
+    if (row.seeds.empty()) row.seeds = file.study.seeds;
+    if (row.title.empty()) row.title = row.name;
+    check_row(tree, file, row, i);
+  }
+  return file;
+}
+
+ConfigTree row_config(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides, const std::uint64_t* seed) {
+  const TomlOrigin here{fmt::format("{} row {}", file.place, row.name), file.folder};
+  ConfigTree tree;
+  for (const PathList* list : {&start_of(file, row), &row.overlay})
+    for (const fs::path& path : files_of(*list)) tree.load(path);
+  for (const std::string& path : overrides.overlays) tree.load(path);
+  tree.set("run.name", row.name, here.place);
+  for (const std::string& assignment : row.set) tree.set(assignment, here);
+  for (const std::string& assignment : overrides.sets) tree.set(assignment);
+  if (!overrides.dtype.empty()) tree.set("model.dtype", overrides.dtype, "--dtype");
+  if (seed != nullptr) tree.set("run.seed", static_cast<std::int64_t>(*seed), here.place);
+  return tree;
+}
+
+}  // namespace minbert

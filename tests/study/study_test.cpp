@@ -1,0 +1,175 @@
+// Studies: a row is what train() makes of its config alone, whatever it shared, and however often the study was cut.
+#include "minbert/study/study.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/base/error_matchers.h"
+#include "tests/study/tiny_study.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kThreeRows = R"(
+[study]
+name = "three"
+base = "base.toml"
+seeds = [3, 5]
+[[row]]
+name = "one"
+set = ["stage.0.name=first"]
+published = { mood = 0.4, same = 0.5 }
+[[row]]
+name = "two"
+overlay = "heads.toml"
+set = ["stage.0.name=first"]
+[[row]]
+name = "other"
+set = ["stage.0.name=first", "stage.0.lr=2e-3"]
+)";
+constexpr std::string_view kHeads = R"(
+[[stage]]
+[[stage]]
+name = "second"
+kind = "heads"
+epochs = 2
+lr = 1e-2
+select = "per_task"
+)";
+
+class StudyTest : public TinyStudyTest {
+ protected:
+  StudyTest() {
+    write("three.toml", kThreeRows);
+    write("heads.toml", kHeads);
+  }
+
+  /// The run of a study against train() of its config alone: all files that do not tell the time.
+  void expect_as_alone(const StudyRun& run) {
+    const std::string name = "alone-" + run.folder.parent_path().filename().string() + std::to_string(run.seed);
+    if (!fs::exists(run_path(name))) train(run.config, name);
+    expect_same_folders(run.folder, run_path(name));
+  }
+
+  static void expect_same_folders(const fs::path& a, const fs::path& b) {
+    const auto files = files_of(a);
+    EXPECT_EQ(files, files_of(b));
+    EXPECT_TRUE(files.contains("best/model.safetensors"));
+    for (const std::string& file : files) EXPECT_TRUE(read_file(a / file) == read_file(b / file)) << file << " of " << a;
+    EXPECT_EQ(without_times(read_file(a / "metrics.jsonl")), without_times(read_file(b / "metrics.jsonl"))) << a;
+  }
+  /// Files whose bytes follow from the config.
+  static std::set<std::string> files_of(const fs::path& run) {
+    static const std::set<std::string> kTimes = {"config.input.toml", "config.toml", "env.json", "fingerprint.json", "log.txt",
+                                                 "metrics.csv", "metrics.jsonl", "stage.json", "state.json", "status.json"};
+    std::set<std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(run)) {
+      const fs::path path = entry.path().lexically_relative(run);
+      if (entry.is_regular_file() && !kTimes.contains(path.filename().string()) && *path.begin() != "tb" && path != ".lock") files.insert(path.string());
+    }
+    return files;
+  }
+  std::vector<std::string> states(std::string_view name) const {
+    std::vector<std::string> states;
+    const Json json = read_json(study_path(name) / "study.json", ErrorTag::kData);
+    for (const Json& row : json["rows"])
+      for (const Json& seed : row["seeds"]) states.push_back(fmt::format("{}/{} {}", row["name"].get<std::string>(), seed["seed"].get<int>(), seed["state"].get<std::string>()));
+    return states;
+  }
+};
+
+TEST_F(StudyTest, SharedStagesRunOnceToTheSameBytes) {
+  const StudyOutcome outcome = study("three");
+  EXPECT_FALSE(outcome.stopped);
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(told.begun, (std::vector<std::string>{"one/3", "two/3", "other/3", "one/5", "two/5", "other/5"}));
+  EXPECT_EQ(told.steps("one/3"), (std::map<std::string, int>{{"first", 30}}));
+  EXPECT_EQ(told.steps("two/3"), (std::map<std::string, int>{{"second", 16}}));
+  EXPECT_EQ(told.steps("other/3"), (std::map<std::string, int>{{"first", 30}}));
+  for (const StudyRun& run : load("three").runs) expect_as_alone(run);
+
+  const Json json = read_json(study_path("three") / "study.json", ErrorTag::kData);
+  EXPECT_EQ(json["state"], "done");
+  EXPECT_EQ(json["rows"][1]["seeds"][1]["shared"][0], (Json{{"stage", "first"}, {"from", "rows/one/seed-5"}}));
+  EXPECT_EQ(json["rows"][0]["seeds"][0]["shared"], Json::array());
+  EXPECT_DOUBLE_EQ(json["rows"][0]["published"]["mean"], 0.45);
+  const Json metrics = read_json(study_path("three") / "rows/two/seed-3/eval/dev/metrics.json", ErrorTag::kData);
+  EXPECT_EQ(SortedJson(json["rows"][1]["seeds"][0]["scores"]), SortedJson(metrics["scores"]));
+  EXPECT_EQ(json["rows"][1]["seeds"][0]["mean"], metrics["mean"]);
+
+  study("three");
+  EXPECT_EQ(told.begun, std::vector<std::string>());
+  EXPECT_EQ(told.kept.size(), 6u);
+}
+
+TEST_F(StudyTest, StoppedAnywhereItGoesOnToTheSameBytes) {
+  StudyOptions options;
+  options.seeds = {3};
+  options.rows = {"one", "two"};
+  int calls = 0;
+  std::map<std::string, int> steps;
+  for (bool stopped = true; stopped; ++calls) {
+    ASSERT_LT(calls, 100);
+    int asked = 0;
+    options.should_stop = [&] { return ++asked == 11 + calls; };
+    stopped = study("three", options).stopped;
+    for (const auto& run : told.begun)
+      for (const auto& [stage, count] : told.steps(run)) steps[run + " " + stage] += count;
+    EXPECT_EQ(read_json(study_path("three") / "study.json", ErrorTag::kData)["state"], stopped ? "stopped" : "done");
+  }
+  EXPECT_GT(calls, 4);
+  EXPECT_EQ(steps, (std::map<std::string, int>{{"one/3 first", 30}, {"two/3 second", 16}}));
+  for (const StudyRun& run : load("three", options).runs) expect_as_alone(run);
+}
+
+TEST_F(StudyTest, WhatDiffersIsRefusedUntilOverwritten) {
+  StudyOptions options;
+  options.seeds = {3};
+  study("three", options);
+  const auto refused = [&](std::initializer_list<std::string_view> parts) {
+    expect_error(ErrorTag::kUsage, parts, [&] { study("three", options); });
+    EXPECT_EQ(told.begun, std::vector<std::string>());
+  };
+  std::string changed(kThreeRows);
+  changed.replace(changed.find("lr=2e-3"), 7, "lr=3e-3");
+  write("three.toml", changed);
+  refused({"row other, seed 3", "stage.first.lr was 0.002, is now 0.003"});
+  options.overwrite = true;
+  study("three", options);
+  EXPECT_EQ(told.begun, (std::vector<std::string>{"other/3"}));
+  EXPECT_EQ(told.kept, (std::vector<std::string>{"one/3", "two/3"}));
+  for (const StudyRun& run : load("three", options).runs) expect_as_alone(run);
+
+  options.overwrite = false;
+  write_file(folder.path() / "mood-dev.csv", read_file(folder.path() / "mood-dev.csv") + "warm river,cold stone,0,0,0\n");
+  refused({"row one, seed 3", "mood-dev.csv has changed"});
+}
+
+TEST_F(StudyTest, AFailedRowKeepsNoOther) {
+  write("diverging.toml", R"(
+[study]
+base = "base.toml"
+seeds = [3]
+[[row]]
+name = "hot"
+set = ["stage.0.lr=1e30"]
+[[row]]
+name = "warm"
+)");
+  for (const bool again : {false, true}) {
+    const StudyOutcome outcome = study("diverging");
+    EXPECT_EQ(outcome.exit_code, static_cast<int>(ErrorTag::kDiverged));
+    EXPECT_EQ(states("diverging"), (std::vector<std::string>{"hot/3 failed", "warm/3 done"}));
+    EXPECT_EQ(told.begun.size(), again ? 0u : 2u) << "it would diverge again";
+    EXPECT_NE(told.ended["hot/3"].error.find("[diverged] stage 0"), std::string::npos);
+  }
+  EXPECT_NE(read_file(study_path("diverging") / "results.txt").find("failed"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace minbert
