@@ -1,9 +1,11 @@
-// config show | check: a config as it resolves, with the origin of each value.
+// config show | check | schema: a config as it resolves, with the origin of each value; what may stand in one.
+#include <array>
 #include <memory>
 
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/hub/data_manifest.h"
 #include "minbert/train/config.h"
 
 namespace minbert {
@@ -27,6 +29,36 @@ int run_check(const ConfigFlags& flags, Session& session) {
   return 0;
 }
 
+/// A kind of TOML file.
+struct FileKind {
+  std::string_view name, title;
+  TomlValue (*schema)();
+};
+constexpr std::array kFileKinds = {
+    FileKind{"run", "Configuration of a training run: one file, or several of which later ones win",
+             [] { return options_schema<RunConfig>(); }},
+    FileKind{"data", "Manifest of data sets for minbert fetch --data", [] { return options_schema<DataManifest>(); }},
+};
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (const FileKind& kind : kFileKinds) names.emplace_back(kind.name);
+  return names;
+}
+
+int run_schema(std::string_view name) {
+  for (const FileKind& kind : kFileKinds) {
+    if (kind.name != name) continue;
+    const TomlValue described = kind.schema();
+    TomlTable schema;
+    schema.set("$schema", "https://json-schema.org/draft/2020-12/schema");
+    schema.set("title", kind.title);
+    for (const auto& [key, value] : *described.get_if<TomlTable>()) schema.set(key, value);
+    print(toml_to_json(TomlValue(std::move(schema))) + "\n");
+  }
+  return 0;
+}
+
 }  // namespace
 
 Action declare_config(CLI::App& app, Session& session) {
@@ -38,9 +70,18 @@ Action declare_config(CLI::App& app, Session& session) {
   add_json(*show_app, show->json);
   CLI::App* check_app = app.add_subcommand("check", "read a config and say whether it is right; data is not opened");
   add_config(*check_app, *check, true);
-  for (CLI::App* sub : {show_app, check_app}) sub->fallthrough();
+  auto kind = std::make_shared<std::string>(kFileKinds.front().name);
+  CLI::App* schema_app = app.add_subcommand("schema", "print the JSON Schema of a kind of file, as docs/schema holds it");
+  schema_app->add_option("KIND", *kind, fmt::format("{} kinds: {}", kFileKinds.size(), fmt::join(kind_names(), " | ")))
+      ->check(one_of(kind_names()))
+      ->capture_default_str()
+      ->type_name("");
+  for (CLI::App* sub : {show_app, check_app, schema_app}) sub->fallthrough();
   add_examples(app, "  minbert config show base.toml mine.toml --set stage.0.epochs=3\n  minbert config check base.toml");
-  return [show, check, show_app, &session] { return show_app->parsed() ? run_show(*show) : run_check(*check, session); };
+  return [=, &session] {
+    if (schema_app->parsed()) return run_schema(*kind);
+    return show_app->parsed() ? run_show(*show) : run_check(*check, session);
+  };
 }
 
 }  // namespace minbert

@@ -8,7 +8,7 @@ namespace minbert {
 std::span<const Verb> verbs() {
   static constexpr std::array kVerbs = {
       Verb{"init", "write a commented config to start from", declare_init},
-      Verb{"config", "show the resolved config with the origin of each value, or check it", declare_config},
+      Verb{"config", "show the resolved config with the origin of each value, check it, or print its JSON Schema", declare_config},
       Verb{"data", "check data files, or count what is in them", declare_data},
       Verb{"train", "fine-tune a model as TOML files say, or on one data file", declare_train},
       Verb{"study", "several configs in one table; what they share is trained once", declare_study},
@@ -20,7 +20,7 @@ std::span<const Verb> verbs() {
       Verb{"report", "one HTML file of a run: scores, curves, errors, config", declare_report},
       Verb{"export", "a model for transformers or sentence-transformers", declare_export},
       Verb{"sample-data", "write the three sample tasks", declare_sample_data},
-      Verb{"fetch", "download a model; the only verb that uses the network", declare_fetch},
+      Verb{"fetch", "download a model or data sets; the only verb that uses the network", declare_fetch},
       Verb{"version", "version; with -v CPU, instruction set, threads, libraries", declare_version},
       Verb{"completion", "print a completion script for a shell", declare_completion},
   };

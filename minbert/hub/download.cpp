@@ -40,7 +40,7 @@ std::string server_message(const HttpHead& head) {
   return message.empty() ? message : ": " + message;
 }
 
-[[noreturn]] void throw_failure(const std::string& url, const HttpResult& result, int attempts) {
+[[noreturn]] void throw_failure(const std::string& url, const HttpResult& result, int attempts, ErrorTag refused) {
   const std::string tries = attempts > 1 ? fmt::format(" ({} attempts)", attempts) : "";
   if (result.outcome == HttpOutcome::kUnreachable) {
     throw Error(ErrorTag::kResources, url, "cannot connect: " + result.message,
@@ -53,12 +53,14 @@ std::string server_message(const HttpHead& head) {
   const long status = result.head.status;
   const std::string message = fmt::format("HTTP status {}{}{}", status, tries, server_message(result.head));
   if (status == 401 || status == 403) {
-    throw Error(ErrorTag::kModel, url, message,
-                "there is no such repository, or it is private or gated: check its name, or give a token in HF_TOKEN");
+    throw Error(refused, url, message,
+                refused == ErrorTag::kModel
+                    ? "there is no such repository, or it is private or gated: check its name, or give a token in HF_TOKEN"
+                    : "");
   }
   if (status == 429) throw Error(ErrorTag::kResources, url, message, "too many requests: wait, or give a token in HF_TOKEN");
   if (status >= 500 || status == 408) throw Error(ErrorTag::kResources, url, message, "the server is in trouble: try again later");
-  throw Error(ErrorTag::kModel, url, message);
+  throw Error(refused, url, message);
 }
 
 }  // namespace
@@ -72,7 +74,7 @@ HttpResult Downloader::with_retries(const std::string& url, const std::function<
     const bool answered = result.head.status / 100 == 2 || result.head.status == 404;
     if (result.outcome == HttpOutcome::kStopped || (result.outcome == HttpOutcome::kDone && answered)) return result;
     failures = advanced ? 1 : failures + 1;
-    if (!worth_another_try(result) || failures >= options_.attempts) throw_failure(url, result, failures);
+    if (!worth_another_try(result) || failures >= options_.attempts) throw_failure(url, result, failures, options_.refused);
     std::this_thread::sleep_for(std::chrono::duration<double>(pause_s(result, options_.backoff_s, failures)));
   }
 }
@@ -88,7 +90,7 @@ std::optional<std::string> Downloader::text(const std::string& url, std::size_t 
     });
   });
   if (result.outcome == HttpOutcome::kStopped) {
-    throw Error(ErrorTag::kModel, url, fmt::format("expected at most {} bytes, got more", max_bytes));
+    throw Error(options_.refused, url, fmt::format("expected at most {} bytes, got more", max_bytes));
   }
   if (result.head.status == 404) return std::nullopt;
   return body;
@@ -100,7 +102,7 @@ std::optional<Download> Downloader::file(const std::string& url, const fs::path&
     return Download{static_cast<std::int64_t>(fs::file_size(target)), std::string(sha256), false};
   }
   make_directories(target.parent_path());
-  FileTransfer transfer(target, sha256, on_bytes);
+  FileTransfer transfer(target, sha256, on_bytes, options_.refused);
   std::int64_t furthest_byte = transfer.written_bytes();
   const HttpResult result = with_retries(url, [&](bool& advanced) {
     HttpResult got = client_.get(url, transfer.next_request(),

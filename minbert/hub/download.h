@@ -18,15 +18,16 @@ struct DownloadOptions {
   HttpOptions http;
   int attempts = 5;        ///< failures in a row after which to give up; one that brought new bytes counts as the first
   double backoff_s = 0.5;  ///< pause after the first failed try, doubled by each further one up to 10 s
+  ErrorTag refused = ErrorTag::kModel;  ///< tag of what the server has not, will not give, or has with a wrong checksum
 };
 
 /// Every failure but a missing page throws: kResources for network, server and disk trouble (also when all attempts are
-/// spent), kModel for a refusal (401, 403, other 4xx) or a wrong checksum. Messages name the URL and the status.
+/// spent), options.refused for a refusal (401, 403, other 4xx) or a wrong checksum. Messages name the URL and the status.
 class Downloader {
  public:
   explicit Downloader(DownloadOptions options) : options_(std::move(options)), client_(options_.http) {}
 
-  /// The body of a small page, or nothing for 404. Throws Error(kModel) beyond max_bytes.
+  /// The body of a small page, or nothing for 404. Throws Error(options.refused) beyond max_bytes.
   std::optional<std::string> text(const std::string& url, std::size_t max_bytes);
 
   /// Downloads to `path`, or nothing for 404. `sha256` (64 hexadecimal digits, or empty) is checked, as is the checksum

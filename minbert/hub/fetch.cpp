@@ -92,7 +92,6 @@ class ModelFetch {
   void fetch_shards();
   bool fetch(const std::string& name);
   void fetch_required(const std::string& name);
-  fs::path place(std::string_view name) const;
 
   const FetchOptions& options_;
   const OnFetchProgress& on_progress_;
@@ -150,7 +149,7 @@ void ModelFetch::fetch_weights(const std::optional<std::vector<std::string>>& li
 }
 
 void ModelFetch::fetch_shards() {
-  const fs::path index_path = place(kIndex);
+  const fs::path index_path = place_below(options_.out_dir, kIndex);
   const Json index = read_json(index_path, ErrorTag::kModel);
   const auto weight_map = index.find("weight_map");
   std::set<std::string> shards;
@@ -171,7 +170,7 @@ bool ModelFetch::fetch(const std::string& name) {
   const auto report = [&](std::int64_t done_bytes, std::int64_t total_bytes) {
     if (on_progress_) on_progress_({name, done_bytes, total_bytes});
   };
-  const auto download = downloader_.file(files_url_ + url_encode(name, "/"), place(name),
+  const auto download = downloader_.file(files_url_ + url_encode(name, "/"), place_below(options_.out_dir, name),
                                          expected == options_.sha256.end() ? std::string_view{} : expected->second, report);
   if (download) fetched_.push_back({name, *download});
   return download.has_value();
@@ -179,17 +178,6 @@ bool ModelFetch::fetch(const std::string& name) {
 
 void ModelFetch::fetch_required(const std::string& name) {
   if (!fetch(name)) throw_not_found(files_url_ + url_encode(name, "/"), "check the names of repository, revision and file");
-}
-
-/// The path of a file below out_dir; its folder is made. A link that leads out of out_dir is refused.
-fs::path ModelFetch::place(std::string_view name) const {
-  const fs::path path = options_.out_dir / name;
-  make_directories(path.parent_path());
-  const fs::path root = fs::canonical(options_.out_dir), folder = fs::canonical(path.parent_path());
-  if (std::mismatch(root.begin(), root.end(), folder.begin(), folder.end()).first != root.end()) {
-    throw Error(ErrorTag::kResources, path.string(), fmt::format("leads out of the output folder, to {}", folder.string()));
-  }
-  return path;
 }
 
 }  // namespace
@@ -204,6 +192,16 @@ bool is_safe_file_name(std::string_view name) {
     begin = end + 1;
   }
   return true;
+}
+
+fs::path place_below(const fs::path& out_dir, std::string_view name) {
+  const fs::path path = out_dir / name;
+  make_directories(path.parent_path());
+  const fs::path root = fs::canonical(out_dir), folder = fs::canonical(path.parent_path());
+  if (std::mismatch(root.begin(), root.end(), folder.begin(), folder.end()).first != root.end()) {
+    throw Error(ErrorTag::kResources, path.string(), fmt::format("leads out of the output folder, to {}", folder.string()));
+  }
+  return path;
 }
 
 std::vector<FetchedFile> fetch_model(const std::string& repo, const FetchOptions& options, const OnFetchProgress& on_progress) {

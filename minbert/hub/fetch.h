@@ -40,5 +40,7 @@ std::vector<FetchedFile> fetch_model(const std::string& repo, const FetchOptions
 
 /// Whether a file name from a repository stays inside the folder it is put in: relative, without "..", "\" and control characters.
 bool is_safe_file_name(std::string_view name);
+/// The path of such a file below out_dir; its folder is made. Throws Error(kResources) where a link leads out of out_dir.
+std::filesystem::path place_below(const std::filesystem::path& out_dir, std::string_view name);
 
 }  // namespace minbert

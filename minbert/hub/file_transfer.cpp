@@ -29,11 +29,6 @@ std::optional<std::int64_t> parse_bytes(std::string_view text) {
   return value;
 }
 
-bool is_sha256(std::string_view text) {
-  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), hexadecimal);
-}
-
 /// An entity tag without its quotes and its mark of weakness.
 std::string_view bare_etag(std::string_view etag) {
   if (etag.starts_with("W/")) etag.remove_prefix(2);
@@ -47,6 +42,11 @@ void cut(HttpResult& result, std::string message) {
 }
 
 }  // namespace
+
+bool is_sha256(std::string_view text) {
+  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), hexadecimal);
+}
 
 RemoteFile describe_remote_file(const HttpHead& head) {
   RemoteFile remote;
@@ -69,8 +69,8 @@ RemoteFile describe_remote_file(const HttpHead& head) {
   return remote;
 }
 
-FileTransfer::FileTransfer(fs::path path, std::string_view sha256, OnBytes on_bytes)
-    : path_(std::move(path)), expected_sha256_(sha256), on_bytes_(std::move(on_bytes)) {
+FileTransfer::FileTransfer(fs::path path, std::string_view sha256, OnBytes on_bytes, ErrorTag refused)
+    : path_(std::move(path)), expected_sha256_(sha256), on_bytes_(std::move(on_bytes)), refused_(refused) {
   if (const auto parts = leftovers(); parts.size() == 1) {
     std::error_code error;
     const auto size = fs::file_size(parts.front(), error);
@@ -168,8 +168,8 @@ void FileTransfer::finish(HttpResult& result, const std::string& url) {
   const bool was_resumed = resumed_;
   restart();
   if (was_resumed) return cut(result, "the parts do not make the file");
-  if (download_.bytes != total) throw Error(ErrorTag::kModel, url, fmt::format("expected {} bytes, got {}", total, download_.bytes));
-  throw Error(ErrorTag::kModel, url, fmt::format("expected sha256 {}, got {}", wanted_sha256(), download_.sha256),
+  if (download_.bytes != total) throw Error(refused_, url, fmt::format("expected {} bytes, got {}", total, download_.bytes));
+  throw Error(refused_, url, fmt::format("expected sha256 {}, got {}", wanted_sha256(), download_.sha256),
               "the file at this address is not the expected one; nothing of it was kept");
 }
 

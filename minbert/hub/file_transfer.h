@@ -37,20 +37,22 @@ struct RemoteFile {
 };
 
 RemoteFile describe_remote_file(const HttpHead& head);
+/// 64 hexadecimal digits in lower case.
+bool is_sha256(std::string_view text);
 
 /// Collects bytes in ".NAME.IDENTITY.part" beside the path, under a lock; the identity decides whether a later response,
 /// perhaps to a later process, may go on with it. Disk trouble throws Error(kResources).
 class FileTransfer {
  public:
-  /// Goes on with a part that an earlier transfer to this path left. sha256 may be empty.
-  FileTransfer(std::filesystem::path path, std::string_view sha256, OnBytes on_bytes);
+  /// Goes on with a part that an earlier transfer to this path left. sha256 may be empty. `refused` is the tag of a wrong size or checksum.
+  FileTransfer(std::filesystem::path path, std::string_view sha256, OnBytes on_bytes, ErrorTag refused = ErrorTag::kModel);
 
   /// Begins a request and returns the byte to begin it with.
   std::int64_t next_request();
   /// The request's HttpSink.
   bool accept(const HttpHead& head, std::span<const std::byte> bytes);
   /// Ends the request. A response that completed nothing turns into kCut; a complete file is checked and gets its name.
-  /// Throws Error(kModel) naming `url` when a file that came in one piece has the wrong size or checksum.
+  /// Throws Error(refused) naming `url` when a file that came in one piece has the wrong size or checksum.
   void settle(HttpResult& result, const std::string& url);
 
   /// Bytes of the file held so far.
@@ -77,6 +79,7 @@ class FileTransfer {
   std::filesystem::path path_, part_;
   std::string expected_sha256_;
   OnBytes on_bytes_;
+  ErrorTag refused_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<std::FILE, Close> file_;
   Sha256 hash_;

@@ -186,6 +186,17 @@ TEST_F(FormatsTest, DataStatsCountTokensAndOverlapsOfTasks) {
   EXPECT_NE(without.err.find("tokens are not counted: [model]"), std::string::npos) << without.err;
 }
 
+TEST_F(FormatsTest, SchemasInDocsAreThePrograms) {
+  int schemas = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(MINBERT_SOURCE_DIR) / "docs" / "schema")) {
+    const std::string kind = entry.path().stem().string();
+    EXPECT_EQ(read_file(entry.path()), output({"config", "schema", kind}))
+        << "keys have changed: minbert config schema " << kind << " > docs/schema/" << kind << ".json";
+    ++schemas;
+  }
+  EXPECT_NE(output({"config", "schema", "--help"}).find(fmt::format("{} kinds", schemas)), std::string::npos) << "each kind has a file";
+}
+
 TEST_F(FormatsTest, VersionSaysWhatItComputesWith) {
   EXPECT_TRUE(std::regex_match(output({"version"}), std::regex("minbert \\d+\\.\\d+\\.\\d+\n")));
   EXPECT_EQ(output({"--version"}), output({"version"}));
