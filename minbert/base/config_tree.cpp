@@ -183,6 +183,21 @@ void ConfigTree::set_value(std::string_view key, TomlValue value, const TomlOrig
   *at = std::move(value);
 }
 
+bool ConfigTree::can_set(std::string_view key) const {
+  key = key.substr(0, key.find('='));
+  const TomlValue* at = &root_;
+  for (const auto& part : split_key(key.substr(0, key.find_last_not_of(' ') + 1), "")) {
+    if (const auto* array = at->get_if<TomlArray>()) {
+      at = find_element(*array, part);
+      if (at == nullptr) return false;
+    } else if (const auto* table = at->get_if<TomlTable>()) {
+      at = table->find(part);
+      if (at == nullptr) return true;  // set() makes missing tables
+    }
+  }
+  return true;
+}
+
 std::string ConfigTree::place(std::string_view key) const {
   const TomlValue* at = &root_;
   std::string place = "default";

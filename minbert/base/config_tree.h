@@ -30,6 +30,9 @@ class ConfigTree {
   /// of a missing list of blocks starts it. `place` becomes the origin: "--seed", the name of an environment variable.
   void set(std::string_view key, TomlValue value, std::string_view place);
 
+  /// Whether the blocks and list elements that `key` (or a whole assignment) names are all there, so that set() finds its place.
+  bool can_set(std::string_view key) const;
+
   /// The files' texts as they were given, one after the other, and what was set, in comments.
   const std::string& given() const { return given_; }
 

@@ -1,6 +1,8 @@
 // Study files: reading, checking, and the configs that their rows mean.
 #include "minbert/study/study_file.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "minbert/base/files.h"
@@ -32,6 +34,18 @@ void check_row(const ConfigTree& tree, const StudyFile& file, const StudyRow& ro
   if (files_of(start_of(file, row)).empty()) refuse("recipe", "expected a file, for [study] has no base");
 }
 
+ConfigTree row_files(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides) {
+  ConfigTree tree;
+  for (const PathList* list : {&start_of(file, row), &row.overlay})
+    for (const fs::path& path : files_of(*list)) tree.load(path);
+  for (const std::string& path : overrides.overlays) tree.load(path);
+  return tree;
+}
+
+bool any_row_takes(const StudyFile& file, const RowOverrides& overrides, std::string_view assignment) {
+  return std::ranges::any_of(file.rows, [&](const StudyRow& row) { return row_files(file, row, overrides).can_set(assignment); });
+}
+
 }  // namespace
 
 StudyFile load_study_file(const fs::path& path) {
@@ -57,13 +71,11 @@ StudyFile load_study_file(const fs::path& path) {
 
 ConfigTree row_config(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides, const std::uint64_t* seed) {
   const TomlOrigin here{fmt::format("{} row {}", file.place, row.name), file.folder};
-  ConfigTree tree;
-  for (const PathList* list : {&start_of(file, row), &row.overlay})
-    for (const fs::path& path : files_of(*list)) tree.load(path);
-  for (const std::string& path : overrides.overlays) tree.load(path);
+  ConfigTree tree = row_files(file, row, overrides);
   tree.set("run.name", row.name, here.place);
   for (const std::string& assignment : row.set) tree.set(assignment, here);
-  for (const std::string& assignment : overrides.sets) tree.set(assignment);
+  for (const std::string& assignment : overrides.sets)
+    if (tree.can_set(assignment) || !any_row_takes(file, overrides, assignment)) tree.set(assignment);
   if (!overrides.dtype.empty()) tree.set("model.dtype", overrides.dtype, "--dtype");
   if (seed != nullptr) tree.set("run.seed", static_cast<std::int64_t>(*seed), here.place);
   return tree;

@@ -71,12 +71,13 @@ StudyFile load_study_file(const std::filesystem::path& path);
 /// What the command line adds to all rows.
 struct RowOverrides {
   std::vector<std::string> overlays;  ///< files
-  std::vector<std::string> sets;      ///< key=value
+  std::vector<std::string> sets;      ///< key=value; a row that lacks the stage or task that the key names is left as it is
   std::string dtype;                  ///< model.dtype, unless empty
 };
 
 /// A row's config: recipe or base, then its overlay, the overrides' files, its `set`, the overrides' `set`, and the seed, if any. The run
 /// has the row's name unless one of the two `set` says otherwise. Throws Error(kUsage).
+/// A `set` of the overrides that no row can take is an error.
 ConfigTree row_config(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides, const std::uint64_t* seed);
 
 }  // namespace minbert

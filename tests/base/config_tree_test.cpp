@@ -121,6 +121,12 @@ TEST(ConfigTreeSet, ErrorsNameTheKeyAndWhatIsThere) {
   expect_error(ErrorTag::kUsage, {"--set: not a TOML value"}, [&] { set("a=[1"); });
 }
 
+TEST(ConfigTreeSet, SaysBeforehandWhetherAKeyHasItsPlace) {
+  const ConfigTree tree = base_and("");
+  for (const char* key : {"task.sst.batch=1", "stage.1.lr = 2", "stage.0.mlm.mask", "none.of.these"}) EXPECT_TRUE(tree.can_set(key)) << key;
+  for (const char* key : {"task.sts.batch=1", "stage.2.lr = 2", "stage.pretrain.lr"}) EXPECT_FALSE(tree.can_set(key)) << key;
+}
+
 TEST(ConfigTree, LoadsFilesAndKeepsTheirFolders) {
   const TempFolder folder;
   make_directories(folder / "sub");

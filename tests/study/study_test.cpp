@@ -171,5 +171,17 @@ name = "warm"
   EXPECT_NE(read_file(study_path("diverging") / "results.txt").find("failed"), std::string::npos);
 }
 
+TEST_F(StudyTest, AChangeReachesTheRowsThatHaveItsPlace) {
+  StudyOptions options;
+  options.overrides.sets = {"stage.second.lr=5e-3"};
+  const Study study = load("three", options);
+  for (const StudyRun& run : study.runs) {
+    const StageSpec& last = run.config.stages.back();
+    EXPECT_EQ(last.lr, last.name == "second" ? 5e-3 : run.folder.parent_path().filename() == "other" ? 2e-3 : 1e-3) << run.folder;
+  }
+  options.overrides.sets = {"stage.third.lr=5e-3"};
+  expect_error(ErrorTag::kUsage, {"key \"stage.third.lr\": there is no \"third\""}, [&] { load("three", options); });
+}
+
 }  // namespace
 }  // namespace minbert
