@@ -14,7 +14,7 @@ struct ReportFlags {
 };
 
 int run_report(const ReportFlags& flags) {
-  const std::string html = make_report(flags.run);
+  const std::string html = write_report_tables(flags.run);
   const std::string path = flags.output.empty() ? (std::filesystem::path(flags.run) / "report.html").string() : flags.output;
   Output out(path);
   out.write(html);

@@ -40,7 +40,7 @@ class StudyView final : public StudyEvents {
     const std::string what = fmt::format("row {}, seed {}", name(run), run.seed);
     if (result.state == "failed") return console_.warning(fmt::format("{} failed: {}", what, result.error));
     if (!result.done()) return;
-    if (const fs::path report = run.folder / "report.html"; !fs::exists(report)) write_file(report, make_report(run.folder));
+    if (const fs::path report = run.folder / "report.html"; !fs::exists(report)) write_file(report, write_report_tables(run.folder));
     console_.info(fmt::format("{} {}{}", what, kept ? "is done already" : "done", result.mean ? fmt::format(", mean {:.4f}", *result.mean) : ""));
   }
 

@@ -65,7 +65,7 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
   if (result.already_finished) session.console.info("this run is finished already");
   if (flags.overfit_batch) return 0;
   const fs::path report = folder / "report.html";
-  if (!result.already_finished || !fs::exists(report)) write_file(report, make_report(folder));
+  if (!result.already_finished || !fs::exists(report)) write_file(report, write_report_tables(folder));
   session.console.info(fmt::format("model in {}, report in {}", (folder / "best").string(), report.string()));
   return 0;
 }

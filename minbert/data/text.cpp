@@ -86,6 +86,28 @@ std::size_t count_words(std::string_view text) {
   return words;
 }
 
+std::vector<std::string> split_tokens(std::string_view text) {
+  std::vector<std::string> tokens;
+  bool inside = false;  // the last token goes on
+  for (std::size_t position = 0; position < text.size();) {
+    char32_t c = next_code_point(text, position);
+    if (c == U'\u2019') c = '\'';  // the apostrophe of typography
+    const bool letter = is_letter_or_digit(c);
+    if (!is_blank(c)) {
+      if (!letter || !inside) tokens.emplace_back();
+      append_utf8(tokens.back(), lower_code_point(c));
+    }
+    inside = letter || c == '\'';
+  }
+  return tokens;
+}
+
+bool is_word(std::string_view token) {
+  for (std::size_t position = 0; position < token.size();)
+    if (is_letter_or_digit(next_code_point(token, position))) return true;
+  return false;
+}
+
 std::string course_text(std::string_view text) { return lower_case(strip(text)); }
 
 std::string course_pair_text(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace minbert {
 
@@ -20,6 +21,12 @@ std::string_view strip(std::string_view text);
 
 /// Number of words between blanks.
 std::size_t count_words(std::string_view text);
+
+/// The tokens of a text, lower-cased: runs of letters and digits, endings with their apostrophe ("it's" gives it and 's), and each
+/// other sign by itself.
+std::vector<std::string> split_tokens(std::string_view text);
+/// Whether a token of split_tokens is a word, not a sign.
+bool is_word(std::string_view token);
 
 /// Course preprocessing of a single text: lower-cased and stripped.
 std::string course_text(std::string_view text);

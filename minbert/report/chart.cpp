@@ -1,20 +1,23 @@
-// Line charts: scales, ticks, lines and their tooltips.
+// Charts: scales, ticks, lines, points, bars and their tooltips.
 #include "minbert/report/chart.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+
+#include "minbert/report/numbers.h"
 
 namespace minbert {
 namespace {
 
 // Of the view box; at its usual width on a page a unit is about a pixel.
-constexpr double kWidth = 360, kHeight = 220, kLeft = 46, kRight = 350, kTop = 30, kBottom = 184;
+constexpr double kWidth = 360, kHeight = 220, kLeft = 46, kRight = 342, kTop = 30, kBottom = 184;
 constexpr std::size_t kMarkers = 20;   // a line with more points has none
 constexpr std::size_t kTooltips = 60;  // of a line with more points, only about so many have one
-constexpr double kLetterWidth = 6;     // of the legend, on the average
+constexpr double kLetterWidth = 5.6;     // of the legend, on the average
 
 /// Maps values between the first and last tick onto an axis.
 struct Axis {
@@ -32,7 +35,10 @@ std::string tick_label(double value, double step) {
   return fmt::format("{:.{}f}", value == 0 ? 0.0 : value, decimals);
 }
 
-std::string style_class(LineStyle style) { return style == LineStyle::kSolid ? "solid" : style == LineStyle::kDashed ? "dashed" : "faint"; }
+std::string style_class(LineStyle style) {
+  constexpr std::array<std::string_view, 4> kNames = {"solid", "dashed", "faint", "point"};
+  return std::string(kNames[static_cast<std::size_t>(style)]);
+}
 
 Html label(double x, double y, std::string_view anchor, std::string_view text) {
   return element("text", {{"x", coordinate(x)}, {"y", coordinate(y)}, {"text-anchor", std::string(anchor)}}, text);
@@ -44,49 +50,75 @@ Html rule(std::string_view kind, double x1, double y1, double x2, double y2) {
       {{"class", std::string(kind)}, {"x1", coordinate(x1)}, {"y1", coordinate(y1)}, {"x2", coordinate(x2)}, {"y2", coordinate(y2)}});
 }
 
-Html axes(const LineChart& chart, const Axis& x, const Axis& y) {
-  Html html;
-  const double y_step = y.ticks[1] - y.ticks[0], x_step = x.ticks[1] - x.ticks[0];
-  for (const double tick : y.ticks) {
-    html += rule("grid", kLeft, y.at(tick), kRight, y.at(tick));
-    html += label(kLeft - 6, y.at(tick) + 4, "end", tick_label(tick, y_step));
-  }
-  for (const double tick : x.ticks) {
-    html += rule("grid", x.at(tick), kBottom, x.at(tick), kBottom + 4);
-    html += label(x.at(tick), kBottom + 16, "middle", tick_label(tick, x_step));
-  }
-  for (const ChartPoint& mark : chart.marks) html += rule("mark", x.at(mark.x), kTop, x.at(mark.x), kBottom);
-  return html + label(kLeft, 12, "start", chart.y_name) + label((kLeft + kRight) / 2, kHeight - 4, "middle", chart.x_name);
+Html circle(const std::string& kind, double x, double y, std::string_view radius, const std::string& tip) {
+  return element("circle", {{"class", kind}, {"cx", coordinate(x)}, {"cy", coordinate(y)}, {"r", std::string(radius)}},
+                 tip.empty() ? Html() : element("title", {}, tip));
 }
 
-/// To the right of the vertical axis's name.
+Html vertical_axis(const Axis& y, std::string_view name) {
+  Html html;
+  for (const double tick : y.ticks) {
+    html += rule("grid", kLeft, y.at(tick), kRight, y.at(tick));
+    html += label(kLeft - 6, y.at(tick) + 4, "end", tick_label(tick, y.ticks[1] - y.ticks[0]));
+  }
+  return html + label(kLeft, 12, "start", name);
+}
+
+Html horizontal_name(std::string_view name) { return label((kLeft + kRight) / 2, kHeight - 4, "middle", name); }
+
+Html axes(const LineChart& chart, const Axis& x, const Axis& y) {
+  Html html = vertical_axis(y, chart.y_name);
+  for (const double tick : x.ticks) {
+    html += rule("grid", x.at(tick), kBottom, x.at(tick), kBottom + 4);
+    html += label(x.at(tick), kBottom + 16, "middle", tick_label(tick, x.ticks[1] - x.ticks[0]));
+  }
+  for (const ChartPoint& mark : chart.marks) html += rule("mark", x.at(mark.x), kTop, x.at(mark.x), kBottom);
+  return html + horizontal_name(chart.x_name);
+}
+
+Html svg_figure(const std::string& title, const std::string& description, const Html& drawing) {
+  const Html svg =
+      element("svg", {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)}, {"role", "img"}, {"aria-label", description}}, drawing);
+  return element("figure", {}, element("figcaption", {}, title) + svg) + "\n";
+}
+
+/// To the right of the vertical axis's name; lines without a name are left out.
 Html legend(const std::vector<ChartLine>& lines) {
   Html html;
   double x = kRight;
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (line->name.empty()) continue;
     html += label(x, 12, "end", line->name);
-    x -= static_cast<double>(line->name.size()) * kLetterWidth + 4;
-    html += rule("line " + style_class(line->style), x - 20, 8, x, 8);
-    x -= 32;
+    x -= static_cast<double>(line->name.size()) * kLetterWidth + 6;
+    if (line->style == LineStyle::kPoints)
+      html += circle("point", x - 4, 8, "3", "");
+    else
+      html += rule("line " + style_class(line->style), x - 20, 8, x, 8);
+    x -= 36;
   }
   return html;
 }
 
-Html dot(const LineChart& chart, const ChartLine& line, ChartPoint point, const Axis& x, const Axis& y, bool seen) {
-  const std::string tip = fmt::format("{}, {} {}: {:.4f}", line.name, chart.x_name, point.x, point.y);
-  const std::string kind = seen ? "dot " + style_class(line.style) : "hover";
-  return element("circle", {{"class", kind}, {"cx", coordinate(x.at(point.x))}, {"cy", coordinate(y.at(point.y))}, {"r", seen ? "3" : "6"}},
-                 element("title", {}, tip));
+std::string tip_of(const LineChart& chart, const ChartLine& line, const ChartPoint& point) {
+  return point.tip.empty() ? fmt::format("{}, {} {}: {:.4f}", line.name, chart.x_name, number_text(point.x, 4), point.y) : point.tip;
 }
 
 Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Axis& y) {
+  Html html;
+  const auto marker = [&](const std::string& kind, const ChartPoint& point, std::string_view radius) {
+    html += circle(kind, x.at(point.x), y.at(point.y), radius, tip_of(chart, line, point));
+  };
+  if (line.style == LineStyle::kPoints) {
+    for (const ChartPoint& point : line.points) marker("point", point, "2");
+    return html;
+  }
   std::string points;
   for (const ChartPoint& point : line.points) points += fmt::format("{:.1f},{:.1f} ", x.at(point.x), y.at(point.y));
-  Html html = element("polyline", {{"class", "line " + style_class(line.style)}, {"points", points}});
+  html += element("polyline", {{"class", "line " + style_class(line.style)}, {"points", points}});
   if (line.style == LineStyle::kFaint) return html;
   const bool few = line.points.size() <= kMarkers;
   for (std::size_t i = 0; i < line.points.size(); i += line.points.size() / kTooltips + 1)
-    html += dot(chart, line, line.points[i], x, y, few);
+    few ? marker("dot " + style_class(line.style), line.points[i], "3") : marker("hover", line.points[i], "6");
   return html;
 }
 
@@ -94,15 +126,16 @@ Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Ax
 std::string description(const LineChart& chart) {
   std::string text = fmt::format("{}: {} by {}", chart.title, chart.y_name, chart.x_name);
   for (const ChartLine& line : chart.lines)
-    if (line.style != LineStyle::kFaint)
+    if (line.style == LineStyle::kPoints)
+      text += fmt::format("; {} points", line.points.size());
+    else if (line.style != LineStyle::kFaint)
       text += fmt::format("; {} goes from {:.4f} to {:.4f}", line.name, line.points.front().y, line.points.back().y);
   return text;
 }
 
 }  // namespace
 
-Html line_chart(const LineChart& given) {
-  LineChart chart = given;
+Html line_chart(LineChart chart) {
   ChartPoint low{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()}, high{-low.x, -low.y};
   for (ChartLine& line : chart.lines) {
     std::erase_if(line.points, [](const ChartPoint& point) { return !std::isfinite(point.x) || !std::isfinite(point.y); });
@@ -113,13 +146,35 @@ Html line_chart(const LineChart& given) {
   }
   std::erase_if(chart.lines, [](const ChartLine& line) { return line.points.empty(); });
   if (chart.lines.empty()) return {};
-  const Axis x{axis_ticks(low.x, high.x, 5, true), kLeft, kRight}, y{axis_ticks(low.y, high.y, 5), kBottom, kTop};
+  const Axis x{axis_ticks(low.x, high.x, 5, chart.whole_x), kLeft, kRight}, y{axis_ticks(low.y, high.y, 5), kBottom, kTop};
   Html drawing = axes(chart, x, y);
   for (const ChartLine& line : chart.lines) drawing += draw(chart, line, x, y);
   if (chart.lines.size() > 1) drawing += legend(chart.lines);
-  const Html svg = element(
-      "svg", {{"viewBox", fmt::format("0 0 {} {}", kWidth, kHeight)}, {"role", "img"}, {"aria-label", description(chart)}}, drawing);
-  return element("figure", {}, element("figcaption", {}, chart.title) + svg) + "\n";
+  return svg_figure(chart.title, description(chart), drawing);
+}
+
+Html bar_chart(const BarChart& chart) {
+  if (chart.bars.empty()) return {};
+  double high = 0;
+  for (const auto& [name, value] : chart.bars) high = std::max(high, value);
+  const Axis y{axis_ticks(0, std::max(high, 1e-9), 5), kBottom, kTop + 8};
+  Html drawing = vertical_axis(y, chart.y_name) + horizontal_name(chart.x_name);
+  std::string description = fmt::format("{}: {} by {}", chart.title, chart.y_name, chart.x_name);
+  const double pitch = (kRight - kLeft) / static_cast<double>(chart.bars.size()), width = std::min(pitch * 0.7, 60.0);
+  for (std::size_t i = 0; i < chart.bars.size(); ++i) {
+    const auto& [name, value] = chart.bars[i];
+    const double middle = kLeft + pitch * (static_cast<double>(i) + 0.5);
+    drawing += element("rect",
+                       {{"class", "bar"},
+                        {"x", coordinate(middle - width / 2)},
+                        {"y", coordinate(y.at(value))},
+                        {"width", coordinate(width)},
+                        {"height", coordinate(kBottom - y.at(value))}},
+                       element("title", {}, fmt::format("{}: {}", name, number_text(value, 4))));
+    drawing += label(middle, y.at(value) - 4, "middle", number_text(value, 3)) + label(middle, kBottom + 16, "middle", name);
+    description += fmt::format("; {} {}", name, number_text(value, 4));
+  }
+  return svg_figure(chart.title, description, drawing);
 }
 
 std::vector<double> axis_ticks(double low, double high, int count, bool whole) {

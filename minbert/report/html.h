@@ -37,13 +37,16 @@ using Attributes = std::vector<std::pair<std::string_view, std::string>>;
 /// <name attributes>content</name>; values are escaped.
 Html element(std::string_view name, const Attributes& attributes, const Html& content = {});
 
-/// A table row of cells.
-Html table_row(const std::vector<Html>& cells);
-/// A table with a caption, in a box that scrolls sideways where the screen is narrower. `kind` is a class of the style sheet; rows are
-/// table_row()s or other <tr>.
-Html table(std::string_view kind, const Html& caption, const std::vector<std::string>& header, const Html& rows);
-
-/// A whole document with the style sheet in it: nothing is loaded from elsewhere.
-std::string page(std::string_view title, const Html& body);
+/// What frames a table: `id` of the element, `kind` a class of the style sheet, a caption in a sentence or two.
+struct TableFrame {
+  std::string id;  ///< may be empty
+  std::string kind;
+  Html caption;
+  std::string search = {};  ///< not empty: the label of a box that filters the rows, where scripts run
+};
+/// A table in a box that scrolls sideways where the screen is narrower. `head` is a <tr>, `rows` are several.
+Html table(const TableFrame& frame, const Html& head, const Html& rows);
+/// A <tr> of column names.
+Html header_row(const std::vector<std::string>& names);
 
 }  // namespace minbert

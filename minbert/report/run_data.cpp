@@ -2,13 +2,11 @@
 #include "minbert/report/run_data.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 
 #include "minbert/base/files.h"
 #include "minbert/data/dataset.h"
-#include "minbert/data/fields.h"
-#include "minbert/data/table.h"
+#include "minbert/report/eval_table.h"
 
 namespace minbert {
 namespace {
@@ -40,25 +38,35 @@ Json read_optional(const fs::path& path) {
 
 double number_or_nan(const Json& json) { return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>(); }
 
-void read_event(const Json& event, RunData& run) {
-  const auto kind = event.at("event").get<std::string>();
-  if (kind == "step") {
-    run.steps.push_back({.stage = event.at("stage").get<std::string>(),
-                         .task = event.at("task").get<std::string>(),
-                         .step = event.at("step").get<std::int64_t>(),
-                         .tokens = event.at("tokens").get<std::int64_t>(),
-                         .loss = number_or_nan(event.at("loss")),
-                         .wall_s = event.at("wall_s").get<double>()});
-  } else if (kind == "eval") {
-    run.evals.push_back({.stage = event.at("stage").get<std::string>(),
-                         .split = event.at("split").get<std::string>(),
-                         .epoch = event.at("epoch").get<int>(),
-                         .scores = {}});
-    for (const auto& [task, score] : event.at("scores").items()) run.evals.back().scores[task] = number_or_nan(score);
-  }
+void read_step(const Json& event, StepDetail detail, RunData& run) {
+  const StepRecord step{.stage = event.at("stage").get<std::string>(),
+                        .task = event.at("task").get<std::string>(),
+                        .step = event.at("step").get<std::int64_t>(),
+                        .tokens = event.at("tokens").get<std::int64_t>(),
+                        .loss = number_or_nan(event.at("loss")),
+                        .wall_s = event.at("wall_s").get<double>()};
+  if (run.costs.empty() || run.costs.back().stage != step.stage) run.costs.push_back({.stage = step.stage});
+  StageCost& cost = run.costs.back();
+  ++cost.steps;
+  cost.tokens += step.tokens;
+  cost.seconds = step.wall_s;  // of the run so far; that of the stages before is taken off at the end
+  if (detail == StepDetail::kEach) run.steps.push_back(step);
 }
 
-void read_metrics(const fs::path& path, RunData& run) {
+void read_event(const Json& event, StepDetail detail, RunData& run) {
+  const auto kind = event.at("event").get<std::string>();
+  if (kind == "step") return read_step(event, detail, run);
+  if (kind != "eval") return;
+  EvalRecord& eval = run.evals.emplace_back(EvalRecord{.stage = event.at("stage").get<std::string>(),
+                                                       .split = event.at("split").get<std::string>(),
+                                                       .epoch = event.at("epoch").get<int>(),
+                                                       .scores = {}});
+  for (const auto& [key, values] : {std::pair("scores", &eval.scores), {"loss", &eval.loss}, {"perplexity", &eval.perplexity}})
+    if (const auto found = event.find(key); found != event.end())
+      for (const auto& [name, value] : found->items()) (*values)[name] = number_or_nan(value);
+}
+
+void read_metrics(const fs::path& path, StepDetail detail, RunData& run) {
   if (!fs::exists(path)) return;
   const MappedFile file(path);
   const std::string_view text = file.text();
@@ -67,8 +75,21 @@ void read_metrics(const fs::path& path, RunData& run) {
   for (std::size_t end; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1, ++line) {
     const std::string place = fmt::format("{}:{}", path.string(), line);
     const Json event = parse_json(text.substr(begin, end - begin), place, ErrorTag::kData);
-    checked(place, [&] { read_event(event, run); });
+    checked(place, [&] { read_event(event, detail, run); });
   }  // what follows the last \n is being written, or was when its writer died
+  for (std::size_t i = run.costs.size(); i-- > 1;) run.costs[i].seconds -= run.costs[i - 1].seconds;
+}
+
+/// "0: 120, 1: 80", or "0 to 5, mean 2.72".
+std::string label_text(const Json& report) {
+  if (report.contains("label_mean"))
+    return fmt::format("{:g} to {:g}, mean {:.2f}", number_or_nan(report.at("label_min")), number_or_nan(report.at("label_max")),
+                       number_or_nan(report.at("label_mean")));
+  std::string text;
+  if (const auto counts = report.find("label_counts"); counts != report.end())
+    for (const auto& [label, count] : counts->items())
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", label == kNoLabelName ? "none" : label, count.get<std::int64_t>());
+  return text;
 }
 
 void read_rows(const fs::path& path, RunData& run) {
@@ -76,17 +97,19 @@ void read_rows(const fs::path& path, RunData& run) {
   checked(path.string(), [&] {
     for (const auto& [task, splits] : json.items()) {
       if (task == "format") continue;
-      run.tasks.push_back(task);
+      if (run.config.stages.empty() || run.config.has_head(task)) run.tasks.push_back(task);
       for (const char* split : {"train", "dev", "test"}) {
         if (!splits.contains(split)) continue;
         const Json& report = splits[split];
-        SplitRows& rows = run.rows.emplace_back(SplitRows{.task = task, .split = split, .label_counts = {}});
+        SplitRows& rows = run.rows.emplace_back(SplitRows{.task = task, .split = split, .labels = {}, .label_counts = {}});
         for (const auto& [key, value] : {std::pair("read", &SplitRows::read),
                                          {"used", &SplitRows::used},
                                          {"skipped", &SplitRows::skipped},
                                          {"removed", &SplitRows::removed},
                                          {"truncated", &SplitRows::truncated}})
           rows.*value = report.value(key, std::int64_t{0});
+        for (const char* key : {"filtered", "over_limit", "moved_to_dev"}) rows.aside += report.value(key, std::int64_t{0});
+        rows.labels = label_text(report);
         if (!report.contains("label_counts")) continue;
         for (const auto& [label, count] : report["label_counts"].items())
           if (label != kNoLabelName) rows.label_counts.emplace_back(label, count.get<std::int64_t>());
@@ -95,51 +118,43 @@ void read_rows(const fs::path& path, RunData& run) {
   });
 }
 
-std::int64_t parse_count(std::string_view text, const std::string& place) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    throw Error(ErrorTag::kData, place, fmt::format("expected a whole number, got \"{}\"", text));
-  return value;
-}
-
-/// The place of a table's row; throws when the row cannot be used.
-std::string checked_place(const Table& table, std::size_t row) {
-  std::string place = fmt::format("{}:{}", table.name(), table.line(row));
-  if (!table.problem(row).empty()) throw Error(ErrorTag::kData, place, table.problem(row));
-  return place;
-}
-
 void read_confusion(const fs::path& path, TaskResult& result) {
   if (!fs::exists(path)) return;
-  const Table table = read_table(path, {.format = "csv", .delimiter = ",", .quote = "\"", .header = "yes"});
+  const EvalTable table(path, "csv");
   result.classes.assign(table.columns().begin() + 1, table.columns().end());
   if (table.rows() != result.classes.size())
     throw Error(ErrorTag::kData, path.string(),
                 fmt::format("expected as many rows as classes ({}), got {}", result.classes.size(), table.rows()));
   result.confusion.classes = static_cast<int>(table.rows());
-  for (std::size_t row = 0; row < table.rows(); ++row) {
-    const std::string place = checked_place(table, row);
-    for (const std::string_view cell : table.row(row).subspan(1)) result.confusion.counts.push_back(parse_count(cell, place));
-  }
+  for (std::size_t row = 0; row < table.rows(); ++row)
+    for (std::size_t column = 1; column < table.columns().size(); ++column) result.confusion.counts.push_back(table.count(row, column));
 }
 
 void read_errors(const fs::path& path, TaskResult& result) {
   if (!fs::exists(path)) return;
-  const Table table = read_table(path, {.format = "tsv", .quote = "none", .header = "yes"});
-  const auto column = [&](std::string_view name) { return table.require_column(name, name); };
-  const std::size_t id = column("id"), text = column("text"), gold = column("gold"), predicted = column("pred"), score = column("score");
+  const EvalTable table(path, "tsv");
+  const std::size_t id = table.column("id"), text = table.column("text"), gold = table.column("gold"), predicted = table.column("pred"),
+                    score = table.column("score");
   const std::optional<std::size_t> pair = table.find_column("text_pair");
   result.error_count = table.rows();
   for (std::size_t row = 0; row < std::min(table.rows(), kWorstErrors); ++row) {
-    const std::string place = checked_place(table, row);
-    const auto field = [&](std::size_t i) { return parse_tsv_field(table.cell(row, i)); };
+    const auto field = [&](std::size_t column) { return table.text(row, column); };
     ErrorRow& error =
         result.errors.emplace_back(ErrorRow{field(id), field(text), pair ? field(*pair) : "", field(gold), field(predicted), {}});
-    const std::string confidence = field(score);
-    if (!confidence.empty())
-      error.confidence = checked(place, [&] { return parse_json(confidence, place, ErrorTag::kData).get<double>(); });
+    if (!field(score).empty()) error.confidence = table.number(row, score);
   }
+}
+
+std::vector<ReliabilityBin> read_bins(const Json& calibration) {
+  std::vector<ReliabilityBin> bins;
+  if (const auto list = calibration.find("bins"); list != calibration.end())
+    for (const Json& bin : *list)
+      bins.push_back({.low = bin.at("low").get<double>(),
+                      .high = bin.at("high").get<double>(),
+                      .rows = bin.at("rows").get<std::int64_t>(),
+                      .confidence = bin.at("confidence").get<double>(),
+                      .accuracy = bin.at("accuracy").get<double>()});
+  return bins;
 }
 
 TaskResult read_result(const std::string& task, const Json& metrics, const Json& json, SplitResult& split) {
@@ -150,9 +165,11 @@ TaskResult read_result(const std::string& task, const Json& metrics, const Json&
   result.rows = json.at("rows").get<std::int64_t>();
   for (const auto& [metric, name] : option_names(Metric{}))
     if (const auto value = json.find(name); value != json.end()) result.figures.emplace_back(name, number_or_nan(*value));
-  if (const auto calibration = json.find("calibration"); calibration != json.end())
+  if (const auto calibration = json.find("calibration"); calibration != json.end()) {
     for (const char* key : {"expected_calibration_error", "brier_score"})
       result.figures.emplace_back(key, number_or_nan(calibration->at(key)));
+    result.reliability = read_bins(*calibration);
+  }
   if (const auto interval = json.find("interval"); interval != json.end()) {
     result.interval = {result.score, number_or_nan(interval->at("low")), number_or_nan(interval->at("high"))};
     split.confidence = interval->at("confidence").get<double>();
@@ -184,9 +201,34 @@ void add_unlisted_tasks(RunData& run) {
   };
   for (const SplitResult& split : run.results)
     for (const TaskResult& result : split.tasks) add(result.task);
-  for (const StepRecord& step : run.steps) add(step.task);
+  for (const StepRecord& step : run.steps) {
+    const StageConfig* stage = run.config.find_stage(step.stage);
+    if (stage == nullptr || !stage->is_mlm()) add(step.task);
+  }
   for (const EvalRecord& eval : run.evals)
-    for (const auto& [task, score] : eval.scores) add(task);
+    if (eval.split != "held_out")
+      for (const auto& [task, score] : eval.scores) add(task);
+}
+
+/// Of the first model folder that the run has written.
+std::optional<EncoderSizes> read_encoder(const fs::path& folder, const ConfigView& config) {
+  std::vector<fs::path> models = {folder / "best"};
+  for (const StageConfig& stage : config.stages) models.push_back(folder / "checkpoints" / fmt::format("stage-{}", stage.name) / "best");
+  const auto found = std::ranges::find_if(models, [](const fs::path& path) { return fs::exists(path / "config.json"); });
+  if (found == models.end()) return std::nullopt;
+  const fs::path path = *found / "config.json";
+  const Json json = read_optional(path);
+  return checked(path.string(), [&] {
+    const auto count = [&](const char* key) { return json.value(key, std::int64_t{0}); };
+    return EncoderSizes{.layers = count("num_hidden_layers"),
+                        .hidden = count("hidden_size"),
+                        .heads = count("num_attention_heads"),
+                        .intermediate = count("intermediate_size"),
+                        .vocabulary = count("vocab_size"),
+                        .positions = count("max_position_embeddings"),
+                        .hidden_dropout = json.value("hidden_dropout_prob", 0.0),
+                        .attention_dropout = json.value("attention_probs_dropout_prob", 0.0)};
+  });
 }
 
 const SplitRows* find_rows(const RunData& run, std::string_view task, std::string_view split) {
@@ -196,20 +238,30 @@ const SplitRows* find_rows(const RunData& run, std::string_view task, std::strin
 
 }  // namespace
 
-RunData read_run(const fs::path& folder) {
+RunData read_run(const fs::path& folder, StepDetail steps) {
   if (!fs::exists(folder / "status.json") && !fs::exists(folder / "config.toml"))
     throw Error(ErrorTag::kData, folder.string(), "is no run folder: it has neither status.json nor config.toml",
                 fs::exists(folder / "summary.json") ? "it holds several runs: name one of them, such as seed-1" : "");
   RunData run;
+  run.folder = folder;
   run.name = fs::canonical(folder).filename().string();
   run.status = read_optional(folder / "status.json");
   run.environment = read_optional(folder / "env.json");
-  if (fs::exists(folder / "config.toml")) run.config = read_file(folder / "config.toml");
+  if (const fs::path config = folder / "config.toml"; fs::exists(config)) {
+    run.config_text = read_file(config);
+    run.config = read_config_view(run.config_text, config.string());
+  }
+  run.encoder = read_encoder(folder, run.config);
   read_rows(folder / "data.json", run);
-  read_metrics(folder / "metrics.jsonl", run);
+  read_metrics(folder / "metrics.jsonl", steps, run);
   for (const char* split : {"dev", "test"}) read_split(folder / "eval" / split, split, run);
   add_unlisted_tasks(run);
   return run;
+}
+
+const SplitResult* find_split(const RunData& run, std::string_view split) {
+  const auto found = std::ranges::find(run.results, split, &SplitResult::split);
+  return found == run.results.end() ? nullptr : &*found;
 }
 
 std::optional<double> majority_share(const RunData& run, std::string_view task, std::string_view split) {

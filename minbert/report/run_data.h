@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "minbert/base/json.h"
+#include "minbert/report/config_view.h"
 #include "minbert/stats/bootstrap.h"
+#include "minbert/stats/calibration.h"
 
 namespace minbert {
 
-inline constexpr std::size_t kWorstErrors = 20;  ///< of a task, as many are kept
+inline constexpr std::size_t kWorstErrors = 50;  ///< of a task, as many are kept
 
 /// One optimizer step.
 struct StepRecord {
@@ -24,11 +26,18 @@ struct StepRecord {
   double wall_s = 0;
 };
 
-/// Scores by task before the first epoch (0) or after one.
+/// Optimizer steps of one stage together.
+struct StageCost {
+  std::string stage;
+  std::int64_t steps = 0, tokens = 0;
+  double seconds = 0;
+};
+
+/// Scores by task (in an mlm stage by source of text) before the first epoch (0) or after one.
 struct EvalRecord {
   std::string stage, split;
   int epoch = 0;
-  std::map<std::string, double> scores;
+  std::map<std::string, double> scores, loss = {}, perplexity = {};
 };
 
 /// A wrongly predicted row. `confidence` is absent for numbers.
@@ -46,7 +55,8 @@ struct TaskResult {
   std::vector<std::pair<std::string, double>> figures;  ///< every metric of the file, and calibration
   std::vector<std::string> classes;
   ConfusionMatrix confusion;     ///< of `classes`
-  std::vector<ErrorRow> errors;  ///< the worst kWorstErrors
+  std::vector<ReliabilityBin> reliability;  ///< of classes
+  std::vector<ErrorRow> errors;             ///< the worst kWorstErrors
   std::size_t error_count = 0;
 };
 
@@ -62,24 +72,42 @@ struct SplitResult {
 struct SplitRows {
   std::string task, split;
   std::int64_t read = 0, used = 0, skipped = 0, removed = 0, truncated = 0;
+  std::int64_t aside = 0;  ///< filtered, over a limit, or moved to another split
+  std::string labels;      ///< how they are spread, in words
   std::vector<std::pair<std::string, std::int64_t>> label_counts;
 };
 
+/// Sizes of the encoder, from the config.json of a model that the run has saved.
+struct EncoderSizes {
+  std::int64_t layers = 0, hidden = 0, heads = 0, intermediate = 0, vocabulary = 0, positions = 0;
+  double hidden_dropout = 0, attention_dropout = 0;
+};
+
 struct RunData {
+  std::filesystem::path folder;
   std::string name;              ///< of the folder
   Json status = Json::object();  ///< status.json and env.json as they are
   Json environment = Json::object();
-  std::string config;              ///< config.toml
-  std::vector<std::string> tasks;  ///< in the order of data.json
-  std::vector<SplitRows> rows;
-  std::vector<StepRecord> steps;
+  std::string config_text;  ///< config.toml
+  ConfigView config;
+  std::optional<EncoderSizes> encoder;
+  std::vector<std::string> tasks;  ///< in the order of data.json, corpora of mlm stages left out
+  std::vector<SplitRows> rows;     ///< corpora too
+  std::vector<StepRecord> steps;   ///< none where they were not asked for
+  std::vector<StageCost> costs;
   std::vector<EvalRecord> evals;
   std::vector<SplitResult> results;  ///< dev and test, where they were scored
 };
 
+/// Whether each optimizer step is kept, or only what stages cost: a study has many runs.
+enum class StepDetail { kEach, kSums };
+
 /// Reads what is there: a young run has no results yet, and the last line of metrics.jsonl may be torn. Throws Error(kData) for a folder
 /// that holds no run, and for a broken file, naming file and line.
-RunData read_run(const std::filesystem::path& folder);
+RunData read_run(const std::filesystem::path& folder, StepDetail steps = StepDetail::kEach);
+
+/// The results of a split, or null.
+const SplitResult* find_split(const RunData& run, std::string_view split);
 
 /// The share of `split`'s rows that carry the most frequent label of train (of the split itself where train was not counted): the accuracy
 /// of always answering that label. Absent without counts.

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <unordered_map>
 
 #include "minbert/base/files.h"
 #include "minbert/data/fields.h"
+#include "minbert/data/text.h"
 #include "minbert/stats/calibration.h"
 
 namespace minbert {
@@ -170,6 +172,21 @@ void write_evaluation(const std::filesystem::path& folder, std::string_view spli
     if (!evaluation.task->is_regression()) write("confusion.csv", confusion_csv(evaluation));
   }
   write_file(folder / "metrics.json", dump_json(evaluation_json(split, tasks, bootstrap, seed), 2) + "\n");
+}
+
+void write_train_words(const std::filesystem::path& file, const Rows& train) {
+  std::unordered_map<std::string, std::int64_t> counts;
+  for (const Row& row : train.rows)
+    for (const std::string* text : {&row.text, &row.text_pair})
+      for (std::string& token : split_tokens(*text))
+        if (is_word(token)) ++counts[std::move(token)];
+  std::vector<std::pair<std::int64_t, std::string>> words;
+  for (const auto& [word, count] : counts) words.emplace_back(-count, word);
+  std::ranges::sort(words);
+  std::string text = "word\tcount\n";
+  for (const auto& [count, word] : words) text += fmt::format("{}\t{}\n", word, -count);
+  make_directories(file.parent_path());
+  write_file(file, text);
 }
 
 }  // namespace minbert

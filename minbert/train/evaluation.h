@@ -30,4 +30,8 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
 void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 
+/// Writes the words of the train rows (data/text.h, signs left out) and how often each stands there as TSV (word, count), the most
+/// frequent first, into `file`; its folder is created if need be.
+void write_train_words(const std::filesystem::path& file, const Rows& train);
+
 }  // namespace minbert

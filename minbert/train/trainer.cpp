@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "minbert/base/system.h"
 #include "minbert/train/evaluation.h"
 #include "minbert/train/model_card.h"
 #include "minbert/train/overfit.h"
@@ -129,12 +130,14 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const std::func
   load_best(stage_best(folder, config.stages.back()), *setup.params);
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
+  for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   save_model(folder.path() / "best", setup, config);
   const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
                              {"mean", dev.value("mean", Json())},
                              {"seconds", last.wall_s},
-                             {"best_epoch", last.best_epoch}});
+                             {"best_epoch", last.best_epoch},
+                             {"peak_memory_bytes", peak_memory_bytes()}});
   return result_of(dev);
 }
 

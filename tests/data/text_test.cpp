@@ -25,6 +25,18 @@ TEST(Text, CountWords) {
 }
 
 // The pair form is ' '.join(s.lower().replace('.', ' .') ... .split()) of the course's own code.
+TEST(Text, TokensAreWordsEndingsAndSigns) {
+  using Tokens = std::vector<std::string>;
+  EXPECT_EQ(split_tokens("It's a half-baked Plan, n'est-ce pas ?"),
+            (Tokens{"it", "'s", "a", "half", "-", "baked", "plan", ",", "n", "'est", "-", "ce", "pas", "?"}));
+  EXPECT_EQ(split_tokens("it \u2019s"), split_tokens("it's"));
+  EXPECT_EQ(split_tokens("  ÉTÉ 2024…! "), (Tokens{"été", "2024", "…", "!"}));
+  EXPECT_EQ(split_tokens("dogs' tails '' "), (Tokens{"dogs", "'", "tails", "'", "'"}));
+  EXPECT_TRUE(split_tokens(" \t").empty());
+  for (const char* word : {"a", "'s", "été", "7"}) EXPECT_TRUE(is_word(word)) << word;
+  for (const char* sign : {"", "'", "…", "-"}) EXPECT_FALSE(is_word(sign)) << sign;
+}
+
 TEST(Text, CoursePreprocessing) {
   EXPECT_EQ(course_text("  It 's GOOD . "), "it 's good .");
   EXPECT_EQ(course_pair_text("Isn't it?  Yes,\tit's  fine..."), "isn 't it ? yes , it 's fine . . .");

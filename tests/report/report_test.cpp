@@ -3,17 +3,24 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <regex>
+#include <vector>
 
+#include "minbert/data/table.h"
 #include "tests/report/run_fixture.h"
 
 namespace minbert {
 namespace {
 
-/// Every element is closed in order; <meta> has no end.
+std::string without(const std::string& html, const std::string& element) {
+  const std::size_t begin = html.find("<" + element + ">"), end = html.find("</" + element + ">");
+  return html.substr(0, begin) + html.substr(end + element.size() + 3);
+}
+
+/// Every element is closed in order; <meta/> has no end.
 void expect_balanced(const std::string& html) {
-  const std::size_t style = html.find("<style>"), style_end = html.find("</style>");
-  const std::string text = html.substr(0, style) + html.substr(style_end + 8);
+  const std::string text = without(without(html, "style"), "script");
   const std::regex tag("<(/?)([a-z0-9]+)[^<>]*>");
   std::vector<std::string> open;
   std::size_t tags = 0;
@@ -35,24 +42,145 @@ void expect_balanced(const std::string& html) {
 
 bool has(const std::string& html, std::string_view part) { return html.find(part) != std::string::npos; }
 
-TEST(Report, TagsAreBalanced) { expect_balanced(make_report(RunFixture().path())); }
+int count(const std::string& html, std::string_view part) {
+  int found = 0;
+  for (std::size_t at = 0; (at = html.find(part, at)) != std::string::npos; ++at) ++found;
+  return found;
+}
+
+TEST(Report, TagsAreBalanced) { expect_balanced(make_report(RunFixture().path()).html); }
+
+using Grid = std::vector<std::vector<std::string>>;
+
+std::string plain(std::string text) {
+  for (const auto& [entity, c] : {std::pair("&lt;", "<"), {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}})
+    for (std::size_t at; (at = text.find(entity)) != std::string::npos;) text.replace(at, std::string_view(entity).size(), c);
+  return text;
+}
+
+/// File that a table's caption names -> its cells, header first, plots left out.
+std::map<std::string, Grid> tables_of(const std::string& html) {
+  std::map<std::string, Grid> tables;
+  const std::regex row("<tr>(.*?)</tr>"), cell("<(th|td)([^>]*)>(.*?)</(th|td)>");
+  for (std::size_t at = 0; (at = html.find("<code>eval/", at)) != std::string::npos; ++at) {
+    const std::string name = html.substr(at + 11, html.find('<', at + 11) - at - 11);
+    const std::string text = html.substr(at, html.find("</table>", at) - at);
+    for (std::sregex_iterator r(text.begin(), text.end(), row), end; r != end; ++r) {
+      Grid& grid = tables[name];
+      grid.emplace_back();
+      const std::string cells = (*r)[1];
+      for (std::sregex_iterator c(cells.begin(), cells.end(), cell); c != end; ++c)
+        if ((*c)[2].str().find("plot") == std::string::npos) grid.back().push_back(plain((*c)[3]));
+    }
+  }
+  return tables;
+}
+
+Grid csv_grid(const std::string& text) {
+  const Table table = parse_table(text, "t.csv", {.format = "csv", .delimiter = ",", .quote = "\"", .header = "no"});
+  Grid grid;
+  for (std::size_t i = 0; i < table.rows(); ++i) grid.emplace_back(table.row(i).begin(), table.row(i).end());
+  return grid;
+}
+
+Report whole_report() {
+  RunFixture fixture;
+  fixture.make_whole();
+  return make_report(fixture.path());
+}
+
+TEST(Report, EachCellIsThatOfItsFile) {
+  for (const Report& report : {whole_report(), make_report(RunFixture().path())}) {
+    const auto tables = tables_of(report.html);
+    EXPECT_GE(tables.size(), 4u);
+    for (const auto& [name, grid] : tables) {
+      ASSERT_TRUE(report.tables.contains(name)) << name;
+      EXPECT_EQ(grid, csv_grid(report.tables.at(name))) << name;
+    }
+  }
+}
+
+TEST(Report, EveryFigureAndTableIsThere) {
+  RunFixture young;
+  for (const char* name : {"metrics.jsonl", "data.json", "env.json", "eval", "config.toml"}) young.remove(name);
+  for (const Report& report : {whole_report(), make_report(RunFixture().path()), make_report(young.path())}) {
+    for (const char* part : {"fig-1", "fig-2", "fig-3", "fig-4", "fig-5", "table-1", "table-2", "table-3", "table-4", "table-5", "table-6"})
+      EXPECT_EQ(count(report.html, fmt::format("id=\"{}\"", part)), 1) << part;
+    std::vector<std::string> ids;
+    const std::regex id(" id=\"([^\"]*)\"");
+    for (std::sregex_iterator at(report.html.begin(), report.html.end(), id), end; at != end; ++at) ids.push_back((*at)[1]);
+    std::ranges::sort(ids);
+    EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
+    expect_balanced(report.html);
+  }
+}
+
+TEST(Report, ErrorsAreCounted) {
+  const Report report = whole_report();
+  const auto rows = [&](const char* name) { return csv_grid(report.tables.at(name)); };
+  EXPECT_EQ(rows("table-5.csv"), (Grid{{"task", "off by", "errors", "share"},
+                                       {"stars", "1", "1", "0.333"},
+                                       {"stars", "2", "1", "0.333"},
+                                       {"stars", "3 or more", "1", "0.333"}}));
+  EXPECT_EQ(rows("stars.predicted-in-error.csv")[3], (std::vector<std::string>{"2", "1", "0.333", "0"}));
+  EXPECT_EQ(rows("stars.rare-words.csv")[4], (std::vector<std::string>{"unseen", "3 or more", "1", "1", "1.000", "1", "1.000"}));
+  EXPECT_EQ(rows("stars.rare-words.csv")[6], (std::vector<std::string>{"unseen or rare", "1", "1", "1", "1.000", "0", "0.000"}));
+  EXPECT_EQ(rows("table-6.csv")[2], (std::vector<std::string>{"same", "1", "2", "1", "0.333", "0.167"}));
+  EXPECT_EQ(rows("same.token-edits.csv")[2], (std::vector<std::string>{"1", "2", "1", "0.500", "0", "0", ""}));
+  const Grid kinds = rows("same.error-kinds.csv");
+  EXPECT_EQ(kinds[1], (std::vector<std::string>{"false positive within two token edits", "1", "1.000", "2", "0.667"}));
+  EXPECT_EQ(kinds[2], (std::vector<std::string>{"false negative, subject or pronoun changed", "1", "0.500", "1", "0.333"}));
+  EXPECT_EQ(kinds[3], (std::vector<std::string>{"false negative, abbreviation", "1", "0.500", "1", "0.333"}));
+  EXPECT_EQ(rows("likeness.points.csv")[2], (std::vector<std::string>{"2", "4", "1.25", "2.75", "0.2", "5"}));
+  EXPECT_EQ(rows("stars.calibration.csv")[1], (std::vector<std::string>{"0.5", "1", "4", "0.7500", "0.2500"}));
+}
+
+TEST(Report, ModelsAreDrawnFromTheConfig) {
+  const Report report = whole_report();
+  EXPECT_EQ(csv_grid(report.tables.at("table-3.csv"))[1],
+            (std::vector<std::string>{csv_grid(report.tables.at("table-3.csv"))[1][0], "✓", "", "tales.train", "✓", "stars: 4H, 4H", "sequential", "tiny, 2 × 8"}));
+  for (const char* part : {">2 encoder layers<", ">u; v; |u − v|: 24<", ">24 → 8, GELU<", ">8 → 32, GELU<", ">32 → 5<", ">a number, 0 to 5<", ">stage pretrain<",
+                           ">masked words of tales.train<", ">heads alone, encoder frozen: stars, same, likeness<"})
+    EXPECT_TRUE(has(report.html, part)) << part;
+  const Grid settings = csv_grid(report.tables.at("table-2.csv"));
+  EXPECT_EQ(settings[0], (std::vector<std::string>{"hyperparameter", "paper", "pretrain", "multi", "single"}));
+  EXPECT_TRUE(std::ranges::count(settings, std::vector<std::string>{"learning rate", "1e-5 pretraining, 1e-3 fine-tuning", "1e-05", "1e-05", "frozen"}));
+  EXPECT_TRUE(std::ranges::count(settings, std::vector<std::string>{"masked share", "0.15", "0.15", "", ""}));
+  const Grid data = csv_grid(report.tables.at("table-1.csv"));
+  EXPECT_TRUE(std::ranges::count(data, std::vector<std::string>{"stars", "train", "12", "10", "1", "0", "1", "0", "0: 4, 1: 6"}));
+  EXPECT_TRUE(std::ranges::count(data, std::vector<std::string>{"likeness", "dev", "4", "4", "0", "0", "0", "0", "0 to 5, mean 1.25"}));
+}
+
+TEST(Report, CurvesHaveTheirFigures) {
+  const Report report = whole_report();
+  EXPECT_TRUE(has(report.html, "<p id=\"fig-3\""));  // no stage has linear heads alone
+  EXPECT_TRUE(has(report.html, "<figure id=\"fig-4\">"));
+  EXPECT_TRUE(has(report.html, "<figure id=\"fig-5\">"));
+  EXPECT_TRUE(has(report.html, "<title>dev, epoch 1: 0.4000</title>"));
+  EXPECT_TRUE(has(report.html, "<title>train, epoch 2: 0.5000</title>"));
+  EXPECT_TRUE(has(report.html, "<title>held-out, epoch 2: 88.0000</title>"));
+  EXPECT_FALSE(has(report.html, "eval_train"));
+  EXPECT_EQ(csv_grid(report.tables.at("perplexity.csv")).size(), 4u);
+  EXPECT_EQ(csv_grid(report.tables.at("fig-5.csv")).size(), 1 + 3 * 3 * 2);
+}
 
 TEST(Report, ScoresAreThoseOfTheFiles) {
-  const std::string html = make_report(RunFixture().path());
-  EXPECT_TRUE(has(html, "<th scope=\"row\">mood</th><td>accuracy</td><td>8</td><td>0.6123</td><td>0.3457 to 0.8124</td><td>0.1250</td>"));
-  EXPECT_TRUE(has(html, "<th scope=\"row\">likeness</th><td>Pearson&#39;s r</td><td>4</td><td>0.5123</td><td>–</td><td>–</td>"));
-  EXPECT_TRUE(has(html, "<th scope=\"row\">mean</th><td></td><td></td><td>0.5623</td>"));
-  EXPECT_TRUE(has(html, "95 % bootstrap intervals (1,000 resamples)"));
-  EXPECT_TRUE(has(html, "accuracy 0.6123, macro F1 0.4568, expected calibration error 0.0321, Brier score 0.1234"));
-  EXPECT_TRUE(has(html, "<td style=\"--share:0.750\" class=\"right\">3<small>75 %</small></td>"));
-  EXPECT_TRUE(has(html, "<td>4.000</td><td>1.235</td>"));
-  EXPECT_TRUE(has(html, "<dt>tokens</dt><dd>300</dd>"));
-  EXPECT_TRUE(has(html, "<dt>training</dt><dd>3.5 s</dd>"));
-  EXPECT_TRUE(has(html, "<title>dev, epoch 1: 0.6250</title>"));
+  const Report report = make_report(RunFixture().path());
+  const Grid scores = csv_grid(report.tables.at("table-4.csv"));
+  EXPECT_EQ(scores[1], (std::vector<std::string>{"mood", "dev", "accuracy", "8", "0.6123", "0.3457", "0.8124", "0.1250"}));
+  EXPECT_EQ(scores[2], (std::vector<std::string>{"likeness", "dev", "Pearson's r", "4", "0.5123", "", "", ""}));
+  EXPECT_EQ(scores[3], (std::vector<std::string>{"mean", "dev", "", "", "0.5623", "", "", ""}));
+  EXPECT_TRUE(has(report.html, "95 % bootstrap intervals (1,000 resamples)"));
+  EXPECT_TRUE(has(report.html, "accuracy 0.6123, macro F1 0.4568, expected calibration error 0.0321, Brier score 0.1234"));
+  EXPECT_TRUE(has(report.html, "<td style=\"--share:0.750\" class=\"right\">3<small>75 %</small></td>"));
+  EXPECT_TRUE(has(report.html, "<td>4.000</td><td>1.235</td>"));
+  EXPECT_TRUE(has(report.html, "<dt>training</dt><dd>3.5 s</dd>"));
+  EXPECT_EQ(csv_grid(report.tables.at("timing.csv"))[1], (std::vector<std::string>{"0", "3", "300", "3.5", "86"}));
+  EXPECT_TRUE(has(whole_report().html, "<dt>largest memory</dt><dd>1.23 GB</dd>"));
 }
 
 TEST(Report, HostileTextStaysText) {
-  const std::string html = make_report(RunFixture().path());
+  const std::string html = without(make_report(RunFixture().path()).html, "script");
   for (const char* part : {"<script", "<i>", "<b>tidy"}) EXPECT_FALSE(has(html, part)) << part;
   EXPECT_TRUE(has(html, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;\tand more"));
   EXPECT_TRUE(has(html, "name = &quot;&lt;b&gt;tidy&lt;/b&gt;&quot;"));
@@ -64,15 +192,15 @@ TEST(Report, LongTextsAreCutBetweenCharacters) {
   std::string text;
   for (int i = 0; i < 700; ++i) text += "é";
   fixture.write("eval/dev/mood.errors.tsv", "id\ttext\tgold\tpred\tscore\n1\t" + text + "\ta\tb\t0.9\n");
-  EXPECT_TRUE(has(make_report(fixture.path()), text.substr(0, 1200) + "…</p>"));
+  EXPECT_TRUE(has(make_report(fixture.path()).html, text.substr(0, 1200) + "…</p>"));
 }
 
 TEST(Report, OfARunThatHasOnlyBegun) {
   const RunFixture fixture;
   for (const char* name : {"metrics.jsonl", "data.json", "env.json", "eval"}) fixture.remove(name);
-  const std::string html = make_report(fixture.path());
+  const std::string html = make_report(fixture.path()).html;
   expect_balanced(html);
-  EXPECT_TRUE(has(html, "No evaluation yet."));
+  EXPECT_TRUE(has(html, "Table 4: no evaluation yet."));
   EXPECT_TRUE(has(html, "0 steps"));
 }
 
@@ -80,7 +208,7 @@ TEST(Report, OfARunThatStoppedOnTheWay) {
   const RunFixture fixture;
   fixture.remove("eval");
   fixture.write("status.json", R"({"format": 1, "state": "failed", "error": "loss <nan> at step 4"})");
-  const std::string html = make_report(fixture.path());
+  const std::string html = make_report(fixture.path()).html;
   expect_balanced(html);
   EXPECT_TRUE(has(html, "after epoch 1 of stage 0"));
   EXPECT_TRUE(has(html, "<span class=\"state failed\">failed</span>"));

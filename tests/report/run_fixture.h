@@ -45,6 +45,81 @@ class RunFixture {
     write("config.toml", "format = 1\n\n[run]\nname = \"<b>tidy</b>\"\n");
   }
 
+  /// A run of three stages (masked words, multitask, heads) and two tasks more: "stars", five classes by number, and "same", yes or no about
+  /// pairs.
+  void make_whole() {
+    write("config.toml", config());
+    write("best/config.json", R"({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 500,
+      "max_position_embeddings": 64, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})");
+    write("status.json", R"({"format": 1, "state": "done", "started": "2024-05-01T10:00:00Z", "peak_memory_bytes": 1234567890})");
+    std::string events;
+    for (int epoch = 0; epoch < 3; ++epoch) {
+      events += fmt::format(R"({{"event":"eval","stage":"pretrain","epoch":{},"split":"held_out","scores":{{"tales":0.1}},"mean":0.1,)"
+                            R"("loss":{{"tales":5}},"perplexity":{{"tales":{}}}}})"
+                            "\n",
+                            epoch, 90 - epoch);
+      for (const char* stage : {"multi", "single"})
+        for (const char* split : {"dev", "train"})
+          events += fmt::format(R"({{"event":"eval","stage":"{}","epoch":{},"split":"{}","scores":{{"stars":0.{},"same":0.5,"likeness":0.25}},)"
+                                R"("mean":0.4,"loss":{{}}}})"
+                                "\n",
+                                stage, epoch, split, epoch + 3);
+    }
+    write("metrics.jsonl", events + step(1, "stars", "1.25") + step(2, "same", "0.5"));
+    write("data.json", R"j({"stars": {"train": {"read": 12, "used": 10, "skipped": 1, "filtered": 1, "label_counts": {"0": 4, "1": 6}}},
+      "same": {"dev": {"read": 6, "used": 6, "label_counts": {"0": 3, "1": 3}}},
+      "likeness": {"dev": {"read": 4, "used": 4, "label_counts": {"0": 3, "5": 1}, "label_mean": 1.25, "label_min": 0, "label_max": 5}},
+      "tales": {"train": {"read": 9, "used": 9, "label_counts": {"0": 9}}}})j");
+    write("eval/dev/metrics.json", R"({"split": "dev", "scores": {"stars": 0.25, "same": 0.5, "likeness": 0.5}, "mean": 0.41,
+      "tasks": {"stars": {"metric": "accuracy", "rows": 4, "accuracy": 0.25,
+                          "calibration": {"expected_calibration_error": 0.2, "brier_score": 0.6,
+                                          "bins": [{"low": 0, "high": 0.5, "rows": 0, "confidence": 0, "accuracy": 0},
+                                                   {"low": 0.5, "high": 1, "rows": 4, "confidence": 0.75, "accuracy": 0.25}]}},
+                "same": {"metric": "accuracy", "rows": 6, "accuracy": 0.5},
+                "likeness": {"metric": "pearson", "rows": 4, "pearson": 0.5}}})");
+    write("eval/dev/stars.confusion.csv", "gold,0,1,2,3,4\n0,0,1,1,0,0\n1,0,1,0,0,0\n2,0,0,0,0,0\n3,0,0,0,0,0\n4,1,0,0,0,0\n");
+    write("eval/dev/stars.predictions.tsv",
+          "id\ttext\tgold\tpred\tscore\n"
+          "1\tA plain, \"warm\" tale\t1\t1\t0.9\n"
+          "2\tA soggy tale\t0\t1\t0.8\n"
+          "3\tZesty quaint <humdrum>\t0\t2\t0.7\n"
+          "4\tA warm tale\t4\t0\t0.6\n");
+    write("eval/words/stars.tsv", "word\tcount\na\t9\ntale\t5\nplain\t4\nwarm\t4\nsoggy\t2\n");
+    write("eval/dev/same.confusion.csv", "gold,0,1\n0,2,1\n1,2,1\n");
+    write("eval/dev/same.predictions.tsv",
+          "id\ttext\ttext_pair\tgold\tpred\tscore\n"
+          "1\tWhere does the ferry land?\tWhen does the ferry land?\t0\t1\t0.9\n"
+          "2\tWhere does the ferry land?\tWho paints the lighthouse in spring?\t0\t0\t0.9\n"
+          "3\tIs the old pier safe?\tIs the new pier safe?\t0\t0\t0.6\n"
+          "4\tCan a person swim in the lake?\tCan you swim in the lake?\t1\t0\t0.7\n"
+          "5\tWho leads the LOF?\tWho leads the League of Fishers?\t1\t0\t0.8\n"
+          "6\tWho sails today?\tWho is sailing today?\t1\t1\t0.8\n");
+    write("eval/dev/likeness.predictions.tsv",
+          "id\ttext\ttext_pair\tgold\tpred\tscore\n"
+          "1\tA boat sails.\tA boat sails.\t5\t4.5\t\n"
+          "2\tA boat sails.\tA ship is at sea.\t4\t1.25\t\n"
+          "3\tBirds sing.\tA dog barks.\t0\t0.5\t\n"
+          "4\tTwo cats sleep.\tA cat sleeps.\t3\t3\t\n");
+  }
+
+  static std::string config() {
+    const auto task = [](std::string_view name, std::string_view type, std::string_view labels, std::string_view dense) {
+      return fmt::format("[[task]]\nname = \"{}\"\ntype = \"{}\"\nlabels = {}\nencode = \"separate\"\npool = \"cls\"\n[task.head]\ndense = {}\n"
+                         "dropout = 0.3\nkind = \"dense\"\n[task.data]\nlabel_range = [0, 5]\n",
+                         name, type, labels, dense);
+    };
+    const auto stage = [](std::string_view name, std::string_view kind, std::string_view more) {
+      return fmt::format("[[stage]]\nname = \"{}\"\nkind = \"{}\"\nfrom = \"previous\"\nsampler = \"sequential\"\nepochs = 2\nbatch = 8\nlr = 1e-5\n{}\n",
+                         name, kind, more);
+    };
+    constexpr std::string_view kTasks = "tasks = [\"stars\", \"same\", \"likeness\"]";
+    return "format = 1\n[run]\nname = \"whole\"\nseed = 7\n[model]\ninit = \"models/tiny\"\nmax_length = 64\ndtype = \"f32\"\n" +
+           task("stars", "classify", "5", "[\"4H\", \"4H\"]") + task("same", "pair_classify", "2", "[]") +
+           task("likeness", "pair_regress", "\"auto\"", "[\"H\"]") + task("tales", "classify", "2", "[]") +
+           stage("pretrain", "mlm", "[stage.mlm]\ntexts = [\"tales.train\"]\nmask = 0.15\nhead = \"linear\"") + stage("multi", "finetune", kTasks) +
+           stage("single", "heads", kTasks);
+  }
+
   static std::string step(int number, std::string_view task, std::string_view loss) {
     return fmt::format(R"({{"event":"step","stage":"0","step":{},"epoch":1,"task":"{}","loss":{},"tokens":100,"wall_s":{}.5}})"
                        "\n",

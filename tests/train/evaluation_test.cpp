@@ -94,6 +94,13 @@ TEST_F(EvaluationTest, WithoutLabelsThereArePredictionsAlone) {
   EXPECT_TRUE(evaluation_json("test", std::vector{open}, 0, 7)["mean"].is_null());
 }
 
+TEST_F(EvaluationTest, WordsOfTrainAreCounted) {
+  Rows train;
+  train.rows = {row("a", "A boat, a Boat!", 1, "The boat's sail"), row("b", "sail on", 0)};
+  write_train_words(folder / "eval/words/near.tsv", train);
+  EXPECT_EQ(read_file(folder / "eval/words/near.tsv"), "word\tcount\nboat\t3\na\t2\nsail\t2\n's\t1\non\t1\nthe\t1\n");
+}
+
 TEST_F(EvaluationTest, ScoresAndTheirMean) {
   const Json all = json();
   EXPECT_EQ(all["split"], "dev");

@@ -87,7 +87,8 @@ TEST_F(RunFolderDocTest, NamesWhatARunLeaves) {
   expect_documented(stopped);
   train(run, "a", {.resume = true});
   const Names done = files_and_keys("a");
-  for (const char* expected : {"TASK.errors.tsv", "grad_norm", "wall_s", "text_pair", "p_0", "label_counts", "brier_score"})
+  for (const char* expected : {"TASK.errors.tsv", "grad_norm", "wall_s", "text_pair", "p_0", "label_counts", "brier_score", "TASK.tsv", "count",
+                               "peak_memory_bytes"})
     EXPECT_TRUE(done.contains(expected)) << expected;
   expect_documented(done);
 }

@@ -1,0 +1,37 @@
+// Cells of eval/'s tables.
+#include "minbert/report/eval_table.h"
+
+#include <charconv>
+
+#include "minbert/data/fields.h"
+
+namespace minbert {
+
+EvalTable::EvalTable(const std::filesystem::path& path, std::string_view format)
+    : table_(format == "csv" ? read_table(path, {.format = "csv", .delimiter = ",", .quote = "\"", .header = "yes"})
+                             : read_table(path, {.format = "tsv", .quote = "none", .header = "yes"})),
+      escaped_(format == "tsv") {}
+
+void EvalTable::fail(std::size_t row, const std::string& message) const {
+  throw Error(ErrorTag::kData, fmt::format("{}:{}", table_.name(), table_.line(row)), message);
+}
+
+std::string EvalTable::text(std::size_t row, std::size_t column) const {
+  if (!table_.problem(row).empty()) fail(row, std::string(table_.problem(row)));
+  return escaped_ ? parse_tsv_field(table_.cell(row, column)) : std::string(table_.cell(row, column));
+}
+
+template <class T>
+T EvalTable::parsed(std::size_t row, std::size_t column, std::string_view expected) const {
+  const std::string cell = text(row, column);
+  T value{};
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error != std::errc() || end != cell.data() + cell.size()) fail(row, fmt::format("expected {}, got \"{}\"", expected, cell));
+  return value;
+}
+
+double EvalTable::number(std::size_t row, std::size_t column) const { return parsed<double>(row, column, "a number"); }
+
+std::int64_t EvalTable::count(std::size_t row, std::size_t column) const { return parsed<std::int64_t>(row, column, "a whole number"); }
+
+}  // namespace minbert

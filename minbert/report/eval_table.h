@@ -1,0 +1,39 @@
+// EvalTable: a table of eval/, whose cells are read with errors that name file and line.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "minbert/data/table.h"
+
+namespace minbert {
+
+class EvalTable {
+ public:
+  /// `format`: "csv" quoted as RFC 4180, or "tsv" escaped (docs/run_folder.md); the first line has the columns. Throws Error(kData).
+  EvalTable(const std::filesystem::path& path, std::string_view format);
+
+  std::size_t rows() const { return table_.rows(); }
+  const std::vector<std::string>& columns() const { return table_.columns(); }
+  /// Throws Error(kData) that lists the columns.
+  std::size_t column(std::string_view name) const { return table_.require_column(name, name); }
+  std::optional<std::size_t> find_column(std::string_view name) const { return table_.find_column(name); }
+
+  /// Each throws Error(kData) at the row's line when the row is broken or the cell is of another kind.
+  std::string text(std::size_t row, std::size_t column) const;
+  double number(std::size_t row, std::size_t column) const;
+  std::int64_t count(std::size_t row, std::size_t column) const;
+  [[noreturn]] void fail(std::size_t row, const std::string& message) const;
+
+ private:
+  template <class T>
+  T parsed(std::size_t row, std::size_t column, std::string_view expected) const;
+
+  Table table_;
+  bool escaped_;
+};
+
+}  // namespace minbert

@@ -1,0 +1,37 @@
+// Numbers and names as the report writes them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "minbert/base/json.h"
+
+namespace minbert {
+
+/// Four decimals; empty for NaN and infinities.
+std::string score_text(double value);
+/// `decimals` of them; empty for NaN and infinities.
+std::string fixed_text(double value, int decimals);
+/// The same without trailing zeros.
+std::string number_text(double value, int decimals);
+/// "12 %"
+std::string percent(double share);
+/// part / whole with three decimals, empty when whole is 0.
+std::string share_text(std::int64_t part, std::int64_t whole);
+/// 1234567 as 1,234,567
+std::string count_text(std::int64_t value);
+/// "1 row", "2 rows"
+std::string counted(std::int64_t value, std::string_view one, std::string_view many);
+/// "3.5 s", "2 min 10 s", "1 h 5 min"
+std::string duration_text(double seconds);
+/// "1.2 GB", of 10^9 bytes.
+std::string memory_text(std::int64_t bytes);
+/// macro_f1 as people say it.
+std::string spoken(std::string_view key);
+/// A value of a JSON object as text, empty when it is absent or null.
+std::string json_text(const Json& object, std::string_view key);
+/// At most `length` code points, then an ellipsis.
+std::string shortened(const std::string& text, std::size_t length);
+
+}  // namespace minbert

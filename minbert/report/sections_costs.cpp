@@ -1,0 +1,110 @@
+// What a run cost, and what is needed to make it again.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "minbert/report/numbers.h"
+#include "minbert/report/sections.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::size_t kMostOps = 12;  // of a profile
+
+std::int64_t peak_memory(const RunData& run) {
+  const auto bytes = run.status.find("peak_memory_bytes");
+  return bytes != run.status.end() && bytes->is_number_integer() ? bytes->get<std::int64_t>() : 0;
+}
+
+/// A list of names and values; those without a value are left out.
+Html facts(const std::vector<std::pair<std::string, std::string>>& pairs) {
+  Html list;
+  for (const auto& [name, value] : pairs)
+    if (!value.empty()) list += element("dt", {}, name) + element("dd", {}, value);
+  return list.empty() ? list : element("dl", {{"class", "facts"}}, list) + "\n";
+}
+
+Html profile_table(const RunData& run, Sheets& sheets) {
+  const std::filesystem::path path = run.folder / "profile.json";
+  if (!std::filesystem::exists(path)) return {};
+  const Json profile = read_json(path, ErrorTag::kData);
+  Sheet sheet{.file = "profile", .caption = "Where the time went, op by op.", .columns = {"op", "calls", "seconds", "share", "GFLOP/s", "GB/s"}};
+  for (const Json& op : profile.value("ops", Json::array())) {
+    if (sheet.rows.size() == kMostOps) break;
+    const auto number = [&](const char* key, int decimals) {
+      const auto value = op.find(key);
+      return value == op.end() || !value->is_number() ? std::string() : number_text(value->get<double>(), decimals);
+    };
+    sheet.rows.push_back({json_text(op, "op"), json_text(op, "calls"), number("seconds", 3), number("share", 3), number("gflop_per_s", 1), number("gb_per_s", 1)});
+  }
+  return sheet.rows.empty() ? Html() : sheets.show(sheet);
+}
+
+std::string rate(std::int64_t tokens, double seconds) { return seconds > 0 ? std::to_string(std::llround(static_cast<double>(tokens) / seconds)) : ""; }
+
+}  // namespace
+
+Html run_costs(const RunData& run, Sheets& sheets) {
+  if (run.costs.empty()) return {};
+  Sheet sheet{.file = "timing",
+              .caption = "Time of training steps, evaluations left out.",
+              .columns = {"stage", "steps", "tokens", "seconds", "tokens per second"}};
+  StageCost all{.stage = "all"};
+  const auto add = [&](const StageCost& cost) {
+    sheet.rows.push_back({cost.stage, std::to_string(cost.steps), std::to_string(cost.tokens), number_text(cost.seconds, 1), rate(cost.tokens, cost.seconds)});
+  };
+  for (const StageCost& cost : run.costs) {
+    add(cost);
+    all.steps += cost.steps;
+    all.tokens += cost.tokens;
+    all.seconds += cost.seconds;
+  }
+  if (run.costs.size() > 1) add(all);
+  const std::int64_t memory = peak_memory(run);
+  return facts({{"training", duration_text(all.seconds)}, {"largest memory", memory > 0 ? memory_text(memory) : ""}}) + sheets.show(sheet) + profile_table(run, sheets);
+}
+
+Html study_costs(const ModelRows& rows, Sheets& sheets) {
+  Sheet sheet{.file = "timing",
+              .caption = "Time of training steps and largest memory of each run; stages that another row computed cost nothing here.",
+              .columns = {"model", "run", "state", "steps", "seconds", "tokens per second", "memory, MB", "stages from other rows"},
+              .words = 3};
+  for (const ModelRow& row : rows) {
+    std::string shared;
+    for (const auto& [stage, from] : row.shared) shared += fmt::format("{}{} from {}", shared.empty() ? "" : ", ", stage, from);
+    for (const RunData& run : row.runs) {
+      StageCost all{.stage = {}};
+      for (const StageCost& cost : run.costs) {
+        if (row.shared.contains(cost.stage)) continue;
+        all.steps += cost.steps;
+        all.tokens += cost.tokens;
+        all.seconds += cost.seconds;
+      }
+      const std::int64_t memory = peak_memory(run);
+      sheet.rows.push_back({row.title, run.name, json_text(run.status, "state"), std::to_string(all.steps), number_text(all.seconds, 1), rate(all.tokens, all.seconds),
+                            memory > 0 ? std::to_string(memory / 1'000'000) : "", shared});
+    }
+  }
+  return sheet.rows.empty() ? Html() : sheets.show(sheet);
+}
+
+Html config_text(const RunData& run) {
+  if (run.config_text.empty()) return {};
+  return element("details", {}, element("summary", {}, "The resolved config.toml, with the origin of each value") + element("pre", {{"tabindex", "0"}}, run.config_text)) + "\n";
+}
+
+Html environment(const RunData& run) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const char* key : {"started", "updated", "resumes"}) pairs.emplace_back(key, json_text(run.status, key));
+  for (const char* key : {"minbert", "backend_description", "cpu", "cores", "threads", "system", "compiler"})
+    pairs.emplace_back(key == std::string_view("backend_description") ? "backend" : key, json_text(run.environment, key));
+  if (const auto libraries = run.environment.find("libraries"); libraries != run.environment.end() && libraries->is_object()) {
+    std::string text;
+    for (const auto& [name, version] : libraries->items()) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, json_text(*libraries, name));
+    pairs.emplace_back("libraries", text);
+  }
+  return facts(pairs);
+}
+
+}  // namespace minbert

@@ -1,0 +1,187 @@
+// Curves: figures 3 to 5, masked words, and losses.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "minbert/report/chart.h"
+#include "minbert/report/numbers.h"
+#include "minbert/report/sections.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::size_t kRawBuckets = 200;  // of a loss curve
+constexpr std::size_t kSmoothPoints = 150;
+constexpr std::size_t kMostModels = 4;  // of a figure
+
+Html chart_grid(const Html& charts) { return element("div", {{"class", "charts"}}, charts) + "\n"; }
+
+/// 3: multitask fine-tuning with linear heads; 4: with a dense layer in one at least; 5: heads alone; 0: none of them.
+int figure_of(const StageConfig& stage, const ConfigView& config) {
+  if (stage.kind == "heads") return 5;
+  if (stage.kind != "finetune") return 0;
+  return std::ranges::any_of(stage.tasks, [&](const std::string& name) {
+           const TaskConfig* task = config.find_task(name);
+           return task != nullptr && !task->dense.empty();
+         })
+             ? 4
+             : 3;
+}
+
+/// A stage of a model, as a figure shows it.
+struct ShownStage {
+  const ModelRow* row;
+  const StageConfig* stage;
+};
+
+bool has_scores(const ModelRow& row, const std::string& stage) {
+  return std::ranges::any_of(row.runs, [&](const RunData& run) {
+    return std::ranges::any_of(run.evals, [&](const EvalRecord& eval) { return eval.stage == stage; });
+  });
+}
+
+/// Those of the figure's kind with curves: of published models where there are any, each stage once, heads that follow other stages first.
+std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
+  std::vector<ShownStage> shown;
+  for (const ModelRow& row : rows) {
+    if (row.first() == nullptr) continue;
+    for (const StageConfig& stage : row.first()->config.stages)
+      if (figure_of(stage, row.first()->config) == figure && !row.shared.contains(stage.name) && has_scores(row, stage.name)) shown.push_back({&row, &stage});
+  }
+  const auto published = [](const ShownStage& s) { return !s.row->published.empty(); };
+  if (std::ranges::any_of(shown, published)) std::erase_if(shown, std::not_fn(published));
+  std::ranges::stable_sort(shown, std::greater<>(), [](const ShownStage& s) { return s.stage != &s.row->first()->config.stages.front(); });
+  if (shown.size() > kMostModels) shown.resize(kMostModels);
+  return shown;
+}
+
+/// Epoch -> values over seeds.
+using Curve = std::map<int, std::vector<double>>;
+
+Curve curve(const ShownStage& shown, const std::string& split, const std::string& task, const std::map<std::string, double> EvalRecord::*values) {
+  Curve points;
+  for (const RunData& run : shown.row->runs)
+    for (const EvalRecord& eval : run.evals)
+      if (const auto value = (eval.*values).find(task); eval.stage == shown.stage->name && eval.split == split && value != (eval.*values).end())
+        points[eval.epoch].push_back(value->second);
+  return points;
+}
+
+std::vector<ChartPoint> means(const Curve& curve) {
+  std::vector<ChartPoint> points;
+  for (const auto& [epoch, values] : curve) points.push_back({static_cast<double>(epoch), spread(values).mean});
+  return points;
+}
+
+std::string metric_of(const ModelRows& rows, const std::string& task) {
+  for (const ModelRow& row : rows)
+    for (const RunData& run : row.runs)
+      for (const SplitResult& split : run.results)
+        for (const TaskResult& result : split.tasks)
+          if (result.task == task) return spoken(result.metric);
+  return "score";
+}
+
+void add_points(const ShownStage& shown, const std::string& task, std::string_view split, const Curve& curve, Sheet& sheet) {
+  for (const auto& [epoch, values] : curve) {
+    const Spread scores = spread(values);
+    sheet.rows.push_back({shown.row->title, shown.stage->name, task, std::string(split), std::to_string(epoch), std::to_string(scores.count),
+                          score_text(scores.mean), score_text(scores.deviation)});
+  }
+}
+
+std::vector<std::string> curve_columns(const char* value) { return {"model", "stage", "task", "split", "epoch", "seeds", value, "±"}; }
+
+Html score_figure(int number, std::string_view what, const ModelRows& rows, Sheets& sheets) {
+  const std::string id = fmt::format("fig-{}", number);
+  const std::vector<ShownStage> stages = stages_of(number, rows);
+  Sheet sheet{.file = id, .caption = fmt::format("The numbers of figure {}.", number), .columns = curve_columns("score"), .words = 4};
+  Html charts;
+  bool has_train = false;
+  for (const ShownStage& shown : stages) {
+    for (const std::string& task : shown.stage->tasks) {
+      const Curve dev = curve(shown, "dev", task, &EvalRecord::scores), train = curve(shown, "train", task, &EvalRecord::scores);
+      has_train |= !train.empty();
+      add_points(shown, task, "train", train, sheet);
+      add_points(shown, task, "dev", dev, sheet);
+      charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", shown.row->title, task) : task,
+                            .x_name = "epoch",
+                            .y_name = metric_of(rows, task),
+                            .lines = {{"train", LineStyle::kDashed, means(train)}, {"dev", LineStyle::kSolid, means(dev)}}});
+    }
+  }
+  if (charts.empty()) return absent(id, fmt::format("Figure {}: no scores of {}.", number, what));
+  std::string caption = fmt::format("Figure {}. Scores of {} after each epoch; 0 is before training.", number, what);
+  if (!has_train) caption += " For those on train, set eval_train of the stage to \"all\" or to a number of rows.";
+  return element("figure", {{"id", id}}, chart_grid(charts) + element("figcaption", {}, caption)) + "\n" +
+         sheets.fold(sheet, fmt::format("The numbers of figure {}", number));
+}
+
+Html loss_chart(const RunData& run, const std::string& task) {
+  std::vector<ChartPoint> raw, starts;
+  for (std::size_t i = 0; i < run.steps.size(); ++i) {
+    const StepRecord& step = run.steps[i];
+    if (step.task == task && std::isfinite(step.loss)) raw.push_back({static_cast<double>(step.step), step.loss});
+    if (i > 0 && step.stage != run.steps[i - 1].stage) starts.push_back({static_cast<double>(step.step), 0});
+  }
+  if (raw.empty()) return {};
+  std::erase_if(starts, [&](const ChartPoint& start) { return start.x < raw.front().x || start.x > raw.back().x; });
+  const std::size_t window = std::max<std::size_t>(raw.size() / 40, 2) * 2 + 1;
+  return line_chart({.title = task,
+                     .x_name = "step",
+                     .y_name = "loss",
+                     .lines = {{"each step", LineStyle::kFaint, thin_out(raw, kRawBuckets)},
+                               {fmt::format("mean of {}", window), LineStyle::kSolid, running_mean(raw, window, kSmoothPoints)}},
+                     .marks = starts});
+}
+
+}  // namespace
+
+Html score_curves(const ModelRows& rows, Sheets& sheets) {
+  return score_figure(3, "multitask fine-tuning with linear heads", rows, sheets) +
+         score_figure(4, "multitask fine-tuning with dense layers in the heads", rows, sheets) +
+         score_figure(5, "single-task fine-tuning, heads alone on a frozen encoder", rows, sheets);
+}
+
+Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
+  Sheet sheet{.file = "perplexity", .caption = "The perplexity of held-out texts.", .columns = curve_columns("perplexity"), .words = 4};
+  Html charts;
+  for (const ModelRow& row : rows) {
+    if (row.first() == nullptr) continue;
+    for (const StageConfig& stage : row.first()->config.stages) {
+      if (!stage.is_mlm() || row.shared.contains(stage.name)) continue;
+      const ShownStage shown{&row, &stage};
+      std::vector<std::string> sources;
+      for (const RunData& run : row.runs)
+        for (const EvalRecord& eval : run.evals)
+          for (const auto& [source, value] : eval.perplexity)
+            if (eval.stage == stage.name && std::ranges::find(sources, source) == sources.end()) sources.push_back(source);
+      for (const std::string& source : sources) {
+        const Curve held_out = curve(shown, "held_out", source, &EvalRecord::perplexity);
+        add_points(shown, source, "held_out", held_out, sheet);
+        charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", row.title, source) : source,
+                              .x_name = "epoch",
+                              .y_name = "perplexity of masked words",
+                              .lines = {{"held-out", LineStyle::kSolid, means(held_out)}}});
+      }
+    }
+  }
+  if (charts.empty()) return {};
+  return element("figure", {{"id", "fig-perplexity"}},
+                 chart_grid(charts) + element("figcaption", {}, "Perplexity of the masked words of held-out texts after each epoch of pretraining, by where "
+                                                                "the texts come from.")) +
+         "\n" + sheets.fold(sheet, "The numbers of these curves");
+}
+
+Html loss_curves(const RunData& run) {
+  std::vector<std::string> tasks;
+  for (const StepRecord& step : run.steps)
+    if (std::ranges::find(tasks, step.task) == tasks.end()) tasks.push_back(step.task);
+  Html charts;
+  for (const std::string& task : tasks) charts += loss_chart(run, task);
+  return charts.empty() ? charts : chart_grid(charts);
+}
+
+}  // namespace minbert

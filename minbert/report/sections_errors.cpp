@@ -1,0 +1,194 @@
+// Errors of classes, calibration, and the worst errors of each task.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "minbert/report/answers.h"
+#include "minbert/report/chart.h"
+#include "minbert/report/class_errors.h"
+#include "minbert/report/numbers.h"
+#include "minbert/report/sections.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::size_t kMostClasses = 30;   // of a confusion matrix that is still readable
+constexpr std::size_t kLongestText = 600;  // code points shown of an error's text
+
+/// Classes that are numbers from 0, three or more: their distance means something.
+bool is_ordered(const TaskResult& result) {
+  if (result.classes.size() < 3) return false;
+  for (std::size_t c = 0; c < result.classes.size(); ++c)
+    if (result.classes[c] != std::to_string(c)) return false;
+  return true;
+}
+
+std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result) {
+  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
+}
+
+std::string bin_name(std::size_t bin) { return bin + 1 == kWordBins ? fmt::format("{} or more", bin) : std::to_string(bin); }
+
+void add_bins(std::string_view what, const std::array<WordBin, kWordBins>& bins, Sheet& sheet) {
+  for (std::size_t i = 0; i < bins.size(); ++i)
+    sheet.rows.push_back({std::string(what), bin_name(i), std::to_string(bins[i].rows), std::to_string(bins[i].errors), share_text(bins[i].errors, bins[i].rows),
+                          std::to_string(bins[i].middle), share_text(bins[i].middle, bins[i].errors)});
+}
+
+Html words_part(const RunData& run, const TaskResult& result, const std::vector<Answer>& answers, Sheets& sheets) {
+  const WordCounts counts = WordCounts::read(run.folder / "eval" / "words" / (result.task + ".tsv"));
+  if (counts.empty()) return element("p", {{"class", "soft"}}, fmt::format("The run has no eval/words/{}.tsv, the words of train: unseen words cannot be told.", result.task)) + "\n";
+  const int classes = static_cast<int>(result.classes.size());
+  Sheet sheet{.file = result.task + ".rare-words",
+              .caption = fmt::format("Errors of {} by the number of different words that train never shows, or shows at most {} times. Answering the middle "
+                                     "class is what a model does that cannot tell.", result.task, kRareWord),
+              .columns = {"words", "in the text", "rows", "errors", "error rate", "middle class", "of errors"},
+              .words = 2};
+  add_bins("unseen", errors_by_words(answers, classes, counts, 0), sheet);
+  add_bins("unseen or rare", errors_by_words(answers, classes, counts, kRareWord), sheet);
+  return sheets.show(sheet);
+}
+
+Html predicted_part(const TaskResult& result, const std::vector<Answer>& answers, Sheets& sheets) {
+  const std::vector<std::int64_t> counts = errors_by_predicted(answers, static_cast<int>(result.classes.size()));
+  const std::int64_t errors = std::ranges::count_if(answers, &Answer::is_error);
+  BarChart chart{.title = result.task + ": classes predicted in error", .x_name = "predicted class", .y_name = "share of errors", .bars = {}};
+  Sheet sheet{.file = result.task + ".predicted-in-error",
+              .caption = fmt::format("Which class {} answers when it is wrong, and how often the class stands in the data.", result.task),
+              .columns = {"class", "errors", "share", "rows of the class"}};
+  const std::vector<ClassScores> scores = class_scores(result.confusion);
+  for (std::size_t c = 0; c < counts.size(); ++c) {
+    sheet.rows.push_back({result.classes[c], std::to_string(counts[c]), share_text(counts[c], errors), std::to_string(scores[c].gold)});
+    chart.bars.emplace_back(result.classes[c], errors == 0 ? 0 : static_cast<double>(counts[c]) / static_cast<double>(errors));
+  }
+  return element("div", {{"class", "beside"}}, bar_chart(chart) + sheets.show(sheet)) + "\n";
+}
+
+Html confusion_table(const TaskResult& result) {
+  const auto classes = static_cast<int>(result.classes.size());
+  if (classes == 0) return {};
+  if (result.classes.size() > kMostClasses)
+    return element("p", {}, fmt::format("The confusion matrix of {} classes stands in {}.confusion.csv.", classes, result.task)) + "\n";
+  const std::vector<ClassScores> scores = class_scores(result.confusion);
+  Html rows;
+  for (int gold = 0; gold < classes; ++gold) {
+    const std::int64_t all = scores[static_cast<std::size_t>(gold)].gold;
+    Html row = element("th", {{"scope", "row"}}, result.classes[static_cast<std::size_t>(gold)]);
+    for (int predicted = 0; predicted < classes; ++predicted) {
+      const std::int64_t count = result.confusion.at(gold, predicted);
+      const double share = all == 0 ? 0 : static_cast<double>(count) / static_cast<double>(all);
+      Attributes attributes = {{"style", fmt::format("--share:{:.3f}", share)}};
+      if (gold == predicted) attributes.emplace_back("class", "right");
+      row += element("td", attributes, Html(count_text(count)) + element("small", {}, percent(share)));
+    }
+    row += element("td", {{"style", "--share:0"}}, count_text(all));
+    rows += element("tr", {}, row) + "\n";
+  }
+  std::vector<std::string> header = {"gold \\ predicted"};
+  header.insert(header.end(), result.classes.begin(), result.classes.end());
+  header.emplace_back("rows");
+  return table({.id = result.task + "-confusion",
+                .kind = "matrix",
+                .caption = fmt::format("Confusion of {}: rows by gold class, columns by predicted class, with shares of the row.", result.task)},
+               header_row(header), rows);
+}
+
+/// Accuracy by confidence, and the line on which both agree.
+Html reliability_chart(const TaskResult& result, Sheets& sheets) {
+  ChartLine line{.name = "model", .style = LineStyle::kSolid, .points = {}};
+  Sheet sheet{.file = result.task + ".calibration",
+              .caption = fmt::format("The numbers of {}'s reliability.", result.task),
+              .columns = {"confidence above", "up to", "rows", "mean confidence", "accuracy"}};
+  for (const ReliabilityBin& bin : result.reliability) {
+    if (bin.rows == 0) continue;
+    line.points.push_back({bin.confidence, bin.accuracy, fmt::format("{} rows of confidence {:.3f}: accuracy {:.3f}", bin.rows, bin.confidence, bin.accuracy)});
+    sheet.rows.push_back({number_text(bin.low, 3), number_text(bin.high, 3), std::to_string(bin.rows), score_text(bin.confidence), score_text(bin.accuracy)});
+  }
+  if (line.points.empty()) return {};
+  std::string title = result.task;
+  for (const auto& [key, value] : result.figures)
+    if (key == "expected_calibration_error" || key == "brier_score") title += fmt::format(", {} {}", key == "brier_score" ? "Brier score" : "error", score_text(value));
+  const double least = std::min(line.points.front().x, line.points.front().y);
+  return line_chart({.title = title,
+                     .x_name = "confidence",
+                     .y_name = "accuracy",
+                     .lines = {{"as sure as right", LineStyle::kDashed, {{least, least, "as sure as right"}, {1, 1, "as sure as right"}}}, line},
+                     .whole_x = false}) +
+         sheets.fold(sheet, "The numbers of " + result.task);
+}
+
+/// "3.4567890123" as "3.457"; text that is no number as it is.
+std::string label_text(const std::string& label, bool number) {
+  if (!number) return label;
+  const Json value = Json::parse(label, nullptr, false);
+  return value.is_number() ? fmt::format("{:.3f}", value.get<double>()) : label;
+}
+
+Html errors_table(const TaskResult& result) {
+  if (result.errors.empty()) return {};
+  const bool numbers = !result.errors.front().confidence;
+  Html rows;
+  for (const ErrorRow& error : result.errors) {
+    Html texts = element("p", {}, shortened(error.text, kLongestText));
+    if (!error.text_pair.empty()) texts += element("p", {}, shortened(error.text_pair, kLongestText));
+    Html row = element("td", {}, texts) + element("td", {}, label_text(error.gold, numbers)) + element("td", {}, label_text(error.predicted, numbers));
+    if (!numbers) row += element("td", {}, error.confidence ? fmt::format("{:.3f}", *error.confidence) : "–");
+    rows += element("tr", {}, row) + "\n";
+  }
+  const std::string caption = fmt::format("The {} {} errors of {}.", result.errors.size(), numbers ? "farthest off of" : "most confident of",
+                                          count_text(static_cast<std::int64_t>(result.error_count)));
+  std::vector<std::string> header = {"text", "gold", "predicted"};
+  if (!numbers) header.emplace_back("confidence");
+  return table({.id = result.task + "-errors", .kind = "errors", .caption = caption, .search = "Search these errors"}, header_row(header), rows);
+}
+
+}  // namespace
+
+Html class_errors_section(const RunData& run, Sheets& sheets) {
+  Sheet off_by{.file = "table-5",
+               .caption = "Table 5. By how many classes wrong predictions are off.",
+               .columns = {"task", "off by", "errors", "share"},
+               .words = 2};
+  Html parts;
+  if (!run.results.empty()) {
+    const SplitResult& split = run.results.front();
+    for (const TaskResult& result : split.tasks) {
+      if (result.classes.empty()) continue;
+      std::string figures;
+      for (const auto& [key, value] : result.figures) figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
+      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("p", {}, figures) + "\n" + confusion_table(result);
+      if (!is_ordered(result)) continue;
+      const std::vector<Answer> answers = answers_of(run, split, result);
+      if (answers.empty()) continue;
+      const auto counts = errors_off_by(answers);
+      for (std::size_t i = 0; i < counts.size(); ++i)
+        off_by.rows.push_back({result.task, i == 2 ? "3 or more" : std::to_string(i + 1), std::to_string(counts[i]), share_text(counts[i], counts[0] + counts[1] + counts[2])});
+      parts += predicted_part(result, answers, sheets) + words_part(run, result, answers, sheets);
+    }
+  }
+  const Html table = off_by.rows.empty() ? absent("table-5", "Table 5: no predictions of a task whose labels are three or more numbers from 0.")
+                                         : sheets.show(off_by, "table-5");
+  return table + parts;
+}
+
+Html calibration_section(const RunData& run, Sheets& sheets) {
+  Html charts;
+  if (!run.results.empty())
+    for (const TaskResult& result : run.results.front().tasks)
+      if (const Html chart = reliability_chart(result, sheets); !chart.empty()) charts += element("div", {}, chart);
+  if (charts.empty()) return charts;
+  return element("p", {}, "How often predictions of a confidence are right. Below the dashed line the model is surer than it should be. The error is the "
+                          "expected calibration error, the mean distance of the two.") +
+         "\n" + element("div", {{"class", "charts"}}, charts) + "\n";
+}
+
+Html worst_errors_section(const RunData& run) {
+  Html html;
+  if (run.results.empty()) return html;
+  for (const TaskResult& result : run.results.front().tasks)
+    if (const Html errors = errors_table(result); !errors.empty()) html += element("h3", {}, result.task) + "\n" + errors;
+  return html;
+}
+
+}  // namespace minbert

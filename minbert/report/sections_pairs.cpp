@@ -1,0 +1,242 @@
+// Errors of pairs: Table 6, kinds of errors of paraphrase tasks, and what the errors of similarity tasks follow.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "minbert/data/text.h"
+#include "minbert/report/answers.h"
+#include "minbert/report/chart.h"
+#include "minbert/report/numbers.h"
+#include "minbert/report/pair_errors.h"
+#include "minbert/report/sections.h"
+#include "minbert/report/similarity_errors.h"
+#include "minbert/stats/regression.h"
+
+namespace minbert {
+namespace {
+
+constexpr std::size_t kFewEdits = 2;         // "the pairs differ by at most two tokens" (section 7.2's examples)
+constexpr std::size_t kExamples = 5;         // of each kind
+constexpr std::size_t kLongestText = 300;    // code points of an example
+constexpr std::size_t kMostPoints = 1200;    // of a cloud
+constexpr int kBins = 5;
+
+/// A pair of texts with its answer, and the pair's tokens.
+struct PairAnswer {
+  const Answer* answer;
+  std::vector<std::string> a, b;
+  std::size_t edits;
+};
+
+std::vector<PairAnswer> with_tokens(const std::vector<Answer>& answers) {
+  std::vector<PairAnswer> pairs;
+  for (const Answer& answer : answers) {
+    PairAnswer& pair = pairs.emplace_back(PairAnswer{&answer, split_tokens(answer.text), split_tokens(answer.text_pair), 0});
+    pair.edits = token_edits(pair.a, pair.b);
+  }
+  return pairs;
+}
+
+std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result) {
+  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
+}
+
+bool is_pair_task(const std::vector<Answer>& answers) {
+  return std::ranges::any_of(answers, [](const Answer& answer) { return !answer.text_pair.empty(); });
+}
+
+struct EditBin {
+  std::string_view name;
+  std::size_t low, high;
+};
+constexpr std::array<EditBin, 6> kEditBins = {
+    {{"0", 0, 0}, {"1", 1, 1}, {"2", 2, 2}, {"3 to 4", 3, 4}, {"5 to 8", 5, 8}, {"9 or more", 9, static_cast<std::size_t>(-1)}}};
+
+Html edits_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, Sheets& sheets) {
+  Sheet sheet{.file = result.task + ".token-edits",
+              .caption = fmt::format("Pairs of {} by the number of tokens to insert, delete or replace until one text is the other.", result.task),
+              .columns = {"token edits", "rows of " + result.classes[0], "false positives", "rate", "rows of " + result.classes[1], "false negatives", "rate of these"}};
+  for (const EditBin& bin : kEditBins) {
+    std::array<std::int64_t, 2> rows{}, errors{};
+    for (const PairAnswer& pair : pairs) {
+      if (pair.edits < bin.low || pair.edits > bin.high) continue;
+      const auto gold = static_cast<std::size_t>(pair.answer->gold);
+      ++rows[gold];
+      errors[gold] += pair.answer->is_error();
+    }
+    sheet.rows.push_back({std::string(bin.name), std::to_string(rows[0]), std::to_string(errors[0]), share_text(errors[0], rows[0]), std::to_string(rows[1]),
+                          std::to_string(errors[1]), share_text(errors[1], rows[1])});
+  }
+  return sheets.show(sheet);
+}
+
+/// A kind of error: which gold class it is of, and whether a pair is of the kind.
+struct ErrorKind {
+  std::string_view name;
+  int gold;
+  bool (*holds)(const PairAnswer& pair);
+};
+constexpr std::array<ErrorKind, 3> kKinds = {
+    {{"false positive within two token edits", 0, [](const PairAnswer& pair) { return pair.edits <= kFewEdits; }},
+     {"false negative, subject or pronoun changed", 1, [](const PairAnswer& pair) { return is_subject_change(pair.answer->text, pair.answer->text_pair); }},
+     {"false negative, abbreviation", 1, [](const PairAnswer& pair) { return is_abbreviation(pair.answer->text, pair.answer->text_pair); }}}};
+
+Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, Sheets& sheets) {
+  Sheet kinds{.file = result.task + ".error-kinds",
+              .caption = fmt::format("Kinds of errors of {}. The last two columns count all rows of the same label, right or wrong: a kind explains errors "
+                                     "where its share of them is well above its share of the rows.", result.task),
+              .columns = {"kind", "errors of the kind", "of all such errors", "rows of the kind", "of all such rows"}};
+  Sheet examples{.file = result.task + ".error-examples",
+                 .caption = fmt::format("Examples of these errors of {}, the most confident first.", result.task),
+                 .columns = {"kind", "text", "text_pair", "gold", "predicted", "confidence"},
+                 .words = 6,
+                 .wraps = true};
+  for (const ErrorKind& kind : kKinds) {
+    std::int64_t rows = 0, errors = 0, rows_of_kind = 0;
+    std::vector<const Answer*> found;
+    for (const PairAnswer& pair : pairs) {
+      if (static_cast<int>(pair.answer->gold) != kind.gold) continue;
+      ++rows;
+      errors += pair.answer->is_error();
+      if (!kind.holds(pair)) continue;
+      ++rows_of_kind;
+      if (pair.answer->is_error()) found.push_back(pair.answer);
+    }
+    kinds.rows.push_back({std::string(kind.name), std::to_string(found.size()), share_text(std::ssize(found), errors), std::to_string(rows_of_kind), share_text(rows_of_kind, rows)});
+    std::ranges::stable_sort(found, std::greater<>(), &Answer::confidence);
+    found.resize(std::min(found.size(), kExamples));
+    for (const Answer* answer : found)
+      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestText), shortened(answer->text_pair, kLongestText),
+                               result.classes[static_cast<std::size_t>(answer->gold)], result.classes[static_cast<std::size_t>(answer->predicted)],
+                               fixed_text(answer->confidence, 3)});
+  }
+  return sheets.show(kinds) + (examples.rows.empty() ? Html() : sheets.show(examples));
+}
+
+Html kinds_explained() {
+  return element("p", {},
+                 "Texts are compared as lower-case tokens, signs apart. A subject or pronoun has changed where the two texts agree once persons spoken of in "
+                 "general (I, you, one, someone, people, a person, their possessives) and forms of be, do and have are each taken for one word, or where such a "
+                 "person stands in one text and a phrase of at most four words in the other, after nothing but question words and auxiliaries. An abbreviation is "
+                 "a token of at least two letters that are the initials of consecutive words of the other text; small words (of, the, to) may count or not.") +
+         "\n";
+}
+
+std::vector<std::string> share_row(const TaskResult& result, int gold) {
+  std::int64_t all = 0;
+  for (const std::int64_t count : result.confusion.counts) all += count;
+  const std::int64_t no = result.confusion.at(gold, 0), yes = result.confusion.at(gold, 1);
+  return {result.task, result.classes[static_cast<std::size_t>(gold)], std::to_string(no), std::to_string(yes), share_text(no, all), share_text(yes, all)};
+}
+
+/// At most kMostPoints of them, evenly spaced.
+template <class T>
+std::vector<T> sample(const std::vector<T>& all) {
+  const std::size_t step = all.size() / kMostPoints + 1;
+  std::vector<T> some;
+  for (std::size_t i = 0; i < all.size(); i += step) some.push_back(all[i]);
+  return some;
+}
+
+/// Columns of numbers of a similarity task, one entry a row.
+struct SimilarityRows {
+  std::vector<double> gold, predicted, error, overlap, length;
+};
+
+SimilarityRows similarity_rows(const std::vector<Answer>& answers) {
+  SimilarityRows rows;
+  for (const Answer& answer : answers) {
+    const auto a = split_tokens(answer.text), b = split_tokens(answer.text_pair);
+    rows.gold.push_back(answer.gold);
+    rows.predicted.push_back(answer.predicted);
+    rows.error.push_back(std::abs(answer.predicted - answer.gold));
+    rows.overlap.push_back(continuous_overlap(a, b));
+    rows.length.push_back(static_cast<double>(a.size() + b.size()) / 2);
+  }
+  return rows;
+}
+
+/// A cloud with its least-squares line.
+Html cloud(const std::string& title, std::string_view x_name, std::string_view y_name, const std::vector<double>& x, const std::vector<double>& y) {
+  const FittedLine fit = fit_line(x, y);
+  std::vector<ChartPoint> points;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    points.push_back({x[i], y[i], fmt::format("{} {}, {} {}", x_name, number_text(x[i], 3), y_name, number_text(y[i], 3))});
+  const auto [low, high] = std::ranges::minmax(x);
+  const std::string line = fmt::format("r = {:.3f}", fit.correlation);
+  return line_chart({.title = title,
+                     .x_name = std::string(x_name),
+                     .y_name = std::string(y_name),
+                     .lines = {{"a pair", LineStyle::kPoints, sample(points)},
+                               {line, LineStyle::kDashed, {{low, fit.intercept + fit.slope * low, line}, {high, fit.intercept + fit.slope * high, line}}}},
+                     .whole_x = false});
+}
+
+void add_bins(std::string_view what, const SimilarityRows& rows, const std::vector<double>& quantity, std::span<const double> edges, Sheet& sheet) {
+  for (const ErrorBin& bin : error_bins(quantity, rows.gold, rows.predicted, edges))
+    sheet.rows.push_back({std::string(what), number_text(bin.low, 3), number_text(bin.high, 3), std::to_string(bin.rows),
+                          bin.rows == 0 ? "" : fixed_text(bin.error, 3), bin.rows == 0 ? "" : fixed_text(bin.bias, 3)});
+}
+
+Html similarity_part(const TaskResult& result, const SplitResult& split, const std::vector<Answer>& answers, Sheets& sheets) {
+  const SimilarityRows rows = similarity_rows(answers);
+  constexpr std::array<double, 6> kOverlaps = {0, 0.1, 0.2, 0.4, 0.6, 1};
+  Sheet bins{.file = result.task + ".error-bins",
+             .caption = fmt::format("Errors of {} by continuous overlap and by length. The bias is the mean of prediction less gold.", result.task),
+             .columns = {"by", "from", "to", "pairs", "mean error", "bias"}};
+  add_bins("overlap", rows, rows.overlap, kOverlaps, bins);
+  add_bins("length", rows, rows.length, even_edges(rows.length, kBins), bins);
+  Sheet points{.file = result.task + ".points", .caption = {}, .columns = {"id", "gold", "predicted", "error", "overlap", "length"}};
+  for (std::size_t i = 0; i < answers.size(); ++i)
+    points.rows.push_back({answers[i].id, number_text(rows.gold[i], 4), number_text(rows.predicted[i], 4), number_text(rows.error[i], 4), number_text(rows.overlap[i], 4),
+                           number_text(rows.length[i], 1)});
+  sheets.keep(points);
+  const Html charts = cloud(result.task + ": error and overlap", "continuous overlap", "error", rows.overlap, rows.error) +
+                      cloud(result.task + ": error and length", "mean length in tokens", "error", rows.length, rows.error) +
+                      cloud(result.task + ": prediction and gold", "gold", "predicted", rows.gold, rows.predicted);
+  return element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("div", {{"class", "charts"}}, charts) + "\n" +
+         element("p", {{"class", "soft"}}, fmt::format("Each point is a pair, all of which stand in eval/{}.csv; the line is fitted by least squares.", points.file)) + "\n" + sheets.show(bins);
+}
+
+}  // namespace
+
+Html pair_errors_section(const RunData& run, Sheets& sheets) {
+  Sheet shares{.file = "table-6",
+               .caption = "Table 6. Confusion of tasks that say whether two texts mean the same, in rows and in shares of all.",
+               .columns = {"task", "gold", "rows predicted no", "rows predicted yes", "share predicted no", "share predicted yes"},
+               .words = 2};
+  Html parts;
+  if (!run.results.empty()) {
+    const SplitResult& split = run.results.front();
+    for (const TaskResult& result : split.tasks) {
+      const TaskConfig* task = run.config.find_task(result.task);
+      if (result.classes.size() != 2 || (task != nullptr && !task->is_pair())) continue;
+      const std::vector<Answer> answers = answers_of(run, split, result);
+      if (!is_pair_task(answers)) continue;
+      for (const int gold : {0, 1}) shares.rows.push_back(share_row(result, gold));
+      const std::vector<PairAnswer> pairs = with_tokens(answers);
+      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + edits_part(result, pairs, sheets) + kinds_part(result, pairs, sheets);
+    }
+  }
+  if (shares.rows.empty()) return absent("table-6", "Table 6: no predictions of a task that says yes or no about pairs.");
+  return sheets.show(shares, "table-6") + parts + kinds_explained();
+}
+
+Html similarity_errors_section(const RunData& run, Sheets& sheets) {
+  Html parts;
+  if (run.results.empty()) return parts;
+  const SplitResult& split = run.results.front();
+  for (const TaskResult& result : split.tasks) {
+    if (!result.classes.empty()) continue;
+    const std::vector<Answer> answers = answers_of(run, split, result);
+    if (is_pair_task(answers)) parts += similarity_part(result, split, answers, sheets);
+  }
+  if (parts.empty()) return parts;
+  return element("p", {}, "The error is the distance of prediction and gold. Continuous overlap is the longest run of tokens that both texts have, over the mean of their "
+                          "lengths.") +
+         "\n" + parts;
+}
+
+}  // namespace minbert

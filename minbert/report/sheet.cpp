@@ -1,0 +1,54 @@
+// Sheets as HTML and as CSV.
+#include "minbert/report/sheet.h"
+
+#include <algorithm>
+
+#include "minbert/base/check.h"
+#include "minbert/data/fields.h"
+
+namespace minbert {
+namespace {
+
+std::string csv_line(const std::vector<std::string>& cells) {
+  std::string line;
+  for (const std::string& cell : cells) line += (line.empty() && &cell == &cells.front() ? "" : ",") + csv_field(cell);
+  return line + "\n";
+}
+
+Html body_row(const Sheet& sheet, std::size_t i) {
+  const std::vector<std::string>& cells = sheet.rows[i];
+  MINBERT_CHECK(cells.size() == sheet.columns.size(), "{}: {} cells in {} columns", sheet.file, cells.size(), sheet.columns.size());
+  Html row = element("th", {{"scope", "row"}}, cells[0]);
+  for (std::size_t c = 1; c < cells.size(); ++c) row += c < sheet.words ? element("td", {{"class", "word"}}, cells[c]) : element("td", {}, cells[c]);
+  if (i < sheet.plots.size()) row += element("td", {{"class", "plot"}, {"aria-hidden", "true"}}, sheet.plots[i]);
+  return element("tr", {}, row) + "\n";
+}
+
+}  // namespace
+
+std::string sheet_csv(const Sheet& sheet) {
+  std::string text = csv_line(sheet.columns);
+  for (const auto& row : sheet.rows) text += csv_line(row);
+  return text;
+}
+
+Html Sheets::show(const Sheet& sheet, std::string_view id) {
+  keep(sheet);
+  Html head;
+  for (std::size_t c = 0; c < sheet.columns.size(); ++c)
+    head += c < sheet.words ? element("th", {{"scope", "col"}, {"class", "word"}}, sheet.columns[c]) : element("th", {{"scope", "col"}}, sheet.columns[c]);
+  if (!sheet.plots.empty()) head += element("td", {{"class", "plot"}, {"aria-hidden", "true"}});
+  Html rows;
+  for (std::size_t i = 0; i < sheet.rows.size(); ++i) rows += body_row(sheet, i);
+  const std::string path = "eval/" + sheet.file + ".csv";
+  std::string name(id.empty() ? std::string_view(sheet.file) : id);
+  std::ranges::replace(name, '.', '-');
+  return table({.id = name, .kind = sheet.wraps ? "sheet texts" : "sheet", .caption = Html(sheet.caption) + " " + element("code", {}, path)},
+               element("tr", {}, head), rows);
+}
+
+Html Sheets::fold(const Sheet& sheet, std::string_view summary) {
+  return element("details", {}, element("summary", {}, summary) + "\n" + show(sheet, sheet.file + "-numbers")) + "\n";
+}
+
+}  // namespace minbert
