@@ -211,6 +211,17 @@ std::string ConfigTree::place(std::string_view key) const {
   return place;
 }
 
+TomlValue without_defaults(const TomlValue& table, const TomlValue& defaults) {
+  TomlTable rest;
+  for (const auto& [key, value] : *table.get_if<TomlTable>()) {
+    const TomlValue* other = defaults.get_if<TomlTable>()->find(key);
+    if (other != nullptr && print_toml_value(value) == print_toml_value(*other)) continue;
+    const bool tables = other != nullptr && value.get_if<TomlTable>() != nullptr && other->get_if<TomlTable>() != nullptr;
+    rest.set(key, tables ? without_defaults(value, *other) : value);
+  }
+  return rest;
+}
+
 std::string ConfigTree::print_resolved(TomlValue resolved) const {
   copy_origins(resolved, &root_);
   return print_toml(resolved, true);

@@ -57,4 +57,7 @@ class ConfigTree {
   }();
 };
 
+/// What a table, as write_options gives it, says beyond the defaults, given alike: the keys that differ, in tables inside it likewise.
+TomlValue without_defaults(const TomlValue& table, const TomlValue& defaults);
+
 }  // namespace minbert

@@ -1,6 +1,8 @@
 // How sources of rows are written in TOML.
 #include "minbert/data/data_spec.h"
 
+#include "minbert/base/config_tree.h"
+
 namespace minbert {
 namespace {
 
@@ -41,11 +43,7 @@ void OptionType<DataSource>::read(const TomlNode& node, DataSource& source) {
 
 TomlValue OptionType<DataSource>::write(const DataSource& source) {
   if (is_path_alone(source)) return source.path;
-  OptionWriter writer;
-  visit_options(writer, const_cast<DataSource&>(source));  // a writer changes nothing
-  TomlValue table = writer.take();
-  table.section = false;
-  return table;
+  return without_defaults(write_options(source), write_options(DataSource{}));
 }
 
 TomlValue OptionType<DataSource>::schema() { return any_of({internal::schema_of("string"), options_schema<DataSource>()}); }

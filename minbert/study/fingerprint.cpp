@@ -40,7 +40,11 @@ std::set<std::string> paths_of(const TaskSpec& task) {
   return paths;
 }
 
-std::string printed(const TomlValue& options) { return toml_to_json(options); }
+/// What is not default, so that options of later versions leave hashes as they are.
+template <class T>
+std::string printed(const T& options) {
+  return toml_to_json(without_defaults(write_options(options), write_options(T{})));
+}
 
 /// Without what changes no weight.
 StageSpec essence(StageSpec stage) {
@@ -73,20 +77,20 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, print.files);
 
   // Hashed one after the other: what all stages read, then stage by stage what it adds.
-  std::string state = fmt::format("{}\n{}\n{}\n", print.code, config.run.seed, printed(write_options(config.model)));
+  std::string state = fmt::format("{}\n{}\n{}\n", print.code, config.run.seed, printed(config.model));
   for (const auto& [path, hash] : start) state += fmt::format("{} {}\n", path, hash);
-  const auto add_task = [&](const TaskSpec& task) {
-    state += printed(write_options(task));
+  const auto add_data = [&](const TaskSpec& task) {
+    state += fmt::format("{} {} {}\n", task.name, option_name(task.type), printed(task.data));
     for (const std::string& path : paths_of(task))
       if (const auto file = print.files.find(path); file != print.files.end()) state += fmt::format("{} {}\n", path, file->second);
   };
   if (config.model.from_scratch())  // its vocabulary comes from all tasks
-    for (const TaskSpec& task : config.tasks) add_task(task);
+    for (const TaskSpec& task : config.tasks) add_data(task);
   for (const StageSpec& stage : config.stages) {
-    state += printed(write_options(essence(stage)));
+    state += printed(essence(stage));
     for (const std::size_t task : config.tasks_of(stage)) {
-      state += fmt::format("task {}\n", task);  // dropout counts heads by their number
-      add_task(config.tasks[task]);
+      state += fmt::format("task {} {}\n", task, printed(config.tasks[task]));  // dropout counts heads by their number
+      add_data(config.tasks[task]);
     }
     state = sha256_hex(state);
     print.stages.emplace_back(stage.name, state);

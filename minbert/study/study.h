@@ -33,11 +33,11 @@ struct Study {
 };
 
 struct StudyOptions {
-  std::filesystem::path folder;  ///< default: studies/NAME
-  RowOverrides overrides;
-  std::vector<std::string> rows;     ///< names; empty: all
-  std::vector<std::uint64_t> seeds;  ///< in place of all others
-  bool overwrite = false;            ///< train again what differs from its config, or failed
+  std::filesystem::path folder = {};  ///< default: studies/NAME
+  RowOverrides overrides = {};
+  std::vector<std::string> rows = {};     ///< names; empty: all
+  std::vector<std::uint64_t> seeds = {};  ///< in place of all others
+  bool overwrite = false;                 ///< train again what differs from its config, or failed
   /// Asked as TrainOptions::should_stop is.
   std::function<bool()> should_stop = [] { return false; };
 };

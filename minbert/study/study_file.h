@@ -70,9 +70,9 @@ StudyFile load_study_file(const std::filesystem::path& path);
 
 /// What the command line adds to all rows.
 struct RowOverrides {
-  std::vector<std::string> overlays;  ///< files
-  std::vector<std::string> sets;      ///< key=value; a row that lacks the stage or task that the key names is left as it is
-  std::string dtype;                  ///< model.dtype, unless empty
+  std::vector<std::string> overlays = {};  ///< files
+  std::vector<std::string> sets = {};      ///< key=value; a row that lacks the stage or task that the key names is left as it is
+  std::string dtype = {};                  ///< model.dtype, unless empty
 };
 
 /// A row's config: recipe or base, then its overlay, the overrides' files, its `set`, the overrides' `set`, and the seed, if any. The run

@@ -18,7 +18,7 @@ struct Study;
 /// One run: a row with one seed.
 struct SeedResult {
   std::uint64_t seed = 0;
-  std::string folder;             ///< relative to the study's
+  std::string folder = {};        ///< relative to the study's
   std::string state = "waiting";  ///< waiting | running | stopped | done | failed
   std::map<std::string, double> scores = {};
   std::optional<double> mean = {};  ///< absent without scores

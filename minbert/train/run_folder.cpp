@@ -10,8 +10,8 @@
 #include "minbert/base/clock.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/system.h"
-#include "minbert/base/toml.h"
 #include "minbert/data/fields.h"
+#include "minbert/train/config.h"
 #include "minbert/train/tensorboard.h"
 
 namespace minbert {
@@ -375,8 +375,20 @@ void RunFolder::write_json(std::string_view name, const Json& json) { write_file
 std::optional<std::string> config_difference(const fs::path& folder, std::string_view config) {
   const fs::path place = folder / kConfig;
   if (!fs::exists(place)) return std::nullopt;
-  const TomlValue was = parse_toml(read_file(place), place.string(), folder), now = parse_toml(config, "config", folder);
-  return first_difference(TomlNode(was), TomlNode(now));
+  const std::string before = read_file(place);
+  const auto differ = [&](auto&& read) {
+    const TomlValue was = read(before, place.string()), now = read(config, "config");
+    return first_difference(TomlNode(was), TomlNode(now));
+  };
+  try {
+    return differ([&](std::string_view text, std::string_view name) {
+      ConfigTree tree;  // an option that an earlier version did not have has its default
+      tree.load_text(text, name, folder);
+      return write_options(load_run_config(tree));
+    });
+  } catch (const Error&) {  // or one that it had is gone
+    return differ([&](std::string_view text, std::string_view name) { return parse_toml(text, name, folder); });
+  }
 }
 
 Json environment_json(std::string_view backend_name, std::string_view backend_description) {

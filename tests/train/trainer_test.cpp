@@ -43,6 +43,19 @@ TEST_F(TrainerTest, LeavesACompleteRun) {
   EXPECT_TRUE(events.steps.empty());
 }
 
+TEST_F(TrainerTest, AnOptionThatIsNewHadItsDefault) {
+  train(config(), "a");
+  const std::filesystem::path file = run_path("a") / "config.toml";
+  std::string older = read_file(file);
+  for (const std::string_view key : {"clip = 0.0\n", "exclude_pairs = \"either\"\n"}) {
+    ASSERT_NE(older.find(key), std::string::npos) << key;
+    older.erase(older.find(key), key.size());
+  }
+  write_file(file, older);
+  EXPECT_TRUE(train(config(), "a", kResume).already_finished);
+  expect_error(ErrorTag::kUsage, {"config.toml", "stage.0.clip was 0.0, is now 1.0"}, [&] { train(config("[[stage]]\nclip = 1\n"), "a", kResume); });
+}
+
 TEST_F(TrainerTest, ResumesToTheSameBytes) {
   const RunConfig run = config(R"(
 [[stage]]

@@ -1,0 +1,92 @@
+// Study files: what their rows are as configs, what is refused, and what a fingerprint takes note of.
+#include "minbert/study/study_file.h"
+
+#include "minbert/study/fingerprint.h"
+#include "tests/base/error_matchers.h"
+#include "tests/study/tiny_study.h"
+
+namespace minbert {
+namespace {
+
+class StudyFileTest : public TinyStudyTest {
+ protected:
+  StudyFile file(std::string_view text) const {
+    write("s.toml", text);
+    return load_study_file(folder.path() / "s.toml");
+  }
+  void expect_refused(std::string_view text, std::initializer_list<std::string_view> parts) const {
+    expect_error(ErrorTag::kUsage, parts, [&] { file(text); });
+  }
+};
+
+TEST_F(StudyFileTest, LaterPartsOfARowWin) {
+  const auto lr = [](double value) { return fmt::format("[[stage]]\nlr = {}\n", value); };
+  write("recipe.toml", lr(0.01));
+  write("overlay.toml", lr(0.02));
+  write("flag.toml", lr(0.03));
+  const auto rate = [&](const std::string& row, const RowOverrides& overrides = {}) {
+    const StudyFile study = file("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"r\"\n" + row);
+    const RunConfig config = load_run_config(row_config(study, study.rows[0], overrides, nullptr));
+    EXPECT_EQ(config.run.name, "r");
+    return config.stages[0].lr;
+  };
+  const std::string recipe = "recipe = [\"base.toml\", \"recipe.toml\"]\n", overlay = "overlay = [\"overlay.toml\"]\n", set = "set = [\"stage.0.lr=0.04\"]\n";
+  const std::string flag = (folder.path() / "flag.toml").string();
+  EXPECT_EQ(rate(""), 1e-3);
+  EXPECT_EQ(rate(recipe), 0.01);
+  EXPECT_EQ(rate(recipe + overlay), 0.02);
+  EXPECT_EQ(rate(recipe + overlay, {.overlays = {flag}}), 0.03);
+  EXPECT_EQ(rate(recipe + overlay + set, {.overlays = {flag}}), 0.04);
+  EXPECT_EQ(rate(recipe + overlay + set, {.overlays = {flag}, .sets = {"stage.0.lr=0.05"}}), 0.05);
+}
+
+TEST_F(StudyFileTest, PathsStartAtTheFileThatNamesThem) {
+  make_directories(folder.path() / "below");
+  write("below/s.toml", "[study]\nbase = \"../base.toml\"\n[[row]]\nname = \"r\"\nset = [\"task.mood.data.dev=own.csv\"]\n");
+  const StudyFile study = load_study_file(folder.path() / "below/s.toml");
+  const ConfigTree tree = row_config(study, study.rows[0], {}, nullptr);
+  const RunConfig config = load_run_config(tree);
+  EXPECT_EQ(config.tasks[0].data.dev.files[0].path, (folder.path() / "below/own.csv").string());
+  EXPECT_EQ(config.tasks[0].data.train[0].path, (folder.path() / "mood-train.csv").string());
+  EXPECT_NE(tree.place("task.mood.data.dev").find("s.toml row r"), std::string::npos) << tree.place("task.mood.data.dev");
+}
+
+TEST_F(StudyFileTest, RefusesWhatHasNoMeaning) {
+  expect_refused("[study]\nbase = \"base.toml\"\n", {"s.toml", "expected at least one [[row]]"});
+  expect_refused("[[row]]\nname = \"r\"\n", {"s.toml:1", "row.r.recipe", "[study] has no base"});
+  expect_refused("[study]\nbase = \"base.toml\"\n[[row]]\ntitle = \"T\"\n", {"s.toml:3", "row.0.name"});
+  expect_refused("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"a/b\"\n", {"s.toml:4", "got \"a/b\""});
+  expect_refused("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"a\"\n[[row]]\nname = \"a\"\n", {"s.toml:5", "the name \"a\" is taken"});
+  expect_refused("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"a\"\noverlays = \"b.toml\"\n", {"s.toml:5", "overlays", "overlay"});
+  write("s.toml", "[study]\nbase = \"base.toml\"\n[[row]]\nname = \"mtft\"\nseeds = [1, 1]\n");
+  const auto load_with = [&](const StudyOptions& options) { return [&] { load("s", options); }; };
+  expect_error(ErrorTag::kUsage, {"row mtft", "seeds", "1, 1"}, load_with({}));
+  expect_error(ErrorTag::kUsage, {"--rows", "mtfd"}, load_with({.rows = {"mtfd"}}));
+}
+
+TEST_F(StudyFileTest, KeysOfStagesTakeNoteOfWhatChangesWeights) {
+  constexpr std::string_view kStages = "[[stage]]\nname = \"0\"\ntasks = [\"mood\", \"same\"]\n[[stage]]\nname = \"b\"\nkind = \"heads\"\n";
+  FileHashes hashes;
+  const auto print = [&](const std::string& more) {
+    write("more.toml", more);
+    const StudyFile study = file(fmt::format("[study]\nbase = [\"base.toml\", \"stages.toml\", \"more.toml\"]\n[[row]]\nname = \"r\"\n"));
+    return fingerprint_of(load_run_config(row_config(study, study.rows[0], {}, nullptr)), "cpu", hashes);
+  };
+  write("stages.toml", kStages);
+  const Fingerprint first = print("");
+  ASSERT_EQ(first.stages.size(), 2u);
+  const auto shared = [&](const std::string& more) { return shared_stages(first, print(more)); };
+  EXPECT_EQ(shared(""), 2u);
+  for (const char* same : {"log_every = 7\n", "checkpoint_every = 3\n", "eval_train = 5\n"}) EXPECT_EQ(shared(fmt::format("[[stage]]\nname = \"0\"\n{}", same)), 2u) << same;
+  for (const char* second : {"[[stage]]\nname = \"b\"\nlr = 0.5\n", "[[task]]\nname = \"near\"\nhead = { dense = [\"4H\"] }\n"}) EXPECT_EQ(shared(second), 1u) << second;
+  for (const char* differs : {"[[stage]]\nname = \"0\"\nlr = 0.5\n", "[[task]]\nname = \"mood\"\nhead = { dense = [\"4H\"] }\n", "[run]\nseed = 4\n",
+                              "[model]\nmax_length = 20\n", "[[task]]\nname = \"mood\"\nbatch = 3\n"})
+    EXPECT_EQ(shared(differs), 0u) << differs;
+  EXPECT_EQ(shared("[run]\nname = \"else\"\n"), 2u);
+
+  write_file(folder.path() / "near-train.csv", read_file(folder.path() / "near-train.csv") + "warm,cold,0,0,0\n");
+  EXPECT_EQ(shared(""), 0u) << "the vocabulary comes from all tasks";
+}
+
+}  // namespace
+}  // namespace minbert
