@@ -1,4 +1,4 @@
-// train: a run from config files, or from one data file.
+// train, pretrain: a run from config files, or from one data file.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -23,21 +23,34 @@ constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
 struct TrainFlags {
   ConfigFlags config;
   OneLinerFlags one_liner;
+  std::vector<std::string> text_files;  // of pretrain
+  bool pretrain = false;
   std::string output;
   std::vector<std::uint64_t> seeds;
   bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
 };
 
-ConfigTree read_input(const TrainFlags& flags, const Session& session) {
+/// The config that flags stand for in place of files; empty when files were given.
+std::string config_of_flags(const TrainFlags& flags) {
   const OneLinerFlags& one = flags.one_liner;
-  if (!one.train.empty() && !flags.config.files.empty())
-    throw Error(ErrorTag::kUsage, "--train", "expected config files or --train, got both", "--set task.NAME.data.train=FILE changes a config's data");
-  if (one.train.empty() && flags.config.files.empty())
-    throw Error(ErrorTag::kUsage, "train", "expected a config file, or --init and --train", "minbert init writes a config to start from");
+  const char* flag = flags.pretrain ? "--text-file" : "--train";
+  const bool given = flags.pretrain ? !flags.text_files.empty() : !one.train.empty();
+  if (given && !flags.config.files.empty())
+    throw Error(ErrorTag::kUsage, flag, fmt::format("expected config files or {}, got both", flag),
+                flags.pretrain ? "stage.mlm.texts of a config names its texts" : "--set task.NAME.data.train=FILE changes a config's data");
+  if (!given && flags.config.files.empty())
+    throw Error(ErrorTag::kUsage, flags.pretrain ? "pretrain" : "train", fmt::format("expected a config file, or --init and {}", flag),
+                "minbert init writes a config to start from");
+  if (!given) return "";
+  return flags.pretrain ? pretrain_config(one.init, flags.text_files) : one_liner_config(one);
+}
+
+ConfigTree read_input(const TrainFlags& flags, const Session& session) {
   ConfigTree tree;
-  if (!one.train.empty()) tree.load_text(one_liner_config(one), "--train", fs::current_path());
+  const std::string text = config_of_flags(flags);
+  if (!text.empty()) tree.load_text(text, flags.pretrain ? "--text-file" : "--train", fs::current_path());
   for (const std::string& file : flags.config.files) tree.load(file);
-  if (one.train.empty() && !one.init.empty()) tree.set("model.init", one.init, "--init");
+  if (text.empty() && !flags.one_liner.init.empty()) tree.set("model.init", flags.one_liner.init, "--init");
   for (const std::string& assignment : flags.config.sets) tree.set(assignment);
   if (!session.dtype.empty()) tree.set("model.dtype", session.dtype, "--dtype");
   return tree;
@@ -115,9 +128,18 @@ int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& fold
   return 0;
 }
 
+void require_mlm(const RunConfig& config, const ConfigTree& tree) {
+  for (const StageSpec& stage : config.stages)
+    if (!stage.mlm)
+      throw Error(ErrorTag::kUsage, tree.place("stage." + stage.name),
+                  fmt::format("pretrain: expected stages of kind \"mlm\" only, stage \"{}\" is \"{}\"", stage.name, option_name(stage.kind)),
+                  "minbert train runs stages of every kind");
+}
+
 int run_train(const TrainFlags& flags, Session& session) {
   ConfigTree input = read_input(flags, session);
   const RunConfig config = load_run_config(input);
+  if (flags.pretrain) require_mlm(config, input);
   const auto backend = open_backend(session);
   if (flags.dry_run) {
     print_json(plan_training(*backend, config));
@@ -133,13 +155,8 @@ int run_train(const TrainFlags& flags, Session& session) {
   return code;
 }
 
-}  // namespace
-
-Action declare_train(CLI::App& app, Session& session) {
-  auto flags = std::make_shared<TrainFlags>();
-  add_config(app, flags->config, false);
-  app.add_option("-o,--output", flags->output, "run folder [runs/NAME, NAME being run.name]")->type_name("RUN");
-  add_one_liner(app, flags->one_liner);
+/// The flags of both verbs but those that stand for a config.
+void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Session& session) {
   app.add_flag("--resume", flags->resume, "go on where the folder's last checkpoint stands");
   app.add_flag("--overwrite", flags->overwrite, "remove the run that is there");
   app.add_option("--seeds", flags->seeds, "one run for each, in RUN/seed-N, and RUN/summary.json")
@@ -152,9 +169,36 @@ Action declare_train(CLI::App& app, Session& session) {
   app.add_flag("--overfit-batch", flags->overfit_batch, "train on one batch of each task over and over: its loss must go to 0");
   add_json(app, flags->json);
   add_compute(app, session);
+}
+
+}  // namespace
+
+Action declare_train(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<TrainFlags>();
+  add_config(app, flags->config, false);
+  app.add_option("-o,--output", flags->output, "run folder [runs/NAME, NAME being run.name]")->type_name("RUN");
+  add_one_liner(app, flags->one_liner);
+  add_run_flags(app, flags, session);
   add_examples(app,
                "  minbert train base.toml mine.toml --set stage.0.lr=3e-5 -o runs/mine\n"
                "  minbert train --init models/all-MiniLM-L6-v2 --train my.csv --text review --label stars");
+  return [flags, &session] { return run_train(*flags, session); };
+}
+
+Action declare_pretrain(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<TrainFlags>();
+  flags->pretrain = true;
+  add_config(app, flags->config, false);
+  app.add_option("-o,--output", flags->output, "run folder [runs/NAME, NAME being run.name]")->type_name("RUN");
+  app.add_option("--init", flags->one_liner.init, "model to start from: Hugging Face folder or run folder")->type_name("MODEL");
+  app.add_option("--text-file", flags->text_files, "without a config file: train on this file, a text a line (repeatable)")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+  add_run_flags(app, flags, session);
+  add_examples(app,
+               "  minbert pretrain recipes/pretrain.toml --set model.init=models/all-MiniLM-L6-v2 -o runs/mine\n"
+               "  minbert pretrain --init models/all-MiniLM-L6-v2 --text-file lines.txt\n"
+               "  minbert train base.toml --set model.init=runs/mine     # goes on from the result");
   return [flags, &session] { return run_train(*flags, session); };
 }
 

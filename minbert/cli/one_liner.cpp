@@ -11,6 +11,11 @@ namespace {
 std::string quoted(const std::string& text) { return print_toml_value(text); }
 std::string absolute(const std::string& path) { return quoted(std::filesystem::absolute(path).lexically_normal().string()); }
 
+std::string init_value(const std::string& init) {
+  if (init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", "--init models/all-MiniLM-L6-v2");
+  return init == "scratch" ? quoted(init) : absolute(init);
+}
+
 std::string optional_line(std::string_view key, const std::string& value) {
   return value.empty() ? std::string() : fmt::format("{} = {}\n", key, quoted(value));
 }
@@ -43,7 +48,7 @@ void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
 }
 
 std::string one_liner_config(const OneLinerFlags& flags) {
-  if (flags.init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", "--init models/all-MiniLM-L6-v2");
+  const std::string init = init_value(flags.init);
   const auto fraction = parse_number(flags.dev);
   if (fraction && !(*fraction > 0 && *fraction < 1))
     throw Error(ErrorTag::kUsage, "--dev", fmt::format("expected a file, or a fraction above 0 and below 1, got {}", flags.dev));
@@ -67,8 +72,34 @@ optimizer = "adamw"
 weight_decay = 0.01
 clip = 1.0
 )",
-                     quoted(task.name), flags.init == "scratch" ? quoted(flags.init) : absolute(flags.init), task_text(task),
-                     data_text(flags, task));
+                     quoted(task.name), init, task_text(task), data_text(flags, task));
+}
+
+std::string pretrain_config(const std::string& init, std::span<const std::string> text_files) {
+  std::vector<std::string> texts;
+  for (const std::string& file : text_files) texts.push_back(absolute(file));
+  return fmt::format(R"(# Masked-LM further pretraining, made by `minbert pretrain --init ... --text-file ...`; edit it and run `minbert pretrain THIS.toml`.
+[run]
+name = "pretrain"
+
+[model]
+init = {}
+
+[[stage]]
+kind = "mlm"
+epochs = 3
+batch = 16
+lr = 5e-5                  # rises for a tenth of the steps, then falls to 0
+schedule = "linear"
+warmup_ratio = 0.1
+optimizer = "adamw"
+weight_decay = 0.01
+clip = 1.0
+[stage.mlm]
+texts = [{}]
+head = "tied"              # the checkpoint's MLM head where it has one
+)",
+                     init_value(init), fmt::join(texts, ", "));
 }
 
 }  // namespace minbert

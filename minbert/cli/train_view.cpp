@@ -62,7 +62,11 @@ bool TrainView::is_due(double pause_s) {
 void TrainView::eval(const EvalEvent& event) {
   std::string scores;
   for (const auto& [task, score] : event.scores) scores += fmt::format("  {} {:.4f}", task, score);
-  const bool shows_mean = event.scores.size() > 1;
+  if (!event.perplexity.empty()) {  // of masked-LM training the loss tells more
+    scores.clear();
+    for (const auto& [texts, loss] : event.loss) scores += fmt::format("  {} loss {:.4f} accuracy {:.4f}", texts, loss, event.scores.at(texts));
+  }
+  const bool shows_mean = event.scores.size() > 1 && event.perplexity.empty();
   std::string row = fmt::format("stage {} epoch {}  {:<5}{}", event.stage, event.epoch, event.split, scores);
   if (shows_mean) row += fmt::format("  mean {:.4f}", event.mean);
   console_.info(event.best ? console_.bold(row + "  best") : row);

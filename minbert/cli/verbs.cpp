@@ -11,6 +11,7 @@ std::span<const Verb> verbs() {
       Verb{"config", "show the resolved config with the origin of each value, check it, or print its JSON Schema", declare_config},
       Verb{"data", "check data files, or count what is in them", declare_data},
       Verb{"train", "fine-tune a model as TOML files say, or on one data file", declare_train},
+      Verb{"pretrain", "go on training a model as a masked language model, on texts alone", declare_pretrain},
       Verb{"study", "several configs in one table; what they share is trained once", declare_study},
       Verb{"eval", "scores of a model on a split; --fail-under makes a gate of it", declare_eval},
       Verb{"predict", "labels for new texts or pairs", declare_predict},

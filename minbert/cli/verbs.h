@@ -32,6 +32,7 @@ Action declare_fetch(CLI::App& app, Session& session);
 Action declare_init(CLI::App& app, Session& session);
 Action declare_inspect(CLI::App& app, Session& session);
 Action declare_predict(CLI::App& app, Session& session);
+Action declare_pretrain(CLI::App& app, Session& session);
 Action declare_report(CLI::App& app, Session& session);
 Action declare_sample_data(CLI::App& app, Session& session);
 Action declare_study(CLI::App& app, Session& session);

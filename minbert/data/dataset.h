@@ -87,6 +87,8 @@ struct TaskRows {
   TaskLabels labels;
   Rows train, dev, test;
   std::map<std::string, SplitReport> reports;  ///< by split_name
+
+  const Rows& split(Split split) const { return split == Split::kTrain ? train : split == Split::kDev ? dev : test; }
 };
 TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed);
 

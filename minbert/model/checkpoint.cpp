@@ -22,7 +22,8 @@ std::vector<BFloat16> round_to_bf16(const Tensor& tensor) {
 }  // namespace
 
 bool is_backbone(const ParamInfo& info) { return info.role == Role::kEncoder || info.role == Role::kPooler; }
-bool is_head(const ParamInfo& info) { return !is_backbone(info); }
+bool is_head(const ParamInfo& info) { return info.role == Role::kHead; }
+bool is_mlm(const ParamInfo& info) { return info.role == Role::kMlm; }
 
 void save_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata) {
   std::vector<SafetensorsEntry> entries;

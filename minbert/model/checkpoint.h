@@ -23,8 +23,10 @@ struct NamedTensor {
 
 /// Rows of model.safetensors: encoder and pooler.
 bool is_backbone(const ParamInfo& info);
-/// Rows of heads.safetensors: task heads and the MLM head.
+/// Rows of heads.safetensors: task heads.
 bool is_head(const ParamInfo& info);
+/// Rows of mlm.safetensors.
+bool is_mlm(const ParamInfo& info);
 
 /// Writes contiguous tensors straight from their memory, atomically. Throws Error(kResources).
 void save_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata = {});

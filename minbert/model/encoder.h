@@ -27,6 +27,7 @@ struct TokenBatch {
 struct DropoutState {
   float hidden = 0, attention = 0;  ///< rates in the encoder
   bool heads = false;               ///< whether task heads drop, each at its own rate
+  float mlm = 0;                    ///< rate before the MLM head
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
   std::uint16_t micro_step = 0;

@@ -242,7 +242,8 @@ ImportReport plan_import(const WeightSource& source, const ModelShape& shape, co
 
 WeightSource open_model_weights(const std::filesystem::path& folder) {
   WeightSource source(folder);
-  if (const auto heads = folder / "heads.safetensors"; std::filesystem::exists(heads)) source.add(heads);
+  for (const char* name : {"heads.safetensors", "mlm.safetensors"})
+    if (const auto file = folder / name; std::filesystem::exists(file)) source.add(file);
   return source;
 }
 

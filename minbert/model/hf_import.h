@@ -52,12 +52,12 @@ std::string canonical_name(std::string_view tensor);
 /// Matches tensors with parameters. A head is taken whole or not at all. Throws Error(kModel) when two tensors claim one parameter.
 ImportReport plan_import(const WeightSource& source, const ModelShape& shape, const ImportOptions& options = {});
 
-/// Reads the folder's weights, and its heads.safetensors if there is one, into `params` (f32; f64 and c128 are widened from f32), and
+/// Reads the weights that open_model_weights finds into `params` (f32; f64 and c128 are widened from f32), and
 /// calls params.changed(). Missing pooler, heads and MLM head are left as they are, for the caller to initialise. Throws
 /// Error(kModel) for missing encoder tensors, and for a misshapen tensor of encoder, pooler or MLM head.
 ImportReport import_weights(const std::filesystem::path& folder, Params& params, const ImportOptions& options = {});
 
-/// The folder's weights and its heads.safetensors if there is one.
+/// The folder's weights, and its heads.safetensors and mlm.safetensors if there are such.
 WeightSource open_model_weights(const std::filesystem::path& folder);
 
 }  // namespace minbert

@@ -15,6 +15,7 @@ MultitaskModel::MultitaskModel(Backend& backend, Params& params) : backend_(back
     MINBERT_CHECK(params.shape().pooler || heads_.back().shape().pool != Pool::kPooler, "head {} reads a pooler that the model lacks",
                   heads_.back().shape().task);
   }
+  if (params.shape().mlm != MlmHeadKind::kNone) mlm_.emplace(backend, params);
 }
 
 Tensor MultitaskModel::forward(Arena& arena, TaskActivations* saved, std::size_t head, const TokenBatch& batch,
@@ -119,6 +120,30 @@ Tensor MultitaskModel::head_forward(Arena& arena, HeadActivations* saved, std::s
 
 void MultitaskModel::head_backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const HeadActivations& saved) {
   heads_.at(saved.head).backward(arena, gradients, {}, {}, dlogits, saved);
+}
+
+Tensor MultitaskModel::mlm_forward(Arena& arena, MlmActivations* saved, const TokenBatch& batch, std::span<const std::int32_t> wanted,
+                                   const DropoutState& dropout) {
+  MINBERT_CHECK(mlm_.has_value() && !wanted.empty(), "an MLM head, and tokens for it");
+  const Tensor logits = arena.allocate(params_.dtype(), {std::ssize(wanted), params_.config().vocab_size});
+  const Arena::Mark mark = arena.mark();
+  MlmActivations unsaved;
+  MlmActivations& pass = saved != nullptr ? *saved : unsaved;
+  const Tensor hidden = encoder_.forward(arena, saved != nullptr ? &pass.encoder : nullptr, batch, wanted, dropout);
+  mlm_->forward(arena, pass.head, logits, hidden, pass.encoder.wanted_ids, dropout);
+  if (saved == nullptr) arena.rewind(mark);
+  return logits;
+}
+
+void MultitaskModel::mlm_backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const MlmActivations& saved,
+                                  const Encoder::GradReady& on_grad_ready) {
+  const bool below = gradients.trainable(encoder_.span());
+  const Arena::Mark mark = arena.mark();
+  const Tensor dhidden = below ? arena.allocate(params_.compute(), {dlogits.rows(), params_.config().hidden_size}) : Tensor();
+  mlm_->backward(arena, gradients, dhidden, dlogits, saved.head);
+  if (on_grad_ready && gradients.trainable(mlm_->span())) on_grad_ready(mlm_->span());
+  if (below) encoder_.backward(arena, gradients, dhidden, saved.encoder, on_grad_ready);
+  arena.rewind(mark);
 }
 
 }  // namespace minbert

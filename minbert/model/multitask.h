@@ -1,11 +1,13 @@
-// The multitask model (paper figure 1): one encoder, a pooler, and a head for each task; forward and backward.
+// The multitask model (paper figure 1): one encoder, a pooler, a head for each task, and one for masked-LM training; forward and backward.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "minbert/model/encoder.h"
 #include "minbert/model/heads.h"
+#include "minbert/model/mlm_head.h"
 
 namespace minbert {
 
@@ -22,6 +24,12 @@ struct TaskActivations {
   PoolActivations pool;
   std::vector<RowId> examples;  // (B)
   HeadActivations head;
+};
+
+/// What backward needs of a forward pass of masked-LM training.
+struct MlmActivations {
+  EncoderActivations encoder;
+  MlmHeadActivations head;
 };
 
 class MultitaskModel {
@@ -50,6 +58,15 @@ class MultitaskModel {
   /// Gradients of the head's parameters alone.
   void head_backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const HeadActivations& saved);
 
+  /// Logits (M, V), in the parameters' dtype, for the tokens `wanted`: ascending indices into the batch, at least one. The table must
+  /// have an MLM head. Without `saved` nothing but the logits stays in the arena.
+  Tensor mlm_forward(Arena& arena, MlmActivations* saved, const TokenBatch& batch, std::span<const std::int32_t> wanted,
+                     const DropoutState& dropout);
+  /// Accumulates into `gradients`. `on_grad_ready` is told of the MLM head, then as Encoder::backward does; word embeddings that the head
+  /// reads are final with the encoder's.
+  void mlm_backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const MlmActivations& saved,
+                    const Encoder::GradReady& on_grad_ready = {});
+
  private:
   Tensor vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch, Pool pool,
                          const DropoutState& dropout);
@@ -63,6 +80,7 @@ class MultitaskModel {
   LinearParams pooler_;     // when the table has one
   ParamSpan pooler_span_;
   std::vector<Head> heads_;
+  std::optional<MlmHead> mlm_;
 };
 
 }  // namespace minbert

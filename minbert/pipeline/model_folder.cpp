@@ -108,6 +108,7 @@ void save_model_folder(const fs::path& folder, const Params& params, std::span<c
   make_directories(folder);
   export_encoder(folder, params, {.pooling = common_pooling(tasks), .max_length = options.max_length});
   save_weights(folder / "heads.safetensors", params, is_head);
+  if (options.mlm) save_weights(folder / "mlm.safetensors", params, is_mlm);
   tokenizer.save(folder);
   Json listed = Json::array();
   for (const TaskSpec& task : tasks) listed.push_back(task_json(task));

@@ -43,9 +43,10 @@ struct SaveModelOptions {
   std::int64_t max_length = 128;
   std::string dtype = "f32";
   std::string model_card;  ///< README.md; none when empty
+  bool mlm = false;        ///< the MLM head too
 };
 
-/// Writes config.json, model.safetensors, heads.safetensors, minbert.json, tokenizer files and the sentence-transformers files into
+/// Writes config.json, model.safetensors, heads.safetensors (and mlm.safetensors), minbert.json, tokenizer files and the sentence-transformers files into
 /// `folder`, created if need be; each file complete or not at all. Pooling: the tasks' common cls or mean, else mean.
 void save_model_folder(const std::filesystem::path& folder, const Params& params, std::span<const TaskSpec> tasks, const Tokenizer& tokenizer,
                        const SaveModelOptions& options);

@@ -1,4 +1,4 @@
-// Decoding logits, and inference over many rows: sorted by length, so that a batch's sequences take about equally long.
+// Decoding logits, and inference over many rows.
 #include "minbert/pipeline/predict.h"
 
 #include <algorithm>
@@ -9,9 +9,6 @@
 
 namespace minbert {
 namespace {
-
-/// Enough tokens for products to run at full speed, few enough for activations to stay in the caches.
-constexpr std::int64_t kBatchTokens = 1024;
 
 double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 
@@ -28,22 +25,6 @@ std::vector<float> to_host(Backend& backend, const Tensor& x) {
   std::vector<float> values(static_cast<std::size_t>(x.numel()));
   backend.copy_to_host(values.data(), x);
   return values;
-}
-
-/// Calls fn with groups of rows of about kBatchTokens tokens, longest first, so that the arena grows once.
-void for_batches(const TokenizedRows& rows, const RowProgress& progress, const std::function<void(std::span<const std::uint32_t>)>& fn) {
-  const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
-  std::vector<std::uint32_t> order(static_cast<std::size_t>(rows.rows()));
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return tokens_of(a) > tokens_of(b); });
-  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    std::int64_t tokens = 0;
-    do {
-      tokens += tokens_of(order[end++]);
-    } while (end < order.size() && tokens + tokens_of(order[end]) <= kBatchTokens);
-    fn(std::span(order).subspan(begin, end - begin));
-    if (progress) progress(static_cast<std::int64_t>(end));
-  }
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,9 +21,6 @@ struct Prediction {
 /// From logits (rows, K): softmax, sigmoid of the one logit of two classes, or the number itself (scaled back where the loss is BCE).
 /// Ties go to the lower class.
 std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows);
-
-/// Told after each batch how many rows are done; what it throws ends the work.
-using RowProgress = std::function<void(std::int64_t rows)>;
 
 /// Predictions for all rows in their order, with dropout off. The result does not depend on how rows are batched (f32).
 std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,

@@ -2,6 +2,7 @@
 #include "minbert/pipeline/tokens.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "minbert/base/parallel.h"
 
@@ -45,6 +46,43 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
     if (is_cut(r)) ++out.truncated;
   }
   return out;
+}
+
+void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence) {
+  const auto s = static_cast<std::size_t>(sequence);
+  const auto begin = from.ids.begin() + from.offsets[s];
+  out.ids.insert(out.ids.end(), begin, begin + from.length(sequence));
+  out.offsets.push_back(std::ssize(out.ids));
+  out.first_segments.push_back(from.first_segments[s]);
+}
+
+TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count) {
+  TokenizedRows out;
+  out.per_row = rows.per_row;
+  count = std::min(count, end - begin);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t row = begin + i * (end - begin) / count;
+    for (std::int64_t s = row * rows.per_row; s < (row + 1) * rows.per_row; ++s) append_sequence(out, rows, s);
+    out.labels.push_back(rows.labels[static_cast<std::size_t>(row)]);
+  }
+  return out;
+}
+
+// Sorted by length, so that a batch's sequences take about equally long.
+void for_batches(const TokenizedRows& rows, const RowProgress& progress, const std::function<void(std::span<const std::uint32_t>)>& fn) {
+  const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
+  constexpr std::int64_t kBatchTokens = 1024;  // enough for products to run at full speed, few enough for activations to stay in the caches
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(rows.rows()));
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return tokens_of(a) > tokens_of(b); });
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    std::int64_t tokens = 0;
+    do {
+      tokens += tokens_of(order[end++]);
+    } while (end < order.size() && tokens + tokens_of(order[end]) <= kBatchTokens);
+    fn(std::span(order).subspan(begin, end - begin));
+    if (progress) progress(static_cast<std::int64_t>(end));
+  }
 }
 
 void Batch::append(const TokenizedRows& rows, std::int64_t sequence, RowId id) {

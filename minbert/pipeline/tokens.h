@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -34,6 +35,17 @@ struct TokenizedRows {
 
 /// Tokenises on all threads. Sequences are cut to max_length tokens, joint pairs longest first.
 TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length);
+
+/// Adds a copy of a sequence, without a label.
+void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence);
+/// Copies of up to `count` of the rows [begin, end), at even distances.
+TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count);
+
+/// Told after each batch how many rows are done; what it throws ends the work.
+using RowProgress = std::function<void(std::int64_t rows)>;
+
+/// For passes without a step: calls fn with groups of rows of about 1024 tokens, longest first, so that arenas grow once.
+void for_batches(const TokenizedRows& rows, const RowProgress& progress, const std::function<void(std::span<const std::uint32_t>)>& fn);
 
 /// A micro-batch of rows and the memory behind its views; reused from step to step.
 class Batch {

@@ -96,7 +96,7 @@ void read_rows(const fs::path& path, RunData& run) {
   const Json json = read_optional(path);
   checked(path.string(), [&] {
     for (const auto& [task, splits] : json.items()) {
-      if (task == "format") continue;
+      if (task == "format" || task == "mlm") continue;
       if (run.config.stages.empty() || run.config.has_head(task)) run.tasks.push_back(task);
       for (const char* split : {"train", "dev", "test"}) {
         if (!splits.contains(split)) continue;

@@ -55,6 +55,15 @@ StageSpec essence(StageSpec stage) {
   return stage;
 }
 
+/// What an mlm stage reads, probes included: they do not change what it trains, but what its evaluations say.
+std::vector<std::string> mlm_texts(const StageSpec& stage) {
+  std::vector<std::string> texts;
+  if (!stage.mlm) return texts;
+  for (const auto* list : {&stage.mlm->texts, &stage.mlm->probes})
+    for (const PathOption& text : *list) texts.push_back(text.text);
+  return texts;
+}
+
 }  // namespace
 
 const std::string& FileHashes::of(const fs::path& path, ErrorTag tag) {
@@ -75,6 +84,9 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   for (const PathOption& corpus : config.model.vocabulary.corpus) start[corpus.text] = hashes.of(corpus.text, ErrorTag::kData);
   print.files = start;
   for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, print.files);
+  for (const StageSpec& stage : config.stages)
+    for (const std::string& text : mlm_texts(stage))
+      if (!parse_task_split(text)) print.files[text] = hashes.of(text, ErrorTag::kData);
 
   // Hashed one after the other: what all stages read, then stage by stage what it adds.
   std::string state = fmt::format("{}\n{}\n{}\n", print.code, config.run.seed, printed(config.model));
@@ -84,14 +96,28 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
     for (const std::string& path : paths_of(task))
       if (const auto file = print.files.find(path); file != print.files.end()) state += fmt::format("{} {}\n", path, file->second);
   };
-  if (config.model.from_scratch())  // its vocabulary comes from all tasks
+  const auto task_named = [&](std::string_view name) -> const TaskSpec& { return *std::ranges::find(config.tasks, name, &TaskSpec::name); };
+  const auto add_texts = [&](const StageSpec& stage) {
+    for (const std::string& text : mlm_texts(stage)) {
+      if (const auto part = parse_task_split(text))
+        add_data(task_named(part->task));
+      else
+        state += fmt::format("{} {}\n", text, print.files.at(text));
+    }
+  };
+  if (config.model.from_scratch()) {  // its vocabulary comes from all texts
     for (const TaskSpec& task : config.tasks) add_data(task);
+    for (const StageSpec& stage : config.stages) add_texts(stage);
+  }
+  const std::vector<std::string> heads = config.heads();
   for (const StageSpec& stage : config.stages) {
     state += printed(essence(stage));
-    for (const std::size_t task : config.tasks_of(stage)) {
-      state += fmt::format("task {} {}\n", task, printed(config.tasks[task]));  // dropout counts heads by their number
-      add_data(config.tasks[task]);
+    for (const std::string& name : stage.tasks) {
+      const TaskSpec& task = task_named(name);
+      state += fmt::format("task {} {}\n", std::ranges::find(heads, name) - heads.begin(), printed(task));  // dropout counts heads by their number
+      add_data(task);
     }
+    add_texts(stage);
     state = sha256_hex(state);
     print.stages.emplace_back(stage.name, state);
   }

@@ -23,10 +23,10 @@ std::vector<std::string> names_of(const Items& items) {
 bool contains(std::span<const std::string> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
 /// The files of `split` as another task's `exclude` reads them: which rows and columns, in a dialect that must be plain.
-std::vector<DataSource> split_files(const TaskSpec& task, std::string_view split, const ConfigTree& tree, const std::string& key) {
+std::vector<DataSource> split_files(const TaskSpec& task, Split split, const ConfigTree& tree, const std::string& key) {
   const DataSpec& data = task.data;
-  const std::string name = fmt::format("{}.{}", task.name, split);
-  const auto& files = split == "train" ? data.train : split == "dev" ? data.dev.files : data.test;
+  const std::string name = fmt::format("{}.{}", task.name, split_name(split));
+  const auto& files = split == Split::kTrain ? data.train : split == Split::kDev ? data.dev.files : data.test;
   if (files.empty()) refuse(tree, key, fmt::format("\"{}\" has no files of its own", name));
   for (const std::string* option : {&data.format, &data.delimiter, &data.quote, &data.header})
     if (*option != DataSpec{}.format) refuse(tree, key, fmt::format("\"{}\" is read with a dialect of its own", name), "name its files instead");
@@ -45,14 +45,13 @@ void resolve_excludes(const ConfigTree& tree, RunConfig& config) {
   for (TaskSpec& task : config.tasks) {
     std::vector<DataSource> files;
     for (const DataSource& source : task.data.exclude) {
-      const std::size_t dot = source.path.rfind('.');
-      const std::string split = dot == std::string::npos ? "" : source.path.substr(dot + 1);
-      const auto named = std::find_if(config.tasks.begin(), config.tasks.end(), [&](const TaskSpec& t) { return t.name == source.path.substr(0, dot); });
-      if (named == config.tasks.end() || (split != "train" && split != "dev" && split != "test")) {
+      const auto part = parse_task_split(source.path);
+      const auto named = part ? std::ranges::find(config.tasks, part->task, &TaskSpec::name) : config.tasks.end();
+      if (named == config.tasks.end()) {
         files.push_back(source);
         continue;
       }
-      const auto more = split_files(*named, split, tree, join_key("task", task.name) + ".data.exclude");
+      const auto more = split_files(*named, part->split, tree, join_key("task", task.name) + ".data.exclude");
       files.insert(files.end(), more.begin(), more.end());
     }
     task.data.exclude = std::move(files);
@@ -65,15 +64,23 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   for (PathOption& file : config.model.vocabulary.corpus) file.make_absolute();
   if (!config.data.root.empty()) config.data.root.make_absolute();
   for (TaskSpec& task : config.tasks) task.data.make_absolute(config.data.root.text);
+  for (StageSpec& stage : config.stages)
+    if (stage.mlm)
+      for (auto* texts : {&stage.mlm->texts, &stage.mlm->probes})
+        for (PathOption& text : *texts)
+          if (!parse_task_split(text.text)) text.make_absolute(config.data.root.text);
 }
 
 void check_tasks(const ConfigTree& tree, RunConfig& config) {
-  if (config.tasks.empty()) refuse(tree, "task", "expected at least one [[task]]");
+  const auto has_tasks = [](const StageSpec& stage) { return stage.has_tasks(); };
+  if (config.tasks.empty() && (config.stages.empty() || std::ranges::any_of(config.stages, has_tasks)))
+    refuse(tree, "task", "expected at least one [[task]]");
   std::vector<std::string> names;
   for (std::size_t i = 0; i < config.tasks.size(); ++i) {
     TaskSpec& task = config.tasks[i];
     const std::string key = join_key("task", task.name.empty() ? std::to_string(i) : task.name);
     if (contains(names, task.name)) refuse(tree, key + ".name", fmt::format("two tasks are named \"{}\"", task.name));
+    if (task.name == kMlmName) refuse(tree, key + ".name", fmt::format("\"{}\" stands for masked-LM training in the run's files", kMlmName));
     names.push_back(task.name);
     if (task.is_regression()) {
       if (task.labels.kind != TaskLabels::Kind::kAuto) refuse(tree, key + ".labels", "numbers have no classes", "label_range gives their limits");
@@ -103,6 +110,44 @@ void check_stage_tasks(const ConfigTree& tree, const RunConfig& config, StageSpe
   }
 }
 
+/// One entry of mlm.texts or mlm.probes.
+void check_mlm_text(const ConfigTree& tree, const RunConfig& config, const std::string& key, const std::string& text, bool trained) {
+  if (text.empty()) refuse(tree, key, "expected \"TASK.train\" or a file, got \"\"");
+  const auto part = parse_task_split(text);
+  if (!part) return;
+  const auto task = std::ranges::find(config.tasks, part->task, &TaskSpec::name);
+  if (task == config.tasks.end())
+    refuse(tree, key, fmt::format("unknown task \"{}\" in \"{}\"", part->task, text),
+           config.tasks.empty() ? fmt::format("a file of that name is \"./{}\"", text) : suggest(part->task, names_of(config.tasks)));
+  if (trained && part->split != Split::kTrain)
+    refuse(tree, key, fmt::format("\"{}\" is not trained on: only train splits are", text), "probes measure the loss on it");
+  const DataSpec& data = task->data;
+  if ((part->split == Split::kDev && data.dev.files.empty() && data.dev.fraction == 0) || (part->split == Split::kTest && data.test.empty()))
+    refuse(tree, key, fmt::format("task \"{}\" has no {} split", part->task, split_name(part->split)));
+}
+
+void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage, const std::string& key) {
+  if (stage.has_tasks()) {
+    if (stage.mlm) refuse(tree, key + ".mlm", fmt::format("is for stages of kind \"mlm\", this one is \"{}\"", option_name(stage.kind)));
+    return;
+  }
+  if (!stage.tasks.empty()) refuse(tree, key + ".tasks", "an mlm stage trains no tasks", "mlm.texts names what it reads");
+  if (!stage.mlm) stage.mlm.emplace();
+  if (stage.mlm->texts.empty()) refuse(tree, key + ".mlm.texts", "expected texts to train on", "mlm.texts = [\"TASK.train\", \"lines.txt\"]");
+  std::vector<std::string> seen;
+  const auto check_list = [&](std::string_view list, std::span<const PathOption> texts, bool trained) {
+    const std::string place = fmt::format("{}.mlm.{}", key, list);
+    for (const PathOption& text : texts) {
+      check_mlm_text(tree, config, place, text.text, trained);
+      if (contains(seen, text.text)) refuse(tree, place, fmt::format("\"{}\" stands there twice", text.text));
+      seen.push_back(text.text);
+    }
+  };
+  check_list("texts", stage.mlm->texts, true);
+  check_list("probes", stage.mlm->probes, false);
+  if (stage.mlm->kind() != config.mlm_head()) refuse(tree, key + ".mlm.head", "an earlier stage has another one: the mlm stages of a run share their head");
+}
+
 void check_stages(const ConfigTree& tree, RunConfig& config) {
   if (config.stages.empty()) config.stages.emplace_back();
   const std::vector<std::string> words = {"previous", "init", "last"};
@@ -114,7 +159,8 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
     if (!is_plain_name(stage.name)) refuse(tree, key + ".name", fmt::format("expected letters, digits, - and _, got \"{}\"", stage.name));
     if (contains(words, stage.name)) refuse(tree, key + ".name", fmt::format("\"{}\" is a word of `from`", stage.name));
     if (contains(earlier, stage.name)) refuse(tree, key + ".name", fmt::format("two stages are named \"{}\"", stage.name));
-    check_stage_tasks(tree, config, stage, key);
+    check_mlm(tree, config, stage, key);
+    if (stage.has_tasks()) check_stage_tasks(tree, config, stage, key);
 
     std::vector<std::string> sources = words;
     sources.insert(sources.end(), earlier.begin(), earlier.end());
@@ -132,26 +178,37 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
 
 }  // namespace
 
-std::size_t RunConfig::find_task(std::string_view name) const {
-  const std::vector<std::string> names = names_of(tasks);
-  const auto at = std::find(names.begin(), names.end(), name);
-  if (at == names.end()) throw Error(ErrorTag::kUsage, "", fmt::format("unknown task \"{}\"", name), suggest(name, names));
-  return static_cast<std::size_t>(at - names.begin());
+std::optional<TaskSplit> parse_task_split(std::string_view text) {
+  const std::size_t dot = text.rfind('.');
+  if (dot == std::string_view::npos || !is_plain_name(text.substr(0, dot))) return std::nullopt;
+  for (const Split split : {Split::kTrain, Split::kDev, Split::kTest})
+    if (text.substr(dot + 1) == split_name(split)) return TaskSplit{std::string(text.substr(0, dot)), split};
+  return std::nullopt;
 }
 
-std::vector<std::size_t> RunConfig::tasks_of(const StageSpec& stage) const {
-  std::vector<std::size_t> indices;
-  for (const std::string& name : stage.tasks) indices.push_back(find_task(name));
-  return indices;
+bool RunConfig::has_head(const TaskSpec& task) const {
+  return std::ranges::any_of(stages, [&](const StageSpec& stage) { return contains(stage.tasks, task.name); });
+}
+
+std::vector<std::string> RunConfig::heads() const {
+  std::vector<std::string> names;
+  for (const TaskSpec& task : tasks)
+    if (has_head(task)) names.push_back(task.name);
+  return names;
+}
+
+MlmHeadKind RunConfig::mlm_head() const {
+  const auto stage = std::ranges::find_if(stages, [](const StageSpec& s) { return s.mlm.has_value(); });
+  return stage == stages.end() ? MlmHeadKind::kNone : stage->mlm->kind();
 }
 
 RunConfig load_run_config(const ConfigTree& tree) {
   auto config = read_options<RunConfig>(tree.node());
   if (!is_plain_name(config.run.name)) refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));
-  check_tasks(tree, config);
-  check_stages(tree, config);
   resolve_excludes(tree, config);
   resolve_paths(tree, config);
+  check_tasks(tree, config);
+  check_stages(tree, config);
   return config;
 }
 

@@ -9,6 +9,7 @@
 
 #include "minbert/base/config_tree.h"
 #include "minbert/base/options.h"
+#include "minbert/data/dataset.h"
 #include "minbert/data/sampler.h"
 #include "minbert/model/config.h"
 #include "minbert/ops/backend.h"
@@ -20,9 +21,14 @@ namespace minbert {
 enum class ComputeType : std::uint8_t { kF32, kBf16 };
 constexpr std::array<OptionName<ComputeType>, 2> option_names(ComputeType) { return {{{ComputeType::kF32, "f32"}, {ComputeType::kBf16, "bf16"}}}; }
 
-enum class StageKind : std::uint8_t { kFinetune, kHeads };
-constexpr std::array<OptionName<StageKind>, 4> option_names(StageKind) {
-  return {{{StageKind::kFinetune, "finetune"}, {StageKind::kHeads, "heads"}, {StageKind::kFinetune, "multitask"}, {StageKind::kHeads, "single-task"}}};
+enum class StageKind : std::uint8_t { kFinetune, kHeads, kMlm };
+constexpr std::array<OptionName<StageKind>, 6> option_names(StageKind) {
+  return {{{StageKind::kFinetune, "finetune"},
+           {StageKind::kHeads, "heads"},
+           {StageKind::kMlm, "mlm"},
+           {StageKind::kFinetune, "multitask"},
+           {StageKind::kHeads, "single-task"},
+           {StageKind::kMlm, "pretrain"}}};
 }
 
 constexpr std::array<OptionName<AdamWForm>, 2> option_names(AdamWForm) {
@@ -96,6 +102,52 @@ void visit_options(V& v, DataSection& o) {
   v.field("root", o.root, "joined before relative data paths");
 }
 
+/// How a pair is read by masked-LM training: its texts one by one, as the paper does, or as [CLS] a [SEP] b [SEP].
+enum class MlmPairs : std::uint8_t { kSingle, kJoined };
+constexpr std::array<OptionName<MlmPairs>, 2> option_names(MlmPairs) { return {{{MlmPairs::kSingle, "single"}, {MlmPairs::kJoined, "joined"}}}; }
+
+/// linear: one new layer (paper eq. 7). tied: BERT's own transform with the word embeddings as its output layer, from the checkpoint where
+/// it has one. pretrained: the same, and a checkpoint without one is an error.
+enum class MlmHeadChoice : std::uint8_t { kLinear, kTied, kPretrained };
+constexpr std::array<OptionName<MlmHeadChoice>, 3> option_names(MlmHeadChoice) {
+  return {{{MlmHeadChoice::kLinear, "linear"}, {MlmHeadChoice::kTied, "tied"}, {MlmHeadChoice::kPretrained, "pretrained"}}};
+}
+
+/// What steps and evaluations of masked-LM training are called beside tasks; no task may have the name.
+inline constexpr std::string_view kMlmName = "mlm";
+
+/// Texts of a task, as "sst.train" names them.
+struct TaskSplit {
+  std::string task;
+  Split split = Split::kTrain;
+};
+/// Nothing when `text` is a path: anything but NAME.train, NAME.dev or NAME.test.
+std::optional<TaskSplit> parse_task_split(std::string_view text);
+
+/// [stage.mlm]: masked-LM further pretraining (paper 3.4).
+struct MlmSection {
+  std::vector<PathOption> texts, probes;
+  MlmPairs pairs = MlmPairs::kSingle;
+  double mask = 0.15;
+  MlmHeadChoice head = MlmHeadChoice::kLinear;
+  std::optional<float> dropout;
+  double held_out = 0.02;
+
+  MlmHeadKind kind() const { return head == MlmHeadChoice::kLinear ? MlmHeadKind::kLinear : MlmHeadKind::kTied; }
+  /// Before the head: the paper's 0.3 for the linear one; BERT's own has none.
+  float dropout_rate() const { return dropout.value_or(head == MlmHeadChoice::kLinear ? 0.3f : 0.0f); }
+};
+template <class V>
+void visit_options(V& v, MlmSection& o) {
+  v.field("texts", o.texts, "what to train on: \"TASK.train\", or files with a text a line");
+  v.field("probes", o.probes, "what to measure only: the same, and \"TASK.dev\" or \"TASK.test\"");
+  v.field("pairs", o.pairs, "single (each text of a pair on its own) or joined ([CLS] a [SEP] b [SEP])");
+  v.field("mask", o.mask, "share of the tokens to be predicted", Range{.low = 0, .high = 1, .low_open = true});
+  v.field("head", o.head, "linear (new), tied (to the word embeddings; the checkpoint's or new), or pretrained (tied, the checkpoint's)");
+  v.field("dropout", o.dropout, "before the head; default: 0.3 for linear, else 0", from_to_below(0, 1));
+  v.field("held_out", o.held_out, "share of the rows of texts that is set aside to measure the loss on", from_to_below(0, 1));
+}
+
 /// One [[stage]]: stages run in order, each with a fresh optimizer.
 struct StageSpec {
   std::string name;  ///< default: its index
@@ -125,15 +177,19 @@ struct StageSpec {
   std::int64_t log_every = 50;
   std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
   std::variant<std::int64_t, std::string> eval_train = std::int64_t{0};
+  std::optional<MlmSection> mlm;  ///< of every mlm stage, of no other
+
+  /// Whether it trains heads of tasks.
+  bool has_tasks() const { return kind != StageKind::kMlm; }
 };
 template <class V>
 void visit_options(V& v, StageSpec& o) {
   v.field("name", o.name, "default: its index");
-  v.field("kind", o.kind, "finetune, or heads (frozen encoder)");
+  v.field("kind", o.kind, "finetune, heads (frozen encoder), or mlm (masked-LM pretraining)");
   v.field("from", o.from, "previous (its best) | init | last | a stage's name");
-  v.field("tasks", o.tasks, "default: all; the order matters for sequential");
+  v.field("tasks", o.tasks, "default: all; the order matters for sequential. Not of mlm");
   v.field("cache_features", o.cache_features, "heads: encode every text once, without dropout");
-  v.field("sampler", o.sampler, "which task each step trains");
+  v.field("sampler", o.sampler, "which task each step trains; mlm mixes its texts");
   v.field("epochs", o.epochs, "passes over the data", at_least(0));
   v.field("max_steps", o.max_steps, "stop after this many optimizer steps; 0 = no limit", at_least(0));
   v.field("batch", o.batch, "rows in a micro-step", at_least(1));
@@ -155,6 +211,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("log_every", o.log_every, "steps between two lines of the log", at_least(1));
   v.field("checkpoint_every", o.checkpoint_every, "\"epoch\", or a number of steps", at_least(1));
   v.field("eval_train", o.eval_train, "rows of train evaluated each epoch; 0 = none, \"all\"", at_least(0));
+  v.field("mlm", o.mlm, "of mlm stages");
 }
 
 struct RunConfig {
@@ -165,10 +222,12 @@ struct RunConfig {
   std::vector<TaskSpec> tasks;
   std::vector<StageSpec> stages;
 
-  /// Index of a task. Throws Error(kUsage) naming the tasks.
-  std::size_t find_task(std::string_view name) const;
-  /// Indices into tasks of a stage's tasks, in its order.
-  std::vector<std::size_t> tasks_of(const StageSpec& stage) const;
+  /// Whether some stage trains the task: it has a head and is evaluated. The others are corpora, which mlm stages may read.
+  bool has_head(const TaskSpec& task) const;
+  /// Their names, in the order of the file: the place of a name is the index of the head.
+  std::vector<std::string> heads() const;
+  /// The head of all mlm stages; kNone without them.
+  MlmHeadKind mlm_head() const;
 };
 template <class V>
 void visit_options(V& v, RunConfig& o) {

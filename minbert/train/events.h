@@ -24,8 +24,9 @@ struct StepEvent {
 struct EvalEvent {
   std::string stage, split;
   int epoch = 0;
-  std::map<std::string, double> scores = {}, loss = {};  ///< by task
-  double mean = 0;
+  std::map<std::string, double> scores = {}, loss = {};  ///< by task; of mlm by source of texts: accuracy on hidden tokens
+  std::map<std::string, double> perplexity = {};         ///< of mlm
+  double mean = 0;     ///< of the scores; of mlm without probes
   bool best = false;  ///< the stage's best so far
 };
 

@@ -1,6 +1,8 @@
 // The model card: what Hugging Face shows of a folder, from the run's own config.
 #include "minbert/train/model_card.h"
 
+#include <algorithm>
+
 namespace minbert {
 namespace {
 
@@ -11,7 +13,21 @@ std::string task_row(const TaskData& task) {
   return fmt::format("| {} | {} | {} | {} | {} |\n", spec.name, option_name(spec.type), labels, option_name(spec.pool), task.rows.train.rows.size());
 }
 
-std::string model_card(const RunSetup& setup, const RunConfig& config) {
+std::string pretraining_card(const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
+  const ModelConfig& model = setup.params->config();
+  std::string card = fmt::format(
+      "---\nlibrary_name: transformers\n---\n\n# {}\n\n"
+      "A BERT encoder ({} layers, {} wide, {} heads) further pretrained by minbert as a masked language model, seed {}.\n`model.safetensors` holds "
+      "the encoder, `mlm.safetensors` the MLM head (`{}`).\n\n| texts | sequences |\n|---|---|\n",
+      config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed, option_name(stage.mlm->head));
+  const auto index = static_cast<std::size_t>(std::ranges::find(config.stages, stage.name, &StageSpec::name) - config.stages.begin());
+  for (const MlmSource& source : setup.mlm[index].sources)
+    if (!source.probe) card += fmt::format("| {} | {} |\n", source.name, source.end - source.begin);
+  return card;
+}
+
+std::string model_card(const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
+  if (stage.mlm) return pretraining_card(setup, config, stage);
   const ModelConfig& model = setup.params->config();
   std::string card = fmt::format(
       "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-similarity\n- text-classification\n---\n\n# {}\n\n"
@@ -25,10 +41,13 @@ std::string model_card(const RunSetup& setup, const RunConfig& config) {
 
 }  // namespace
 
-void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config) {
+void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
   AtomicFolder files(folder);
   save_model_folder(files.temporary(), *setup.params, setup.specs, setup.tokenizer,
-                    {.max_length = setup.max_length, .dtype = std::string(dtype_name(setup.compute())), .model_card = model_card(setup, config)});
+                    {.max_length = setup.max_length,
+                     .dtype = std::string(dtype_name(setup.compute())),
+                     .model_card = model_card(setup, config, stage),
+                     .mlm = stage.mlm.has_value()});
   files.commit();
 }
 

@@ -31,6 +31,16 @@ void for_runs(std::span<const std::int32_t> sorted, const Fn& fn) {
   }
 }
 
+std::string group_of(const ParamInfo& info) {
+  switch (info.role) {
+    case Role::kEncoder: return "encoder";
+    case Role::kPooler: return "pooler";
+    case Role::kHead: return "head " + info.task;
+    case Role::kMlm: return "mlm";
+  }
+  return {};
+}
+
 }  // namespace
 
 Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable)
@@ -43,17 +53,17 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
   groups_.push_back({"encoder", stage.lr, {}, 0});
   groups_.push_back({"pooler", stage.lr, {}, 0});
   for (const HeadShape& head : params.shape().heads) groups_.push_back({"head " + head.task, head_lr, {}, 0});
+  if (params.shape().mlm != MlmHeadKind::kNone) groups_.push_back({"mlm", head_lr, {}, 0});
 
   for (std::size_t i = 0; i < params.table().size(); ++i) {
     const ParamInfo& info = params.table()[i];
     if (!gradients_.trainable(i)) continue;
-    MINBERT_CHECK(info.role != Role::kMlm, "{} belongs to no group", info.name);
     if (info.name == kWordEmbeddings) {
       word_ = i;
       all_rows_ = segment(i).weight_decay > 0;
       known_rows_.resize(static_cast<std::size_t>(info.shape[0]), false);
     } else {
-      const std::string group = info.role == Role::kEncoder ? "encoder" : info.role == Role::kPooler ? "pooler" : "head " + info.task;
+      const std::string group = group_of(info);
       add_dense(*std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == group; }), i);
     }
   }
@@ -93,22 +103,29 @@ void Optimizer::touch(std::span<const std::int32_t> ids) {
   if (word_) step_rows_.insert(step_rows_.end(), ids.begin(), ids.end());
 }
 
-void Optimizer::use_groups(std::size_t head) {
+void Optimizer::use_groups(StepHead head) {
+  MINBERT_CHECK(head || params_.shape().mlm != MlmHeadKind::kNone, "a step for a head that is not there");
   used_.assign({&groups_[0]});
-  if (params_.shape().heads[head].pool == Pool::kPooler) used_.push_back(&groups_[1]);
-  used_.push_back(&groups_[2 + head]);
+  if (head && params_.shape().heads[*head].pool == Pool::kPooler) used_.push_back(&groups_[1]);
+  used_.push_back(head ? &groups_[2 + *head] : &groups_.back());
 
+  if (step_moves_all_ && word_) {
+    step_runs_.assign({{0, params_.value(*word_).rows()}});
+    return;
+  }
   std::sort(step_rows_.begin(), step_rows_.end());
   step_rows_.erase(std::unique(step_rows_.begin(), step_rows_.end()), step_rows_.end());
   step_runs_.clear();
   for_runs(step_rows_, [&](std::int64_t begin, std::int64_t end) { step_runs_.push_back({begin, end}); });
 }
 
-void Optimizer::remember_rows(std::span<const std::int32_t> sorted_rows) {
+void Optimizer::remember_rows(std::span<const RowRun> runs) {
   bool grown = false;
-  for (const std::int32_t row : sorted_rows) {
-    grown = grown || !known_rows_[static_cast<std::size_t>(row)];
-    known_rows_[static_cast<std::size_t>(row)] = true;
+  for (const RowRun& run : runs) {
+    for (std::int64_t row = run.begin; row < run.end; ++row) {
+      grown = grown || !known_rows_[static_cast<std::size_t>(row)];
+      known_rows_[static_cast<std::size_t>(row)] = true;
+    }
   }
   if (!grown) return;
   known_runs_.clear();
@@ -122,7 +139,7 @@ void Optimizer::remember_rows(std::span<const std::int32_t> sorted_rows) {
   }
 }
 
-double Optimizer::gradient_norm(std::size_t head) {
+double Optimizer::gradient_norm(StepHead head) {
   use_groups(head);
   norm_parts_.clear();
   for (const Group* group : used_)
@@ -131,7 +148,7 @@ double Optimizer::gradient_norm(std::size_t head) {
   return std::sqrt(params_.backend().squared_norm(norm_parts_));
 }
 
-void Optimizer::step(std::size_t head, double norm, double lr_factor) {
+void Optimizer::step(StepHead head, double norm, double lr_factor) {
   use_groups(head);
   segments_.clear();
   const auto add = [&](const Group& group, AdamWSegment segment) {
@@ -144,7 +161,7 @@ void Optimizer::step(std::size_t head, double norm, double lr_factor) {
     for (const AdamWSegment& dense : group->dense) add(*group, dense);
   }
   if (word_) {
-    remember_rows(step_rows_);
+    remember_rows(step_runs_);
     if (all_rows_)
       add(groups_[0], segment(*word_));
     else
@@ -164,6 +181,7 @@ void Optimizer::step(std::size_t head, double norm, double lr_factor) {
     for (const AdamWSegment& dense : group->dense) backend.zero(dense.gradient);
   for (const RowRun& run : step_runs_) backend.zero(word_rows(run).gradient);
   step_rows_.clear();
+  step_moves_all_ = false;
 }
 
 std::vector<NamedTensor> Optimizer::named_moments() const {
@@ -195,12 +213,12 @@ void Optimizer::load(const std::filesystem::path& path) {
   // A row with zero moments may as well have been touched never: an update without gradient leaves it as it is.
   const std::int64_t width = m_[*word_].cols();
   const auto m = m_[*word_].span<const float>(), v = v_[*word_].span<const float>();
-  std::vector<std::int32_t> rows;
+  std::vector<RowRun> rows;
   for (std::int64_t row = 0; row < m_[*word_].rows(); ++row) {
     const auto begin = static_cast<std::size_t>(row * width), count = static_cast<std::size_t>(width);
     const auto zero = [](float x) { return x == 0; };
     if (!std::ranges::all_of(m.subspan(begin, count), zero) || !std::ranges::all_of(v.subspan(begin, count), zero))
-      rows.push_back(static_cast<std::int32_t>(row));
+      rows.push_back({row, row + 1});
   }
   remember_rows(rows);
 }

@@ -12,27 +12,25 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
   RunSetup setup = prepare_run(backend, config, events);
   set_initial_weights(setup, config, events);
   const StageSpec& stage = config.stages.front();
-  const std::vector<std::size_t> tasks = config.tasks_of(stage);
+  const auto objective = make_objective(setup, config, 0, events, options.should_stop);
   Optimizer optimizer(*setup.params, stage, [&](const ParamInfo& info) { return stage_trains(stage, info); });
-  TrainStep step(setup);
 
   std::int64_t number = 0;
   double wall_s = 0;
-  const std::int64_t planned = kOverfitSteps * std::ssize(tasks);
+  const std::int64_t planned = kOverfitSteps * std::ssize(objective->sampled());
   for (std::int64_t round = 1; round <= kOverfitSteps; ++round) {
-    for (const std::size_t task : tasks) {
+    for (std::size_t task = 0; task < objective->sampled().size(); ++task) {
       const Stopwatch watch;
-      const StepRows rows{task, &setup.tasks[task].train, {}};
-      const std::int64_t batch = setup.specs[task].batch.value_or(stage.batch);
-      std::vector<std::uint32_t> which(static_cast<std::size_t>(std::min(batch, rows.rows->rows())));
+      const SampledTask& sampled = objective->sampled()[task];
+      std::vector<std::uint32_t> which(static_cast<std::size_t>(std::min(sampled.batch / stage.accumulate, sampled.rows)));
       std::iota(which.begin(), which.end(), 0u);
-      const StepResult result = step.run(rows, which, which.size(), {}, optimizer);
-      const double norm = optimizer.gradient_norm(task);
-      optimizer.step(task, norm, 1);
+      const StepResult result = objective->step(task, which, 1, {}, optimizer);
+      const double norm = optimizer.gradient_norm(objective->head(task));
+      optimizer.step(objective->head(task), norm, 1);
       ++number;
       wall_s += watch.seconds();
       events.step({.stage = stage.name,
-                   .task = setup.specs[task].name,
+                   .task = sampled.name,
                    .step = number,
                    .epoch = static_cast<int>(round),
                    .loss = result.loss,

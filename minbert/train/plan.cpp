@@ -9,24 +9,34 @@
 namespace minbert {
 namespace {
 
-Json rows_json(const TaskData& task) {
+/// The rows of each task, corpora among them.
+Json rows_json(const RunSetup& setup, const RunConfig& config) {
+  const Json data = data_json(setup, config);
   Json json = Json::object();
-  for (const auto& [split, tokens] : {std::pair("train", &task.train), {"dev", &task.dev}, {"test", &task.test}}) {
-    const auto report = task.rows.reports.find(split);
-    if (report == task.rows.reports.end()) continue;
-    json[split] = {{"read", report->second.read},
-                   {"used", report->second.used},
-                   {"skipped", report->second.skipped.size()},
-                   {"tokens", tokens->ids.size()},
-                   {"truncated", tokens->truncated}};
+  for (const auto& [task, splits] : data.items()) {
+    if (task == kMlmName) continue;
+    for (const auto& [split, report] : splits.items()) {
+      Json& row = json[task][split] = {{"read", report["read"]}, {"used", report["used"]}, {"skipped", report["skipped"]}};
+      for (const char* key : {"tokens", "truncated"})
+        if (report.contains(key)) row[key] = report[key];
+    }
   }
   return json;
 }
 
+std::string part_name(const ParamInfo& info) {
+  switch (info.role) {
+    case Role::kEncoder: return "encoder";
+    case Role::kPooler: return "pooler";
+    case Role::kHead: return "head:" + info.task;
+    case Role::kMlm: return "mlm";
+  }
+  return {};
+}
+
 Json parameters_json(const Params& params) {
   std::map<std::string, std::int64_t> counts;
-  for (const ParamInfo& info : params.table())
-    counts[info.role == Role::kEncoder ? "encoder" : info.role == Role::kPooler ? "pooler" : "head:" + info.task] += info.numel();
+  for (const ParamInfo& info : params.table()) counts[part_name(info)] += info.numel();
   Json json = counts;
   json["total"] = params.numel();
   return json;
@@ -55,30 +65,31 @@ std::vector<std::uint32_t> longest_rows(const TokenizedRows& rows, std::int64_t 
   return order;
 }
 
-Json stage_json(RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
-  const auto tasks = sampled_tasks(config, stage, setup.tasks);
+Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events) {
+  const StageSpec& stage = config.stages[index];
+  const ShouldStop never = [] { return false; };
+  const auto objective = make_objective(setup, config, index, events, never);
+  const auto sampled = objective->sampled();
   const auto trains = [&](const ParamInfo& info) { return stage_trains(stage, info); };
   Json json = {{"name", stage.name},
                {"kind", option_name(stage.kind)},
                {"tasks", stage.tasks},
                {"epochs", stage.epochs},
-               {"steps_per_epoch", steps_per_epoch(tasks)},
-               {"planned_steps", planned_steps(stage, tasks)},
-               {"sampled", sampling_json(config, stage, tasks)},
+               {"steps_per_epoch", steps_per_epoch(sampled)},
+               {"planned_steps", planned_steps(stage, sampled)},
+               {"sampled", sampling_json(config, stage, sampled)},
                {"gradient_and_moment_bytes", Optimizer::state_bytes(*setup.params, trains)}};
+  if (stage.mlm) json["texts"] = corpus_json(setup.mlm[index]);
   if (stage.kind == StageKind::kHeads && stage.cache_features) return json;
 
   Optimizer optimizer(*setup.params, stage, trains);
-  TrainStep step(setup);
   const ModelConfig& model = setup.params->config();
   const DropoutState dropout{.hidden = model.hidden_dropout_prob, .attention = model.attention_probs_dropout_prob, .heads = true};
-  for (const std::size_t task : config.tasks_of(stage)) {
-    const auto batch = setup.specs[task].batch.value_or(stage.batch);
-    const auto rows = longest_rows(setup.tasks[task].train, batch);
-    step.run({task, &setup.tasks[task].train, {}}, rows, rows.size(), dropout, optimizer);
-    optimizer.step(task, optimizer.gradient_norm(task), 0);
+  for (std::size_t task = 0; task < sampled.size(); ++task) {
+    objective->step(task, longest_rows(objective->rows(task), sampled[task].batch / stage.accumulate), 1, dropout, optimizer);
+    optimizer.step(objective->head(task), optimizer.gradient_norm(objective->head(task)), 0);
   }
-  json["activation_bytes"] = step.activation_bytes();
+  json["activation_bytes"] = objective->activation_bytes();
   return json;
 }
 
@@ -88,9 +99,8 @@ Json plan_training(Backend& backend, const RunConfig& config) {
   TrainEvents silent;
   RunSetup setup = prepare_run(backend, config, silent);
   set_initial_weights(setup, config, silent);
-  Json json = {{"run", config.run.name}, {"tasks", Json::object()}, {"parameters", parameters_json(*setup.params)}, {"stages", Json::array()}};
-  for (const TaskData& task : setup.tasks) json["tasks"][task.spec.name] = rows_json(task);
-  for (const StageSpec& stage : config.stages) json["stages"].push_back(stage_json(setup, config, stage));
+  Json json = {{"run", config.run.name}, {"tasks", rows_json(setup, config)}, {"parameters", parameters_json(*setup.params)}, {"stages", Json::array()}};
+  for (std::size_t index = 0; index < config.stages.size(); ++index) json["stages"].push_back(stage_json(setup, config, index, silent));
   json["parameter_bytes"] = setup.params->numel() * static_cast<std::int64_t>(dtype_size(setup.params->dtype()));
   json["peak_memory_bytes"] = peak_memory_bytes();
   return json;
@@ -98,9 +108,11 @@ Json plan_training(Backend& backend, const RunConfig& config) {
 
 std::vector<std::int64_t> planned_stage_steps(Backend& backend, const RunConfig& config) {
   TrainEvents silent;
-  const RunSetup setup = prepare_run(backend, config, silent);
+  const ShouldStop never = [] { return false; };
+  RunSetup setup = prepare_run(backend, config, silent);
   std::vector<std::int64_t> steps;
-  for (const StageSpec& stage : config.stages) steps.push_back(planned_steps(stage, sampled_tasks(config, stage, setup.tasks)));
+  for (std::size_t i = 0; i < config.stages.size(); ++i)
+    steps.push_back(planned_steps(config.stages[i], make_objective(setup, config, i, silent, never)->sampled()));
   return steps;
 }
 

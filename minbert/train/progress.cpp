@@ -61,6 +61,7 @@ void save_checkpoint(const std::filesystem::path& folder, const Params& params, 
   AtomicFolder files(folder);
   save_weights(files.temporary() / "model.safetensors", params, is_backbone);
   save_weights(files.temporary() / "heads.safetensors", params, is_head);
+  if (params.shape().mlm != MlmHeadKind::kNone) save_weights(files.temporary() / "mlm.safetensors", params, is_mlm);
   if (optimizer != nullptr) optimizer->save(files.temporary() / "optimizer.safetensors");
   write_file(files.temporary() / "state.json", dump_json(to_json(progress), 2) + "\n");
   write_file(files.temporary() / "DONE", "");
@@ -76,6 +77,7 @@ std::optional<Progress> find_checkpoint(const std::filesystem::path& folder) {
 void load_checkpoint_weights(const std::filesystem::path& folder, Params& params) {
   load_weights(folder / "model.safetensors", params, is_backbone);
   load_weights(folder / "heads.safetensors", params, is_head);
+  if (params.shape().mlm != MlmHeadKind::kNone) load_weights(folder / "mlm.safetensors", params, is_mlm);
 }
 
 void load_checkpoint_optimizer(const std::filesystem::path& folder, Optimizer& optimizer) { optimizer.load(folder / "optimizer.safetensors"); }

@@ -36,8 +36,8 @@ void save_stage_record(const std::filesystem::path& stage, const StageRecord& re
 /// Nothing for a stage that is not finished. Throws Error(kModel) when stage.json is broken.
 std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage);
 
-/// Writes the folder: model.safetensors, heads.safetensors, optimizer.safetensors (given one), state.json, DONE. A kill at any instant
-/// leaves one complete checkpoint, the earlier or this one. Throws Error(kResources).
+/// Writes the folder: model.safetensors, heads.safetensors, mlm.safetensors (given an MLM head), optimizer.safetensors (given one), state.json,
+/// DONE. A kill at any instant leaves one complete checkpoint, the earlier or this one. Throws Error(kResources).
 void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress);
 
 /// Where a run can go on; nothing when there is no complete checkpoint. Throws Error(kModel) when state.json is broken.

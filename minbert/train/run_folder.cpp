@@ -121,8 +121,11 @@ Json step_json(const StepEvent& event) {
 }
 
 Json eval_json(const EvalEvent& event) {
-  return {{"event", "eval"}, {"stage", event.stage}, {"epoch", event.epoch}, {"split", event.split},
-          {"scores", event.scores}, {"mean", event.mean}, {"loss", event.loss}};
+  Json json = {{"event", "eval"}, {"stage", event.stage}, {"epoch", event.epoch}, {"split", event.split},
+               {"scores", event.scores}, {"mean", event.mean}, {"loss", event.loss}};
+  if (!event.perplexity.empty()) json["perplexity"] = event.perplexity;
+  if (event.best) json["best"] = true;
+  return json;
 }
 
 /// What no two evals of a run have in common.
@@ -313,6 +316,8 @@ void RunFolder::record(const Json& event) {
   } else {
     const auto split = event["split"].get<std::string>();
     for (const auto& [task, score] : event["scores"].items()) curve(split + "/" + task, score);
+    if (const auto perplexity = event.find("perplexity"); perplexity != event.end())
+      for (const auto& [texts, value] : perplexity->items()) curve(split + "_perplexity/" + texts, value);
     curve(split + "/mean", event["mean"]);
     writers_->tb->flush();
   }
@@ -334,6 +339,7 @@ void RunFolder::eval(const EvalEvent& event) {
     record(line);
     std::string scores;
     for (const auto& [task, score] : event.scores) scores += fmt::format(" {} {:.4f},", task, score);
+    for (const auto& [texts, perplexity] : event.perplexity) scores += fmt::format(" {} perplexity {:.2f},", texts, perplexity);
     log(fmt::format("{}, stage {}, epoch {}:{} mean {:.4f}{}", event.split, event.stage, event.epoch, scores, event.mean,
                     event.best ? ", the best so far" : ""));
   }

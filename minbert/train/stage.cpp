@@ -12,14 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Up to `count` rows at even distances.
-std::vector<Row> spread(const std::vector<Row>& rows, std::size_t count) {
-  std::vector<Row> sample;
-  count = std::min(count, rows.size());
-  for (std::size_t i = 0; i < count; ++i) sample.push_back(rows[i * rows.size() / count]);
-  return sample;
-}
-
 std::int64_t warmup_of(const StageSpec& stage, std::int64_t planned) {
   return stage.warmup_steps.value_or(static_cast<std::int64_t>(std::floor(stage.warmup_ratio * static_cast<double>(planned))));
 }
@@ -27,15 +19,13 @@ std::int64_t warmup_of(const StageSpec& stage, std::int64_t planned) {
 }  // namespace
 
 bool stage_trains(const StageSpec& stage, const ParamInfo& info) {
-  if (info.role == Role::kHead) return std::find(stage.tasks.begin(), stage.tasks.end(), info.task) != stage.tasks.end();
-  return stage.kind == StageKind::kFinetune && (info.role == Role::kEncoder || info.role == Role::kPooler);
-}
-
-std::vector<SampledTask> sampled_tasks(const RunConfig& config, const StageSpec& stage, std::span<const TaskData> tasks) {
-  std::vector<SampledTask> sampled;
-  for (const std::size_t task : config.tasks_of(stage))
-    sampled.push_back({tasks[task].spec.name, tasks[task].train.rows(), tasks[task].spec.batch.value_or(stage.batch) * stage.accumulate});
-  return sampled;
+  switch (info.role) {
+    case Role::kEncoder: return stage.kind != StageKind::kHeads;
+    case Role::kPooler: return stage.kind == StageKind::kFinetune;
+    case Role::kHead: return std::find(stage.tasks.begin(), stage.tasks.end(), info.task) != stage.tasks.end();
+    case Role::kMlm: return stage.kind == StageKind::kMlm;
+  }
+  return false;
 }
 
 SamplerOptions sampler_options(const RunConfig& config, const StageSpec& stage) {
@@ -53,54 +43,24 @@ void load_best(const fs::path& folder, Params& params) {
   AtomicFolder::recover(folder);
   load_weights(folder / "model.safetensors", params, is_backbone);
   load_weights(folder / "heads.safetensors", params, is_head);
+  if (const fs::path mlm = folder / "mlm.safetensors"; params.shape().mlm != MlmHeadKind::kNone && fs::exists(mlm)) load_weights(mlm, params, is_mlm);
 }
 
-RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const std::function<bool()>& should_stop) {
-  return [what = std::move(what), rows, &events, &should_stop](std::int64_t done) {
-    events.pass({what, done, rows});
-    if (should_stop()) throw StopRequested();
-  };
-}
-
-Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const std::function<bool()>& should_stop)
+Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const ShouldStop& should_stop)
     : setup_(setup),
       config_(config),
       spec_(config.stages[index]),
       folder_(folder),
       should_stop_(should_stop),
-      sampled_(sampled_tasks(config, spec_, setup.tasks)),
-      planned_(planned_steps(spec_, sampled_)),
+      objective_(make_objective(setup, config, index, folder, should_stop)),
+      planned_(planned_steps(spec_, objective_->sampled())),
       dropout_{.hidden = setup.params->config().hidden_dropout_prob,
                .attention = setup.params->config().attention_probs_dropout_prob,
                .heads = true,
                .seed = config.run.seed},
       optimizer_(*setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }),
-      step_(setup),
       selection_(spec_.select, spec_.early_stop_patience) {
-  prepare_rows();
-}
-
-void Stage::prepare_rows() {
-  const std::vector<std::size_t> tasks = config_.tasks_of(spec_);
-  const auto* word = std::get_if<std::string>(&spec_.eval_train);
-  const std::size_t sampled_rows = word != nullptr ? SIZE_MAX : static_cast<std::size_t>(std::get<std::int64_t>(spec_.eval_train));
-  train_vectors_.resize(tasks.size());
-  for (std::size_t i = 0; i < tasks.size(); ++i) {
-    const TaskData& data = setup_.tasks[tasks[i]];
-    train_vectors_[i] = cache(tasks[i], data.train);
-    train_.push_back({tasks[i], &data.train, train_vectors_[i]});
-    if (data.has_dev()) dev_.push_back({tasks[i], &data.dev, cache(tasks[i], data.dev)});
-    if (sampled_rows == 0) continue;
-    samples_.push_back(tokenize_rows(setup_.tokenizer, data.spec, spread(data.rows.train.rows, sampled_rows), setup_.max_length));
-    train_sample_.push_back({tasks[i], &samples_.back(), cache(tasks[i], samples_.back())});
-  }
-}
-
-/// Sentence vectors of a frozen encoder; nothing when it trains, or drops anew in each step.
-std::vector<float> Stage::cache(std::size_t task, const TokenizedRows& rows) {
-  if (!frozen() || !spec_.cache_features) return {};
-  const TaskSpec& spec = setup_.specs[task];
-  return encode_rows(*setup_.model, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), folder_, should_stop_));
+  objective_->prepare();
 }
 
 void Stage::run(Progress& at) try {
@@ -127,7 +87,7 @@ bool Stage::more_epochs(const Progress& at) const {
 void Stage::resume(const Progress& at) {
   load_checkpoint_optimizer(folder_.checkpoint("last"), optimizer_);
   selection_.restore(at.selection);
-  if (spec_.select != Selection::kPerTask || dev_.empty()) return;
+  if (spec_.select != Selection::kPerTask || keeps_last()) return;
   const HeadValues current = head_values(spec_.tasks);
   load_best(stage_best(folder_, spec_), *setup_.params);
   best_heads_ = head_values(spec_.tasks);
@@ -135,7 +95,7 @@ void Stage::resume(const Progress& at) {
 }
 
 void Stage::train_epoch(Progress& at) {
-  const EpochPlan plan = plan_epoch(sampled_, sampler_options(config_, spec_), at.epoch);
+  const EpochPlan plan = plan_epoch(objective_->sampled(), sampler_options(config_, spec_), at.epoch);
   const auto* every = std::get_if<std::int64_t>(&spec_.checkpoint_every);
   while (at.epoch_step < std::ssize(plan.steps) && at.stage_step < planned_) {
     train_step(at, plan);
@@ -147,31 +107,31 @@ void Stage::train_epoch(Progress& at) {
 void Stage::train_step(Progress& at, const EpochPlan& plan) {
   const Stopwatch watch;
   const SampledStep& sampled = plan.steps[static_cast<std::size_t>(at.epoch_step)];
-  const StepRows& rows = train_[static_cast<std::size_t>(sampled.task)];
-  const TaskSpec& task = setup_.specs[rows.task];
+  const auto task = static_cast<std::size_t>(sampled.task);
+  const std::string& name = objective_->sampled()[task].name;
   const double factor = lr_factor(spec_.schedule, at.stage_step, warmup_of(spec_, planned_), planned_);
   ++at.run_step;
   dropout_.step = static_cast<std::uint32_t>(at.run_step);
 
-  const auto batch = static_cast<std::size_t>(task.batch.value_or(spec_.batch));
-  const StepResult result = step_.run(rows, plan.rows_of(sampled), batch, dropout_, optimizer_);
-  const double norm = optimizer_.gradient_norm(rows.task);
+  const StepResult result = objective_->step(task, plan.rows_of(sampled), at.epoch, dropout_, optimizer_);
+  const Optimizer::StepHead head = objective_->head(task);
+  const double norm = optimizer_.gradient_norm(head);
   if (!std::isfinite(result.loss) || !std::isfinite(norm))
-    throw Error(ErrorTag::kDiverged, fmt::format("stage {}, step {}, task {}", spec_.name, at.run_step, task.name),
+    throw Error(ErrorTag::kDiverged, fmt::format("stage {}, step {}, task {}", spec_.name, at.run_step, name),
                 fmt::format("expected finite numbers, got loss {} and gradient norm {}", result.loss, norm),
                 "a smaller lr, clip = 1.0 or a warm-up may help; checkpoints are as they were");
-  optimizer_.step(rows.task, norm, factor);
+  optimizer_.step(head, norm, factor);
 
   ++at.epoch_step;
   ++at.stage_step;
   const double seconds = watch.seconds();
   at.wall_s += seconds;
   folder_.step({.stage = spec_.name,
-                .task = task.name,
+                .task = name,
                 .step = at.run_step,
                 .epoch = at.epoch,
                 .loss = result.loss,
-                .lr = factor * (frozen() ? spec_.head_lr.value_or(spec_.lr) : spec_.lr),
+                .lr = factor * (spec_.kind == StageKind::kHeads ? spec_.head_lr.value_or(spec_.lr) : spec_.lr),
                 .grad_norm = norm,
                 .tokens = result.tokens,
                 .tokens_per_s = static_cast<double>(result.tokens) / std::max(seconds, 1e-9),
@@ -183,39 +143,24 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
 
 /// Scores the parameters as they are after `at.epoch` epochs, keeps them if they are the best, and moves on to the next epoch.
 void Stage::finish_epoch(Progress& at) {
-  if (!dev_.empty()) {
-    EvalEvent event = evaluate("dev", dev_, at.epoch);
-    const std::vector<std::string> improved = selection_.offer(at.epoch, event.scores, spec_.tasks);
-    event.best = !improved.empty();
-    if (!improved.empty() && !keeps_last()) save_best(improved);
-    folder_.eval(event);
+  if (auto event = objective_->score(at.epoch)) {
+    if (objective_->can_select()) {
+      const std::vector<std::string> improved = selection_.offer(at.epoch, objective_->ranking(*event), part_names());
+      event->best = !improved.empty();
+      if (event->best && !keeps_last()) save_best(improved);
+    }
+    folder_.eval(*event);
   }
-  if (!train_sample_.empty()) folder_.eval(evaluate("train", train_sample_, at.epoch));
+  if (const auto event = objective_->score_train(at.epoch)) folder_.eval(*event);
   ++at.epoch;
   at.epoch_step = 0;
   at.selection = selection_.state();
 }
 
-EvalEvent Stage::evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch) {
-  EvalEvent event{.stage = spec_.name, .split = std::string(split), .epoch = epoch};
-  for (const EvalRows& eval : rows) {
-    const TaskSpec& task = setup_.specs[eval.task];
-    const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), folder_, should_stop_);
-    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.model, eval.task, task, *eval.rows, progress)
-                                                  : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
-    const Score score = score_predictions(task, predictions, eval.rows->labels);
-    const double loss = mean_loss(task, predictions, eval.rows->labels);
-    if (!std::isfinite(score.value) || !std::isfinite(loss))
-      throw Error(ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, task {}", spec_.name, epoch, task.name),
-                  fmt::format("expected finite numbers on {}, got {} {} and loss {}", split, option_name(task.scored_by()), score.value, loss));
-    if (!score.defined)
-      folder_.message(MessageLevel::kWarning, fmt::format("stage {}, epoch {}: {} of {} is not defined for constant predictions and counts as 0",
-                                                          spec_.name, epoch, option_name(task.scored_by()), task.name));
-    event.scores[task.name] = score.value;
-    event.loss[task.name] = loss;
-  }
-  event.mean = mean_score(event.scores);
-  return event;
+std::vector<std::string> Stage::part_names() const {
+  std::vector<std::string> names;
+  for (const SampledTask& part : objective_->sampled()) names.push_back(part.name);
+  return names;
 }
 
 void Stage::save_checkpoint(const Progress& at) {
@@ -232,7 +177,7 @@ void Stage::save_best(const std::vector<std::string>& improved) {
     for (const std::string& task : improved) best_heads_[task] = current[task];
     set_head_values(best_heads_);
   }
-  save_model(stage_best(folder_, spec_), setup_, config_);
+  save_model(stage_best(folder_, spec_), setup_, config_, spec_);
   if (per_task) set_head_values(current);
 }
 

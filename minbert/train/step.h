@@ -1,11 +1,10 @@
-// TrainStep: forward and backward of one optimizer step.
+// TrainStep: forward and backward of one optimizer step on a task.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "minbert/train/optimizer.h"
-#include "minbert/train/setup.h"
+#include "minbert/train/objective.h"
 
 namespace minbert {
 
@@ -14,11 +13,6 @@ struct StepRows {
   std::size_t task = 0;                ///< index into RunSetup::tasks
   const TokenizedRows* rows = nullptr;
   std::span<const float> vectors;      ///< encode_rows of them, when the encoder is frozen and cached; else empty
-};
-
-struct StepResult {
-  double loss = 0;  ///< mean over the step's rows, before the task's weight
-  std::int64_t tokens = 0;
 };
 
 class TrainStep {

@@ -5,6 +5,7 @@
 
 #include "minbert/base/system.h"
 #include "minbert/train/evaluation.h"
+#include "minbert/train/mlm_files.h"
 #include "minbert/train/model_card.h"
 #include "minbert/train/overfit.h"
 #include "minbert/train/profile.h"
@@ -14,16 +15,6 @@ namespace minbert {
 namespace {
 
 namespace fs = std::filesystem;
-
-Json data_json(std::span<const TaskData> tasks) {
-  Json json = Json::object();
-  for (const TaskData& task : tasks) {
-    json[task.spec.name] = task.rows.reports;
-    for (const auto& [split, tokens] : {std::pair("train", &task.train), {"dev", &task.dev}, {"test", &task.test}})
-      if (json[task.spec.name].contains(split)) json[task.spec.name][split].update({{"tokens", tokens->ids.size()}, {"truncated", tokens->truncated}});
-  }
-  return json;
-}
 
 std::size_t stage_named(const RunConfig& config, std::string_view name) {
   std::size_t i = 0;
@@ -45,7 +36,7 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
 Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun& open, RunFolder& folder) {
   const fs::path last = folder.checkpoint("last");
   const std::optional<Progress> found = open.resume ? find_checkpoint(last) : std::nullopt;
-  const std::string data = data_digest(setup.tasks);
+  const std::string data = data_digest(setup);
   if (found && found->data != data)
     throw Error(ErrorTag::kData, (last / "state.json").string(), "cannot resume: the rows or the tokenizer are not those of the checkpoint",
                 "bring the files back as they were, or start anew with --overwrite");
@@ -68,7 +59,7 @@ void load_trained(const fs::path& best, const StageSpec& stage, Params& params) 
 /// Makes this run's folder what it would be after the donor's stages, but for the times. Returns where the run goes on.
 Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
   const std::string from = fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
-  Progress at{.stage = adopt.stages, .selection = {}, .data = data_digest(setup.tasks)};
+  Progress at{.stage = adopt.stages, .selection = {}, .data = data_digest(setup)};
   std::set<std::string> names;
   for (std::size_t i = 0; i < adopt.stages; ++i) {
     const StageSpec& stage = config.stages[i];
@@ -77,7 +68,7 @@ Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig
     if (!record) throw Error(ErrorTag::kModel, theirs.string(), "expected a finished stage");
     set_stage_weights(i, setup, config, folder);
     load_trained(theirs / "best", stage, *setup.params);
-    save_model(stage_best(folder, stage), setup, config);
+    save_model(stage_best(folder, stage), setup, config, stage);
     at.run_step = record->run_step;
     at.wall_s = record->wall_s;
     record->from = from;
@@ -91,7 +82,7 @@ Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig
   return at;
 }
 
-void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
+void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   while (at.stage < config.stages.size()) {
     if (at.epoch == 0) set_stage_weights(at.stage, setup, config, folder);
     Stage(setup, config, at.stage, folder, should_stop).run(at);
@@ -105,7 +96,7 @@ void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const st
 
 /// What the parameters say about one split of all tasks that have it. Returns eval/SPLIT/metrics.json.
 Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const TokenizedRows TaskData::*tokens, RunSetup& setup,
-                    const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
+                    const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   std::vector<TaskEvaluation> evaluations;
   for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
     const TaskData& task = setup.tasks[i];
@@ -126,12 +117,13 @@ TrainResult result_of(const Json& metrics) {
 }
 
 /// The files of the best model.
-TrainResult finish_run(RunSetup& setup, const RunConfig& config, const std::function<bool()>& should_stop, RunFolder& folder) {
+TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   load_best(stage_best(folder, config.stages.back()), *setup.params);
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
-  save_model(folder.path() / "best", setup, config);
+  save_model(folder.path() / "best", setup, config, config.stages.back());
+  write_mlm_files(folder.path(), setup, config);
   const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
                              {"mean", dev.value("mean", Json())},
@@ -147,7 +139,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   const bool is_new = at.stage == 0 && at.epoch == 0;
   folder.begin(at.run_step);
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);
-  folder.write_json("data.json", data_json(setup.tasks));
+  folder.write_json("data.json", data_json(setup, config));
   folder.write_json("env.json", environment_json(backend.name(), backend.description()));
   backend.set_profiling(options.profile);
   TrainResult result;

@@ -38,11 +38,14 @@ TEST(Checkpoint, ParametersComeBackBitForBit) {
   odd[2] = std::bit_cast<float>(0x7fc12345u);
   save_weights(folder / "model.safetensors", params, is_backbone, DType::kF32, {{"step", "12"}});
   save_weights(folder / "heads.safetensors", params, is_head);
+  save_weights(folder / "mlm.safetensors", params, is_mlm);
 
   Params back = tiny_params(*backend, shape_with_heads(), 2);
   EXPECT_EQ(load_weights(folder / "model.safetensors", back, is_backbone), (Metadata{{"step", "12"}}));
   EXPECT_NE(bits(back.value("heads.sst.out.bias")), bits(params.value("heads.sst.out.bias")));
   load_weights(folder / "heads.safetensors", back, is_head);
+  EXPECT_NE(bits(back.value("cls.predictions.bias")), bits(params.value("cls.predictions.bias")));
+  load_weights(folder / "mlm.safetensors", back, is_mlm);
   for (const ParamInfo& info : params.table()) EXPECT_EQ(bits(back.value(info.name)), bits(params.value(info.name))) << info.name;
 
   save_weights(folder / "again.safetensors", back, is_backbone, DType::kF32, {{"step", "12"}});

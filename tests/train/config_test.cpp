@@ -41,7 +41,7 @@ TEST(RunConfig, FillsInWhatFollowsFromOtherKeys) {
   EXPECT_EQ(config.stages[0].name, "0");
   EXPECT_EQ(config.stages[0].tasks, (std::vector<std::string>{"mood", "near"}));
   EXPECT_FALSE(config.stages[0].head_lr.has_value());
-  EXPECT_EQ(config.tasks_of(config.stages[1]), std::vector<std::size_t>{1});
+  EXPECT_EQ(config.stages[1].tasks, std::vector<std::string>{"near"});
   EXPECT_EQ(load("data = { root = \"rows\" }\n").tasks[0].data.train[0].path, "/recipes/mine/rows/mood.csv");
 }
 

@@ -1,0 +1,186 @@
+// Texts to sequences, sequences to masked batches, masked batches to scores.
+#include "minbert/pipeline/mlm.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <unordered_set>
+
+#include "minbert/base/parallel.h"
+
+namespace minbert {
+namespace {
+
+constexpr double kMaskedShare = 0.8, kRandomShare = 0.1;  // of chosen tokens; the rest stays
+
+TokenizedRows tokenize_texts(const Tokenizer& tokenizer, const MlmTexts& texts, const MlmReading& reading) {
+  TaskSpec spec;
+  spec.type = texts.pairs ? TaskType::kPairClassify : TaskType::kClassify;
+  spec.encode = reading.joined ? PairEncoding::kJoint : PairEncoding::kSeparate;
+  return tokenize_rows(tokenizer, spec, texts.rows, reading.max_length);
+}
+
+std::span<const std::int32_t> ids_of(const TokenizedRows& rows, std::int64_t sequence) {
+  return std::span(rows.ids).subspan(static_cast<std::size_t>(rows.offsets[static_cast<std::size_t>(sequence)]),
+                                     static_cast<std::size_t>(rows.length(sequence)));
+}
+
+std::string_view bytes_of(std::span<const std::int32_t> ids) { return {reinterpret_cast<const char*>(ids.data()), ids.size_bytes()}; }
+
+void append(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence) {
+  append_sequence(out, from, sequence);
+  out.labels.push_back(std::numeric_limits<double>::quiet_NaN());
+}
+
+/// Which of a source's rows are held out: at least one, where a share is asked for and two are there.
+std::vector<bool> draw_held_out(const MlmTexts& texts, const MlmReading& reading) {
+  const std::size_t count = texts.rows.size();
+  std::vector<bool> held(count, texts.probe);
+  if (texts.probe || reading.held_out == 0 || count < 2) return held;
+  const double wanted = std::round(reading.held_out * static_cast<double>(count));
+  const auto size = std::clamp<std::size_t>(static_cast<std::size_t>(wanted), 1, count - 1);
+  std::vector<std::uint32_t> order(count);
+  std::iota(order.begin(), order.end(), 0u);
+  Rng(reading.seed, "held_out/" + texts.name).shuffle(std::span(order));
+  for (const std::uint32_t row : std::span(order).first(size)) held[row] = true;
+  return held;
+}
+
+/// A source whose texts are told apart: those to train on, and those held out.
+struct SplitSource {
+  MlmSource source;
+  TokenizedRows train;
+};
+
+SplitSource split_source(const Tokenizer& tokenizer, const MlmTexts& texts, const MlmReading& reading) {
+  SplitSource out;
+  out.source.name = texts.name;
+  out.source.probe = texts.probe;
+  const TokenizedRows rows = tokenize_texts(tokenizer, texts, reading);
+  const std::vector<bool> held = draw_held_out(texts, reading);
+  out.source.read = rows.sequences();
+  out.source.truncated = rows.truncated;
+  for (std::int64_t sequence = 0; sequence < rows.sequences(); ++sequence) {
+    if (std::ranges::all_of(ids_of(rows, sequence), [&](std::int32_t id) { return tokenizer.is_special(id); }))
+      ++out.source.empty;
+    else
+      append(held[static_cast<std::size_t>(sequence / rows.per_row)] ? out.source.held_out : out.train, rows, sequence);
+  }
+  out.source.set_aside = out.source.held_out.rows();
+  if (out.source.empty == out.source.read) throw Error(ErrorTag::kData, texts.name, "expected texts, got none");
+  return out;
+}
+
+}  // namespace
+
+MlmCorpus read_mlm_corpus(const Tokenizer& tokenizer, std::span<const MlmTexts> texts, const MlmReading& reading) {
+  std::vector<SplitSource> split;
+  for (const MlmTexts& source : texts) split.push_back(split_source(tokenizer, source, reading));
+
+  // Corpora repeat texts, within and among them: a held-out one that is also trained on would measure memory.
+  std::unordered_set<std::string_view> held;
+  for (const SplitSource& part : split)
+    for (std::int64_t s = 0; !part.source.probe && s < part.source.held_out.sequences(); ++s) held.insert(bytes_of(ids_of(part.source.held_out, s)));
+
+  MlmCorpus corpus;
+  for (SplitSource& part : split) {
+    part.source.begin = corpus.train.sequences();
+    for (std::int64_t s = 0; s < part.train.sequences(); ++s) {
+      if (held.contains(bytes_of(ids_of(part.train, s))))
+        ++part.source.repeated;
+      else
+        append(corpus.train, part.train, s);
+    }
+    part.source.end = corpus.train.sequences();
+  }
+  for (SplitSource& part : split) corpus.sources.push_back(std::move(part.source));
+  if (corpus.train.rows() == 0) throw Error(ErrorTag::kData, texts.empty() ? "" : texts.front().name, "expected texts to train on beside the held-out ones, got none");
+  return corpus;
+}
+
+Masking::Masking(const Tokenizer& tokenizer, double probability, std::uint64_t seed, std::string_view stream)
+    : tokenizer_(tokenizer), probability_(probability), rng_(seed, fmt::format("mask/{}", stream)) {}
+
+MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
+  if (tokenizer_.is_special(id)) return {id, false};
+  Rng rng = rng_;
+  rng.seek(static_cast<std::uint64_t>(place) * 8);  // two blocks of Philox a token: none draws more
+  if (!(rng.uniform() < probability_)) return {id, false};
+  const double kind = rng.uniform();
+  if (kind < kMaskedShare) return {tokenizer_.mask_id(), true};
+  if (kind < kMaskedShare + kRandomShare) return {static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(tokenizer_.vocab_size()))), true};
+  return {id, true};
+}
+
+void MaskedBatch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking) {
+  MINBERT_CHECK(rows.per_row == 1, "masked sequences are one a row");
+  batch_.fill(rows, which, 0);
+  for (auto* values : {&ids_, &chosen_, &labels_}) values->clear();
+  for (const std::uint32_t row : which) {
+    const std::int64_t begin = rows.offsets[row], end = rows.offsets[row + 1];
+    for (std::int64_t place = begin; place < end; ++place) {
+      const std::int32_t id = rows.ids[static_cast<std::size_t>(place)];
+      const MaskedToken seen = masking(place, id);
+      if (seen.chosen) {
+        chosen_.push_back(static_cast<std::int32_t>(ids_.size()));
+        labels_.push_back(id);
+      }
+      ids_.push_back(seen.id);
+    }
+  }
+}
+
+TokenBatch MaskedBatch::tokens() const {
+  TokenBatch tokens = batch_.tokens();
+  tokens.ids = ids_;
+  return tokens;
+}
+
+std::int64_t count_chosen(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking) {
+  std::int64_t count = 0;
+  for (const std::uint32_t row : which)
+    for (std::int64_t place = rows.offsets[row]; place < rows.offsets[row + 1]; ++place)
+      count += masking(place, rows.ids[static_cast<std::size_t>(place)]).chosen;
+  return count;
+}
+
+double MlmScore::perplexity() const { return std::exp(loss); }
+
+MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress) {
+  MlmScore score;
+  double loss = 0;
+  std::atomic<std::int64_t> correct = 0;
+  Backend& backend = model.backend();
+  Arena arena(backend);
+  MaskedBatch batch;
+  std::vector<float> losses, host;
+  for_batches(rows, progress, [&](std::span<const std::uint32_t> which) {
+    batch.fill(rows, which, masking);
+    const auto labels = batch.labels();
+    if (labels.empty()) return;
+    arena.reset();
+    const Tensor logits = model.mlm_forward(arena, nullptr, batch.tokens(), batch.chosen(), {});
+    const Tensor each = loss_forward(backend, arena, Loss::kCrossEntropy, logits, {labels, {}});
+    losses.resize(labels.size());
+    host.resize(static_cast<std::size_t>(logits.numel()));
+    backend.copy_to_host(losses.data(), each);
+    backend.copy_to_host(host.data(), logits);
+    loss = std::accumulate(losses.begin(), losses.end(), loss);
+    score.tokens += std::ssize(labels);
+    parallel_for(std::ssize(labels), 1, [&](std::int64_t begin, std::int64_t end) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+        const auto width = static_cast<std::size_t>(logits.cols());
+        const auto row = std::span(host).subspan(i * width, width);
+        correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[i];
+      }
+    });
+  });
+  if (score.tokens == 0) return score;
+  score.loss = loss / static_cast<double>(score.tokens);
+  score.accuracy = static_cast<double>(correct) / static_cast<double>(score.tokens);
+  return score;
+}
+
+}  // namespace minbert

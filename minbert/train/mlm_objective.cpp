@@ -1,0 +1,98 @@
+// Steps and scores of masked-LM training.
+#include "minbert/train/mlm_objective.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace minbert {
+
+MlmObjective::MlmObjective(RunSetup& setup, const StageSpec& stage, const MlmCorpus& corpus, std::uint64_t seed, TrainEvents& events,
+                           const ShouldStop& should_stop)
+    : setup_(setup), stage_(stage), corpus_(corpus), seed_(seed), events_(events), should_stop_(should_stop), arena_(*setup.backend) {
+  sampled_.push_back({std::string(kMlmName), corpus.train.rows(), stage.batch * stage.accumulate});
+}
+
+void MlmObjective::prepare() {
+  samples_.reserve(corpus_.sources.size());
+  for (const MlmSource& source : corpus_.sources) {
+    add_rows(held_out_, source, source.held_out);
+    samples_.push_back(spread_rows(corpus_.train, source.begin, source.end, eval_train_rows(stage_)));
+    add_rows(train_sample_, source, samples_.back());
+  }
+}
+
+/// Rows in which nothing is hidden have no score.
+void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows) {
+  if (rows.rows() == 0) return;
+  const Masking fixed = masking("eval/" + source.name);
+  std::vector<std::uint32_t> all(static_cast<std::size_t>(rows.rows()));
+  std::iota(all.begin(), all.end(), 0u);
+  if (count_chosen(rows, all, fixed) > 0)
+    to.push_back({&source, &rows, fixed});
+  else
+    events_.message(MessageLevel::kWarning, fmt::format("stage {}: the {} texts of {} that are set aside are too few to hide a token of them, "
+                                                        "they are not scored", stage_.name, rows.rows(), source.name));
+}
+
+StepResult MlmObjective::step(std::size_t, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) {
+  Backend& backend = *setup_.backend;
+  MultitaskModel& model = *setup_.model;
+  const Masking hidden = masking(fmt::format("train/{}/{}", stage_.name, epoch));
+  const auto count = static_cast<double>(count_chosen(corpus_.train, which, hidden));
+  const auto batch = static_cast<std::size_t>(stage_.batch);
+  dropout.mlm = dropout.heads ? stage_.mlm->dropout_rate() : 0;
+  StepResult result;
+  for (std::size_t begin = 0; begin < which.size(); begin += batch, ++dropout.micro_step) {
+    batch_.fill(corpus_.train, which.subspan(begin, std::min(batch, which.size() - begin)), hidden);
+    const TokenBatch tokens = batch_.tokens();
+    result.tokens += tokens.tokens();
+    if (batch_.labels().empty()) continue;
+    optimizer.touch(tokens.ids);
+    if (setup_.params->shape().mlm == MlmHeadKind::kTied) optimizer.touch_all_words();
+    arena_.reset();
+    const Targets targets{batch_.labels(), {}};
+    const Tensor logits = model.mlm_forward(arena_, &activations_, tokens, batch_.chosen(), dropout);
+    const Tensor losses = loss_forward(backend, arena_, Loss::kCrossEntropy, logits, targets);
+    const Tensor dlogits = loss_backward(backend, arena_, Loss::kCrossEntropy, logits, targets, 1 / count);
+    model.mlm_backward(arena_, optimizer.gradients(), dlogits, activations_);
+    host_.resize(static_cast<std::size_t>(losses.numel()));
+    backend.copy_to_host(host_.data(), losses);
+    result.loss = std::accumulate(host_.begin(), host_.end(), result.loss);
+  }
+  if (count > 0) result.loss /= count;
+  return result;
+}
+
+std::optional<EvalEvent> MlmObjective::evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch) {
+  if (rows.empty()) return std::nullopt;
+  EvalEvent event{.stage = stage_.name, .split = std::string(split), .epoch = epoch};
+  Scores trained;
+  for (const EvalRows& eval : rows) {
+    const std::string& name = eval.source->name;
+    const auto progress = follow(fmt::format("{} {}", split, name), eval.rows->rows(), events_, should_stop_);
+    const MlmScore score = score_mlm(*setup_.model, *eval.rows, eval.masking, progress);
+    if (!std::isfinite(score.loss))
+      throw Error(ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, texts {}", stage_.name, epoch, name),
+                  fmt::format("expected a finite loss on {}, got {}", split, score.loss));
+    event.scores[name] = score.accuracy;
+    event.loss[name] = score.loss;
+    event.perplexity[name] = score.perplexity();
+    if (!eval.source->probe) trained[name] = score.accuracy;
+  }
+  event.mean = mean_score(trained);
+  return event;
+}
+
+Scores MlmObjective::ranking(const EvalEvent& event) const {
+  Scores ranking;
+  for (const EvalRows& eval : held_out_)
+    if (!eval.source->probe) ranking[eval.source->name] = -event.loss.at(eval.source->name);
+  return ranking;
+}
+
+bool MlmObjective::can_select() const {
+  return std::ranges::any_of(held_out_, [](const EvalRows& eval) { return !eval.source->probe; });
+}
+
+}  // namespace minbert

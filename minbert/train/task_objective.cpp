@@ -1,0 +1,67 @@
+// Steps and scores of tasks.
+#include "minbert/train/task_objective.h"
+
+#include <cmath>
+
+#include "minbert/pipeline/predict.h"
+
+namespace minbert {
+
+TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, TrainEvents& events, const ShouldStop& should_stop)
+    : setup_(setup), stage_(stage), events_(events), should_stop_(should_stop), step_(setup) {
+  for (const std::size_t task : setup.tasks_of(stage)) {
+    const TaskData& data = setup.tasks[task];
+    sampled_.push_back({data.spec.name, data.train.rows(), data.spec.batch.value_or(stage.batch) * stage.accumulate});
+    train_.push_back({task, &data.train, {}});
+  }
+}
+
+void TaskObjective::prepare() {
+  train_vectors_.resize(train_.size());
+  for (std::size_t i = 0; i < train_.size(); ++i) {
+    StepRows& train = train_[i];
+    const TaskData& data = setup_.tasks[train.task];
+    train_vectors_[i] = cache(train.task, data.train);
+    train.vectors = train_vectors_[i];
+    if (data.has_dev()) dev_.push_back({train.task, &data.dev, cache(train.task, data.dev)});
+    if (eval_train_rows(stage_) == 0) continue;
+    samples_.push_back(spread_rows(data.train, 0, data.train.rows(), eval_train_rows(stage_)));
+    train_sample_.push_back({train.task, &samples_.back(), cache(train.task, samples_.back())});
+  }
+}
+
+/// Sentence vectors of a frozen encoder; nothing when it trains, or drops anew in each step.
+std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& rows) {
+  if (stage_.kind != StageKind::kHeads || !stage_.cache_features) return {};
+  const TaskSpec& spec = setup_.specs[task];
+  return encode_rows(*setup_.model, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), events_, should_stop_));
+}
+
+StepResult TaskObjective::step(std::size_t i, std::span<const std::uint32_t> which, int, DropoutState dropout, Optimizer& optimizer) {
+  return step_.run(train_[i], which, static_cast<std::size_t>(sampled_[i].batch / stage_.accumulate), dropout, optimizer);
+}
+
+std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch) {
+  if (rows.empty()) return std::nullopt;
+  EvalEvent event{.stage = stage_.name, .split = std::string(split), .epoch = epoch};
+  for (const EvalRows& eval : rows) {
+    const TaskSpec& task = setup_.specs[eval.task];
+    const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), events_, should_stop_);
+    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.model, eval.task, task, *eval.rows, progress)
+                                                  : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
+    const Score score = score_predictions(task, predictions, eval.rows->labels);
+    const double loss = mean_loss(task, predictions, eval.rows->labels);
+    if (!std::isfinite(score.value) || !std::isfinite(loss))
+      throw Error(ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, task {}", stage_.name, epoch, task.name),
+                  fmt::format("expected finite numbers on {}, got {} {} and loss {}", split, option_name(task.scored_by()), score.value, loss));
+    if (!score.defined)
+      events_.message(MessageLevel::kWarning, fmt::format("stage {}, epoch {}: {} of {} is not defined for constant predictions and counts as 0",
+                                                          stage_.name, epoch, option_name(task.scored_by()), task.name));
+    event.scores[task.name] = score.value;
+    event.loss[task.name] = loss;
+  }
+  event.mean = mean_score(event.scores);
+  return event;
+}
+
+}  // namespace minbert

@@ -1,0 +1,47 @@
+// TaskObjective: heads of tasks, and in a finetune stage the encoder; scored by each task's metric on dev.
+#pragma once
+
+#include <deque>
+
+#include "minbert/train/objective.h"
+#include "minbert/train/step.h"
+
+namespace minbert {
+
+class TaskObjective final : public Objective {
+ public:
+  TaskObjective(RunSetup& setup, const StageSpec& stage, TrainEvents& events, const ShouldStop& should_stop);
+
+  const TokenizedRows& rows(std::size_t i) const override { return *train_[i].rows; }
+  Optimizer::StepHead head(std::size_t i) const override { return train_[i].task; }
+  StepResult step(std::size_t i, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) override;
+  std::size_t activation_bytes() const override { return step_.activation_bytes(); }
+
+  void prepare() override;
+  std::optional<EvalEvent> score(int epoch) override { return evaluate("dev", dev_, epoch); }
+  std::optional<EvalEvent> score_train(int epoch) override { return evaluate("train", train_sample_, epoch); }
+  Scores ranking(const EvalEvent& event) const override { return event.scores; }
+  bool can_select() const override { return !dev_.empty(); }
+
+ private:
+  /// Rows that epochs are scored on.
+  struct EvalRows {
+    std::size_t task = 0;
+    const TokenizedRows* rows = nullptr;
+    std::vector<float> vectors;  // of a frozen encoder
+  };
+  std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
+  std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
+
+  RunSetup& setup_;
+  const StageSpec& stage_;
+  TrainEvents& events_;
+  const ShouldStop& should_stop_;
+  TrainStep step_;
+  std::vector<StepRows> train_;                    // by task of the stage
+  std::vector<std::vector<float>> train_vectors_;  // theirs, when cached
+  std::deque<TokenizedRows> samples_;              // eval_train rows of each task
+  std::vector<EvalRows> dev_, train_sample_;
+};
+
+}  // namespace minbert
