@@ -96,7 +96,9 @@ MlmCorpus read_mlm_corpus(const Tokenizer& tokenizer, std::span<const MlmTexts> 
     part.source.end = corpus.train.sequences();
   }
   for (SplitSource& part : split) corpus.sources.push_back(std::move(part.source));
-  if (corpus.train.rows() == 0) throw Error(ErrorTag::kData, texts.empty() ? "" : texts.front().name, "expected texts to train on beside the held-out ones, got none");
+  if (corpus.train.rows() == 0)
+    throw Error(ErrorTag::kData, texts.front().name, "expected texts to train on beside the held-out ones, got none",
+                "held_out = 0 trains on all of them");
   return corpus;
 }
 

@@ -145,6 +145,8 @@ void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage
   };
   check_list("texts", stage.mlm->texts, true);
   check_list("probes", stage.mlm->probes, false);
+  if (stage.mlm->head == MlmHeadChoice::kPretrained && config.model.from_scratch())
+    refuse(tree, key + ".mlm.head", "a model from scratch has no pretrained one", "mlm.head = \"tied\"");
   if (stage.mlm->kind() != config.mlm_head()) refuse(tree, key + ".mlm.head", "an earlier stage has another one: the mlm stages of a run share their head");
 }
 

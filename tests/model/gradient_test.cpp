@@ -140,5 +140,30 @@ TEST(EncoderGradients, OfAnyRows) {
   }
 }
 
+// The decoder of the tied head and the embedding of its input share one matrix: its gradient has both parts.
+TEST(MlmGradients, OfBothHeads) {
+  const TinyBatch batch({4, 1, 3, 5}, false, kSeed);
+  const std::vector<std::int32_t> chosen = {1, 2, 5, 7, 12};
+  DropoutState dropout = tiny_dropout();
+  dropout.mlm = 0.4f;
+  for (const MlmHeadKind kind : {MlmHeadKind::kLinear, MlmHeadKind::kTied}) {
+    SCOPED_TRACE(kind == MlmHeadKind::kTied ? "tied" : "linear");
+    ModelShape shape = tiny_shape();
+    shape.mlm = kind;
+    check_gradients(
+        shape,
+        [&](Params& params, Arena& arena, Gradients* gradients, std::span<const double> cotangent) {
+          MultitaskModel model(ref(), params);
+          MlmActivations saved;
+          const Tensor logits = model.mlm_forward(arena, &saved, batch.view(), chosen, dropout);
+          EXPECT_EQ(logits.rows(), std::ssize(chosen));
+          EXPECT_EQ(logits.cols(), shape.config.vocab_size);
+          if (gradients != nullptr) model.mlm_backward(arena, *gradients, upload(arena, cotangent, logits), saved);
+          return logits;
+        },
+        std::array<std::string_view, 1>{"pooler."});
+  }
+}
+
 }  // namespace
 }  // namespace minbert

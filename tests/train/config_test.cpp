@@ -46,7 +46,8 @@ TEST(RunConfig, FillsInWhatFollowsFromOtherKeys) {
 }
 
 TEST(RunConfig, ResolvedReadsBack) {
-  const RunConfig config = load("[[stage]]\ncheckpoint_every = 5\neval_train = \"all\"\nselect = \"last\"\n");
+  const RunConfig config = load("[[stage]]\ncheckpoint_every = 5\neval_train = \"all\"\nselect = \"last\"\n"
+                                "[[stage]]\nname = \"third\"\nkind = \"mlm\"\nmlm = { texts = [\"near.train\", \"a.txt\"], head = \"tied\" }\n");
   const std::string text = print_toml(write_options(config), false);
   ConfigTree tree;
   tree.load_text(text, "config.toml", "/elsewhere");
@@ -127,11 +128,47 @@ TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
       {"[[stage]]\nlr = \"fast\"\n", {"more.toml:2", "stage.0.lr", "number", "fast"}},
       {"[[stage]]\nname = \"init\"\n", {"more.toml:2", "init", "from"}},
       {"[[stage]]\naccumulate = 5000\n", {"more.toml:2", "stage.0.accumulate"}},
+      {"[[stage]]\nkind = \"mlm\"\n", {"stage.0.mlm.texts", "expected texts"}},
+      {"[[stage]]\n[stage.mlm]\ntexts = [\"mood.train\"]\n", {"more.toml:2", "stage.0.mlm", "finetune"}},
+      {"[[stage]]\nkind = \"mlm\"\ntasks = [\"mood\"]\nmlm = { texts = [\"mood.train\"] }\n", {"more.toml:3", "stage.0.tasks"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"moot.train\"] }\n", {"more.toml:3", "moot.train", "did you mean \"mood\"?"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"mood.test\"] }\n", {"more.toml:3", "mood.test", "train splits", "probes"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"mood.train\"], probes = [\"mood.dev\"] }\n", {"stage.0.mlm.probes", "no dev split"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\", \"b/../a.txt\"] }\n", {"stage.0.mlm.texts", "twice"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], probes = [\"a.txt\"] }\n", {"stage.0.mlm.probes", "twice"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], mask = 0 }\n", {"mask", "above 0"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], head = \"tide\" }\n", {"head", "did you mean \"tied\"?"}},
+      {"[[stage]]\nkind = \"mlm\"\nselect = \"per_task\"\nmlm = { texts = [\"a.txt\"] }\n", {"stage.0.select", "frozen"}},
+      {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"] }\n[[stage]]\nname = \"third\"\nkind = \"mlm\"\n"
+       "mlm = { texts = [\"a.txt\"], head = \"tied\" }\n", {"stage.third", "share their head"}},
+      {"[model]\ninit = \"scratch\"\n[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], head = \"pretrained\" }\n",
+       {"more.toml:5", "stage.0.mlm.head", "scratch"}},
+      {"[[task]]\nname = \"mlm\"\n", {"more.toml:2", "masked-LM"}},
   };
   for (const Mistake& mistake : mistakes) {
     SCOPED_TRACE(mistake.overlay);
     expect_error(ErrorTag::kUsage, mistake.told, [&] { load(mistake.overlay); });
   }
+}
+
+TEST(RunConfig, TasksThatNoStageTrainsAreCorpora) {
+  const RunConfig config = load("[[stage]]\nkind = \"pretrain\"\nmlm = { texts = [\"mood.train\", \"near.train\", \"lines.txt\"] }\n");
+  EXPECT_EQ(config.stages[0].kind, StageKind::kMlm);
+  EXPECT_EQ(config.heads(), std::vector<std::string>{"near"});
+  EXPECT_EQ(config.mlm_head(), MlmHeadKind::kLinear);
+  EXPECT_EQ(config.stages[0].mlm->texts[0].text, "mood.train");
+  EXPECT_EQ(config.stages[0].mlm->texts[2].text, "/recipes/mine/lines.txt");
+  EXPECT_EQ(config.stages[0].mlm->dropout_rate(), 0.3f);
+  EXPECT_EQ(load().heads(), (std::vector<std::string>{"mood", "near"}));
+  EXPECT_EQ(load().mlm_head(), MlmHeadKind::kNone);
+}
+
+TEST(RunConfig, MlmStagesAloneNeedNoTasks) {
+  ConfigTree tree;
+  tree.load_text("[model]\ninit = \"encoder\"\n[[stage]]\nkind = \"mlm\"\n[stage.mlm]\ntexts = [\"a.txt\"]\n", "mlm.toml", "/recipes");
+  EXPECT_TRUE(load_run_config(tree).tasks.empty());
+  tree.load_text("[[stage]]\n[[stage]]\nname = \"tune\"\n", "more.toml", "/recipes");
+  expect_error(ErrorTag::kUsage, {"task", "at least one"}, [&] { load_run_config(tree); });
 }
 
 TEST(RunConfig, NamesAreUnique) {

@@ -14,14 +14,29 @@ namespace {
 
 constexpr std::string_view kWords = "embeddings.word_embeddings.weight";
 
-/// Two tasks; the second one's head reads the pooler.
+using StepHead = Optimizer::StepHead;
+constexpr StepHead kMlm;
+
+/// Two tasks, of which the second one's head reads the pooler, and an MLM head tied to the word embeddings.
 ModelShape two_tasks() {
   ModelShape shape = tiny_shape();
+  shape.mlm = MlmHeadKind::kTied;
   shape.heads = {{.task = "a", .dense = {3}, .outputs = 2}, {.task = "b", .pool = Pool::kPooler, .outputs = 1}};
   return shape;
 }
 
 bool everything(const ParamInfo&) { return true; }
+
+/// Whether a step for `head` uses the parameter.
+bool uses(const ModelShape& shape, StepHead head, const ParamInfo& info) {
+  switch (info.role) {
+    case Role::kEncoder: return true;
+    case Role::kPooler: return head && shape.heads[*head].pool == Pool::kPooler;
+    case Role::kHead: return head && shape.heads[*head].task == info.task;
+    case Role::kMlm: return !head;
+  }
+  return false;
+}
 
 /// The same update with doubles, each parameter on its own.
 struct PlainAdamW {
@@ -41,22 +56,18 @@ struct PlainAdamW {
     }
   }
 
-  void step(std::size_t head, const std::map<std::string, std::vector<float>>& gradients, double factor) {
+  void step(StepHead head, const std::map<std::string, std::vector<float>>& gradients, double factor) {
     double squares = 0;
     for (const auto& [name, gradient] : gradients)
       for (const float g : gradient) squares += static_cast<double>(g) * static_cast<double>(g);
     const double scale = stage.clip > 0 ? std::min(1.0, stage.clip / (std::sqrt(squares) + 1e-6)) : 1.0;
-    for (const ParamInfo& info : params.table()) {
-      const HeadShape& used = params.shape().heads[head];
-      if (info.role == Role::kHead && info.task != used.task) continue;
-      if (info.role == Role::kPooler && used.pool != Pool::kPooler) continue;
-      update(info, gradients.at(info.name), scale, factor);
-    }
+    for (const ParamInfo& info : params.table())
+      if (uses(params.shape(), head, info)) update(info, gradients.at(info.name), scale, factor);
   }
 
   void update(const ParamInfo& info, const std::vector<float>& gradient, double scale, double factor) {
     State& s = states[info.name];
-    const double rate = factor * (info.role == Role::kHead ? stage.head_lr.value() : stage.lr);
+    const double rate = factor * (info.role == Role::kHead || info.role == Role::kMlm ? stage.head_lr.value() : stage.lr);
     const double decay = info.decay ? stage.weight_decay : 0;
     const double c1 = 1 - std::pow(stage.betas[0], ++s.step), c2 = 1 - std::pow(stage.betas[1], s.step);
     for (std::size_t i = 0; i < s.value.size(); ++i) {
@@ -78,18 +89,19 @@ class OptimizerTest : public testing::Test {
     return spec;
   }
 
-  /// Gradients N(0, 1) for encoder, pooler and the head; of the word embeddings only in `words`. Not of what the head does not read.
-  std::map<std::string, std::vector<float>> give_gradients(Optimizer& optimizer, std::size_t head, std::span<const std::int32_t> words) {
+  /// Gradients N(0, 1) for encoder, pooler and the head; of the word embeddings only in `words`, or of the MLM head in all of them. Not of
+  /// what the head does not read.
+  std::map<std::string, std::vector<float>> give_gradients(Optimizer& optimizer, StepHead head, std::span<const std::int32_t> words) {
     std::map<std::string, std::vector<float>> given;
     optimizer.touch(words);
+    if (!head) optimizer.touch_all_words();
     for (std::size_t i = 0; i < params.table().size(); ++i) {
       const ParamInfo& info = params.table()[i];
-      const HeadShape& used = params.shape().heads[head];
-      if ((info.role == Role::kHead && info.task != used.task) || (info.role == Role::kPooler && used.pool != Pool::kPooler)) continue;
+      if (!uses(params.shape(), head, info)) continue;
       const auto gradient = optimizer.gradients()[i].span<float>();
       for (std::size_t j = 0; j < gradient.size(); ++j) {
         const auto row = static_cast<std::int32_t>(j) / static_cast<std::int32_t>(params.config().hidden_size);
-        if (info.name == kWords && std::ranges::find(words, row) == words.end()) continue;
+        if (info.name == kWords && head && std::ranges::find(words, row) == words.end()) continue;
         EXPECT_EQ(gradient[j], 0) << info.name << ": an earlier step left its gradient";
         gradient[j] = static_cast<float>(rng.normal());
       }
@@ -102,9 +114,10 @@ class OptimizerTest : public testing::Test {
   void expect_plain_updates(const StageSpec& spec) {
     Optimizer optimizer(params, spec, everything);
     PlainAdamW plain(params, spec);
-    const std::vector<std::int32_t> words[] = {{3, 1, 3}, {7, 8}, {1}, {9, 2, 1}};
+    const std::vector<std::int32_t> words[] = {{3, 1, 3}, {7, 8}, {2}, {1}, {4}, {9, 2, 1}};
+    constexpr StepHead kHeads[] = {0, 1, kMlm, 0, kMlm, 0};
     for (std::size_t step = 0; step < std::size(words); ++step) {
-      const std::size_t head = step == 1 ? 1 : 0;
+      const StepHead head = kHeads[step];
       const double factor = 1.0 / static_cast<double>(step + 1);
       const auto gradients = give_gradients(optimizer, head, words[step]);
       optimizer.step(head, optimizer.gradient_norm(head), factor);
@@ -139,40 +152,39 @@ TEST_F(OptimizerTest, ClipsByTheNormOfTheWholeStep) {
 TEST_F(OptimizerTest, WhatAStepDoesNotUseKeepsItsBytes) {
   Optimizer optimizer(params, stage(), everything);
   const std::vector<std::int32_t> words = {4};
-  for (const std::size_t head : {1, 0}) {
+  for (const StepHead head : {StepHead(1), StepHead(0), kMlm}) {
     std::map<std::string, std::vector<float>> before;
     for (const ParamInfo& info : params.table()) before[info.name] = values(params, info.name);
     give_gradients(optimizer, head, words);
     optimizer.step(head, optimizer.gradient_norm(head), 1);
-    const std::string other = params.shape().heads[1 - head].task;
-    for (const ParamInfo& info : params.table()) {
-      const bool unused = info.task == other || (info.role == Role::kPooler && head == 0);
-      EXPECT_EQ(before[info.name] == values(params, info.name), unused) << info.name;
-    }
+    for (const ParamInfo& info : params.table())
+      EXPECT_EQ(before[info.name] != values(params, info.name), uses(params.shape(), head, info)) << info.name;
   }
 }
 
 TEST_F(OptimizerTest, SavedAndLoadedGoesOnToTheSameBits) {
-  const TempFolder folder;
   const std::vector<std::int32_t> first = {5, 6, 10}, second = {6, 0};
-  Optimizer whole(params, stage(), everything);
-  give_gradients(whole, 1, first);
-  whole.step(1, whole.gradient_norm(1), 1);
-  whole.save(folder / "optimizer.safetensors");
-  save_weights(folder / "weights.safetensors", params, everything);
+  for (const StepHead before : {StepHead(1), kMlm}) {
+    const TempFolder folder;
+    Optimizer whole(params, stage(), everything);
+    give_gradients(whole, before, first);
+    whole.step(before, whole.gradient_norm(before), 1);
+    whole.save(folder / "optimizer.safetensors");
+    save_weights(folder / "weights.safetensors", params, everything);
 
-  std::vector<std::vector<float>> ends;
-  Optimizer loaded(params, stage(), everything);
-  loaded.load(folder / "optimizer.safetensors");
-  for (Optimizer* optimizer : {&whole, &loaded}) {
-    rng = Rng(6, "gradients");
-    load_weights(folder / "weights.safetensors", params, everything);
-    give_gradients(*optimizer, 1, second);
-    optimizer->step(1, optimizer->gradient_norm(1), 1);
-    for (const ParamInfo& info : params.table()) ends.push_back(values(params, info.name));
+    std::vector<std::vector<float>> ends;
+    Optimizer loaded(params, stage(), everything);
+    loaded.load(folder / "optimizer.safetensors");
+    for (Optimizer* optimizer : {&whole, &loaded}) {
+      rng = Rng(6, "gradients");
+      load_weights(folder / "weights.safetensors", params, everything);
+      give_gradients(*optimizer, 1, second);
+      optimizer->step(1, optimizer->gradient_norm(1), 1);
+      for (const ParamInfo& info : params.table()) ends.push_back(values(params, info.name));
+    }
+    const auto half = static_cast<std::ptrdiff_t>(ends.size() / 2);
+    EXPECT_TRUE(std::equal(ends.begin(), ends.begin() + half, ends.begin() + half));
   }
-  const auto half = static_cast<std::ptrdiff_t>(ends.size() / 2);
-  EXPECT_TRUE(std::equal(ends.begin(), ends.begin() + half, ends.begin() + half));
 }
 
 TEST_F(OptimizerTest, RefusesTheMomentsOfOtherParameters) {

@@ -15,7 +15,7 @@ using Names = std::set<std::string>;
 
 /// Keys at any depth, but for those that are data themselves: tasks, splits, labels and libraries.
 void add_keys(const Json& json, Names& keys) {
-  static const std::regex data("mood|same|near|train|dev|test|[0-9]*");
+  static const std::regex data("mood|same|near|train|dev|test|[0-9]*|pretrain|.*\\.(train|dev|txt)");
   for (const auto& [key, value] : json.items()) {
     if (json.is_object() && !std::regex_match(key, data)) keys.insert(key);
     if (value.is_structured() && key != "libraries" && key != "label_counts") add_keys(value, keys);
@@ -65,7 +65,7 @@ class RunFolderDocTest : public TinyRunTest {
         }
       } else if (name.ends_with(".json") && (parent != "best" || name == "minbert.json") && parent != "1_Pooling") {
         add_keys(read_json(entry.path(), ErrorTag::kData), names);
-      } else if (name.ends_with(".tsv") || name == "metrics.csv") {
+      } else if (name.ends_with(".tsv") || name == "metrics.csv" || parent == "mlm") {
         add_columns(read_file(entry.path()), names);
       }
     }
@@ -80,7 +80,8 @@ class RunFolderDocTest : public TinyRunTest {
 };
 
 TEST_F(RunFolderDocTest, NamesWhatARunLeaves) {
-  const RunConfig run = config("[[stage]]\neval_train = 3\n");
+  const RunConfig run = config("[[stage]]\neval_train = 3\n[[stage]]\nname = \"pretrain\"\nkind = \"mlm\"\nepochs = 1\n"
+                               "mlm = { texts = [\"mood.train\", \"same.train\"], held_out = 0.3, mask = 0.5 }\n");
   train(run, "a", {}, [&] { return events.steps.size() == 20; });
   const Names stopped = files_and_keys("a");
   for (const char* expected : {"optimizer.safetensors", "best_epoch"}) EXPECT_TRUE(stopped.contains(expected)) << expected;
@@ -88,7 +89,7 @@ TEST_F(RunFolderDocTest, NamesWhatARunLeaves) {
   train(run, "a", {.resume = true});
   const Names done = files_and_keys("a");
   for (const char* expected : {"TASK.errors.tsv", "grad_norm", "wall_s", "text_pair", "p_0", "label_counts", "brier_score", "TASK.tsv", "count",
-                               "peak_memory_bytes"})
+                               "peak_memory_bytes", "mlm.safetensors", "repeated", "perplexity", "perplexity_after", "overlap.csv"})
     EXPECT_TRUE(done.contains(expected)) << expected;
   expect_documented(done);
 }

@@ -1,0 +1,246 @@
+// Runs with masked-LM stages: what they write, that they resume and thread to the same bytes, and that they learn.
+#include <algorithm>
+#include <cmath>
+
+#include "minbert/base/safetensors.h"
+#include "tests/base/error_matchers.h"
+#include "tests/train/tiny_run.h"
+
+namespace minbert {
+namespace {
+
+constexpr OpenRun kResume{.resume = true};
+
+class MlmRunTest : public TinyRunTest {
+ protected:
+  MlmRunTest() {
+    std::string lines;
+    constexpr std::array<std::string_view, 6> kThings = {"lamp", "river", "stone", "paper", "bread", "song"};
+    for (std::size_t i = 0; i < 40; ++i) {
+      const bool old = i % 2 == 0;
+      lines += i % 9 == 0 ? "\n" : fmt::format("the {} {} {} {}\n", old ? "old" : "new", kThings[i % 6], old ? "burns" : "shines", kThings[i / 7]);
+    }
+    write_file(folder / "lines.txt", lines);
+  }
+
+  /// The tiny tasks behind a pretraining stage with these keys.
+  RunConfig staged(std::string_view head, std::string_view more = {}) const {
+    return config(fmt::format(R"(
+[[stage]]
+tasks = ["near", "mood"]
+max_steps = 3
+[[stage]]
+name = "pretrain"
+kind = "mlm"
+epochs = 2
+batch = 4
+lr = 3e-3
+{}
+[stage.mlm]
+texts = ["same.train", "near.train", "lines.txt"]
+probes = ["mood.dev"]
+held_out = 0.2
+mask = 0.3
+head = "{}"
+[[stage]]
+name = "heads"
+kind = "heads"
+tasks = ["near"]
+max_steps = 2
+)",
+                              more, head));
+  }
+
+  /// A run without tasks.
+  RunConfig alone(std::string_view overlay = {}) const {
+    ConfigTree tree;
+    tree.load_text(R"(
+[model]
+init = "scratch"
+max_length = 24
+config = { hidden_size = 16, num_hidden_layers = 1, num_attention_heads = 2, intermediate_size = 32, max_position_embeddings = 32 }
+vocabulary = { size = 100 }
+[[stage]]
+name = "pretrain"
+kind = "mlm"
+epochs = 2
+batch = 4
+lr = 1e-2
+[stage.mlm]
+texts = ["lines.txt"]
+held_out = 0.2
+mask = 0.3
+)",
+                   "alone.toml", folder.path());
+    tree.load_text(overlay, "overlay.toml", folder.path());
+    return load_run_config(tree);
+  }
+
+  void expect_same(std::string_view a, std::string_view b, std::span<const std::string_view> files) const {
+    for (const std::string_view file : files) EXPECT_TRUE(bytes(a, file) == bytes(b, file)) << file << " of " << a << " and " << b;
+  }
+};
+
+constexpr std::string_view kStageFiles[] = {"checkpoints/stage-pretrain/best/model.safetensors", "checkpoints/stage-pretrain/best/mlm.safetensors"};
+constexpr std::string_view kResults[] = {"best/model.safetensors", "best/heads.safetensors", "eval/mlm/corpora.csv", "eval/mlm/overlap.csv"};
+
+TEST_F(MlmRunTest, LeavesAModelWithItsHeadAndWhatItRead) {
+  train(alone(), "a");
+  for (const char* file : {"best/model.safetensors", "best/mlm.safetensors", "best/vocab.txt", "best/minbert.json", "eval/mlm/corpora.csv",
+                           "eval/mlm/overlap.csv", "checkpoints/stage-pretrain/best/mlm.safetensors"})
+    EXPECT_TRUE(std::filesystem::exists(run_path("a") / file)) << file;
+  EXPECT_FALSE(std::filesystem::exists(run_path("a") / "eval/dev"));
+  EXPECT_EQ(read_json(run_path("a") / "status.json", ErrorTag::kData)["state"], "done");
+  const Json texts = read_json(run_path("a") / "data.json", ErrorTag::kData)["mlm"]["pretrain"]["lines.txt"];
+  EXPECT_EQ(texts["empty"], 5);
+  EXPECT_EQ(texts["read"], texts["used"].get<int>() + 5 + texts["held_out"].get<int>() + texts["repeated"].get<int>());
+  for (const StepEvent& step : events.steps) EXPECT_EQ(step.task, "mlm");
+  ASSERT_EQ(events.evals.size(), 3u);
+  for (const EvalEvent& eval : events.evals) {
+    EXPECT_EQ(eval.split, "held_out");
+    EXPECT_DOUBLE_EQ(eval.perplexity.at("lines.txt"), std::exp(eval.loss.at("lines.txt")));
+  }
+}
+
+TEST_F(MlmRunTest, ResumesToTheSameBytes) {
+  for (const char* head : {"linear", "tied"}) {
+    SCOPED_TRACE(head);
+    const RunConfig run = staged(head, "checkpoint_every = 4\neval_train = 3");
+    const std::string whole = std::string(head) + "-whole";
+    train(run, whole);
+    const std::string metrics = without_times(bytes(whole, "metrics.jsonl"));
+    const std::string name = std::string(head) + "-cut";
+    int runs = 0;
+    for (bool stopped = true; stopped; ++runs) {
+      stopped = train(run, name, {.resume = runs > 0}, [&] { return std::ssize(events.steps) == 7; }).stopped;
+      ASSERT_LT(runs, 100);
+    }
+    EXPECT_GT(runs, 4);
+    expect_same(whole, name, kStageFiles);
+    expect_same(whole, name, kResults);
+    EXPECT_TRUE(metrics == without_times(bytes(name, "metrics.jsonl")));
+  }
+}
+
+TEST_F(MlmRunTest, ThreadsChangeNothing) {
+  for (const char* head : {"linear", "tied"}) {
+    const RunConfig run = alone(fmt::format("[[stage]]\nmax_steps = 5\nselect = \"last\"\n[stage.mlm]\nhead = \"{}\"\n", head));
+    set_num_threads(1);
+    train(run, fmt::format("{}-one", head));
+    set_num_threads(2);
+    train(run, fmt::format("{}-two", head));
+    expect_same(fmt::format("{}-one", head), fmt::format("{}-two", head), kStageFiles);
+  }
+}
+
+TEST_F(MlmRunTest, AccumulationIsALargerBatch) {
+  const std::string_view still = "[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[stage]]\nmlm = { dropout = 0.0 }\n";
+  train(alone(still), "whole");
+  const auto whole = events.steps;
+  train(alone(std::string(still) + "batch = 2\naccumulate = 2\n"), "halves");
+  ASSERT_EQ(events.steps.size(), whole.size());
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    EXPECT_NEAR(events.steps[i].loss, whole[i].loss, 2e-4 * whole[i].loss) << i;
+    EXPECT_EQ(events.steps[i].tokens, whole[i].tokens);
+  }
+}
+
+TEST_F(MlmRunTest, MasksAreFreshInEachEpochAndFixedWhenMeasured) {
+  train(alone("[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[stage]]\nlr = 0.0\nshuffle = false\n[stage.mlm]\ndropout = 0.0\n"), "a");
+  ASSERT_EQ(events.evals.size(), 3u);
+  EXPECT_EQ(events.evals[0].loss, events.evals[2].loss);
+  const auto half = static_cast<std::ptrdiff_t>(events.steps.size() / 2);
+  EXPECT_FALSE(std::equal(events.steps.begin(), events.steps.begin() + half, events.steps.begin() + half,
+                          [](const StepEvent& a, const StepEvent& b) { return a.loss == b.loss; }));
+}
+
+TEST_F(MlmRunTest, KeepsTheEpochWithTheLowestHeldOutLoss) {
+  // A rate that first helps and then ruins.
+  train(alone("[[stage]]\nepochs = 6\nlr = 0.1\n"), "a");
+  const auto loss = [](const EvalEvent& eval) { return eval.loss.at("lines.txt"); };
+  const auto best = std::ranges::min_element(events.evals, {}, loss);
+  ASSERT_NE(best, events.evals.end() - 1) << "the last epoch is the best one: the rules cannot be told apart";
+  double lowest = INFINITY;
+  for (const EvalEvent& eval : events.evals) {
+    EXPECT_EQ(eval.best, loss(eval) < lowest) << eval.epoch;
+    lowest = std::min(lowest, loss(eval));
+  }
+  train(alone(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nlr = 0.0\nepochs = 1\n", run_path("a").string())), "b");
+  EXPECT_DOUBLE_EQ(loss(events.evals.front()), lowest) << "the head of the earlier run was not taken up";
+}
+
+TEST_F(MlmRunTest, CorporaHaveNoHeadAndAreNotEvaluated) {
+  const RunConfig run = staged("linear");
+  train(run, "a");
+  const Json folder_tasks = read_json(run_path("a") / "best/minbert.json", ErrorTag::kModel)["tasks"];
+  ASSERT_EQ(folder_tasks.size(), 2u);  // mood, near; same is a corpus
+  EXPECT_FALSE(std::filesystem::exists(run_path("a") / "eval/dev/same.predictions.tsv"));
+  EXPECT_TRUE(std::filesystem::exists(run_path("a") / "eval/dev/near.predictions.tsv"));
+  EXPECT_FALSE(std::filesystem::exists(run_path("a") / "best/mlm.safetensors"));
+  const Json data = read_json(run_path("a") / "data.json", ErrorTag::kData);
+  EXPECT_EQ(data["same"]["train"]["used"], 13);
+  EXPECT_EQ(data["mlm"]["pretrain"]["same.train"]["read"], 26);
+  EXPECT_EQ(data["mlm"]["pretrain"]["mood.dev"]["used"], 0);
+  const auto eval = std::ranges::find(events.evals, "held_out", &EvalEvent::split);
+  ASSERT_NE(eval, events.evals.end());
+  std::vector<std::string> measured;
+  for (const auto& [name, score] : eval->scores) measured.push_back(name);
+  EXPECT_EQ(measured, (std::vector<std::string>{"lines.txt", "mood.dev", "near.train", "same.train"}));
+  EXPECT_DOUBLE_EQ(eval->mean, (eval->scores.at("lines.txt") + eval->scores.at("near.train") + eval->scores.at("same.train")) / 3);
+}
+
+TEST_F(MlmRunTest, WithoutHeldOutTextsTheLastEpochIsKept) {
+  train(alone("[[stage]]\n[stage.mlm]\nheld_out = 0.0\n"), "a");
+  EXPECT_TRUE(events.evals.empty());
+  EXPECT_TRUE(std::filesystem::exists(run_path("a") / "best/mlm.safetensors"));
+  const std::string corpora = bytes("a", "eval/mlm/corpora.csv");
+  EXPECT_TRUE(corpora.ends_with(",,,,,\n")) << corpora;
+}
+
+TEST_F(MlmRunTest, APretrainedHeadMustBeThere) {
+  train(alone("[[stage]]\nepochs = 1\n"), "linear");
+  const auto from = [&](std::string_view run, std::string_view head) {
+    return alone(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nepochs = 1\n[stage.mlm]\nhead = \"{}\"\n", run_path(run).string(), head));
+  };
+  expect_error(ErrorTag::kModel, {"MLM head", "cls.predictions", "tied"}, [&] { train(from("linear", "pretrained"), "refused"); });
+  EXPECT_FALSE(std::filesystem::exists(run_path("refused")));
+  train(from("linear", "tied"), "tied");
+  train(from("tied", "pretrained"), "again");
+  const SafetensorsFile file(run_path("again") / "best/mlm.safetensors");
+  EXPECT_NE(file.find("cls.predictions.transform.dense.weight"), nullptr);
+  EXPECT_EQ(file.entries().size(), 5u);
+}
+
+TEST_F(MlmRunTest, OtherTextsDoNotResume) {
+  train(alone(), "a", {}, [&] { return events.steps.size() == 3; });
+  write_file(folder / "lines.txt", read_file(folder / "lines.txt") + "one more lamp\n");
+  expect_error(ErrorTag::kData, {"state.json", "rows"}, [&] { train(alone(), "a", kResume); });
+}
+
+TEST_F(MlmRunTest, OverfitsABatchAndPlans) {
+  const RunConfig run = alone("[[stage]]\nlr = 3e-2\n[stage.mlm]\nhead = \"tied\"\n");
+  TrainOptions options;
+  options.folder = run_path("overfit");
+  options.overfit_batch = true;
+  minbert::train(*backend, run, options, events);
+  EXPECT_GT(events.steps.front().loss, 1);
+  EXPECT_LT(events.steps.back().loss, 0.05);
+
+  const Json plan = plan_training(*backend, run);
+  train(run, "real");
+  EXPECT_EQ(plan["stages"][0]["planned_steps"], events.steps.size());
+  EXPECT_EQ(plan["stages"][0]["texts"]["lines.txt"]["empty"], 5);
+  EXPECT_GT(plan["stages"][0]["activation_bytes"].get<std::int64_t>(), 0);
+  EXPECT_GT(plan["parameters"]["mlm"].get<std::int64_t>(), 0);
+}
+
+TEST_F(MlmRunTest, HeldOutLossFalls) {
+  for (const char* head : {"linear", "tied"}) {
+    train(alone(fmt::format("[[stage]]\nepochs = 8\nselect = \"last\"\n[stage.mlm]\nhead = \"{}\"\n", head)), head);
+    const double before = events.evals.front().loss.at("lines.txt"), after = events.evals.back().loss.at("lines.txt");
+    EXPECT_LT(after, 0.6 * before) << head;
+  }
+}
+
+}  // namespace
+}  // namespace minbert
