@@ -98,9 +98,11 @@ Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& enco
 }
 
 Lines masked_lines(const StageConfig& stage, const std::optional<EncoderSizes>& encoder) {
-  const bool tied = setting(stage.values, "mlm.head") == "tied";
-  return {"masked words", "each masked token", tied ? "transform, GELU, norm" : "linear, no bias",
-          encoder ? fmt::format("{} → {}", encoder->hidden, encoder->vocabulary) : "H → words", tied ? "tied to the embeddings" : ""};
+  const bool tied = setting(stage.values, "mlm.head") != "linear";
+  Lines lines = {"masked words", "each masked token", tied ? "transform, GELU, norm" : "linear, no bias",
+                 encoder ? fmt::format("{} → {}", encoder->hidden, encoder->vocabulary) : "H → words"};
+  if (tied) lines.emplace_back("tied to embeddings");
+  return lines;
 }
 
 std::string joined(const Lines& lines) {
@@ -130,8 +132,8 @@ Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
 /// Columns of boxes below y, which moves.
 Html head_boxes(const std::vector<Lines>& heads, double& y) {
   const bool several = heads.size() > kColumns;
-  const double left = several ? 12 : 0;
-  const double width = (kWidth - left - 2 * kGap) / 3;
+  const double left = several ? 12 : 1;
+  const double width = (kWidth - left - 1 - 2 * kGap) / 3;
   Html html;
   const double bus = y + kArrow / 2;
   html += edge(fmt::format("M{} {}V{}", at(kWidth / 2), at(y), at(bus)));

@@ -43,10 +43,10 @@ nav ul { display: flex; flex-wrap: wrap; gap: .35rem 1.1rem; margin: 0; padding:
 table { border-collapse: collapse; font-size: .9375rem; font-variant-numeric: tabular-nums; }
 caption { max-width: min(46rem, 100vw - 2rem); padding-bottom: .4rem; text-align: left; font-size: .875rem; }
 caption code { white-space: nowrap; }
-th, td { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
+th, td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 th { font-weight: 600; }
 thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
-.sheet, .matrix { min-width: min(100%, 30rem); }
+.sheet { min-width: min(100%, 30rem); }
 .beside { display: flex; flex-wrap: wrap; gap: 0 3rem; align-items: flex-start; }
 .beside > * { flex: 0 1 auto; min-width: 0; max-width: 100%; }
 .beside figure { width: 27rem; max-width: 100%; margin: 0 0 1.5rem; }
@@ -56,8 +56,11 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 .sheet td:empty::before { content: "–"; color: var(--soft); }
 .sheet .plot { border-bottom-color: transparent; }
 .sheet .plot:empty::before { content: ""; }
-.sheet tbody th { font-weight: 600; }
-.texts td { min-width: 6rem; }
+.sheet:not(.texts) :is(th, td):not(.long) { white-space: nowrap; }
+.sheet :is(td, tbody th).long { min-width: 12rem; }
+.sheet thead th.long { min-width: 6rem; }
+.texts :is(th, td) { min-width: 6rem; }
+.texts tbody th { min-width: 8rem; }
 .plot svg { display: block; width: 9rem; height: 1.5rem; }
 .matrix :is(th, td) { padding: .3rem .6rem; text-align: right; white-space: nowrap; }
 .matrix td { min-width: 4.25rem; background: rgb(var(--shade) / calc(var(--share) * .5)); }

@@ -64,6 +64,7 @@ void read_event(const Json& event, StepDetail detail, RunData& run) {
   for (const auto& [key, values] : {std::pair("scores", &eval.scores), {"loss", &eval.loss}, {"perplexity", &eval.perplexity}})
     if (const auto found = event.find(key); found != event.end())
       for (const auto& [name, value] : found->items()) (*values)[name] = number_or_nan(value);
+  eval.best = event.value("best", false);
 }
 
 void read_metrics(const fs::path& path, StepDetail detail, RunData& run) {
@@ -92,11 +93,32 @@ std::string label_text(const Json& report) {
   return text;
 }
 
+void read_texts(const Json& stages, RunData& run) {
+  for (const auto& [stage, sources] : stages.items()) {
+    for (const auto& [name, report] : sources.items()) {
+      TextRows& texts = run.texts.emplace_back(TextRows{.stage = stage, .texts = name});
+      texts.probe = report.value("probe", false);
+      for (const auto& [key, value] : {std::pair("read", &TextRows::read),
+                                       {"used", &TextRows::used},
+                                       {"empty", &TextRows::empty},
+                                       {"held_out", &TextRows::held_out},
+                                       {"repeated", &TextRows::repeated},
+                                       {"truncated", &TextRows::truncated},
+                                       {"tokens", &TextRows::tokens}})
+        texts.*value = report.value(key, std::int64_t{0});
+    }
+  }
+}
+
 void read_rows(const fs::path& path, RunData& run) {
   const Json json = read_optional(path);
   checked(path.string(), [&] {
     for (const auto& [task, splits] : json.items()) {
-      if (task == "format" || task == "mlm") continue;
+      if (task == "format") continue;
+      if (task == "mlm") {  // no task may have the name
+        read_texts(splits, run);
+        continue;
+      }
       if (run.config.stages.empty() || run.config.has_head(task)) run.tasks.push_back(task);
       for (const char* split : {"train", "dev", "test"}) {
         if (!splits.contains(split)) continue;
@@ -262,6 +284,13 @@ RunData read_run(const fs::path& folder, StepDetail steps) {
 const SplitResult* find_split(const RunData& run, std::string_view split) {
   const auto found = std::ranges::find(run.results, split, &SplitResult::split);
   return found == run.results.end() ? nullptr : &*found;
+}
+
+std::optional<int> kept_epoch(const RunData& run, std::string_view stage) {
+  std::optional<int> epoch;
+  for (const EvalRecord& eval : run.evals)
+    if (eval.stage == stage && eval.best) epoch = eval.epoch;
+  return epoch;
 }
 
 std::optional<double> majority_share(const RunData& run, std::string_view task, std::string_view split) {

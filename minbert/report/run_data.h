@@ -38,6 +38,7 @@ struct EvalRecord {
   std::string stage, split;
   int epoch = 0;
   std::map<std::string, double> scores, loss = {}, perplexity = {};
+  bool best = false;  ///< the stage's best so far
 };
 
 /// A wrongly predicted row. `confidence` is absent for numbers.
@@ -77,6 +78,13 @@ struct SplitRows {
   std::vector<std::pair<std::string, std::int64_t>> label_counts;
 };
 
+/// What an mlm stage read of one of its texts.
+struct TextRows {
+  std::string stage, texts;
+  bool probe = false;  ///< measured, never trained on
+  std::int64_t read = 0, used = 0, empty = 0, held_out = 0, repeated = 0, truncated = 0, tokens = 0;
+};
+
 /// Sizes of the encoder, from the config.json of a model that the run has saved.
 struct EncoderSizes {
   std::int64_t layers = 0, hidden = 0, heads = 0, intermediate = 0, vocabulary = 0, positions = 0;
@@ -93,6 +101,7 @@ struct RunData {
   std::optional<EncoderSizes> encoder;
   std::vector<std::string> tasks;  ///< in the order of data.json, corpora of mlm stages left out
   std::vector<SplitRows> rows;     ///< corpora too
+  std::vector<TextRows> texts;     ///< of mlm stages
   std::vector<StepRecord> steps;   ///< none where they were not asked for
   std::vector<StageCost> costs;
   std::vector<EvalRecord> evals;
@@ -108,6 +117,9 @@ RunData read_run(const std::filesystem::path& folder, StepDetail steps = StepDet
 
 /// The results of a split, or null.
 const SplitResult* find_split(const RunData& run, std::string_view split);
+
+/// The epoch that a stage has kept so far; absent before its first evaluation.
+std::optional<int> kept_epoch(const RunData& run, std::string_view stage);
 
 /// The share of `split`'s rows that carry the most frequent label of train (of the split itself where train was not counted): the accuracy
 /// of always answering that label. Absent without counts.

@@ -68,7 +68,7 @@ Html run_costs(const RunData& run, Sheets& sheets) {
 Html study_costs(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "timing",
               .caption = "Time of training steps and largest memory of each run; stages that another row computed cost nothing here.",
-              .columns = {"model", "run", "state", "steps", "seconds", "tokens per second", "memory, MB", "stages from other rows"},
+              .columns = {"model", "run", "state", "steps", "seconds", "tokens per second", "memory, MB", "epochs kept", "stages from other rows"},
               .words = 3};
   for (const ModelRow& row : rows) {
     std::string shared;
@@ -81,9 +81,12 @@ Html study_costs(const ModelRows& rows, Sheets& sheets) {
         all.tokens += cost.tokens;
         all.seconds += cost.seconds;
       }
+      std::string kept;
+      for (const StageConfig& stage : run.config.stages)
+        if (const auto epoch = kept_epoch(run, stage.name)) kept += fmt::format("{}{} {}", kept.empty() ? "" : ", ", stage.name, *epoch);
       const std::int64_t memory = peak_memory(run);
       sheet.rows.push_back({row.title, run.name, json_text(run.status, "state"), std::to_string(all.steps), number_text(all.seconds, 1), rate(all.tokens, all.seconds),
-                            memory > 0 ? std::to_string(memory / 1'000'000) : "", shared});
+                            memory > 0 ? std::to_string(memory / 1'000'000) : "", kept, shared});
     }
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);

@@ -42,7 +42,8 @@ bool has_scores(const ModelRow& row, const std::string& stage) {
   });
 }
 
-/// Those of the figure's kind with curves: of published models where there are any, each stage once, heads that follow other stages first.
+/// Those of the figure's kind with curves: of published models where there are any, each stage once. Heads that follow other stages come
+/// first, and fine-tuning that does not.
 std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
   std::vector<ShownStage> shown;
   for (const ModelRow& row : rows) {
@@ -52,7 +53,7 @@ std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
   }
   const auto published = [](const ShownStage& s) { return !s.row->published.empty(); };
   if (std::ranges::any_of(shown, published)) std::erase_if(shown, std::not_fn(published));
-  std::ranges::stable_sort(shown, std::greater<>(), [](const ShownStage& s) { return s.stage != &s.row->first()->config.stages.front(); });
+  std::ranges::stable_sort(shown, {}, [&](const ShownStage& s) { return (s.stage == &s.row->first()->config.stages.front()) == (figure == 5); });
   if (shown.size() > kMostModels) shown.resize(kMostModels);
   return shown;
 }
@@ -148,6 +149,7 @@ Html score_curves(const ModelRows& rows, Sheets& sheets) {
 Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "perplexity", .caption = "The perplexity of held-out texts.", .columns = curve_columns("perplexity"), .words = 4};
   Html charts;
+  std::size_t models = 0;
   for (const ModelRow& row : rows) {
     if (row.first() == nullptr) continue;
     for (const StageConfig& stage : row.first()->config.stages) {
@@ -158,9 +160,11 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
         for (const EvalRecord& eval : run.evals)
           for (const auto& [source, value] : eval.perplexity)
             if (eval.stage == stage.name && std::ranges::find(sources, source) == sources.end()) sources.push_back(source);
+      const bool drawn = models++ < kMostModels;
       for (const std::string& source : sources) {
         const Curve held_out = curve(shown, "held_out", source, &EvalRecord::perplexity);
         add_points(shown, source, "held_out", held_out, sheet);
+        if (!drawn) continue;
         charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", row.title, source) : source,
                               .x_name = "epoch",
                               .y_name = "perplexity of masked words",

@@ -13,6 +13,7 @@
 namespace minbert {
 namespace {
 
+constexpr std::string_view kNoOffBy = "Table 5: no predictions of a task whose labels are three or more numbers from 0.";
 constexpr std::size_t kMostClasses = 30;   // of a confusion matrix that is still readable
 constexpr std::size_t kLongestText = 600;  // code points shown of an error's text
 
@@ -94,6 +95,46 @@ Html confusion_table(const TaskResult& result) {
                header_row(header), rows);
 }
 
+/// Shares of the errors that are off by 1, 2, 3 or more, of each seed of one task.
+using OffByShares = std::array<std::vector<double>, 3>;
+
+void add_shares(const std::array<std::int64_t, 3>& counts, OffByShares& shares) {
+  const auto all = static_cast<double>(counts[0] + counts[1] + counts[2]);
+  for (std::size_t i = 0; i < counts.size() && all > 0; ++i) shares[i].push_back(static_cast<double>(counts[i]) / all);
+}
+
+/// Table 5: counts of the first seed, shares of all.
+Html off_by_table(const Analysed& model, Sheets& sheets) {
+  constexpr std::array<std::string_view, 3> kPaper = {"0.86", "0.13", "0.01"};
+  Sheet sheet{.file = "table-5", .caption = "Table 5. By how many classes wrong predictions are off", .columns = {"task", "off by", "errors", "share"}, .words = 2};
+  const bool several = model.seeds.size() > 1;
+  sheet.caption += several ? fmt::format(": errors of one seed, the share's mean and deviation over {}.", model.seeds.size()) : ".";
+  if (several) sheet.columns.emplace_back("±");
+  if (model.beside_paper) sheet.columns.emplace_back("paper");
+  if (model.run().results.empty()) return absent("table-5", kNoOffBy);
+  bool first = true;
+  for (const TaskResult& result : model.run().results.front().tasks) {
+    if (!is_ordered(result)) continue;
+    std::array<std::int64_t, 3> shown{};
+    OffByShares shares;
+    for (const RunData* run : model.seeds) {
+      const SplitResult* split = find_split(*run, model.run().results.front().split);
+      if (split == nullptr) continue;
+      const auto counts = errors_off_by(answers_of(*run, *split, result));
+      if (run == &model.run()) shown = counts;
+      add_shares(counts, shares);
+    }
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+      const Spread share = spread(shares[i]);
+      sheet.rows.push_back({result.task, i == 2 ? "3 or more" : std::to_string(i + 1), std::to_string(shown[i]), fixed_text(share.mean, 3)});
+      if (several) sheet.rows.back().push_back(fixed_text(share.deviation, 3));
+      if (model.beside_paper) sheet.rows.back().emplace_back(first ? kPaper[i] : "");
+    }
+    first = false;
+  }
+  return sheet.rows.empty() ? absent("table-5", kNoOffBy) : sheets.show(sheet, "table-5");
+}
+
 /// Accuracy by confidence, and the line on which both agree.
 Html reliability_chart(const TaskResult& result, Sheets& sheets) {
   ChartLine line{.name = "model", .style = LineStyle::kSolid, .points = {}};
@@ -145,11 +186,9 @@ Html errors_table(const TaskResult& result) {
 
 }  // namespace
 
-Html class_errors_section(const RunData& run, Sheets& sheets) {
-  Sheet off_by{.file = "table-5",
-               .caption = "Table 5. By how many classes wrong predictions are off.",
-               .columns = {"task", "off by", "errors", "share"},
-               .words = 2};
+Html class_errors_section(const Analysed& model, Sheets& sheets) {
+  const RunData& run = model.run();
+  const Html table = off_by_table(model, sheets);
   Html parts;
   if (!run.results.empty()) {
     const SplitResult& split = run.results.front();
@@ -161,14 +200,9 @@ Html class_errors_section(const RunData& run, Sheets& sheets) {
       if (!is_ordered(result)) continue;
       const std::vector<Answer> answers = answers_of(run, split, result);
       if (answers.empty()) continue;
-      const auto counts = errors_off_by(answers);
-      for (std::size_t i = 0; i < counts.size(); ++i)
-        off_by.rows.push_back({result.task, i == 2 ? "3 or more" : std::to_string(i + 1), std::to_string(counts[i]), share_text(counts[i], counts[0] + counts[1] + counts[2])});
       parts += predicted_part(result, answers, sheets) + words_part(run, result, answers, sheets);
     }
   }
-  const Html table = off_by.rows.empty() ? absent("table-5", "Table 5: no predictions of a task whose labels are three or more numbers from 0.")
-                                         : sheets.show(off_by, "table-5");
   return table + parts;
 }
 

@@ -12,6 +12,7 @@
 namespace minbert {
 namespace {
 
+constexpr std::string_view kOfARun = "epoch kept";  // a setting that tells apart what else is the same
 constexpr std::size_t kMostSettingColumns = 6;  // more are laid on their side
 
 Html figure(std::string_view id, const Html& drawing, std::string_view caption) {
@@ -60,6 +61,11 @@ std::string head_rate(const StageConfig& stage) {
   return own.empty() ? stage_value(stage, "lr") : own;
 }
 
+std::string kept_text(const StageConfig& stage, const RunData& run) {
+  const std::optional<int> epoch = kept_epoch(run, stage.name);
+  return epoch ? std::to_string(*epoch) : "";
+}
+
 const std::vector<Setting>& settings() {
   using Stage = const StageConfig&;
   using Run = const RunData&;
@@ -88,10 +94,12 @@ const std::vector<Setting>& settings() {
       {"gradient clipped at", "", [](Stage s, Run) { return stage_value(s, "clip"); }},
       {"order of tasks", "", [](Stage s, Run) { return not_mlm(s, "sampler"); }},
       {"rows shuffled", "", [](Stage s, Run) { return stage_value(s, "shuffle"); }},
-      {"kept epoch", "", [](Stage s, Run) { return s.is_mlm() ? "lowest held-out loss" : stage_value(s, "select"); }},
+      {"epoch kept by", "dev mean", [](Stage s, Run) { return s.is_mlm() ? "held-out loss" : stage_value(s, "select"); }},
+      {kOfARun, "", [](Stage s, Run r) { return s.kind == "heads" ? "" : kept_text(s, r); }},
       {"patience, epochs", "", [](Stage s, Run) { return stage_value(s, "early_stop_patience"); }},
       {"masked share", "0.15", [](Stage s, Run) { return on_mlm(s, "mlm.mask"); }},
       {"masked-word head", "linear", [](Stage s, Run) { return on_mlm(s, "mlm.head"); }},
+      {"dropout before it", "0.3", [](Stage s, Run) { return on_mlm(s, "mlm.dropout"); }},
       {"pairs in pretraining", "single", [](Stage s, Run) { return on_mlm(s, "mlm.pairs"); }},
       {"held-out share", "", [](Stage s, Run) { return on_mlm(s, "mlm.held_out"); }},
       {"seed", "", [](Stage, Run r) { return setting(r.config.run, "seed"); }},
@@ -119,7 +127,7 @@ std::vector<SettingColumn> setting_columns(const ModelRows& rows) {
     if (row.first() == nullptr) continue;
     for (const StageConfig& stage : row.first()->config.stages) {
       SettingColumn column{.stage = stage.name, .models = {row.title}, .values = {}};
-      for (const Setting& setting : settings()) column.values.push_back(setting.value(stage, *row.first()));
+      for (const Setting& setting : settings()) column.values.push_back(rows.size() > 1 && setting.name == kOfARun ? "" : setting.value(stage, *row.first()));
       const auto same = std::ranges::find_if(columns, [&](const SettingColumn& c) { return c.stage == column.stage && c.values == column.values; });
       if (same == columns.end())
         columns.push_back(std::move(column));
@@ -187,7 +195,9 @@ Html absent(std::string_view id, std::string_view why) { return element("p", {{"
 
 Html architecture_and_flow(const ModelRows& rows, const RunData& run) {
   const Html architecture = architecture_diagram(run, "architecture"), flow = flow_diagram(rows, "flow");
-  const std::string whose = rows.size() > 1 ? fmt::format(" of {}", run.name) : "";
+  std::string whose;
+  for (const ModelRow& row : rows)
+    if (rows.size() > 1 && std::ranges::any_of(row.runs, [&](const RunData& other) { return &other == &run; })) whose = " " + row.title;
   Html html = architecture.empty() ? absent("fig-1", "Figure 1: the config names no task to draw an architecture of.")
                                    : figure("fig-1", architecture, fmt::format("Figure 1. The model{}, drawn from its config. "
                                                                                "u and v are the vectors of a pair's two texts, x that of one sequence.", whose));
@@ -237,10 +247,11 @@ Html data_table(const ModelRows& rows, Sheets& sheets) {
   }
   if (lines.empty()) return absent("table-1", "Table 1: no data has been read yet.");
   std::ranges::stable_sort(lines, {}, [](const DataLine& line) { return line.rows->task; });
+  const auto begun = static_cast<std::size_t>(std::ranges::count_if(rows, [](const ModelRow& row) { return row.first() != nullptr; }));
   const auto given_to = [&](const DataLine& line) {
-    return line.models.size() == rows.size() ? "all" : line.models.size() > 4 ? fmt::format("{} models", line.models.size()) : list_text(line.models);
+    return line.models.size() == begun ? "all" : line.models.size() > 2 ? fmt::format("{} models", line.models.size()) : list_text(line.models);
   };
-  const bool differ = std::ranges::any_of(lines, [&](const DataLine& line) { return line.models.size() < rows.size(); });
+  const bool differ = std::ranges::any_of(lines, [&](const DataLine& line) { return line.models.size() < begun; });
   Sheet sheet{.file = "table-1",
               .caption = "Table 1. Rows of each split. Skipped ones were broken; removed ones hold a text of an excluded file; set aside were those "
                          "filtered, over a limit or moved to another split; truncated ones are longer than the model's limit.",

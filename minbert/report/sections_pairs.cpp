@@ -124,12 +124,62 @@ Html kinds_explained() {
          "\n";
 }
 
-std::vector<std::string> share_row(const TaskResult& result, int gold) {
-  std::int64_t all = 0;
-  for (const std::int64_t count : result.confusion.counts) all += count;
-  const std::int64_t no = result.confusion.at(gold, 0), yes = result.confusion.at(gold, 1);
-  return {result.task, result.classes[static_cast<std::size_t>(gold)], std::to_string(no), std::to_string(yes), share_text(no, all), share_text(yes, all)};
+bool is_yes_or_no(const RunData& run, const TaskResult& result) {
+  const TaskConfig* task = run.config.find_task(result.task);
+  return result.classes.size() == 2 && (task == nullptr || task->is_pair());
 }
+
+/// A cell of the confusion matrix as a share of all rows, over the seeds.
+Spread confusion_share(const Analysed& model, const std::string& task, int gold, int predicted) {
+  std::vector<double> shares;
+  for (const RunData* run : model.seeds) {
+    const SplitResult* split = find_split(*run, model.run().results.front().split);
+    if (split == nullptr) continue;
+    for (const TaskResult& result : split->tasks) {
+      if (result.task != task || result.confusion.classes != 2) continue;
+      std::int64_t all = 0;
+      for (const std::int64_t count : result.confusion.counts) all += count;
+      if (all > 0) shares.push_back(static_cast<double>(result.confusion.at(gold, predicted)) / static_cast<double>(all));
+    }
+  }
+  return spread(shares);
+}
+
+/// Table 6: rows of the first seed, shares of all.
+class ConfusionShares {
+ public:
+  explicit ConfusionShares(const Analysed& model) : model_(model), several_(model.seeds.size() > 1) {
+    sheet_.caption += several_ ? fmt::format(" of one seed, in mean shares of all over {} seeds with their deviation.", model.seeds.size()) : " and in shares of all.";
+    for (const char* answer : {"no", "yes"}) {
+      sheet_.columns.push_back(fmt::format("rows predicted {}", answer));
+      sheet_.columns.push_back(fmt::format("share predicted {}", answer));
+      if (several_) sheet_.columns.push_back(fmt::format("± {}", answer));
+      if (model.beside_paper) sheet_.columns.push_back(fmt::format("paper {}", answer));
+    }
+  }
+
+  void add(const TaskResult& result) {
+    constexpr std::array<std::array<std::string_view, 2>, 2> kPaper = {{{"0.50", "0.13"}, {"0.07", "0.30"}}};
+    const bool first = sheet_.rows.empty();
+    for (const int gold : {0, 1}) {
+      auto& row = sheet_.rows.emplace_back(std::vector<std::string>{result.task, result.classes[static_cast<std::size_t>(gold)]});
+      for (const int predicted : {0, 1}) {
+        const Spread share = confusion_share(model_, result.task, gold, predicted);
+        row.push_back(std::to_string(result.confusion.at(gold, predicted)));
+        row.push_back(fixed_text(share.mean, 3));
+        if (several_) row.push_back(fixed_text(share.deviation, 3));
+        if (model_.beside_paper) row.emplace_back(first ? kPaper[static_cast<std::size_t>(gold)][static_cast<std::size_t>(predicted)] : "");
+      }
+    }
+  }
+
+  const Sheet& sheet() const { return sheet_; }
+
+ private:
+  const Analysed& model_;
+  bool several_;
+  Sheet sheet_{.file = "table-6", .caption = "Table 6. Confusion of tasks that say whether two texts mean the same, in rows", .columns = {"task", "gold"}, .words = 2};
+};
 
 /// At most kMostPoints of them, evenly spaced.
 template <class T>
@@ -202,26 +252,23 @@ Html similarity_part(const TaskResult& result, const SplitResult& split, const s
 
 }  // namespace
 
-Html pair_errors_section(const RunData& run, Sheets& sheets) {
-  Sheet shares{.file = "table-6",
-               .caption = "Table 6. Confusion of tasks that say whether two texts mean the same, in rows and in shares of all.",
-               .columns = {"task", "gold", "rows predicted no", "rows predicted yes", "share predicted no", "share predicted yes"},
-               .words = 2};
+Html pair_errors_section(const Analysed& model, Sheets& sheets) {
+  const RunData& run = model.run();
+  ConfusionShares shares(model);
   Html parts;
   if (!run.results.empty()) {
     const SplitResult& split = run.results.front();
     for (const TaskResult& result : split.tasks) {
-      const TaskConfig* task = run.config.find_task(result.task);
-      if (result.classes.size() != 2 || (task != nullptr && !task->is_pair())) continue;
+      if (!is_yes_or_no(run, result)) continue;
       const std::vector<Answer> answers = answers_of(run, split, result);
       if (!is_pair_task(answers)) continue;
-      for (const int gold : {0, 1}) shares.rows.push_back(share_row(result, gold));
+      shares.add(result);
       const std::vector<PairAnswer> pairs = with_tokens(answers);
       parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + edits_part(result, pairs, sheets) + kinds_part(result, pairs, sheets);
     }
   }
-  if (shares.rows.empty()) return absent("table-6", "Table 6: no predictions of a task that says yes or no about pairs.");
-  return sheets.show(shares, "table-6") + parts + kinds_explained();
+  if (shares.sheet().rows.empty()) return absent("table-6", "Table 6: no predictions of a task that says yes or no about pairs.");
+  return sheets.show(shares.sheet(), "table-6") + parts + kinds_explained();
 }
 
 Html similarity_errors_section(const RunData& run, Sheets& sheets) {

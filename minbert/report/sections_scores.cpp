@@ -45,15 +45,15 @@ void add_split(const RunData& run, const SplitResult& split, double low, Sheet& 
 }
 
 /// Of a run without results: what its last evaluation said.
-Html latest_scores(const RunData& run, Sheets& sheets) {
+Html latest_scores(const RunData& run, std::string_view id, Sheets& sheets) {
   const auto eval =
       std::ranges::find_if(run.evals.rbegin(), run.evals.rend(), [](const EvalRecord& record) { return record.split == "dev"; });
-  if (eval == run.evals.rend()) return absent("table-4", "Table 4: no evaluation yet.");
-  Sheet sheet{.file = "table-4",
+  if (eval == run.evals.rend()) return absent(id, "Table 4: no evaluation yet.");
+  Sheet sheet{.file = std::string(id),
               .caption = fmt::format("Table 4. Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch, eval->stage),
               .columns = {"task", "score"}};
   for (const auto& [task, score] : eval->scores) sheet.rows.push_back({task, score_text(score)});
-  return sheets.show(sheet, "table-4");
+  return sheets.show(sheet, id);
 }
 
 bool is_negative(const TaskResult& result) { return std::min(result.score, result.interval ? result.interval->low : 0) < 0; }
@@ -65,20 +65,20 @@ std::string seeds_text(const ModelRow& row) {
 
 }  // namespace
 
-Html run_scores(const RunData& run, Sheets& sheets) {
-  if (run.results.empty()) return latest_scores(run, sheets);
+Html run_scores(const RunData& run, std::string_view id, std::string_view title, Sheets& sheets) {
+  if (run.results.empty()) return latest_scores(run, id, sheets);
   const bool negative = std::ranges::any_of(run.results, [](const SplitResult& split) { return std::ranges::any_of(split.tasks, is_negative); });
   const double low = negative ? -1 : 0;
   const SplitResult& first = run.results.front();
-  std::string caption = "Table 4. Scores of the parameters in best/";
+  std::string caption(title);
   if (first.resamples > 0) caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * first.confidence, count_text(first.resamples));
-  Sheet sheet{.file = "table-4",
+  Sheet sheet{.file = std::string(id),
               .caption = caption + fmt::format(". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, the "
                                                "dot is the score, the bar its interval, the tick the majority class.", low),
               .columns = {"task", "split", "metric", "rows", "score", "low", "high", "majority class"},
               .words = 3};
   for (const SplitResult& split : run.results) add_split(run, split, low, sheet);
-  return sheets.show(sheet, "table-4");
+  return sheets.show(sheet, id);
 }
 
 Html study_scores(const ModelRows& rows, Sheets& sheets) {
@@ -91,21 +91,20 @@ Html study_scores(const ModelRows& rows, Sheets& sheets) {
   };
   Sheet sheet{.file = "table-4", .caption = "Table 4. Dev scores of the models", .columns = {"model", "seeds"}};
   if (several) sheet.caption += ", mean and standard deviation (n − 1) over their seeds";
-  if (std::ranges::any_of(tasks, is_published)) sheet.caption += ", beside the published ones";
-  sheet.caption += ". In the plots of the mean, from 0 to 1, the dot is ours, the bar its deviation, the tick the published one.";
+  const bool beside = std::ranges::any_of(tasks, is_published);
+  sheet.caption += fmt::format("{}. In the plots of the mean, from 0 to 1, the dot is ours, the bar its deviation{}.",
+                               beside ? ", beside the published ones" : "", beside ? ", the tick the published one" : "");
   for (const std::string& task : tasks) {
     sheet.columns.push_back(key(task));
-    if (several) sheet.columns.push_back(key(task) + " ±");
     if (is_published(task)) sheet.columns.push_back(key(task) + " published");
   }
   for (const ModelRow& row : rows) {
     std::vector<std::string> cells = {row.title, seeds_text(row)};
     for (const std::string& task : tasks) {
       const Spread scores = dev_scores(row, task);
-      cells.push_back(score_text(scores.mean));
-      if (several) cells.push_back(score_text(scores.deviation));
+      cells.push_back(fixed_text(scores.mean, 3) + (std::isfinite(scores.deviation) ? " ± " + fixed_text(scores.deviation, 3) : ""));
       const auto published = row.published.find(key(task));
-      if (is_published(task)) cells.push_back(published == row.published.end() ? "" : number_text(published->second, 4));
+      if (is_published(task)) cells.push_back(published == row.published.end() ? "" : fixed_text(published->second, 3));
     }
     sheet.rows.push_back(cells);
     const Spread mean = dev_scores(row, tasks.empty() ? "" : tasks.back());

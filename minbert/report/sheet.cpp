@@ -9,6 +9,14 @@
 namespace minbert {
 namespace {
 
+// Letters: what is longer may break into lines.
+constexpr std::size_t kLongCell = 28, kLongName = 14;
+
+Attributes classes(bool is_word, bool is_long) {
+  if (!is_word && !is_long) return {};
+  return {{"class", !is_long ? "word" : is_word ? "word long" : "long"}};
+}
+
 std::string csv_line(const std::vector<std::string>& cells) {
   std::string line;
   for (const std::string& cell : cells) line += (line.empty() && &cell == &cells.front() ? "" : ",") + csv_field(cell);
@@ -18,8 +26,10 @@ std::string csv_line(const std::vector<std::string>& cells) {
 Html body_row(const Sheet& sheet, std::size_t i) {
   const std::vector<std::string>& cells = sheet.rows[i];
   MINBERT_CHECK(cells.size() == sheet.columns.size(), "{}: {} cells in {} columns", sheet.file, cells.size(), sheet.columns.size());
-  Html row = element("th", {{"scope", "row"}}, cells[0]);
-  for (std::size_t c = 1; c < cells.size(); ++c) row += c < sheet.words ? element("td", {{"class", "word"}}, cells[c]) : element("td", {}, cells[c]);
+  Attributes first = classes(false, cells[0].size() > kLongCell);
+  first.emplace_back("scope", "row");
+  Html row = element("th", first, cells[0]);
+  for (std::size_t c = 1; c < cells.size(); ++c) row += element("td", classes(c < sheet.words, cells[c].size() > kLongCell), cells[c]);
   if (i < sheet.plots.size()) row += element("td", {{"class", "plot"}, {"aria-hidden", "true"}}, sheet.plots[i]);
   return element("tr", {}, row) + "\n";
 }
@@ -35,8 +45,11 @@ std::string sheet_csv(const Sheet& sheet) {
 Html Sheets::show(const Sheet& sheet, std::string_view id) {
   keep(sheet);
   Html head;
-  for (std::size_t c = 0; c < sheet.columns.size(); ++c)
-    head += c < sheet.words ? element("th", {{"scope", "col"}, {"class", "word"}}, sheet.columns[c]) : element("th", {{"scope", "col"}}, sheet.columns[c]);
+  for (std::size_t c = 0; c < sheet.columns.size(); ++c) {
+    Attributes attributes = classes(c < sheet.words, sheet.columns[c].size() > kLongName);
+    attributes.emplace_back("scope", "col");
+    head += element("th", attributes, sheet.columns[c]);
+  }
   if (!sheet.plots.empty()) head += element("td", {{"class", "plot"}, {"aria-hidden", "true"}});
   Html rows;
   for (std::size_t i = 0; i < sheet.rows.size(); ++i) rows += body_row(sheet, i);
