@@ -26,7 +26,7 @@ done
 tools/install_dependencies.sh
 
 # Tests that compare with Python packages skip where these are absent. The light ones are tried always, the heavy ones on demand.
-light=(numpy safetensors tokenizers transformers)
+light=(numpy safetensors tokenizers transformers axe_core_python)
 heavy=(torch sentence-transformers scikit-learn scipy onnx onnxruntime)
 pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 "$@"; }
 [[ -x .venv/bin/python ]] || python3 -m venv .venv

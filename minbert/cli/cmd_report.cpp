@@ -1,4 +1,4 @@
-// report: a run folder as one HTML file.
+// report: a run or a study as one HTML file.
 #include <filesystem>
 #include <memory>
 
@@ -27,9 +27,9 @@ int run_report(const ReportFlags& flags) {
 
 Action declare_report(CLI::App& app, Session&) {
   auto flags = std::make_shared<ReportFlags>();
-  app.add_option("RUN", flags->run, "run folder")->required()->type_name("");
-  app.add_option("-o,--output", flags->output, "HTML file; - is standard output [RUN/report.html]")->type_name("FILE");
-  add_examples(app, "  minbert report runs/mine");
+  app.add_option("RUN", flags->run, "run or study folder")->required()->type_name("");
+  app.add_option("-o,--output", flags->output, "HTML file; - is standard output [RUN/report.html]; the tables go to RUN/eval in any case")->type_name("FILE");
+  add_examples(app, "  minbert report runs/mine\n  minbert report studies/paper -o paper.html");
   return [flags] { return run_report(*flags); };
 }
 

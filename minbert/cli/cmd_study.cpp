@@ -71,6 +71,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
   }
   StudyView view(study.file, session.console);
   const StudyOutcome outcome = run_study(*backend, study, options, view);
+  write_file(study.folder / "report.html", write_report_tables(study.folder));
   show_profile(session, *backend);
   if (outcome.stopped) {
     session.console.info("stopped after a checkpoint; the same command goes on");

@@ -18,7 +18,7 @@ std::span<const Verb> verbs() {
       Verb{"embed", "sentence vectors of lines", declare_embed},
       Verb{"tokenize", "token ids of lines", declare_tokenize},
       Verb{"inspect", "config, tensors and heads of a model, and what was mapped where", declare_inspect},
-      Verb{"report", "one HTML file of a run: scores, curves, errors, config", declare_report},
+      Verb{"report", "one HTML file of a run or a study: scores, curves, error analyses, config", declare_report},
       Verb{"export", "a model for transformers or sentence-transformers", declare_export},
       Verb{"sample-data", "write the three sample tasks", declare_sample_data},
       Verb{"fetch", "download a model or data sets; the only verb that uses the network", declare_fetch},

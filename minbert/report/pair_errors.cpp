@@ -150,7 +150,7 @@ bool abbreviates(std::string_view text, const Tokens& tokens, const Tokens& othe
       const auto run = std::span(others).subspan(i);
       const std::size_t count = spelled_out(token, run);
       const bool said_here = std::ranges::all_of(run.first(count), [&](const std::string& word) { return std::ranges::find(tokens, word) != tokens.end(); });
-      if (count >= 2 && !said_here) return true;
+      if (count > 0 && !said_here) return true;
     }
   }
   return false;

@@ -37,6 +37,7 @@ TEST(PairErrors, ASubjectThatChanges) {
       {"Is he ready for the race?", "Are you ready for the race?"},
       {"She bakes bread every day.", "They bake bread every day."},
       {"Do women enjoy solitary walks?", "Do you enjoy solitary walks?"},
+      {"Why would a person tell a man a secret?", "Why would you tell someone a secret?"},
   };
   for (const auto& [a, b] : changed) {
     EXPECT_TRUE(is_subject_change(a, b)) << a << " / " << b;
@@ -49,7 +50,9 @@ TEST(PairErrors, ASubjectThatChanges) {
       {"Can a dog eat rice?", "Can a cat eat rice?"},                                // neither is said in general
       {"Where can I buy cheap rope?", "How can I buy cheap rope?"},
       {"How do I paint a fence?", "How do you repair a roof?"},                      // more than the subject
-      {"I gave the keys to you.", "I gave the keys to the porter."},                 // not the subject
+      {"Tell the porter to call you before noon.", "Tell the porter to call the guard before noon."},  // not the subject
+      {"Can you swim?", "Can seals swim?"},                                          // too little in common
+      {"Can you sail home in winter?", "Can the crew of that very old ship sail home in winter?"},
       {"Is it cold in the north?", "Are the long winters of the far north cold?"},
       {"", "Can you swim?"},
   };
@@ -91,6 +94,7 @@ TEST(PairErrors, ContinuousOverlap) {
   EXPECT_EQ(overlap("a red boat sails", "one green ship"), 0);
   EXPECT_DOUBLE_EQ(overlap("a red boat sails", "the red boat is fast today"), 2 / 5.0);  // red boat; lengths 4 and 6
   EXPECT_DOUBLE_EQ(overlap("x a y a b", "a b"), 2 / 3.5);
+  EXPECT_DOUBLE_EQ(overlap("red old boat", "red boat"), 1 / 2.5);  // not one run
 }
 
 }  // namespace
