@@ -17,7 +17,7 @@ namespace {
 constexpr double kWidth = 360, kHeight = 220, kLeft = 46, kRight = 342, kTop = 30, kBottom = 184;
 constexpr std::size_t kMarkers = 20;   // a line with more points has none
 constexpr std::size_t kTooltips = 60;  // of a line with more points, only about so many have one
-constexpr double kLetterWidth = 6.3;     // of the legend, on the average
+constexpr double kLetterWidth = 6.3;   // of the legend, on the average
 
 /// Maps values between the first and last tick onto an axis.
 struct Axis {

@@ -27,10 +27,10 @@ struct ChartLine {
 
 struct LineChart {
   std::string title;
-  std::string x_name, y_name;     ///< with units where there are any
-  std::vector<ChartLine> lines;   ///< later ones on top; a legend where there are several
+  std::string x_name, y_name;          ///< with units where there are any
+  std::vector<ChartLine> lines;        ///< later ones on top; a legend where there are several
   std::vector<ChartPoint> marks = {};  ///< vertical rules at x
-  bool whole_x = true;            ///< no fractions on the horizontal axis
+  bool whole_x = true;                 ///< no fractions on the horizontal axis
 };
 
 /// A <figure> with axes, a tooltip for each point (of long lines, for some) and a label for screen readers. Empty without a finite point.

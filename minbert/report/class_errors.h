@@ -24,8 +24,8 @@ struct WordBin {
   std::int64_t rows = 0, errors = 0;
   std::int64_t middle = 0;  ///< errors that answer a middle class
 };
-inline constexpr std::size_t kWordBins = 4;       ///< 0, 1, 2, and 3 or more such words
-inline constexpr std::int64_t kRareWord = 3;      ///< "three or fewer times" (section 7.1)
+inline constexpr std::size_t kWordBins = 4;   ///< 0, 1, 2, and 3 or more such words
+inline constexpr std::int64_t kRareWord = 3;  ///< "three or fewer times" (section 7.1)
 
 /// Bins by the number of different words in the text that train shows `most` times or less: 0 for unseen words, kRareWord for rare and
 /// unseen ones.

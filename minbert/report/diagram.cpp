@@ -13,10 +13,10 @@ namespace {
 
 // Of the view box, which is about as wide as a phone.
 constexpr double kWidth = 400, kGap = 8, kArrow = 18, kIndent = 18;
-constexpr double kLine = 15, kPadding = 9;     // of text in a box
-constexpr double kLetter = 5.6;                // of 11 pixels, on the average
-constexpr std::size_t kColumns = 3;            // heads side by side
-constexpr std::size_t kMostNodes = 60;         // of a flow that is still readable
+constexpr double kLine = 15, kPadding = 9;  // of text in a box
+constexpr double kLetter = 5.6;             // of 11 pixels, on the average
+constexpr std::size_t kColumns = 3;         // heads side by side
+constexpr std::size_t kMostNodes = 60;      // of a flow that is still readable
 
 using Lines = std::vector<std::string>;
 
@@ -26,7 +26,8 @@ double box_height(const Lines& lines) { return static_cast<double>(lines.size())
 
 /// The first line is the box's name.
 Html box(double x, double y, double width, double height, const Lines& lines, std::string_view kind = "box") {
-  Html html = element("rect", {{"class", std::string(kind)}, {"x", at(x)}, {"y", at(y)}, {"width", at(width)}, {"height", at(height)}, {"rx", "5"}});
+  Html html = element(
+      "rect", {{"class", std::string(kind)}, {"x", at(x)}, {"y", at(y)}, {"width", at(width)}, {"height", at(height)}, {"rx", "5"}});
   double baseline = y + kPadding + 9;
   for (std::size_t i = 0; i < lines.size(); ++i, baseline += kLine) {
     const std::string text = shortened(lines[i], static_cast<std::size_t>((width - 2 * kPadding) / kLetter));
@@ -67,7 +68,9 @@ Lines input_lines(const ConfigView& config) {
   Lines lines = {"Texts"};
   for (const TaskConfig& task : config.tasks) {
     if (!config.has_head(task.name)) continue;
-    const std::string_view what = !task.is_pair() ? "one text" : task.encode == "joint" ? "two texts in one sequence" : "two texts, one after the other";
+    const std::string_view what = !task.is_pair()          ? "one text"
+                                  : task.encode == "joint" ? "two texts in one sequence"
+                                                           : "two texts, one after the other";
     lines.push_back(fmt::format("{}: {}", task.name, what));
   }
   return lines;
@@ -88,7 +91,10 @@ Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& enco
       lines.push_back(fmt::format("{} → {}, GELU", width, next));
       width = next;
     }
-    lines.push_back(fmt::format("{} → {}", width, task.classes > 2 ? std::to_string(task.classes) : task.is_regression() || task.classes == 2 ? "1" : "K"));
+    lines.push_back(fmt::format("{} → {}", width,
+                                task.classes > 2                            ? std::to_string(task.classes)
+                                : task.is_regression() || task.classes == 2 ? "1"
+                                                                            : "K"));
   }
   if (task.is_regression())
     lines.push_back(fmt::format("a number, {:g} to {:g}", task.low, task.high));
@@ -114,8 +120,10 @@ std::string joined(const Lines& lines) {
 /// The encoder's layers as a stack of cards; moves y below it.
 Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
   const Lines name = {encoder ? fmt::format("{} encoder layers", encoder->layers) : "Encoder layers"};
-  const Lines attention = {"Multi-head attention", encoder ? fmt::format("{} heads, dropout {:g}", encoder->heads, encoder->attention_dropout) : ""};
-  const Lines feed = {"Feed-forward", encoder ? fmt::format("{} → {} → {}, GELU", encoder->hidden, encoder->intermediate, encoder->hidden) : "GELU"};
+  const Lines attention = {"Multi-head attention",
+                           encoder ? fmt::format("{} heads, dropout {:g}", encoder->heads, encoder->attention_dropout) : ""};
+  const Lines feed = {"Feed-forward",
+                      encoder ? fmt::format("{} → {} → {}, GELU", encoder->hidden, encoder->intermediate, encoder->hidden) : "GELU"};
   const Lines norm = {"Add & norm"};
   const double inner = kWidth - 44, height = box_height(attention) + 2 * box_height(norm) + box_height(feed) + 3 * 5 + 34;
   Html html;
@@ -144,7 +152,8 @@ Html head_boxes(const std::vector<Lines>& heads, double& y) {
     double height = 0;
     for (std::size_t i = begin; i < begin + count; ++i) height = std::max(height, box_height(heads[i]));
     const auto middle = [&](std::size_t i) { return start + static_cast<double>(i) * (width + kGap) + width / 2; };
-    html += edge(fmt::format("M{} {}H{}", at(several ? 4 : std::min(middle(0), kWidth / 2)), at(line), at(std::max(middle(count - 1), begin == 0 ? kWidth / 2 : 0))));
+    html += edge(fmt::format("M{} {}H{}", at(several ? 4 : std::min(middle(0), kWidth / 2)), at(line),
+                             at(std::max(middle(count - 1), begin == 0 ? kWidth / 2 : 0))));
     if (begin > 0) html += edge(fmt::format("M4 {}V{}", at(bus), at(line)));
     for (std::size_t i = 0; i < count; ++i) {
       html += arrow(middle(i), line, top);
@@ -170,7 +179,8 @@ std::string list_text(const std::vector<std::string>& names, std::size_t most = 
 
 Lines stage_lines(const StageConfig& stage) {
   const auto value = [&](std::string_view key) { return setting(stage.values, key); };
-  const std::string tasks = list_text(stage.tasks), rate = value("head_lr").empty() || stage.kind == "heads" ? "" : ", heads " + value("head_lr");
+  const std::string tasks = list_text(stage.tasks),
+                    rate = value("head_lr").empty() || stage.kind == "heads" ? "" : ", heads " + value("head_lr");
   Lines lines = {"stage " + stage.name};
   if (stage.is_mlm())
     lines.push_back("masked words of " + list_text(stage.texts));

@@ -13,7 +13,9 @@ Spread spread(const std::vector<double>& values) {
   double mean = 0, squares = 0;
   for (const double value : values) mean += value / count;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  return {.count = values.size(), .mean = values.empty() ? kNone : mean, .deviation = values.size() < 2 ? kNone : std::sqrt(squares / (count - 1))};
+  return {.count = values.size(),
+          .mean = values.empty() ? kNone : mean,
+          .deviation = values.size() < 2 ? kNone : std::sqrt(squares / (count - 1))};
 }
 
 Spread dev_scores(const ModelRow& row, const std::string& task) {

@@ -11,9 +11,9 @@
 namespace minbert {
 
 struct ModelRow {
-  std::string name, title;                 ///< name: of its folder; title: for people
+  std::string name, title;                       ///< name: of its folder; title: for people
   std::map<std::string, double> published = {};  ///< by task, and "mean"
-  std::vector<RunData> runs = {};          ///< one a seed, those that have begun
+  std::vector<RunData> runs = {};                ///< one a seed, those that have begun
   /// Stage -> name of the row that computed it.
   std::map<std::string, std::string> shared = {};
 

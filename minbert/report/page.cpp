@@ -73,8 +73,8 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 .errors :is(th, td):last-child { padding-right: 0; text-align: right; }
 .errors p { margin: 0 0 .15rem; }
 .search { display: flex; flex-wrap: wrap; gap: .3rem .75rem; align-items: center; margin: 1rem 0 .75rem; font-size: .9375rem; }
-.search input { min-width: 0; width: 18rem; max-width: 100%; padding: .3rem .6rem; border: 1px solid var(--soft); border-radius: .4rem; background: var(--paper);
-  color: inherit; font: inherit; }
+.search input { min-width: 0; width: 18rem; max-width: 100%; padding: .3rem .6rem; border: 1px solid var(--soft); border-radius: .4rem;
+  background: var(--paper); color: inherit; font: inherit; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.25rem; margin: 0; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
@@ -192,9 +192,9 @@ std::string page(std::string_view title, const Html& header, const std::vector<P
   const std::string policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + script_digest(kScript) + "'";
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"" +
-         policy + "\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n" + element("title", {}, title).markup() +
-         "\n<style>" + std::string(kStyle) + "</style>\n</head>\n<body>\n" + body.markup() + "<script>" + std::string(kScript) +
-         "</script>\n</body>\n</html>\n";
+         policy + "\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n" +
+         element("title", {}, title).markup() + "\n<style>" + std::string(kStyle) + "</style>\n</head>\n<body>\n" + body.markup() +
+         "<script>" + std::string(kScript) + "</script>\n</body>\n</html>\n";
 }
 
 }  // namespace minbert

@@ -17,32 +17,29 @@ using Words = std::unordered_set<std::string_view>;
 
 // Who is spoken of in general. "*" takes the place of all of them, owners ("your") included, so that "How do I trim my beard" and "How
 // does one trim one's beard" agree.
-const Words kPersons = {"i", "you", "he", "she", "we", "they", "me", "him", "her", "us", "them", "my", "your", "his", "our", "their",
-                        "one", "someone", "somebody", "anyone", "anybody", "everyone", "everybody", "people", "persons", "humans", "men", "women",
-                        "guys", "girls", "boys", "myself", "yourself", "himself", "herself", "oneself", "ourselves", "themselves"};
+const Words kPersons = {"i",       "you",      "he",        "she",     "we",      "they",    "me",        "him",       "her",      "us",
+                        "them",    "my",       "your",      "his",     "our",     "their",   "one",       "someone",   "somebody", "anyone",
+                        "anybody", "everyone", "everybody", "people",  "persons", "humans",  "men",       "women",     "guys",     "girls",
+                        "boys",    "myself",   "yourself",  "himself", "herself", "oneself", "ourselves", "themselves"};
 const Words kGeneric = {"person", "human", "man", "woman", "guy", "girl", "boy", "individual", "people", "men", "women"};
 const Words kDeterminers = {"a", "an", "the", "any", "some", "every", "most"};
 // What may stand before a subject in a question, with the auxiliaries below.
-const Words kLeading = {"what", "why", "how", "when", "where", "which", "who", "if", "can", "could", "should", "would", "will", "may", "might",
-                        "must", "shall", "and", "but", "so", "much", "many", "long", "often", "to", "in", "is", "it", "possible", "for"};
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kAuxiliaries = {{{"does", "do"},
-                                                                                         {"is", "be"},
-                                                                                         {"are", "be"},
-                                                                                         {"am", "be"},
-                                                                                         {"was", "were"},
-                                                                                         {"has", "have"},
-                                                                                         {"'s", "be"},
-                                                                                         {"'re", "be"}}};
+const Words kLeading = {"what",   "why",   "how",  "when",  "where", "which", "who",   "if",  "can",      "could",
+                        "should", "would", "will", "may",   "might", "must",  "shall", "and", "but",      "so",
+                        "much",   "many",  "long", "often", "to",    "in",    "is",    "it",  "possible", "for"};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kAuxiliaries = {
+    {{"does", "do"}, {"is", "be"}, {"are", "be"}, {"am", "be"}, {"was", "were"}, {"has", "have"}, {"'s", "be"}, {"'re", "be"}}};
 const Words kPlainAuxiliaries = {"do", "did", "be", "were", "have", "had"};
 constexpr std::string_view kStandIn = "*";
 constexpr std::size_t kLongestSubject = 4;
 
 const Words kSmallWords = {"a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "and", "or", "as", "with", "from", "&", "-"};
 // Words that are often the initials of something by chance.
-const Words kNoAbbreviations = {"is", "it", "do", "am", "be", "he", "we", "me", "my", "if", "no", "so", "up", "us", "go", "id", "oh", "ok", "hi",
-                                "are", "was", "has", "had", "can", "did", "may", "not", "but", "his", "her", "him", "she", "you", "who", "why", "how",
-                                "all", "any", "its", "our", "out", "off", "own", "too", "two", "one", "way", "day", "get", "got", "let", "put", "set",
-                                "say", "see", "use", "new", "old", "man", "men", "now", "per", "that", "this", "than", "then", "what", "with", "when"};
+const Words kNoAbbreviations = {"is",  "it",  "do",  "am",  "be",  "he",  "we",   "me",   "my",   "if",   "no",   "so",   "up",  "us",
+                                "go",  "id",  "oh",  "ok",  "hi",  "are", "was",  "has",  "had",  "can",  "did",  "may",  "not", "but",
+                                "his", "her", "him", "she", "you", "who", "why",  "how",  "all",  "any",  "its",  "our",  "out", "off",
+                                "own", "too", "two", "one", "way", "day", "get",  "got",  "let",  "put",  "set",  "say",  "see", "use",
+                                "new", "old", "man", "men", "now", "per", "that", "this", "than", "then", "what", "with", "when"};
 
 std::string_view plain_auxiliary(std::string_view word) {
   for (const auto& [form, plain] : kAuxiliaries)
@@ -149,7 +146,8 @@ bool abbreviates(std::string_view text, const Tokens& tokens, const Tokens& othe
       if (kSmallWords.contains(others[i]) || others[i].starts_with(token)) continue;  // "USA" does not spell out "US"
       const auto run = std::span(others).subspan(i);
       const std::size_t count = spelled_out(token, run);
-      const bool said_here = std::ranges::all_of(run.first(count), [&](const std::string& word) { return std::ranges::find(tokens, word) != tokens.end(); });
+      const bool said_here =
+          std::ranges::all_of(run.first(count), [&](const std::string& word) { return std::ranges::find(tokens, word) != tokens.end(); });
       if (count > 0 && !said_here) return true;
     }
   }
@@ -178,11 +176,12 @@ bool is_subject_change(std::string_view a, std::string_view b) {
   if (words_a == words_b) return form_a.persons != form_b.persons;
   const auto front = static_cast<std::size_t>(std::ranges::mismatch(words_a, words_b).in1 - words_a.begin());
   std::size_t back = 0;
-  while (front + back < std::min(words_a.size(), words_b.size()) && words_a[words_a.size() - 1 - back] == words_b[words_b.size() - 1 - back]) ++back;
+  while (front + back < std::min(words_a.size(), words_b.size()) &&
+         words_a[words_a.size() - 1 - back] == words_b[words_b.size() - 1 - back])
+    ++back;
   const auto middle = [&](const Tokens& words) { return std::span(words).subspan(front, words.size() - front - back); };
-  const bool leads = std::ranges::all_of(std::span(words_a).first(front), [](const std::string& word) {
-    return kLeading.contains(word) || kPlainAuxiliaries.contains(word);
-  });
+  const bool leads = std::ranges::all_of(
+      std::span(words_a).first(front), [](const std::string& word) { return kLeading.contains(word) || kPlainAuxiliaries.contains(word); });
   const auto faces = [&](const Tokens& one, const Tokens& other) { return is_stand_in(middle(one)) && is_subject_phrase(middle(other)); };
   return back >= 2 && leads && (faces(words_a, words_b) || faces(words_b, words_a));
 }

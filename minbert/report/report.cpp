@@ -37,21 +37,22 @@ Report run_report(const std::filesystem::path& folder) {
   rows[0].name = rows[0].title = run.name;
   const Analysed model{.seeds = {&run}};
   Sheets sheets;
-  const std::string html = page(run.name, run_heading(run),
-                                {{"scores", "Scores", run_scores(run, "table-4", "Table 4. Scores of the parameters in best/", sheets)},
-                                 {"model", "Model and stages", architecture_and_flow(rows, run) + features_table(rows, sheets) + settings_table(rows, sheets)},
-                                 {"data", "Data", data_table(rows, sheets)},
-                                 {"epochs", "Scores by epoch", score_curves(rows, sheets)},
-                                 {"pretraining", "Further pretraining", pretraining_section(rows, sheets)},
-                                 {"loss", "Training loss", loss_curves(run)},
-                                 {"classes", "Errors of classes", class_errors_section(model, sheets)},
-                                 {"pairs", "Errors of paraphrase tasks", pair_errors_section(model, sheets)},
-                                 {"similarity", "Errors of similarity", similarity_errors_section(run, sheets)},
-                                 {"calibration", "Calibration", calibration_section(run, sheets)},
-                                 {"errors", "Worst errors", worst_errors_section(run)},
-                                 {"costs", "Time and memory", run_costs(run, sheets)},
-                                 {"config", "Config", config_text(run)},
-                                 {"environment", "Environment", environment(run)}});
+  const std::string html =
+      page(run.name, run_heading(run),
+           {{"scores", "Scores", run_scores(run, "table-4", "Table 4. Scores of the parameters in best/", sheets)},
+            {"model", "Model and stages", architecture_and_flow(rows, run) + features_table(rows, sheets) + settings_table(rows, sheets)},
+            {"data", "Data", data_table(rows, sheets)},
+            {"epochs", "Scores by epoch", score_curves(rows, sheets)},
+            {"pretraining", "Further pretraining", pretraining_section(rows, sheets)},
+            {"loss", "Training loss", loss_curves(run)},
+            {"classes", "Errors of classes", class_errors_section(model, sheets)},
+            {"pairs", "Errors of paraphrase tasks", pair_errors_section(model, sheets)},
+            {"similarity", "Errors of similarity", similarity_errors_section(run, sheets)},
+            {"calibration", "Calibration", calibration_section(run, sheets)},
+            {"errors", "Worst errors", worst_errors_section(run)},
+            {"costs", "Time and memory", run_costs(run, sheets)},
+            {"config", "Config", config_text(run)},
+            {"environment", "Environment", environment(run)}});
   return {html, sheets.files()};
 }
 
@@ -62,8 +63,9 @@ Html study_heading(const StudyData& study) {
   Html html = heading(study.title.empty() ? study.name : study.title, study.state, line);
   if (const ModelRow* best = study.best()) {
     const Spread mean = dev_scores(*best, "");
-    html += element("p", {}, fmt::format("The best mean on dev is {}'s: {}{}.", best->title, score_text(mean.mean),
-                                         std::isfinite(mean.deviation) ? fmt::format(" ± {}", score_text(mean.deviation)) : "")) +
+    html += element("p", {},
+                    fmt::format("The best mean on dev is {}'s: {}{}.", best->title, score_text(mean.mean),
+                                std::isfinite(mean.deviation) ? fmt::format(" ± {}", score_text(mean.deviation)) : "")) +
             "\n";
   }
   for (const std::string& text : study.failures) html += failure(text);
@@ -87,28 +89,32 @@ Report study_report(const std::filesystem::path& folder) {
   if (const ModelRow* best = study.best()) {
     model.seeds = finished(*best);
     whose = fmt::format("Of {}, the model with the best mean, as trained in {}.", best->title, model.run().name);
-  } else if (const auto begun = std::ranges::find_if(rows, [](const ModelRow& row) { return row.first() != nullptr; }); begun != rows.end()) {
+  } else if (const auto begun = std::ranges::find_if(rows, [](const ModelRow& row) { return row.first() != nullptr; });
+             begun != rows.end()) {
     model.seeds = {begun->first()};
   }
   const RunData& run = model.run();
-  const auto of_best = [&](const Html& content) { return content.empty() ? content : element("p", {{"class", "soft"}}, whose) + "\n" + content; };
+  const auto of_best = [&](const Html& content) {
+    return content.empty() ? content : element("p", {{"class", "soft"}}, whose) + "\n" + content;
+  };
   Sheets sheets;
-  const std::string html = page(study.title.empty() ? study.name : study.title, study_heading(study),
-                                {{"scores", "Results", study_scores(rows, sheets)},
-                                 {"models", "Models", features_table(rows, sheets) + architecture_and_flow(rows, run)},
-                                 {"data", "Data", data_table(rows, sheets)},
-                                 {"settings", "Hyperparameters", settings_table(rows, sheets)},
-                                 {"epochs", "Scores by epoch", score_curves(rows, sheets)},
-                                 {"pretraining", "Further pretraining", pretraining_section(rows, sheets)},
-                                 {"best", "The best model", of_best(run.results.empty() ? Html() : run_scores(run, "best-scores", "Scores of the model", sheets))},
-                                 {"classes", "Errors of classes", of_best(class_errors_section(model, sheets))},
-                                 {"pairs", "Errors of paraphrase tasks", of_best(pair_errors_section(model, sheets))},
-                                 {"similarity", "Errors of similarity", of_best(similarity_errors_section(run, sheets))},
-                                 {"calibration", "Calibration", of_best(calibration_section(run, sheets))},
-                                 {"errors", "Worst errors", of_best(worst_errors_section(run))},
-                                 {"paper", "The paper's anomalies", study.published() ? anomalies_section(sheets) : Html()},
-                                 {"costs", "Time and memory", study_costs(rows, sheets)},
-                                 {"environment", "Environment", environment(run)}});
+  const std::string html = page(
+      study.title.empty() ? study.name : study.title, study_heading(study),
+      {{"scores", "Results", study_scores(rows, sheets)},
+       {"models", "Models", features_table(rows, sheets) + architecture_and_flow(rows, run)},
+       {"data", "Data", data_table(rows, sheets)},
+       {"settings", "Hyperparameters", settings_table(rows, sheets)},
+       {"epochs", "Scores by epoch", score_curves(rows, sheets)},
+       {"pretraining", "Further pretraining", pretraining_section(rows, sheets)},
+       {"best", "The best model", of_best(run.results.empty() ? Html() : run_scores(run, "best-scores", "Scores of the model", sheets))},
+       {"classes", "Errors of classes", of_best(class_errors_section(model, sheets))},
+       {"pairs", "Errors of paraphrase tasks", of_best(pair_errors_section(model, sheets))},
+       {"similarity", "Errors of similarity", of_best(similarity_errors_section(run, sheets))},
+       {"calibration", "Calibration", of_best(calibration_section(run, sheets))},
+       {"errors", "Worst errors", of_best(worst_errors_section(run))},
+       {"paper", "The paper's anomalies", study.published() ? anomalies_section(sheets) : Html()},
+       {"costs", "Time and memory", study_costs(rows, sheets)},
+       {"environment", "Environment", environment(run)}});
   return {html, sheets.files()};
 }
 

@@ -55,7 +55,7 @@ struct TaskResult {
   std::optional<Interval> interval;
   std::vector<std::pair<std::string, double>> figures;  ///< every metric of the file, and calibration
   std::vector<std::string> classes;
-  ConfusionMatrix confusion;     ///< of `classes`
+  ConfusionMatrix confusion;                ///< of `classes`
   std::vector<ReliabilityBin> reliability;  ///< of classes
   std::vector<ErrorRow> errors;             ///< the worst kWorstErrors
   std::size_t error_count = 0;

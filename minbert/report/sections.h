@@ -22,8 +22,8 @@ Html data_table(const ModelRows& rows, Sheets& sheets);                 ///< tab
 // How well (sections_scores.cpp, sections_curves.cpp).
 /// Scores of one run with intervals, as a table of this id and file.
 Html run_scores(const RunData& run, std::string_view id, std::string_view caption, Sheets& sheets);
-Html study_scores(const ModelRows& rows, Sheets& sheets);   ///< table-4, beside what is published
-Html score_curves(const ModelRows& rows, Sheets& sheets);   ///< fig-3, fig-4, fig-5
+Html study_scores(const ModelRows& rows, Sheets& sheets);  ///< table-4, beside what is published
+Html score_curves(const ModelRows& rows, Sheets& sheets);  ///< fig-3, fig-4, fig-5
 Html masked_word_curves(const ModelRows& rows, Sheets& sheets);
 Html loss_curves(const RunData& run);
 Html pretraining_section(const ModelRows& rows, Sheets& sheets);  ///< masked words: curves, corpora (sections_pretraining.cpp)

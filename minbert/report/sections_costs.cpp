@@ -29,19 +29,23 @@ Html profile_table(const RunData& run, Sheets& sheets) {
   const std::filesystem::path path = run.folder / "profile.json";
   if (!std::filesystem::exists(path)) return {};
   const Json profile = read_json(path, ErrorTag::kData);
-  Sheet sheet{.file = "profile", .caption = "Where the time went, op by op.", .columns = {"op", "calls", "seconds", "share", "GFLOP/s", "GB/s"}};
+  Sheet sheet{
+      .file = "profile", .caption = "Where the time went, op by op.", .columns = {"op", "calls", "seconds", "share", "GFLOP/s", "GB/s"}};
   for (const Json& op : profile.value("ops", Json::array())) {
     if (sheet.rows.size() == kMostOps) break;
     const auto number = [&](const char* key, int decimals) {
       const auto value = op.find(key);
       return value == op.end() || !value->is_number() ? std::string() : number_text(value->get<double>(), decimals);
     };
-    sheet.rows.push_back({json_text(op, "op"), json_text(op, "calls"), number("seconds", 3), number("share", 3), number("gflop_per_s", 1), number("gb_per_s", 1)});
+    sheet.rows.push_back({json_text(op, "op"), json_text(op, "calls"), number("seconds", 3), number("share", 3), number("gflop_per_s", 1),
+                          number("gb_per_s", 1)});
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }
 
-std::string rate(std::int64_t tokens, double seconds) { return seconds > 0 ? std::to_string(std::llround(static_cast<double>(tokens) / seconds)) : ""; }
+std::string rate(std::int64_t tokens, double seconds) {
+  return seconds > 0 ? std::to_string(std::llround(static_cast<double>(tokens) / seconds)) : "";
+}
 
 }  // namespace
 
@@ -52,7 +56,8 @@ Html run_costs(const RunData& run, Sheets& sheets) {
               .columns = {"stage", "steps", "tokens", "seconds", "tokens per second"}};
   StageCost all{.stage = "all"};
   const auto add = [&](const StageCost& cost) {
-    sheet.rows.push_back({cost.stage, std::to_string(cost.steps), std::to_string(cost.tokens), number_text(cost.seconds, 1), rate(cost.tokens, cost.seconds)});
+    sheet.rows.push_back({cost.stage, std::to_string(cost.steps), std::to_string(cost.tokens), number_text(cost.seconds, 1),
+                          rate(cost.tokens, cost.seconds)});
   };
   for (const StageCost& cost : run.costs) {
     add(cost);
@@ -62,14 +67,16 @@ Html run_costs(const RunData& run, Sheets& sheets) {
   }
   if (run.costs.size() > 1) add(all);
   const std::int64_t memory = peak_memory(run);
-  return facts({{"training", duration_text(all.seconds)}, {"largest memory", memory > 0 ? memory_text(memory) : ""}}) + sheets.show(sheet) + profile_table(run, sheets);
+  return facts({{"training", duration_text(all.seconds)}, {"largest memory", memory > 0 ? memory_text(memory) : ""}}) + sheets.show(sheet) +
+         profile_table(run, sheets);
 }
 
 Html study_costs(const ModelRows& rows, Sheets& sheets) {
-  Sheet sheet{.file = "timing",
-              .caption = "Time of training steps and largest memory of each run; stages that another row computed cost nothing here.",
-              .columns = {"model", "run", "state", "steps", "seconds", "tokens per second", "memory, MB", "epochs kept", "stages from other rows"},
-              .words = 3};
+  Sheet sheet{
+      .file = "timing",
+      .caption = "Time of training steps and largest memory of each run; stages that another row computed cost nothing here.",
+      .columns = {"model", "run", "state", "steps", "seconds", "tokens per second", "memory, MB", "epochs kept", "stages from other rows"},
+      .words = 3};
   for (const ModelRow& row : rows) {
     std::string shared;
     for (const auto& [stage, from] : row.shared) shared += fmt::format("{}{} from {}", shared.empty() ? "" : ", ", stage, from);
@@ -85,8 +92,8 @@ Html study_costs(const ModelRows& rows, Sheets& sheets) {
       for (const StageConfig& stage : run.config.stages)
         if (const auto epoch = kept_epoch(run, stage.name)) kept += fmt::format("{}{} {}", kept.empty() ? "" : ", ", stage.name, *epoch);
       const std::int64_t memory = peak_memory(run);
-      sheet.rows.push_back({row.title, run.name, json_text(run.status, "state"), std::to_string(all.steps), number_text(all.seconds, 1), rate(all.tokens, all.seconds),
-                            memory > 0 ? std::to_string(memory / 1'000'000) : "", kept, shared});
+      sheet.rows.push_back({row.title, run.name, json_text(run.status, "state"), std::to_string(all.steps), number_text(all.seconds, 1),
+                            rate(all.tokens, all.seconds), memory > 0 ? std::to_string(memory / 1'000'000) : "", kept, shared});
     }
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
@@ -94,7 +101,10 @@ Html study_costs(const ModelRows& rows, Sheets& sheets) {
 
 Html config_text(const RunData& run) {
   if (run.config_text.empty()) return {};
-  return element("details", {}, element("summary", {}, "The resolved config.toml, with the origin of each value") + element("pre", {{"tabindex", "0"}}, run.config_text)) + "\n";
+  return element("details", {},
+                 element("summary", {}, "The resolved config.toml, with the origin of each value") +
+                     element("pre", {{"tabindex", "0"}}, run.config_text)) +
+         "\n";
 }
 
 Html environment(const RunData& run) {
@@ -104,7 +114,8 @@ Html environment(const RunData& run) {
     pairs.emplace_back(key == std::string_view("backend_description") ? "backend" : key, json_text(run.environment, key));
   if (const auto libraries = run.environment.find("libraries"); libraries != run.environment.end() && libraries->is_object()) {
     std::string text;
-    for (const auto& [name, version] : libraries->items()) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, json_text(*libraries, name));
+    for (const auto& [name, version] : libraries->items())
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, json_text(*libraries, name));
     pairs.emplace_back("libraries", text);
   }
   return facts(pairs);

@@ -22,10 +22,11 @@ Html chart_grid(const Html& charts) { return element("div", {{"class", "charts"}
 int figure_of(const StageConfig& stage, const ConfigView& config) {
   if (stage.kind == "heads") return 5;
   if (stage.kind != "finetune") return 0;
-  return std::ranges::any_of(stage.tasks, [&](const std::string& name) {
-           const TaskConfig* task = config.find_task(name);
-           return task != nullptr && !task->dense.empty();
-         })
+  return std::ranges::any_of(stage.tasks,
+                             [&](const std::string& name) {
+                               const TaskConfig* task = config.find_task(name);
+                               return task != nullptr && !task->dense.empty();
+                             })
              ? 4
              : 3;
 }
@@ -49,11 +50,13 @@ std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
   for (const ModelRow& row : rows) {
     if (row.first() == nullptr) continue;
     for (const StageConfig& stage : row.first()->config.stages)
-      if (figure_of(stage, row.first()->config) == figure && !row.shared.contains(stage.name) && has_scores(row, stage.name)) shown.push_back({&row, &stage});
+      if (figure_of(stage, row.first()->config) == figure && !row.shared.contains(stage.name) && has_scores(row, stage.name))
+        shown.push_back({&row, &stage});
   }
   const auto published = [](const ShownStage& s) { return !s.row->published.empty(); };
   if (std::ranges::any_of(shown, published)) std::erase_if(shown, std::not_fn(published));
-  std::ranges::stable_sort(shown, {}, [&](const ShownStage& s) { return (s.stage == &s.row->first()->config.stages.front()) == (figure == 5); });
+  std::ranges::stable_sort(shown, {},
+                           [&](const ShownStage& s) { return (s.stage == &s.row->first()->config.stages.front()) == (figure == 5); });
   if (shown.size() > kMostModels) shown.resize(kMostModels);
   return shown;
 }
@@ -61,11 +64,13 @@ std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
 /// Epoch -> values over seeds.
 using Curve = std::map<int, std::vector<double>>;
 
-Curve curve(const ShownStage& shown, const std::string& split, const std::string& task, const std::map<std::string, double> EvalRecord::*values) {
+Curve curve(const ShownStage& shown, const std::string& split, const std::string& task,
+            const std::map<std::string, double> EvalRecord::*values) {
   Curve points;
   for (const RunData& run : shown.row->runs)
     for (const EvalRecord& eval : run.evals)
-      if (const auto value = (eval.*values).find(task); eval.stage == shown.stage->name && eval.split == split && value != (eval.*values).end())
+      if (const auto value = (eval.*values).find(task);
+          eval.stage == shown.stage->name && eval.split == split && value != (eval.*values).end())
         points[eval.epoch].push_back(value->second);
   return points;
 }
@@ -88,8 +93,8 @@ std::string metric_of(const ModelRows& rows, const std::string& task) {
 void add_points(const ShownStage& shown, const std::string& task, std::string_view split, const Curve& curve, Sheet& sheet) {
   for (const auto& [epoch, values] : curve) {
     const Spread scores = spread(values);
-    sheet.rows.push_back({shown.row->title, shown.stage->name, task, std::string(split), std::to_string(epoch), std::to_string(scores.count),
-                          score_text(scores.mean), score_text(scores.deviation)});
+    sheet.rows.push_back({shown.row->title, shown.stage->name, task, std::string(split), std::to_string(epoch),
+                          std::to_string(scores.count), score_text(scores.mean), score_text(scores.deviation)});
   }
 }
 
@@ -174,8 +179,9 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
   }
   if (charts.empty()) return {};
   return element("figure", {{"id", "fig-perplexity"}},
-                 chart_grid(charts) + element("figcaption", {}, "Perplexity of the masked words of held-out texts after each epoch of pretraining, by where "
-                                                                "the texts come from.")) +
+                 chart_grid(charts) + element("figcaption", {},
+                                              "Perplexity of the masked words of held-out texts after each epoch of pretraining, by where "
+                                              "the texts come from.")) +
          "\n" + sheets.fold(sheet, "The numbers of these curves");
 }
 

@@ -33,17 +33,23 @@ std::string bin_name(std::size_t bin) { return bin + 1 == kWordBins ? fmt::forma
 
 void add_bins(std::string_view what, const std::array<WordBin, kWordBins>& bins, Sheet& sheet) {
   for (std::size_t i = 0; i < bins.size(); ++i)
-    sheet.rows.push_back({std::string(what), bin_name(i), std::to_string(bins[i].rows), std::to_string(bins[i].errors), share_text(bins[i].errors, bins[i].rows),
-                          std::to_string(bins[i].middle), share_text(bins[i].middle, bins[i].errors)});
+    sheet.rows.push_back({std::string(what), bin_name(i), std::to_string(bins[i].rows), std::to_string(bins[i].errors),
+                          share_text(bins[i].errors, bins[i].rows), std::to_string(bins[i].middle),
+                          share_text(bins[i].middle, bins[i].errors)});
 }
 
 Html words_part(const RunData& run, const TaskResult& result, const std::vector<Answer>& answers, Sheets& sheets) {
   const WordCounts counts = WordCounts::read(run.folder / "eval" / "words" / (result.task + ".tsv"));
-  if (counts.empty()) return element("p", {{"class", "soft"}}, fmt::format("The run has no eval/words/{}.tsv, the words of train: unseen words cannot be told.", result.task)) + "\n";
+  if (counts.empty())
+    return element("p", {{"class", "soft"}},
+                   fmt::format("The run has no eval/words/{}.tsv, the words of train: unseen words cannot be told.", result.task)) +
+           "\n";
   const int classes = static_cast<int>(result.classes.size());
   Sheet sheet{.file = result.task + ".rare-words",
-              .caption = fmt::format("Errors of {} by the number of different words that train never shows, or shows at most {} times. Answering the middle "
-                                     "class is what a model does that cannot tell.", result.task, kRareWord),
+              .caption = fmt::format(
+                  "Errors of {} by the number of different words that train never shows, or shows at most {} times. Answering the middle "
+                  "class is what a model does that cannot tell.",
+                  result.task, kRareWord),
               .columns = {"words", "in the text", "rows", "errors", "error rate", "middle class", "of errors"},
               .words = 2};
   add_bins("unseen", errors_by_words(answers, classes, counts, 0), sheet);
@@ -54,7 +60,8 @@ Html words_part(const RunData& run, const TaskResult& result, const std::vector<
 Html predicted_part(const TaskResult& result, const std::vector<Answer>& answers, Sheets& sheets) {
   const std::vector<std::int64_t> counts = errors_by_predicted(answers, static_cast<int>(result.classes.size()));
   const std::int64_t errors = std::ranges::count_if(answers, &Answer::is_error);
-  BarChart chart{.title = result.task + ": classes predicted in error", .x_name = "predicted class", .y_name = "share of errors", .bars = {}};
+  BarChart chart{
+      .title = result.task + ": classes predicted in error", .x_name = "predicted class", .y_name = "share of errors", .bars = {}};
   Sheet sheet{.file = result.task + ".predicted-in-error",
               .caption = fmt::format("Which class {} answers when it is wrong, and how often the class stands in the data.", result.task),
               .columns = {"class", "errors", "share", "rows of the class"}};
@@ -89,10 +96,11 @@ Html confusion_table(const TaskResult& result) {
   std::vector<std::string> header = {"gold \\ predicted"};
   header.insert(header.end(), result.classes.begin(), result.classes.end());
   header.emplace_back("rows");
-  return table({.id = result.task + "-confusion",
-                .kind = "matrix",
-                .caption = fmt::format("Confusion of {}: rows by gold class, columns by predicted class, with shares of the row.", result.task)},
-               header_row(header), rows);
+  return table(
+      {.id = result.task + "-confusion",
+       .kind = "matrix",
+       .caption = fmt::format("Confusion of {}: rows by gold class, columns by predicted class, with shares of the row.", result.task)},
+      header_row(header), rows);
 }
 
 /// Shares of the errors that are off by 1, 2, 3 or more, of each seed of one task.
@@ -106,7 +114,10 @@ void add_shares(const std::array<std::int64_t, 3>& counts, OffByShares& shares) 
 /// Table 5: counts of the first seed, shares of all.
 Html off_by_table(const Analysed& model, Sheets& sheets) {
   constexpr std::array<std::string_view, 3> kPaper = {"0.86", "0.13", "0.01"};
-  Sheet sheet{.file = "table-5", .caption = "Table 5. By how many classes wrong predictions are off", .columns = {"task", "off by", "errors", "share"}, .words = 2};
+  Sheet sheet{.file = "table-5",
+              .caption = "Table 5. By how many classes wrong predictions are off",
+              .columns = {"task", "off by", "errors", "share"},
+              .words = 2};
   const bool several = model.seeds.size() > 1;
   sheet.caption += several ? fmt::format(": errors of one seed, the share's mean and deviation over {}.", model.seeds.size()) : ".";
   if (several) sheet.columns.emplace_back("±");
@@ -126,7 +137,8 @@ Html off_by_table(const Analysed& model, Sheets& sheets) {
     }
     for (std::size_t i = 0; i < shown.size(); ++i) {
       const Spread share = spread(shares[i]);
-      sheet.rows.push_back({result.task, i == 2 ? "3 or more" : std::to_string(i + 1), std::to_string(shown[i]), fixed_text(share.mean, 3)});
+      sheet.rows.push_back(
+          {result.task, i == 2 ? "3 or more" : std::to_string(i + 1), std::to_string(shown[i]), fixed_text(share.mean, 3)});
       if (several) sheet.rows.back().push_back(fixed_text(share.deviation, 3));
       if (model.beside_paper) sheet.rows.back().emplace_back(first ? kPaper[i] : "");
     }
@@ -143,19 +155,23 @@ Html reliability_chart(const TaskResult& result, Sheets& sheets) {
               .columns = {"confidence above", "up to", "rows", "mean confidence", "accuracy"}};
   for (const ReliabilityBin& bin : result.reliability) {
     if (bin.rows == 0) continue;
-    line.points.push_back({bin.confidence, bin.accuracy, fmt::format("{} rows of confidence {:.3f}: accuracy {:.3f}", bin.rows, bin.confidence, bin.accuracy)});
-    sheet.rows.push_back({number_text(bin.low, 3), number_text(bin.high, 3), std::to_string(bin.rows), score_text(bin.confidence), score_text(bin.accuracy)});
+    line.points.push_back({bin.confidence, bin.accuracy,
+                           fmt::format("{} rows of confidence {:.3f}: accuracy {:.3f}", bin.rows, bin.confidence, bin.accuracy)});
+    sheet.rows.push_back({number_text(bin.low, 3), number_text(bin.high, 3), std::to_string(bin.rows), score_text(bin.confidence),
+                          score_text(bin.accuracy)});
   }
   if (line.points.empty()) return {};
   std::string title = result.task;
   for (const auto& [key, value] : result.figures)
-    if (key == "expected_calibration_error" || key == "brier_score") title += fmt::format(", {} {}", key == "brier_score" ? "Brier score" : "error", score_text(value));
+    if (key == "expected_calibration_error" || key == "brier_score")
+      title += fmt::format(", {} {}", key == "brier_score" ? "Brier score" : "error", score_text(value));
   const double least = std::min(line.points.front().x, line.points.front().y);
-  return line_chart({.title = title,
-                     .x_name = "confidence",
-                     .y_name = "accuracy",
-                     .lines = {{"as sure as right", LineStyle::kDashed, {{least, least, "as sure as right"}, {1, 1, "as sure as right"}}}, line},
-                     .whole_x = false}) +
+  return line_chart(
+             {.title = title,
+              .x_name = "confidence",
+              .y_name = "accuracy",
+              .lines = {{"as sure as right", LineStyle::kDashed, {{least, least, "as sure as right"}, {1, 1, "as sure as right"}}}, line},
+              .whole_x = false}) +
          sheets.fold(sheet, "The numbers of " + result.task);
 }
 
@@ -173,15 +189,18 @@ Html errors_table(const TaskResult& result) {
   for (const ErrorRow& error : result.errors) {
     Html texts = element("p", {}, shortened(error.text, kLongestText));
     if (!error.text_pair.empty()) texts += element("p", {}, shortened(error.text_pair, kLongestText));
-    Html row = element("td", {}, texts) + element("td", {}, label_text(error.gold, numbers)) + element("td", {}, label_text(error.predicted, numbers));
+    Html row = element("td", {}, texts) + element("td", {}, label_text(error.gold, numbers)) +
+               element("td", {}, label_text(error.predicted, numbers));
     if (!numbers) row += element("td", {}, error.confidence ? fmt::format("{:.3f}", *error.confidence) : "–");
     rows += element("tr", {}, row) + "\n";
   }
-  const std::string caption = fmt::format("The {} {} errors of {}.", result.errors.size(), numbers ? "farthest off of" : "most confident of",
-                                          count_text(static_cast<std::int64_t>(result.error_count)));
+  const std::string caption =
+      fmt::format("The {} {} errors of {}.", result.errors.size(), numbers ? "farthest off of" : "most confident of",
+                  count_text(static_cast<std::int64_t>(result.error_count)));
   std::vector<std::string> header = {"text", "gold", "predicted"};
   if (!numbers) header.emplace_back("confidence");
-  return table({.id = result.task + "-errors", .kind = "errors", .caption = caption, .search = "Search these errors"}, header_row(header), rows);
+  return table({.id = result.task + "-errors", .kind = "errors", .caption = caption, .search = "Search these errors"}, header_row(header),
+               rows);
 }
 
 }  // namespace
@@ -195,8 +214,10 @@ Html class_errors_section(const Analysed& model, Sheets& sheets) {
     for (const TaskResult& result : split.tasks) {
       if (result.classes.empty()) continue;
       std::string figures;
-      for (const auto& [key, value] : result.figures) figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
-      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("p", {}, figures) + "\n" + confusion_table(result);
+      for (const auto& [key, value] : result.figures)
+        figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
+      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("p", {}, figures) + "\n" +
+               confusion_table(result);
       if (!is_ordered(result)) continue;
       const std::vector<Answer> answers = answers_of(run, split, result);
       if (answers.empty()) continue;
@@ -212,8 +233,10 @@ Html calibration_section(const RunData& run, Sheets& sheets) {
     for (const TaskResult& result : run.results.front().tasks)
       if (const Html chart = reliability_chart(result, sheets); !chart.empty()) charts += element("div", {}, chart);
   if (charts.empty()) return charts;
-  return element("p", {}, "How often predictions of a confidence are right. Below the dashed line the model is surer than it should be. The error is the "
-                          "expected calibration error, the mean distance of the two.") +
+  return element("p", {},
+                 "How often predictions of a confidence are right. Below the dashed line the model is surer than it should be. The error "
+                 "is the "
+                 "expected calibration error, the mean distance of the two.") +
          "\n" + element("div", {{"class", "charts"}}, charts) + "\n";
 }
 

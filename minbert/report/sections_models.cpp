@@ -13,7 +13,7 @@ namespace minbert {
 namespace {
 
 constexpr std::string_view kOfARun = "epoch kept";  // a setting that tells apart what else is the same
-constexpr std::size_t kMostSettingColumns = 6;  // more are laid on their side
+constexpr std::size_t kMostSettingColumns = 6;      // more are laid on their side
 
 Html figure(std::string_view id, const Html& drawing, std::string_view caption) {
   return element("figure", {{"id", std::string(id)}}, drawing + element("figcaption", {}, caption)) + "\n";
@@ -45,7 +45,9 @@ struct Setting {
 
 std::string stage_value(const StageConfig& stage, std::string_view key) { return setting(stage.values, key); }
 
-std::string encoder_value(const RunData& run, std::int64_t EncoderSizes::*size) { return run.encoder ? std::to_string((*run.encoder).*size) : ""; }
+std::string encoder_value(const RunData& run, std::int64_t EncoderSizes::*size) {
+  return run.encoder ? std::to_string((*run.encoder).*size) : "";
+}
 
 std::string on_mlm(const StageConfig& stage, std::string_view key) { return stage.is_mlm() ? stage_value(stage, key) : ""; }
 
@@ -72,7 +74,8 @@ const std::vector<Setting>& settings() {
   static const std::vector<Setting> kSettings = {
       {"kind", "", [](Stage s, Run) { return s.kind; }},
       {"trained on", "", [](Stage s, Run) { return list_text(s.is_mlm() ? s.texts : s.tasks); }},
-      {"learning rate", "1e-5 pretraining, 1e-3 fine-tuning", [](Stage s, Run) { return s.kind == "heads" ? "frozen" : stage_value(s, "lr"); }},
+      {"learning rate", "1e-5 pretraining, 1e-3 fine-tuning",
+       [](Stage s, Run) { return s.kind == "heads" ? "frozen" : stage_value(s, "lr"); }},
       {"learning rate of heads", "1e-3", [](Stage s, Run) { return head_rate(s); }},
       {"batch size", "8", [](Stage s, Run) { return stage_value(s, "batch"); }},
       {"batches a step", "", [](Stage s, Run) { return stage_value(s, "accumulate"); }},
@@ -127,8 +130,10 @@ std::vector<SettingColumn> setting_columns(const ModelRows& rows) {
     if (row.first() == nullptr) continue;
     for (const StageConfig& stage : row.first()->config.stages) {
       SettingColumn column{.stage = stage.name, .models = {row.title}, .values = {}};
-      for (const Setting& setting : settings()) column.values.push_back(rows.size() > 1 && setting.name == kOfARun ? "" : setting.value(stage, *row.first()));
-      const auto same = std::ranges::find_if(columns, [&](const SettingColumn& c) { return c.stage == column.stage && c.values == column.values; });
+      for (const Setting& setting : settings())
+        column.values.push_back(rows.size() > 1 && setting.name == kOfARun ? "" : setting.value(stage, *row.first()));
+      const auto same =
+          std::ranges::find_if(columns, [&](const SettingColumn& c) { return c.stage == column.stage && c.values == column.values; });
       if (same == columns.end())
         columns.push_back(std::move(column));
       else
@@ -185,7 +190,9 @@ struct DataLine {
 };
 
 bool same_rows(const SplitRows& a, const SplitRows& b) {
-  const auto key = [](const SplitRows& s) { return std::tie(s.task, s.split, s.read, s.used, s.skipped, s.removed, s.aside, s.truncated, s.labels); };
+  const auto key = [](const SplitRows& s) {
+    return std::tie(s.task, s.split, s.read, s.used, s.skipped, s.removed, s.aside, s.truncated, s.labels);
+  };
   return key(a) == key(b);
 }
 
@@ -199,11 +206,15 @@ Html architecture_and_flow(const ModelRows& rows, const RunData& run) {
   for (const ModelRow& row : rows)
     if (rows.size() > 1 && std::ranges::any_of(row.runs, [&](const RunData& other) { return &other == &run; })) whose = " " + row.title;
   Html html = architecture.empty() ? absent("fig-1", "Figure 1: the config names no task to draw an architecture of.")
-                                   : figure("fig-1", architecture, fmt::format("Figure 1. The model{}, drawn from its config. "
-                                                                               "u and v are the vectors of a pair's two texts, x that of one sequence.", whose));
+                                   : figure("fig-1", architecture,
+                                            fmt::format("Figure 1. The model{}, drawn from its config. "
+                                                        "u and v are the vectors of a pair's two texts, x that of one sequence.",
+                                                        whose));
   html += flow.empty() ? absent("fig-2", "Figure 2: the config names no stage.")
-                       : figure("fig-2", flow, rows.size() > 1 ? "Figure 2. The stages of all models, each drawn once; a coloured frame is where a model is complete."
-                                                               : "Figure 2. The stages of the run, each of which starts from the best epoch before it.");
+                       : figure("fig-2", flow,
+                                rows.size() > 1
+                                    ? "Figure 2. The stages of all models, each drawn once; a coloured frame is where a model is complete."
+                                    : "Figure 2. The stages of the run, each of which starts from the best epoch before it.");
   return element("div", {{"class", "diagrams"}}, html) + "\n";
 }
 
@@ -249,21 +260,26 @@ Html data_table(const ModelRows& rows, Sheets& sheets) {
   std::ranges::stable_sort(lines, {}, [](const DataLine& line) { return line.rows->task; });
   const auto begun = static_cast<std::size_t>(std::ranges::count_if(rows, [](const ModelRow& row) { return row.first() != nullptr; }));
   const auto given_to = [&](const DataLine& line) {
-    return line.models.size() == begun ? "all" : line.models.size() > 2 ? fmt::format("{} models", line.models.size()) : list_text(line.models);
+    return line.models.size() == begun ? "all"
+           : line.models.size() > 2    ? fmt::format("{} models", line.models.size())
+                                       : list_text(line.models);
   };
   const bool differ = std::ranges::any_of(lines, [&](const DataLine& line) { return line.models.size() < begun; });
-  Sheet sheet{.file = "table-1",
-              .caption = "Table 1. Rows of each split. Skipped ones were broken; removed ones hold a text of an excluded file; set aside were those "
-                         "filtered, over a limit or moved to another split; truncated ones are longer than the model's limit.",
-              .columns = {"task", "split"},
-              .words = 2};
+  Sheet sheet{
+      .file = "table-1",
+      .caption =
+          "Table 1. Rows of each split. Skipped ones were broken; removed ones hold a text of an excluded file; set aside were those "
+          "filtered, over a limit or moved to another split; truncated ones are longer than the model's limit.",
+      .columns = {"task", "split"},
+      .words = 2};
   if (differ) sheet.columns.emplace_back("models");
   for (const char* column : {"read", "used", "skipped", "removed", "set aside", "truncated", "labels"}) sheet.columns.emplace_back(column);
   for (const DataLine& line : lines) {
     const SplitRows& split = *line.rows;
     std::vector<std::string> row = {split.task, split.split};
     if (differ) row.push_back(given_to(line));
-    for (const std::int64_t count : {split.read, split.used, split.skipped, split.removed, split.aside, split.truncated}) row.push_back(std::to_string(count));
+    for (const std::int64_t count : {split.read, split.used, split.skipped, split.removed, split.aside, split.truncated})
+      row.push_back(std::to_string(count));
     row.push_back(split.labels);
     sheet.rows.push_back(row);
   }

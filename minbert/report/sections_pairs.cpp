@@ -17,10 +17,10 @@
 namespace minbert {
 namespace {
 
-constexpr std::size_t kFewEdits = 2;         // "the pairs differ by at most two tokens" (section 7.2's examples)
-constexpr std::size_t kExamples = 5;         // of each kind
-constexpr std::size_t kLongestText = 300;    // code points of an example
-constexpr std::size_t kMostPoints = 1200;    // of a cloud
+constexpr std::size_t kFewEdits = 2;       // "the pairs differ by at most two tokens" (section 7.2's examples)
+constexpr std::size_t kExamples = 5;       // of each kind
+constexpr std::size_t kLongestText = 300;  // code points of an example
+constexpr std::size_t kMostPoints = 1200;  // of a cloud
 constexpr int kBins = 5;
 
 /// A pair of texts with its answer, and the pair's tokens.
@@ -55,9 +55,11 @@ constexpr std::array<EditBin, 6> kEditBins = {
     {{"0", 0, 0}, {"1", 1, 1}, {"2", 2, 2}, {"3 to 4", 3, 4}, {"5 to 8", 5, 8}, {"9 or more", 9, static_cast<std::size_t>(-1)}}};
 
 Html edits_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, Sheets& sheets) {
-  Sheet sheet{.file = result.task + ".token-edits",
-              .caption = fmt::format("Pairs of {} by the number of tokens to insert, delete or replace until one text is the other.", result.task),
-              .columns = {"token edits", "rows of " + result.classes[0], "false positives", "rate", "rows of " + result.classes[1], "false negatives", "rate of these"}};
+  Sheet sheet{
+      .file = result.task + ".token-edits",
+      .caption = fmt::format("Pairs of {} by the number of tokens to insert, delete or replace until one text is the other.", result.task),
+      .columns = {"token edits", "rows of " + result.classes[0], "false positives", "rate", "rows of " + result.classes[1],
+                  "false negatives", "rate of these"}};
   for (const EditBin& bin : kEditBins) {
     std::array<std::int64_t, 2> rows{}, errors{};
     for (const PairAnswer& pair : pairs) {
@@ -66,8 +68,8 @@ Html edits_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
       ++rows[gold];
       errors[gold] += pair.answer->is_error();
     }
-    sheet.rows.push_back({std::string(bin.name), std::to_string(rows[0]), std::to_string(errors[0]), share_text(errors[0], rows[0]), std::to_string(rows[1]),
-                          std::to_string(errors[1]), share_text(errors[1], rows[1])});
+    sheet.rows.push_back({std::string(bin.name), std::to_string(rows[0]), std::to_string(errors[0]), share_text(errors[0], rows[0]),
+                          std::to_string(rows[1]), std::to_string(errors[1]), share_text(errors[1], rows[1])});
   }
   return sheets.show(sheet);
 }
@@ -80,13 +82,17 @@ struct ErrorKind {
 };
 constexpr std::array<ErrorKind, 3> kKinds = {
     {{"false positive within two token edits", 0, [](const PairAnswer& pair) { return pair.edits <= kFewEdits; }},
-     {"false negative, subject or pronoun changed", 1, [](const PairAnswer& pair) { return is_subject_change(pair.answer->text, pair.answer->text_pair); }},
-     {"false negative, abbreviation", 1, [](const PairAnswer& pair) { return is_abbreviation(pair.answer->text, pair.answer->text_pair); }}}};
+     {"false negative, subject or pronoun changed", 1,
+      [](const PairAnswer& pair) { return is_subject_change(pair.answer->text, pair.answer->text_pair); }},
+     {"false negative, abbreviation", 1,
+      [](const PairAnswer& pair) { return is_abbreviation(pair.answer->text, pair.answer->text_pair); }}}};
 
 Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, Sheets& sheets) {
   Sheet kinds{.file = result.task + ".error-kinds",
-              .caption = fmt::format("Kinds of errors of {}. The last two columns count all rows of the same label, right or wrong: a kind explains errors "
-                                     "where its share of them is well above its share of the rows.", result.task),
+              .caption = fmt::format(
+                  "Kinds of errors of {}. The last two columns count all rows of the same label, right or wrong: a kind explains errors "
+                  "where its share of them is well above its share of the rows.",
+                  result.task),
               .columns = {"kind", "errors of the kind", "of all such errors", "rows of the kind", "of all such rows"}};
   Sheet examples{.file = result.task + ".error-examples",
                  .caption = fmt::format("Examples of these errors of {}, the most confident first.", result.task),
@@ -104,23 +110,28 @@ Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
       ++rows_of_kind;
       if (pair.answer->is_error()) found.push_back(pair.answer);
     }
-    kinds.rows.push_back({std::string(kind.name), std::to_string(found.size()), share_text(std::ssize(found), errors), std::to_string(rows_of_kind), share_text(rows_of_kind, rows)});
+    kinds.rows.push_back({std::string(kind.name), std::to_string(found.size()), share_text(std::ssize(found), errors),
+                          std::to_string(rows_of_kind), share_text(rows_of_kind, rows)});
     std::ranges::stable_sort(found, std::greater<>(), &Answer::confidence);
     found.resize(std::min(found.size(), kExamples));
     for (const Answer* answer : found)
       examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestText), shortened(answer->text_pair, kLongestText),
-                               result.classes[static_cast<std::size_t>(answer->gold)], result.classes[static_cast<std::size_t>(answer->predicted)],
-                               fixed_text(answer->confidence, 3)});
+                               result.classes[static_cast<std::size_t>(answer->gold)],
+                               result.classes[static_cast<std::size_t>(answer->predicted)], fixed_text(answer->confidence, 3)});
   }
   return sheets.show(kinds) + (examples.rows.empty() ? Html() : sheets.show(examples));
 }
 
 Html kinds_explained() {
   return element("p", {},
-                 "Texts are compared as lower-case tokens, signs apart. A subject or pronoun has changed where the two texts agree once persons spoken of in "
-                 "general (I, you, one, someone, people, a person, their possessives) and forms of be, do and have are each taken for one word, or where such a "
-                 "person stands in one text and a phrase of at most four words in the other, after nothing but question words and auxiliaries. An abbreviation is "
-                 "a token of at least two letters that are the initials of consecutive words of the other text; small words (of, the, to) may count or not.") +
+                 "Texts are compared as lower-case tokens, signs apart. A subject or pronoun has changed where the two texts agree once "
+                 "persons spoken of in "
+                 "general (I, you, one, someone, people, a person, their possessives) and forms of be, do and have are each taken for one "
+                 "word, or where such a "
+                 "person stands in one text and a phrase of at most four words in the other, after nothing but question words and "
+                 "auxiliaries. An abbreviation is "
+                 "a token of at least two letters that are the initials of consecutive words of the other text; small words (of, the, to) "
+                 "may count or not.") +
          "\n";
 }
 
@@ -149,7 +160,8 @@ Spread confusion_share(const Analysed& model, const std::string& task, int gold,
 class ConfusionShares {
  public:
   explicit ConfusionShares(const Analysed& model) : model_(model), several_(model.seeds.size() > 1) {
-    sheet_.caption += several_ ? fmt::format(" of one seed, in mean shares of all over {} seeds with their deviation.", model.seeds.size()) : " and in shares of all.";
+    sheet_.caption += several_ ? fmt::format(" of one seed, in mean shares of all over {} seeds with their deviation.", model.seeds.size())
+                               : " and in shares of all.";
     for (const char* answer : {"no", "yes"}) {
       sheet_.columns.push_back(fmt::format("rows predicted {}", answer));
       sheet_.columns.push_back(fmt::format("share predicted {}", answer));
@@ -178,7 +190,10 @@ class ConfusionShares {
  private:
   const Analysed& model_;
   bool several_;
-  Sheet sheet_{.file = "table-6", .caption = "Table 6. Confusion of tasks that say whether two texts mean the same, in rows", .columns = {"task", "gold"}, .words = 2};
+  Sheet sheet_{.file = "table-6",
+               .caption = "Table 6. Confusion of tasks that say whether two texts mean the same, in rows",
+               .columns = {"task", "gold"},
+               .words = 2};
 };
 
 /// At most kMostPoints of them, evenly spaced.
@@ -209,7 +224,8 @@ SimilarityRows similarity_rows(const std::vector<Answer>& answers) {
 }
 
 /// A cloud with its least-squares line.
-Html cloud(const std::string& title, std::string_view x_name, std::string_view y_name, const std::vector<double>& x, const std::vector<double>& y) {
+Html cloud(const std::string& title, std::string_view x_name, std::string_view y_name, const std::vector<double>& x,
+           const std::vector<double>& y) {
   const FittedLine fit = fit_line(x, y);
   std::vector<ChartPoint> points;
   for (std::size_t i = 0; i < x.size(); ++i)
@@ -220,11 +236,14 @@ Html cloud(const std::string& title, std::string_view x_name, std::string_view y
                      .x_name = std::string(x_name),
                      .y_name = std::string(y_name),
                      .lines = {{"a pair", LineStyle::kPoints, sample(points)},
-                               {line, LineStyle::kDashed, {{low, fit.intercept + fit.slope * low, line}, {high, fit.intercept + fit.slope * high, line}}}},
+                               {line,
+                                LineStyle::kDashed,
+                                {{low, fit.intercept + fit.slope * low, line}, {high, fit.intercept + fit.slope * high, line}}}},
                      .whole_x = false});
 }
 
-void add_bins(std::string_view what, const SimilarityRows& rows, const std::vector<double>& quantity, std::span<const double> edges, Sheet& sheet) {
+void add_bins(std::string_view what, const SimilarityRows& rows, const std::vector<double>& quantity, std::span<const double> edges,
+              Sheet& sheet) {
   for (const ErrorBin& bin : error_bins(quantity, rows.gold, rows.predicted, edges))
     sheet.rows.push_back({std::string(what), number_text(bin.low, 3), number_text(bin.high, 3), std::to_string(bin.rows),
                           bin.rows == 0 ? "" : fixed_text(bin.error, 3), bin.rows == 0 ? "" : fixed_text(bin.bias, 3)});
@@ -234,20 +253,25 @@ Html similarity_part(const TaskResult& result, const SplitResult& split, const s
   const SimilarityRows rows = similarity_rows(answers);
   constexpr std::array<double, 6> kOverlaps = {0, 0.1, 0.2, 0.4, 0.6, 1};
   Sheet bins{.file = result.task + ".error-bins",
-             .caption = fmt::format("Errors of {} by continuous overlap and by length. The bias is the mean of prediction less gold.", result.task),
+             .caption = fmt::format("Errors of {} by continuous overlap and by length. The bias is the mean of prediction less gold.",
+                                    result.task),
              .columns = {"by", "from", "to", "pairs", "mean error", "bias"}};
   add_bins("overlap", rows, rows.overlap, kOverlaps, bins);
   add_bins("length", rows, rows.length, even_edges(rows.length, kBins), bins);
   Sheet points{.file = result.task + ".points", .caption = {}, .columns = {"id", "gold", "predicted", "error", "overlap", "length"}};
   for (std::size_t i = 0; i < answers.size(); ++i)
-    points.rows.push_back({answers[i].id, number_text(rows.gold[i], 4), number_text(rows.predicted[i], 4), number_text(rows.error[i], 4), number_text(rows.overlap[i], 4),
-                           number_text(rows.length[i], 1)});
+    points.rows.push_back({answers[i].id, number_text(rows.gold[i], 4), number_text(rows.predicted[i], 4), number_text(rows.error[i], 4),
+                           number_text(rows.overlap[i], 4), number_text(rows.length[i], 1)});
   sheets.keep(points);
   const Html charts = cloud(result.task + ": error and overlap", "continuous overlap", "error", rows.overlap, rows.error) +
                       cloud(result.task + ": error and length", "mean length in tokens", "error", rows.length, rows.error) +
                       cloud(result.task + ": prediction and gold", "gold", "predicted", rows.gold, rows.predicted);
-  return element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("div", {{"class", "charts"}}, charts) + "\n" +
-         element("p", {{"class", "soft"}}, fmt::format("Each point is a pair, all of which stand in eval/{}.csv; the line is fitted by least squares.", points.file)) + "\n" + sheets.show(bins);
+  return element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("div", {{"class", "charts"}}, charts) +
+         "\n" +
+         element(
+             "p", {{"class", "soft"}},
+             fmt::format("Each point is a pair, all of which stand in eval/{}.csv; the line is fitted by least squares.", points.file)) +
+         "\n" + sheets.show(bins);
 }
 
 }  // namespace
@@ -264,7 +288,8 @@ Html pair_errors_section(const Analysed& model, Sheets& sheets) {
       if (!is_pair_task(answers)) continue;
       shares.add(result);
       const std::vector<PairAnswer> pairs = with_tokens(answers);
-      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + edits_part(result, pairs, sheets) + kinds_part(result, pairs, sheets);
+      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + edits_part(result, pairs, sheets) +
+               kinds_part(result, pairs, sheets);
     }
   }
   if (shares.sheet().rows.empty()) return absent("table-6", "Table 6: no predictions of a task that says yes or no about pairs.");
@@ -281,8 +306,10 @@ Html similarity_errors_section(const RunData& run, Sheets& sheets) {
     if (is_pair_task(answers)) parts += similarity_part(result, split, answers, sheets);
   }
   if (parts.empty()) return parts;
-  return element("p", {}, "The error is the distance of prediction and gold. Continuous overlap is the longest run of tokens that both texts have, over the mean of their "
-                          "lengths.") +
+  return element("p", {},
+                 "The error is the distance of prediction and gold. Continuous overlap is the longest run of tokens that both texts have, "
+                 "over the mean of their "
+                 "lengths.") +
          "\n" + parts;
 }
 

@@ -30,8 +30,10 @@ std::string cell(const EvalTable& table, std::size_t row, std::string_view colum
 
 Html texts_table(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "pretraining-texts",
-              .caption = "What was read for masked words, in texts: each text of a pair by itself, unless pairs were joined. Held-out ones are measured and "
-                         "never trained on, nor are others that repeat them; a probe is measured only.",
+              .caption =
+                  "What was read for masked words, in texts: each text of a pair by itself, unless pairs were joined. Held-out ones are "
+                  "measured and "
+                  "never trained on, nor are others that repeat them; a probe is measured only.",
               .columns = {"model", "stage", "texts", "read", "trained on", "empty", "held out", "repeated", "truncated", "tokens"},
               .words = 3};
   for (const ModelRow& row : rows) {
@@ -39,7 +41,8 @@ Html texts_table(const ModelRows& rows, Sheets& sheets) {
     if (run == nullptr) continue;
     for (const TextRows& texts : run->texts) {
       std::vector<std::string> cells = {row.title, texts.stage, texts.probe ? texts.texts + ", probe" : texts.texts};
-      for (const std::int64_t count : {texts.read, texts.used, texts.empty, texts.held_out, texts.repeated, texts.truncated, texts.tokens}) cells.push_back(std::to_string(count));
+      for (const std::int64_t count : {texts.read, texts.used, texts.empty, texts.held_out, texts.repeated, texts.truncated, texts.tokens})
+        cells.push_back(std::to_string(count));
       sheet.rows.push_back(cells);
     }
   }
@@ -49,8 +52,11 @@ Html texts_table(const ModelRows& rows, Sheets& sheets) {
 /// Losses before and after, of all models.
 Html shift_table(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "pretraining-shift",
-              .caption = "Vocabulary of the corpora in word pieces, and what pretraining did to the perplexity and the accuracy on hidden pieces of their held-out texts.",
-              .columns = {"model", "stage", "corpus", "read as", "texts", "word pieces", "distinct", "perplexity before", "after", "accuracy before", "and after"},
+              .caption =
+                  "Vocabulary of the corpora in word pieces, and what pretraining did to the perplexity and the accuracy on hidden pieces "
+                  "of their held-out texts.",
+              .columns = {"model", "stage", "corpus", "read as", "texts", "word pieces", "distinct", "perplexity before", "after",
+                          "accuracy before", "and after"},
               .words = 4};
   for (const ModelRow& row : rows) {
     const RunData* run = pretrained(row);
@@ -59,9 +65,10 @@ Html shift_table(const ModelRows& rows, Sheets& sheets) {
     const EvalTable table(path, "csv");
     const std::size_t stage = table.column("stage"), corpus = table.column("corpus"), role = table.column("role");
     for (std::size_t i = 0; i < table.rows(); ++i)
-      sheet.rows.push_back({row.title, table.text(i, stage), table.text(i, corpus), table.text(i, role), cell(table, i, "texts", 0), cell(table, i, "word_pieces", 0),
-                            cell(table, i, "distinct", 0), cell(table, i, "perplexity_before", 2), cell(table, i, "perplexity_after", 2),
-                            cell(table, i, "accuracy_before", 3), cell(table, i, "accuracy_after", 3)});
+      sheet.rows.push_back({row.title, table.text(i, stage), table.text(i, corpus), table.text(i, role), cell(table, i, "texts", 0),
+                            cell(table, i, "word_pieces", 0), cell(table, i, "distinct", 0), cell(table, i, "perplexity_before", 2),
+                            cell(table, i, "perplexity_after", 2), cell(table, i, "accuracy_before", 3),
+                            cell(table, i, "accuracy_after", 3)});
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }
@@ -72,9 +79,10 @@ Html overlap_tables(const ModelRow& row, bool several, Sheets& sheets) {
   const fs::path path = run == nullptr ? fs::path() : run->folder / "eval" / "mlm" / "overlap.csv";
   if (run == nullptr || !fs::exists(path)) return {};
   const EvalTable table(path, "csv");
-  const std::size_t stage = table.column("stage"), corpus = table.column("corpus"), other = table.column("other"), tokens = table.column("tokens");
+  const std::size_t stage = table.column("stage"), corpus = table.column("corpus"), other = table.column("other"),
+                    tokens = table.column("tokens");
   std::vector<std::string> stages;
-  std::map<std::string, std::vector<std::string>> names;                  // stage -> corpora in order
+  std::map<std::string, std::vector<std::string>> names;  // stage -> corpora in order
   std::map<std::array<std::string, 3>, std::string> shares;
   const auto add = [](std::vector<std::string>& list, const std::string& name) {
     if (std::ranges::find(list, name) == list.end()) list.push_back(name);
@@ -89,7 +97,8 @@ Html overlap_tables(const ModelRow& row, bool several, Sheets& sheets) {
   Html html;
   for (const std::string& at : stages) {
     Sheet sheet{.file = several ? fmt::format("{}.{}.overlap", row.name, at) : at + ".overlap",
-                .caption = fmt::format("Shared vocabulary of the corpora{}: the share of a row's word pieces, each occurrence counted, that the column's corpus has too.",
+                .caption = fmt::format("Shared vocabulary of the corpora{}: the share of a row's word pieces, each occurrence counted, "
+                                       "that the column's corpus has too.",
                                        several ? " of " + row.title : ""),
                 .columns = {"corpus"}};
     for (const std::string& name : names[at]) sheet.columns.push_back(name);

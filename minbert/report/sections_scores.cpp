@@ -50,7 +50,8 @@ Html latest_scores(const RunData& run, std::string_view id, Sheets& sheets) {
       std::ranges::find_if(run.evals.rbegin(), run.evals.rend(), [](const EvalRecord& record) { return record.split == "dev"; });
   if (eval == run.evals.rend()) return absent(id, "Table 4: no evaluation yet.");
   Sheet sheet{.file = std::string(id),
-              .caption = fmt::format("Table 4. Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch, eval->stage),
+              .caption = fmt::format("Table 4. Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch,
+                                     eval->stage),
               .columns = {"task", "score"}};
   for (const auto& [task, score] : eval->scores) sheet.rows.push_back({task, score_text(score)});
   return sheets.show(sheet, id);
@@ -67,16 +68,21 @@ std::string seeds_text(const ModelRow& row) {
 
 Html run_scores(const RunData& run, std::string_view id, std::string_view title, Sheets& sheets) {
   if (run.results.empty()) return latest_scores(run, id, sheets);
-  const bool negative = std::ranges::any_of(run.results, [](const SplitResult& split) { return std::ranges::any_of(split.tasks, is_negative); });
+  const bool negative =
+      std::ranges::any_of(run.results, [](const SplitResult& split) { return std::ranges::any_of(split.tasks, is_negative); });
   const double low = negative ? -1 : 0;
   const SplitResult& first = run.results.front();
   std::string caption(title);
-  if (first.resamples > 0) caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * first.confidence, count_text(first.resamples));
-  Sheet sheet{.file = std::string(id),
-              .caption = caption + fmt::format(". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, the "
-                                               "dot is the score, the bar its interval, the tick the majority class.", low),
-              .columns = {"task", "split", "metric", "rows", "score", "low", "high", "majority class"},
-              .words = 3};
+  if (first.resamples > 0)
+    caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * first.confidence, count_text(first.resamples));
+  Sheet sheet{
+      .file = std::string(id),
+      .caption =
+          caption + fmt::format(". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, the "
+                                "dot is the score, the bar its interval, the tick the majority class.",
+                                low),
+      .columns = {"task", "split", "metric", "rows", "score", "low", "high", "majority class"},
+      .words = 3};
   for (const SplitResult& split : run.results) add_split(run, split, low, sheet);
   return sheets.show(sheet, id);
 }
@@ -110,7 +116,8 @@ Html study_scores(const ModelRows& rows, Sheets& sheets) {
     const Spread mean = dev_scores(row, tasks.empty() ? "" : tasks.back());
     const auto published = row.published.find(key(tasks.empty() ? "" : tasks.back()));
     const double other = published == row.published.end() ? kNone : published->second;
-    sheet.plots.push_back(mean.count == 0 ? Html() : score_plot({mean.mean, mean.mean - mean.deviation, mean.mean + mean.deviation, other}, 0));
+    sheet.plots.push_back(mean.count == 0 ? Html()
+                                          : score_plot({mean.mean, mean.mean - mean.deviation, mean.mean + mean.deviation, other}, 0));
   }
   return sheets.show(sheet, "table-4");
 }

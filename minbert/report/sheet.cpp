@@ -29,7 +29,7 @@ Html body_row(const Sheet& sheet, std::size_t i) {
   Attributes first = classes(false, cells[0].size() > kLongCell);
   first.emplace_back("scope", "row");
   Html row = element("th", first, cells[0]);
-  for (std::size_t c = 1; c < cells.size(); ++c) row += element("td", classes(c < sheet.words, cells[c].size() > kLongCell), cells[c]);
+  for (std::size_t c = 1; c < cells.size(); ++c) row += element("td", classes(c<sheet.words, cells[c].size()> kLongCell), cells[c]);
   if (i < sheet.plots.size()) row += element("td", {{"class", "plot"}, {"aria-hidden", "true"}}, sheet.plots[i]);
   return element("tr", {}, row) + "\n";
 }
@@ -46,7 +46,7 @@ Html Sheets::show(const Sheet& sheet, std::string_view id) {
   keep(sheet);
   Html head;
   for (std::size_t c = 0; c < sheet.columns.size(); ++c) {
-    Attributes attributes = classes(c < sheet.words, sheet.columns[c].size() > kLongName);
+    Attributes attributes = classes(c<sheet.words, sheet.columns[c].size()> kLongName);
     attributes.emplace_back("scope", "col");
     head += element("th", attributes, sheet.columns[c]);
   }
@@ -56,8 +56,9 @@ Html Sheets::show(const Sheet& sheet, std::string_view id) {
   const std::string path = "eval/" + sheet.file + ".csv";
   std::string name(id.empty() ? std::string_view(sheet.file) : id);
   std::ranges::replace(name, '.', '-');
-  return table({.id = name, .kind = sheet.wraps ? "sheet texts" : "sheet", .caption = Html(sheet.caption) + " " + element("code", {}, path)},
-               element("tr", {}, head), rows);
+  return table(
+      {.id = name, .kind = sheet.wraps ? "sheet texts" : "sheet", .caption = Html(sheet.caption) + " " + element("code", {}, path)},
+      element("tr", {}, head), rows);
 }
 
 Html Sheets::fold(const Sheet& sheet, std::string_view summary) {

@@ -15,9 +15,9 @@ struct Sheet {
   std::string caption;  ///< sentences
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows = {};
-  std::size_t words = 1;            ///< leading columns of words, aligned left; the first names its row
-  bool wraps = false;               ///< cells hold sentences
-  std::vector<Html> plots = {};     ///< one a row, shown in a last column that the file lacks
+  std::size_t words = 1;         ///< leading columns of words, aligned left; the first names its row
+  bool wraps = false;            ///< cells hold sentences
+  std::vector<Html> plots = {};  ///< one a row, shown in a last column that the file lacks
 };
 
 /// RFC 4180, one line a row.

@@ -11,8 +11,8 @@ namespace minbert {
 
 struct StudyData {
   std::string name, title, caption, state;
-  std::vector<ModelRow> rows;        ///< in the file's order; their runs are those that have begun
-  std::size_t runs = 0, done = 0;    ///< of all rows and seeds
+  std::vector<ModelRow> rows;         ///< in the file's order; their runs are those that have begun
+  std::size_t runs = 0, done = 0;     ///< of all rows and seeds
   std::vector<std::string> failures;  ///< "row, seed 1: error"
 
   /// The row with the best mean over its finished runs, or null.

@@ -5,9 +5,9 @@
 
 #include <cmath>
 
+#include "minbert/base/files.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
-#include "minbert/base/files.h"
 
 namespace minbert {
 namespace {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Pages of a trained run, a young run and a study: well-formed, and in headless Chromium as they should be.
 
-Usage: browser_test.py MINBERT text|browser. `text` parses them as XML. `browser` (77 without Chromium) looks for messages on the console,
-for sideways scrolling at 375 pixels, at the search, and for what axe-core finds in both colour schemes (where axe_core_python is installed).
+Usage: browser_test.py MINBERT text|browser. `text` parses them as XML. `browser` (77 without Chromium) looks for messages on the
+console, for sideways scrolling at 375 pixels, at the search, and for what axe-core finds in both colour schemes (where axe_core_python
+is installed).
 """
 import html
 import importlib.util
@@ -106,7 +107,8 @@ def with_script(page, script, narrow=False):
     text = page.read_text(encoding="utf-8")
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     show = "value => { const pre = document.createElement('pre'); pre.id = 'answer'; pre.textContent = value; document.body.append(pre); }"
-    answer = f"const answer = value => parent === window ? ({show})(JSON.stringify(value)) : parent.postMessage(JSON.stringify(value), '*');"
+    answer = ("const answer = value => { const text = JSON.stringify(value);"
+              f" parent === window ? ({show})(text) : parent.postMessage(text, '*'); }};")
     copy = page.with_name("probed.html")
     copy.write_text(text.replace("</body>", f"<script>{answer}\n{script}</script></body>"), encoding="utf-8")
     frame = page.with_name("phone.html")  # a window of Chromium's own is at least 500 wide
@@ -161,8 +163,8 @@ class Browser(Pages):
 
     def test_nothing_scrolls_sideways(self):
         script = ("answer({page: document.documentElement.scrollWidth, window: innerWidth,"
-                  " wide: [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest('.scroll, pre'))"
-                  ".map(e => e.outerHTML.slice(0, 200))});")
+                  " wide: [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre'))"
+                  ".filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 200))});")
         for name, page in self.pages.items():
             with self.subTest(name):
                 answer = answer_of(visit(with_script(page, script, narrow=True))[0])
@@ -171,8 +173,10 @@ class Browser(Pages):
                 self.assertEqual(answer["wide"], [])
 
     def test_the_search_filters_rows(self):
-        script = ("const box = document.querySelector('.search input'), rows = [...document.querySelector('table[data-search] tbody').rows];"
-                  "const seen = text => { box.value = text; box.dispatchEvent(new Event('input')); return rows.filter(row => row.offsetParent).length; };"
+        script = ("const box = document.querySelector('.search input');"
+                  "const rows = [...document.querySelector('table[data-search] tbody').rows];"
+                  "const seen = text => { box.value = text; box.dispatchEvent(new Event('input'));"
+                  " return rows.filter(row => row.offsetParent).length; };"
                   "const word = rows[0].textContent.toLowerCase().match(/[a-z]{4,}/g).join(' ');"
                   "answer({all: rows.length, none: seen('no such words anywhere'), one: seen(word), again: seen('')});")
         answer = answer_of(visit(with_script(self.pages["run"], script, narrow=True))[0])
@@ -188,7 +192,8 @@ class Browser(Pages):
         axe = (pathlib.Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
         script = axe.replace("</script", "<\\/script") + (
             ";document.querySelectorAll('details').forEach(d => d.open = true);"
-            "axe.run(document, {resultTypes: ['violations']}).then(found => answer(found.violations.map(v => [v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])));")
+            "axe.run(document, {resultTypes: ['violations']})"
+            ".then(found => answer(found.violations.map(v => [v.id, ...v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])));")
         for name, page in self.pages.items():
             probed = with_script(page, script)
             for dark in (False, True):

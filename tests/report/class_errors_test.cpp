@@ -6,7 +6,9 @@
 namespace minbert {
 namespace {
 
-Answer answer(double gold, double predicted, std::string text = "") { return {.id = {}, .text = std::move(text), .text_pair = {}, .gold = gold, .predicted = predicted}; }
+Answer answer(double gold, double predicted, std::string text = "") {
+  return {.id = {}, .text = std::move(text), .text_pair = {}, .gold = gold, .predicted = predicted};
+}
 
 TEST(ClassErrors, OffByCountsErrorsAlone) {
   const std::vector<Answer> answers = {answer(0, 0), answer(0, 1), answer(3, 2), answer(4, 2), answer(0, 3), answer(4, 0)};
@@ -31,10 +33,10 @@ TEST(ClassErrors, UnseenAndRareWordsAreTold) {
   counts.set("plot", 4);
   counts.set("soggy", 3);
   counts.set("meander", 1);
-  const std::vector<Answer> answers = {answer(0, 0, "The plot, the plot!"),            // every word is known
-                                       answer(0, 2, "The SOGGY plot"),                 // one rare word
+  const std::vector<Answer> answers = {answer(0, 0, "The plot, the plot!"),              // every word is known
+                                       answer(0, 2, "The SOGGY plot"),                   // one rare word
                                        answer(4, 2, "Soggy quibbles quibbles meander"),  // one unseen (twice), two rare
-                                       answer(1, 3, "zesty quaint humdrum plot")};     // three unseen
+                                       answer(1, 3, "zesty quaint humdrum plot")};       // three unseen
   const auto unseen = errors_by_words(answers, 5, counts, 0);
   EXPECT_EQ(unseen[0].rows, 2);
   EXPECT_EQ(unseen[0].errors, 1);

@@ -19,7 +19,9 @@ TEST(Html, WhatAPageMayNotHoldIsReplaced) {
 }
 
 TEST(Html, ATableHasItsFrame) {
-  EXPECT_EQ(table({.id = "t", .kind = "sheet", .caption = "a < b", .search = "Find"}, header_row({"x"}), element("tr", {}, element("td", {}, "1"))).markup(),
+  EXPECT_EQ(table({.id = "t", .kind = "sheet", .caption = "a < b", .search = "Find"}, header_row({"x"}),
+                  element("tr", {}, element("td", {}, "1")))
+                .markup(),
             "<div class=\"scroll\" tabindex=\"0\"><table class=\"sheet\" id=\"t\" data-search=\"Find\"><caption>a &lt; b</caption>"
             "<thead><tr><th scope=\"col\">x</th></tr></thead>\n<tbody><tr><td>1</td></tr></tbody></table></div>\n");
 }

@@ -19,7 +19,8 @@ std::string hex_of(std::string_view base64) {
   std::string bits, hex;
   for (const char c : base64)
     for (int bit = 5; bit >= 0 && c != '='; --bit) bits += (kLetters.find(c) >> bit & 1) != 0 ? '1' : '0';
-  for (std::size_t i = 0; i + 4 <= bits.size() && hex.size() < 64; i += 4) hex += "0123456789abcdef"[std::stoul(bits.substr(i, 4), nullptr, 2)];
+  for (std::size_t i = 0; i + 4 <= bits.size() && hex.size() < 64; i += 4)
+    hex += "0123456789abcdef"[std::stoul(bits.substr(i, 4), nullptr, 2)];
   return hex;
 }
 

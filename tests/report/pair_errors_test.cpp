@@ -47,11 +47,11 @@ TEST(PairErrors, ASubjectThatChanges) {
       {"Can you grow taller after thirty?", "Can you grow taller after thirty?"},
       {"Can you grow taller after thirty?", "Can you grow taller after forty?"},
       {"What's your favourite harbour?", "What is your favourite harbour?"},
-      {"Can a dog eat rice?", "Can a cat eat rice?"},                                // neither is said in general
+      {"Can a dog eat rice?", "Can a cat eat rice?"},  // neither is said in general
       {"Where can I buy cheap rope?", "How can I buy cheap rope?"},
-      {"How do I paint a fence?", "How do you repair a roof?"},                      // more than the subject
+      {"How do I paint a fence?", "How do you repair a roof?"},                                        // more than the subject
       {"Tell the porter to call you before noon.", "Tell the porter to call the guard before noon."},  // not the subject
-      {"Can you swim?", "Can seals swim?"},                                          // too little in common
+      {"Can you swim?", "Can seals swim?"},                                                            // too little in common
       {"Can you sail home in winter?", "Can the crew of that very old ship sail home in winter?"},
       {"Is it cold in the north?", "Are the long winters of the far north cold?"},
       {"", "Can you swim?"},
@@ -61,11 +61,11 @@ TEST(PairErrors, ASubjectThatChanges) {
 
 TEST(PairErrors, AnAbbreviation) {
   const std::vector<Pair> abbreviated = {
-      {"How does the RTW rule apply?", "How does the right to wander rule apply?"},     // small words counted
+      {"How does the RTW rule apply?", "How does the right to wander rule apply?"},  // small words counted
       {"Who leads the lof today?", "Who leads the League of Fishers today?"},
-      {"Who leads the LF today?", "Who leads the League of Fishers today?"},            // or not
+      {"Who leads the LF today?", "Who leads the League of Fishers today?"},  // or not
       {"What is an m.r.t. scan?", "What is a magnetic ring tracing scan?"},
-      {"Is IT a good career?", "Is insect training a good career?"},                    // a small word, but in capitals
+      {"Is IT a good career?", "Is insect training a good career?"},  // a small word, but in capitals
       {"Does PTD fade?", "Does post-travel dizziness fade?"},
   };
   for (const auto& [a, b] : abbreviated) {
@@ -73,13 +73,13 @@ TEST(PairErrors, AnAbbreviation) {
     EXPECT_TRUE(is_abbreviation(b, a)) << a << " / " << b;
   }
   const std::vector<Pair> not_abbreviated = {
-      {"Is it a good career?", "Is insect training a good career?"},                    // "it", the pronoun
-      {"Who leads the LOF today?", "Who leads the LOF and the League of Fishers?"},     // both have it
+      {"Is it a good career?", "Is insect training a good career?"},                      // "it", the pronoun
+      {"Who leads the LOF today?", "Who leads the LOF and the League of Fishers?"},       // both have it
       {"Who leads the League of Fishers, the LOF?", "Who leads the League of Fishers?"},  // both say all of it
       {"Who leads the LFX today?", "Who leads the League of Fishers today?"},
       {"Is a boat safe?", "Is the ship safe?"},
       {"Will the USA send help?", "Will the US send help?"},
-      {"Will the USA swiftly send help?", "Will the US send help?"},                    // USA swiftly
+      {"Will the USA swiftly send help?", "Will the US send help?"},  // USA swiftly
       {"", ""},
   };
   for (const auto& [a, b] : not_abbreviated) {

@@ -14,7 +14,7 @@ Report whole_report() {
 }
 
 TEST(Report, EachCellIsThatOfItsFile) {
-  expect_cells_of_files(whole_report(), 17);
+  expect_cells_of_files(whole_report(), 20);
   expect_cells_of_files(make_report(RunFixture().path()), 4);
 }
 
@@ -49,13 +49,16 @@ TEST(Report, ErrorsAreCounted) {
 TEST(Report, ModelsAreDrawnFromTheConfig) {
   const Report report = whole_report();
   EXPECT_EQ(csv_grid(report.tables.at("table-3.csv"))[1],
-            (std::vector<std::string>{csv_grid(report.tables.at("table-3.csv"))[1][0], "✓", "", "tales.train", "✓", "stars: 4H, 4H", "sequential", "tiny, 2 × 8"}));
-  for (const char* part : {">2 encoder layers<", ">u; v; |u − v|: 24<", ">24 → 8, GELU<", ">8 → 32, GELU<", ">32 → 5<", ">a number, 0 to 5<", ">stage pretrain<",
-                           ">masked words of tales.train<", ">heads alone, encoder frozen: stars, same, likeness<"})
+            (std::vector<std::string>{csv_grid(report.tables.at("table-3.csv"))[1][0], "✓", "", "tales.train", "✓", "stars: 4H, 4H",
+                                      "sequential", "tiny, 2 × 8"}));
+  for (const char* part :
+       {">2 encoder layers<", ">u; v; |u − v|: 24<", ">24 → 8, GELU<", ">8 → 32, GELU<", ">32 → 5<", ">a number, 0 to 5<",
+        ">stage pretrain<", ">masked words of tales.train<", ">heads alone, encoder frozen: stars, same, likeness<"})
     EXPECT_TRUE(has(report.html, part)) << part;
   const Grid settings = csv_grid(report.tables.at("table-2.csv"));
   EXPECT_EQ(settings[0], (std::vector<std::string>{"hyperparameter", "paper", "pretrain", "multi", "single"}));
-  EXPECT_TRUE(std::ranges::count(settings, std::vector<std::string>{"learning rate", "1e-5 pretraining, 1e-3 fine-tuning", "1e-05", "1e-05", "frozen"}));
+  EXPECT_TRUE(std::ranges::count(
+      settings, std::vector<std::string>{"learning rate", "1e-5 pretraining, 1e-3 fine-tuning", "1e-05", "1e-05", "frozen"}));
   EXPECT_TRUE(std::ranges::count(settings, std::vector<std::string>{"masked share", "0.15", "0.15", "", ""}));
   const Grid data = csv_grid(report.tables.at("table-1.csv"));
   EXPECT_TRUE(std::ranges::count(data, std::vector<std::string>{"stars", "train", "12", "10", "1", "0", "1", "0", "0: 4, 1: 6"}));
@@ -73,6 +76,22 @@ TEST(Report, CurvesHaveTheirFigures) {
   EXPECT_FALSE(has(report.html, "eval_train"));
   EXPECT_EQ(csv_grid(report.tables.at("perplexity.csv")).size(), 4u);
   EXPECT_EQ(csv_grid(report.tables.at("fig-5.csv")).size(), 1 + 3 * 3 * 2);
+}
+
+TEST(Report, WhatPretrainingReadAndDid) {
+  const Report report = whole_report();
+  const auto row = [&](const char* name, std::size_t i) {
+    std::vector<std::string> cells = csv_grid(report.tables.at(name)).at(i);
+    return std::vector<std::string>(cells.begin() + 1, cells.end());  // without the model: the folder's name
+  };
+  EXPECT_EQ(row("pretraining-texts.csv", 1), (std::vector<std::string>{"pretrain", "tales.train", "9", "6", "0", "2", "1", "0", "70"}));
+  EXPECT_EQ(row("pretraining-texts.csv", 2)[1], "notes.txt, probe");
+  EXPECT_EQ(row("pretraining-shift.csv", 1),
+            (std::vector<std::string>{"pretrain", "tales.train", "text", "8", "60", "31", "90.02", "54.60", "0.100", "0.250"}));
+  EXPECT_EQ(row("pretraining-shift.csv", 2), (std::vector<std::string>{"pretrain", "same.train", "task", "12", "80", "40", "", "", "", ""}));
+  EXPECT_EQ(csv_grid(report.tables.at("pretrain.overlap.csv")), (Grid{{"corpus", "tales.train", "same.train"},
+                                                                       {"tales.train", "", "0.750"},
+                                                                       {"same.train", "0.667", ""}}));
 }
 
 TEST(Report, ScoresAreThoseOfTheFiles) {

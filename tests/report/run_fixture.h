@@ -47,11 +47,12 @@ class RunFixture {
     write("config.toml", "format = 1\n\n[run]\nname = \"<b>tidy</b>\"\n");
   }
 
-  /// A run of three stages (masked words, multitask, heads) and two tasks more: "stars", five classes by number, and "same", yes or no about
-  /// pairs.
+  /// A run of three stages (masked words, multitask, heads) and two tasks more: "stars", five classes by number, and "same", yes or no
+  /// about pairs.
   void make_whole() {
     write("config.toml", config());
-    write("best/config.json", R"({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 500,
+    write("best/config.json",
+          R"({"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 500,
       "max_position_embeddings": 64, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})");
     write("status.json", R"({"format": 1, "state": "done", "started": "2024-05-01T10:00:00Z", "peak_memory_bytes": 1234567890})");
     std::string events;
@@ -62,16 +63,26 @@ class RunFixture {
                             epoch, 90 - epoch);
       for (const char* stage : {"multi", "single"})
         for (const char* split : {"dev", "train"})
-          events += fmt::format(R"({{"event":"eval","stage":"{}","epoch":{},"split":"{}","scores":{{"stars":0.{},"same":0.5,"likeness":0.25}},)"
-                                R"("mean":0.4,"loss":{{}}}})"
-                                "\n",
-                                stage, epoch, split, epoch + 3);
+          events +=
+              fmt::format(R"({{"event":"eval","stage":"{}","epoch":{},"split":"{}","scores":{{"stars":0.{},"same":0.5,"likeness":0.25}},)"
+                          R"("mean":0.4,"loss":{{}}}})"
+                          "\n",
+                          stage, epoch, split, epoch + 3);
     }
     write("metrics.jsonl", events + step(1, "stars", "1.25") + step(2, "same", "0.5"));
     write("data.json", R"j({"stars": {"train": {"read": 12, "used": 10, "skipped": 1, "filtered": 1, "label_counts": {"0": 4, "1": 6}}},
       "same": {"dev": {"read": 6, "used": 6, "label_counts": {"0": 3, "1": 3}}},
       "likeness": {"dev": {"read": 4, "used": 4, "label_counts": {"0": 3, "5": 1}, "label_mean": 1.25, "label_min": 0, "label_max": 5}},
-      "tales": {"train": {"read": 9, "used": 9, "label_counts": {"0": 9}}}})j");
+      "tales": {"train": {"read": 9, "used": 9, "label_counts": {"0": 9}}},
+      "mlm": {"pretrain": {"tales.train": {"read": 9, "used": 6, "empty": 0, "held_out": 2, "repeated": 1, "truncated": 0, "tokens": 70},
+                           "notes.txt": {"probe": true, "read": 3, "used": 0, "empty": 0, "held_out": 3, "repeated": 0}}}})j");
+    write("eval/mlm/corpora.csv",
+          "stage,corpus,role,texts,held_out,word_pieces,distinct,unknown,loss_before,loss_after,perplexity_before,perplexity_after,"
+          "accuracy_before,accuracy_after\n"
+          "pretrain,tales.train,text,8,2,60,31,0,4.5,4,90.017131,54.598150,0.1,0.25\n"
+          "pretrain,same.train,task,12,,80,40,1,,,,,,\n");
+    write("eval/mlm/overlap.csv",
+          "stage,corpus,other,tokens,pieces\npretrain,tales.train,same.train,0.75,0.5\npretrain,same.train,tales.train,0.66667,0.4\n");
     write("eval/dev/metrics.json", R"({"split": "dev", "scores": {"stars": 0.25, "same": 0.5, "likeness": 0.5}, "mean": 0.41,
       "tasks": {"stars": {"metric": "accuracy", "rows": 4, "accuracy": 0.25,
                           "calibration": {"expected_calibration_error": 0.2, "brier_score": 0.6,
@@ -106,20 +117,22 @@ class RunFixture {
 
   static std::string config() {
     const auto task = [](std::string_view name, std::string_view type, std::string_view labels, std::string_view dense) {
-      return fmt::format("[[task]]\nname = \"{}\"\ntype = \"{}\"\nlabels = {}\nencode = \"separate\"\npool = \"cls\"\n[task.head]\ndense = {}\n"
-                         "dropout = 0.3\nkind = \"dense\"\n[task.data]\nlabel_range = [0, 5]\n",
-                         name, type, labels, dense);
+      return fmt::format(
+          "[[task]]\nname = \"{}\"\ntype = \"{}\"\nlabels = {}\nencode = \"separate\"\npool = \"cls\"\n[task.head]\ndense = {}\n"
+          "dropout = 0.3\nkind = \"dense\"\n[task.data]\nlabel_range = [0, 5]\n",
+          name, type, labels, dense);
     };
     const auto stage = [](std::string_view name, std::string_view kind, std::string_view more) {
-      return fmt::format("[[stage]]\nname = \"{}\"\nkind = \"{}\"\nfrom = \"previous\"\nsampler = \"sequential\"\nepochs = 2\nbatch = 8\nlr = 1e-5\n{}\n",
-                         name, kind, more);
+      return fmt::format(
+          "[[stage]]\nname = \"{}\"\nkind = \"{}\"\nfrom = \"previous\"\nsampler = \"sequential\"\nepochs = 2\nbatch = 8\nlr = 1e-5\n{}\n",
+          name, kind, more);
     };
     constexpr std::string_view kTasks = "tasks = [\"stars\", \"same\", \"likeness\"]";
     return "format = 1\n[run]\nname = \"whole\"\nseed = 7\n[model]\ninit = \"models/tiny\"\nmax_length = 64\ndtype = \"f32\"\n" +
            task("stars", "classify", "5", "[\"4H\", \"4H\"]") + task("same", "pair_classify", "2", "[]") +
            task("likeness", "pair_regress", "\"auto\"", "[\"H\"]") + task("tales", "classify", "2", "[]") +
-           stage("pretrain", "mlm", "[stage.mlm]\ntexts = [\"tales.train\"]\nmask = 0.15\nhead = \"linear\"") + stage("multi", "finetune", kTasks) +
-           stage("single", "heads", kTasks);
+           stage("pretrain", "mlm", "[stage.mlm]\ntexts = [\"tales.train\"]\nmask = 0.15\nhead = \"linear\"") +
+           stage("multi", "finetune", kTasks) + stage("single", "heads", kTasks);
   }
 
   static std::string step(int number, std::string_view task, std::string_view loss) {

@@ -19,11 +19,18 @@ TEST(Sheet, TheFileIsQuotedTheTableEscaped) {
 
 TEST(Sheet, PlotsAndWordsAreForTheEye) {
   Sheets sheets;
-  const std::string html =
-      sheets.show({.file = "t", .caption = "C.", .columns = {"a", "b", "c"}, .rows = {{"1", "2", "3"}}, .words = 2, .plots = {element("svg", {})}}, "table-9")
-          .markup();
+  const std::string html = sheets
+                               .show({.file = "t",
+                                      .caption = "C.",
+                                      .columns = {"a", "b", "c"},
+                                      .rows = {{"1", "2", "3"}},
+                                      .words = 2,
+                                      .plots = {element("svg", {})}},
+                                     "table-9")
+                               .markup();
   EXPECT_EQ(sheets.files().at("t.csv"), "a,b,c\n1,2,3\n");
-  EXPECT_NE(html.find("<td class=\"word\">2</td><td>3</td><td class=\"plot\" aria-hidden=\"true\"><svg></svg></td>"), std::string::npos) << html;
+  EXPECT_NE(html.find("<td class=\"word\">2</td><td>3</td><td class=\"plot\" aria-hidden=\"true\"><svg></svg></td>"), std::string::npos)
+      << html;
   EXPECT_NE(html.find("id=\"table-9\""), std::string::npos);
 }
 

@@ -18,21 +18,28 @@ class StudyReportTest : public testing::Test {
       make_directories(folder_ / folder);
       fs::copy(run.path(), folder_ / folder, fs::copy_options::recursive);
     }
-    write("rows/alpha/seed-2/eval/dev/metrics.json", R"({"split": "dev", "scores": {"stars": 0.5, "same": 0.5, "likeness": 0.5}, "mean": 0.61,
-      "tasks": {"stars": {"metric": "accuracy", "rows": 4}, "same": {"metric": "accuracy", "rows": 6}, "likeness": {"metric": "pearson", "rows": 4}}})");
+    write("rows/alpha/seed-2/eval/dev/metrics.json",
+          R"({"split": "dev", "scores": {"stars": 0.5, "same": 0.5, "likeness": 0.5}, "mean": 0.61,
+      "tasks": {"stars": {"metric": "accuracy", "rows": 4}, "same": {"metric": "accuracy", "rows": 6},
+                "likeness": {"metric": "pearson", "rows": 4}}})");
     write("rows/alpha/seed-2/eval/dev/stars.predictions.tsv", "id\ttext\tgold\tpred\tscore\n1\tA tale\t0\t1\t0.9\n2\tA tale\t0\t1\t0.9\n");
     write_study(R"({"stars": 0.31, "mean": 0.4})");
   }
 
   void write(std::string_view name, std::string_view text) const { write_file(folder_ / name, text); }
   void write_study(std::string_view published) const {
-    write("study.json", fmt::format(R"j({{"format": 1, "name": "small", "title": "A <small> study", "caption": "Tiny encoder", "state": "running", "rows": [
+    write(
+        "study.json",
+        fmt::format(R"j({{"format": 1, "name": "small", "title": "A <small> study", "caption": "Tiny encoder", "state": "running", "rows": [
       {{"name": "alpha", "title": "Alpha", "published": {}, "seeds": [
-        {{"seed": 1, "folder": "rows/alpha/seed-1", "state": "done", "shared": []}}, {{"seed": 2, "folder": "rows/alpha/seed-2", "state": "done", "shared": []}}]}},
-      {{"name": "beta", "title": "Beta", "published": {{}}, "seeds": [{{"seed": 1, "folder": "rows/beta/seed-1", "state": "failed", "error": "loss <nan>",
-        "shared": [{{"stage": "pretrain", "from": "rows/alpha/seed-1"}}, {{"stage": "multi", "from": "rows/alpha/seed-1"}}]}}]}},
-      {{"name": "gamma", "title": "Gamma", "published": {{"same": 0.8}}, "seeds": [{{"seed": 1, "folder": "rows/gamma/seed-1", "state": "waiting", "shared": []}}]}}]}})j",
-                                    published));
+        {{"seed": 1, "folder": "rows/alpha/seed-1", "state": "done", "shared": []}},
+        {{"seed": 2, "folder": "rows/alpha/seed-2", "state": "done", "shared": []}}]}},
+      {{"name": "beta", "title": "Beta", "published": {{}}, "seeds": [
+        {{"seed": 1, "folder": "rows/beta/seed-1", "state": "failed", "error": "loss <nan>", "shared": [
+          {{"stage": "pretrain", "from": "rows/alpha/seed-1"}}, {{"stage": "multi", "from": "rows/alpha/seed-1"}}]}}]}},
+      {{"name": "gamma", "title": "Gamma", "published": {{"same": 0.8}}, "seeds": [
+        {{"seed": 1, "folder": "rows/gamma/seed-1", "state": "waiting", "shared": []}}]}}]}})j",
+                    published));
   }
   Report report() const { return make_report(folder_.path()); }
   Grid table(const char* name) const { return csv_grid(report().tables.at(name)); }
@@ -44,7 +51,7 @@ using Row = std::vector<std::string>;
 
 TEST_F(StudyReportTest, HasAllPartsAndTheirFiles) {
   expect_all_parts(report().html);
-  expect_cells_of_files(report(), 19);
+  expect_cells_of_files(report(), 22);
 }
 
 TEST_F(StudyReportTest, ScoresStandBesidePublishedOnes) {
@@ -66,7 +73,8 @@ TEST_F(StudyReportTest, SharedStagesAreDrawnOnce) {
   EXPECT_TRUE(has(html, ">Alpha: mean 0.5100</text>"));
   EXPECT_EQ(table("timing.csv")[3].back(), "multi from alpha, pretrain from alpha");
   for (const Row& row : table("fig-4.csv")) EXPECT_NE(row[0], "Beta");
-  EXPECT_EQ(table("table-2.csv")[0], (Row{"hyperparameter", "paper", "Alpha: pretrain and 1 more", "Alpha: multi and 1 more", "Alpha: single and 1 more"}));
+  EXPECT_EQ(table("table-2.csv")[0],
+            (Row{"hyperparameter", "paper", "Alpha: pretrain and 1 more", "Alpha: multi and 1 more", "Alpha: single and 1 more"}));
   EXPECT_EQ(table("table-3.csv")[3], (Row{"Gamma", "", "", "", "", "", "", ""}));
 }
 
