@@ -9,6 +9,7 @@
 #include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/table.h"
 #include "minbert/report/report.h"
 #include "minbert/stats/spread.h"
 #include "minbert/train/trainer.h"
@@ -85,6 +86,27 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
 
 std::string score(double value) { return fmt::format("{:.4f}", value); }
 
+/// What pretraining did to the losses on held-out texts, as the run folder has it.
+void print_texts(const fs::path& folder, bool json) {
+  const Table corpora = read_table(folder / "eval" / "mlm" / "corpora.csv", {.format = "csv", .header = "yes"});
+  constexpr std::array<std::string_view, 8> kShown = {"stage", "corpus", "role", "texts", "loss_before", "loss_after", "perplexity_after", "accuracy_after"};
+  TextTable table({kShown.begin(), kShown.end()});
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < corpora.rows(); ++i) {
+    std::vector<std::string> cells;
+    Json& row = rows.emplace_back(Json::object());
+    for (const std::string_view name : kShown) {
+      const std::string cell(corpora.cell(i, corpora.require_column(name, name)));
+      const Json number = Json::parse(cell, nullptr, false);
+      row[std::string(name)] = cell.empty() ? Json() : number.is_number() ? number : Json(cell);
+      cells.push_back(number.is_number_float() ? score(number.get<double>()) : cell);
+    }
+    table.add(std::move(cells));
+  }
+  if (json) return print_json({{"texts", rows}});
+  print(table.text());
+}
+
 void print_scores(const TrainResult& result, bool json) {
   if (json) return print_json({{"scores", result.dev_scores}, {"mean", result.dev_mean}});
   if (result.dev_scores.empty()) return;
@@ -151,8 +173,12 @@ int run_train(const TrainFlags& flags, Session& session) {
   TrainResult result;
   const int code = train_once(flags, input, config, folder, session, *backend, result);
   show_profile(session, *backend);
-  if (code == 0 && !flags.overfit_batch) print_scores(result, flags.json);
-  return code;
+  if (code != 0 || flags.overfit_batch) return code;
+  if (config.tasks.empty() || flags.pretrain)
+    print_texts(folder, flags.json);
+  else
+    print_scores(result, flags.json);
+  return 0;
 }
 
 /// The flags of both verbs but those that stand for a config.

@@ -144,6 +144,34 @@ weight_decay = 0.01
 clip = 1.0
 )";
 
+constexpr std::string_view kPretrain = R"(# Masked-LM further pretraining on texts without labels: `minbert pretrain THIS.toml -o runs/texts`.
+# `minbert train OTHER.toml --set model.init=runs/texts` then fine-tunes the result.
+
+[run]
+name = "texts"
+
+[model]
+init = "models/all-MiniLM-L6-v2"
+
+[[stage]]
+kind = "mlm"
+epochs = 3
+batch = 16
+lr = 5e-5
+schedule = "linear"
+warmup_ratio = 0.1
+optimizer = "adamw"
+weight_decay = 0.01
+clip = 1.0
+[stage.mlm]
+texts = ["lines.txt"]      # files with a text a line, or "TASK.train" for the texts of a [[task]] of this file
+probes = []                # texts to measure only: files, "TASK.dev" ...
+pairs = "single"           # each text of a pair on its own, or "joined"
+mask = 0.15                # share of the tokens to be predicted
+head = "tied"              # "linear": one new layer; "tied": to the word embeddings; "pretrained": the checkpoint's, which must be there
+held_out = 0.02            # share of the texts that is set aside: the epoch with the lowest loss on it is kept
+)";
+
 }  // namespace
 
 std::span<const Preset> presets() {
@@ -151,6 +179,7 @@ std::span<const Preset> presets() {
       Preset{"multitask", "three tasks on one encoder, on the sample data", kMultitask},
       Preset{"classify", "one text, one label", kClassify},
       Preset{"pairs", "two texts, one number or label", kPairs},
+      Preset{"pretrain", "texts without labels", kPretrain},
   };
   return kPresets;
 }

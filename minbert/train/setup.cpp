@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <set>
 
-#include "minbert/base/files.h"
 #include "minbert/base/hash.h"
+#include "minbert/data/table.h"
 #include "minbert/tokenizer/train_vocabulary.h"
 
 namespace minbert {
@@ -47,12 +47,9 @@ bool is_same_task(const ModelFolder& folder, const TaskSpec& task) {
 using TextFiles = std::map<std::string, std::vector<Row>, std::less<>>;
 
 std::vector<Row> read_text_lines(const std::string& path) {
-  const std::string text = read_file(path);
-  std::vector<Row> rows;
-  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
-    end = std::min(text.find('\n', begin), text.size());
-    rows.emplace_back().text = text.substr(begin, end - begin);
-  }
+  const Table table = read_table(path, {.format = "lines"});
+  std::vector<Row> rows(table.rows());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = table.cell(i, 0);
   return rows;
 }
 

@@ -59,6 +59,30 @@ TEST_F(RunTest, FromTrainingToExport) {
   EXPECT_EQ(minbert({"embed", "run", "-o", "-"}, "a fine film").out, vectors.out) << "no step, no change";
 }
 
+TEST_F(RunTest, PretrainingIsGoneOnFrom) {
+  std::string lines;
+  for (const char* thing : {"film", "plot", "song", "cast", "scene", "ending", "score", "story"})
+    for (const char* how : {"fine", "dull", "short", "odd"}) lines += fmt::format("the {} of this {} is {}\n", how, thing, thing);
+  write("lines.txt", lines);
+  const std::vector<std::string> small = {"--set", "model.config.hidden_size=16", "--set", "model.config.num_hidden_layers=1", "--set",
+                                          "stage.0.mlm.held_out=0.2",     "--set", "stage.0.lr=1e-2"};
+  std::vector<std::string> command = {"pretrain", "--init", "scratch", "--text-file", "lines.txt", "-o", "texts"};
+  command.insert(command.end(), small.begin(), small.end());
+  const Finished pretrained = minbert(command);
+  expect_success(pretrained);
+  EXPECT_EQ(state("texts"), "done");
+  EXPECT_NE(pretrained.out.find("lines.txt"), std::string::npos) << pretrained.out;
+  EXPECT_NE(text("texts/config.input.toml").find("kind = \"mlm\""), std::string::npos);
+  EXPECT_TRUE(fs::exists(path("texts/best/mlm.safetensors")));
+  const Json again = Json::parse(minbert({"pretrain", "texts/config.toml", "-o", "texts", "--resume", "--json"}).out);
+  EXPECT_LT(again["texts"][0]["loss_after"].get<double>(), again["texts"][0]["loss_before"].get<double>());
+
+  const Finished tuned = minbert({"train", "tiny.toml", "-o", "run", "--set", "model.init=texts", "--set", "stage.0.epochs=0"});
+  expect_success(tuned);
+  EXPECT_NE(tuned.err.find(path("texts").string()), std::string::npos) << tuned.err;
+  EXPECT_EQ(minbert({"embed", "run", "-o", "-", "--pool", "mean"}, "the film").out, minbert({"embed", "texts", "-o", "-", "--pool", "mean"}, "the film").out);
+}
+
 TEST_F(RunTest, OneLinerInfersTheTask) {
   const auto one_liner = [&](const std::string& task, std::vector<std::string> columns) {
     std::vector<std::string> arguments = {"train", "--init", "model/best", "--train", "samples/" + task + "-train.csv", "-o", task,

@@ -189,6 +189,24 @@ TEST_F(MlmRunTest, CorporaHaveNoHeadAndAreNotEvaluated) {
   EXPECT_DOUBLE_EQ(eval->mean, (eval->scores.at("lines.txt") + eval->scores.at("near.train") + eval->scores.at("same.train")) / 3);
 }
 
+TEST_F(MlmRunTest, MeasuresCorporaAndTheirOverlap) {
+  write_file(folder / "lines.txt", "lamp lamp stone\nstone bread\n");
+  write_file(folder / "other.txt", "stone\n");
+  const std::string_view probing = "[model.vocabulary]\ncorpus = [\"words.txt\"]\n[[stage]]\nepochs = 1\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n";
+  std::string words;
+  for (int i = 0; i < 50; ++i) words += "lamp stone bread\n";  // often enough to be pieces of their own
+  write_file(folder / "words.txt", words);
+  train(alone(probing), "a");
+  EXPECT_EQ(bytes("a", "eval/mlm/overlap.csv"), "stage,corpus,other,tokens,pieces\n"
+                                                "pretrain,lines.txt,other.txt,0.400000,0.333333\n"
+                                                "pretrain,other.txt,lines.txt,1.000000,1.000000\n");
+  const std::string corpora = bytes("a", "eval/mlm/corpora.csv");
+  EXPECT_NE(corpora.find("pretrain,lines.txt,text,2,0,5,3,0,,,,,,\n"), std::string::npos) << corpora;
+  EXPECT_NE(corpora.find("pretrain,other.txt,probe,1,1,1,1,0,"), std::string::npos) << corpora;
+  ASSERT_EQ(events.evals.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_NE(corpora.find(fmt::format("{}", events.evals[i].loss.at("other.txt"))), std::string::npos) << corpora;
+}
+
 TEST_F(MlmRunTest, WithoutHeldOutTextsTheLastEpochIsKept) {
   train(alone("[[stage]]\n[stage.mlm]\nheld_out = 0.0\n"), "a");
   EXPECT_TRUE(events.evals.empty());
