@@ -1,4 +1,5 @@
 // inspect: a model folder's config, tensors, heads and tasks, what was mapped where, and what is missing.
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -43,6 +44,7 @@ std::string head_text(const TaskSpec& task) {
 /// Everything that the verb knows.
 struct Inspection {
   ModelFolder folder;
+  MlmHeadKind mlm = MlmHeadKind::kNone;
   std::vector<ParamInfo> table;
   ImportReport report;
 
@@ -60,12 +62,28 @@ struct Inspection {
   }
 };
 
+/// The masked-LM head that the weights hold, if any.
+MlmHeadKind mlm_head_in(const WeightSource& source) {
+  const auto holds = [&](std::string_view name) {
+    return std::ranges::any_of(source.tensors(), [&](const SourceTensor& tensor) { return canonical_name(tensor.name) == name; });
+  };
+  if (holds("mlm.weight")) return MlmHeadKind::kLinear;
+  return holds("cls.predictions.transform.dense.weight") ? MlmHeadKind::kTied : MlmHeadKind::kNone;
+}
+
+std::string_view mlm_name(MlmHeadKind kind) {
+  return kind == MlmHeadKind::kNone ? "none" : kind == MlmHeadKind::kLinear ? "linear" : "tied to the word embeddings";
+}
+
 Inspection inspect(const std::string& model) {
   Inspection found;
   found.folder = read_model_folder(find_model_folder(model));
-  const ModelShape shape = model_shape(found.folder.config, found.folder.tasks, true);
+  const WeightSource source = open_model_weights(found.folder.path);
+  found.mlm = mlm_head_in(source);
+  ModelShape shape = model_shape(found.folder.config, found.folder.tasks, true);
+  shape.mlm = found.mlm;
   found.table = param_table(shape);
-  found.report = plan_import(open_model_weights(found.folder.path), shape, {.wanted = {}, .require_encoder = false});
+  found.report = plan_import(source, shape, {.wanted = {}, .require_encoder = false});
   return found;
 }
 
@@ -93,6 +111,7 @@ Json inspection_json(const Inspection& found) {
           {"max_length", found.folder.max_length},
           {"dtype", found.folder.dtype},
           {"embed", {{"pool", option_name(found.folder.embed.pool)}, {"normalize", found.folder.embed.normalize}}},
+          {"mlm_head", mlm_name(found.mlm)},
           {"tasks", tasks},
           {"heads", heads},
           {"tensors", tensors},
@@ -133,6 +152,7 @@ std::string parts_table(const Inspection& found, bool all) {
   };
   add("missing", report.missing(Role::kEncoder));
   if (!report.missing(Role::kPooler).empty()) table.add({"pooler", "none; initialised where a task wants it"});
+  if (found.mlm != MlmHeadKind::kNone) table.add({"MLM head", std::string(mlm_name(found.mlm))});
   add("misshapen", report.misshapen);
   add("unexpected", report.unexpected);
   add("unused", report.unused);

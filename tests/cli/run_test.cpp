@@ -77,6 +77,7 @@ TEST_F(RunTest, PretrainingIsGoneOnFrom) {
   const Json again = Json::parse(minbert({"pretrain", "texts/config.toml", "-o", "texts", "--resume", "--json"}).out);
   EXPECT_LT(again["texts"][0]["loss_after"].get<double>(), again["texts"][0]["loss_before"].get<double>());
 
+  EXPECT_EQ(Json::parse(minbert({"inspect", "texts", "--json"}).out)["mlm_head"], "tied to the word embeddings");
   const Finished tuned = minbert({"train", "tiny.toml", "-o", "run", "--set", "model.init=texts", "--set", "stage.0.epochs=0"});
   expect_success(tuned);
   EXPECT_NE(tuned.err.find(path("texts").string()), std::string::npos) << tuned.err;

@@ -83,6 +83,21 @@ class StudyTest : public TinyStudyTest {
   }
 };
 
+TEST_F(StudyTest, PretrainingIsSharedWithItsHead) {
+  const std::string base(kBase);
+  write("pretrain.toml", "[[stage]]\nname = \"pretrain\"\nkind = \"mlm\"\nepochs = 1\nbatch = 4\nlr = 1e-3\n"
+                         "mlm = { texts = [\"mood.train\", \"same.train\"], head = \"tied\", held_out = 0.2 }\n");
+  write("tasks.toml", base.substr(0, base.find("[[stage]]")) + "[[stage]]\nname = \"tune\"\ntasks = [\"mood\", \"near\"]\nepochs = 1\nbatch = 4\nlr = 1e-3\n");
+  write("texts.toml", "[study]\nname = \"texts\"\nbase = [\"pretrain.toml\", \"tasks.toml\"]\nseeds = [3]\n[[row]]\nname = \"one\"\n"
+                      "[[row]]\nname = \"two\"\nset = [\"stage.tune.lr=2e-3\"]\n[[row]]\nname = \"three\"\nset = [\"stage.pretrain.mlm.mask=0.3\"]\n");
+  study("texts");
+  EXPECT_GT(told.steps("one/3").at("pretrain"), 0);
+  EXPECT_FALSE(told.steps("two/3").contains("pretrain"));
+  EXPECT_GT(told.steps("three/3").at("pretrain"), 0);
+  for (const StudyRun& run : load("texts").runs) expect_as_alone(run);
+  EXPECT_TRUE(fs::exists(load("texts").runs[1].folder / "checkpoints/stage-pretrain/best/mlm.safetensors"));
+}
+
 TEST_F(StudyTest, SharedStagesRunOnceToTheSameBytes) {
   const StudyOutcome outcome = study("three");
   EXPECT_FALSE(outcome.stopped);
