@@ -102,7 +102,7 @@ Action declare_study(CLI::App& app, Session& session) {
   add_list("--rows", flags->options.rows, "only these rows", "a,b");
   add_list("--seeds", flags->options.seeds, "one run of each row for each, in place of the file's", "1,2,3")->check(whole_number(0, INT64_MAX));
   app.add_flag("--resume", flags->resume, "go on with what is there; a study does so anyway");
-  app.add_flag("--overwrite", flags->options.overwrite, "train again the rows that differ from what is there, or failed");
+  app.add_flag("--overwrite", flags->options.overwrite, "train again the rows that differ from what is there, and those that failed");
   app.add_flag("--dry-run", flags->dry_run, "print what would be done: runs, steps, which stages are shared");
   add_json(app, flags->json);
   add_compute(app, session);

@@ -22,6 +22,7 @@ struct Verb {
 /// In the order of --help.
 std::span<const Verb> verbs();
 
+Action declare_compare(CLI::App& app, Session& session);
 Action declare_completion(CLI::App& app, Session& session);
 Action declare_config(CLI::App& app, Session& session);
 Action declare_data(CLI::App& app, Session& session);

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "minbert/report/answers.h"
+#include "minbert/data/answers.h"
 
 namespace minbert {
 

@@ -6,7 +6,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/data/dataset.h"
-#include "minbert/report/eval_table.h"
+#include "minbert/data/eval_table.h"
 
 namespace minbert {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "minbert/report/answers.h"
+#include "minbert/data/answers.h"
 #include "minbert/report/chart.h"
 #include "minbert/report/class_errors.h"
 #include "minbert/report/numbers.h"

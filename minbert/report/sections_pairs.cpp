@@ -5,8 +5,8 @@
 #include <cmath>
 #include <functional>
 
+#include "minbert/data/answers.h"
 #include "minbert/data/text.h"
-#include "minbert/report/answers.h"
 #include "minbert/report/chart.h"
 #include "minbert/report/numbers.h"
 #include "minbert/report/pair_errors.h"

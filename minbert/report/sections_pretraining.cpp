@@ -5,7 +5,7 @@
 #include <array>
 #include <optional>
 
-#include "minbert/report/eval_table.h"
+#include "minbert/data/eval_table.h"
 #include "minbert/report/numbers.h"
 #include "minbert/report/sections.h"
 

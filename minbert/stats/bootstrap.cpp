@@ -78,6 +78,18 @@ Statistic metric_statistic(Metric metric, std::span<const double> gold, std::spa
   return gathered(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()));
 }
 
+/// From the differences b - a of resamples.
+PairedBootstrap paired_result(double a, double b, std::vector<double> differences, double confidence) {
+  PairedBootstrap result{.a = a, .b = b, .difference = {}};
+  const double observed = b - a;
+  // Differences are multiples of 1/rows up to rounding, so ties with the observed one are common and must count.
+  const double at_least = std::abs(observed) * (1 - 1e-12);
+  const auto extreme = std::count_if(differences.begin(), differences.end(), [&](double x) { return !(std::abs(x - observed) < at_least); });
+  result.p_value = (1.0 + static_cast<double>(extreme)) / (1.0 + static_cast<double>(differences.size()));
+  result.difference = percentile_interval(observed, differences, confidence);
+  return result;
+}
+
 }  // namespace
 
 Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
@@ -92,20 +104,27 @@ Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::sp
 
 PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
                                  std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng) {
-  const Statistic score_a = metric_statistic(metric, gold, predicted_a), score_b = metric_statistic(metric, gold, predicted_b);
-  const auto rows = static_cast<std::int64_t>(gold.size());
-  const auto difference = [&](std::span<const std::int32_t> drawn) { return score_b(drawn) - score_a(drawn); };
-  std::vector<double> values = resampled(rows, difference, options, rng);
-  PairedBootstrap result;
-  result.a = on_all_rows(rows, score_a);
-  result.b = on_all_rows(rows, score_b);
-  const double observed = result.b - result.a;
-  // Differences are multiples of 1/rows up to rounding, so ties with the observed one are common and must count.
-  const double at_least = std::abs(observed) * (1 - 1e-12);
-  const auto extreme = std::count_if(values.begin(), values.end(), [&](double x) { return !(std::abs(x - observed) < at_least); });
-  result.p_value = (1.0 + static_cast<double>(extreme)) / (1.0 + static_cast<double>(values.size()));
-  result.difference = percentile_interval(observed, values, options.confidence);
-  return result;
+  const PairedTask task{metric, gold, predicted_a, predicted_b};
+  return paired_bootstrap(std::span(&task, 1), options, rng).tasks.front();
+}
+
+PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const BootstrapOptions& options, Rng& rng) {
+  MINBERT_CHECK(!tasks.empty(), "no task");
+  const auto count = static_cast<double>(tasks.size());
+  PairedScores scores;
+  std::vector<double> means(static_cast<std::size_t>(options.resamples), 0.0);
+  for (const PairedTask& task : tasks) {
+    const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a), b = metric_statistic(task.metric, task.gold, task.predicted_b);
+    const auto rows = static_cast<std::int64_t>(task.gold.size());
+    std::vector<double> values = resampled(rows, [&](std::span<const std::int32_t> drawn) { return b(drawn) - a(drawn); }, options, rng);
+    for (std::size_t i = 0; i < values.size(); ++i) means[i] += values[i] / count;
+    const double score_a = on_all_rows(rows, a), score_b = on_all_rows(rows, b);
+    scores.mean.a += score_a / count;
+    scores.mean.b += score_b / count;
+    scores.tasks.push_back(paired_result(score_a, score_b, std::move(values), options.confidence));
+  }
+  scores.mean = paired_result(scores.mean.a, scores.mean.b, std::move(means), options.confidence);
+  return scores;
 }
 
 double quantile(std::span<const double> ascending, double q) {

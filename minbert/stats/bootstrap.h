@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "minbert/base/rng.h"
 #include "minbert/stats/metrics.h"
@@ -40,6 +41,18 @@ struct PairedBootstrap {
 /// from the observed one as that lies from 0 (the bootstrap shifted to the null hypothesis), counting the data once.
 PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
                                  std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng);
+
+/// One task on which two systems are compared: a metric, and what each of them predicts for the same rows.
+struct PairedTask {
+  Metric metric = Metric::kAccuracy;
+  std::span<const double> gold, predicted_a, predicted_b;
+};
+struct PairedScores {
+  std::vector<PairedBootstrap> tasks;
+  PairedBootstrap mean;  ///< of the tasks' scores
+};
+/// paired_bootstrap of each task and of their mean. Each task's rows are resampled on their own. At least one task, each with a row.
+PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const BootstrapOptions& options, Rng& rng);
 
 /// Quantile q in [0, 1] of ascending values, linear between neighbours (numpy.percentile's default). At least one value.
 double quantile(std::span<const double> ascending, double q);

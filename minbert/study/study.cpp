@@ -5,6 +5,7 @@
 #include <chrono>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "minbert/base/files.h"
 #include "minbert/base/nearest.h"
@@ -30,6 +31,12 @@ std::string difference(const StudyRun& run) {
   for (const auto& [path, hash] : found->files)
     if (!run.fingerprint.files.contains(path)) return path + " is not there any more";
   return "";
+}
+
+/// status.json; an empty object when there is none.
+Json read_status(const StudyRun& run) {
+  const fs::path file = run.folder / "status.json";
+  return fs::exists(file) ? read_json(file, ErrorTag::kData) : Json::object();
 }
 
 bool is_locked(const StudyRun& run) { return FileLock::is_held(run.folder / ".lock"); }
@@ -95,6 +102,7 @@ class StudyRunner {
   StudyEvents& events_;
   std::vector<const StudyRun*> pending_;
   std::set<const StudyRun*> again_;  // to be overwritten
+  RunFailures failures_;
   std::size_t number_ = 0, of_ = 0;
   bool waits_ = false;
   StudyOutcome outcome_;
@@ -111,7 +119,8 @@ void StudyRunner::open_folder() {
     if (!what.empty() && !options_.overwrite)
       throw Error(ErrorTag::kUsage, run.folder.string(), fmt::format("row {}, seed {} differs: {}", study_.file.rows[run.row].name, run.seed, what),
                   "--overwrite trains such rows again, -o names another folder");
-    if (!what.empty()) again_.insert(&run);
+    const bool failed = options_.overwrite && read_status(run).value("state", "") == "failed";
+    if (!what.empty() || failed) again_.insert(&run);
   }
   of_ = pending_.size();
   make_directories(folder);
@@ -120,12 +129,10 @@ void StudyRunner::open_folder() {
 
 /// Whether nothing is left to do: done, or failed in a way that would come again.
 bool StudyRunner::is_settled(const StudyRun& run) const {
-  const fs::path file = run.folder / "status.json";
-  if (again_.contains(&run) || !fs::exists(file)) return false;
-  const Json status = read_json(file, ErrorTag::kData);
+  if (again_.contains(&run)) return false;
+  const Json status = read_status(run);
   const std::string state = status.value("state", "");
-  const bool diverged = state == "failed" && status.value("exit_code", 0) == static_cast<int>(ErrorTag::kDiverged);
-  return state == "done" || (diverged && !options_.overwrite);
+  return state == "done" || (state == "failed" && status.value("exit_code", 0) == static_cast<int>(ErrorTag::kDiverged));
 }
 
 /// Whether another process is training more of this run's stages than `stages`.
@@ -138,7 +145,7 @@ bool StudyRunner::is_awaited(const StudyRun& run, std::size_t stages) const {
 
 /// Goes on with one run, or waits a moment for another process; false when nothing is left for this one.
 bool StudyRunner::next() {
-  bool waits = false;
+  bool waits = false, lost = false;
   for (auto at = pending_.begin(); at != pending_.end(); ++at) {
     const StudyRun& run = **at;
     if (is_locked(run)) continue;
@@ -148,15 +155,18 @@ bool StudyRunner::next() {
       waits = true;
       continue;
     }
-    if (!kept && !train_run(run, adopt)) continue;
+    if (!kept && !train_run(run, adopt)) {
+      lost = true;  // perhaps to someone who only looked: see again
+      continue;
+    }
     pending_.erase(at);
     again_.erase(&run);
     settle(run, kept);
     waits_ = false;
     return true;
   }
-  if (!waits) return false;
-  if (!std::exchange(waits_, true)) events_.message("waiting for another process, which trains the stages that the remaining rows share");
+  if (!waits && !lost) return false;
+  if (waits && !std::exchange(waits_, true)) events_.message("waiting for another process, which trains the stages that the remaining rows share");
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   outcome_.stopped = options_.should_stop();
   return true;
@@ -178,9 +188,10 @@ bool StudyRunner::train_run(const StudyRun& run, const AdoptStages& adopt) {
     outcome_.stopped = train(backend_, run.config, options, events).stopped;
   } catch (const LockHeld&) {
     return false;
-  } catch (const std::exception&) {
-    // Where it began, its status.json says so.
-    if (!fs::exists(run.folder / "status.json")) throw;
+  } catch (const Error& error) {
+    failures_[run.folder] = {error.what(), error.exit_code()};
+  } catch (const std::exception& error) {
+    failures_[run.folder] = {error.what()};
   }
   return true;
 }
@@ -196,7 +207,7 @@ void StudyRunner::settle(const StudyRun& run, bool kept) {
 
 void StudyRunner::write(bool active) {
   const FileLock lock(study_.folder / ".lock", true);  // other processes write the same files
-  outcome_.results = collect_results(study_, active);
+  outcome_.results = collect_results(study_, failures_, active);
   write_results(study_.folder, outcome_.results);
 }
 
@@ -242,9 +253,7 @@ Json plan_study(Backend& backend, const Study& study, const StudyOptions& option
   for (const StudyRun& run : study.runs) {
     if (!run.selected) continue;
     const std::string what = difference(run);
-    const fs::path status = run.folder / "status.json";
-    const std::string state = !what.empty() ? (options.overwrite ? "again" : "refused")
-                              : fs::exists(status) ? read_json(status, ErrorTag::kData).value("state", "") : "new";
+    const std::string state = what.empty() ? read_status(run).value("state", "new") : options.overwrite ? "again" : "refused";
     Json row = {{"row", study.file.rows[run.row].name}, {"seed", run.seed}, {"state", state}};
     if (!what.empty()) row["differs"] = what;
     if (!steps.contains(run.row)) steps[run.row] = planned_stage_steps(backend, run.config);

@@ -30,7 +30,7 @@ void read_status(const Json& status, SeedResult& result) {
   if (status.contains("best_epoch")) result.best_epoch = status["best_epoch"].get<int>();
 }
 
-SeedResult read_run(const Study& study, const StudyRun& run) {
+SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& failures) {
   SeedResult result{.seed = run.seed, .folder = run.folder.lexically_relative(study.folder).string()};
   const fs::path file = run.folder / "status.json";
   if (fs::exists(file)) {
@@ -40,6 +40,11 @@ SeedResult read_run(const Study& study, const StudyRun& run) {
     } catch (const Json::exception& error) {
       throw Error(ErrorTag::kData, file.string(), error.what());
     }
+  }
+  if (const auto failure = failures.find(run.folder); failure != failures.end()) {
+    result.state = "failed";
+    result.error = failure->second.error;
+    result.exit_code = failure->second.exit_code;
   }
   if (FileLock::is_held(run.folder / ".lock")) result.state = "running";
   for (const StageSpec& stage : run.config.stages) {
@@ -104,13 +109,13 @@ Json study_json(const StudyResults& results) {
 
 }  // namespace
 
-StudyResults collect_results(const Study& study, bool active) {
+StudyResults collect_results(const Study& study, const RunFailures& failures, bool active) {
   StudyResults results{.name = study.file.study.name, .title = study.file.study.title, .caption = caption_of(study), .state = {}, .tasks = {}, .rows = {}};
   for (std::size_t i = 0; i < study.file.rows.size(); ++i) {
     RowResult row{.name = study.file.rows[i].name, .title = study.file.rows[i].title, .published = with_mean(study.file.rows[i].published), .seeds = {}};
     for (const StudyRun& run : study.runs) {
       if (run.row != i) continue;
-      row.seeds.push_back(read_run(study, run));
+      row.seeds.push_back(read_run(study, run, failures));
       for (const TaskSpec& task : run.config.tasks)
         if (row.seeds.back().scores.contains(task.name) && std::ranges::find(results.tasks, task.name, &StudyTask::name) == results.tasks.end())
           results.tasks.push_back({task.name, std::string(option_name(task.scored_by()))});

@@ -47,8 +47,15 @@ struct StudyResults {
   std::vector<RowResult> rows;
 };
 
+/// How a run ended that may not have come as far as to have a folder.
+struct RunFailure {
+  std::string error;
+  int exit_code = 1;
+};
+using RunFailures = std::map<std::filesystem::path, RunFailure>;  ///< by the run's folder
+
 /// Reads the folders of the study's runs. `active`: this process goes on with it. Throws Error(kData) for a broken file.
-StudyResults collect_results(const Study& study, bool active);
+StudyResults collect_results(const Study& study, const RunFailures& failures, bool active);
 
 /// Writes study.json and results.{txt,csv,md,tex,json}, each complete or not at all.
 void write_results(const std::filesystem::path& folder, const StudyResults& results);

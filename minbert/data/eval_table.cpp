@@ -1,5 +1,5 @@
 // Cells of eval/'s tables.
-#include "minbert/report/eval_table.h"
+#include "minbert/data/eval_table.h"
 
 #include <charconv>
 

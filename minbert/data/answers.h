@@ -1,4 +1,4 @@
-// Answers: a model's predictions for the labelled rows of a split, and the words that training showed it.
+// Answers: a model's predictions for the labelled rows of a split, and the words that training showed it, as eval/ holds them.
 #pragma once
 
 #include <cstdint>

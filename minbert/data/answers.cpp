@@ -1,12 +1,12 @@
 // Reading predictions and word counts.
-#include "minbert/report/answers.h"
+#include "minbert/data/answers.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
 
-#include "minbert/report/eval_table.h"
+#include "minbert/data/eval_table.h"
 
 namespace minbert {
 namespace {

@@ -1,5 +1,5 @@
 // Predictions and word counts as the files hold them.
-#include "minbert/report/answers.h"
+#include "minbert/data/answers.h"
 
 #include <gtest/gtest.h>
 

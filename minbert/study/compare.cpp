@@ -1,0 +1,159 @@
+// Comparisons: predictions of the same rows, checked to be that, and their two tests.
+#include "minbert/study/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "minbert/base/files.h"
+#include "minbert/data/answers.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A task of one run.
+struct TaskAnswers {
+  std::string name;
+  Metric metric = Metric::kAccuracy;
+  std::vector<std::string> classes;  ///< none: numbers
+  fs::path file;
+  std::vector<Answer> rows;
+
+  std::vector<double> gold() const { return values(&Answer::gold); }
+  std::vector<double> predicted() const { return values(&Answer::predicted); }
+
+ private:
+  std::vector<double> values(double Answer::*part) const {
+    std::vector<double> values;
+    for (const Answer& row : rows) values.push_back(row.*part);
+    return values;
+  }
+};
+
+using RunAnswers = std::vector<TaskAnswers>;  // in the order of metrics.json
+
+Metric metric_named(const std::string& name, const fs::path& file) {
+  for (const auto& row : option_names(Metric{}))
+    if (row.name == name) return row.value;
+  throw Error(ErrorTag::kData, file.string(), fmt::format("unknown metric \"{}\"", name));
+}
+
+RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
+  const fs::path folder = run / "eval" / split, file = folder / "metrics.json";
+  if (!fs::exists(file))
+    throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
+                fs::exists(run / "study.json") || fs::exists(run / "summary.json") ? "name the folders of its runs, seed-N" : "");
+  const Json metrics = read_json(file, ErrorTag::kData);
+  RunAnswers tasks;
+  try {
+    for (const auto& [name, figures] : metrics.at("tasks").items()) {
+      TaskAnswers task{.name = name, .metric = metric_named(figures.at("metric").get<std::string>(), file), .classes = {}, .file = folder / (name + ".predictions.tsv"), .rows = {}};
+      if (const auto classes = figures.find("classes"); classes != figures.end())
+        for (const auto& [label, scores] : classes->items()) task.classes.push_back(label);
+      tasks.push_back(std::move(task));
+    }
+  } catch (const Json::exception& error) {
+    throw Error(ErrorTag::kData, file.string(), error.what());
+  }
+  for (TaskAnswers& task : tasks) task.rows = read_answers(task.file, task.classes);
+  return tasks;
+}
+
+/// Throws at the first row of `b` that is not that of `a`.
+void require_same_rows(const TaskAnswers& a, const TaskAnswers& b) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorTag::kData, b.file.string(), fmt::format("{}, so that it cannot be compared with {}", what, a.file.string()));
+  };
+  if (a.metric != b.metric) refuse(fmt::format("expected to be scored by {}, got {}", option_name(a.metric), option_name(b.metric)));
+  if (a.classes != b.classes) refuse(fmt::format("expected classes {}, got {}", fmt::join(a.classes, ", "), fmt::join(b.classes, ", ")));
+  for (std::size_t i = 0; i < std::min(a.rows.size(), b.rows.size()); ++i) {
+    const Answer &ours = a.rows[i], &theirs = b.rows[i];
+    const auto expect = [&](std::string_view part, const auto& expected, const auto& got) {
+      if (expected != got) refuse(fmt::format("row {} (id \"{}\"): expected {} \"{}\", got \"{}\"", i + 1, theirs.id, part, expected, got));
+    };
+    expect("id", ours.id, theirs.id);
+    expect("text", ours.text, theirs.text);
+    expect("text_pair", ours.text_pair, theirs.text_pair);
+    expect("gold", ours.gold, theirs.gold);
+  }
+  if (a.rows.size() != b.rows.size()) refuse(fmt::format("expected {} rows, got {}", a.rows.size(), b.rows.size()));
+}
+
+RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const CompareOptions& options) {
+  RunComparison comparison;
+  std::vector<std::vector<double>> values;  // of each task: gold, a, b
+  std::vector<PairedTask> paired;
+  values.reserve(3 * a.size());
+  for (const TaskAnswers& ours : a) {
+    const auto theirs = std::ranges::find(b, ours.name, &TaskAnswers::name);
+    if (theirs == b.end() || ours.rows.empty()) continue;
+    require_same_rows(ours, *theirs);
+    for (auto list : {ours.gold(), ours.predicted(), theirs->predicted()}) values.push_back(std::move(list));
+    const auto last = values.end();
+    paired.push_back({ours.metric, last[-3], last[-2], last[-1]});
+    TaskComparison& task = comparison.tasks.emplace_back();
+    task.task = ours.name;
+    task.metric = option_name(ours.metric);
+    task.rows = std::ssize(ours.rows);
+    if (!ours.classes.empty()) task.mcnemar = mcnemar_test(labels_from(last[-3]), labels_from(last[-2]), labels_from(last[-1]));
+  }
+  if (paired.empty()) return comparison;
+  Rng rng(options.seed, "compare");
+  const PairedScores scores = paired_bootstrap(paired, {.resamples = options.resamples}, rng);
+  for (std::size_t i = 0; i < paired.size(); ++i) comparison.tasks[i].bootstrap = scores.tasks[i];
+  if (paired.size() > 1) {
+    std::int64_t rows = 0;
+    for (const TaskComparison& task : comparison.tasks) rows += task.rows;
+    comparison.tasks.push_back({.task = "mean", .metric = {}, .rows = rows, .bootstrap = scores.mean, .mcnemar = {}});
+  }
+  return comparison;
+}
+
+}  // namespace
+
+std::vector<RunComparison> compare_runs(std::span<const fs::path> runs, const CompareOptions& options) {
+  MINBERT_CHECK(runs.size() >= 2, "{} runs", runs.size());
+  std::vector<RunAnswers> answers;
+  for (const fs::path& run : runs) answers.push_back(read_answers_of(run, options.split));
+  std::vector<RunComparison> comparisons;
+  for (std::size_t a = 0; a < (options.all_pairs ? runs.size() : 1); ++a) {
+    for (std::size_t b = a + 1; b < runs.size(); ++b) {
+      RunComparison comparison = compare_two(answers[a], answers[b], options);
+      comparison.a = runs[a].string();
+      comparison.b = runs[b].string();
+      if (comparison.tasks.empty())
+        throw Error(ErrorTag::kData, comparison.b, fmt::format("expected labelled {} rows of a task that {} has too, got none", options.split, comparison.a));
+      comparisons.push_back(std::move(comparison));
+    }
+  }
+  return comparisons;
+}
+
+Json comparison_json(std::span<const RunComparison> comparisons, const CompareOptions& options) {
+  Json json = {{"format", 1}, {"split", options.split}, {"resamples", options.resamples}, {"confidence", BootstrapOptions{}.confidence}, {"comparisons", Json::array()}};
+  for (const RunComparison& comparison : comparisons) {
+    Json pair = {{"a", comparison.a}, {"b", comparison.b}, {"tasks", Json::array()}};
+    for (const TaskComparison& task : comparison.tasks) {
+      const PairedBootstrap& scores = task.bootstrap;
+      Json row = {{"task", task.task},
+                  {"metric", task.metric.empty() ? Json() : Json(task.metric)},
+                  {"rows", task.rows},
+                  {"a", scores.a},
+                  {"b", scores.b},
+                  {"difference", scores.difference.estimate},
+                  {"low", scores.difference.low},
+                  {"high", scores.difference.high},
+                  {"p_value", scores.p_value}};
+      if (const auto& test = task.mcnemar)
+        row["mcnemar"] = {{"only_a", test->only_a}, {"only_b", test->only_b}, {"statistic", test->statistic}, {"p_value", test->p_value}, {"exact", test->exact}};
+      pair["tasks"].push_back(std::move(row));
+    }
+    json["comparisons"].push_back(std::move(pair));
+  }
+  return json;
+}
+
+}  // namespace minbert
