@@ -99,10 +99,13 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   const auto task_named = [&](std::string_view name) -> const TaskSpec& { return *std::ranges::find(config.tasks, name, &TaskSpec::name); };
   const auto add_texts = [&](const StageSpec& stage) {
     for (const std::string& text : mlm_texts(stage)) {
-      if (const auto part = parse_task_split(text))
-        add_data(task_named(part->task));
-      else
+      if (const auto part = parse_task_split(text)) {
+        const TaskSpec& task = task_named(part->task);
+        add_data(task);
+        state += print_toml_value(OptionType<TaskLabels>::write(task.labels)) + "\n";  // they say which rows are broken
+      } else {
         state += fmt::format("{} {}\n", text, print.files.at(text));
+      }
     }
   };
   if (config.model.from_scratch()) {  // its vocabulary comes from all texts

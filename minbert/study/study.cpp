@@ -72,14 +72,23 @@ AdoptStages find_donor(const Study& study, const StudyRun& run) {
   return best;
 }
 
+/// Whether there is nothing but what another process, or a killed one, makes before study.json.
+bool is_vacant(const fs::path& folder) {
+  if (!fs::exists(folder)) return true;
+  return fs::is_directory(folder) && std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
+                                                 [](const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); });
+}
+
 class StudyRunner {
  public:
   StudyRunner(Backend& backend, const Study& study, const StudyOptions& options, StudyEvents& events)
       : backend_(backend), study_(study), options_(options), events_(events) {}
 
   StudyOutcome run() {
-    open_folder();
-    write(true);
+    check_folder();
+    make_directories(study_.folder);
+    write(true);  // study.json first: without it the rest is not known as a study
+    write_file(study_.folder / "study.input.toml", study_.file.text);
     while (!outcome_.stopped && next()) {
     }
     outcome_.elsewhere = pending_.size();
@@ -88,7 +97,7 @@ class StudyRunner {
   }
 
  private:
-  void open_folder();
+  void check_folder();
   bool next();
   bool is_settled(const StudyRun& run) const;
   bool is_awaited(const StudyRun& run, std::size_t stages) const;
@@ -108,9 +117,9 @@ class StudyRunner {
   StudyOutcome outcome_;
 };
 
-void StudyRunner::open_folder() {
+void StudyRunner::check_folder() {
   const fs::path& folder = study_.folder;
-  if (fs::exists(folder) && !fs::exists(folder / "study.json") && !(fs::is_directory(folder) && fs::is_empty(folder)))
+  if (!is_vacant(folder) && !fs::exists(folder / "study.json"))
     throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no study folder: it has no study.json", "name another folder with -o");
   for (const StudyRun& run : study_.runs) {
     if (!run.selected) continue;
@@ -123,8 +132,6 @@ void StudyRunner::open_folder() {
     if (!what.empty() || failed) again_.insert(&run);
   }
   of_ = pending_.size();
-  make_directories(folder);
-  write_file(folder / "study.input.toml", study_.file.text);
 }
 
 /// Whether nothing is left to do: done, or failed in a way that would come again.
