@@ -48,7 +48,7 @@ TEST(CommandLine, MistakesNameWhatWasMeant) {
   expect_failure(flag, 2, "--endpont");
   EXPECT_EQ(hint(flag), "hint: did you mean \"--endpoint\"?");
   expect_failure(run({}), 2, "expected a verb");
-  expect_failure(run({"fetch"}), 2, "REPO is required");
+  expect_failure(run({"fetch"}), 2, "expected a repository");
   expect_failure(run({"fetch", "a", "b"}), 2, "b: unexpected argument");
   expect_failure(run({"completion", "ksh"}), 2, "ksh");
   expect_failure(run({"fetch", "x", "--endpoint"}), 2, "--endpoint: expected a value");

@@ -91,7 +91,7 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
       {{"init", "--preset", "magic"}, 2, "--preset"},
       {{"data"}, 2, "expected a verb"},
       {{"config", "check", "typo.toml"}, 2, "typo.toml:2"},
-      {{"config", "schema", "runs"}, 2, "run, data"},
+      {{"config", "schema", "runs"}, 2, "run, study"},
       {{"fetch"}, 2, "expected a repository"},
       {{"fetch", "owner/name", "--only", "sst"}, 2, "--data"},
       {{"fetch", "--data", "--only", "ss"}, 2, "sst"},
