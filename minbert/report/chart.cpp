@@ -23,8 +23,12 @@ constexpr double kLetterWidth = 6.3;   // of the legend, on the average
 struct Axis {
   std::vector<double> ticks;
   double from, to;
+  bool log = false;
 
-  double at(double value) const { return from + (value - ticks.front()) / (ticks.back() - ticks.front()) * (to - from); }
+  double at(double value) const {
+    return from + (scale(value) - scale(ticks.front())) / (scale(ticks.back()) - scale(ticks.front())) * (to - from);
+  }
+  double scale(double value) const { return log ? std::log10(value) : value; }
 };
 
 std::string coordinate(double value) { return fmt::format("{:.1f}", value); }
@@ -59,7 +63,7 @@ Html vertical_axis(const Axis& y, std::string_view name) {
   Html html;
   for (const double tick : y.ticks) {
     html += rule("grid", kLeft, y.at(tick), kRight, y.at(tick));
-    html += label(kLeft - 6, y.at(tick) + 4, "end", tick_label(tick, y.ticks[1] - y.ticks[0]));
+    html += label(kLeft - 6, y.at(tick) + 4, "end", tick_label(tick, y.log ? tick : y.ticks[1] - y.ticks[0]));
   }
   return html + label(kLeft, 12, "start", name);
 }
@@ -138,7 +142,9 @@ std::string description(const LineChart& chart) {
 Html line_chart(LineChart chart) {
   ChartPoint low{std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()}, high{-low.x, -low.y};
   for (ChartLine& line : chart.lines) {
-    std::erase_if(line.points, [](const ChartPoint& point) { return !std::isfinite(point.x) || !std::isfinite(point.y); });
+    std::erase_if(line.points, [&](const ChartPoint& point) {
+      return !std::isfinite(point.x) || !std::isfinite(point.y) || (chart.log_y && point.y <= 0);
+    });
     for (const ChartPoint& point : line.points) {
       low = {std::min(low.x, point.x), std::min(low.y, point.y)};
       high = {std::max(high.x, point.x), std::max(high.y, point.y)};
@@ -146,7 +152,8 @@ Html line_chart(LineChart chart) {
   }
   std::erase_if(chart.lines, [](const ChartLine& line) { return line.points.empty(); });
   if (chart.lines.empty()) return {};
-  const Axis x{axis_ticks(low.x, high.x, 5, chart.whole_x), kLeft, kRight}, y{axis_ticks(low.y, high.y, 5), kBottom, kTop};
+  const Axis x{axis_ticks(low.x, high.x, 5, chart.whole_x), kLeft, kRight},
+      y{chart.log_y ? log_ticks(low.y, high.y) : axis_ticks(low.y, high.y, 5), kBottom, kTop, chart.log_y};
   Html drawing = axes(chart, x, y);
   for (const ChartLine& line : chart.lines) drawing += draw(chart, line, x, y);
   if (chart.lines.size() > 1) drawing += legend(chart.lines);
@@ -192,6 +199,14 @@ std::vector<double> axis_ticks(double low, double high, int count, bool whole) {
              last = static_cast<std::int64_t>(std::ceil(high / step - 1e-9));
   std::vector<double> ticks;
   for (std::int64_t i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
+  return ticks;
+}
+
+std::vector<double> log_ticks(double low, double high) {
+  const int first = static_cast<int>(std::floor(std::log10(low) + 1e-9));
+  const int last = std::max(first + 1, static_cast<int>(std::ceil(std::log10(high) - 1e-9)));
+  std::vector<double> ticks;
+  for (int i = first; i <= last; ++i) ticks.push_back(std::pow(10, i));
   return ticks;
 }
 

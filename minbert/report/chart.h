@@ -31,6 +31,7 @@ struct LineChart {
   std::vector<ChartLine> lines;        ///< later ones on top; a legend where there are several
   std::vector<ChartPoint> marks = {};  ///< vertical rules at x
   bool whole_x = true;                 ///< no fractions on the horizontal axis
+  bool log_y = false;                  ///< the vertical axis in powers of ten; only values above 0 are shown
 };
 
 /// A <figure> with axes, a tooltip for each point (of long lines, for some) and a label for screen readers. Empty without a finite point.
@@ -47,6 +48,9 @@ Html bar_chart(const BarChart& chart);
 /// Round values (1, 2 or 5 times a power of ten apart) of which the first is at most `low` and the last at least `high`: about `count`
 /// of them. `whole`: no fractions.
 std::vector<double> axis_ticks(double low, double high, int count, bool whole = false);
+
+/// The powers of ten from at most `low` to at least `high`, two or more; both above 0.
+std::vector<double> log_ticks(double low, double high);
 
 /// At most 2 * `buckets` of the points: the lowest and the highest of each of `buckets` runs, so that no spike is lost.
 std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::size_t buckets);

@@ -105,7 +105,7 @@ Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& enco
 
 Lines masked_lines(const StageConfig& stage, const std::optional<EncoderSizes>& encoder) {
   const bool tied = setting(stage.values, "mlm.head") != "linear";
-  Lines lines = {"masked words", "each masked token", tied ? "transform, GELU, norm" : "linear, no bias",
+  Lines lines = {"masked words", "each masked token", tied ? "dense, GELU, norm" : "linear, no bias",
                  encoder ? fmt::format("{} → {}", encoder->hidden, encoder->vocabulary) : "H → words"};
   if (tied) lines.emplace_back("tied to embeddings");
   return lines;
@@ -186,7 +186,7 @@ Lines stage_lines(const StageConfig& stage) {
     lines.push_back("masked words of " + list_text(stage.texts));
   else
     lines.push_back((stage.kind == "heads" ? "heads alone, encoder frozen: " : "encoder and heads: ") + tasks);
-  lines.push_back(fmt::format("{} epochs, batch {}, rate {}{}", value("epochs"), value("batch"),
+  lines.push_back(fmt::format("{} {}, batch {}, rate {}{}", value("epochs"), value("epochs") == "1" ? "epoch" : "epochs", value("batch"),
                               stage.kind == "heads" && !value("head_lr").empty() ? value("head_lr") : value("lr"), rate));
   if (!stage.is_mlm() && stage.tasks.size() > 1) lines.back() += ", " + value("sampler");
   return lines;

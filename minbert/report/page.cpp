@@ -1,9 +1,12 @@
 // The page's style, its script and its skeleton.
 #include "minbert/report/page.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 
 #include "minbert/base/hash.h"
+#include "minbert/base/system.h"
 
 namespace minbert {
 namespace {
@@ -75,7 +78,7 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 .search { display: flex; flex-wrap: wrap; gap: .3rem .75rem; align-items: center; margin: 1rem 0 .75rem; font-size: .9375rem; }
 .search input { min-width: 0; width: 18rem; max-width: 100%; padding: .3rem .6rem; border: 1px solid var(--soft); border-radius: .4rem;
   background: var(--paper); color: inherit; font: inherit; }
-.facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.25rem; margin: 0; }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.25rem; margin: 0 0 1rem; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0 1.75rem; }
@@ -188,7 +191,10 @@ std::string page(std::string_view title, const Html& header, const std::vector<P
                        element("h2", {{"id", heading}}, section.title) + "\n" + section.content) +
                "\n";
   }
-  body += element("main", {{"id", "content"}}, content) + "\n";
+  body += element("main", {{"id", "content"}}, content) + "\n" +
+          element("footer", {},
+                  fmt::format("Written by minbert {}. Each table names the file that has the same numbers.", program_version())) +
+          "\n";
   const std::string policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + script_digest(kScript) + "'";
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"" +

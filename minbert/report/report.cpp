@@ -23,11 +23,17 @@ Html heading(const std::string& name, const std::string& state, const std::strin
 
 Html failure(const std::string& text) { return text.empty() ? Html() : element("p", {{"class", "failure"}}, text) + "\n"; }
 
+/// The folder's name; that of a run for one of several seeds says little, so the config's goes before it.
+std::string title_of(const RunData& run) {
+  const std::string name = setting(run.config.run, "name");
+  return run.name.starts_with("seed-") && !name.empty() ? name + ", " + run.name : run.name;
+}
+
 Html run_heading(const RunData& run) {
   const std::int64_t steps = run.steps.empty() ? 0 : run.steps.back().step;
   std::string line = counted(steps, "step", "steps") + " on " + counted(std::ssize(run.tasks), "task", "tasks");
   if (const std::string started = json_text(run.status, "started"); !started.empty()) line += ", started " + started;
-  return heading(run.name, json_text(run.status, "state"), line) + failure(json_text(run.status, "error"));
+  return heading(title_of(run), json_text(run.status, "state"), line) + failure(json_text(run.status, "error"));
 }
 
 Report run_report(const std::filesystem::path& folder) {
@@ -38,7 +44,7 @@ Report run_report(const std::filesystem::path& folder) {
   const Analysed model{.seeds = {&run}};
   Sheets sheets;
   const std::string html =
-      page(run.name, run_heading(run),
+      page(title_of(run), run_heading(run),
            {{"scores", "Scores", run_scores(run, "table-4", "Table 4. Scores of the parameters in best/", sheets)},
             {"model", "Model and stages", architecture_and_flow(rows, run) + features_table(rows, sheets) + settings_table(rows, sheets)},
             {"data", "Data", data_table(rows, sheets)},

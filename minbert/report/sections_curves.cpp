@@ -169,11 +169,15 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
       for (const std::string& source : sources) {
         const Curve held_out = curve(shown, "held_out", source, &EvalRecord::perplexity);
         add_points(shown, source, "held_out", held_out, sheet);
-        if (!drawn) continue;
+        if (!drawn || held_out.empty()) continue;
+        const std::vector<ChartPoint> points = means(held_out);
+        const auto [low, high] = std::ranges::minmax(points, {}, &ChartPoint::y);
+        const bool wide = low.y > 0 && high.y > 10 * low.y;  // at first a new head knows nothing
         charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", row.title, source) : source,
                               .x_name = "epoch",
                               .y_name = "perplexity of masked words",
-                              .lines = {{"held-out", LineStyle::kSolid, means(held_out)}}});
+                              .lines = {{"held-out", LineStyle::kSolid, points}},
+                              .log_y = wide});
       }
     }
   }

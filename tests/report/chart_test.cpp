@@ -29,6 +29,23 @@ TEST(Chart, TicksAreRoundAndCoverTheValues) {
   }
 }
 
+TEST(Chart, LogarithmicTicksArePowersOfTen) {
+  EXPECT_EQ(log_ticks(100, 59000), (std::vector<double>{100, 1000, 10000, 100000}));
+  EXPECT_EQ(log_ticks(5, 5), (std::vector<double>{1, 10}));
+  EXPECT_EQ(log_ticks(0.02, 1).size(), 3u);
+  const std::string html = line_chart({.title = "t",
+                                       .x_name = "x",
+                                       .y_name = "y",
+                                       .lines = {{"a", LineStyle::kSolid, {{0, 1}, {1, 100}, {2, 10}, {3, 0}}}},
+                                       .log_y = true})
+                               .markup();
+  const std::regex circle("<circle[^>]* cy=\"([0-9.]+)\"");
+  std::vector<double> y;
+  for (std::sregex_iterator at(html.begin(), html.end(), circle), end; at != end; ++at) y.push_back(std::stod((*at)[1]));
+  ASSERT_EQ(y.size(), 3u);
+  EXPECT_NEAR(y[2], (y[0] + y[1]) / 2, 0.1);
+}
+
 TEST(Chart, ThinningKeepsTheExtremes) {
   std::vector<ChartPoint> points;
   for (int i = 0; i < 1000; ++i) points.push_back({static_cast<double>(i), std::sin(i * 0.1)});
