@@ -137,11 +137,19 @@ bool is_capital(std::string_view text, std::string_view token) {
   return false;
 }
 
+/// Whether tokens[t] may be an abbreviation at all.
+bool may_abbreviate(std::string_view text, const Tokens& tokens, std::size_t t) {
+  const std::string& token = tokens[t];
+  if (token.size() < 2 || !is_letters(token)) return false;
+  if (t + 1 < tokens.size() && tokens[t + 1] == "'t") return false;  // the isn of isn't
+  return (!kSmallWords.contains(token) && !kNoAbbreviations.contains(token)) || is_capital(text, token);
+}
+
 /// Whether a token of `tokens` stands for words of `others`.
 bool abbreviates(std::string_view text, const Tokens& tokens, const Tokens& others) {
-  for (const std::string& token : tokens) {
-    if (token.size() < 2 || !is_letters(token) || std::ranges::find(others, token) != others.end()) continue;
-    if ((kSmallWords.contains(token) || kNoAbbreviations.contains(token)) && !is_capital(text, token)) continue;
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    const std::string& token = tokens[t];
+    if (!may_abbreviate(text, tokens, t) || std::ranges::find(others, token) != others.end()) continue;
     for (std::size_t i = 0; i < others.size(); ++i) {
       if (kSmallWords.contains(others[i]) || others[i].starts_with(token)) continue;  // "USA" does not spell out "US"
       const auto run = std::span(others).subspan(i);

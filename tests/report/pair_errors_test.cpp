@@ -78,6 +78,7 @@ TEST(PairErrors, AnAbbreviation) {
       {"Who leads the League of Fishers, the LOF?", "Who leads the League of Fishers?"},  // both say all of it
       {"Who leads the LFX today?", "Who leads the League of Fishers today?"},
       {"Is a boat safe?", "Is the ship safe?"},
+      {"Why isn't the ferry here?", "Why is Sven never here?"},
       {"Will the USA send help?", "Will the US send help?"},
       {"Will the USA swiftly send help?", "Will the US send help?"},  // USA swiftly
       {"", ""},
