@@ -42,6 +42,8 @@ struct ConfigView {
   std::vector<TaskConfig> tasks;
   std::vector<StageConfig> stages;
 
+  /// Last part of the path of init, or "scratch".
+  std::string init_name() const { return std::filesystem::path(init).filename().string(); }
   const TaskConfig* find_task(std::string_view name) const;
   const StageConfig* find_stage(std::string_view name) const;
   /// Whether a stage trains the task's head; others are corpora of mlm stages.

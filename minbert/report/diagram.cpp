@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "minbert/report/numbers.h"
 
@@ -16,6 +15,7 @@ constexpr double kWidth = 400, kGap = 8, kArrow = 18, kIndent = 18;
 constexpr double kLine = 15, kPadding = 9;  // of text in a box
 constexpr double kLetter = 5.6;             // of 11 pixels, on the average
 constexpr std::size_t kColumns = 3;         // heads side by side
+constexpr std::size_t kMostNames = 6;       // of tasks and texts in a box
 constexpr std::size_t kMostNodes = 60;      // of a flow that is still readable
 
 using Lines = std::vector<std::string>;
@@ -171,19 +171,13 @@ struct Node {
   bool end = false;  ///< a model is complete here
 };
 
-std::string list_text(const std::vector<std::string>& names, std::size_t most = 6) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) text += (i == 0 ? "" : ", ") + names[i];
-  return names.size() > most ? fmt::format("{} and {} more", text, names.size() - most) : text;
-}
-
 Lines stage_lines(const StageConfig& stage) {
   const auto value = [&](std::string_view key) { return setting(stage.values, key); };
-  const std::string tasks = list_text(stage.tasks),
+  const std::string tasks = list_text(stage.tasks, kMostNames),
                     rate = value("head_lr").empty() || stage.kind == "heads" ? "" : ", heads " + value("head_lr");
   Lines lines = {"stage " + stage.name};
   if (stage.is_mlm())
-    lines.push_back("masked words of " + list_text(stage.texts));
+    lines.push_back("masked words of " + list_text(stage.texts, kMostNames));
   else
     lines.push_back((stage.kind == "heads" ? "heads alone, encoder frozen: " : "encoder and heads: ") + tasks);
   lines.push_back(fmt::format("{} {}, batch {}, rate {}{}", value("epochs"), value("epochs") == "1" ? "epoch" : "epochs", value("batch"),
@@ -230,7 +224,7 @@ class StageTree {
   }
 
   void add(const ModelRow& row, const RunData& run) {
-    const std::string init = run.config.init == "scratch" ? "scratch" : std::filesystem::path(run.config.init).filename().string();
+    const std::string init = run.config.init_name();
     const std::size_t root = node("init " + run.config.init, kRoot, {"start: " + (init.empty() ? "?" : init)});
     std::size_t last = root;
     std::map<std::string, std::size_t> done;

@@ -37,6 +37,12 @@ std::string counted(std::int64_t value, std::string_view one, std::string_view m
   return fmt::format("{} {}", count_text(value), value == 1 ? one : many);
 }
 
+std::string list_text(const std::vector<std::string>& names, std::size_t most) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > most ? fmt::format("{} and {} more", text, names.size() - most) : text;
+}
+
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::llround(seconds));
   if (whole < 60) return fmt::format("{:.1f} s", seconds);

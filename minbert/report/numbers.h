@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "minbert/base/json.h"
 
@@ -23,6 +24,8 @@ std::string share_text(std::int64_t part, std::int64_t whole);
 std::string count_text(std::int64_t value);
 /// "1 row", "2 rows"
 std::string counted(std::int64_t value, std::string_view one, std::string_view many);
+/// "a, b, c"; of more than `most`, "a, b and 3 more".
+std::string list_text(const std::vector<std::string>& names, std::size_t most = static_cast<std::size_t>(-1));
 /// "3.5 s", "2 min 10 s", "1 h 5 min"
 std::string duration_text(double seconds);
 /// "1.2 GB", of 10^9 bytes.

@@ -61,10 +61,10 @@ thead th { color: var(--soft); font-weight: 500; vertical-align: bottom; }
 .sheet .plot:empty::before { content: ""; }
 .sheet:not(.texts) :is(th, td):not(.long) { white-space: nowrap; }
 .sheet :is(td, tbody th).long { min-width: 12rem; }
-.sheet thead th.long { min-width: 6rem; }
+.sheet thead th.long { min-width: 5.5rem; }
 .texts :is(th, td) { min-width: 6rem; }
 .texts tbody th { min-width: 8rem; }
-.plot svg { display: block; width: 9rem; height: 1.5rem; }
+.plot svg { display: block; width: 7.5rem; height: 1.25rem; }
 .matrix :is(th, td) { padding: .3rem .6rem; text-align: right; white-space: nowrap; }
 .matrix td { min-width: 4.25rem; background: rgb(var(--shade) / calc(var(--share) * .5)); }
 .matrix small { display: block; }
@@ -191,10 +191,10 @@ std::string page(std::string_view title, const Html& header, const std::vector<P
                        element("h2", {{"id", heading}}, section.title) + "\n" + section.content) +
                "\n";
   }
-  body += element("main", {{"id", "content"}}, content) + "\n" +
-          element("footer", {},
-                  fmt::format("Written by minbert {}. Each table names the file that has the same numbers.", program_version())) +
-          "\n";
+  body +=
+      element("main", {{"id", "content"}}, content) + "\n" +
+      element("footer", {}, fmt::format("Written by minbert {}. Each table names the file that has the same numbers.", program_version())) +
+      "\n";
   const std::string policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + script_digest(kScript) + "'";
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"" +

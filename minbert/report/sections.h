@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "minbert/data/answers.h"
 #include "minbert/report/html.h"
 #include "minbert/report/model_row.h"
 #include "minbert/report/sheet.h"
@@ -35,6 +36,9 @@ struct Analysed {
 
   const RunData& run() const { return *seeds.front(); }
 };
+/// The predictions of a task for the labelled rows of a split.
+std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result);
+
 // Which errors remain (sections_errors.cpp, sections_pairs.cpp), on the split that has results, dev where there is one.
 Html class_errors_section(const Analysed& model, Sheets& sheets);  ///< table-5
 Html pair_errors_section(const Analysed& model, Sheets& sheets);   ///< table-6

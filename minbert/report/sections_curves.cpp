@@ -184,8 +184,8 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
   if (charts.empty()) return {};
   return element("figure", {{"id", "fig-perplexity"}},
                  chart_grid(charts) + element("figcaption", {},
-                                              "Perplexity of the masked words of held-out texts after each epoch of pretraining, by where "
-                                              "the texts come from.")) +
+                                              "Perplexity of the masked words of held-out texts after each epoch of pretraining, by "
+                                              "where the texts come from.")) +
          "\n" + sheets.fold(sheet, "The numbers of these curves");
 }
 

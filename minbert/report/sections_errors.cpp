@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "minbert/data/answers.h"
 #include "minbert/report/chart.h"
 #include "minbert/report/class_errors.h"
 #include "minbert/report/numbers.h"
@@ -25,10 +24,6 @@ bool is_ordered(const TaskResult& result) {
   return true;
 }
 
-std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result) {
-  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
-}
-
 std::string bin_name(std::size_t bin) { return bin + 1 == kWordBins ? fmt::format("{} or more", bin) : std::to_string(bin); }
 
 void add_bins(std::string_view what, const std::array<WordBin, kWordBins>& bins, Sheet& sheet) {
@@ -47,8 +42,8 @@ Html words_part(const RunData& run, const TaskResult& result, const std::vector<
   const int classes = static_cast<int>(result.classes.size());
   Sheet sheet{.file = result.task + ".rare-words",
               .caption = fmt::format(
-                  "Errors of {} by the number of different words that train never shows, or shows at most {} times. Answering the middle "
-                  "class is what a model does that cannot tell.",
+                  "Errors of {} by the number of different words that train never shows, or shows at most {} times. Answering the "
+                  "middle class is what a model does that cannot tell.",
                   result.task, kRareWord),
               .columns = {"words", "in the text", "rows", "errors", "error rate", "middle class", "of errors"},
               .words = 2};
@@ -205,6 +200,10 @@ Html errors_table(const TaskResult& result) {
 
 }  // namespace
 
+std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result) {
+  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
+}
+
 Html class_errors_section(const Analysed& model, Sheets& sheets) {
   const RunData& run = model.run();
   const Html table = off_by_table(model, sheets);
@@ -234,9 +233,8 @@ Html calibration_section(const RunData& run, Sheets& sheets) {
       if (const Html chart = reliability_chart(result, sheets); !chart.empty()) charts += element("div", {}, chart);
   if (charts.empty()) return charts;
   return element("p", {},
-                 "How often predictions of a confidence are right. Below the dashed line the model is surer than it should be. The error "
-                 "is the "
-                 "expected calibration error, the mean distance of the two.") +
+                 "How often predictions of a confidence are right. Below the dashed line the model is surer than it should be. The "
+                 "error is the expected calibration error, the mean distance of the two.") +
          "\n" + element("div", {{"class", "charts"}}, charts) + "\n";
 }
 

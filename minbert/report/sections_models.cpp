@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <tuple>
 
 #include "minbert/report/diagram.h"
@@ -17,12 +16,6 @@ constexpr std::size_t kMostSettingColumns = 6;      // more are laid on their si
 
 Html figure(std::string_view id, const Html& drawing, std::string_view caption) {
   return element("figure", {{"id", std::string(id)}}, drawing + element("figcaption", {}, caption)) + "\n";
-}
-
-std::string list_text(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
-  return text;
 }
 
 /// Heads' dropouts, each once.
@@ -158,7 +151,7 @@ Sheet transposed(const Sheet& sheet) {
 std::string tick(bool holds) { return holds ? "✓" : ""; }
 
 std::string encoder_text(const RunData& run) {
-  const std::string name = run.config.init == "scratch" ? "scratch" : std::filesystem::path(run.config.init).filename().string();
+  const std::string name = run.config.init_name();
   return run.encoder ? fmt::format("{}, {} × {}", name, run.encoder->layers, run.encoder->hidden) : name;
 }
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <functional>
 
-#include "minbert/data/answers.h"
 #include "minbert/data/text.h"
 #include "minbert/report/chart.h"
 #include "minbert/report/numbers.h"
@@ -37,10 +36,6 @@ std::vector<PairAnswer> with_tokens(const std::vector<Answer>& answers) {
     pair.edits = token_edits(pair.a, pair.b);
   }
   return pairs;
-}
-
-std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result) {
-  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
 }
 
 bool is_pair_task(const std::vector<Answer>& answers) {
@@ -122,18 +117,11 @@ Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
   return sheets.show(kinds) + (examples.rows.empty() ? Html() : sheets.show(examples));
 }
 
-Html kinds_explained() {
-  return element("p", {},
-                 "Texts are compared as lower-case tokens, signs apart. A subject or pronoun has changed where the two texts agree once "
-                 "persons spoken of in "
-                 "general (I, you, one, someone, people, a person, their possessives) and forms of be, do and have are each taken for one "
-                 "word, or where such a "
-                 "person stands in one text and a phrase of at most four words in the other, after nothing but question words and "
-                 "auxiliaries. An abbreviation is "
-                 "a token of at least two letters that are the initials of consecutive words of the other text; small words (of, the, to) "
-                 "may count or not.") +
-         "\n";
-}
+constexpr std::string_view kKindsExplained = R"(Texts are compared as lower-case tokens, signs apart. A subject or pronoun has changed where
+the two texts agree once persons spoken of in general (I, you, one, someone, people, a person, their possessives) and forms of be, do and
+have are each taken for one word, or where such a person stands in one text and a phrase of at most four words in the other, after nothing
+but question words and auxiliaries. An abbreviation is a token of at least two letters that are the initials of consecutive words of the
+other text; small words (of, the, to) may count or not.)";
 
 bool is_yes_or_no(const RunData& run, const TaskResult& result) {
   const TaskConfig* task = run.config.find_task(result.task);
@@ -293,7 +281,7 @@ Html pair_errors_section(const Analysed& model, Sheets& sheets) {
     }
   }
   if (shares.sheet().rows.empty()) return absent("table-6", "Table 6: no predictions of a task that says yes or no about pairs.");
-  return sheets.show(shares.sheet(), "table-6") + parts + kinds_explained();
+  return sheets.show(shares.sheet(), "table-6") + parts + element("p", {}, kKindsExplained) + "\n";
 }
 
 Html similarity_errors_section(const RunData& run, Sheets& sheets) {
@@ -307,9 +295,8 @@ Html similarity_errors_section(const RunData& run, Sheets& sheets) {
   }
   if (parts.empty()) return parts;
   return element("p", {},
-                 "The error is the distance of prediction and gold. Continuous overlap is the longest run of tokens that both texts have, "
-                 "over the mean of their "
-                 "lengths.") +
+                 "The error is the distance of prediction and gold. Continuous overlap is the longest run of tokens that both texts "
+                 "have, over the mean of their lengths.") +
          "\n" + parts;
 }
 

@@ -32,8 +32,7 @@ Html texts_table(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "pretraining-texts",
               .caption =
                   "What was read for masked words, in texts: each text of a pair by itself, unless pairs were joined. Held-out ones are "
-                  "measured and "
-                  "never trained on, nor are others that repeat them; a probe is measured only.",
+                  "measured and never trained on, nor are others that repeat them; a probe is measured only.",
               .columns = {"model", "stage", "texts", "read", "trained on", "empty", "held out", "repeated", "truncated", "tokens"},
               .words = 3};
   for (const ModelRow& row : rows) {
@@ -53,8 +52,8 @@ Html texts_table(const ModelRows& rows, Sheets& sheets) {
 Html shift_table(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "pretraining-shift",
               .caption =
-                  "Vocabulary of the corpora in word pieces, and what pretraining did to the perplexity and the accuracy on hidden pieces "
-                  "of their held-out texts.",
+                  "Vocabulary of the corpora in word pieces, and what pretraining did to the perplexity and the accuracy on hidden "
+                  "pieces of their held-out texts.",
               .columns = {"model", "stage", "corpus", "read as", "texts", "word pieces", "distinct", "perplexity before", "after",
                           "accuracy before", "and after"},
               .words = 4};

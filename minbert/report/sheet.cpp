@@ -10,7 +10,7 @@ namespace minbert {
 namespace {
 
 // Letters: what is longer may break into lines.
-constexpr std::size_t kLongCell = 28, kLongName = 14;
+constexpr std::size_t kLongCell = 28, kLongName = 12;
 
 Attributes classes(bool is_word, bool is_long) {
   if (!is_word && !is_long) return {};
@@ -36,6 +36,12 @@ Html body_row(const Sheet& sheet, std::size_t i) {
 
 }  // namespace
 
+std::string sheet_file(const Sheet& sheet) {
+  std::string name = sheet.file + ".csv";
+  std::ranges::replace(name, '/', '-');
+  return name;
+}
+
 std::string sheet_csv(const Sheet& sheet) {
   std::string text = csv_line(sheet.columns);
   for (const auto& row : sheet.rows) text += csv_line(row);
@@ -53,7 +59,7 @@ Html Sheets::show(const Sheet& sheet, std::string_view id) {
   if (!sheet.plots.empty()) head += element("td", {{"class", "plot"}, {"aria-hidden", "true"}});
   Html rows;
   for (std::size_t i = 0; i < sheet.rows.size(); ++i) rows += body_row(sheet, i);
-  const std::string path = "eval/" + sheet.file + ".csv";
+  const std::string path = "eval/" + sheet_file(sheet);
   std::string name(id.empty() ? std::string_view(sheet.file) : id);
   std::ranges::replace(name, '.', '-');
   return table(

@@ -20,6 +20,8 @@ struct Sheet {
   std::vector<Html> plots = {};  ///< one a row, shown in a last column that the file lacks
 };
 
+/// The name of its file in eval/, without what leads out of a folder.
+std::string sheet_file(const Sheet& sheet);
 /// RFC 4180, one line a row.
 std::string sheet_csv(const Sheet& sheet);
 
@@ -31,7 +33,7 @@ class Sheets {
   /// The same in a <details> that `summary` opens.
   Html fold(const Sheet& sheet, std::string_view summary);
   /// The file alone, for what a chart draws.
-  void keep(const Sheet& sheet) { files_[sheet.file + ".csv"] = sheet_csv(sheet); }
+  void keep(const Sheet& sheet) { files_[sheet_file(sheet)] = sheet_csv(sheet); }
 
   /// Name -> content.
   const std::map<std::string, std::string>& files() const { return files_; }

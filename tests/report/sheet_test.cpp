@@ -17,6 +17,12 @@ TEST(Sheet, TheFileIsQuotedTheTableEscaped) {
   EXPECT_NE(html.find("<code>eval/near.words.csv</code>"), std::string::npos);
 }
 
+TEST(Sheet, AFileStaysInItsFolder) {
+  Sheets sheets;
+  sheets.keep({.file = "../../etc/task.words", .caption = "", .columns = {"a"}});
+  EXPECT_EQ(sheets.files().begin()->first, "..-..-etc-task.words.csv");
+}
+
 TEST(Sheet, PlotsAndWordsAreForTheEye) {
   Sheets sheets;
   const std::string html = sheets
