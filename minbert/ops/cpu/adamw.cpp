@@ -56,15 +56,18 @@ void adamw_range(const AdamWSegment& s, const AdamWFactors& f, std::int64_t begi
 void add_squares(const float* x, std::int64_t count, std::int64_t first, double* lanes) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<float, decltype(d)> half;
-  constexpr std::int64_t kStep = hn::MaxLanes(decltype(d)());
+  constexpr std::int64_t kStep = hn::MaxLanes(decltype(d)()), kVectors = kNormLanes / kStep;
   std::int64_t i = 0;
   for (; i < count && (first + i) % kNormLanes != 0; ++i) lanes[(first + i) % kNormLanes] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  hn::Vec<decltype(d)> sums[kVectors];
+  for (std::int64_t k = 0; k < kVectors; ++k) sums[k] = hn::LoadU(d, lanes + k * kStep);
   for (; i + kNormLanes <= count; i += kNormLanes) {
-    for (std::int64_t lane = 0; lane < kNormLanes; lane += kStep) {
-      const auto value = hn::PromoteTo(d, hn::LoadU(half, x + i + lane));
-      hn::StoreU(hn::MulAdd(value, value, hn::LoadU(d, lanes + lane)), d, lanes + lane);
+    for (std::int64_t k = 0; k < kVectors; ++k) {
+      const auto value = hn::PromoteTo(d, hn::LoadU(half, x + i + k * kStep));
+      sums[k] = hn::MulAdd(value, value, sums[k]);
     }
   }
+  for (std::int64_t k = 0; k < kVectors; ++k) hn::StoreU(sums[k], d, lanes + k * kStep);
   for (; i < count; ++i) lanes[(first + i) % kNormLanes] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
 }
 
