@@ -30,7 +30,7 @@ import reference  # noqa: E402
 import reference_mlm  # noqa: E402
 
 STEPS = 20
-TOLERANCE = 1e-5  # relative, of losses; rounding grows through 20 updates of the sharpened weights
+TOLERANCE = 1e-5  # relative
 WORDS = "warm cold river stone green walks sings slow paper lamp under bread seven window narrow song".split()
 
 CONFIG = """
@@ -69,12 +69,12 @@ class MlmParityTest(unittest.TestCase):
     minbert = None
 
     def train(self, folder, run, *more):
-        """Losses of the steps."""
+        """The steps of metrics.jsonl."""
         command = [self.minbert, "pretrain", folder / "config.toml", "-o", folder / run, "-q", "--threads", "1", *more]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=folder)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         events = [json.loads(line) for line in (folder / run / "metrics.jsonl").read_text().splitlines()]
-        return [event["loss"] for event in events if event["event"] == "step"]
+        return [event for event in events if event["event"] == "step"]
 
     def check(self, folder, head, dropout):
         p = 0.2 if dropout else 0.0
@@ -89,14 +89,18 @@ class MlmParityTest(unittest.TestCase):
         for file in ("model.safetensors", "mlm.safetensors"):  # scratch weights are so small that attention looks at every token alike
             tensors = load_file(start / file).items()
             save_file({name: x * 5 if x.dim() == 2 else x for name, x in tensors}, start / file, {"format": "pt"})
-        still, losses = (self.train(folder, run, "--set", f"model.init={start}", *more) for run, more in (("still", at_rest), ("run", [])))
-        self.assertEqual(len(losses), STEPS)
-        self.assertGreater(max(abs(a - b) / abs(a) for a, b in zip(still, losses)), 0.01, "the weights hardly move: this run could show nothing")
+        still, steps = (self.train(folder, run, "--set", f"model.init={start}", *more) for run, more in (("still", at_rest), ("run", [])))
+        self.assertEqual(len(steps), STEPS)
+        moved = max(abs(a["loss"] - b["loss"]) / a["loss"] for a, b in zip(still, steps))
+        self.assertGreater(moved, 0.01, "the weights hardly move: this run could show nothing")
         options = argparse.Namespace(run=folder / "run", init=start, steps=STEPS, masks=dropout)
         with contextlib.redirect_stderr(io.StringIO()) as told:
-            equal = reference.compare(list(reference_mlm.train(options)), folder / "run" / "metrics.jsonl", TOLERANCE)
+            expected = list(reference_mlm.train(options))
+            equal = reference.compare(expected, folder / "run" / "metrics.jsonl", TOLERANCE)
         summary = f"{head}, dropout {'on' if dropout else 'off'}: {told.getvalue().splitlines()[-1]}"
         self.assertTrue(equal, summary)
+        for ours, theirs in zip(steps, expected):
+            self.assertLess(abs(ours["grad_norm"] / theirs["grad_norm"] - 1), TOLERANCE, f"{head}: gradient norm of step {theirs['step']}")
         print(summary, flush=True)
 
     def check_head(self, head):
