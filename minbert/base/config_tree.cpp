@@ -155,14 +155,14 @@ void ConfigTree::set(std::string_view assignment, const TomlOrigin& origin) {
     const auto first = std::min(text.find_first_not_of(' '), text.size());
     return text.substr(first, text.find_last_not_of(' ') + 1 - first);
   };
-  set_value(trim(assignment.substr(0, equals)), parse_toml_value(trim(assignment.substr(equals + 1)), origin.place), origin);
+  set(trim(assignment.substr(0, equals)), parse_toml_value(trim(assignment.substr(equals + 1)), origin.place), origin);
 }
 
 void ConfigTree::set(std::string_view key, TomlValue value, std::string_view place) {
-  set_value(key, std::move(value), {std::string(place), fs::current_path()});
+  set(key, std::move(value), TomlOrigin{std::string(place), fs::current_path()});
 }
 
-void ConfigTree::set_value(std::string_view key, TomlValue value, const TomlOrigin& origin) {
+void ConfigTree::set(std::string_view key, TomlValue value, const TomlOrigin& origin) {
   const auto parts = split_key(key, origin.place);
   given_ += fmt::format("# {}: {} = {}\n", origin.place, key, print_toml_value(value));
   TomlValue* at = &root_;

@@ -29,6 +29,7 @@ class ConfigTree {
   /// Sets one key, such as task.sst.batch or stage.0.lr: blocks by name or index, lists by index, missing tables made; index 0
   /// of a missing list of blocks starts it. `place` becomes the origin: "--seed", the name of an environment variable.
   void set(std::string_view key, TomlValue value, std::string_view place);
+  void set(std::string_view key, TomlValue value, const TomlOrigin& origin);
 
   /// Whether the blocks and list elements that `key` (or a whole assignment) names are all there, so that set() finds its place.
   bool can_set(std::string_view key) const;
@@ -47,8 +48,6 @@ class ConfigTree {
   std::string print_resolved(TomlValue resolved) const;
 
  private:
-  void set_value(std::string_view key, TomlValue value, const TomlOrigin& origin);
-
   std::string given_;
   TomlValue root_ = [] {
     TomlValue table{TomlTable()};

@@ -172,6 +172,16 @@ struct OptionType<PathOption> {
   static TomlValue schema() { return internal::schema_of("string"); }
 };
 
+/// Any value, kept as it is written.
+template <>
+struct OptionType<TomlValue> {
+  static bool accepts(const TomlNode&) { return true; }
+  static void read(const TomlNode& node, TomlValue& value) { value = node.value(); }
+  static TomlValue write(const TomlValue& value) { return value; }
+  static std::string type() { return "any value"; }
+  static TomlValue schema() { return TomlTable(); }
+};
+
 template <NamedEnum E>
 struct OptionType<E> {
   static std::vector<std::string> names() {

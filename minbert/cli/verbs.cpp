@@ -13,6 +13,7 @@ std::span<const Verb> verbs() {
       Verb{"train", "fine-tune a model as TOML files say, or on one data file", declare_train},
       Verb{"pretrain", "go on training a model as a masked language model, on texts alone", declare_pretrain},
       Verb{"study", "several configs in one table; what they share is trained once", declare_study},
+      Verb{"search", "random search for hyperparameters, with early stopping", declare_search},
       Verb{"eval", "scores of a model on a split; --fail-under makes a gate of it", declare_eval},
       Verb{"compare", "whether one run is better than another: paired bootstrap, McNemar's test", declare_compare},
       Verb{"predict", "labels for new texts or pairs", declare_predict},

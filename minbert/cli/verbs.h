@@ -36,6 +36,7 @@ Action declare_predict(CLI::App& app, Session& session);
 Action declare_pretrain(CLI::App& app, Session& session);
 Action declare_report(CLI::App& app, Session& session);
 Action declare_sample_data(CLI::App& app, Session& session);
+Action declare_search(CLI::App& app, Session& session);
 Action declare_study(CLI::App& app, Session& session);
 Action declare_tokenize(CLI::App& app, Session& session);
 Action declare_train(CLI::App& app, Session& session);

@@ -12,16 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> files_of(const PathList& list) {
-  std::vector<fs::path> files;
-  if (const auto* one = std::get_if<PathOption>(&list)) {
-    if (!one->empty()) files.push_back(one->resolve());
-  } else {
-    for (const PathOption& file : std::get<std::vector<PathOption>>(list)) files.push_back(file.resolve());
-  }
-  return files;
-}
-
 /// The one path list that a row starts from.
 const PathList& start_of(const StudyFile& file, const StudyRow& row) { return files_of(row.recipe).empty() ? file.study.base : row.recipe; }
 
@@ -47,6 +37,16 @@ bool any_row_takes(const StudyFile& file, const RowOverrides& overrides, std::st
 }
 
 }  // namespace
+
+std::vector<fs::path> files_of(const PathList& list) {
+  std::vector<fs::path> files;
+  if (const auto* one = std::get_if<PathOption>(&list)) {
+    if (!one->empty()) files.push_back(one->resolve());
+  } else {
+    for (const PathOption& file : std::get<std::vector<PathOption>>(list)) files.push_back(file.resolve());
+  }
+  return files;
+}
 
 StudyFile load_study_file(const fs::path& path) {
   ConfigTree tree;

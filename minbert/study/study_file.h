@@ -15,6 +15,8 @@ namespace minbert {
 
 /// "file.toml", or a list of them.
 using PathList = std::variant<PathOption, std::vector<PathOption>>;
+/// Absolute paths; none for an empty one.
+std::vector<std::filesystem::path> files_of(const PathList& list);
 
 struct StudySection {
   std::string name, title;

@@ -1,0 +1,122 @@
+// search: random search for hyperparameters; trials that do worse than others are stopped early.
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "minbert/cli/config_flags.h"
+#include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
+#include "minbert/cli/train_view.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/study/search.h"
+
+namespace minbert {
+namespace {
+
+struct SearchFlags {
+  std::string file, output;
+  ConfigFlags config;
+  SearchOptions options;
+  bool dry_run = false, json = false;
+};
+
+/// Each trial's events below a line with its values, and a line about its end.
+class SearchView final : public SearchEvents {
+ public:
+  SearchView(const SearchFile& file, Console& console) : file_(file), console_(console) {}
+
+  TrainEvents& begin(const Trial& trial) override {
+    std::string values;
+    for (const auto& [key, value] : trial.values.items()) values += fmt::format("  {} = {}", key, dump_json(value));
+    console_.info(console_.bold(fmt::format("trial {} of {}{}", trial.number, file_.search.trials, values)));
+    return view_.emplace(console_);
+  }
+
+  void end(const Trial& trial) override {
+    console_.clear_progress();
+    std::string text = fmt::format("trial {} {}", trial.number, option_name(trial.state));
+    if (trial.score) text += fmt::format(", {:.4f}", *trial.score);
+    if (!trial.reason.empty()) text += ": " + trial.reason;
+    if (trial.state == TrialState::kFailed)
+      console_.warning(text);
+    else
+      console_.info(text);
+  }
+
+ private:
+  const SearchFile& file_;
+  Console& console_;
+  std::optional<TrainView> view_;
+};
+
+int run_search_verb(const SearchFlags& flags, Session& session) {
+  constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
+  constexpr std::size_t kRows = 20;
+  SearchOptions options = flags.options;
+  options.folder = flags.output;
+  options.overrides.sets = flags.config.sets;
+  options.overrides.dtype = session.dtype;
+  options.should_stop = stop_requested;
+  const auto backend = open_backend(session);
+  const Search search = load_search(flags.file, options);
+  if (flags.dry_run) {
+    print_json(plan_search(*backend, search));
+    return 0;
+  }
+  catch_signals();
+  SearchView view(search.file, session.console);
+  const SearchOutcome outcome = run_search(*backend, search, options, view);
+  show_profile(session, *backend);
+  const Trial* best = outcome.results.best();
+  if (outcome.out_of_time) session.console.info("the time is up; --resume goes on");
+  if (outcome.stopped) session.console.info("stopped after a checkpoint; --resume goes on");
+  session.console.info(fmt::format("search {} in {}{}", search.file.search.name, search.folder.string(),
+                                   best == nullptr ? "" : fmt::format("; its best config: {}", (search.folder / "best.toml").string())));
+  if (outcome.stopped) return kStopped;
+  if (flags.json)
+    print_json(results_json(search.file, outcome.results));
+  else
+    print(results_text(search.file, outcome.results, kRows));
+  return 0;
+}
+
+/// The keys of a search file with their defaults, for the end of --help.
+std::string file_help() {
+  std::string text = "Keys of the file, and their defaults:\n";
+  for (const OptionInfo& key : list_options<SearchFile>()) {
+    if (key.key == "space") continue;
+    const bool has_default = !key.default_value.empty() && key.default_value != "\"\"" && key.default_value != "[]";
+    text += fmt::format("  {:<22}  {}{}\n", key.key, key.help, has_default ? fmt::format(" [{}]", key.default_value) : "");
+  }
+  return text;
+}
+
+/// For --max-hours.
+std::string check_hours(const std::string& text) {
+  const auto hours = parse_number(text);
+  return hours && *hours > 0 ? "" : fmt::format("expected a number above 0, got \"{}\"", text);
+}
+
+}  // namespace
+
+Action declare_search(CLI::App& app, Session& session) {
+  auto flags = std::make_shared<SearchFlags>();
+  app.add_option("SEARCH", flags->file, "TOML file with [search] and [[space]]s")->required()->type_name("");
+  app.add_option("-o,--output", flags->output, "search folder [searches/NAME, NAME being search.name]")->type_name("DIR");
+  add_set(app, flags->config);
+  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of the recipe (repeatable)")->allow_extra_args(false)->type_name("FILE");
+  app.add_flag("--resume", flags->options.resume, "go on with the search that is there");
+  app.add_option("--max-hours", flags->options.max_hours, "put the search aside after so many hours [no limit]")
+      ->check(CLI::Validator([](std::string& text) { return check_hours(text); }, ""))
+      ->type_name("H");
+  app.add_flag("--dry-run", flags->dry_run, "print what would be done: the trials' values and steps");
+  add_json(app, flags->json);
+  add_compute(app, session);
+  app.footer(file_help() +
+             "\nExamples:\n"
+             "  minbert search recipes/search/sst.toml --set model.init=MODEL --set data.root=DATA\n"
+             "  minbert search mine.toml --resume --max-hours 8");
+  return [flags, &session] { return run_search_verb(*flags, session); };
+}
+
+}  // namespace minbert

@@ -1,0 +1,317 @@
+// Searches: one trial after the other, each as long as it is worth it.
+#include "minbert/study/search.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "minbert/base/clock.h"
+#include "minbert/base/files.h"
+#include "minbert/train/progress.h"
+
+namespace minbert {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFormat = 1;
+constexpr std::string_view kLock = ".lock";
+
+/// The journal's first line: what decides about trials. How many there are may change.
+Json header_of(const SearchFile& file) {
+  Json header = {{"event", "search"}, {"format", kFormat}};
+  const Json section = Json::parse(toml_to_json(write_options(file.search)));
+  for (const char* key : {"seed", "metric", "stop", "warmup_trials", "min_evals", "eta"}) header[key] = section.at(key);
+  return header;
+}
+
+Json values_json(const DrawnValues& values) {
+  Json json = Json::object();
+  for (const auto& [key, value] : values) {
+    TomlTable holder;  // a value alone is no JSON document to toml_to_json
+    holder.set("value", value);
+    json[key] = Json::parse(toml_to_json(TomlValue(std::move(holder)))).at("value");
+  }
+  return json;
+}
+
+/// The tasks whose dev scores, on average, rank trials: that of search.metric, or all of the last stage; none of the others.
+std::vector<std::string> ranked_tasks(const SearchSection& spec, const RunConfig& config) {
+  std::vector<std::string> tasks;
+  for (const std::size_t i : config.tasks_of(config.stages.back())) {
+    const TaskSpec& task = config.tasks[i];
+    const bool has_dev = !task.data.dev.files.empty() || task.data.dev.fraction > 0;
+    if (has_dev && (spec.metric == "mean" || spec.metric == task.name)) tasks.push_back(task.name);
+  }
+  return tasks;
+}
+
+/// Nothing where a task has no score: an evaluation of another stage.
+std::optional<double> mean_of(const std::vector<std::string>& tasks, const std::map<std::string, double>& scores) {
+  double sum = 0;
+  for (const std::string& task : tasks) {
+    const auto at = scores.find(task);
+    if (at == scores.end()) return std::nullopt;
+    sum += at->second;
+  }
+  return sum / static_cast<double>(tasks.size());
+}
+
+/// The optimizer steps that a run folder records.
+std::int64_t recorded_steps(const fs::path& run) {
+  std::int64_t steps = 0;
+  const fs::path file = run / "metrics.jsonl";
+  const std::string text = fs::exists(file) ? read_file(file) : std::string();
+  for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const Json event = Json::parse(std::string_view(text).substr(begin, end - begin), nullptr, false);
+    if (event.is_object() && event.contains("step")) steps = event["step"].get<std::int64_t>();
+  }
+  return steps;
+}
+
+/// A run's events on their way, with what a search wants of them.
+class TrialWatch final : public TrainEvents {
+ public:
+  /// `step`: those that the run has made before.
+  TrialWatch(TrainEvents& next, std::int64_t step, std::function<void(const EvalEvent&)> on_dev) : next_(next), step_(step), on_dev_(std::move(on_dev)) {}
+
+  std::int64_t step() const { return step_; }
+
+  void step(const StepEvent& event) override {
+    step_ = event.step;
+    next_.step(event);
+  }
+  void eval(const EvalEvent& event) override {
+    next_.eval(event);
+    if (event.split == "dev") on_dev_(event);
+  }
+  void pass(const PassEvent& event) override { next_.pass(event); }
+  void message(MessageLevel level, std::string_view text) override { next_.message(level, text); }
+
+ private:
+  TrainEvents& next_;
+  std::int64_t step_;
+  std::function<void(const EvalEvent&)> on_dev_;
+};
+
+class SearchRunner {
+ public:
+  SearchRunner(Backend& backend, const Search& search, const SearchOptions& options, SearchEvents& events)
+      : backend_(backend), search_(search), spec_(search.file.search), options_(options), events_(events) {}
+
+  SearchOutcome run();
+
+ private:
+  void open();
+  void check_trials() const;
+  bool next();
+  void train_trial(const ConfigTree& tree);
+  void add_eval(const TrialEval& eval);
+  std::optional<std::string> judgement() const;
+  bool must_pause();
+  bool spends_budget(std::int64_t steps) const;
+  std::int64_t steps_before() const;
+  void remove_weights() const;
+  void write(std::string_view state);
+  fs::path folder_of(std::int64_t trial) const { return search_.folder / trial_folder(trial); }
+
+  Backend& backend_;
+  const Search& search_;
+  const SearchSection& spec_;
+  const SearchOptions& options_;
+  SearchEvents& events_;
+  const Stopwatch watch_;
+  std::optional<FileLock> lock_;
+  std::optional<TrialJournal> journal_;
+  std::optional<std::string> verdict_;  // why the running trial is to stop
+  SearchOutcome outcome_;
+};
+
+SearchOutcome SearchRunner::run() {
+  open();
+  while (!outcome_.stopped && !outcome_.out_of_time && next()) write("running");
+  const bool done = journal_->running() == nullptr && !outcome_.stopped && !outcome_.out_of_time;
+  write(done ? "done" : "stopped");
+  return std::move(outcome_);
+}
+
+void SearchRunner::open() {
+  const fs::path& folder = search_.folder;
+  const fs::path journal = folder / "journal.jsonl";
+  const auto refuse = [&](std::string_view message, std::string hint) { throw Error(ErrorTag::kUsage, folder.string(), message, std::move(hint)); };
+  if (fs::exists(journal) && !options_.resume) refuse("holds a search already", "--resume goes on with it, -o names another folder");
+  const auto is_empty = [&] {  // a process killed at its very start leaves the lock
+    return fs::is_directory(folder) && std::ranges::all_of(fs::directory_iterator(folder), [](const auto& entry) { return entry.path().filename() == kLock; });
+  };
+  if (fs::exists(folder) && !fs::exists(journal) && !is_empty())
+    refuse("is not empty and is no search folder: it has no journal.jsonl", "name another folder with -o");
+  make_directories(folder);
+  lock_.emplace(folder / kLock);
+  journal_.emplace(journal, header_of(search_.file));
+  check_trials();
+  write_file(folder / "search.input.toml", search_.file.text);
+}
+
+/// The trials that are there must be those that this file and recipe mean.
+void SearchRunner::check_trials() const {
+  for (const Trial& trial : journal_->trials()) {
+    const auto refuse = [&](const std::string& what) {
+      throw Error(ErrorTag::kUsage, folder_of(trial.number).string(), "cannot go on with another search: " + what,
+                  "give the same files, or name another folder with -o");
+    };
+    const Json values = values_json(draw_values(search_.file, trial.number));
+    if (values != trial.values) refuse(fmt::format("its values were {}, are now {}", dump_json(trial.values), dump_json(values)));
+    const ConfigTree tree = trial_config(search_.file, search_.overrides, trial.number);
+    if (const auto difference = config_difference(folder_of(trial.number), tree.print_resolved(write_options(load_run_config(tree))))) refuse(*difference);
+  }
+}
+
+/// Trains the next trial to its end, or goes on with the one that was put aside; false when nothing is left to do.
+bool SearchRunner::next() {
+  const Trial* running = journal_->running();
+  const std::int64_t number = running == nullptr ? std::ssize(journal_->trials()) : running->number;
+  if (running == nullptr && (number >= spec_.trials || spends_budget(0))) return false;
+  if (must_pause()) return false;
+  const ConfigTree tree = trial_config(search_.file, search_.overrides, number);
+  if (running == nullptr) {
+    std::int64_t planned = 0;
+    for (const std::int64_t steps : planned_stage_steps(backend_, load_run_config(tree))) planned += steps;
+    journal_->start(values_json(draw_values(search_.file, number)), planned);
+  }
+  verdict_ = judgement();
+  train_trial(tree);
+  if (journal_->running() != nullptr) return false;
+  remove_weights();
+  events_.end(journal_->trials().back());
+  return true;
+}
+
+void SearchRunner::train_trial(const ConfigTree& tree) {
+  const Trial& trial = *journal_->running();
+  const fs::path folder = folder_of(trial.number);
+  const auto checkpoint = find_checkpoint(folder / "checkpoints" / "last");
+  const RunConfig config = load_run_config(tree);
+  const auto tasks = ranked_tasks(spec_, config);
+  TrialWatch watch(events_.begin(trial), checkpoint ? checkpoint->run_step : 0, [&](const EvalEvent& event) {
+    if (const auto score = mean_of(tasks, event.scores)) add_eval({event.stage, event.epoch, watch.step(), *score});
+  });
+  const auto is_spent = [&] { return watch.step() < trial.planned_steps && spends_budget(watch.step()); };
+  const auto end_early = [&] {
+    if (verdict_)
+      journal_->end(TrialState::kStopped, *verdict_);
+    else if (is_spent())
+      journal_->end(TrialState::kBudget, fmt::format("the budget of {} steps is spent", spec_.budget), watch.step());
+  };
+  if (end_early(); trial.ended()) return;  // it was killed just before this was written down
+
+  TrainOptions options;
+  options.folder = folder;
+  options.open = {.resume = true};
+  options.config_text = tree.print_resolved(write_options(config));
+  options.input_text = tree.given();
+  options.should_stop = [&] { return verdict_ || is_spent() || must_pause(); };
+  try {
+    const TrainResult result = train(backend_, config, options, watch);
+    if (result.stopped) return end_early();
+    journal_->end(TrialState::kDone, "", {}, mean_of(tasks, result.dev_scores), result.dev_scores);
+  } catch (const Error& error) {
+    if (error.tag() != ErrorTag::kDiverged) throw;
+    journal_->end(TrialState::kFailed, error.what(), recorded_steps(folder));
+  }
+}
+
+/// A run that goes on may make an evaluation again that the journal has.
+void SearchRunner::add_eval(const TrialEval& eval) {
+  const auto is_same = [&](const TrialEval& known) { return known.stage == eval.stage && known.epoch == eval.epoch; };
+  if (std::ranges::any_of(journal_->running()->evals, is_same)) return;
+  journal_->eval(eval);
+  verdict_ = judgement();
+}
+
+/// Why the running trial should stop; nothing: it goes on, if only because it is at its end.
+std::optional<std::string> SearchRunner::judgement() const {
+  const Trial& trial = *journal_->running();
+  if (trial.steps >= trial.planned_steps) return std::nullopt;
+  std::vector<TrialCurve> others;
+  for (const Trial& other : journal_->trials())
+    if (other.ended()) others.push_back(other.curve());
+  return reason_to_stop(spec_, others, trial.curve());
+}
+
+bool SearchRunner::must_pause() {
+  outcome_.stopped = outcome_.stopped || options_.should_stop();
+  outcome_.out_of_time = watch_.seconds() >= 3600 * options_.max_hours;
+  return outcome_.stopped || outcome_.out_of_time;
+}
+
+/// Whether nothing of the budget is left once the running trial has made so many steps.
+bool SearchRunner::spends_budget(std::int64_t steps) const { return spec_.budget > 0 && steps_before() + steps >= spec_.budget; }
+
+/// Optimizer steps of all trials that have ended.
+std::int64_t SearchRunner::steps_before() const {
+  std::int64_t steps = 0;
+  for (const Trial& trial : journal_->trials())
+    if (trial.ended()) steps += trial.steps;
+  return steps;
+}
+
+/// Takes the weights of all ended trials but the best one's, which may be gigabytes.
+void SearchRunner::remove_weights() const {
+  if (spec_.keep == KeptModels::kAll) return;
+  const SearchResults results = search_results(search_.file, journal_->trials(), "");
+  for (const Trial& trial : results.trials) {
+    if (!trial.ended() || &trial == results.best()) continue;
+    for (const char* weights : {"checkpoints", "best"}) {
+      std::error_code error;
+      fs::remove_all(folder_of(trial.number) / weights, error);
+      if (error) throw Error(ErrorTag::kResources, (folder_of(trial.number) / weights).string(), fmt::format("cannot remove: {}", error.message()));
+    }
+  }
+}
+
+void SearchRunner::write(std::string_view state) {
+  for (const Trial& trial : journal_->trials())
+    if (const fs::path mark = folder_of(trial.number) / "trial.json"; trial.ended() && !fs::exists(mark))
+      write_file(mark, dump_json(trial_json(trial), 2) + "\n");
+  outcome_.results = search_results(search_.file, journal_->trials(), std::string(state));
+  const auto file = [&](std::string_view name, std::string_view text) { write_file(search_.folder / name, text); };
+  file("results.txt", results_text(search_.file, outcome_.results));
+  file("results.csv", results_csv(search_.file, outcome_.results));
+  file("results.json", dump_json(results_json(search_.file, outcome_.results), 2) + "\n");
+  const Trial* best = outcome_.results.best();
+  if (best == nullptr) return;
+  const ConfigTree tree = trial_config(search_.file, search_.overrides, best->number);
+  file("best.toml", fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n{}", outcome_.results.trials.size(), spec_.name,
+                                best->number, spec_.metric, *best->score, tree.print_resolved(write_options(load_run_config(tree)))));
+}
+
+}  // namespace
+
+Search load_search(const fs::path& path, const SearchOptions& options) {
+  Search search{.file = load_search_file(path), .overrides = options.overrides, .folder = options.folder};
+  const SearchSection& spec = search.file.search;
+  if (search.folder.empty()) search.folder = fs::path("searches") / spec.name;
+  for (std::int64_t trial = 0; trial < spec.trials; ++trial) {
+    const RunConfig config = load_run_config(trial_config(search.file, options.overrides, trial));
+    if (ranked_tasks(spec, config).empty())
+      throw Error(ErrorTag::kUsage, search.file.place,
+                  fmt::format("key \"search.metric\": the last stage of trial {} gives no dev score for \"{}\"", trial, spec.metric),
+                  "expected mean, or a task of that stage with dev data");
+  }
+  return search;
+}
+
+Json plan_search(Backend& backend, const Search& search) {
+  Json json = {{"search", search.file.search.name}, {"folder", search.folder.string()}, {"trials", Json::array()}};
+  for (std::int64_t trial = 0; trial < search.file.search.trials; ++trial) {
+    std::int64_t planned = 0;
+    for (const std::int64_t steps : planned_stage_steps(backend, load_run_config(trial_config(search.file, search.overrides, trial)))) planned += steps;
+    json["trials"].push_back({{"trial", trial}, {"values", values_json(draw_values(search.file, trial))}, {"planned_steps", planned}});
+  }
+  return json;
+}
+
+SearchOutcome run_search(Backend& backend, const Search& search, const SearchOptions& options, SearchEvents& events) {
+  return SearchRunner(backend, search, options, events).run();
+}
+
+}  // namespace minbert

@@ -1,0 +1,105 @@
+// SearchFile: hyperparameters to be drawn for a recipe, as a TOML file describes them; and the draws.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "minbert/base/config_tree.h"
+#include "minbert/study/study_file.h"
+#include "minbert/train/config.h"
+
+namespace minbert {
+
+enum class StopRule : std::uint8_t { kNone, kMedian, kHalving };
+constexpr std::array<OptionName<StopRule>, 3> option_names(StopRule) {
+  return {{{StopRule::kNone, "none"}, {StopRule::kMedian, "median"}, {StopRule::kHalving, "halving"}}};
+}
+
+enum class KeptModels : std::uint8_t { kBest, kAll };
+constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) { return {{{KeptModels::kBest, "best"}, {KeptModels::kAll, "all"}}}; }
+
+struct SearchSection {
+  std::string name;
+  PathList recipe;
+  std::vector<std::string> set;
+  std::int64_t trials = 20;
+  std::int64_t budget = 0;
+  std::uint64_t seed = 11711;
+  std::string metric = "mean";
+  StopRule stop = StopRule::kMedian;
+  std::int64_t warmup_trials = 4;
+  std::int64_t min_evals = 1;
+  std::int64_t eta = 3;
+  KeptModels keep = KeptModels::kBest;
+};
+template <class V>
+void visit_options(V& v, SearchSection& o) {
+  v.field("name", o.name, "names the search's folder; default: the file's");
+  v.field("recipe", o.recipe, "config of every trial: a file, or files that are merged");
+  v.field("set", o.set, "changes of single keys, as --set takes them");
+  v.field("trials", o.trials, "configs to draw and train", between(1, 100000));
+  v.field("budget", o.budget, "most optimizer steps of all trials together; 0 = no limit", at_least(0));
+  v.field("seed", o.seed, "of the draws; that of the runs is the recipe's run.seed");
+  v.field("metric", o.metric, "what ranks trials: mean of the dev scores of the last stage's tasks, or one of them");
+  v.field("stop", o.stop, "none; median: a trial below the median of the others; halving: one not among the best 1/eta at a rung");
+  v.field("warmup_trials", o.warmup_trials, "median: others that must have come as far before a trial is judged", at_least(1));
+  v.field("min_evals", o.min_evals, "evaluations after which a trial is judged for the first time, that before training not counted; the first rung", at_least(1));
+  v.field("eta", o.eta, "halving: rungs are at min_evals, min_evals * eta, min_evals * eta^2 ... evaluations", between(2, 100));
+  v.field("keep", o.keep, "best: weights of other trials are removed; all");
+}
+
+enum class DrawKind : std::uint8_t { kUniform, kLog, kInt, kChoice };
+constexpr std::array<OptionName<DrawKind>, 4> option_names(DrawKind) {
+  return {{{DrawKind::kUniform, "uniform"}, {DrawKind::kLog, "log"}, {DrawKind::kInt, "int"}, {DrawKind::kChoice, "choice"}}};
+}
+
+/// One [[space]]: a key of the config and where its values come from.
+struct SearchDimension {
+  std::string key;
+  DrawKind kind = DrawKind::kUniform;
+  std::optional<double> low, high;
+  std::vector<TomlValue> values;
+};
+template <class V>
+void visit_options(V& v, SearchDimension& o) {
+  v.field("key", o.key, "of the config, as --set takes it: stage.0.lr");
+  v.field("kind", o.kind, "uniform, or log: even in the logarithm, from low to high; int: whole numbers, both ends among them; choice");
+  v.field("low", o.low, "lowest value");
+  v.field("high", o.high, "highest value");
+  v.field("values", o.values, "choice: what to choose from");
+}
+
+struct SearchFile {
+  std::int64_t format = 1;
+  SearchSection search;
+  std::vector<SearchDimension> space;
+  std::string text;              ///< as given
+  std::string place;             ///< of the file, for errors
+  std::filesystem::path folder;  ///< of the file: paths in `set` start here
+};
+template <class V>
+void visit_options(V& v, SearchFile& o) {
+  v.field("format", o.format, "version of this file's format", between(1, 1));
+  v.field("search", o.search, "");
+  v.field("space", o.space, "");
+}
+
+/// Reads and checks. Throws Error(kUsage) with file, line and key.
+SearchFile load_search_file(const std::filesystem::path& path);
+
+/// Values by key, in the order of the file.
+using DrawnValues = std::vector<std::pair<std::string, TomlValue>>;
+
+/// The values of a trial (from 0). Each depends on search.seed, the trial and its own [[space]], and on nothing else. Numbers have four
+/// significant digits.
+DrawnValues draw_values(const SearchFile& file, std::int64_t trial);
+
+/// A trial's config: the recipe, the overrides' files, `set`, the overrides' `set`, and the values. The run is named after the trial.
+/// Throws Error(kUsage).
+ConfigTree trial_config(const SearchFile& file, const RowOverrides& overrides, std::int64_t trial);
+
+}  // namespace minbert
