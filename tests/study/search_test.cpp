@@ -137,6 +137,12 @@ TEST_F(SearchTest, WithoutEarlyStoppingAllRunWhole) {
   EXPECT_EQ(told.ended, (std::vector<std::string>{"0 done", "1 done"}));
 }
 
+TEST_F(SearchTest, AtItsEndNoTrialIsStopped) {
+  set({{"trials", "4"}, {"min_evals", "3"}});
+  EXPECT_EQ(search("late").results.saved_steps, 0);
+  EXPECT_EQ(told.ended, (std::vector<std::string>{"0 done", "1 done", "2 done", "3 done"}));
+}
+
 TEST_F(SearchTest, HalvingStopsAtRungs) {
   set({{"stop", "\"halving\""}, {"eta", "2"}});
   const SearchResults results = search("halving").results;
@@ -175,7 +181,7 @@ TEST_F(SearchTest, KilledAnywhereItGoesOnToTheSameEnd) {
     EXPECT_GE(std::ranges::count(results.trials, state, &Trial::state), 1) << option_name(state);
   SearchOptions resume;
   resume.resume = true;
-  for (int kill_at = 1; kill_at < points; kill_at += 5) {
+  for (int kill_at = 1; kill_at < points; kill_at += 7) {
     SCOPED_TRACE(kill_at);
     const std::string name = fmt::format("killed-{}", kill_at);
     const pid_t child = ::fork();
@@ -196,6 +202,27 @@ TEST_F(SearchTest, KilledAnywhereItGoesOnToTheSameEnd) {
     expect_same(name, "straight");
     if (HasFailure()) return;
   }
+}
+
+TEST_F(SearchTest, AnEndThatWasNotWrittenDownIsFoundAgain) {
+  set({{"trials", "4"}, {"budget", "32"}, {"seed", "4"}});
+  search("straight");
+  const std::string journal = text("straight", "journal.jsonl");
+  SearchOptions resume;
+  resume.resume = true;
+  int ends = 0;
+  for (std::size_t at = 0; (at = journal.find("{\"event\":\"end\"", at)) != std::string::npos; ++at, ++ends) {
+    const std::string name = fmt::format("cut-{}", ends);
+    fs::copy(path("straight"), path(name), fs::copy_options::recursive);
+    for (int later = ends + 1; later < 4; ++later) fs::remove_all(path(name) / trial_folder(later));
+    write_file(path(name) / "journal.jsonl", journal.substr(0, at));
+    search(name, resume);
+    expect_same(name, "straight");
+    EXPECT_EQ(told.begun.front(), ends);
+    // Of later trials alone. A trial makes one step more before it stops.
+    EXPECT_EQ(told.steps, (std::array{6 + 11 + 2, 11 + 2, 2, 0}[static_cast<std::size_t>(ends)]));
+  }
+  EXPECT_EQ(ends, 4);
 }
 
 TEST_F(SearchTest, TheBudgetIsAllThatIsSpent) {
@@ -225,13 +252,14 @@ TEST_F(SearchTest, MoreTrialsGoOnWhereFewerEnded) {
 
 TEST_F(SearchTest, ADivergedTrialFailsAndTheSearchGoesOn) {
   std::string text(kSearch);
-  text += "[[space]]\nkey = \"stage.0.optimizer\"\nkind = \"choice\"\nvalues = [\"adamw_paper\"]\n";
   text.replace(text.find("low = 1e-4\nhigh = 1e-1"), 22, "low = 1e-3\nhigh = 1e30");
   write("mine.toml", text);
   const SearchResults results = search("diverged").results;
   const Trial& last = results.trials.back();
   EXPECT_EQ(last.state, TrialState::kFailed);
   EXPECT_FALSE(last.score.has_value());
+  EXPECT_GE(last.steps, 1);
+  EXPECT_LT(last.steps, last.planned_steps);
   EXPECT_NE(last.reason.find("expected finite numbers"), std::string::npos) << last.reason;
   EXPECT_EQ(read_json(path("diverged") / trial_folder(last.number) / "status.json", ErrorTag::kData)["state"], "failed");
   EXPECT_EQ(results.trials.size(), 5u);
