@@ -6,6 +6,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/hub/data_manifest.h"
+#include "minbert/study/search_file.h"
 #include "minbert/study/study_file.h"
 #include "minbert/train/config.h"
 
@@ -39,6 +40,7 @@ constexpr std::array kFileKinds = {
     FileKind{"run", "Configuration of a training run: one file, or several of which later ones win",
              [] { return options_schema<RunConfig>(); }},
     FileKind{"study", "A study: runs that go into one table", [] { return options_schema<StudyFile>(); }},
+    FileKind{"search", "A search: values of hyperparameters to be drawn for a recipe", [] { return options_schema<SearchFile>(); }},
     FileKind{"data", "Manifest of data sets for minbert fetch --data", [] { return options_schema<DataManifest>(); }},
 };
 

@@ -104,7 +104,9 @@ Action declare_search(CLI::App& app, Session& session) {
   app.add_option("SEARCH", flags->file, "TOML file with [search] and [[space]]s")->required()->type_name("");
   app.add_option("-o,--output", flags->output, "search folder [searches/NAME, NAME being search.name]")->type_name("DIR");
   add_set(app, flags->config);
-  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of the recipe (repeatable)")->allow_extra_args(false)->type_name("FILE");
+  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of the recipe (repeatable)")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
   app.add_flag("--resume", flags->options.resume, "go on with the search that is there");
   app.add_option("--max-hours", flags->options.max_hours, "put the search aside after so many hours [no limit]")
       ->check(CLI::Validator([](std::string& text) { return check_hours(text); }, ""))

@@ -15,7 +15,8 @@ std::vector<std::size_t> equal_groups(const std::vector<double>& values) {
   const std::size_t count = std::clamp<std::size_t>(values.size() / kRowsInGroup, 3, kMost);
   std::vector<std::size_t> groups;
   for (const double rank : average_ranks(values))
-    groups.push_back(std::min(count - 1, static_cast<std::size_t>((rank - 0.5) * static_cast<double>(count) / static_cast<double>(values.size()))));
+    groups.push_back(
+        std::min(count - 1, static_cast<std::size_t>((rank - 0.5) * static_cast<double>(count) / static_cast<double>(values.size()))));
   return groups;
 }
 

@@ -24,8 +24,8 @@ inline constexpr std::array<std::string_view, 4> kImportanceMethod = {
 
 struct Importance {
   std::string key;
-  double share = 0;              ///< from 0 to 1
-  std::optional<double> trend;   ///< absent for choices
+  double share = 0;             ///< from 0 to 1
+  std::optional<double> trend;  ///< absent for choices
 };
 
 /// The share of the values' variance that lies between groups, which `groups` numbers from 0, less what chance would put there: epsilon

@@ -37,10 +37,10 @@ Json values_json(const DrawnValues& values) {
 /// The tasks whose dev scores, on average, rank trials: that of search.metric, or all of the last stage; none of the others.
 std::vector<std::string> ranked_tasks(const SearchSection& spec, const RunConfig& config) {
   std::vector<std::string> tasks;
-  for (const std::size_t i : config.tasks_of(config.stages.back())) {
-    const TaskSpec& task = config.tasks[i];
-    const bool has_dev = !task.data.dev.files.empty() || task.data.dev.fraction > 0;
-    if (has_dev && (spec.metric == "mean" || spec.metric == task.name)) tasks.push_back(task.name);
+  for (const TaskSpec& task : config.tasks) {
+    const bool is_scored =
+        std::ranges::count(config.stages.back().tasks, task.name) > 0 && (!task.data.dev.files.empty() || task.data.dev.fraction > 0);
+    if (is_scored && (spec.metric == "mean" || spec.metric == task.name)) tasks.push_back(task.name);
   }
   return tasks;
 }
@@ -72,7 +72,8 @@ std::int64_t recorded_steps(const fs::path& run) {
 class TrialWatch final : public TrainEvents {
  public:
   /// `step`: those that the run has made before.
-  TrialWatch(TrainEvents& next, std::int64_t step, std::function<void(const EvalEvent&)> on_dev) : next_(next), step_(step), on_dev_(std::move(on_dev)) {}
+  TrialWatch(TrainEvents& next, std::int64_t step, std::function<void(const EvalEvent&)> on_dev)
+      : next_(next), step_(step), on_dev_(std::move(on_dev)) {}
 
   std::int64_t step() const { return step_; }
 
@@ -97,6 +98,9 @@ class SearchRunner {
  public:
   SearchRunner(Backend& backend, const Search& search, const SearchOptions& options, SearchEvents& events)
       : backend_(backend), search_(search), spec_(search.file.search), options_(options), events_(events) {}
+  ~SearchRunner();
+  SearchRunner(const SearchRunner&) = delete;
+  SearchRunner& operator=(const SearchRunner&) = delete;
 
   SearchOutcome run();
 
@@ -137,10 +141,13 @@ SearchOutcome SearchRunner::run() {
 void SearchRunner::open() {
   const fs::path& folder = search_.folder;
   const fs::path journal = folder / "journal.jsonl";
-  const auto refuse = [&](std::string_view message, std::string hint) { throw Error(ErrorTag::kUsage, folder.string(), message, std::move(hint)); };
+  const auto refuse = [&](std::string_view message, std::string hint) {
+    throw Error(ErrorTag::kUsage, folder.string(), message, std::move(hint));
+  };
   if (fs::exists(journal) && !options_.resume) refuse("holds a search already", "--resume goes on with it, -o names another folder");
   const auto is_empty = [&] {  // a process killed at its very start leaves the lock
-    return fs::is_directory(folder) && std::ranges::all_of(fs::directory_iterator(folder), [](const auto& entry) { return entry.path().filename() == kLock; });
+    return fs::is_directory(folder) &&
+           std::ranges::all_of(fs::directory_iterator(folder), [](const auto& entry) { return entry.path().filename() == kLock; });
   };
   if (fs::exists(folder) && !fs::exists(journal) && !is_empty())
     refuse("is not empty and is no search folder: it has no journal.jsonl", "name another folder with -o");
@@ -148,7 +155,14 @@ void SearchRunner::open() {
   lock_.emplace(folder / kLock);
   journal_.emplace(journal, header_of(search_.file));
   check_trials();
-  write_file(folder / "search.input.toml", search_.file.text);
+}
+
+/// A search whose data or model cannot be read leaves no folder behind.
+SearchRunner::~SearchRunner() {
+  if (!lock_ || (journal_ && journal_->begun())) return;
+  std::error_code ignored;
+  fs::remove(search_.folder / kLock, ignored);
+  fs::remove(search_.folder, ignored);
 }
 
 /// The trials that are there must be those that this file and recipe mean.
@@ -161,7 +175,8 @@ void SearchRunner::check_trials() const {
     const Json values = values_json(draw_values(search_.file, trial.number));
     if (values != trial.values) refuse(fmt::format("its values were {}, are now {}", dump_json(trial.values), dump_json(values)));
     const ConfigTree tree = trial_config(search_.file, search_.overrides, trial.number);
-    if (const auto difference = config_difference(folder_of(trial.number), tree.print_resolved(write_options(load_run_config(tree))))) refuse(*difference);
+    if (const auto difference = config_difference(folder_of(trial.number), tree.print_resolved(write_options(load_run_config(tree)))))
+      refuse(*difference);
   }
 }
 
@@ -263,25 +278,29 @@ void SearchRunner::remove_weights() const {
     for (const char* weights : {"checkpoints", "best"}) {
       std::error_code error;
       fs::remove_all(folder_of(trial.number) / weights, error);
-      if (error) throw Error(ErrorTag::kResources, (folder_of(trial.number) / weights).string(), fmt::format("cannot remove: {}", error.message()));
+      if (error)
+        throw Error(ErrorTag::kResources, (folder_of(trial.number) / weights).string(), fmt::format("cannot remove: {}", error.message()));
     }
   }
 }
 
 void SearchRunner::write(std::string_view state) {
+  outcome_.results = search_results(search_.file, journal_->trials(), std::string(state));
+  if (!journal_->begun()) return;
   for (const Trial& trial : journal_->trials())
     if (const fs::path mark = folder_of(trial.number) / "trial.json"; trial.ended() && !fs::exists(mark))
       write_file(mark, dump_json(trial_json(trial), 2) + "\n");
-  outcome_.results = search_results(search_.file, journal_->trials(), std::string(state));
   const auto file = [&](std::string_view name, std::string_view text) { write_file(search_.folder / name, text); };
+  file("search.input.toml", search_.file.text);
   file("results.txt", results_text(search_.file, outcome_.results));
   file("results.csv", results_csv(search_.file, outcome_.results));
   file("results.json", dump_json(results_json(search_.file, outcome_.results), 2) + "\n");
   const Trial* best = outcome_.results.best();
   if (best == nullptr) return;
   const ConfigTree tree = trial_config(search_.file, search_.overrides, best->number);
-  file("best.toml", fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n{}", outcome_.results.trials.size(), spec_.name,
-                                best->number, spec_.metric, *best->score, tree.print_resolved(write_options(load_run_config(tree)))));
+  file("best.toml",
+       fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n{}", outcome_.results.trials.size(), spec_.name,
+                   best->number, spec_.metric, *best->score, tree.print_resolved(write_options(load_run_config(tree)))));
 }
 
 }  // namespace
@@ -304,7 +323,8 @@ Json plan_search(Backend& backend, const Search& search) {
   Json json = {{"search", search.file.search.name}, {"folder", search.folder.string()}, {"trials", Json::array()}};
   for (std::int64_t trial = 0; trial < search.file.search.trials; ++trial) {
     std::int64_t planned = 0;
-    for (const std::int64_t steps : planned_stage_steps(backend, load_run_config(trial_config(search.file, search.overrides, trial)))) planned += steps;
+    for (const std::int64_t steps : planned_stage_steps(backend, load_run_config(trial_config(search.file, search.overrides, trial))))
+      planned += steps;
     json["trials"].push_back({{"trial", trial}, {"values", values_json(draw_values(search.file, trial))}, {"planned_steps", planned}});
   }
   return json;

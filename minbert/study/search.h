@@ -21,9 +21,9 @@ struct Search {
 };
 
 struct SearchOptions {
-  std::filesystem::path folder;  ///< default: searches/NAME
-  RowOverrides overrides;        ///< of every trial's config
-  bool resume = false;           ///< go on with what is there
+  std::filesystem::path folder;                                ///< default: searches/NAME
+  RowOverrides overrides;                                      ///< of every trial's config
+  bool resume = false;                                         ///< go on with what is there
   double max_hours = std::numeric_limits<double>::infinity();  ///< after which the running trial is put aside
   /// Asked as TrainOptions::should_stop is.
   std::function<bool()> should_stop = [] { return false; };
@@ -45,14 +45,14 @@ class SearchEvents {
 };
 
 struct SearchOutcome {
-  bool stopped = false;   ///< by should_stop, after a good checkpoint
+  bool stopped = false;  ///< by should_stop, after a good checkpoint
   bool out_of_time = false;
   SearchResults results;
 };
 
-/// Draws and trains trials, each a run folder DIR/trials/NNN, until there are enough of them or the budget is spent, and writes journal.jsonl,
-/// results.{txt,csv,json} and best.toml. A trial that diverges counts as failed. Killed at any time, it goes on as if nothing had been.
-/// Throws Error(kUsage) for a folder that is no search's or holds another search, LockHeld, and what train() throws.
+/// Draws and trains trials, each a run folder DIR/trials/NNN, until there are enough of them or the budget is spent, and writes
+/// journal.jsonl, results.{txt,csv,json} and best.toml. A trial that diverges counts as failed. Killed at any time, it goes on as if
+/// nothing had been. Throws Error(kUsage) for a folder that is no search's or holds another search, LockHeld, and what train() throws.
 SearchOutcome run_search(Backend& backend, const Search& search, const SearchOptions& options, SearchEvents& events);
 
 }  // namespace minbert

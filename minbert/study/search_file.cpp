@@ -26,7 +26,8 @@ void check_dimension(const SearchDimension& dimension, const Refuse& refuse) {
   if (!dimension.values.empty()) refuse("values", "only a choice has values", "kind = \"choice\"");
   if (!dimension.low || !dimension.high) refuse(dimension.low ? "high" : "low", "expected a number");
   const double low = *dimension.low, high = *dimension.high;
-  if (!(low < high) || !std::isfinite(low) || !std::isfinite(high)) refuse("high", fmt::format("expected low < high, got {} and {}", low, high));
+  if (!(low < high) || !std::isfinite(low) || !std::isfinite(high))
+    refuse("high", fmt::format("expected low < high, got {} and {}", low, high));
   if (dimension.kind == DrawKind::kLog && !(low > 0)) refuse("low", fmt::format("expected a number above 0, got {}", low));
   constexpr double kLargest = 1e15;  // whole numbers up to here are exact
   const auto is_whole = [](double value) { return value == std::floor(value) && std::fabs(value) <= kLargest; };
@@ -63,7 +64,8 @@ SearchFile load_search_file(const fs::path& path) {
     throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message), std::move(hint));
   };
   if (file.search.name.empty()) file.search.name = path == "-" ? "search" : path.stem().string();
-  if (!is_plain_name(file.search.name)) refuse("search.name", fmt::format("expected letters, digits, - and _, got \"{}\"", file.search.name));
+  if (!is_plain_name(file.search.name))
+    refuse("search.name", fmt::format("expected letters, digits, - and _, got \"{}\"", file.search.name));
   if (files_of(file.search.recipe).empty()) refuse("search.recipe", "expected a config file");
   if (file.space.empty()) throw Error(ErrorTag::kUsage, file.place, "expected at least one [[space]]");
   std::set<std::string> keys;
@@ -97,7 +99,8 @@ ConfigTree trial_config(const SearchFile& file, const RowOverrides& overrides, s
   const auto run = tree.node().find("run");
   const auto name = run ? run->find("name") : std::nullopt;
   tree.set("run.name", fmt::format("{}-{:03}", name ? name->as_string() : file.search.name, trial), here);
-  for (const auto& [key, value] : draw_values(file, trial)) tree.set(key, value, TomlOrigin{fmt::format("{}, trial {}", here.place, trial), here.folder});
+  for (const auto& [key, value] : draw_values(file, trial))
+    tree.set(key, value, TomlOrigin{fmt::format("{}, trial {}", here.place, trial), here.folder});
   return tree;
 }
 

@@ -20,7 +20,9 @@ constexpr std::array<OptionName<StopRule>, 3> option_names(StopRule) {
 }
 
 enum class KeptModels : std::uint8_t { kBest, kAll };
-constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) { return {{{KeptModels::kBest, "best"}, {KeptModels::kAll, "all"}}}; }
+constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) {
+  return {{{KeptModels::kBest, "best"}, {KeptModels::kAll, "all"}}};
+}
 
 struct SearchSection {
   std::string name;
@@ -47,7 +49,8 @@ void visit_options(V& v, SearchSection& o) {
   v.field("metric", o.metric, "what ranks trials: mean of the dev scores of the last stage's tasks, or one of them");
   v.field("stop", o.stop, "none; median: a trial below the median of the others; halving: one not among the best 1/eta at a rung");
   v.field("warmup_trials", o.warmup_trials, "median: others that must have come as far before a trial is judged", at_least(1));
-  v.field("min_evals", o.min_evals, "evaluations after which a trial is judged for the first time, that before training not counted; the first rung", at_least(1));
+  v.field("min_evals", o.min_evals,
+          "evaluations after which a trial is judged for the first time, that before training not counted; the first rung", at_least(1));
   v.field("eta", o.eta, "halving: rungs are at min_evals, min_evals * eta, min_evals * eta^2 ... evaluations", between(2, 100));
   v.field("keep", o.keep, "best: weights of other trials are removed; all");
 }

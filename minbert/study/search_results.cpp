@@ -61,7 +61,9 @@ std::string results_text(const SearchFile& file, const SearchResults& results, s
     const Trial& trial = results.trials[i];
     std::vector<std::string> cells = {std::to_string(i + 1), std::to_string(trial.number), score_text(trial.score)};
     for (const SearchDimension& dimension : file.space) cells.push_back(value_text(trial.values.at(dimension.key)));
-    for (const std::string& cell : {std::to_string(trial.steps), std::to_string(trial.planned_steps), std::string(option_name(trial.state))}) cells.push_back(cell);
+    for (const std::string& cell :
+         {std::to_string(trial.steps), std::to_string(trial.planned_steps), std::string(option_name(trial.state))})
+      cells.push_back(cell);
     table.add(std::move(cells));
   }
   std::string text = fmt::format("{}: {} of {} trials, by {} on dev\n\n{}", file.search.name, results.trials.size(), file.search.trials,

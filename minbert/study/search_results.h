@@ -11,8 +11,8 @@
 namespace minbert {
 
 struct SearchResults {
-  std::string state;          ///< done: nothing is left to do; else stopped
-  std::vector<Trial> trials;  ///< by score, the best first; without a score last
+  std::string state;               ///< done: nothing is left to do; else stopped
+  std::vector<Trial> trials;       ///< by score, the best first; without a score last
   std::int64_t steps = 0;          ///< of all trials
   std::int64_t planned_steps = 0;  ///< had each of them run whole
   std::int64_t saved_steps = 0;    ///< by early stopping

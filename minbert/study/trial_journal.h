@@ -50,10 +50,11 @@ struct Trial {
 /// Owns DIR/journal.jsonl. Each event is on disk when its function returns, and changes trials() as its line does when it is read again.
 class TrialJournal {
  public:
-  /// Begins a new file, or reads what is there: a torn last line is cut off, as a killed process leaves one. `header` is the first line's;
-  /// throws Error(kUsage) naming a key in which it differs, and Error(kData) "file:line" for a broken line.
-  TrialJournal(const std::filesystem::path& path, const Json& header);
+  /// Reads what is there: a torn last line is cut off, as a killed process leaves one. `header` is the first line's; throws Error(kUsage)
+  /// naming a key in which it differs, and Error(kData) "file:line" for a broken line. A new file appears with the first event.
+  TrialJournal(std::filesystem::path path, Json header);
 
+  bool begun() const { return file_.has_value(); }
   const std::vector<Trial>& trials() const { return trials_; }
   /// The trial that has begun and not ended, which is the last one; null when there is none.
   const Trial* running() const;
@@ -68,6 +69,8 @@ class TrialJournal {
   void append(const Json& event);
   void apply(const Json& event);
 
+  std::filesystem::path path_;
+  Json header_;
   std::vector<Trial> trials_;
   std::optional<AppendFile> file_;
 };

@@ -46,7 +46,8 @@ TEST(EarlyStop, HalvingJudgesAtRungsAlone) {
   EXPECT_EQ(rungs, (std::vector<std::int64_t>{1, 2, 4, 8}));
   rungs.clear();
   for (std::size_t evaluation = 1; evaluation < 9; ++evaluation)
-    if (reason_to_stop(rule(StopRule::kHalving, 2, 1, 3), others, TrialCurve(evaluation, 0.0))) rungs.push_back(static_cast<std::int64_t>(evaluation));
+    if (reason_to_stop(rule(StopRule::kHalving, 2, 1, 3), others, TrialCurve(evaluation, 0.0)))
+      rungs.push_back(static_cast<std::int64_t>(evaluation));
   EXPECT_EQ(rungs, (std::vector<std::int64_t>{2, 6}));
 }
 

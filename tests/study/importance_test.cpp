@@ -20,7 +20,8 @@ TEST(Importance, ShareBetweenGroupsByHand) {
 class ImportanceTest : public testing::Test {
  protected:
   ImportanceTest() {
-    for (const char* key : {"noise", "lr", "kind"}) file_.space.push_back({.key = key, .kind = DrawKind::kUniform, .low = 0, .high = 1, .values = {}});
+    for (const char* key : {"noise", "lr", "kind"})
+      file_.space.push_back({.key = key, .kind = DrawKind::kUniform, .low = 0, .high = 1, .values = {}});
     file_.space[2].kind = DrawKind::kChoice;
   }
   std::vector<Trial> trials(int count) {

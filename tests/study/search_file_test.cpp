@@ -108,7 +108,9 @@ TEST_F(SearchFileTest, AValueDependsOnSeedTrialAndItsOwnSpaceAlone) {
 }
 
 TEST_F(SearchFileTest, ValuesGoIntoTheConfig) {
-  write_file(folder_ / "base.toml", "[run]\nname = \"base\"\n[model]\ninit = \"scratch\"\n[[task]]\nname = \"mood\"\nlabels = 2\ndata = { train = \"a.csv\" }\n[[stage]]\nlr = 1\n");
+  write_file(folder_ / "base.toml",
+             "[run]\nname = \"base\"\n[model]\ninit = \"scratch\"\n[[task]]\nname = \"mood\"\nlabels = 2\ndata = { train = \"a.csv\" "
+             "}\n[[stage]]\nlr = 1\n");
   const SearchFile file = load(kSpace);
   RowOverrides overrides;
   overrides.sets = {"stage.0.batch=3", "stage.0.lr=7"};
