@@ -83,21 +83,6 @@ class StudyTest : public TinyStudyTest {
   }
 };
 
-TEST_F(StudyTest, PretrainingIsSharedWithItsHead) {
-  const std::string base(kBase);
-  write("pretrain.toml", "[[stage]]\nname = \"pretrain\"\nkind = \"mlm\"\nepochs = 1\nbatch = 4\nlr = 1e-3\n"
-                         "mlm = { texts = [\"mood.train\", \"same.train\"], head = \"tied\", held_out = 0.2 }\n");
-  write("tasks.toml", base.substr(0, base.find("[[stage]]")) + "[[stage]]\nname = \"tune\"\ntasks = [\"mood\", \"near\"]\nepochs = 1\nbatch = 4\nlr = 1e-3\n");
-  write("texts.toml", "[study]\nname = \"texts\"\nbase = [\"pretrain.toml\", \"tasks.toml\"]\nseeds = [3]\n[[row]]\nname = \"one\"\n"
-                      "[[row]]\nname = \"two\"\nset = [\"stage.tune.lr=2e-3\"]\n[[row]]\nname = \"three\"\nset = [\"stage.pretrain.mlm.mask=0.3\"]\n");
-  study("texts");
-  EXPECT_GT(told.steps("one/3").at("pretrain"), 0);
-  EXPECT_FALSE(told.steps("two/3").contains("pretrain"));
-  EXPECT_GT(told.steps("three/3").at("pretrain"), 0);
-  for (const StudyRun& run : load("texts").runs) expect_as_alone(run);
-  EXPECT_TRUE(fs::exists(load("texts").runs[1].folder / "checkpoints/stage-pretrain/best/mlm.safetensors"));
-}
-
 TEST_F(StudyTest, SharedStagesRunOnceToTheSameBytes) {
   const StudyOutcome outcome = study("three");
   EXPECT_FALSE(outcome.stopped);
@@ -124,8 +109,15 @@ TEST_F(StudyTest, SharedStagesRunOnceToTheSameBytes) {
 }
 
 TEST_F(StudyTest, APretrainedEncoderServesOtherHeads) {
-  write("named.toml", std::string(kBase) + "name = \"finetune\"\n");
-  write("pretrain.toml", "[[stage]]\nname = \"pretrain\"\nkind = \"mlm\"\nepochs = 2\nlr = 1e-2\n[stage.mlm]\ntexts = [\"same.train\"]\nprobes = [\"near.dev\"]\n");
+  write("pretrain.toml", R"(
+[[stage]]
+name = "pretrain"
+kind = "mlm"
+epochs = 2
+lr = 1e-2
+mlm = { texts = ["mood.train", "same.train"], probes = ["near.dev"], head = "tied", held_out = 0.2 }
+)");
+  write("named.toml", std::string(kBase) + "name = \"finetune\"\ntasks = [\"mood\", \"near\"]\n");
   write("pretrained.toml", R"(
 [study]
 base = ["pretrain.toml", "named.toml"]
@@ -146,6 +138,40 @@ set = ["stage.pretrain.mlm.mask=0.3", "stage.finetune.epochs=1"]
   EXPECT_EQ(pretrained("other/3"), pretrained("narrow/3"));
   for (const StudyRun& run : load("pretrained").runs) expect_as_alone(run);
   EXPECT_TRUE(fs::exists(study_path("pretrained") / "rows/wide/seed-3/checkpoints/stage-pretrain/best/mlm.safetensors"));
+}
+
+TEST_F(StudyTest, EachSharedStageHasItsOwnStart) {
+  write("stages.toml", R"(
+[[stage]]
+name = "0"
+tasks = ["mood"]
+epochs = 1
+[[stage]]
+name = "new"
+from = "init"
+tasks = ["near"]
+epochs = 1
+[[stage]]
+name = "late"
+from = "0"
+tasks = ["same"]
+epochs = 1
+)");
+  write("starts.toml", R"(
+[study]
+base = ["base.toml", "stages.toml"]
+seeds = [3]
+[[row]]
+name = "first"
+[[row]]
+name = "second"
+set = ["stage.late.lr=5e-3"]
+)");
+  study("starts");
+  const auto steps = told.steps("second/3");
+  EXPECT_EQ(steps.size(), 1u) << "two of its three stages are those of the first row";
+  EXPECT_TRUE(steps.contains("late"));
+  for (const StudyRun& run : load("starts").runs) expect_as_alone(run);
 }
 
 TEST_F(StudyTest, APoolerThatTheSharedStageDidNotUseIsStillNew) {
