@@ -146,6 +146,7 @@ TEST_F(StudyTest, EachSharedStageHasItsOwnStart) {
 name = "0"
 tasks = ["mood"]
 epochs = 1
+select = "last"
 [[stage]]
 name = "new"
 from = "init"
