@@ -55,7 +55,6 @@ class StudyView final : public StudyEvents {
 };
 
 int run_study_verb(const StudyFlags& flags, Session& session) {
-  constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
   StudyOptions options = flags.options;
   options.folder = flags.output;
   options.overrides.sets = flags.config.sets;

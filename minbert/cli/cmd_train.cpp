@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
-
 struct TrainFlags {
   ConfigFlags config;
   OneLinerFlags one_liner;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <set>
 #include <thread>
 #include <utility>
@@ -77,6 +78,27 @@ bool is_vacant(const fs::path& folder) {
   if (!fs::exists(folder)) return true;
   return fs::is_directory(folder) && std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
                                                  [](const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); });
+}
+
+/// Scores of tasks that the row does not have would stand nowhere.
+void check_published(const StudyFile& file, const StudyRow& row, std::vector<std::string> known) {
+  known.emplace_back("mean");
+  for (const auto& [name, score] : row.published)
+    if (std::ranges::find(known, name) == known.end())
+      throw Error(ErrorTag::kUsage, file.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name), suggest(name, known));
+}
+
+StudyRun load_run(const Study& study, std::size_t row, const RowOverrides& overrides, const std::uint64_t* seed, std::string_view backend,
+                  FileHashes& hashes) {
+  const StudyRow& spec = study.file.rows[row];
+  const ConfigTree tree = row_config(study.file, spec, overrides, seed);
+  StudyRun run{.row = row, .config = load_run_config(tree), .config_text = {}, .input_text = tree.given(), .fingerprint = {}};
+  check_published(study.file, spec, run.config.heads());
+  run.seed = run.config.run.seed;
+  run.folder = study.folder / "rows" / spec.name / fmt::format("seed-{}", run.seed);
+  run.config_text = tree.print_resolved(write_options(run.config));
+  run.fingerprint = fingerprint_of(run.config, backend, hashes);
+  return run;
 }
 
 class StudyRunner {
@@ -223,33 +245,34 @@ void StudyRunner::write(bool active) {
 Study load_study(const fs::path& path, std::string_view backend, const StudyOptions& options) {
   Study study{.file = load_study_file(path), .folder = options.folder, .runs = {}};
   if (study.folder.empty()) study.folder = fs::path("studies") / study.file.study.name;
+  study.folder = (study.folder / "").parent_path();  // without a slash at its end
   std::vector<std::string> names;
   for (const StudyRow& row : study.file.rows) names.push_back(row.name);
   for (const std::string& name : options.rows)
     if (std::ranges::find(names, name) == names.end()) throw Error(ErrorTag::kUsage, "--rows", fmt::format("unknown row \"{}\"", name), suggest(name, names));
 
   FileHashes hashes;
-  std::vector<std::pair<std::size_t, StudyRun>> runs;  // with the place of the seed
+  std::vector<std::vector<StudyRun>> rounds;  // each row's first seed, then each one's second
   for (std::size_t i = 0; i < study.file.rows.size(); ++i) {
     const StudyRow& row = study.file.rows[i];
     const bool selected = options.rows.empty() || std::ranges::find(options.rows, row.name) != options.rows.end();
-    const fs::path folder = study.folder / "rows" / row.name;
-    if (!selected && !fs::exists(folder)) continue;
+    if (!selected && !fs::exists(study.folder / "rows" / row.name)) continue;
     const std::vector<std::uint64_t>& seeds = options.seeds.empty() ? row.seeds : options.seeds;
     if (std::set(seeds.begin(), seeds.end()).size() != seeds.size())
       throw Error(ErrorTag::kUsage, fmt::format("row {}", row.name), fmt::format("expected seeds that differ, got {}", fmt::join(seeds, ", ")));
-    for (std::size_t s = 0; s < std::max<std::size_t>(seeds.size(), 1); ++s) {
-      const ConfigTree tree = row_config(study.file, row, options.overrides, seeds.empty() ? nullptr : &seeds[s]);
-      StudyRun run{.row = i, .seed = 0, .folder = {}, .config = load_run_config(tree), .config_text = {}, .input_text = tree.given(), .fingerprint = {}, .selected = selected};
-      run.seed = run.config.run.seed;
-      run.folder = folder / fmt::format("seed-{}", run.seed);
-      run.config_text = tree.print_resolved(write_options(run.config));
-      run.fingerprint = fingerprint_of(run.config, backend, hashes);
-      if (selected || (fs::exists(run.folder / "status.json") && difference(run).empty())) runs.emplace_back(s, std::move(run));
+    const std::size_t count = std::max<std::size_t>(seeds.size(), 1);
+    rounds.resize(std::max(rounds.size(), count));
+    for (std::size_t s = 0; s < count; ++s) {
+      try {
+        StudyRun run = load_run(study, i, options.overrides, seeds.empty() ? nullptr : &seeds[s], backend, hashes);
+        run.selected = selected;
+        if (selected || (fs::exists(run.folder / "status.json") && difference(run).empty())) rounds[s].push_back(std::move(run));
+      } catch (const Error&) {
+        if (selected) throw;
+      }
     }
   }
-  std::ranges::stable_sort(runs, {}, &std::pair<std::size_t, StudyRun>::first);
-  for (auto& [place, run] : runs) study.runs.push_back(std::move(run));
+  for (auto& runs : rounds) std::ranges::move(runs, std::back_inserter(study.runs));
   return study;
 }
 

@@ -19,7 +19,7 @@ namespace minbert {
 struct StudyRun {
   std::size_t row = 0;  ///< index into StudyFile::rows
   std::uint64_t seed = 0;
-  std::filesystem::path folder;  ///< STUDY/rows/NAME/seed-N
+  std::filesystem::path folder = {};  ///< STUDY/rows/NAME/seed-N
   RunConfig config;
   std::string config_text, input_text;  ///< config.toml, config.input.toml
   Fingerprint fingerprint;

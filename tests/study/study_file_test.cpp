@@ -59,6 +59,8 @@ TEST_F(StudyFileTest, RefusesWhatHasNoMeaning) {
   expect_refused("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"a\"\n[[row]]\nname = \"a\"\n", {"s.toml:5", "the name \"a\" is taken"});
   expect_refused("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"a\"\noverlays = \"b.toml\"\n", {"s.toml:5", "overlays", "overlay"});
   write("s.toml", "[study]\nbase = \"base.toml\"\n[[row]]\nname = \"mtft\"\nseeds = [1, 1]\n");
+  write("p.toml", "[study]\nbase = \"base.toml\"\n[[row]]\nname = \"r\"\npublished = { mean = 0.5, moood = 0.5 }\n");
+  expect_error(ErrorTag::kUsage, {"p.toml", "row.r.published", "moood"}, [&] { load("p"); });
   const auto load_with = [&](const StudyOptions& options) { return [&] { load("s", options); }; };
   expect_error(ErrorTag::kUsage, {"row mtft", "seeds", "1, 1"}, load_with({}));
   expect_error(ErrorTag::kUsage, {"--rows", "mtfd"}, load_with({.rows = {"mtfd"}}));
