@@ -50,7 +50,6 @@ class SearchView final : public SearchEvents {
 };
 
 int run_search_verb(const SearchFlags& flags, Session& session) {
-  constexpr int kStopped = 75;  // sysexits.h: EX_TEMPFAIL, try again later
   constexpr std::size_t kRows = 20;
   SearchOptions options = flags.options;
   options.folder = flags.output;
@@ -72,7 +71,7 @@ int run_search_verb(const SearchFlags& flags, Session& session) {
   if (outcome.stopped) session.console.info("stopped after a checkpoint; --resume goes on");
   session.console.info(fmt::format("search {} in {}{}", search.file.search.name, search.folder.string(),
                                    best == nullptr ? "" : fmt::format("; its best config: {}", (search.folder / "best.toml").string())));
-  if (outcome.stopped) return kStopped;
+  if (outcome.stopped) return kStoppedCode;
   if (flags.json)
     print_json(results_json(search.file, outcome.results));
   else

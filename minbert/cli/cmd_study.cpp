@@ -74,7 +74,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
   show_profile(session, *backend);
   if (outcome.stopped) {
     session.console.info("stopped after a checkpoint; the same command goes on");
-    return kStopped;
+    return kStoppedCode;
   }
   if (outcome.elsewhere > 0) session.console.info(fmt::format("{} runs are left to other processes", outcome.elsewhere));
   session.console.info(fmt::format("study {} in {}", study.file.study.name, study.folder.string()));

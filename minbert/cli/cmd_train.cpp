@@ -72,7 +72,7 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
   session.console.clear_progress();
   if (result.stopped) {
     session.console.info(flags.overfit_batch ? "stopped" : "stopped after a checkpoint; --resume goes on");
-    return kStopped;
+    return kStoppedCode;
   }
   if (result.already_finished) session.console.info("this run is finished already");
   if (flags.overfit_batch) return 0;

@@ -3,7 +3,7 @@
 
 namespace minbert {
 
-inline constexpr int kStopped = 75;  ///< exit code after a checkpoint (sysexits.h: EX_TEMPFAIL, try again later)
+inline constexpr int kStoppedCode = 75;  ///< exit code after a checkpoint (sysexits.h: EX_TEMPFAIL, try again later)
 
 /// From now on these signals set the flag; a Ctrl-C after it ends the process with 130.
 void catch_signals();
