@@ -2,6 +2,7 @@
 #include "minbert/study/search.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "minbert/base/clock.h"
@@ -32,6 +33,23 @@ Json values_json(const DrawnValues& values) {
     json[key] = Json::parse(toml_to_json(TomlValue(std::move(holder)))).at("value");
   }
   return json;
+}
+
+/// A trial's config, as it is merged, as it is read, and as config.toml has it.
+struct TrialRun {
+  TrialRun(const Search& search, std::int64_t trial)
+      : tree(trial_config(search.file, search.overrides, trial)),
+        config(load_run_config(tree)),
+        text(tree.print_resolved(write_options(config))) {}
+
+  ConfigTree tree;
+  RunConfig config;
+  std::string text;
+};
+
+std::int64_t planned_steps(Backend& backend, const RunConfig& config) {
+  const auto steps = planned_stage_steps(backend, config);
+  return std::accumulate(steps.begin(), steps.end(), std::int64_t{0});
 }
 
 /// The tasks whose dev scores, on average, rank trials: that of search.metric, or all of the last stage; none of the others.
@@ -108,7 +126,7 @@ class SearchRunner {
   void open();
   void check_trials() const;
   bool next();
-  void train_trial(const ConfigTree& tree);
+  void train_trial(const TrialRun& run);
   void add_eval(const TrialEval& eval);
   std::optional<std::string> judgement() const;
   bool must_pause();
@@ -174,9 +192,7 @@ void SearchRunner::check_trials() const {
     };
     const Json values = values_json(draw_values(search_.file, trial.number));
     if (values != trial.values) refuse(fmt::format("its values were {}, are now {}", dump_json(trial.values), dump_json(values)));
-    const ConfigTree tree = trial_config(search_.file, search_.overrides, trial.number);
-    if (const auto difference = config_difference(folder_of(trial.number), tree.print_resolved(write_options(load_run_config(tree)))))
-      refuse(*difference);
+    if (const auto difference = config_difference(folder_of(trial.number), TrialRun(search_, trial.number).text)) refuse(*difference);
   }
 }
 
@@ -186,26 +202,21 @@ bool SearchRunner::next() {
   const std::int64_t number = running == nullptr ? std::ssize(journal_->trials()) : running->number;
   if (running == nullptr && (number >= spec_.trials || spends_budget(0))) return false;
   if (must_pause()) return false;
-  const ConfigTree tree = trial_config(search_.file, search_.overrides, number);
-  if (running == nullptr) {
-    std::int64_t planned = 0;
-    for (const std::int64_t steps : planned_stage_steps(backend_, load_run_config(tree))) planned += steps;
-    journal_->start(values_json(draw_values(search_.file, number)), planned);
-  }
+  const TrialRun run(search_, number);
+  if (running == nullptr) journal_->start(values_json(draw_values(search_.file, number)), planned_steps(backend_, run.config));
   verdict_ = judgement();
-  train_trial(tree);
+  train_trial(run);
   if (journal_->running() != nullptr) return false;
   remove_weights();
   events_.end(journal_->trials().back());
   return true;
 }
 
-void SearchRunner::train_trial(const ConfigTree& tree) {
+void SearchRunner::train_trial(const TrialRun& run) {
   const Trial& trial = *journal_->running();
   const fs::path folder = folder_of(trial.number);
   const auto checkpoint = find_checkpoint(folder / "checkpoints" / "last");
-  const RunConfig config = load_run_config(tree);
-  const auto tasks = ranked_tasks(spec_, config);
+  const auto tasks = ranked_tasks(spec_, run.config);
   TrialWatch watch(events_.begin(trial), checkpoint ? checkpoint->run_step : 0, [&](const EvalEvent& event) {
     if (const auto score = mean_of(tasks, event.scores)) add_eval({event.stage, event.epoch, watch.step(), *score});
   });
@@ -221,11 +232,11 @@ void SearchRunner::train_trial(const ConfigTree& tree) {
   TrainOptions options;
   options.folder = folder;
   options.open = {.resume = true};
-  options.config_text = tree.print_resolved(write_options(config));
-  options.input_text = tree.given();
+  options.config_text = run.text;
+  options.input_text = run.tree.given();
   options.should_stop = [&] { return verdict_ || is_spent() || must_pause(); };
   try {
-    const TrainResult result = train(backend_, config, options, watch);
+    const TrainResult result = train(backend_, run.config, options, watch);
     if (result.stopped) return end_early();
     journal_->end(TrialState::kDone, "", {}, mean_of(tasks, result.dev_scores), result.dev_scores);
   } catch (const Error& error) {
@@ -297,10 +308,8 @@ void SearchRunner::write(std::string_view state) {
   file("results.json", dump_json(results_json(search_.file, outcome_.results), 2) + "\n");
   const Trial* best = outcome_.results.best();
   if (best == nullptr) return;
-  const ConfigTree tree = trial_config(search_.file, search_.overrides, best->number);
-  file("best.toml",
-       fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n{}", outcome_.results.trials.size(), spec_.name,
-                   best->number, spec_.metric, *best->score, tree.print_resolved(write_options(load_run_config(tree)))));
+  file("best.toml", fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n{}", outcome_.results.trials.size(),
+                                spec_.name, best->number, spec_.metric, *best->score, TrialRun(search_, best->number).text));
 }
 
 }  // namespace
@@ -310,8 +319,7 @@ Search load_search(const fs::path& path, const SearchOptions& options) {
   const SearchSection& spec = search.file.search;
   if (search.folder.empty()) search.folder = fs::path("searches") / spec.name;
   for (std::int64_t trial = 0; trial < spec.trials; ++trial) {
-    const RunConfig config = load_run_config(trial_config(search.file, options.overrides, trial));
-    if (ranked_tasks(spec, config).empty())
+    if (ranked_tasks(spec, TrialRun(search, trial).config).empty())
       throw Error(ErrorTag::kUsage, search.file.place,
                   fmt::format("key \"search.metric\": the last stage of trial {} gives no dev score for \"{}\"", trial, spec.metric),
                   "expected mean, or a task of that stage with dev data");
@@ -322,10 +330,9 @@ Search load_search(const fs::path& path, const SearchOptions& options) {
 Json plan_search(Backend& backend, const Search& search) {
   Json json = {{"search", search.file.search.name}, {"folder", search.folder.string()}, {"trials", Json::array()}};
   for (std::int64_t trial = 0; trial < search.file.search.trials; ++trial) {
-    std::int64_t planned = 0;
-    for (const std::int64_t steps : planned_stage_steps(backend, load_run_config(trial_config(search.file, search.overrides, trial))))
-      planned += steps;
-    json["trials"].push_back({{"trial", trial}, {"values", values_json(draw_values(search.file, trial))}, {"planned_steps", planned}});
+    json["trials"].push_back({{"trial", trial},
+                              {"values", values_json(draw_values(search.file, trial))},
+                              {"planned_steps", planned_steps(backend, TrialRun(search, trial).config)}});
   }
   return json;
 }
