@@ -13,12 +13,14 @@
 namespace minbert {
 namespace {
 
-constexpr std::array<EnvVariable, 5> kVariables = {{
+constexpr std::array<EnvVariable, 7> kVariables = {{
     {"MINBERT_BACKEND", "cpu", "backend that does the maths: ref | cpu | cuda"},
     {"MINBERT_THREADS", "all cores", "threads for maths"},
     {"MINBERT_ISA", "none", "upper limit on the instruction set: sse4 | avx2 | avx512"},
     {"MINBERT_DEBUG", "0", "1 configuration and phase times, 2 and time by op, 3 and a NaN check after each op, 4 and tensor statistics"},
     {"NO_COLOR", "unset", "any value: no colour on a terminal"},
+    {"HF_ENDPOINT", "https://huggingface.co", "hub that `fetch` asks, or a mirror of it"},
+    {"HF_TOKEN", "none", "token for private and gated repositories"},
 }};
 
 int whole_number(std::string_view name, std::string_view text, int low, int high) {
@@ -36,12 +38,14 @@ Env read_env(const EnvLookup& lookup) {
     const char* value = lookup(variable.name.data());
     return std::string_view(value == nullptr ? "" : value);
   };
-  const auto& [backend, threads, isa, debug, no_color] = kVariables;
+  const auto& [backend, threads, isa, debug, no_color, hub_endpoint, hub_token] = kVariables;
   Env env;
   if (const auto value = value_of(backend); !value.empty()) env.backend = value;
   if (const auto value = value_of(threads); !value.empty()) env.threads = whole_number(threads.name, value, 1, 4096);
   if (const auto value = value_of(debug); !value.empty()) env.debug = whole_number(debug.name, value, 0, 4);
   env.color = value_of(no_color).empty();
+  env.hub_endpoint = value_of(hub_endpoint);
+  env.hub_token = value_of(hub_token);
   constexpr std::array<std::string_view, 4> kInstructionSets = {"", "sse4", "avx2", "avx512"};
   env.isa = value_of(isa);
   if (std::find(kInstructionSets.begin(), kInstructionSets.end(), env.isa) == kInstructionSets.end())

@@ -20,6 +20,8 @@ struct Env {
   std::string isa;              ///< MINBERT_ISA: sse4 | avx2 | avx512; empty means no cap
   int debug = 0;                ///< MINBERT_DEBUG: 0 to 4, each level including those below
   bool color = true;            ///< false when NO_COLOR is set to anything but an empty string
+  std::string hub_endpoint;     ///< HF_ENDPOINT; empty: the Hugging Face hub
+  std::string hub_token;        ///< HF_TOKEN; empty: none
 };
 
 /// The value of a variable, or null.

@@ -107,7 +107,8 @@ int run_check(const DataFlags& flags, Session& session) {
       }
       if (split != std::string_view("train")) continue;  // a dev fraction was cut from the same rows
       for (const ExcludeReport& source : report.excluded)
-        session.console.info(fmt::format("{}: {} rows of train left out, as their texts stand in {}", task.spec.name, source.removed, source.file));
+        session.console.info(
+            fmt::format("{}: {} rows of train left out, as their texts stand in {}", task.spec.name, source.removed, source.file));
     }
   }
   if (bad > kShown) session.console.info(fmt::format("... and {} more bad rows; --json lists all", bad - kShown));
@@ -148,7 +149,8 @@ class TokenCounter {
     std::vector<std::int64_t> lengths;
     std::int64_t over = 0;
     for (std::int64_t s = 0; s < tokens.sequences(); ++s) lengths.push_back(tokens.length(s));
-    for (auto row = lengths.begin(); row != lengths.end(); row += tokens.per_row) over += *std::max_element(row, row + tokens.per_row) > max_length_;
+    for (auto row = lengths.begin(); row != lengths.end(); row += tokens.per_row)
+      over += *std::max_element(row, row + tokens.per_row) > max_length_;
     return {length_stats(std::move(lengths)), over};
   }
 
@@ -158,9 +160,11 @@ class TokenCounter {
 };
 
 /// One row of figures for the texts of a split, a second one for the other texts of pairs.
-void add_stats(TextTable& table, const std::string& name, const std::string& split, const SplitStats& stats, const std::vector<std::string>& tokens) {
+void add_stats(TextTable& table, const std::string& name, const std::string& split, const SplitStats& stats,
+               const std::vector<std::string>& tokens) {
   const auto add = [&](std::vector<std::string> cells, const LengthStats& length, std::vector<std::string> rest) {
-    for (auto& cell : {fmt::format("{:.1f}", length.mean), std::to_string(length.median), std::to_string(length.p95), std::to_string(length.longest)})
+    for (auto& cell :
+         {fmt::format("{:.1f}", length.mean), std::to_string(length.median), std::to_string(length.p95), std::to_string(length.longest)})
       cells.push_back(cell);
     std::move(rest.begin(), rest.end(), std::back_inserter(cells));
     table.add(std::move(cells));

@@ -72,6 +72,7 @@ int fetch_repository(const FetchFlags& flags, Session& session) {
   FetchOptions options = flags.options;
   options.out_dir = flags.out_dir.empty() ? "models/" + flags.repo.substr(flags.repo.rfind('/') + 1) : flags.out_dir;
   options.sha256 = parse_checksums(flags.sha256);
+  options.download.http.token = session.env.hub_token;
   FetchView view(session.console);
   const auto files = fetch_model(flags.repo, options, [&view](const FetchProgress& progress) { view(progress); });
   for (const FetchedFile& file : files) session.console.info(file_line(file));
@@ -104,6 +105,7 @@ int fetch_data_sets(const FetchFlags& flags, Session& session) {
 
 Action declare_fetch(CLI::App& app, Session& session) {
   auto flags = std::make_shared<FetchFlags>();
+  if (!session.env.hub_endpoint.empty()) flags->options.endpoint = session.env.hub_endpoint;
   app.add_option("REPO", flags->repo, "repository, such as sentence-transformers/all-MiniLM-L6-v2; with --data a manifest (.toml)")
       ->type_name("");
   app.add_flag("--data", flags->data, "fetch the data sets of a manifest [the paper's: recipes/sources.toml]; prints their licences first");

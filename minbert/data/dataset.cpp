@@ -22,7 +22,9 @@ bool skips_bad_rows(const DataSpec& spec) {
 }
 
 const std::string& text_name(const DataSpec& spec, const DataSource& source) { return source.text.empty() ? spec.text : source.text; }
-const std::string& pair_name(const DataSpec& spec, const DataSource& source) { return source.text_pair.empty() ? spec.text_pair : source.text_pair; }
+const std::string& pair_name(const DataSpec& spec, const DataSource& source) {
+  return source.text_pair.empty() ? spec.text_pair : source.text_pair;
+}
 
 Table read_source(const DataSpec& spec, const DataSource& source) {
   TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty()};
@@ -199,7 +201,8 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
     return columns;
   }
   for (const std::string& name : {spec.text, spec.text_pair})
-    if (const auto found = is_column_name(name) || !table.dialect().header ? table.find_column(name) : std::nullopt) columns.push_back(*found);
+    if (const auto found = is_column_name(name) || !table.dialect().header ? table.find_column(name) : std::nullopt)
+      columns.push_back(*found);
   if (!columns.empty()) return columns;
   const KnownColumns known = find_known_columns(table.columns());
   for (const auto& column : {known.text, known.text_pair})
@@ -388,7 +391,8 @@ void to_json(Json& json, const SplitReport& report) {
   };
   const auto excluded_json = [](const std::vector<ExcludeReport>& sources) {
     Json list = Json::array();
-    for (const ExcludeReport& source : sources) list.push_back({{"file", source.file}, {"texts", source.texts}, {"removed", source.removed}});
+    for (const ExcludeReport& source : sources)
+      list.push_back({{"file", source.file}, {"texts", source.texts}, {"removed", source.removed}});
     return list;
   };
   json = {{"files", report.files},

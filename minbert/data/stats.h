@@ -25,7 +25,7 @@ struct SplitStats {
   std::int64_t rows = 0;
   std::map<std::string, std::int64_t> label_counts;  ///< as in SplitReport
   double majority = 0;                               ///< share of the most frequent class; 0 for numbers
-  LengthStats length, length_pair;  ///< in words
+  LengthStats length, length_pair;                   ///< in words
   std::int64_t empty_texts = 0;
   std::int64_t duplicates = 0;                ///< rows whose texts (comparison keys) an earlier row has
   std::int64_t conflicting = 0;               ///< of them, with another label than the earlier row
@@ -48,9 +48,9 @@ SplitStats split_stats(const Rows& rows, const TaskLabels& labels);
 
 /// Rows of a task's train whose texts, compared one by one, also stand in another task's dev or test.
 struct TaskOverlap {
-  std::string of, in;       ///< "rt.train", "sst.dev"
-  std::int64_t rows = 0;    ///< with one such text at least
-  std::int64_t whole = 0;   ///< with no other text: the same number for single texts
+  std::string of, in;      ///< "rt.train", "sst.dev"
+  std::int64_t rows = 0;   ///< with one such text at least
+  std::int64_t whole = 0;  ///< with no other text: the same number for single texts
 };
 struct NamedRows {
   std::string task;

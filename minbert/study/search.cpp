@@ -308,8 +308,9 @@ void SearchRunner::write(std::string_view state) {
   file("results.json", dump_json(results_json(search_.file, outcome_.results), 2) + "\n");
   const Trial* best = outcome_.results.best();
   if (best == nullptr) return;
-  file("best.toml", fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n{}", outcome_.results.trials.size(),
-                                spec_.name, best->number, spec_.metric, *best->score, TrialRun(search_, best->number).text));
+  const std::string about = fmt::format("# The best of {} trials of the search {}: number {}, {} {:.4f} on dev.\n",
+                                        outcome_.results.trials.size(), spec_.name, best->number, spec_.metric, *best->score);
+  file("best.toml", about + TrialRun(search_, best->number).text);
 }
 
 }  // namespace

@@ -29,14 +29,21 @@ TEST(Env, DefaultsWhenUnsetOrEmpty) {
 }
 
 TEST(Env, ReadsEveryVariableOfTheTable) {
-  const Env env =
-      with({{"MINBERT_BACKEND", "ref"}, {"MINBERT_THREADS", "2"}, {"MINBERT_ISA", "avx2"}, {"MINBERT_DEBUG", "4"}, {"NO_COLOR", "1"}});
+  const Env env = with({{"MINBERT_BACKEND", "ref"},
+                        {"MINBERT_THREADS", "2"},
+                        {"MINBERT_ISA", "avx2"},
+                        {"MINBERT_DEBUG", "4"},
+                        {"NO_COLOR", "1"},
+                        {"HF_ENDPOINT", "https://hub.example.org"},
+                        {"HF_TOKEN", "word"}});
   EXPECT_EQ(env.backend, "ref");
   EXPECT_EQ(env.threads, 2);
   EXPECT_EQ(env.isa, "avx2");
   EXPECT_EQ(env.debug, 4);
   EXPECT_FALSE(env.color);
-  EXPECT_EQ(env_variables().size(), 5u);
+  EXPECT_EQ(env.hub_endpoint, "https://hub.example.org");
+  EXPECT_EQ(env.hub_token, "word");
+  EXPECT_EQ(env_variables().size(), 7u);
   for (const auto& variable : env_variables()) EXPECT_FALSE(variable.help.empty()) << variable.name;
 }
 

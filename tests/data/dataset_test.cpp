@@ -209,13 +209,14 @@ TEST_F(Dataset, ExcludeFilesKeepTheirOwnFormat) {
   spec.train = {{.path = file("a.pos", "caf\xE9 , open late\nthe soup was cold .\na fine evening\n"), .label = "1"},
                 {.path = file("a.neg", "never again !\nit's late , and dark\nwe left early\nsecond text here\n"), .label = "0"}};
   spec.encoding = "latin-1";
-  spec.exclude = {{.path = file("course.csv", "\tid\tsentence\tsentiment\n0\tq1\tCafé, open late\t3\n1\tq2\t\"It's late, and \"\"dark\"\"\"\t2\n")},
-                  {.path = file("rows.jsonl", "{\"text\":\"Never again!\"}\n{\"other\":1}\n")},
-                  {.path = file("parts.txt", "n\ts\tt\tpart\r\n1\tthe soup was cold\tSecond text here.\tTEST\r\n2\ta fine evening\tx\tTRAIN\r\n"),
-                   .where = {{"part", "TEST"}},
-                   .text = "s",
-                   .text_pair = "t"},
-                  {.path = file("plain.txt", "we left early\na fine evening\n"), .limit = 1}};
+  spec.exclude = {
+      {.path = file("course.csv", "\tid\tsentence\tsentiment\n0\tq1\tCafé, open late\t3\n1\tq2\t\"It's late, and \"\"dark\"\"\"\t2\n")},
+      {.path = file("rows.jsonl", "{\"text\":\"Never again!\"}\n{\"other\":1}\n")},
+      {.path = file("parts.txt", "n\ts\tt\tpart\r\n1\tthe soup was cold\tSecond text here.\tTEST\r\n2\ta fine evening\tx\tTRAIN\r\n"),
+       .where = {{"part", "TEST"}},
+       .text = "s",
+       .text_pair = "t"},
+      {.path = file("plain.txt", "we left early\na fine evening\n"), .limit = 1}};
   EXPECT_EQ(texts(train(spec, TaskLabels::classes(2))), (Texts{"a fine evening"}));
   EXPECT_EQ(report_.removed, 6);
   std::vector<std::array<std::int64_t, 2>> counts;
