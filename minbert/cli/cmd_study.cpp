@@ -25,6 +25,15 @@ struct StudyFlags {
   bool resume = false, dry_run = false, json = false;
 };
 
+/// A page that cannot be written must not end hours of work.
+void write_report(const fs::path& folder, Console& console) {
+  try {
+    write_file(folder / "report.html", write_report_tables(folder));
+  } catch (const Error& error) {
+    console.warning(fmt::format("no report: {}", error.what()));
+  }
+}
+
 /// Each run's events under a line that says which it is; its report when it is done.
 class StudyView final : public StudyEvents {
  public:
@@ -40,7 +49,7 @@ class StudyView final : public StudyEvents {
     const std::string what = fmt::format("row {}, seed {}", name(run), run.seed);
     if (result.state == "failed") return console_.warning(fmt::format("{} failed: {}", what, result.error));
     if (!result.done()) return;
-    if (const fs::path report = run.folder / "report.html"; !fs::exists(report)) write_file(report, write_report_tables(run.folder));
+    if (!fs::exists(run.folder / "report.html")) write_report(run.folder, console_);
     console_.info(fmt::format("{} {}{}", what, kept ? "is done already" : "done", result.mean ? fmt::format(", mean {:.4f}", *result.mean) : ""));
   }
 
@@ -70,7 +79,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
   }
   StudyView view(study.file, session.console);
   const StudyOutcome outcome = run_study(*backend, study, options, view);
-  write_file(study.folder / "report.html", write_report_tables(study.folder));
+  write_report(study.folder, session.console);
   show_profile(session, *backend);
   if (outcome.stopped) {
     session.console.info("stopped after a checkpoint; the same command goes on");
