@@ -98,7 +98,8 @@ TEST_F(CompareTest, EachWithTheFirstOrEachWithEach) {
   };
   EXPECT_EQ(pairs(false), (std::vector<std::string>{"ab", "ac"}));
   EXPECT_EQ(pairs(true), (std::vector<std::string>{"ab", "ac", "bc"}));
-  for (const TaskComparison& task : compare({"a", "b"})[0].tasks) {
+  const std::vector<RunComparison> same = compare({"a", "b"});
+  for (const TaskComparison& task : same[0].tasks) {
     EXPECT_EQ(task.bootstrap.difference.estimate, 0);
     EXPECT_EQ(task.bootstrap.p_value, 1);
   }
