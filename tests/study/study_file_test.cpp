@@ -90,5 +90,64 @@ TEST_F(StudyFileTest, KeysOfStagesTakeNoteOfWhatChangesWeights) {
   EXPECT_EQ(shared(""), 0u) << "the vocabulary comes from all tasks";
 }
 
+/// A run's stages with their epochs and rates, and the dense layers of SST's head: "mlm 10 1e-05, finetune 10 1e-05, dense H".
+std::string in_brief(const RunConfig& config) {
+  std::string line;
+  for (const StageSpec& stage : config.stages) line += fmt::format("{} {} {:g}, ", option_name(stage.kind), stage.epochs, stage.lr);
+  line += "dense";
+  for (const TaskSpec& task : config.tasks)
+    if (task.name == "sst")
+      for (const DenseWidth& width : task.head.dense) line += " " + width.text();
+  return line;
+}
+
+TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
+  const StudyFile study = load_study_file(MINBERT_SOURCE_DIR "/recipes/paper/study.toml");
+  const RowOverrides overrides = {.sets = {"model.init=some-bert", "data.root=some-data"}};
+  std::map<std::string, RunConfig> rows;
+  for (const StudyRow& row : study.rows) rows[row.name] = load_run_config(row_config(study, row, overrides, nullptr));
+
+  // Table 3: what each of the eight is trained by (10 epochs, 1e-5; heads alone 1e-3), and equations 1 to 3 with their dense layers.
+  EXPECT_EQ(in_brief(rows.at("stft")), "heads 10 0.001, dense");
+  EXPECT_EQ(in_brief(rows.at("mtft")), "finetune 10 1e-05, dense");
+  EXPECT_EQ(in_brief(rows.at("mtft-d")), "finetune 10 1e-05, dense H");
+  EXPECT_EQ(in_brief(rows.at("mtft-dd")), "finetune 10 1e-05, dense 4H 4H");
+  EXPECT_EQ(in_brief(rows.at("fp1-mtft-d")), "mlm 10 1e-05, finetune 10 1e-05, dense H");
+  EXPECT_EQ(in_brief(rows.at("fp2-mtft-d")), "mlm 10 1e-05, finetune 10 1e-05, dense H");
+  EXPECT_EQ(in_brief(rows.at("mtft-d-stft")), "finetune 10 1e-05, heads 10 0.001, dense H");
+  EXPECT_EQ(in_brief(rows.at("mtft-dd-stft")), "finetune 10 1e-05, heads 10 0.001, dense 4H 4H");
+  std::size_t published = 0;
+  for (const StudyRow& row : study.rows) published += row.published.empty() ? 0 : 1;
+  EXPECT_EQ(published, 8u);
+
+  const auto texts = [&](const std::string& row) {
+    std::string names;
+    for (const PathOption& text : rows.at(row).stages.front().mlm.value().texts) names += text.text + " ";
+    return names;
+  };
+  EXPECT_EQ(texts("fp1-mtft-d"), "rt.train paws.train sick.train ");
+  EXPECT_EQ(texts("fp2-mtft-d"), "rt.train paws.train sick.train sst.train para.train sts.train ");
+  EXPECT_EQ(texts("fp-downstream-mtft-d"), "sst.train para.train sts.train ");
+  EXPECT_EQ(texts("fp-sst-mtft-d"), "sst.train ");
+  for (const auto& [name, config] : rows) {
+    EXPECT_EQ(config.heads(), (std::vector<std::string>{"para", "sst", "sts"})) << name;
+    for (const StageSpec& stage : config.stages)
+      EXPECT_EQ(stage.select, stage.kind == StageKind::kHeads ? Selection::kPerTask : Selection::kMean) << name;
+  }
+
+  // Rows of ours differ from one of the eight in what they are named for.
+  EXPECT_EQ(rows.at("mtft-shuffled").stages[0].sampler, Sampler::kShuffled);
+  EXPECT_EQ(rows.at("mtft-d-shuffled").stages[0].sampler, Sampler::kShuffled);
+  EXPECT_EQ(in_brief(rows.at("mtft-dd-narrow")), "finetune 10 1e-05, dense H H");
+  EXPECT_EQ(in_brief(rows.at("fp1-stft")), "mlm 10 1e-05, heads 10 0.001, dense");
+  EXPECT_EQ(rows.at("mtft-d-accumulate").stages[0].accumulate, 4);
+  EXPECT_EQ(in_brief(rows.at("mtft-d-literal")), "finetune 10 0.001, dense H");
+  EXPECT_EQ(rows.at("mtft-d-literal").model.hidden_dropout, 0.3f);
+  EXPECT_FALSE(rows.at("stft-dropout").stages[0].cache_features);
+  const auto excluded = [&](const std::string& row) { return rows.at(row).tasks.front().data.exclude.size(); };
+  EXPECT_EQ(excluded("fp1-mtft-d"), 0u);
+  EXPECT_EQ(excluded("fp1-deduplicated-mtft-d"), 2u);
+}
+
 }  // namespace
 }  // namespace minbert
