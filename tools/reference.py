@@ -48,7 +48,7 @@ HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense"}
 DATA = {
     "train": None, "dev": None, "test": None, "text": "", "text_pair": "", "label": "", "id": None, "format": "auto",
     "delimiter": "auto", "quote": "auto", "header": "auto", "encoding": "utf-8", "preprocess": "none", "label_map": {},
-    "label_range": [0, 5], "label_from": [0, 0], "on_bad_row": "error", "exclude": [],
+    "label_range": [0, 5], "label_from": [0, 0], "on_bad_row": "error", "exclude": [], "exclude_pairs": None,
 }  # fmt: skip
 SOURCE = {"path": None, "label": "", "where": {}, "limit": 0, "text": "", "encoding": ""}
 STAGE = {
