@@ -1,6 +1,7 @@
 // A forward pass as serving makes it, on random tokens.
 #include "bench/bench_infer.h"
 
+#include "bench/machine.h"
 #include "minbert/model/multitask.h"
 
 namespace minbert {
@@ -9,7 +10,8 @@ Json bench_infer(Backend& backend, const RaggedBench& options) {
   ModelShape shape;
   shape.config = bench_config(options);
   const TokenizedRows rows = ragged_rows(options, shape.config);
-  Params params(backend, shape, DType::kF32, options.dtype, WeightUse::kForward);
+  const Compute compute = compute_in(backend, options.dtype);
+  Params params(backend, shape, DType::kF32, compute.dtype, compute.use);
   load_bench_weights(options, params);
   MultitaskModel model(backend, params);
   Arena arena(backend);

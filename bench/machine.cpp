@@ -9,15 +9,21 @@
 
 namespace minbert {
 
+Compute compute_in(const Backend& backend, DType dtype) {
+  if (dtype != DType::kI8) return {dtype};
+  return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
+}
+
 double measure_gemm_peak(Backend& backend, DType dtype) {
+  const Compute compute = compute_in(backend, dtype);
   constexpr std::int64_t kSize = 2048;
   constexpr double kFlops = 2.0 * kSize * kSize * kSize;
   Arena arena(backend);
   const Tensor master = arena.allocate(DType::kF32, {kSize, kSize});
-  const Tensor x = arena.allocate(dtype, {kSize, kSize}), out = arena.allocate(dtype, {kSize, kSize});
+  const Tensor x = arena.allocate(compute.dtype, {kSize, kSize}), out = arena.allocate(compute.dtype, {kSize, kSize});
   backend.zero(master);
   backend.zero(x);
-  const PreparedWeight weight = backend.prepare(master, dtype, WeightUse::kForward, nullptr, {});
+  const PreparedWeight weight = backend.prepare(master, compute.dtype, compute.use, nullptr, {});
   double best = 0;
   for (int repeat = 0; repeat < 10; ++repeat) {
     const Stopwatch watch;

@@ -2,8 +2,12 @@
 #pragma once
 
 #include "minbert/ops/backend.h"
+#include "minbert/pipeline/text_model.h"
 
 namespace minbert {
+
+/// How `dtype` computes: kI8 means products of 8-bit integers, with activations in bf16 where there are bf16 products, else in f32.
+Compute compute_in(const Backend& backend, DType dtype);
 
 /// GFLOP/s of one large square product with a packed weight, best of several, on as many threads as parallel_for uses.
 double measure_gemm_peak(Backend& backend, DType dtype);

@@ -12,7 +12,7 @@
 namespace minbert {
 namespace {
 
-const std::map<std::string, DType> kDTypes = {{"f32", DType::kF32}, {"bf16", DType::kBF16}};
+const std::map<std::string, DType> kDTypes = {{"f32", DType::kF32}, {"bf16", DType::kBF16}, {"int8", DType::kI8}};
 
 void print(const Json& line) {
   fmt::print("{}\n", line.dump());
@@ -20,7 +20,7 @@ void print(const Json& line) {
 }
 
 void add_dtype(CLI::App& verb, DType& dtype) {
-  verb.add_option("--dtype", dtype, "f32 | bf16")->transform(CLI::CheckedTransformer(kDTypes))->default_str("f32");
+  verb.add_option("--dtype", dtype, "f32 | bf16; infer: int8 too")->transform(CLI::CheckedTransformer(kDTypes))->default_str("f32");
 }
 
 void add_ragged_options(CLI::App& verb, RaggedBench& o) {
@@ -71,8 +71,9 @@ int run(int argc, char** argv) {
   set_num_threads(threads);
   const auto backend = make_backend(env.backend, {.isa = env.isa});
   for (const DType dtype : {op.dtype, step.dtype, infer.dtype})
-    if (dtype == DType::kBF16 && !backend->supports_bf16())
-      throw Error(ErrorTag::kUsage, "--dtype", fmt::format("this processor has no bf16 products ({})", backend->description()));
+    if ((dtype == DType::kBF16 && !backend->supports_bf16()) || (dtype == DType::kI8 && !backend->supports_int8()))
+      throw Error(ErrorTag::kUsage, "--dtype", fmt::format("this processor has no {} products ({})", dtype_name(dtype), backend->description()));
+  if (op.dtype == DType::kI8 || step.dtype == DType::kI8) throw Error(ErrorTag::kUsage, "--dtype", "int8 is for infer");
   if (op_verb.parsed()) {
     op.sizes = encoder_sizes(sizes);
     for (const Json& line : bench_ops(*backend, op)) print(line);

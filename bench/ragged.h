@@ -15,7 +15,7 @@ struct RaggedBench {
   std::string model = "minilm";   ///< Hugging Face folder; "minilm" or "bert-base": that size with random weights
   std::filesystem::path ids;      ///< token ids of an example on each line, one space apart; special ones included
   std::filesystem::path lengths;  ///< where there are no ids: tokens of each example, one whole number a line
-  DType dtype = DType::kF32;
+  DType dtype = DType::kF32;  ///< kI8: see compute_in
   std::int64_t batch = 8;
   std::int64_t steps = 10;  ///< batches: consecutive examples of the file, going round where it is short
   std::int64_t rounds = 5;  ///< times each batch is timed, after one that is not

@@ -101,7 +101,7 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   const auto backend = open_backend(session);
   const auto folder = read_model_folder(find_model_folder(flags.model));
   const EmbedSettings settings = settings_of(flags, folder.embed);
-  TextModel model(*backend, flags.model, compute_dtype(session, *backend, folder.dtype), settings.pool == Pool::kPooler);
+  TextModel model(*backend, flags.model, compute_for(session, *backend, folder), settings.pool == Pool::kPooler);
   const InputLines lines(flags.input);
   catch_signals();
   const auto writer = make_writer(flags, lines.size(), folder.config.hidden_size);
@@ -135,7 +135,7 @@ Action declare_embed(CLI::App& app, Session& session) {
   app.add_flag_function(
       "--normalize,!--no-normalize", [flags](std::int64_t count) { flags->normalize = count > 0; },
       "make unit vectors, or not [the folder's modules.json, else not]");
-  add_compute(app, session);
+  add_compute(app, session, true);
   add_examples(app, "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy");
   return [flags, &session] { return run_embed(*flags, session); };
 }

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvalFlags {
-  std::string model, task, file, split = "dev";
+  std::string model, task, file, split = "dev", against;
   ConfigFlags config;
   ColumnFlags columns;
   bool json = false;
@@ -93,17 +93,32 @@ bool has_split(const DataSpec& data, Split split) {
   return split == Split::kTest ? !data.test.empty() : !data.dev.files.empty() || data.dev.fraction > 0;
 }
 
+/// The change from the scores of another computation: {"dtype", "scores", "mean", "change": {task, "mean"}}.
+Json change_json(const Json& json, const Json& other, const std::string& dtype) {
+  Json change = Json::object();
+  for (const auto& [task, score] : json.at("scores").items()) change[task] = score.get<double>() - other.at("scores").at(task).get<double>();
+  if (json.at("mean").is_number()) change["mean"] = json["mean"].get<double>() - other.at("mean").get<double>();
+  return {{"dtype", dtype}, {"scores", other.at("scores")}, {"mean", other.at("mean")}, {"change", change}};
+}
+
 std::string score_table(const Json& json, std::span<const TaskEvaluation> evaluations) {
   const auto number = [](const Json& value) { return value.is_number() ? fmt::format("{:.4f}", value.get<double>()) : std::string("-"); };
-  TextTable table({"task", "metric", "score", "interval", "rows", "loss"});
+  const Json change = json.contains("against") ? json["against"]["change"] : Json();
+  std::vector<std::string> header = {"task", "metric", "score", "interval", "rows", "loss"};
+  if (change.is_object()) header.push_back(fmt::format("change from {}", json["against"]["dtype"].get<std::string>()));
+  TextTable table(header);
+  const auto add = [&](const std::string& name, std::vector<std::string> row) {
+    if (change.is_object()) row.push_back(change.contains(name) ? fmt::format("{:+.4f}", change[name].get<double>()) : "-");
+    table.add(std::move(row));
+  };
   for (const TaskEvaluation& evaluation : evaluations) {
     const std::string& name = evaluation.task->name;
     const Json details = json.at("tasks").value(name, Json::object()), interval = details.value("interval", Json::object());
-    table.add({name, std::string(option_name(evaluation.task->scored_by())), number(json.at("scores").value(name, Json())),
+    add(name, {name, std::string(option_name(evaluation.task->scored_by())), number(json.at("scores").value(name, Json())),
                interval.empty() ? "-" : fmt::format("[{}, {}]", number(interval["low"]), number(interval["high"])),
                std::to_string(evaluation.rows->rows.size()), number(json.at("loss").value(name, Json()))});
   }
-  if (evaluations.size() > 1) table.add({"mean", "", number(json.at("mean")), "", "", ""});
+  if (evaluations.size() > 1) add("mean", {"mean", "", number(json.at("mean")), "", "", ""});
   return table.text();
 }
 
@@ -158,7 +173,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
   const auto backend = open_backend(session);
   const auto folder = read_model_folder(find_model_folder(flags.model));
-  TextModel model(*backend, flags.model, compute_dtype(session, *backend, folder.dtype));
+  TextModel model(*backend, flags.model, compute_for(session, *backend, folder));
   if (!flags.file.empty() && flags.task.empty() && model.tasks().size() != 1)
     throw Error(ErrorTag::kUsage, "--data", "expected --task NAME beside it", "one file holds the rows of one task");
   const std::string only = flags.task.empty() && model.tasks().size() == 1 ? model.tasks().front().name : flags.task;
@@ -170,7 +185,12 @@ int run_eval(const EvalFlags& flags, Session& session) {
   check_gate_names(gates, evaluations);
   catch_signals();
   predict_split(evaluations, model, session);
-  const Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
+  Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
+  if (!flags.against.empty()) {
+    TextModel other(*backend, flags.model, compute_of(session, *backend, flags.against));
+    predict_split(evaluations, other, session);
+    json["against"] = change_json(json, evaluation_json(flags.split, evaluations, 0, data.seed), flags.against);
+  }
   if (flags.json)
     print_json(json);
   else
@@ -200,10 +220,14 @@ Action declare_eval(CLI::App& app, Session& session) {
   app.add_option("--fail-under", flags->gates, "end with 7 when a task's score, or mean, is below (repeatable)")
       ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
+  app.add_option("--against", flags->against, "score with this dtype too, and show what --dtype changes: f32 | bf16 | int8")
+      ->check(one_of({"f32", "bf16", "int8"}))
+      ->type_name("DTYPE");
   add_json(app, flags->json);
-  add_compute(app, session);
+  add_compute(app, session, true);
   add_examples(app,
-               "  minbert eval runs/mine --split test\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45");
+               "  minbert eval runs/mine --split test\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45\n"
+               "  minbert eval runs/mine --dtype int8 --against f32");
   return [flags, &session] { return run_eval(*flags, session); };
 }
 

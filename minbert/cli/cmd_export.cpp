@@ -67,7 +67,7 @@ int run_export(const ExportFlags& flags, Session& session) {
   const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
   const auto backend = open_backend(session);
   const ModelFolder folder = read_model_folder(find_model_folder(flags.model));
-  const TextModel model(*backend, flags.model, DType::kF32, has_pooler(folder));
+  const TextModel model(*backend, flags.model, {}, has_pooler(folder));
   NewFolder out(flags.output);
   if (classifier)
     export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);

@@ -149,7 +149,7 @@ int run_predict(const PredictFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 2048;
   const auto backend = open_backend(session);
   const auto folder = read_model_folder(find_model_folder(flags.model));
-  TextModel model(*backend, flags.model, compute_dtype(session, *backend, folder.dtype));
+  TextModel model(*backend, flags.model, compute_for(session, *backend, folder));
   const std::size_t index = choose_task(model, flags.task);
   const TaskSpec& task = model.tasks()[index];
   InputRows rows(flags, task);
@@ -197,7 +197,7 @@ Action declare_predict(CLI::App& app, Session& session) {
   add_columns(app, flags->columns, false);
   app.add_flag("--probs,!--no-probs", flags->probs, "the probability of each class, or not [yes]");
   choice("--on-bad-row", flags->on_bad_row, "error | skip (counted, left out) [error]", {"error", "skip"});
-  add_compute(app, session);
+  add_compute(app, session, true);
   add_examples(
       app, "  echo 'A fine film.' | minbert predict runs/mine --task sst\n  minbert predict runs/mine --task para -i pairs.csv -o out.tsv");
   return [flags, &session] { return run_predict(*flags, session); };

@@ -17,9 +17,10 @@ void add_threads(CLI::App& app, Session& session) {
       ->type_name("N");
 }
 
-void add_compute(CLI::App& app, Session& session) {
-  app.add_option("--dtype", session.dtype, "of products and activations: f32 | bf16 [the model's]")
-      ->check(one_of({"f32", "bf16"}))
+void add_compute(CLI::App& app, Session& session, bool forward_only) {
+  const std::vector<std::string> names = forward_only ? std::vector<std::string>{"f32", "bf16", "int8"} : std::vector<std::string>{"f32", "bf16"};
+  app.add_option("--dtype", session.dtype, fmt::format("of products and activations: {} [the model's]", fmt::join(names, " | ")))
+      ->check(one_of(names))
       ->type_name("DTYPE");
   add_threads(app, session);
 }
@@ -67,12 +68,17 @@ std::unique_ptr<Backend> open_backend(const Session& session) {
   return backend;
 }
 
-DType compute_dtype(Session& session, const Backend& backend, const std::string& of_model) {
-  const std::string& name = session.dtype.empty() ? of_model : session.dtype;
-  if (name != "bf16") return DType::kF32;
-  if (backend.supports_bf16()) return DType::kBF16;
-  session.console.warning(fmt::format("this processor has no bf16 products ({}); computing in f32", backend.description()));
-  return DType::kF32;
+Compute compute_of(Session& session, const Backend& backend, const std::string& dtype) {
+  const bool int8 = dtype == "int8";
+  if (int8 && backend.supports_int8()) return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
+  if (dtype == "bf16" && backend.supports_bf16()) return {DType::kBF16};
+  if (dtype != "f32")
+    session.console.warning(fmt::format("this processor has no {} products ({}); computing in f32", dtype, backend.description()));
+  return {};
+}
+
+Compute compute_for(Session& session, const Backend& backend, const ModelFolder& folder) {
+  return compute_of(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
 }
 
 void show_profile(Session& session, const Backend& backend) {

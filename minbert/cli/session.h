@@ -10,6 +10,7 @@
 #include "minbert/base/env.h"
 #include "minbert/cli/console.h"
 #include "minbert/ops/backend.h"
+#include "minbert/pipeline/text_model.h"
 
 namespace minbert {
 
@@ -22,8 +23,8 @@ struct Session {
 
 /// Declares --threads, and sets the session's.
 void add_threads(CLI::App& app, Session& session);
-/// Declares --threads and --dtype.
-void add_compute(CLI::App& app, Session& session);
+/// Declares --threads and --dtype: f32 or bf16, and for verbs that only run a model forward int8.
+void add_compute(CLI::App& app, Session& session, bool forward_only = false);
 /// Declares the positional MODEL.
 void add_model(CLI::App& app, std::string& model);
 /// Declares -i FILE|-.
@@ -40,8 +41,10 @@ void add_examples(CLI::App& app, const std::string& examples);
 void set_threads(const Session& session);
 /// set_threads, and the backend of MINBERT_BACKEND with the switches of MINBERT_DEBUG.
 std::unique_ptr<Backend> open_backend(const Session& session);
-/// --dtype, else the folder's; f32 with a warning where the backend cannot do bf16.
-DType compute_dtype(Session& session, const Backend& backend, const std::string& of_model);
+/// What a name of --dtype means here: what the backend cannot do becomes f32, with a warning.
+Compute compute_of(Session& session, const Backend& backend, const std::string& dtype);
+/// The same of --dtype, else of the folder's.
+Compute compute_for(Session& session, const Backend& backend, const ModelFolder& folder);
 /// With MINBERT_DEBUG=2: time by op, on stderr.
 void show_profile(Session& session, const Backend& backend);
 

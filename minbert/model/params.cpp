@@ -183,9 +183,11 @@ const PreparedWeight& Params::weight(std::string_view name, std::size_t count) {
   std::unique_ptr<PreparedWeight>& weight = weights_[{first, count}];
   if (weight == nullptr) {
     const ParamInfo& info = table_[first];
-    const DType compute = info.role == Role::kEncoder || info.role == Role::kMlm ? compute_ : dtype_;
+    const bool narrow = info.role == Role::kEncoder || info.role == Role::kMlm;  // pooler and heads compute in full
+    const DType compute = narrow ? compute_ : dtype_;
+    const WeightUse use = !narrow && use_ == WeightUse::kForwardInt8 ? WeightUse::kForward : use_;
     const Tensor copy = compute == dtype_ ? Tensor() : join(std::span(copies_).subspan(first, count));
-    weight = std::make_unique<PreparedWeight>(backend_->prepare(joined(first, count), compute, use_, clock_.get(), copy));
+    weight = std::make_unique<PreparedWeight>(backend_->prepare(joined(first, count), compute, use, clock_.get(), copy));
   }
   return *weight;
 }

@@ -97,8 +97,8 @@ struct NormParams {
 /// Values of all parameters in one arena, and the forms that products read. Movable, not copyable.
 class Params {
  public:
-  /// Storage for `shape` in `dtype` (f32; f64 or c128 for checks on ref), all zero. Products of encoder and MLM run in `compute`;
-  /// pooler and heads always in `dtype`.
+  /// Storage for `shape` in `dtype` (f32; f64 or c128 for checks on ref), all zero. Products of encoder and MLM run in `compute`
+  /// (by `use` in 8-bit integers, between activations in `compute`); pooler and heads always in `dtype`.
   Params(Backend& backend, ModelShape shape, DType dtype = DType::kF32, DType compute = DType::kF32, WeightUse use = WeightUse::kTrain);
   Params(Params&&) noexcept = default;
 

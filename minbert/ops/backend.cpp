@@ -43,6 +43,21 @@ float dropout_factor(const Dropout& d, RowId row, std::uint32_t head, std::uint3
   return bits < dropout_threshold(d.p) ? 0.0f : dropout_scale(d.p);
 }
 
+Int8Range Int8Range::of_input(float low, float high) {
+  const float scale = (high - low) / 255.0f;
+  if (scale <= 0) return {};
+  const float inverse = 1 / scale;
+  return {scale, inverse, static_cast<std::int32_t>(std::nearbyint(-low * inverse))};
+}
+
+Int8Range Int8Range::of_weight(float largest) {
+  if (largest <= 0) return {};
+  const float scale = largest / 127.0f;
+  return {scale, 1 / scale, 0};
+}
+
+std::int32_t Int8Range::quantize(float x) const { return static_cast<std::int32_t>(std::nearbyint(x * inverse)) + zero; }
+
 PreparedWeight PreparedWeight::slice_rows(std::int64_t begin, std::int64_t end) const {
   MINBERT_CHECK(!packed, "a packed weight has no rows");
   PreparedWeight part = *this;

@@ -54,6 +54,21 @@ float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std:
 enum class WeightUse : std::uint8_t {
   kTrain,    ///< forward and backward; the value changes at every optimizer step
   kForward,  ///< forward only; the value changes rarely, so a backend may repack it
+  kForwardInt8,  ///< the same, in products of 8-bit integers: see Int8Range
+};
+
+/// 8-bit products (WeightUse::kForwardInt8). A weight is rounded once, each output row to whole multiples of max|w| / 127; an input when
+/// it comes, each row on its own: x is scale (q - zero), q in 0..255, over the range of the row and 0. All of it in f32.
+struct Int8Range {
+  float scale = 0, inverse = 0;  ///< step, and 1 / step; both 0 for a row of zeros
+  std::int32_t zero = 0;         ///< the q that stands for 0
+
+  /// Of a row whose values lie in [low, high], which holds 0.
+  static Int8Range of_input(float low, float high);
+  /// Of a row of a weight, zero = 0, q in -127..127.
+  static Int8Range of_weight(float largest);
+  /// Nearest q, ties to even, before clamping.
+  std::int32_t quantize(float x) const;
 };
 
 /// A weight matrix (O, I) in the form that a backend's products want. Views (value) and owners (storage) in one.
@@ -61,6 +76,7 @@ struct PreparedWeight {
   Tensor master;                         ///< the parameter itself
   Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
   std::shared_ptr<void> packed;          ///< the backend's own layout, or null
+  WeightUse use = WeightUse::kTrain;
   std::shared_ptr<void> storage;         ///< owner of value where the backend allocated it, or null
   const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters; owned by them
   std::uint64_t version = 0;             ///< *clock when value and packed were made; products CHECK that they agree
@@ -119,6 +135,8 @@ class Backend : public Memory {
   virtual std::string description() const = 0;
   /// Whether bf16 activations and weights run natively. When not, the caller falls back to f32, once, with a warning.
   virtual bool supports_bf16() const = 0;
+  /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). The caller falls back as above.
+  virtual bool supports_int8() const = 0;
 
   // ---- memory (allocate and release come from Memory) ----
   virtual void copy_to_device(Tensor dst, const void* src) = 0;

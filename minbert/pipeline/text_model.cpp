@@ -10,8 +10,8 @@
 namespace minbert {
 namespace {
 
-std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder, DType compute, bool pooler) {
-  auto params = std::make_unique<Params>(backend, model_shape(folder.config, folder.tasks, pooler), DType::kF32, compute, WeightUse::kForward);
+std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder, Compute compute, bool pooler) {
+  auto params = std::make_unique<Params>(backend, model_shape(folder.config, folder.tasks, pooler), DType::kF32, compute.dtype, compute.use);
   const ImportReport report = import_weights(folder.path, *params);
   for (const ImportReport::Head& head : report.heads)
     if (!head.loaded)
@@ -23,7 +23,7 @@ std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder,
 
 }  // namespace
 
-TextModel::TextModel(Backend& backend, const std::filesystem::path& model, DType compute, bool pooler)
+TextModel::TextModel(Backend& backend, const std::filesystem::path& model, Compute compute, bool pooler)
     : folder_(read_model_folder(find_model_folder(model))),
       tokenizer_(Tokenizer::load(folder_.path)),
       params_(load_params(backend, folder_, compute, pooler)),

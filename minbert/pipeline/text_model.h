@@ -19,11 +19,17 @@ struct TextInput {
   std::string text, text_pair;
 };
 
+/// How the encoder computes: activations in dtype, products of weights in it too or in 8-bit integers.
+struct Compute {
+  DType dtype = DType::kF32;
+  WeightUse use = WeightUse::kForward;
+};
+
 class TextModel {
  public:
-  /// Loads MODEL (find_model_folder) for inference, products in `compute`. `pooler`: for embed with Pool::kPooler, where no task has
+  /// Loads MODEL (find_model_folder) for inference. `pooler`: for embed with Pool::kPooler, where no task has
   /// one. Throws Error(kModel).
-  TextModel(Backend& backend, const std::filesystem::path& model, DType compute, bool pooler = false);
+  TextModel(Backend& backend, const std::filesystem::path& model, Compute compute, bool pooler = false);
 
   const ModelFolder& folder() const { return folder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }

@@ -26,6 +26,10 @@ void add_linear(Cases& cases) {
                        const Tensor x = t.input({s.N, s.I}), bias = t.param({s.O});
                        t.backend().linear(t.output("out", {s.N, s.O}), x, t.weight(s.O, s.I, WeightUse::kForward), bias);
                      }});
+    cases.push_back({"linear_int8_" + s.name(), [=](OpRun& t) {
+                       const Tensor x = t.input({s.N, s.I}), bias = t.param({s.O});
+                       t.backend().linear(t.output("out", {s.N, s.O}), x, t.weight(s.O, s.I, WeightUse::kForwardInt8), bias);
+                     }});
     cases.push_back({"linear_f32_out_" + s.name(), [=](OpRun& t) {
                        const Tensor x = t.input({s.N, s.I}), bias = t.param({s.O});
                        t.backend().linear(t.output_f32("out", {s.N, s.O}), x, t.weight(s.O, s.I), bias);
@@ -45,6 +49,20 @@ void add_linear(Cases& cases) {
                      t.backend().linear(t.output("out", {50, 384}), x, w, bias);
                      t.backend().linear_backward_input(t.output("dx", {50, 1536}), dy, w);
                      t.backend().linear_backward_params(t.accumulator("dw", {384, 1536}), t.accumulator("dbias", {384}), x, dy);
+                   }});
+  cases.push_back({"linear_int8_no_bias", [](OpRun& t) {
+                     const Tensor x = t.input({7, 33});
+                     t.backend().linear(t.output("out", {7, 17}), x, t.weight(17, 33, WeightUse::kForwardInt8), {});
+                   }});
+  cases.push_back({"linear_int8_one_sign", [](OpRun& t) {  // 0 lies at an end of the range
+                     const Tensor above = t.shifted_input({7, 33}, 20), below = t.shifted_input({7, 33}, -20), bias = t.param({17});
+                     const PreparedWeight w = t.weight(17, 33, WeightUse::kForwardInt8);
+                     t.backend().linear(t.output("above", {7, 17}), above, w, bias);
+                     t.backend().linear(t.output("below", {7, 17}), below, w, bias);
+                   }});
+  cases.push_back({"linear_int8_zeros", [](OpRun& t) {
+                     const Tensor x = t.input({3, 33}, 0), bias = t.param({17});
+                     t.backend().linear(t.output("out", {3, 17}), x, t.weight(17, 33, WeightUse::kForwardInt8), bias);
                    }});
   cases.push_back({"linear_no_bias", [](OpRun& t) {
                      const Tensor x = t.input({7, 33});
@@ -71,6 +89,10 @@ void add_linear_activation(Cases& cases) {
     cases.push_back({fmt::format("linear_activation_{}", name), [kind = kind](OpRun& t) {
                        const Tensor x = t.input({13, 65}), bias = t.param({31});
                        t.backend().linear_activation(t.output("out", {13, 31}), t.output("pre", {13, 31}), x, t.weight(31, 65), bias, kind);
+                     }});
+    cases.push_back({fmt::format("linear_int8_activation_{}", name), [kind = kind](OpRun& t) {
+                       const Tensor x = t.input({13, 65}), bias = t.param({31});
+                       t.backend().linear_activation(t.output("out", {13, 31}), {}, x, t.weight(31, 65, WeightUse::kForwardInt8), bias, kind);
                      }});
     cases.push_back({fmt::format("linear_activation_{}_no_pre", name), [kind = kind](OpRun& t) {
                        const Tensor x = t.input({13, 65}), bias = t.param({31});

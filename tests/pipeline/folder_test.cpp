@@ -22,7 +22,7 @@ class Folder : public testing::Test {
 TEST_F(Folder, SavedModelPredictsTheSame) {
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   save_model_folder(folder_.path(), params, tasks_, word_tokenizer(), {.max_length = 8, .dtype = "f32", .model_card = "# card\n"});
-  TextModel loaded(*backend_, folder_.path(), DType::kF32);
+  TextModel loaded(*backend_, folder_.path(), {});
   EXPECT_EQ(loaded.folder().max_length, 8);
   ASSERT_EQ(loaded.tasks().size(), 3u);
   EXPECT_EQ(loaded.tasks()[0].labels, tasks_[0].labels);

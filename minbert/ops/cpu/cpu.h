@@ -5,6 +5,7 @@
 
 #include "minbert/ops/backend.h"
 #include "minbert/ops/cpu/gemm.h"
+#include "minbert/ops/cpu/int8.h"
 #include "minbert/ops/cpu/sweep.h"
 #include "minbert/ops/shapes.h"
 
@@ -34,6 +35,7 @@ class CpuBackend final : public Backend {
   std::string_view name() const override { return "cpu"; }
   std::string description() const override;
   bool supports_bf16() const override { return supports_bf16_; }
+  bool supports_int8() const override { return gemm_.supports_int8(); }
 
   // cpu_backend.cpp
   void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }
@@ -50,6 +52,9 @@ class CpuBackend final : public Backend {
   void linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) override;
   void linear_backward_input(Tensor dx, const Tensor& dy, const PreparedWeight& w) override;
   void linear_backward_params(Tensor dw, Tensor dbias, const Tensor& x, const Tensor& dy) override;
+
+  // int8.cpp
+  void linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind) override;
 
   // elementwise.cpp
   void cast(Tensor out, const Tensor& x) override;
@@ -104,6 +109,10 @@ class CpuBackend final : public Backend {
   double squared_norm(std::span<const Tensor> tensors) override;
 
  private:
+  /// linear, and with `kind` the activation of its result.
+  void checked_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
+  void int8_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
+
   HostMemory memory_;
   Gemm gemm_;
   Scratch scratch_;

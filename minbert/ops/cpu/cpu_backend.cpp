@@ -43,7 +43,7 @@ std::string CpuBackend::description() const {
   // Highway lists targets best first, as bits from the lowest.
   const auto usable = static_cast<std::uint64_t>(hwy::SupportedTargets() & HWY_TARGETS);
   const char* kernels = usable == 0 ? "scalar" : hwy::TargetName(static_cast<std::int64_t>(usable & (~usable + 1)));
-  return fmt::format("{}, Highway {}, {} threads{}", gemm_description(), kernels, num_threads(), supports_bf16_ ? ", bf16" : "");
+  return fmt::format("{}, Highway {}, {} threads{}{}", gemm_description(), kernels, num_threads(), supports_bf16_ ? ", bf16" : "", supports_int8() ? ", int8" : "");
 }
 
 void CpuBackend::copy_to_device(Tensor dst, const void* src) {

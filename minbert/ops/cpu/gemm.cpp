@@ -71,8 +71,15 @@ struct Packed {
 };
 
 dnnl::memory::data_type onednn_type(DType dtype) {
-  MINBERT_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, "a product of {} matrices", dtype_name(dtype));
-  return dtype == DType::kF32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+  using Type = dnnl::memory::data_type;
+  switch (dtype) {
+    case DType::kF32: return Type::f32;
+    case DType::kBF16: return Type::bf16;
+    case DType::kI32: return Type::s32;
+    case DType::kI8: return Type::s8;
+    case DType::kU8: return Type::u8;
+    default: MINBERT_CHECK(false, "a product of {} matrices", dtype_name(dtype));
+  }
 }
 
 Desc plain(const Matrix& x) { return Desc({x.rows, x.cols}, onednn_type(x.dtype), {x.row_stride, x.col_stride}); }
@@ -181,7 +188,8 @@ namespace {
 Key make_key(const Matrix& dst, const Matrix& a, const Matrix& b, const float* bias, bool accumulate, bool packed) {
   MINBERT_CHECK(a.rows == dst.rows && b.cols == dst.cols && a.cols == b.rows, "product ({}, {}) = ({}, {}) ({}, {})", dst.rows, dst.cols,
                 a.rows, a.cols, b.rows, b.cols);
-  MINBERT_CHECK(a.dtype == b.dtype, "product of {} and {}", dtype_name(a.dtype), dtype_name(b.dtype));
+  MINBERT_CHECK(a.dtype == b.dtype || (a.dtype == DType::kU8 && b.dtype == DType::kI8), "product of {} and {}", dtype_name(a.dtype),
+                dtype_name(b.dtype));
   return {.m = dst.rows,
           .n = dst.cols,
           .k = a.cols,
@@ -243,8 +251,9 @@ std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
       constexpr std::int64_t kRows = 256;
       const auto type = onednn_type(dtype);
       const Desc any({b.rows, b.cols}, type, dnnl::memory::format_tag::any);
-      const Desc a({kRows, b.rows}, type, {b.rows, 1});
-      const Desc dst({kRows, b.cols}, type, {b.cols, 1});
+      const bool int8 = dtype == DType::kI8;
+      const Desc a({kRows, b.rows}, int8 ? onednn_type(DType::kU8) : type, {b.rows, 1});
+      const Desc dst({kRows, b.cols}, int8 ? onednn_type(DType::kI32) : type, {b.cols, 1});
       packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
       packed->memory = dnnl::memory(packed->layout, impl_->engine);
     });
@@ -287,6 +296,14 @@ bool Gemm::supports_bf16() {
   } catch (const dnnl::error&) {
     return false;
   }
+}
+
+bool Gemm::supports_int8() const {
+  using dnnl::cpu_isa;
+  const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  for (const cpu_isa isa : {cpu_isa::avx512_core_vnni, cpu_isa::avx2_vnni})
+    if ((effective & static_cast<unsigned>(isa)) == static_cast<unsigned>(isa)) return true;
+  return false;
 }
 
 Gemm::Statistics Gemm::statistics() const { return impl_->statistics; }

@@ -1,4 +1,4 @@
-// Matrix products: f32 by our own kernel (panel_gemm.h), bf16 by oneDNN with a cache of primitives.
+// Matrix products: f32 by our own kernel (panel_gemm.h), bf16 and 8-bit ones by oneDNN with a cache of primitives.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +27,17 @@ class Gemm {
   /// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. a and b share a dtype; bias is f32.
   void multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const float* bias = nullptr, bool accumulate = false);
 
-  /// A copy of the f32 matrix b, as `dtype`, in the layout that products read fastest; null for an empty matrix.
+  /// A copy of the matrix b (f32; i8 for dtype kI8), as `dtype`, in the layout that products read fastest; null for an empty matrix.
   std::shared_ptr<void> pack(const Matrix& b, DType dtype);
   /// Copies b, of the same shape as before, into `packed`.
   void repack(void* packed, const Matrix& b);
-  /// dst = a b + bias, with b packed.
+  /// dst = a b + bias, with b packed. Of i8: a is u8, dst i32 and bias null; sums are exact.
   void multiply_packed(const Matrix& dst, const Matrix& a, void* packed, const float* bias);
 
   /// Whether products of bf16 matrices exist here.
   bool supports_bf16();
+  /// Whether 8-bit products are exact here: older instructions saturate at 16 bits.
+  bool supports_int8() const;
 
   /// Cached primitives of oneDNN: found, and made because they were not.
   struct Statistics {

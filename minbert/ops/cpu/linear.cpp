@@ -59,8 +59,13 @@ PreparedWeight CpuBackend::prepare(const Tensor& master, DType compute, WeightUs
                 dtype_name(compute));
   PreparedWeight weight;
   weight.master = master;
+  weight.use = use;
   weight.clock = clock;
   weight.version = clock != nullptr ? *clock : 0;
+  if (use == WeightUse::kForwardInt8) {
+    weight.packed = make_int8_weight(gemm_, master);
+    return weight;
+  }
   // Packing pays only where the weight rarely changes: re-packing in every training step costs twice what products gain.
   if (use == WeightUse::kForward) weight.packed = gemm_.pack(Matrix(master).transposed(), compute);
   if (weight.packed != nullptr) return weight;
@@ -82,21 +87,27 @@ PreparedWeight CpuBackend::prepare(const Tensor& master, DType compute, WeightUs
 
 void CpuBackend::refresh(PreparedWeight& weight) {
   weight.version = weight.clock != nullptr ? *weight.clock : 0;
-  if (weight.packed != nullptr) {
+  if (weight.use == WeightUse::kForwardInt8) {
+    refresh_int8_weight(gemm_, *static_cast<Int8Weight*>(weight.packed.get()), weight.master);
+  } else if (weight.packed != nullptr) {
     gemm_.repack(weight.packed.get(), Matrix(weight.master).transposed());
   } else if (weight.value.raw() != weight.master.raw()) {
     cast(weight.value, weight.master);
   }
 }
 
-void CpuBackend::linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) {
+void CpuBackend::linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) { checked_linear(out, x, w, bias, nullptr); }
+
+void CpuBackend::checked_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind) {
   shapes::weight(w, x);
   shapes::matrix(x, x.rows(), w.in_features(), "linear input");
   shapes::matrix(out, x.rows(), w.out_features(), "linear output");
   shapes::optional_matrix(bias, w.out_features(), 1, "bias");
   const OpScope scope(*this, "linear", product_flops(x, w.out_features()), bytes_of({&out, &x, &w.value}), {out});
   const float* b = bias ? bias.data<float>() : nullptr;
-  if (w.packed != nullptr) {
+  if (w.use == WeightUse::kForwardInt8) {
+    int8_linear(out, x, w, bias, kind);
+  } else if (w.packed != nullptr) {
     gemm_.multiply_packed(Matrix(out), Matrix(x), w.packed.get(), b);
   } else {
     gemm_.multiply(Matrix(out), Matrix(x), Matrix(w.value).transposed(), b);

@@ -1,7 +1,26 @@
 // Linear layers of the reference.
+#include <algorithm>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {
+
+Matrix<double> round_rows(Matrix<double> x, Int8Rows which) {
+  for (std::int64_t row = 0; row < x.rows(); ++row) {
+    float low = 0, high = 0;
+    for (std::int64_t col = 0; col < x.cols(); ++col) {
+      low = std::min(low, static_cast<float>(x(row, col)));
+      high = std::max(high, static_cast<float>(x(row, col)));
+    }
+    const bool input = which == Int8Rows::kInput;
+    const Int8Range range = input ? Int8Range::of_input(low, high) : Int8Range::of_weight(std::max(-low, high));
+    for (std::int64_t col = 0; col < x.cols(); ++col) {
+      const std::int32_t q = range.quantize(static_cast<float>(x(row, col)));
+      x(row, col) = static_cast<double>(range.scale) * (input ? std::clamp(q, 0, 255) - range.zero : q);
+    }
+  }
+  return x;
+}
 
 void RefBackend::linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) {
   const std::int64_t N = x.rows(), I = w.in_features(), O = w.out_features();
@@ -11,7 +30,10 @@ void RefBackend::linear(Tensor out, const Tensor& x, const PreparedWeight& w, co
   shapes::optional_matrix(bias, O, 1, "linear: bias");
   const OpScope scope(*this, "linear", product(2, N, I, O), bytes_of({out, x, w.value, bias}), {out});
   with_scalar(x, [&]<class S>() {
-    const Matrix<S> X(x), W(w.value), b = Matrix<S>::or_zeros(bias, O, 1);
+    Matrix<S> X(x);
+    if constexpr (std::is_same_v<S, double>)
+      if (w.use == WeightUse::kForwardInt8) X = round_rows(std::move(X), Int8Rows::kInput);
+    const Matrix<S> W(w.value), b = Matrix<S>::or_zeros(bias, O, 1);
     Matrix<S> y(N, O);
     for (std::int64_t n = 0; n < N; ++n)
       for (std::int64_t o = 0; o < O; ++o) {

@@ -59,11 +59,16 @@ void RefBackend::cast(Tensor out, const Tensor& x) {
   with_scalar(x, [&]<class S>() { Matrix<S>(x).store(out); });
 }
 
-PreparedWeight RefBackend::prepare(const Tensor& master, DType compute, WeightUse, const std::uint64_t* clock, Tensor copy) {
+PreparedWeight RefBackend::prepare(const Tensor& master, DType compute, WeightUse use, const std::uint64_t* clock, Tensor copy) {
   PreparedWeight weight;
   weight.master = weight.value = master;
+  weight.use = use;
   weight.clock = clock;
-  if (master.dtype() != compute) {
+  if (use == WeightUse::kForwardInt8) {  // multiples of each row's step, as f64: exact
+    const auto storage = std::make_shared<std::vector<double>>(static_cast<std::size_t>(master.numel()));
+    weight.value = Tensor(storage->data(), DType::kF64, master.shape());
+    weight.storage = storage;
+  } else if (master.dtype() != compute) {
     if (copy) {
       MINBERT_CHECK(copy.dtype() == compute && copy.same_shape(master), "copy {} of {}", copy.describe(), master.describe());
       weight.value = copy;
@@ -78,7 +83,11 @@ PreparedWeight RefBackend::prepare(const Tensor& master, DType compute, WeightUs
 }
 
 void RefBackend::refresh(PreparedWeight& weight) {
-  if (weight.value.raw() != weight.master.raw()) cast(weight.value, weight.master);
+  if (weight.use == WeightUse::kForwardInt8) {
+    round_rows(Matrix<double>(weight.master), Int8Rows::kWeight).store(weight.value);
+  } else if (weight.value.raw() != weight.master.raw()) {
+    cast(weight.value, weight.master);
+  }
   if (weight.clock != nullptr) weight.version = *weight.clock;
 }
 

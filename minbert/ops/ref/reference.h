@@ -21,11 +21,16 @@ double product(Factors... factors) {
 /// Bytes of all tensors that are there.
 double bytes_of(std::initializer_list<Tensor> tensors);
 
+/// The rows of x as 8-bit products see them (Int8Range).
+enum class Int8Rows : std::uint8_t { kInput, kWeight };
+Matrix<double> round_rows(Matrix<double> x, Int8Rows which);
+
 class RefBackend final : public Backend {
  public:
   std::string_view name() const override { return "ref"; }
   std::string description() const override { return "plain loops, sums in double"; }
   bool supports_bf16() const override { return true; }
+  bool supports_int8() const override { return true; }
 
   // memory and weights (ref_backend.cpp)
   void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }

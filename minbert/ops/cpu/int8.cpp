@@ -1,0 +1,150 @@
+// Products of 8-bit integers: inputs are rounded as they come, oneDNN multiplies, and one sweep turns its exact sums into numbers,
+// adding the bias and, where one follows, applying the activation.
+#include "minbert/ops/cpu/cpu.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "minbert/ops/cpu/int8.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "minbert/ops/cpu/activation-inl.h"
+#include "minbert/ops/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace minbert::cpu {
+namespace HWY_NAMESPACE {
+
+constexpr hn::Rebind<std::uint8_t, F32> kU8;
+
+/// q (n) of one row of inputs.
+Int8Range quantize_row(std::uint8_t* q, const Tensor& x, std::int64_t row) {
+  const auto n = static_cast<std::size_t>(x.cols());
+  Int8Range range;
+  with_type(x.dtype(), [&]<class T>(T) HWY_ATTR {
+    const T* p = x.data<T>() + row * x.row_stride();
+    V low = set(0), high = set(0);
+    for_lanes(n, [&](std::size_t i, auto extent) HWY_ATTR {
+      const V v = load(extent, p + i);  // lanes beyond the row load as 0, which the range holds anyhow
+      low = hn::Min(low, v);
+      high = hn::Max(high, v);
+    });
+    range = Int8Range::of_input(hn::GetLane(hn::MinOfLanes(kF32, low)), hn::GetLane(hn::MaxOfLanes(kF32, high)));
+    const V inverse = hn::Set(kF32, range.inverse);
+    const auto zero = hn::Set(kI32, range.zero);
+    const auto quantize = [&](V v) HWY_ATTR { return hn::DemoteTo(kU8, hn::Add(hn::NearestInt(hn::Mul(v, inverse)), zero)); };
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) hn::StoreU(quantize(load(p + i)), kU8, q + i);
+    if (i == n) return;
+    std::uint8_t lanes[kLanes];
+    hn::StoreU(quantize(load(Part{n - i}, p + i)), kU8, lanes);
+    std::memcpy(q + i, lanes, n - i);
+  });
+  return range;
+}
+
+HWY_INLINE hn::Vec<decltype(kI32)> load_i32(Whole, const std::int32_t* p) { return hn::LoadU(kI32, p); }
+HWY_INLINE hn::Vec<decltype(kI32)> load_i32(Part part, const std::int32_t* p) {
+  std::int32_t lanes[kLanes] = {};
+  std::memcpy(lanes, p, part.n * sizeof(*p));
+  return hn::LoadU(kI32, lanes);
+}
+
+struct Identity {
+  HWY_INLINE V value(V x) const { return x; }
+};
+
+/// Row `row` of out = f(range.scale * scales * (sums - range.zero * weight_sums) + bias).
+template <class Function>
+void dequantize(const Function& f, const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range,
+                const Int8Weight& weight, const float* bias) {
+  const V scale = hn::Set(kF32, range.scale);
+  const auto zero = hn::Set(kI32, range.zero);
+  with_type(out.dtype(), [&]<class T>(T) HWY_ATTR {
+    T* o = out.data<T>() + row * out.row_stride();
+    for_lanes(static_cast<std::size_t>(out.cols()), [&](std::size_t i, auto extent) HWY_ATTR {
+      const auto exact = hn::Sub(load_i32(extent, sums + i), hn::Mul(zero, load_i32(extent, weight.sums.data() + i)));
+      const V step = hn::Mul(scale, load(extent, weight.scales.data() + i));
+      const V shift = bias != nullptr ? load(extent, bias + i) : set(0);
+      store(extent, f.value(hn::MulAdd(hn::ConvertTo(kF32, exact), step, shift)), o + i);
+    });
+  });
+}
+
+void dequantize_row(const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range, const Int8Weight& weight,
+                    const float* bias, const Activation* kind) {
+  if (kind == nullptr) return dequantize(Identity{}, out, row, sums, range, weight, bias);
+  with_activation(*kind, [&](auto f) HWY_ATTR { dequantize(f, out, row, sums, range, weight, bias); });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace minbert::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace minbert::cpu {
+
+HWY_EXPORT(quantize_row);
+HWY_EXPORT(dequantize_row);
+
+std::shared_ptr<Int8Weight> make_int8_weight(Gemm& gemm, const Tensor& master) {
+  auto weight = std::make_shared<Int8Weight>();
+  refresh_int8_weight(gemm, *weight, master);
+  return weight;
+}
+
+void refresh_int8_weight(Gemm& gemm, Int8Weight& weight, const Tensor& master) {
+  const std::int64_t O = master.rows(), I = master.cols();
+  weight.scales.resize(static_cast<std::size_t>(O));
+  weight.sums.resize(static_cast<std::size_t>(O));
+  std::vector<std::int8_t> rounded(static_cast<std::size_t>(O * I));
+  for_rows(O, I, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::span<const float> values(master.data<float>() + row * master.row_stride(), static_cast<std::size_t>(I));
+      float largest = 0;
+      for (const float value : values) largest = std::max(largest, std::abs(value));
+      const Int8Range range = Int8Range::of_weight(largest);
+      std::int32_t sum = 0;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const std::int32_t q = range.quantize(values[i]);
+        rounded[static_cast<std::size_t>(row * I) + i] = static_cast<std::int8_t>(q);
+        sum += q;
+      }
+      weight.scales[static_cast<std::size_t>(row)] = range.scale;
+      weight.sums[static_cast<std::size_t>(row)] = sum;
+    }
+  });
+  const Matrix transposed = Matrix(Tensor(rounded.data(), DType::kI8, master.shape())).transposed();
+  if (weight.product == nullptr)
+    weight.product = gemm.pack(transposed, DType::kI8);
+  else
+    gemm.repack(weight.product.get(), transposed);
+}
+
+void CpuBackend::int8_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind) {
+  const auto& weight = *static_cast<const Int8Weight*>(w.packed.get());
+  const std::int64_t N = x.rows(), I = x.cols(), O = out.cols();
+  // One piece of scratch memory for rounded inputs, sums and ranges, in order of falling alignment.
+  auto* const sums = scratch_.get<std::int32_t>(N * O + (N * static_cast<std::int64_t>(sizeof(Int8Range)) + N * I) / 4 + 1);
+  auto* const ranges = reinterpret_cast<Int8Range*>(sums + N * O);
+  auto* const inputs = reinterpret_cast<std::uint8_t*>(ranges + N);
+
+  for_rows(N, I, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) ranges[row] = HWY_DYNAMIC_DISPATCH(quantize_row)(inputs + row * I, x, row);
+  });
+  if (weight.product != nullptr)
+    gemm_.multiply_packed(Matrix(Tensor(sums, DType::kI32, {N, O})), Matrix(Tensor(inputs, DType::kU8, {N, I})), weight.product.get(), nullptr);
+  else
+    std::fill_n(sums, N * O, 0);
+  const float* b = bias ? bias.data<float>() : nullptr;
+  for_rows(N, O, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(dequantize_row)(out, row, sums + row * O, ranges[row], weight, b, kind);
+  });
+}
+
+void CpuBackend::linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind) {
+  if (w.use != WeightUse::kForwardInt8 || pre) return Backend::linear_activation(out, pre, x, w, bias, kind);
+  checked_linear(out, x, w, bias, &kind);
+}
+
+}  // namespace minbert::cpu
+#endif  // HWY_ONCE
