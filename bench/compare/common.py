@@ -35,7 +35,6 @@ def add_batch_flags(flags):
     flags.add_argument("--ids", type=Path, help="token ids of an example on each line, as minbert tokenize prints them; default: by seed")
     flags.add_argument("--steps", type=int, default=20, help="batches (default %(default)s)")
     flags.add_argument("--tokens", type=float, default=28, help="mean length of examples made by seed (default %(default)s)")
-    flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
     return flags
 
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Compares sentence vectors with transformers + PyTorch and onnxruntime on the same ragged batches.
+"""Compares sentence vectors with transformers + PyTorch, onnxruntime and CTranslate2 on the same ragged batches.
 
-    python bench/compare/infer.py --model FOLDER [--batches 1 8 32] [--orders sorted ragged] [--dtypes f32 bf16]
-                                  [--engines sdpa eager compiled onnxruntime] [--rounds 5] [--ids FILE] > figures.jsonl
+    python bench/compare/infer.py --model FOLDER [--batches 1 8 32] [--orders sorted ragged] [--dtypes f32 bf16 int8]
+                                  [--engines sdpa eager compiled onnxruntime ctranslate2] [--rounds 5] [--ids FILE] > figures.jsonl
 
 Token ids to means of the last hidden states. sorted: examples of like length share a batch, as a peer that sorts its input has it;
-ragged: as they come. Peers pad to the longest of a batch; bf16 is PyTorch's with bf16 weights. Contestants are processes that take
+ragged: as they come. Peers pad to the longest of a batch; bf16 is PyTorch's with bf16 weights, int8 onnxruntime's dynamic quantisation
+(weights by channel) and CTranslate2's int8. Contestants are processes that take
 turns; ratio is the peer's time over ours of the same round, its median over rounds and its spread. Lines go to stdout, a table to
-stderr. Needs torch and transformers; onnxruntime takes part in f32 where it and onnx are installed.
+stderr. Needs torch and transformers; onnxruntime and CTranslate2 take part in f32 and int8 where they (and onnx) are installed.
 """
 
 import sys
@@ -17,35 +18,58 @@ from pathlib import Path
 import common
 
 
-def exported(o, folder):
-    """The model as an ONNX file; nothing, with a message, where that cannot be had."""
-    missing = [package for package in ("onnxruntime", "onnx") if find_spec(package) is None]
-    if missing:
-        print(f"onnxruntime skipped: {', '.join(missing)} not installed", file=sys.stderr)
-        return None
-    path = Path(folder) / "model.onnx"
-    common.run(common.peer(o, "export", "onnxruntime", "--onnx", path), common.environment(o))
-    return path
+# What an engine needs beside torch and transformers, and the precisions it has on a CPU.
+ENGINES = {
+    "sdpa": ([], ["f32", "bf16"]),
+    "eager": ([], ["f32", "bf16"]),
+    "compiled": ([], ["f32", "bf16"]),
+    "onnxruntime": (["onnxruntime", "onnx"], ["f32", "int8"]),
+    "ctranslate2": (["ctranslate2"], ["f32", "int8"]),
+}
 
 
-def contestants(o, dtype, same, onnx):
+def available(o):
+    """The engines that can be had here; those that cannot are named."""
+    found = []
+    for engine in o.engines:
+        missing = [package for package in ENGINES[engine][0] if find_spec(package) is None]
+        if missing:
+            print(f"{engine} skipped: {', '.join(missing)} not installed", file=sys.stderr)
+        else:
+            found.append(engine)
+    return found
+
+
+def export(o, engines, folder):
+    """The model in each of those engines' own formats, which such an engine is given as --exported."""
+    exported = {engine: Path(folder) / engine for engine in engines if ENGINES[engine][0]}
+    for engine, path in exported.items():
+        common.run(common.peer(o, "export", engine, "--exported", path), common.environment(o))
+    return exported
+
+
+def contestants(o, dtype, same, engines, exported):
     found = {"minbert": common.ours(o, "infer", *same)}
-    found |= {f"PyTorch {engine}": common.peer(o, "infer", engine, *same) for engine in o.engines if engine != "onnxruntime"}
-    if onnx and dtype == "f32":
-        found["onnxruntime"] = common.peer(o, "infer", "onnxruntime", *same, "--onnx", onnx)
+    for engine in engines:
+        if dtype not in ENGINES[engine][1]:
+            continue
+        own = ["--exported", exported[engine]] if engine in exported else []
+        found[engine if own else f"PyTorch {engine}"] = common.peer(o, "infer", engine, *same, *own)
     return found
 
 
 def main():
     flags = common.add_batch_flags(common.parser(__doc__, rounds=5))
     flags.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="examples in a batch")
+    flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16", "int8"], choices=["f32", "bf16", "int8"])
     flags.add_argument("--orders", nargs="+", default=["sorted", "ragged"], choices=["sorted", "ragged"])
-    flags.add_argument("--engines", nargs="+", default=["sdpa", "compiled", "onnxruntime"], choices=["sdpa", "eager", "compiled", "onnxruntime"])
+    flags.add_argument("--engines", nargs="+", default=["sdpa", "compiled", "onnxruntime", "ctranslate2"], choices=list(ENGINES))
     o = flags.parse_args()
 
     figures = []
     with common.scratch() as folder:
-        onnx = exported(o, folder) if "onnxruntime" in o.engines else None
+        engines = available(o)
+        exported = export(o, engines, folder)
         ids = Path(folder) / "ids.txt"
         for batch in o.batches:
             for order in o.orders if batch > 1 else o.orders[:1]:
@@ -54,7 +78,7 @@ def main():
                     common.sort_by_length(ids)
                 for dtype in o.dtypes:
                     same = ["--ids", ids, "--batch", batch, "--steps", o.steps, "--dtype", dtype]
-                    figures += common.compare(o, contestants(o, dtype, same, onnx), bench="infer", dtype=dtype, batch=batch, order=order)
+                    figures += common.compare(o, contestants(o, dtype, same, engines, exported), bench="infer", dtype=dtype, batch=batch, order=order)
     common.print_table(figures, ["bench", "dtype", "batch", "order", "tokens"])
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """One process of a peer: does what a verb of minbert-bench does with another library, and prints one JSON line of the same shape.
 
-    peer.py step|infer --engine sdpa|eager|compiled|onnxruntime --model FOLDER --ids FILE [--onnx FILE] [--dtype f32|bf16] ...
-    peer.py export --model FOLDER --onnx FILE
+    peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] [--dtype f32|bf16|int8] ...
+    peer.py export --engine onnxruntime|ctranslate2 --model FOLDER --exported FOLDER
     peer.py tokenize --engine encode|encode_batch|encode_batch_fast --model FOLDER --input FILE
 
 Each peer gets its best settings for a CPU: batches padded to their longest and made beforehand, no mask where nothing is padded,
@@ -136,8 +136,8 @@ def mean_encoder(o):
 
 def infer(o):
     """The pass of minbert-bench infer: ids to means of the last hidden states, every row of every layer computed."""
-    if o.engine == "onnxruntime":
-        return infer_onnxruntime(o)
+    if o.engine in ("onnxruntime", "ctranslate2"):
+        return {"onnxruntime": infer_onnxruntime, "ctranslate2": infer_ctranslate2}[o.engine](o)
     import torch
 
     model = mean_encoder(o)
@@ -159,7 +159,7 @@ def infer_onnxruntime(o):
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = o.threads
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(o.onnx), settings, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(o.exported / f"{o.dtype}.onnx"), settings, providers=["CPUExecutionProvider"])
 
     def inputs(batch):
         return dict(zip(("ids", "mask"), (np.array(rows, dtype=np.int64) for rows in padded(batch))))
@@ -167,26 +167,65 @@ def infer_onnxruntime(o):
     return [inputs(batch) for batch in o.examples], lambda feed: session.run(None, feed)
 
 
-def export(o):
-    """Writes the graph that onnxruntime runs, its attention, GELU and LayerNorm fused, after comparing it with PyTorch's vectors."""
+def infer_ctranslate2(o):
+    import ctranslate2
     import numpy as np
+
+    compute = {"f32": "float32", "int8": "int8_float32"}[o.dtype]
+    encoder = ctranslate2.Encoder(str(o.exported), device="cpu", compute_type=compute, intra_threads=o.threads)
+
+    def inputs(batch):
+        ids, mask = padded(batch)
+        lengths = np.array([sum(row) for row in mask], dtype=np.int32)
+        weights = np.array(mask, dtype=np.float32)[:, :, None] / lengths[:, None, None]
+        return np.array(ids, dtype=np.int32), lengths, weights
+
+    def work(feed):
+        ids, lengths, weights = feed
+        output = encoder.forward_batch(ctranslate2.StorageView.from_array(ids), ctranslate2.StorageView.from_array(lengths))
+        (np.asarray(output.last_hidden_state) * weights).sum(1)
+
+    return [inputs(batch) for batch in o.examples], work
+
+
+def export(o):
+    {"onnxruntime": export_onnx, "ctranslate2": export_ctranslate2}[o.engine](o)
+
+
+def export_ctranslate2(o):
+    import ctranslate2
+
+    converter = ctranslate2.converters.TransformersConverter(str(o.model))
+    converter.convert(str(o.exported))
+
+
+def export_onnx(o):
+    """Writes the graphs that onnxruntime runs, f32.onnx, its attention, GELU and LayerNorm fused, after comparing it with PyTorch's
+    vectors, and int8.onnx, the same with weights quantised by channel."""
+    import numpy as np
+    import onnx
     import onnxruntime
     import torch
+    from onnxruntime import quantization
     from onnxruntime.transformers import optimizer
 
     o.engine, o.threads = "eager", 1
+    o.exported.mkdir()
+    f32 = str(o.exported / "f32.onnx")
     model = mean_encoder(o)
     ids, mask = map(torch.tensor, padded([[5, 6, 7, 8, 9], [5, 6, 7]]))
     axes = {0: "batch", 1: "tokens"}
-    torch.onnx.export(model, (ids, mask), str(o.onnx), input_names=["ids", "mask"], output_names=["vectors"], dynamo=False,
+    torch.onnx.export(model, (ids, mask), f32, input_names=["ids", "mask"], output_names=["vectors"], dynamo=False,
                       dynamic_axes={"ids": axes, "mask": axes, "vectors": {0: "batch"}}, opset_version=17)  # fmt: skip
     config = model.encoder.config
-    optimizer.optimize_model(str(o.onnx), "bert", config.num_attention_heads, config.hidden_size).save_model_to_file(str(o.onnx))
-    vectors = onnxruntime.InferenceSession(str(o.onnx)).run(None, {"ids": ids.numpy(), "mask": mask.numpy()})[0]
+    optimizer.optimize_model(f32, "bert", config.num_attention_heads, config.hidden_size).save_model_to_file(f32)
+    vectors = onnxruntime.InferenceSession(f32).run(None, {"ids": ids.numpy(), "mask": mask.numpy()})[0]
     with torch.inference_mode():
         difference = np.abs(vectors - model(ids, mask).numpy()).max()
     if not difference < 1e-4:
         raise SystemExit(f"peer: the exported graph differs from the model by {difference}")
+    quantization.quantize_dynamic(f32, str(o.exported / "int8.onnx"), per_channel=True, weight_type=quantization.QuantType.QInt8,
+                                  extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})  # fmt: skip
 
 
 def tokenize(o):
@@ -214,14 +253,14 @@ def main():
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--ids", type=Path)
     parser.add_argument("--input", type=Path)
-    parser.add_argument("--onnx", type=Path)
-    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--exported", type=Path)
+    parser.add_argument("--dtype", choices=["f32", "bf16", "int8"], default="f32")
     for flag, default in (("--batch", 8), ("--steps", 10), ("--rounds", 5), ("--threads", 1)):
         parser.add_argument(flag, type=int, default=default)
     o = parser.parse_args()
     if o.verb == "export":
         return export(o)
-    packages = {"tokenize": ["tokenizers"]}.get(o.verb, ["onnxruntime"] if o.engine == "onnxruntime" else ["torch", "transformers"])
+    packages = {"tokenize": ["tokenizers"]}.get(o.verb, [o.engine] if o.engine in ("onnxruntime", "ctranslate2") else ["torch", "transformers"])
     for package in packages:
         import_module(package)
     record = {"base_rss_mb": peak_rss_mb()}

@@ -18,6 +18,7 @@ import common
 def main():
     flags = common.add_batch_flags(common.parser(__doc__, rounds=5))
     flags.add_argument("--batch", type=int, default=8)
+    flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
     flags.add_argument("--seen", type=int, help="words met by earlier steps (default: all)")
     flags.add_argument("--engines", nargs="+", default=["sdpa", "eager"], choices=["sdpa", "eager", "compiled"])
     o = flags.parse_args()
