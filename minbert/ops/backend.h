@@ -110,7 +110,7 @@ struct AdamWOptions {
 /// One stretch of parameters with the same settings. All tensors are 1-D of equal length; all but `copy` are f32.
 struct AdamWSegment {
   Tensor value;     ///< updated
-  Tensor gradient;  ///< read
+  Tensor gradient;  ///< read, then zeroed; empty: zeros
   Tensor m, v;      ///< updated
   Tensor copy;      ///< bf16, overwritten with the new value; may be empty
   float lr = 0;

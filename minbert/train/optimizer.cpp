@@ -139,6 +139,25 @@ void Optimizer::remember_rows(std::span<const RowRun> runs) {
   }
 }
 
+/// Of each known run the parts inside and outside of the step's runs, all of which are known: only the former have a gradient to be read.
+template <class Add>
+void Optimizer::add_known_rows(const Add& add) const {
+  auto moved = step_runs_.begin();
+  for (const RowRun& known : known_runs_) {
+    for (std::int64_t begin = known.begin; begin < known.end;) {
+      const bool moves = moved != step_runs_.end() && moved->begin == begin;
+      const std::int64_t end = moves ? moved->end : moved != step_runs_.end() ? std::min(known.end, moved->begin) : known.end;
+      AdamWSegment rows = word_rows({begin, end});
+      if (moves)
+        ++moved;
+      else
+        rows.gradient = {};
+      add(rows);
+      begin = end;
+    }
+  }
+}
+
 double Optimizer::gradient_norm(StepHead head) {
   use_groups(head);
   norm_parts_.clear();
@@ -165,7 +184,7 @@ void Optimizer::step(StepHead head, double norm, double lr_factor) {
     if (all_rows_)
       add(groups_[0], segment(*word_));
     else
-      for (const RowRun& run : known_runs_) add(groups_[0], word_rows(run));
+      add_known_rows([&](const AdamWSegment& rows) { add(groups_[0], rows); });
   }
   // torch.nn.utils.clip_grad_norm_: its 1e-6 included.
   const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm + 1e-6)) : 1.0;
@@ -176,10 +195,6 @@ void Optimizer::step(StepHead head, double norm, double lr_factor) {
                             .eps = static_cast<float>(stage_.eps),
                             .gradient_scale = static_cast<float>(scale)});
   params_.changed(/*copies_current=*/true);
-
-  for (const Group* group : used_)
-    for (const AdamWSegment& dense : group->dense) backend.zero(dense.gradient);
-  for (const RowRun& run : step_runs_) backend.zero(word_rows(run).gradient);
   step_rows_.clear();
   step_moves_all_ = false;
 }

@@ -56,6 +56,8 @@ class Optimizer {
   void add_dense(Group& group, std::size_t index);
   AdamWSegment segment(std::size_t index) const;
   AdamWSegment word_rows(const RowRun& run) const;
+  template <class Add>
+  void add_known_rows(const Add& add) const;
   void use_groups(StepHead head);
   void remember_rows(std::span<const RowRun> runs);
   std::vector<NamedTensor> named_moments() const;

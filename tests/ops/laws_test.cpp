@@ -205,6 +205,7 @@ TEST_F(Laws, AdamWIsItsFormula) {
                                               : lr * (m_expected[i] / correction1) / (std::sqrt(v_expected[i] / correction2) + eps);
         if (form == AdamWForm::kPaper) theta[i] *= 1 - lr * decay;
       }
+      EXPECT_EQ(get(gradient), std::vector<double>(P)) << "a step leaves zeros behind";
     }
     EXPECT_TRUE(compare(get(value), theta, {1e-6, 1e-5}, "value"));
     EXPECT_TRUE(compare(get(m), m_expected, {1e-7, 1e-5}, "m"));

@@ -98,7 +98,7 @@ void add_adamw(Cases& cases) {
                        std::vector<AdamWSegment> segments;
                        for (const std::int64_t P : {0, 1, 7, 1000, 20011}) {
                          AdamWSegment s;
-                         s.gradient = t.param({P});
+                         if (P != 1000) s.gradient = t.state(fmt::format("gradient of {}", P), {P});
                          s.value = t.state(fmt::format("value of {}", P), {P});
                          s.m = t.state(fmt::format("m of {}", P), {P}, 0.1);
                          s.v = t.state(fmt::format("v of {}", P), {P}, 0.01, true);

@@ -34,13 +34,13 @@ namespace HWY_NAMESPACE {
 
 void adamw_range(const AdamWSegment& s, const AdamWFactors& f, std::int64_t begin, std::int64_t end) {
   float *value = s.value.data<float>() + begin, *m = s.m.data<float>() + begin, *v = s.v.data<float>() + begin;
-  const float* gradient = s.gradient.data<float>() + begin;
+  float* gradient = s.gradient ? s.gradient.data<float>() + begin : nullptr;
   BFloat16* copy = s.copy ? s.copy.data<BFloat16>() + begin : nullptr;
   const V beta1 = set(f.beta1), rest1 = set(1.0f - f.beta1), beta2 = set(f.beta2), rest2 = set(1.0f - f.beta2);
   const V gradient_scale = set(f.gradient_scale), step = set(-f.step), root_scale = set(f.root_scale), eps = set(f.eps);
   const V keep_before = set(f.keep_before), keep_after = set(f.keep_after);
   for_lanes(static_cast<std::size_t>(end - begin), [&](std::size_t i, auto extent) HWY_ATTR {
-    const V g = hn::Mul(load(extent, gradient + i), gradient_scale);
+    const V g = gradient != nullptr ? hn::Mul(load(extent, gradient + i), gradient_scale) : hn::Zero(kF32);
     const V new_m = hn::MulAdd(beta1, load(extent, m + i), hn::Mul(rest1, g));
     const V new_v = hn::MulAdd(beta2, load(extent, v + i), hn::Mul(rest2, hn::Mul(g, g)));
     const V ratio = hn::Div(new_m, hn::MulAdd(root_scale, hn::Sqrt(new_v), eps));
@@ -48,6 +48,7 @@ void adamw_range(const AdamWSegment& s, const AdamWFactors& f, std::int64_t begi
     store(extent, new_m, m + i);
     store(extent, new_v, v + i);
     store(extent, theta, value + i);
+    if (gradient != nullptr) store(extent, hn::Zero(kF32), gradient + i);
     if (copy != nullptr) store(extent, theta, copy + i);
   });
 }
@@ -116,16 +117,17 @@ void for_concatenated(std::size_t count, const Sizes& size, std::int64_t begin, 
 void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) {
   const auto size = [&](std::size_t i) { return segments[i].value.numel(); };
   std::int64_t total = 0;
-  double copied = 0;
+  double moved = 0;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const AdamWSegment& s = segments[i];
-    for (const Tensor* t : {&s.gradient, &s.m, &s.v}) shapes::same(*t, s.value, "adamw");
+    for (const Tensor* t : {&s.gradient, &s.m, &s.v})
+      if (t != &s.gradient || *t) shapes::same(*t, s.value, "adamw");
     MINBERT_CHECK(!s.copy || s.copy.numel() == size(i), "adamw: {} copied to {}", s.value.describe(), s.copy.describe());
     for (const Tensor* t : {&s.value, &s.gradient, &s.m, &s.v, &s.copy}) MINBERT_CHECK(!*t || t->contiguous(), "adamw: strided {}", t->describe());
     total += size(i);
-    copied += bytes_of({&s.copy});
+    moved += 24.0 * static_cast<double>(size(i)) + 2 * bytes_of({&s.gradient}) + bytes_of({&s.copy});
   }
-  const OpScope scope(*this, "adamw", 14.0 * static_cast<double>(total), 28.0 * static_cast<double>(total) + copied, {});
+  const OpScope scope(*this, "adamw", 14.0 * static_cast<double>(total), moved, {});
   // Parts end at multiples of a cache line, so that two threads never write one.
   constexpr std::int64_t kLine = 32;
   for_ranges((total + kLine - 1) / kLine, kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
