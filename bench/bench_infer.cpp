@@ -15,7 +15,7 @@ Json bench_infer(Backend& backend, const RaggedBench& options) {
   load_bench_weights(options, params);
   MultitaskModel model(backend, params);
   Arena arena(backend);
-  const RaggedTimes times = time_batches(options, rows, [&](const Batch& batch) {
+  const RaggedTimes times = time_batches(backend, options, rows, [&](const Batch& batch) {
     arena.reset();
     model.sentence_vectors(arena, batch.tokens(), Pool::kMean, {});
     backend.synchronize();

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "bench/bench_embed.h"
 #include "bench/bench_infer.h"
 #include "bench/bench_op.h"
 #include "bench/bench_step.h"
@@ -20,11 +21,11 @@ void print(const Json& line) {
 }
 
 void add_dtype(CLI::App& verb, DType& dtype) {
-  verb.add_option("--dtype", dtype, "f32 | bf16; infer: int8 too")->transform(CLI::CheckedTransformer(kDTypes))->default_str("f32");
+  verb.add_option("--dtype", dtype, "f32 | bf16; infer and embed: int8 too")->transform(CLI::CheckedTransformer(kDTypes))->default_str("f32");
 }
 
 void add_ragged_options(CLI::App& verb, RaggedBench& o) {
-  verb.add_option("--model", o.model, "Hugging Face folder; minilm or bert-base: that size with random weights")->capture_default_str();
+  verb.add_option("--model", o.model, "Hugging Face folder; bert-tiny, minilm, bert-base or bert-large: that size with random weights")->capture_default_str();
   CLI::Option_group& examples = *verb.add_option_group("examples");
   examples.require_option(1);
   examples.add_option("--ids", o.ids, "file with the token ids of an example on each line, as minbert tokenize prints them")
@@ -42,12 +43,14 @@ int run(int argc, char** argv) {
   int threads = env.threads > 0 ? env.threads : available_cores();
   CLI::App app("Times parts of minbert beside what the machine can do, as JSON lines.", "minbert-bench");
   app.require_subcommand(1)->fallthrough();
+  bool profile = false;
+  app.add_flag("--profile", profile, "step, infer, embed: add the time of each kind of op, GFLOP/s and GB/s");
   app.add_option("--threads", threads, "default: MINBERT_THREADS, else all cores")->check(CLI::PositiveNumber);
 
   std::string sizes = "minilm";
   OpBench op{.sizes = {}};
   CLI::App& op_verb = *app.add_subcommand("op", "every op of a training step made of bare ops");
-  op_verb.add_option("--model", sizes, "minilm | bert-base")->capture_default_str();
+  op_verb.add_option("--model", sizes, "bert-tiny | minilm | bert-base | bert-large")->capture_default_str();
   op_verb.add_option("--sentences", op.sentences, "sentences in the batch")->check(CLI::PositiveNumber)->capture_default_str();
   op_verb.add_option("--tokens", op.tokens, "tokens in a sentence")->check(CLI::PositiveNumber)->capture_default_str();
   op_verb.add_option("--repeats", op.repeats, "steps timed")->check(CLI::PositiveNumber)->capture_default_str();
@@ -61,6 +64,13 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   CLI::App& infer_verb = *app.add_subcommand("infer", "forward passes: token ids to sentence vectors");
   add_ragged_options(infer_verb, infer);
+  EmbedBench embed;
+  CLI::App& embed_verb = *app.add_subcommand("embed", "texts to sentence vectors");
+  embed_verb.add_option("--model", embed.model, "Hugging Face folder")->required()->check(CLI::ExistingDirectory);
+  embed_verb.add_option("--input", embed.input, "file of lines")->required()->check(CLI::ExistingFile);
+  embed_verb.add_option("--batch", embed.batch, "lines in one call; 0 = all")->check(CLI::NonNegativeNumber)->capture_default_str();
+  embed_verb.add_option("--rounds", embed.rounds, "times each call is timed")->check(CLI::PositiveNumber)->capture_default_str();
+  add_dtype(embed_verb, embed.dtype);
   TokenizeBench tokenize;
   CLI::App& tokenize_verb = *app.add_subcommand("tokenize", "lines to token ids, on one thread and on all");
   tokenize_verb.add_option("--model", tokenize.model, "folder with a tokenizer")->required()->check(CLI::ExistingDirectory);
@@ -70,16 +80,18 @@ int run(int argc, char** argv) {
 
   set_num_threads(threads);
   const auto backend = make_backend(env.backend, {.isa = env.isa});
-  for (const DType dtype : {op.dtype, step.dtype, infer.dtype})
+  for (const DType dtype : {op.dtype, step.dtype, infer.dtype, embed.dtype})
     if ((dtype == DType::kBF16 && !backend->supports_bf16()) || (dtype == DType::kI8 && !backend->supports_int8()))
       throw Error(ErrorTag::kUsage, "--dtype", fmt::format("this processor has no {} products ({})", dtype_name(dtype), backend->description()));
-  if (op.dtype == DType::kI8 || step.dtype == DType::kI8) throw Error(ErrorTag::kUsage, "--dtype", "int8 is for infer");
+  if (op.dtype == DType::kI8 || step.dtype == DType::kI8) throw Error(ErrorTag::kUsage, "--dtype", "int8 is for infer and embed");
+  backend->set_profiling(profile);
   if (op_verb.parsed()) {
     op.sizes = encoder_sizes(sizes);
     for (const Json& line : bench_ops(*backend, op)) print(line);
   }
   if (step_verb.parsed()) print(bench_step(*backend, step));
   if (infer_verb.parsed()) print(bench_infer(*backend, infer));
+  if (embed_verb.parsed()) print(bench_embed(*backend, embed));
   if (tokenize_verb.parsed())
     for (const Json& line : bench_tokenize(tokenize)) print(line);
   return 0;

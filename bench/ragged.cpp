@@ -8,13 +8,13 @@
 
 #include "bench/bench_op.h"
 #include "bench/machine.h"
-#include "minbert/base/clock.h"
 #include "minbert/base/files.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/rng.h"
 #include "minbert/base/system.h"
 #include "minbert/data/labels.h"
 #include "minbert/model/hf_import.h"
+#include "minbert/train/profile.h"
 
 namespace minbert {
 namespace {
@@ -47,8 +47,6 @@ std::vector<std::vector<std::int32_t>> read_lengths(const std::filesystem::path&
                   fmt::format("expected one number of tokens, got {}", lines[i].size()));
   return lines;
 }
-
-double rounded(double x) { return std::round(x * 1000) / 1000; }
 
 }  // namespace
 
@@ -95,27 +93,15 @@ TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config)
   return rows;
 }
 
-RaggedTimes time_batches(const RaggedBench& options, const TokenizedRows& rows, const std::function<void(const Batch&)>& work) {
+RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows, const std::function<void(const Batch&)>& work) {
   std::vector<Batch> batches(static_cast<std::size_t>(options.steps));
-  std::vector<std::vector<double>> seconds(batches.size());
   std::vector<std::uint32_t> which(static_cast<std::size_t>(options.batch));
   for (std::size_t b = 0; b < batches.size(); ++b) {
     std::iota(which.begin(), which.end(), static_cast<std::uint32_t>(b * which.size()));
     batches[b].fill(rows, which, 0);
   }
-  for (std::int64_t round = 0; round <= options.rounds; ++round)
-    for (std::size_t b = 0; b < batches.size(); ++b) {
-      const Stopwatch watch;
-      work(batches[b]);
-      if (round > 0) seconds[b].push_back(watch.seconds());
-    }
-
   RaggedTimes times{.tokens = std::ssize(rows.ids), .batches = options.steps};
-  for (std::vector<double>& one : seconds) {
-    std::sort(one.begin(), one.end());
-    times.ms += one[one.size() / 2] * 1e3 / static_cast<double>(seconds.size());
-    times.best_ms += one[0] * 1e3 / static_cast<double>(seconds.size());
-  }
+  times.each = time_rounds(backend, batches.size(), options.rounds, [&](std::size_t b) { work(batches[b]); });
   for (std::int64_t s = 0; s < rows.sequences(); ++s) times.pair_tokens += static_cast<double>(rows.length(s) * rows.length(s));
   return times;
 }
@@ -123,31 +109,34 @@ RaggedTimes time_batches(const RaggedBench& options, const TokenizedRows& rows, 
 Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config,
                    const RaggedTimes& times, int passes, std::int64_t trained) {
   const auto rss = static_cast<double>(peak_memory_bytes());  // before the peaks are measured, which take memory too
+  const Json profile = profile_json(backend);                 // and are ops as well
   const double peak = measure_gemm_peak(backend, options.dtype), bandwidth = measure_bandwidth();
   const auto C = static_cast<double>(config.hidden_size), F = static_cast<double>(config.intermediate_size);
   const auto layers = static_cast<double>(config.num_hidden_layers), batches = static_cast<double>(times.batches);
   const double tokens = static_cast<double>(times.tokens) / batches;
   const double products = layers * (2 * tokens * (4 * C * C + 2 * C * F) + 4 * C * times.pair_tokens / batches);
   const double gemm_ms = passes * products / peak * 1e-6, adamw_ms = 28.0 * static_cast<double>(trained) / bandwidth * 1e-6;
-  return {{"bench", bench},
-          {"model", options.model},
-          {"dtype", dtype_name(options.dtype)},
-          {"threads", num_threads()},
-          {"backend", backend.description()},
-          {"batch", options.batch},
-          {"steps", options.steps},
-          {"rounds", options.rounds},
-          {"tokens", rounded(tokens)},
-          {"ms", rounded(times.ms)},
-          {"best_ms", rounded(times.best_ms)},
-          {"tokens_per_s", rounded(tokens / times.ms * 1e3)},
-          {"peak_rss_mb", rounded(rss * 1e-6)},
-          {"peak_gflops", rounded(peak)},
-          {"bandwidth_gbs", rounded(bandwidth)},
-          {"floor_gemm_ms", rounded(gemm_ms)},
-          {"floor_adamw_ms", rounded(adamw_ms)},
-          {"floor_ms", rounded(gemm_ms + adamw_ms)},
-          {"of_floor", rounded((gemm_ms + adamw_ms) / times.ms)}};
+  Json line = {{"bench", bench},
+               {"model", options.model},
+               {"dtype", dtype_name(options.dtype)},
+               {"threads", num_threads()},
+               {"backend", backend.description()},
+               {"batch", options.batch},
+               {"steps", options.steps},
+               {"rounds", options.rounds},
+               {"tokens", rounded(tokens)},
+               {"ms", rounded(times.each.ms)},
+               {"best_ms", rounded(times.each.best_ms)},
+               {"tokens_per_s", rounded(tokens / times.each.ms * 1e3)},
+               {"peak_rss_mb", rounded(rss * 1e-6)},
+               {"peak_gflops", rounded(peak)},
+               {"bandwidth_gbs", rounded(bandwidth)},
+               {"floor_gemm_ms", rounded(gemm_ms)},
+               {"floor_adamw_ms", rounded(adamw_ms)},
+               {"floor_ms", rounded(gemm_ms + adamw_ms)},
+               {"of_floor", rounded((gemm_ms + adamw_ms) / times.each.ms)}};
+  if (backend.profiling()) line["profile"] = profile;
+  return line;
 }
 
 }  // namespace minbert

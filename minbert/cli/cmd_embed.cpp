@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "minbert/base/safetensors.h"
-#include "minbert/cli/input_lines.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/input_lines.h"
 #include "minbert/pipeline/text_model.h"
 
 namespace minbert {

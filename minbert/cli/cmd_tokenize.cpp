@@ -3,10 +3,10 @@
 
 #include "minbert/base/json.h"
 #include "minbert/base/parallel.h"
-#include "minbert/cli/input_lines.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/input_lines.h"
 #include "minbert/pipeline/model_folder.h"
 
 namespace minbert {

@@ -1,5 +1,5 @@
 // InputLines: one read, views into it.
-#include "minbert/cli/input_lines.h"
+#include "minbert/data/input_lines.h"
 
 #include <fmt/format.h>
 

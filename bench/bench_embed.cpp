@@ -1,0 +1,47 @@
+// Texts to vectors as minbert embed makes them, with the model loaded.
+#include "bench/bench_embed.h"
+
+#include <algorithm>
+
+#include "bench/machine.h"
+#include "bench/timing.h"
+#include "minbert/base/parallel.h"
+#include "minbert/base/system.h"
+#include "minbert/data/input_lines.h"
+#include "minbert/pipeline/text_model.h"
+#include "minbert/train/profile.h"
+
+namespace minbert {
+
+Json bench_embed(Backend& backend, const EmbedBench& options) {
+  TextModel model(backend, options.model, compute_in(backend, options.dtype));
+  const InputLines input(options.input.string());
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < input.size(); ++i) lines.emplace_back(input[i]);
+  const std::size_t batch = options.batch > 0 ? static_cast<std::size_t>(options.batch) : lines.size();
+  const std::size_t calls = (lines.size() + batch - 1) / batch;
+  const Timing each = time_rounds(backend, calls, options.rounds, [&](std::size_t call) {
+    const std::size_t begin = call * batch;
+    model.embed(std::span(lines).subspan(begin, std::min(batch, lines.size() - begin)), model.folder().embed);
+  });
+  std::int64_t tokens = 0;
+  for (const std::string& line : lines)
+    tokens += std::min<std::int64_t>(std::ssize(model.tokenizer().encode(line).ids), model.folder().max_length);
+  Json line = {{"bench", "embed"},
+               {"model", options.model},
+               {"dtype", dtype_name(options.dtype)},
+               {"threads", num_threads()},
+               {"backend", backend.description()},
+               {"batch", batch},
+               {"calls", calls},
+               {"rounds", options.rounds},
+               {"lines", lines.size()},
+               {"tokens", tokens},
+               {"ms", rounded(each.ms)},
+               {"best_ms", rounded(each.best_ms)},
+               {"peak_rss_mb", rounded(static_cast<double>(peak_memory_bytes()) * 1e-6)}};
+  if (backend.profiling()) line["profile"] = profile_json(backend);
+  return line;
+}
+
+}  // namespace minbert
