@@ -11,16 +11,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CORES = os.cpu_count()
 
 
-def parser(doc, rounds):
+# Encoders with random weights that --model may name where no words are read: layers, width, width between, heads.
+SIZES = {"bert-tiny": (2, 128, 512, 2), "minilm": (6, 384, 1536, 12), "bert-base": (12, 768, 3072, 12), "bert-large": (24, 1024, 4096, 16)}
+
+
+def parser(doc, rounds, sizes=False):
     """The flags of every comparison."""
+    words = f", or {', '.join(SIZES)}: that size with random weights" if sizes else ""
     flags = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--model", type=Path, required=True, help="Hugging Face folder of a BERT")
+    flags.add_argument("--model", type=Path, required=True, help=f"Hugging Face folder of a BERT{words}")
     flags.add_argument("--bench", type=Path, default=HERE.parents[1] / "build/release/minbert-bench", help="default: %(default)s")
     flags.add_argument("--rounds", type=int, default=rounds, help="turns that each contestant takes (default %(default)s)")
     flags.add_argument("--repeats", type=int, default=3, help="times each batch is timed within a turn (default %(default)s)")
@@ -36,6 +42,20 @@ def add_batch_flags(flags):
     flags.add_argument("--steps", type=int, default=20, help="batches (default %(default)s)")
     flags.add_argument("--tokens", type=float, default=28, help="mean length of examples made by seed (default %(default)s)")
     return flags
+
+
+def make_model(o, folder):
+    """Makes o.model a folder where it is the name of a size."""
+    if str(o.model) not in SIZES:
+        return
+    import torch
+    import transformers
+
+    layers, width, between, heads = SIZES[str(o.model)]
+    torch.manual_seed(1)
+    config = transformers.BertConfig(num_hidden_layers=layers, hidden_size=width, intermediate_size=between, num_attention_heads=heads)
+    o.model = Path(folder) / str(o.model)
+    transformers.BertModel(config).save_pretrained(o.model)
 
 
 def write_examples(path, o, count):
@@ -64,6 +84,26 @@ def ours(o, verb, *arguments):
 def peer(o, verb, engine, *arguments):
     return [sys.executable, str(HERE / "peer.py"), verb, "--engine", engine, "--model", str(o.model), "--threads", str(o.threads),
             "--rounds", str(o.repeats), *map(str, arguments)]  # fmt: skip
+
+
+def available(engines, known):
+    """Those engines that can be had here, by `known`: {engine: (packages, precisions)}; those that cannot are named."""
+    found = []
+    for engine in engines:
+        missing = [package for package in known[engine][0] if find_spec(package) is None]
+        if missing:
+            print(f"{engine} skipped: {', '.join(missing)} not installed", file=sys.stderr)
+        else:
+            found.append(engine)
+    return found
+
+
+def export(o, engines, folder):
+    """The model in each of those engines' own formats, which such an engine is given as --exported."""
+    exported = {engine: Path(folder) / engine for engine in engines}
+    for engine, path in exported.items():
+        run(peer(o, "export", engine, "--exported", path), environment(o))
+    return exported
 
 
 def environment(o):
@@ -104,7 +144,7 @@ def take_turns(o, contestants):
     records, env, disturbed = [], environment(o), 0
     while len(records) < o.rounds:
         turns = {name: turn(command, env) for name, command in contestants.items()}
-        work = {(record["tokens"], record.get("lines")) for record in turns.values()}
+        work = {(record.get("tokens"), record.get("lines")) for record in turns.values()}
         if len(work) != 1:
             raise SystemExit(f"contestants did not do the same work (tokens, lines): {work}")
         if max(record["others"] for record in turns.values()) <= o.busy:
@@ -120,6 +160,11 @@ def take_turns(o, contestants):
 def spread(values, digits=3):
     """Median, least and most."""
     return {"median": round(statistics.median(values), digits), "min": round(min(values), digits), "max": round(max(values), digits)}
+
+
+def model_name(o):
+    config = json.loads((o.model / "config.json").read_text())
+    return f"{o.model.name} ({config['num_hidden_layers']} x {config['hidden_size']})"
 
 
 def machine():
@@ -143,8 +188,8 @@ def compare(o, contestants, **what):
         unit = "lines" if "lines" in mine[0] else "tokens"
         per_s = [round(mine[0][unit] / ms["median"] * 1e3) for ms in (ours_ms, theirs_ms)]
         figures.append(what | {
-            "peer": name,
-            "tokens": mine[0]["tokens"], unit: mine[0][unit],
+            "peer": name, "model": model_name(o),
+            "tokens": mine[0].get("tokens"), unit: mine[0][unit],
             "ratio": spread([b["ms"] / a["ms"] for a, b in zip(mine, theirs)]),
             "ours_ms": ours_ms, "theirs_ms": theirs_ms,
             f"ours_{unit}_per_s": per_s[0], f"theirs_{unit}_per_s": per_s[1],

@@ -11,8 +11,6 @@ turns; ratio is the peer's time over ours of the same round, its median over rou
 stderr. Needs torch and transformers; onnxruntime and CTranslate2 take part in f32 and int8 where they (and onnx) are installed.
 """
 
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import common
@@ -28,26 +26,6 @@ ENGINES = {
 }
 
 
-def available(o):
-    """The engines that can be had here; those that cannot are named."""
-    found = []
-    for engine in o.engines:
-        missing = [package for package in ENGINES[engine][0] if find_spec(package) is None]
-        if missing:
-            print(f"{engine} skipped: {', '.join(missing)} not installed", file=sys.stderr)
-        else:
-            found.append(engine)
-    return found
-
-
-def export(o, engines, folder):
-    """The model in each of those engines' own formats, which such an engine is given as --exported."""
-    exported = {engine: Path(folder) / engine for engine in engines if ENGINES[engine][0]}
-    for engine, path in exported.items():
-        common.run(common.peer(o, "export", engine, "--exported", path), common.environment(o))
-    return exported
-
-
 def contestants(o, dtype, same, engines, exported):
     found = {"minbert": common.ours(o, "infer", *same)}
     for engine in engines:
@@ -59,7 +37,7 @@ def contestants(o, dtype, same, engines, exported):
 
 
 def main():
-    flags = common.add_batch_flags(common.parser(__doc__, rounds=5))
+    flags = common.add_batch_flags(common.parser(__doc__, rounds=5, sizes=True))
     flags.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="examples in a batch")
     flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16", "int8"], choices=["f32", "bf16", "int8"])
     flags.add_argument("--orders", nargs="+", default=["sorted", "ragged"], choices=["sorted", "ragged"])
@@ -68,8 +46,9 @@ def main():
 
     figures = []
     with common.scratch() as folder:
-        engines = available(o)
-        exported = export(o, engines, folder)
+        common.make_model(o, folder)
+        engines = common.available(o.engines, ENGINES)
+        exported = common.export(o, [engine for engine in engines if ENGINES[engine][0]], folder)
         ids = Path(folder) / "ids.txt"
         for batch in o.batches:
             for order in o.orders if batch > 1 else o.orders[:1]:

@@ -4,6 +4,8 @@
     peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] [--dtype f32|bf16|int8] ...
     peer.py export --engine onnxruntime|ctranslate2 --model FOLDER --exported FOLDER
     peer.py tokenize --engine encode|encode_batch|encode_batch_fast --model FOLDER --input FILE
+    peer.py epoch --engine sdpa|eager --model FOLDER --data FOLDER [--dtype f32|bf16]
+    peer.py embed --engine sentence-transformers|onnxruntime --model FOLDER --input FILE [--batch LINES] [--exported FOLDER] [--dtype ...]
 
 Each peer gets its best settings for a CPU: batches padded to their longest and made beforehand, no mask where nothing is padded,
 fused AdamW, autocast for training in bf16, bf16 weights for inference. The scripts beside this file run it.
@@ -115,6 +117,86 @@ def step(o):
     return [torch_inputs(batch) for batch in o.examples], work
 
 
+def epoch(o):
+    """recipes/paper/mtft-d.toml for one epoch: Para, SST and STS one after the other in shuffled batches of 8, then the dev scores.
+
+    Texts are tokenised beforehand, which counts; dev batches hold 32 of like length."""
+    import csv
+
+    import torch
+    from torch import nn
+    from transformers import BertTokenizerFast
+
+    tokenizer = BertTokenizerFast.from_pretrained(o.model)
+    encoder = load_encoder(o).train()
+    width = encoder.config.hidden_size
+
+    class Head(nn.Module):
+        def __init__(self, vectors, outputs):
+            super().__init__()
+            self.dropout, self.difference = nn.Dropout(0.3), vectors == 3
+            self.layers = nn.Sequential(nn.Linear(vectors * width, width), nn.GELU(), nn.Linear(width, outputs))
+
+        def forward(self, *vectors):
+            dropped = [self.dropout(vector) for vector in vectors]
+            return self.layers(torch.cat(dropped + ([(dropped[0] - dropped[1]).abs()] if self.difference else []), dim=-1)).squeeze(-1)
+
+    class Task:
+        def __init__(self, files, texts, label, head, loss):
+            self.texts, self.label, self.head, self.loss = texts, label, head, loss
+            self.train, self.dev = (self.read(o.data / file) for file in files)
+
+        def read(self, path):
+            """Ids of each text, and the label, of the rows that have all fields."""
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file, delimiter="\t") if all(row.get(key) for key in (*self.texts, self.label))]
+            ids = [tokenizer([row[key] for row in rows], truncation=True, max_length=128)["input_ids"] for key in self.texts]
+            return list(zip(zip(*ids), (float(row[self.label]) for row in rows)))
+
+        def logits(self, rows):
+            vectors = []
+            for ids in zip(*(texts for texts, _ in rows)):
+                ids, mask = torch_inputs(ids)
+                vectors.append(encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0])
+            return self.head(*vectors).float()
+
+        def loss_of(self, rows):
+            labels = torch.tensor([label for _, label in rows])
+            return self.loss(self.logits(rows), labels.long() if self.loss is nn.functional.cross_entropy else labels)
+
+    functional = nn.functional
+    pair = ("sentence1", "sentence2")
+    tasks = [
+        Task(("quora/quora-train.csv", "quora/quora-dev.csv"), pair, "is_duplicate", Head(2, 1), functional.binary_cross_entropy_with_logits),
+        Task(("sst/ids-sst-train.csv", "sst/ids-sst-dev.csv"), ("sentence",), "sentiment", Head(1, 5), functional.cross_entropy),
+        Task(("sts/sts-train.csv", "sts/sts-dev.csv"), pair, "similarity", Head(3, 1), functional.mse_loss),
+    ]
+    parameters = [*encoder.parameters(), *(p for task in tasks for p in task.head.parameters())]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-5, weight_decay=0.0, fused=True)
+    for task in tasks:
+        order = torch.randperm(len(task.train)).tolist()
+        for begin in range(0, len(order), 8):
+            with torch.autocast("cpu", torch.bfloat16, enabled=o.dtype == "bf16"):
+                loss = task.loss_of([task.train[i] for i in order[begin : begin + 8]])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    scores = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=o.dtype == "bf16"):
+        encoder.eval()
+        for task in tasks:
+            task.head.eval()
+            rows = sorted(task.dev, key=lambda row: len(row[0][0]))
+            found = torch.cat([task.logits(rows[begin : begin + 32]) for begin in range(0, len(rows), 32)])
+            gold = torch.tensor([label for _, label in rows])
+            if task.loss is functional.mse_loss:
+                scores.append(torch.corrcoef(torch.stack([found, gold]))[0, 1].item())
+            else:
+                scores.append(((found.argmax(-1) if found.ndim > 1 else found > 0) == gold).float().mean().item())
+    return {"lines": sum(len(task.train) for task in tasks), "scores": [round(score, 4) for score in scores]}
+
+
 def mean_encoder(o):
     """A module from ids and mask to the means of the last hidden states."""
     import torch
@@ -152,19 +234,24 @@ def infer(o):
     return [torch_inputs(batch) for batch in o.examples], work
 
 
-def infer_onnxruntime(o):
-    import numpy as np
+def onnx_session(o):
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = o.threads
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(o.exported / f"{o.dtype}.onnx"), settings, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(o.exported / f"{o.dtype}.onnx"), settings, providers=["CPUExecutionProvider"])
 
-    def inputs(batch):
-        return dict(zip(("ids", "mask"), (np.array(rows, dtype=np.int64) for rows in padded(batch))))
 
-    return [inputs(batch) for batch in o.examples], lambda feed: session.run(None, feed)
+def onnx_inputs(batch):
+    import numpy as np
+
+    return dict(zip(("ids", "mask"), (np.array(rows, dtype=np.int64) for rows in padded(batch))))
+
+
+def infer_onnxruntime(o):
+    session = onnx_session(o)
+    return [onnx_inputs(batch) for batch in o.examples], lambda feed: session.run(None, feed)
 
 
 def infer_ctranslate2(o):
@@ -228,14 +315,69 @@ def export_onnx(o):
                                   extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})  # fmt: skip
 
 
-def tokenize(o):
-    """Lines to Encodings, kept to the end of the round."""
+def read_lines(o):
+    return o.input.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+
+
+def load_tokenizer(o):
     import tokenizers
 
     tokenizer = tokenizers.Tokenizer.from_file(str(o.model / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    lines = o.input.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+    return tokenizer
+
+
+def embed_sentence_transformers(o):
+    import sentence_transformers
+    import torch
+
+    torch.set_num_threads(o.threads)
+    model = sentence_transformers.SentenceTransformer(str(o.model), device="cpu", model_kwargs={"dtype": {"f32": torch.float32, "bf16": torch.bfloat16}[o.dtype]})
+
+    def encode(lines):
+        vectors = model.encode(lines, batch_size=32, convert_to_tensor=o.dtype == "bf16", show_progress_bar=False)
+        return vectors.float().numpy() if o.dtype == "bf16" else vectors
+
+    return encode, model.max_seq_length
+
+
+def embed_onnxruntime(o):
+    """What a user of onnxruntime would write: tokenizers, 32 lines of like length together, and the vectors back in order."""
+    import numpy as np
+
+    session, tokenizer = onnx_session(o), load_tokenizer(o)
+    longest = json.loads((o.model / "sentence_bert_config.json").read_text())["max_seq_length"]
+    tokenizer.enable_truncation(longest)
+
+    def encode(lines):
+        ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(lines)]
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        vectors = np.empty((len(ids), 0), dtype=np.float32)
+        for begin in range(0, len(order), 32):
+            which = order[begin : begin + 32]
+            found = session.run(None, onnx_inputs([ids[i] for i in which]))[0]
+            if begin == 0:
+                vectors = np.empty((len(ids), found.shape[1]), dtype=np.float32)
+            vectors[which] = found / np.linalg.norm(found, axis=1, keepdims=True)
+        return vectors
+
+    return encode, longest
+
+
+def embed(o):
+    """Lines to unit vectors, as minbert-bench embed does it: all lines at once, or --batch of them in one call."""
+    encode, longest = {"sentence-transformers": embed_sentence_transformers, "onnxruntime": embed_onnxruntime}[o.engine](o)
+    lines = read_lines(o)
+    batch = o.batch or len(lines)
+    times = timed([lines[begin : begin + batch] for begin in range(0, len(lines), batch)], encode, o.rounds)
+    lengths = map(len, load_tokenizer(o).encode_batch_fast(lines))
+    return times | {"lines": len(lines), "tokens": sum(min(length, longest) for length in lengths)}
+
+
+def tokenize(o):
+    """Lines to Encodings, kept to the end of the round."""
+    tokenizer, lines = load_tokenizer(o), read_lines(o)
     call = getattr(tokenizer, o.engine)
     kept = []
 
@@ -248,11 +390,12 @@ def tokenize(o):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["step", "infer", "export", "tokenize"])
+    parser.add_argument("verb", choices=["step", "infer", "export", "tokenize", "embed", "epoch"])
     parser.add_argument("--engine", default="sdpa")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--ids", type=Path)
     parser.add_argument("--input", type=Path)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--exported", type=Path)
     parser.add_argument("--dtype", choices=["f32", "bf16", "int8"], default="f32")
     for flag, default in (("--batch", 8), ("--steps", 10), ("--rounds", 5), ("--threads", 1)):
@@ -260,12 +403,19 @@ def main():
     o = parser.parse_args()
     if o.verb == "export":
         return export(o)
-    packages = {"tokenize": ["tokenizers"]}.get(o.verb, [o.engine] if o.engine in ("onnxruntime", "ctranslate2") else ["torch", "transformers"])
+    others = {"onnxruntime": ["onnxruntime"], "ctranslate2": ["ctranslate2"], "sentence-transformers": ["torch", "sentence_transformers"]}
+    packages = others.get(o.engine, ["torch", "transformers"]) if o.verb != "tokenize" else []
+    if o.verb in ("tokenize", "embed"):
+        packages = [*packages, "tokenizers"]
     for package in packages:
         import_module(package)
     record = {"base_rss_mb": peak_rss_mb()}
-    if o.verb == "tokenize":
-        record |= tokenize(o)
+    if o.verb in ("tokenize", "embed"):
+        record |= (tokenize if o.verb == "tokenize" else embed)(o)
+    elif o.verb == "epoch":
+        start = time.perf_counter()
+        record |= epoch(o)
+        record["ms"] = (time.perf_counter() - start) * 1e3
     else:
         o.examples = read_batches(o)
         batches, work = (step if o.verb == "step" else infer)(o)

@@ -16,16 +16,17 @@ import common
 
 
 def main():
-    flags = common.add_batch_flags(common.parser(__doc__, rounds=5))
+    flags = common.add_batch_flags(common.parser(__doc__, rounds=5, sizes=True))
     flags.add_argument("--batch", type=int, default=8)
     flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
     flags.add_argument("--seen", type=int, help="words met by earlier steps (default: all)")
     flags.add_argument("--engines", nargs="+", default=["sdpa", "eager"], choices=["sdpa", "eager", "compiled"])
     o = flags.parse_args()
-    seen = json.loads((o.model / "config.json").read_text())["vocab_size"] if o.seen is None else o.seen
 
     figures = []
     with common.scratch() as folder:
+        common.make_model(o, folder)
+        seen = json.loads((o.model / "config.json").read_text())["vocab_size"] if o.seen is None else o.seen
         ids = Path(folder) / "ids.txt"
         common.write_examples(ids, o, o.batch * o.steps)
         for dtype in o.dtypes:
