@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 """Writes the figures of docs/performance.md, and its chart, from what the comparisons printed.
 
-    python bench/compare/page.py [FIGURES.jsonl]
+    python bench/compare/page.py [--docs FOLDER] [FIGURES.jsonl ...]
 
 Between the marks "figures" of docs/performance.md stand tables that are made of docs/performance.jsonl, the lines of step.py, infer.py,
 embed.py, tokenizer.py, epoch.py and scaling.py; docs/performance.svg shows the ratios to the best peer. Lines of FIGURES.jsonl replace
 those of the same work first.
 """
 
+import argparse
 import html
 import json
-import sys
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- figures: written by bench/compare/page.py -->", "<!-- end of figures -->"
 WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen")
 
@@ -143,17 +142,21 @@ def chart(figures):
 
 
 def main():
-    kept = DOCS / "performance.jsonl"
-    figures = load([path for path in (kept, *map(Path, sys.argv[1:])) if path.exists()])
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--docs", type=Path, default=Path(__file__).resolve().parents[2] / "docs", help="default: %(default)s")
+    flags.add_argument("figures", nargs="*", type=Path)
+    o = flags.parse_args()
+    kept = o.docs / "performance.jsonl"
+    figures = load([*([kept] if kept.exists() else []), *o.figures])
     kept.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
     parts = [machines(figures), "![Times as fast as the best peer](performance.svg)\n"]
     parts += [comparison(bench, [f for f in figures if f["bench"] == bench]) for bench in TITLES if any(f["bench"] == bench for f in figures)]
     parts += scaling([f for f in figures if f["bench"] == "scaling"])
-    page = DOCS / "performance.md"
+    page = o.docs / "performance.md"
     text = page.read_text()
     before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
     page.write_text(before + "\n\n" + "\n".join(parts) + "\n" + after)
-    (DOCS / "performance.svg").write_text(chart(figures))
+    (o.docs / "performance.svg").write_text(chart(figures))
 
 
 if __name__ == "__main__":

@@ -79,6 +79,35 @@ class CompareTest(unittest.TestCase):
         self.assertEqual([f["peer"] for f in found], ["tokenizers encode", "tokenizers encode_batch", "tokenizers encode_batch_fast"])
         self.assertEqual({(f["lines"], f["tokens"]) for f in found}, {(4, 21)})
 
+    def test_embed(self):
+        transformers.BertTokenizerFast(tokenizer_file=str(self.model / "tokenizer.json")).save_pretrained(self.model)
+        (self.model / "sentence_bert_config.json").write_text('{"max_seq_length": 6, "do_lower_case": false}')
+        found = self.figures("embed.py", "--input", self.folder / "lines.txt", "--dtypes", "f32", "--batch", 3)
+        packages = {"sentence-transformers": ["sentence_transformers"], "onnxruntime": ["onnx", "onnxruntime"]}
+        peers = [peer for peer, needed in packages.items() if all(map(importlib.util.find_spec, needed))]
+        self.assertEqual([f["peer"] for f in found], peers)
+        self.assertLessEqual({(f["lines"], f["tokens"]) for f in found}, {(4, 17)})
+
+    def test_scaling_and_the_page(self):
+        step = self.process("step.py", "--batch", 2, "--steps", 1, "--dtypes", "f32", "--engines", "sdpa")
+        scaling = subprocess.run([sys.executable, SCRIPTS / "scaling.py", "--bench", BENCH, "--models", "bert-tiny", "--lengths", "4", "8", "--batches", "2",
+                                  "--threads", "1", "--dtypes", "f32", "--repeats", "1"], capture_output=True, text=True)  # fmt: skip
+        self.assertEqual(scaling.returncode, 0, scaling.stderr)
+        docs = self.folder / "docs"
+        docs.mkdir()
+        page = docs / "performance.md"
+        page.write_text("above\n<!-- figures: written by bench/compare/page.py -->\nold\n<!-- end of figures -->\nbelow\n")
+        figures = self.folder / "figures.jsonl"
+        figures.write_text(step.stdout + scaling.stdout)
+        for _ in range(2):  # the second time the same lines replace themselves
+            subprocess.run([sys.executable, SCRIPTS / "page.py", "--docs", docs, figures], check=True)
+            text = page.read_text()
+            self.assertTrue(text.startswith("above\n") and text.endswith("below\n") and "old" not in text)
+            self.assertEqual(text.count("| PyTorch sdpa |"), 1)
+            self.assertEqual(text.count("| bert-tiny | 2 | 1 |"), 2)  # forward and step
+            self.assertEqual(len((docs / "performance.jsonl").read_text().splitlines()), 5)
+        self.assertIn("PyTorch sdpa</text>", (docs / "performance.svg").read_text())
+
     def test_unequal_work_is_refused(self):
         other = self.folder / "other-bench"
         other.write_text('#!/bin/sh\necho \'{"tokens": 1, "ms": 1, "peak_rss_mb": 1}\'\n')
