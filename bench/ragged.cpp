@@ -100,8 +100,9 @@ RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const Tok
     std::iota(which.begin(), which.end(), static_cast<std::uint32_t>(b * which.size()));
     batches[b].fill(rows, which, 0);
   }
-  RaggedTimes times{.tokens = std::ssize(rows.ids), .batches = options.steps};
-  times.each = time_rounds(backend, batches.size(), options.rounds, [&](std::size_t b) { work(batches[b]); });
+  RaggedTimes times{.each = time_rounds(backend, batches.size(), options.rounds, [&](std::size_t b) { work(batches[b]); }),
+                    .tokens = std::ssize(rows.ids),
+                    .batches = options.steps};
   for (std::int64_t s = 0; s < rows.sequences(); ++s) times.pair_tokens += static_cast<double>(rows.length(s) * rows.length(s));
   return times;
 }
