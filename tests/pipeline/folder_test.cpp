@@ -41,7 +41,7 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
 
 TEST_F(Folder, EmbeddingsArePooledAndNormalised) {
   save(folder_.path());
-  TextModel loaded(*backend_, folder_.path(), DType::kF32);
+  TextModel loaded(*backend_, folder_.path(), Compute{});
   const std::vector<std::string> texts = {"a b", "c"};
   const auto raw = loaded.embed(texts, {.pool = Pool::kMean, .normalize = false});
   const auto unit = loaded.embed(texts, {.pool = Pool::kMean, .normalize = true});
@@ -81,7 +81,7 @@ TEST_F(Folder, BrokenDescriptionsAreModelErrors) {
   broken("{\"format\": 1}", {"max_length"});
   write_file(folder_ / "minbert.json", good);
   std::filesystem::remove(folder_ / "heads.safetensors");
-  expect_error(ErrorTag::kModel, {"mood"}, [&] { TextModel(*backend_, folder_.path(), DType::kF32); });
+  expect_error(ErrorTag::kModel, {"mood"}, [&] { TextModel(*backend_, folder_.path(), Compute{}); });
 }
 
 }  // namespace
