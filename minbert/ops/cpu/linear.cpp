@@ -47,10 +47,6 @@ double product_flops(const Tensor& x, std::int64_t out_features) {
   return 2.0 * static_cast<double>(x.numel()) * static_cast<double>(out_features);
 }
 
-/// Rows up to which a bf16 weight gradient is made in f32: so thin a product is a sweep over the gradient, which oneDNN makes at a
-/// fraction of the speed of memory (a masked-LM head's, and the last layer's, which has one row a sequence).
-constexpr std::int64_t kThinRows = 64;
-
 const Tensor& plain_value(const PreparedWeight& w) {
   MINBERT_CHECK(static_cast<bool>(w.value), "a packed weight {} serves forward only", w.master.describe());
   return w.value;
@@ -131,15 +127,7 @@ void CpuBackend::linear_backward_params(Tensor dw, Tensor dbias, const Tensor& x
   shapes::optional_matrix(dw, dy.cols(), x.cols(), "weight gradient");
   shapes::optional_matrix(dbias, dy.cols(), 1, "bias gradient");
   const OpScope scope(*this, "linear_backward_params", dw ? product_flops(x, dy.cols()) : 0.0, bytes_of({&dw, &dw, &x, &dy}), {dw, dbias});
-  if (dw && x.dtype() == DType::kBF16 && x.rows() <= kThinRows) {
-    float* const wide = scratch_.get<float>(x.numel() + dy.numel());
-    const Tensor wide_x(wide, DType::kF32, x.shape()), wide_dy(wide + x.numel(), DType::kF32, dy.shape());
-    cast(wide_x, x);
-    cast(wide_dy, dy);
-    gemm_.multiply(Matrix(dw), Matrix(wide_dy).transposed(), Matrix(wide_x), nullptr, true);
-  } else if (dw) {
-    gemm_.multiply(Matrix(dw), Matrix(dy).transposed(), Matrix(x), nullptr, true);
-  }
+  if (dw) gemm_.multiply(Matrix(dw), Matrix(dy).transposed(), Matrix(x), nullptr, true);
   if (!dbias) return;
   for_ranges(dy.cols(), std::max<std::int64_t>(64, kGrain / std::max<std::int64_t>(1, dy.rows())), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(add_column_sums)(dbias.data<float>(), dy, begin, end);

@@ -246,10 +246,6 @@ namespace {
 /// Floats of packed a at a time: what the last cache holds beside the rest.
 constexpr std::int64_t kPackedA = 1 << 20;
 
-/// Floats of dst at a time, for each thread, where k is so short that packing b once more costs less than dst's way to memory and back for
-/// every panel of columns.
-constexpr std::int64_t kThinDst = 1 << 16, kThinDepth = 64;
-
 /// Parts of the rows, so that tasks share out evenly among threads; one where b's panels do so by themselves, since each group
 /// packs b anew.
 std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
@@ -279,9 +275,7 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
   const DepthBlocks blocks(product.a.cols);
-  std::int64_t rows_at_once = kPackedA / std::min(blocks.depth, 8 * kMaxDepth);
-  if (blocks.depth <= kThinDepth) rows_at_once = std::min(rows_at_once, num_threads() * kThinDst / product.dst.cols);
-  rows_at_once = std::max(sizes.rows, rows_at_once / sizes.rows * sizes.rows);
+  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * kMaxDepth) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += 8) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
