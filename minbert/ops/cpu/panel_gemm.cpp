@@ -1,6 +1,7 @@
 // The product in the manner of BLIS: a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile
 // of dst stays in registers over a block of k. a is packed once for all threads; each panel of b by the thread that uses it,
-// into its own cache, so that weights that change every step cost no memory traffic to repack.
+// into its own cache, so that weights that change every step cost no memory traffic to repack. Of bf16 a panel holds pairs along k
+// as words of the size of a float, so that all but the innermost loop (dot_tile.h) and the packing across k is the same.
 #include "minbert/ops/cpu/panel_gemm.h"
 
 #include <array>
@@ -12,6 +13,7 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "minbert/ops/cpu/dot_tile.h"
 #include "minbert/ops/cpu/transpose-inl.h"
 #include "minbert/ops/cpu/vector-inl.h"
 
@@ -19,12 +21,13 @@
 #define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
 namespace minbert::cpu {
 
-/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not.
+/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not. A block of
+/// pairs is longer, because bf16 sums leave the registers only when they are whole.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
-  std::int64_t depth, size, count;
-  explicit DepthBlocks(std::int64_t k)
-      : depth(k), size(0), count((k + kMaxDepth - 1) / kMaxDepth) {
+  std::int64_t depth, size, count;  // in words: floats or pairs
+  DepthBlocks(std::int64_t words, std::int64_t most)
+      : depth(words), size(0), count((words + most - 1) / most) {
     size = (depth + count - 1) / count;
   }
   std::int64_t begin(std::int64_t block) const { return block * size; }
@@ -39,6 +42,7 @@ struct PanelSizes {
 /// A piece of the product with its packed a: rows [first_row, first_row + rows), blocks of k from first_block.
 struct PanelTask {
   const PanelProduct* product;
+  Matrix a, b;  // those of bf16 that are dense along k as words
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
@@ -100,8 +104,28 @@ TileFunction tile_function(std::int64_t rows) {
   return kTable[static_cast<std::size_t>(rows - 1)];
 }
 
+/// to[i * step + c] = the pair of x(2 (k + i), col + c) and of x one row on, for c < cols, i < depth; x is dense along its columns. Beyond
+/// the last row are zeros.
+void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col, std::int64_t cols, std::int64_t k, std::int64_t depth) {
+  const BFloat16* from = static_cast<const BFloat16*>(x.data) + 2 * k * x.row_stride + col;
+  for (std::int64_t i = 0; i < depth; ++i, from += 2 * x.row_stride, to += step) {
+    const bool alone = 2 * (k + i) + 1 == x.rows;
+    for_lanes(static_cast<std::size_t>(cols), [&](std::size_t c, auto extent) HWY_ATTR {
+      const auto low = hn::ShiftRight<16>(hn::BitCast(kU32, load(extent, from + c)));
+      const auto high = alone ? hn::Zero(kU32) : hn::BitCast(kU32, load(extent, from + x.row_stride + c));
+      store(extent, hn::BitCast(kF32, hn::Or(high, low)), to + c);
+    });
+  }
+}
+
 /// Packs rows [row, row + rows) and k [k, k + depth) of a.
 void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
+  if (a.dtype == DType::kBF16) {
+    // Whole vectors where they stay inside the matrix: beyond a row's end, but before the next one's.
+    const bool whole = row + kRowStride <= a.rows || (2 * (k + depth) < a.cols && a.col_stride >= kRowStride);
+    pack_pairs(to, kRowStride, a.transposed(), row, whole ? kRowStride : rows, k, depth);
+    return;
+  }
   const float* from = static_cast<const float*>(a.data) + row * a.row_stride + k * a.col_stride;
   if (a.col_stride == 1) {
     pack_transposed(to, kRowStride, from, a.row_stride, rows, depth);
@@ -120,9 +144,13 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
 
 /// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns that b lacks are 0.
 void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
-  const float* from = static_cast<const float*>(b.data) + k * b.row_stride + col * b.col_stride;
   const std::int64_t cols = std::min(kCols, b.cols - col);
   if (cols < kCols) std::fill(to, to + depth * kCols, 0.0f);
+  if (b.dtype == DType::kBF16) {
+    pack_pairs(to, kCols, b, col, cols, k, depth);
+    return;
+  }
+  const float* from = static_cast<const float*>(b.data) + k * b.row_stride + col * b.col_stride;
   if (b.row_stride == 1) {
     pack_transposed(to, kCols, from, b.col_stride, cols, depth);
     return;
@@ -137,19 +165,36 @@ void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::i
   }
 }
 
+struct FloatTile {
+  using Dst = float;
+  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
+    (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, c, stride, bias);
+  }
+};
+template <class T>
+struct PairTile {
+  using Dst = T;
+  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride, const float* bias) {
+    dot_tile(std::is_same_v<T, float> ? DType::kF32 : DType::kBF16, rows, add)(a, b, depth, c, stride, bias);
+  }
+};
+
 /// One tile of dst; at the right edge by way of a buffer.
-HWY_INLINE void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b,
-                         std::int64_t depth, bool add, const float* bias) {
-  float* c = static_cast<float*>(dst.data) + row * dst.row_stride + col;
+template <class Tile>
+void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth, bool add,
+              const float* bias) {
+  using T = typename Tile::Dst;
+  T* c = static_cast<T*>(dst.data) + row * dst.row_stride + col;
   const std::int64_t cols = std::min(kCols, dst.cols - col);
   if (cols == kCols) {
-    (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, c, dst.row_stride, bias != nullptr ? bias + col : nullptr);
+    Tile::run(rows, add, a, b, depth, c, dst.row_stride, bias != nullptr ? bias + col : nullptr);
     return;
   }
-  float edge[kRows * kCols] = {}, edge_bias[kCols] = {};
+  T edge[kRows * kCols] = {};
+  float edge_bias[kCols] = {};
   for (std::int64_t r = 0; add && r < rows; ++r) std::copy(c + r * dst.row_stride, c + r * dst.row_stride + cols, edge + r * kCols);
   if (bias != nullptr) std::copy(bias + col, bias + col + cols, edge_bias);
-  (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, edge, kCols, edge_bias);
+  Tile::run(rows, add, a, b, depth, edge, kCols, edge_bias);
   for (std::int64_t r = 0; r < rows; ++r) std::copy(edge + r * kCols, edge + r * kCols + cols, c + r * dst.row_stride);
 }
 
@@ -159,42 +204,46 @@ HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64
   return t.packed_a + (block * panels + panel) * t.blocks.size * kRowStride;
 }
 
-void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
-  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
-  for (std::int64_t index = begin; index < end; ++index) {
-    const std::int64_t block = index / panels, row = index % panels * kRows;
-    pack_a(packed_a_at(t, block, index % panels), t.product->a, t.first_row + row, std::min(kRows, t.rows - row),
-           t.blocks.begin(t.first_block + block), t.blocks.length(t.first_block + block));
-  }
-}
-
 /// The cache lines of a panel of b, fetched a share at a time while another panel is multiplied: rows of a large matrix lie
 /// too far apart for the hardware to foresee.
 class PanelPrefetch {
  public:
-  PanelPrefetch(const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
+  PanelPrefetch() = default;
+  PanelPrefetch(const Matrix& b, std::int64_t col, std::int64_t most, std::int64_t k, std::int64_t depth) {
     if (col >= b.cols) return;
-    const std::int64_t cols = std::min(kCols, b.cols - col);
-    data_ = static_cast<const float*>(b.data) + k * b.row_stride + col * b.col_stride;
+    const auto size = static_cast<std::int64_t>(dtype_size(b.dtype));
+    const std::int64_t cols = std::min(most, b.cols - col), rows_of_word = b.dtype == DType::kBF16 ? 2 : 1;
+    data_ = static_cast<const char*>(b.data) + (rows_of_word * k * b.row_stride + col * b.col_stride) * size;
     const bool along_k = b.row_stride == 1;
-    rows_ = along_k ? cols : depth;
-    width_ = along_k ? depth : cols;
-    stride_ = along_k ? b.col_stride : b.row_stride;
+    rows_ = along_k ? cols : std::min(rows_of_word * depth, b.rows - rows_of_word * k);
+    width_ = (along_k ? depth : cols) * size;
+    stride_ = (along_k ? b.col_stride : b.row_stride) * size;
   }
   /// Fetches one of `shares` equal parts.
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
-    constexpr std::int64_t kLine = 16;
+    constexpr std::int64_t kLine = 64;
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
       for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // to the second cache: the first one is in use
   }
 
  private:
-  const float* data_ = nullptr;
+  const char* data_ = nullptr;
   std::int64_t rows_ = 0, width_ = 0, stride_ = 0;
 };
 
+void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
+  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
+  for (std::int64_t index = begin; index < end; ++index) {
+    const std::int64_t block = index / panels, row = index % panels * kRows;
+    PanelPrefetch(t.a.transposed(), t.first_row + row + kRows, kRows, t.blocks.begin(t.first_block + block), t.blocks.length(t.first_block + block)).fetch(0, 1);
+    pack_a(packed_a_at(t, block, index % panels), t.a, t.first_row + row, std::min(kRows, t.rows - row),
+           t.blocks.begin(t.first_block + block), t.blocks.length(t.first_block + block));
+  }
+}
+
 /// Tasks [begin, end): the groups of rows of each panel of b, and panel after panel. buffer holds a packed panel of one block.
-void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
+template <class Tile>
+void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
   const std::int64_t panels = (t.rows + kRows - 1) / kRows;
   for (std::int64_t i = 0; i < t.block_count; ++i) {
@@ -204,24 +253,30 @@ void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, f
       const std::int64_t col = index / t.groups * kCols, group = index % t.groups;
       const float* b = buffer;
       if (p.packed_b != nullptr) {
-        b = p.packed_b + (block * ((p.b.cols + kCols - 1) / kCols) + col / kCols) * t.blocks.size * kCols;
+        b = p.packed_b + (block * ((t.b.cols + kCols - 1) / kCols) + col / kCols) * t.blocks.size * kCols;
       } else if (packed_col != col) {
-        pack_b(buffer, p.b, col, k, depth);
+        pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
       }
-      const PanelPrefetch next(p.packed_b != nullptr ? Matrix() : p.b, col + kCols, k, depth);
+      const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch() : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
       const bool add = p.accumulate || block > 0;
       for (std::int64_t panel = panels * group / t.groups; panel < panels * (group + 1) / t.groups; ++panel) {
         const std::int64_t row = panel * kRows;
         next.fetch(panel, panels);
-        run_tile(p.dst, t.first_row + row, std::min(kRows, t.rows - row), col, packed_a_at(t, i, panel), b, depth, add, p.bias);
+        run_tile<Tile>(p.dst, t.first_row + row, std::min(kRows, t.rows - row), col, packed_a_at(t, i, panel), b, depth, add, p.bias);
       }
     }
   }
 }
 
+void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
+  if (t.product->a.dtype == DType::kF32) return multiply_panels_by<FloatTile>(t, begin, end, buffer);
+  if (t.product->dst.dtype == DType::kF32) return multiply_panels_by<PairTile<float>>(t, begin, end, buffer);
+  multiply_panels_by<PairTile<BFloat16>>(t, begin, end, buffer);
+}
+
 void pack_b_panels(float* packed, const Matrix& b, std::int64_t begin, std::int64_t end) {
-  const DepthBlocks blocks(b.rows);
+  const DepthBlocks blocks(b.rows, kMaxDepth);
   const std::int64_t panels = (b.cols + kCols - 1) / kCols;
   for (std::int64_t index = begin; index < end; ++index) {
     const std::int64_t block = index / panels, panel = index % panels;
@@ -272,13 +327,26 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
 
 }  // namespace
 
+/// A matrix of bf16 that is dense along its columns as one of words; others as they are.
+Matrix words_along_columns(const Matrix& x) {
+  if (x.dtype != DType::kBF16 || x.col_stride != 1) return x;
+  Matrix words = x;
+  words.dtype = DType::kF32;
+  words.cols = x.cols / 2;
+  words.row_stride = x.row_stride / 2;
+  return words;
+}
+
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks(product.a.cols);
-  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * kMaxDepth) / sizes.rows * sizes.rows);
+  const DepthBlocks blocks = product.a.dtype == DType::kF32 ? DepthBlocks(product.a.cols, kMaxDepth) : DepthBlocks((product.a.cols + 1) / 2, kMaxPanelPairs);
+  const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
+  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += 8) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
+                      .a = a,
+                      .b = b,
                       .blocks = blocks,
                       .first_row = row,
                       .rows = std::min(rows_at_once, product.dst.rows - row),
@@ -293,13 +361,13 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
 
 std::int64_t packed_panels_size(const Matrix& b) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks(b.rows);
+  const DepthBlocks blocks(b.rows, kMaxDepth);
   return blocks.count * blocks.size * ((b.cols + sizes.cols - 1) / sizes.cols * sizes.cols);
 }
 
 void pack_panels(float* packed, const Matrix& b) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const std::int64_t panels = DepthBlocks(b.rows).count * ((b.cols + sizes.cols - 1) / sizes.cols);
+  const std::int64_t panels = DepthBlocks(b.rows, kMaxDepth).count * ((b.cols + sizes.cols - 1) / sizes.cols);
   for_ranges(panels, 1, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, begin, end); });
 }
 
