@@ -45,17 +45,12 @@ def add_batch_flags(flags):
 
 
 def make_model(o, folder):
-    """Makes o.model a folder where it is the name of a size."""
+    """Makes o.model a folder where it is the name of a size; in another process, whose memory would count as that of all that follow."""
     if str(o.model) not in SIZES:
         return
-    import torch
-    import transformers
-
-    layers, width, between, heads = SIZES[str(o.model)]
-    torch.manual_seed(1)
-    config = transformers.BertConfig(num_hidden_layers=layers, hidden_size=width, intermediate_size=between, num_attention_heads=heads)
+    shape = SIZES[str(o.model)]
     o.model = Path(folder) / str(o.model)
-    transformers.BertModel(config).save_pretrained(o.model)
+    run(peer(o, "make", "none", "--shape", *shape), environment(o))
 
 
 def write_examples(path, o, count):

@@ -2,6 +2,7 @@
 """One process of a peer: does what a verb of minbert-bench does with another library, and prints one JSON line of the same shape.
 
     peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] [--dtype f32|bf16|int8] ...
+    peer.py make --shape LAYERS WIDTH BETWEEN HEADS --model FOLDER
     peer.py export --engine onnxruntime|ctranslate2 --model FOLDER --exported FOLDER
     peer.py tokenize --engine encode|encode_batch|encode_batch_fast --model FOLDER --input FILE
     peer.py epoch --engine sdpa|eager --model FOLDER --data FOLDER [--dtype f32|bf16]
@@ -275,6 +276,18 @@ def infer_ctranslate2(o):
     return [inputs(batch) for batch in o.examples], work
 
 
+def make(o):
+    """Writes a BERT of that shape with random weights."""
+    import torch
+    import transformers
+
+    layers, width, between, heads = o.shape
+    torch.manual_seed(1)
+    config = transformers.BertConfig(num_hidden_layers=layers, hidden_size=width, intermediate_size=between, num_attention_heads=heads,
+                                     position_embedding_type="absolute")  # fmt: skip; CTranslate2 asks for it
+    transformers.BertModel(config).save_pretrained(o.model)
+
+
 def export(o):
     {"onnxruntime": export_onnx, "ctranslate2": export_ctranslate2}[o.engine](o)
 
@@ -390,19 +403,20 @@ def tokenize(o):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["step", "infer", "export", "tokenize", "embed", "epoch"])
+    parser.add_argument("verb", choices=["step", "infer", "make", "export", "tokenize", "embed", "epoch"])
     parser.add_argument("--engine", default="sdpa")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--ids", type=Path)
     parser.add_argument("--input", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--exported", type=Path)
+    parser.add_argument("--shape", type=int, nargs=4)
     parser.add_argument("--dtype", choices=["f32", "bf16", "int8"], default="f32")
     for flag, default in (("--batch", 8), ("--steps", 10), ("--rounds", 5), ("--threads", 1)):
         parser.add_argument(flag, type=int, default=default)
     o = parser.parse_args()
-    if o.verb == "export":
-        return export(o)
+    if o.verb in ("make", "export"):
+        return (make if o.verb == "make" else export)(o)
     others = {"onnxruntime": ["onnxruntime"], "ctranslate2": ["ctranslate2"], "sentence-transformers": ["torch", "sentence_transformers"]}
     packages = others.get(o.engine, ["torch", "transformers"]) if o.verb != "tokenize" else []
     if o.verb in ("tokenize", "embed"):
