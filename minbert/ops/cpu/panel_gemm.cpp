@@ -258,7 +258,11 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
         pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
       }
-      const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch() : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
+      Matrix packed_next;
+      if (p.packed_b != nullptr && col + kCols < t.b.cols) {
+        packed_next.data = const_cast<float*>(b + t.blocks.size * kCols), packed_next.rows = depth, packed_next.cols = packed_next.row_stride = kCols;
+      }
+      const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch(packed_next, 0, kCols, 0, depth) : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
       const bool add = p.accumulate || block > 0;
       for (std::int64_t panel = panels * group / t.groups; panel < panels * (group + 1) / t.groups; ++panel) {
         const std::int64_t row = panel * kRows;
