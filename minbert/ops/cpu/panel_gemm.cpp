@@ -46,7 +46,10 @@ struct PanelTask {
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  std::int64_t groups;  // parts of the rows that are different tasks
+  std::int64_t groups;      // parts of the rows that are different tasks
+  std::int64_t row_panels;  // of equal numbers of rows, that is 8 and 8 rather than 14 and 2
+
+  std::int64_t row_of(std::int64_t panel) const { return rows * panel / row_panels; }
 };
 
 }  // namespace minbert::cpu
@@ -200,8 +203,7 @@ void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64
 
 /// Where a panel of a starts: blocks of k one after the other, the panels of a block one after the other.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
-  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
-  return t.packed_a + (block * panels + panel) * t.blocks.size * kRowStride;
+  return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * kRowStride;
 }
 
 /// The cache lines of a panel of b, fetched a share at a time while another panel is multiplied: rows of a large matrix lie
@@ -232,12 +234,11 @@ class PanelPrefetch {
 };
 
 void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
-  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
   for (std::int64_t index = begin; index < end; ++index) {
-    const std::int64_t block = index / panels, row = index % panels * kRows;
-    PanelPrefetch(t.a.transposed(), t.first_row + row + kRows, kRows, t.blocks.begin(t.first_block + block), t.blocks.length(t.first_block + block)).fetch(0, 1);
-    pack_a(packed_a_at(t, block, index % panels), t.a, t.first_row + row, std::min(kRows, t.rows - row),
-           t.blocks.begin(t.first_block + block), t.blocks.length(t.first_block + block));
+    const std::int64_t block = index / t.row_panels, panel = index % t.row_panels, row = t.row_of(panel), next = t.row_of(panel + 1);
+    const std::int64_t k = t.blocks.begin(t.first_block + block), depth = t.blocks.length(t.first_block + block);
+    PanelPrefetch(t.a.transposed(), t.first_row + next, kRows, k, depth).fetch(0, 1);
+    pack_a(packed_a_at(t, block, panel), t.a, t.first_row + row, next - row, k, depth);
   }
 }
 
@@ -245,7 +246,7 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
 template <class Tile>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
-  const std::int64_t panels = (t.rows + kRows - 1) / kRows;
+  const std::int64_t panels = t.row_panels;
   for (std::int64_t i = 0; i < t.block_count; ++i) {
     const std::int64_t block = t.first_block + i, k = t.blocks.begin(block), depth = t.blocks.length(block);
     std::int64_t packed_col = -1;
@@ -258,16 +259,12 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
         pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
       }
-      Matrix packed_next;
-      if (p.packed_b != nullptr && col + kCols < t.b.cols) {
-        packed_next.data = const_cast<float*>(b + t.blocks.size * kCols), packed_next.rows = depth, packed_next.cols = packed_next.row_stride = kCols;
-      }
-      const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch(packed_next, 0, kCols, 0, depth) : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
+      const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch() : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
       const bool add = p.accumulate || block > 0;
       for (std::int64_t panel = panels * group / t.groups; panel < panels * (group + 1) / t.groups; ++panel) {
-        const std::int64_t row = panel * kRows;
+        const std::int64_t row = t.row_of(panel);
         next.fetch(panel, panels);
-        run_tile<Tile>(p.dst, t.first_row + row, std::min(kRows, t.rows - row), col, packed_a_at(t, i, panel), b, depth, add, p.bias);
+        run_tile<Tile>(p.dst, t.first_row + row, t.row_of(panel + 1) - row, col, packed_a_at(t, i, panel), b, depth, add, p.bias);
       }
     }
   }
@@ -318,6 +315,7 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   const std::int64_t row_panels = (t.rows + sizes.rows - 1) / sizes.rows, col_panels = (t.product->dst.cols + sizes.cols - 1) / sizes.cols;
   const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = (t.blocks.size * sizes.cols + 15) / 16 * 16;
   const std::int64_t size_a = (t.block_count * row_panels * panel_a + 15) / 16 * 16;
+  t.row_panels = row_panels;
   t.groups = row_groups(col_panels, row_panels);
   const std::int64_t tasks = col_panels * t.groups;
   t.packed_a = scratch.get<float>(size_a + parts(tasks) * panel_b);
@@ -357,7 +355,8 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
                       .first_block = block,
                       .block_count = std::min<std::int64_t>(8, blocks.count - block),
                       .packed_a = nullptr,
-                      .groups = 1},
+                      .groups = 1,
+                      .row_panels = 1},
                      sizes, scratch);
     }
   }
