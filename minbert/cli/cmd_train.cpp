@@ -220,7 +220,7 @@ Action declare_pretrain(CLI::App& app, Session& session) {
       ->type_name("FILE");
   add_run_flags(app, flags, session);
   add_examples(app,
-               "  minbert pretrain recipes/pretrain.toml --set model.init=models/all-MiniLM-L6-v2 -o runs/mine\n"
+               "  minbert pretrain recipes/paper/fp-sst.toml --set model.init=models/all-MiniLM-L6-v2 -o runs/mine\n"
                "  minbert pretrain --init models/all-MiniLM-L6-v2 --text-file lines.txt\n"
                "  minbert train base.toml --set model.init=runs/mine     # goes on from the result");
   return [flags, &session] { return run_train(*flags, session); };

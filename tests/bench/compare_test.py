@@ -82,6 +82,13 @@ class CompareTest(unittest.TestCase):
     def test_embed(self):
         transformers.BertTokenizerFast(tokenizer_file=str(self.model / "tokenizer.json")).save_pretrained(self.model)
         (self.model / "sentence_bert_config.json").write_text('{"max_seq_length": 6, "do_lower_case": false}')
+        modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+        for path, kind in modules:
+            (self.model / path).mkdir(exist_ok=True)
+        (self.model / "modules.json").write_text(
+            json.dumps([{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"} for i, (path, kind) in enumerate(modules)])
+        )
+        (self.model / "1_Pooling/config.json").write_text('{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true}')
         found = self.figures("embed.py", "--input", self.folder / "lines.txt", "--dtypes", "f32", "--batch", 3)
         packages = {"sentence-transformers": ["sentence_transformers"], "onnxruntime": ["onnx", "onnxruntime"]}
         peers = [peer for peer, needed in packages.items() if all(map(importlib.util.find_spec, needed))]
