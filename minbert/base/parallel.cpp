@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <exception>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 #include "minbert/base/check.h"
 
@@ -24,6 +26,27 @@ int available_cores() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof(set), &set) != 0) return omp_get_num_procs();
   return std::max(1, CPU_COUNT(&set));
+}
+
+void for_teams(int teams, const std::function<void(int)>& body) {
+  MINBERT_CHECK(teams >= 1 && teams <= num_threads(), "{} teams of {} threads", teams, num_threads());
+  const int threads = num_threads() / teams;
+  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(teams));
+  {
+    std::vector<std::jthread> running;
+    for (int team = 0; team < teams; ++team) {
+      running.emplace_back([&, team] {
+        omp_set_num_threads(threads);  // of this thread's own regions
+        try {
+          body(team);
+        } catch (...) {
+          failures[static_cast<std::size_t>(team)] = std::current_exception();
+        }
+      });
+    }
+  }
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
 }
 
 namespace internal {

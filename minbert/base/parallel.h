@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <type_traits>
 
@@ -11,6 +12,9 @@ namespace minbert {
 int num_threads();
 /// Sets the number of threads for the process; n >= 1. Called once, at start.
 void set_num_threads(int n);
+/// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads to
+/// itself. An exception thrown by body is rethrown here once all have returned.
+void for_teams(int teams, const std::function<void(int team)>& body);
 /// Cores this process may run on.
 int available_cores();
 

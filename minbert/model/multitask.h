@@ -1,6 +1,7 @@
 // The multitask model (paper figure 1): one encoder, a pooler, a head for each task, and one for masked-LM training; forward and backward.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -36,6 +37,8 @@ class MultitaskModel {
  public:
   /// `params` must outlive this object and stay where they are. A pooler must be in the table when a head reads it.
   MultitaskModel(Backend& backend, Params& params);
+  /// The same parameters through another backend object of the same kind, for forward passes at the same time.
+  std::unique_ptr<MultitaskModel> beside(Backend& backend) const { return std::make_unique<MultitaskModel>(backend, params_); }
 
   Encoder& encoder() { return encoder_; }
   Backend& backend() const { return backend_; }

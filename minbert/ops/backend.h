@@ -71,7 +71,8 @@ struct Int8Range {
   std::int32_t quantize(float x) const;
 };
 
-/// A weight matrix (O, I) in the form that a backend's products want. Views (value) and owners (storage) in one.
+/// A weight matrix (O, I) in the form that a backend's products want, of which several backends of that kind may read one. Views (value) and
+/// owners (storage) in one.
 struct PreparedWeight {
   Tensor master;                         ///< the parameter itself
   Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
@@ -247,6 +248,7 @@ class Backend : public Memory {
   bool profiling() const { return profiling_; }
   /// Turns on a NaN and Inf check of each op's outputs: Error(kDiverged) naming the op (MINBERT_DEBUG=3).
   void set_checking_outputs(bool on) { checking_outputs_ = on; }
+  bool checking_outputs() const { return checking_outputs_; }
   std::vector<OpProfile> profile() const { return profile_; }
   void reset_profile() { profile_.clear(); }
 

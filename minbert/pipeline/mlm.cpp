@@ -158,10 +158,13 @@ MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Maski
   Arena arena(backend);
   MaskedBatch batch;
   std::vector<float> losses, host;
-  for_batches(rows, progress, [&](std::span<const std::uint32_t> which) {
+  std::int64_t done = 0;
+  for (const auto& which : batches_by_length(rows)) {
     batch.fill(rows, which, masking);
+    done += std::ssize(which);
+    if (progress) progress(done);
     const auto labels = batch.labels();
-    if (labels.empty()) return;
+    if (labels.empty()) continue;
     arena.reset();
     const Tensor logits = model.mlm_forward(arena, nullptr, batch.tokens(), batch.chosen(), {});
     const Tensor each = loss_forward(backend, arena, Loss::kCrossEntropy, logits, {labels, {}});
@@ -178,7 +181,7 @@ MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Maski
         correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[i];
       }
     });
-  });
+  }
   if (score.tokens == 0) return score;
   score.loss = loss / static_cast<double>(score.tokens);
   score.accuracy = static_cast<double>(correct) / static_cast<double>(score.tokens);

@@ -69,20 +69,23 @@ TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::in
 }
 
 // Sorted by length, so that a batch's sequences take about equally long.
-void for_batches(const TokenizedRows& rows, const RowProgress& progress, const std::function<void(std::span<const std::uint32_t>)>& fn) {
+std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows) {
   const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
-  constexpr std::int64_t kBatchTokens = 1024;  // enough for products to run at full speed, few enough for activations to stay in the caches
+  constexpr std::int64_t kBatchTokens = 512;  // enough for products to run at full speed, few enough for activations to stay in the caches
   std::vector<std::uint32_t> order(static_cast<std::size_t>(rows.rows()));
   std::iota(order.begin(), order.end(), 0u);
   std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return tokens_of(a) > tokens_of(b); });
-  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    std::int64_t tokens = 0;
-    do {
-      tokens += tokens_of(order[end++]);
-    } while (end < order.size() && tokens + tokens_of(order[end]) <= kBatchTokens);
-    fn(std::span(order).subspan(begin, end - begin));
-    if (progress) progress(static_cast<std::int64_t>(end));
+  std::vector<std::vector<std::uint32_t>> batches;
+  std::int64_t tokens = 0;
+  for (const std::uint32_t row : order) {
+    if (batches.empty() || tokens + tokens_of(row) > kBatchTokens) {
+      batches.emplace_back();
+      tokens = 0;
+    }
+    batches.back().push_back(row);
+    tokens += tokens_of(row);
   }
+  return batches;
 }
 
 void Batch::append(const TokenizedRows& rows, std::int64_t sequence, RowId id) {

@@ -44,8 +44,8 @@ TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::in
 /// Told after each batch how many rows are done; what it throws ends the work.
 using RowProgress = std::function<void(std::int64_t rows)>;
 
-/// For passes without a step: calls fn with groups of rows of about 1024 tokens, longest first, so that arenas grow once.
-void for_batches(const TokenizedRows& rows, const RowProgress& progress, const std::function<void(std::span<const std::uint32_t>)>& fn);
+/// For passes without a step: all rows in groups of about 512 tokens, longest first, so that arenas grow once.
+std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows);
 
 /// A micro-batch of rows and the memory behind its views; reused from step to step.
 class Batch {
