@@ -193,7 +193,8 @@ def compare(o, contestants, **what):
             "theirs_import_mb": spread([r["base_rss_mb"] for r in theirs], 0),
             "rounds": o.rounds, "disturbed": disturbed, "others": round(max(r["others"] for r in mine + theirs), 3),
             "threads": o.threads, "machine": machine(),
-            "ours": {key: mine[0].get(key) for key in ("backend", "peak_gflops", "bandwidth_gbs", "floor_ms")} | {"revision": revision()},
+            "ours": {"backend": mine[0].get("backend"), "revision": revision()}
+            | {key: statistics.median(r[key] for r in mine) for key in ("peak_gflops", "bandwidth_gbs", "floor_ms") if mine[0].get(key)},
             "theirs": theirs[0]["versions"],
         })  # fmt: skip
         print(json.dumps(figures[-1]), flush=True)

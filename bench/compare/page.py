@@ -32,7 +32,8 @@ def load(paths):
 
 def short(figure):
     """43.4 (42.9-44.4)"""
-    return f"{figure['median']:.3g} ({figure['min']:.3g}-{figure['max']:.3g})"
+    median, least, most = (f"{figure[key]:,.0f}" if figure[key] >= 1000 else f"{figure[key]:.3g}" for key in ("median", "min", "max"))
+    return f"{median} ({least}-{most})"
 
 
 def table(header, rows):
@@ -64,9 +65,9 @@ def comparison(bench, figures):
         floor = [of_floor(figure)] if bench in ("step", "infer") else []
         memory = f"{figure['ours_peak_mb']['median']:.0f} / {figure['theirs_peak_mb']['median']:.0f}"
         rows.append([figure["model"], batch_of(figure), figure.get("dtype", ""), short(figure["ours_ms"]), *floor, figure["peer"],
-                     short(figure["theirs_ms"]), f"**{figure['ratio']['median']:.2f}** ({figure['ratio']['min']:.2f}-{figure['ratio']['max']:.2f})", memory])  # fmt: skip
+                     short(figure["theirs_ms"]), f"**{figure['ratio']['median']:.2f}** ({figure['ratio']['min']:.2f}-{figure['ratio']['max']:.2f})", str(figure["rounds"]), memory])  # fmt: skip
     floor = ["of floor"] if bench in ("step", "infer") else []
-    header = ["model", "batch", "", "minbert ms", *floor, "peer", "its ms", "ratio", "peak MB, minbert / peer"]
+    header = ["model", "batch", "", "minbert ms", *floor, "peer", "its ms", "ratio", "rounds", "peak MB, minbert / peer"]
     return f"### {TITLES[bench]}\n\n{table(header, rows)}\n"
 
 

@@ -50,6 +50,12 @@ void add_linear(Cases& cases) {
                      t.backend().linear_backward_input(t.output("dx", {50, 1536}), dy, w);
                      t.backend().linear_backward_params(t.accumulator("dw", {384, 1536}), t.accumulator("dbias", {384}), x, dy);
                    }});
+  cases.push_back({"linear_sums_in_pieces", [](OpRun& t) {  // more inputs, rows and tokens than a product takes at once
+                     const Tensor x = t.input({3, 4100}), bias = t.param({33});
+                     t.backend().linear(t.output("out", {3, 33}), x, t.weight(33, 4100), bias);
+                     const Tensor tokens = t.input({4099, 40}), dy = t.input({4099, 600});
+                     t.backend().linear_backward_params(t.accumulator("dw", {600, 40}), {}, tokens, dy);
+                   }});
   cases.push_back({"linear_int8_no_bias", [](OpRun& t) {
                      const Tensor x = t.input({7, 33});
                      t.backend().linear(t.output("out", {7, 17}), x, t.weight(17, 33, WeightUse::kForwardInt8), {});

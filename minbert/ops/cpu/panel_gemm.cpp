@@ -64,6 +64,8 @@ constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
 constexpr std::int64_t kRowStride = (kRows + static_cast<std::int64_t>(kLanes) - 1) / static_cast<std::int64_t>(kLanes) * static_cast<std::int64_t>(kLanes);
 
+static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride));
+
 PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
 
 /// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. What is added to comes in from memory while the sums are made.
@@ -206,8 +208,8 @@ HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64
   return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * kRowStride;
 }
 
-/// The cache lines of a panel of b, fetched a share at a time while another panel is multiplied: rows of a large matrix lie
-/// too far apart for the hardware to foresee.
+/// The cache lines of the panel that is packed next, of b or of a's transpose, fetched while another is multiplied or packed: rows of a
+/// large matrix lie too far apart for the hardware to foresee.
 class PanelPrefetch {
  public:
   PanelPrefetch() = default;
