@@ -53,7 +53,7 @@ void add_linear(Cases& cases) {
   cases.push_back({"linear_sums_in_pieces", [](OpRun& t) {  // more inputs, rows and tokens than a product takes at once
                      const Tensor x = t.input({3, 4100}), bias = t.param({33});
                      t.backend().linear(t.output("out", {3, 33}), x, t.weight(33, 4100), bias);
-                     const Tensor tokens = t.input({4099, 40}), dy = t.input({4099, 600});
+                     const Tensor tokens = t.input({4099, 40}, 0.1), dy = t.input({4099, 600}, 0.1);
                      t.backend().linear_backward_params(t.accumulator("dw", {600, 40}), {}, tokens, dy);
                    }});
   cases.push_back({"linear_int8_no_bias", [](OpRun& t) {

@@ -21,8 +21,8 @@
 #define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
 namespace minbert::cpu {
 
-/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not. A block of
-/// pairs is longer, because bf16 sums leave the registers only when they are whole.
+/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not. With a bf16 dst
+/// there is one block, because such sums leave the registers only when they are whole.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
   std::int64_t depth, size, count;  // in words: floats or pairs
@@ -343,7 +343,8 @@ Matrix words_along_columns(const Matrix& x) {
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks = product.a.dtype == DType::kF32 ? DepthBlocks(product.a.cols, kMaxDepth) : DepthBlocks((product.a.cols + 1) / 2, kMaxPanelPairs);
+  const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : (product.a.cols + 1) / 2,
+                           product.dst.dtype == DType::kF32 ? kMaxDepth : kMaxPanelPairs);
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
   const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += 8) {

@@ -19,7 +19,7 @@ struct PanelProduct {
   bool accumulate = false;
 };
 
-/// Pairs of bf16 that are summed up at once. A product with a bf16 dst is of no more.
+/// A bf16 product with a bf16 dst is of no more pairs along k than this.
 inline constexpr std::int64_t kMaxPanelPairs = 2048;
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch);
