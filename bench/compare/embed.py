@@ -20,7 +20,7 @@ ENGINES = {
 
 
 def write_lines(path, o):
-    """The lines that count, and how many."""
+    """Writes the lines that count."""
     lines = o.input.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     if o.tokens:
         import tokenizers

@@ -366,7 +366,7 @@ def embed_onnxruntime(o):
     def encode(lines):
         ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(lines)]
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        vectors = np.empty((len(ids), 0), dtype=np.float32)
+        vectors = None
         for begin in range(0, len(order), 32):
             which = order[begin : begin + 32]
             found = session.run(None, onnx_inputs([ids[i] for i in which]))[0]
