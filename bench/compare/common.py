@@ -22,6 +22,9 @@ CORES = os.cpu_count()
 SIZES = {"bert-tiny": (2, 128, 512, 2), "minilm": (6, 384, 1536, 12), "bert-base": (12, 768, 3072, 12), "bert-large": (24, 1024, 4096, 16)}
 
 
+TORCH = ["sdpa", "eager", "compiled"]  # engines that are ways of PyTorch
+
+
 def parser(doc, rounds, sizes=False):
     """The flags of every comparison."""
     words = f", or {', '.join(SIZES)}: that size with random weights" if sizes else ""
@@ -31,6 +34,10 @@ def parser(doc, rounds, sizes=False):
     flags.add_argument("--rounds", type=int, default=rounds, help="turns that each contestant takes (default %(default)s)")
     flags.add_argument("--repeats", type=int, default=3, help="times each batch is timed within a turn (default %(default)s)")
     flags.add_argument("--threads", type=int, default=CORES, help="of each contestant (default %(default)s)")
+    return add_busy_flag(flags)
+
+
+def add_busy_flag(flags):
     flags.add_argument("--busy", type=float, default=0.02,
                        help="share of the cores that other processes may take in a round that counts (default %(default)s)")  # fmt: skip
     return flags
@@ -101,6 +108,16 @@ def export(o, engines, folder):
     return exported
 
 
+def contestants(o, verb, dtype, same, engines, known, exported):
+    """Commands by name: minbert, and those of the engines that have this precision by `known`; all with the arguments `same`."""
+    found = {"minbert": ours(o, verb, *same, "--dtype", dtype)}
+    for engine in engines:
+        if dtype in known[engine][1]:
+            own = ["--exported", exported[engine]] if engine in exported else []
+            found[f"PyTorch {engine}" if engine in TORCH else engine] = peer(o, verb, engine, *same, "--dtype", dtype, *own)
+    return found
+
+
 def environment(o):
     """Equal threads; and for peers a malloc that keeps what it was given, which saves them page faults in every step."""
     threads = str(o.threads)
@@ -147,7 +164,7 @@ def take_turns(o, contestants):
         else:
             disturbed += 1
             print(f"round disturbed: {[round(r['others'], 3) for r in turns.values()]} of the cores went to others", file=sys.stderr)
-            if disturbed > 2 * o.rounds:
+            if disturbed > 2 * o.rounds + 3:
                 raise SystemExit("the machine is too busy to compare anything (see --busy)")
     return {name: [turns[name] for turns in records] for name in contestants}, disturbed
 

@@ -12,6 +12,7 @@ torch with sentence-transformers, and onnxruntime with onnx and transformers, ta
 from pathlib import Path
 
 import common
+from peer import load_tokenizer, read_lines
 
 ENGINES = {
     "sentence-transformers": (["torch", "sentence_transformers"], ["f32", "bf16"]),
@@ -21,14 +22,9 @@ ENGINES = {
 
 def write_lines(path, o):
     """Writes the lines that count."""
-    lines = o.input.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
+    lines = read_lines(o)
     if o.tokens:
-        import tokenizers
-
-        tokenizer = tokenizers.Tokenizer.from_file(str(o.model / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        lines = [line for line, encoding in zip(lines, tokenizer.encode_batch_fast(lines)) if len(encoding) == o.tokens]
+        lines = [line for line, encoding in zip(lines, load_tokenizer(o).encode_batch_fast(lines)) if len(encoding) == o.tokens]
         if not lines:
             raise SystemExit(f"{o.input}: no line has {o.tokens} tokens")
     lines = lines[: o.limit or None]
@@ -52,12 +48,8 @@ def main():
         lines = Path(folder) / "lines.txt"
         write_lines(lines, o)
         for dtype in o.dtypes:
-            same = ["--input", lines, "--batch", o.batch, "--dtype", dtype]
-            contestants = {"minbert": common.ours(o, "embed", *same)}
-            for engine in engines:
-                if dtype in ENGINES[engine][1]:
-                    own = ["--exported", exported[engine]] if engine in exported else []
-                    contestants[engine] = common.peer(o, "embed", engine, *same, *own)
+            same = ["--input", lines, "--batch", o.batch]
+            contestants = common.contestants(o, "embed", dtype, same, engines, ENGINES, exported)
             figures += common.compare(o, contestants, bench="embed", dtype=dtype, batch=o.batch)
     common.print_table(figures, ["bench", "dtype", "batch", "lines"])
 

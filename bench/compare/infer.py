@@ -26,16 +26,6 @@ ENGINES = {
 }
 
 
-def contestants(o, dtype, same, engines, exported):
-    found = {"minbert": common.ours(o, "infer", *same)}
-    for engine in engines:
-        if dtype not in ENGINES[engine][1]:
-            continue
-        own = ["--exported", exported[engine]] if engine in exported else []
-        found[engine if own else f"PyTorch {engine}"] = common.peer(o, "infer", engine, *same, *own)
-    return found
-
-
 def main():
     flags = common.add_batch_flags(common.parser(__doc__, rounds=5, sizes=True))
     flags.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="examples in a batch")
@@ -56,8 +46,9 @@ def main():
                 if order == "sorted":
                     common.sort_by_length(ids)
                 for dtype in o.dtypes:
-                    same = ["--ids", ids, "--batch", batch, "--steps", o.steps, "--dtype", dtype]
-                    figures += common.compare(o, contestants(o, dtype, same, engines, exported), bench="infer", dtype=dtype, batch=batch, order=order)
+                    same = ["--ids", ids, "--batch", batch, "--steps", o.steps]
+                    contestants = common.contestants(o, "infer", dtype, same, engines, ENGINES, exported)
+                    figures += common.compare(o, contestants, bench="infer", dtype=dtype, batch=batch, order=order)
     common.print_table(figures, ["bench", "dtype", "batch", "order", "tokens"])
 
 

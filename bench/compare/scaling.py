@@ -4,8 +4,8 @@
     python bench/compare/scaling.py [--models bert-tiny minilm bert-base bert-large] [--lengths 8 32 128 512] [--batches 1 8 64 256]
                                     [--threads 1 2] [--dtypes f32 bf16 int8] [--verbs infer step] [--most 16384] > scaling.jsonl
 
-One process of minbert-bench for each cell; all sequences of a cell have the same length. Cells of more than --most tokens a batch are
-left out.
+One process of minbert-bench for each cell, started anew where others disturbed it; all sequences of a cell have the same length. Cells of
+more than --most tokens a batch are left out.
 """
 
 import argparse
@@ -40,6 +40,7 @@ def main():
     flags.add_argument("--verbs", nargs="+", default=["infer", "step"], choices=["infer", "step"])
     flags.add_argument("--most", type=int, default=16384, help="tokens in a batch (default %(default)s)")
     flags.add_argument("--repeats", type=int, default=5, help="times a batch is timed (default %(default)s)")
+    common.add_busy_flag(flags)
     o = flags.parse_args()
     with common.scratch() as folder:
         lengths = Path(folder) / "lengths.txt"
@@ -47,7 +48,8 @@ def main():
             lengths.write_text(f"{length}\n")
             command = [str(o.bench), verb, "--model", model, "--lengths", str(lengths), "--batch", str(batch), "--steps", "1", "--rounds",
                        str(o.repeats), "--dtype", dtype, "--threads", str(threads)]  # fmt: skip
-            record = common.turn(command, common.environment(argparse.Namespace(threads=threads)))
+            turns = argparse.Namespace(rounds=1, busy=o.busy, threads=threads)
+            record = common.take_turns(turns, {"minbert": command})[0]["minbert"][0]
             record |= {"bench": "scaling", "verb": verb, "length": length, "machine": common.machine(), "revision": common.revision()}
             print(json.dumps(record), flush=True)
             print(f"{verb} {dtype} {model} {batch} x {length}, {threads} threads: {record['ms']} ms, {record['of_floor']:.0%} of floor", file=sys.stderr)

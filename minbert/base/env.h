@@ -17,7 +17,7 @@ struct EnvVariable {
 struct Env {
   std::string backend = "cpu";  ///< MINBERT_BACKEND
   int threads = 0;              ///< MINBERT_THREADS; 0 means all available cores
-  std::string isa;              ///< MINBERT_ISA: sse4 | avx2 | avx512; empty means no cap
+  std::string isa;              ///< MINBERT_ISA, as BackendOptions has it; empty means no cap
   int debug = 0;                ///< MINBERT_DEBUG: 0 to 4, each level including those below
   bool color = true;            ///< false when NO_COLOR is set to anything but an empty string
   std::string hub_endpoint;     ///< HF_ENDPOINT; empty: the Hugging Face hub

@@ -53,7 +53,6 @@ TEST(Env, BadValuesNameTheVariable) {
       with({{"MINBERT_THREADS", bad}});
     });
   expect_error(ErrorTag::kUsage, {"MINBERT_DEBUG: expected", "got \"5\""}, [] { with({{"MINBERT_DEBUG", "5"}}); });
-  expect_error(ErrorTag::kUsage, {"MINBERT_ISA: expected sse4, avx2 or avx512, got \"AVX2\""}, [] { with({{"MINBERT_ISA", "AVX2"}}); });
 }
 
 TEST(Env, ReadsTheProcessEnvironment) {

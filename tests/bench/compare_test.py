@@ -98,7 +98,7 @@ class CompareTest(unittest.TestCase):
     def test_scaling_and_the_page(self):
         step = self.process("step.py", "--batch", 2, "--steps", 1, "--dtypes", "f32", "--engines", "sdpa")
         scaling = subprocess.run([sys.executable, SCRIPTS / "scaling.py", "--bench", BENCH, "--models", "bert-tiny", "--lengths", "4", "8", "--batches", "2",
-                                  "--threads", "1", "--dtypes", "f32", "--repeats", "1"], capture_output=True, text=True)  # fmt: skip
+                                  "--threads", "1", "--dtypes", "f32", "--repeats", "1", "--busy", "1"], capture_output=True, text=True)  # fmt: skip
         self.assertEqual(scaling.returncode, 0, scaling.stderr)
         docs = self.folder / "docs"
         docs.mkdir()

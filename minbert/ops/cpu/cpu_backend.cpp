@@ -6,6 +6,7 @@
 
 #include <hwy/highway.h>
 
+#include "minbert/ops/cpu/bf16_rounding.h"
 #include "minbert/ops/cpu/cpu.h"
 
 namespace minbert {
@@ -35,6 +36,7 @@ void cap_isa(std::string_view isa) {
 CpuBackend::CpuBackend(const BackendOptions& options) {
   cap_isa(options.isa);
   supports_bf16_ = gemm_.supports_bf16();
+  rounds_by_instruction = has_avx512_bf16();
 }
 
 CpuBackend::~CpuBackend() = default;

@@ -216,6 +216,12 @@ void fill_rows(const Matrix& dst, const float* bias) {
   }
 }
 
+/// Whether oneDNN may use these instructions: its sets are bits that hold those of smaller ones.
+bool has_isa(dnnl::cpu_isa isa) {
+  const auto wanted = static_cast<unsigned>(isa);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
+}
+
 /// Whether our own kernel takes the product: all of f32; of bf16 those whose words along k are aligned and whose sums need no memory.
 bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
   MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
@@ -308,13 +314,7 @@ bool Gemm::supports_bf16() {
   }
 }
 
-bool Gemm::supports_int8() const {
-  using dnnl::cpu_isa;
-  const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  for (const cpu_isa isa : {cpu_isa::avx512_core_vnni, cpu_isa::avx2_vnni})
-    if ((effective & static_cast<unsigned>(isa)) == static_cast<unsigned>(isa)) return true;
-  return false;
-}
+bool Gemm::supports_int8() const { return has_isa(dnnl::cpu_isa::avx512_core_vnni) || has_isa(dnnl::cpu_isa::avx2_vnni); }
 
 Gemm::Statistics Gemm::statistics() const { return impl_->statistics; }
 
@@ -334,6 +334,8 @@ void cap_gemm_isa(std::string_view isa) {
   if (status != dnnl_success && !within)
     throw Error(ErrorTag::kUsage, "MINBERT_ISA", fmt::format("\"{}\" comes too late: products already ran with a larger instruction set", isa));
 }
+
+bool has_avx512_bf16() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
 
 std::string gemm_description() {
   using dnnl::cpu_isa;

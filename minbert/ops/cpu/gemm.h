@@ -13,6 +13,8 @@ namespace minbert::cpu {
 /// Process-wide cap of oneDNN's instruction set, by the names of BackendOptions. Throws Error(kUsage) when oneDNN has
 /// already computed with a better one.
 void cap_gemm_isa(std::string_view isa);
+/// Whether instructions of AVX512_BF16 may be used here, by the processor and the cap.
+bool has_avx512_bf16();
 /// The instruction set that oneDNN uses, and its version: "oneDNN 2.6.3 avx512_bf16".
 std::string gemm_description();
 

@@ -15,6 +15,7 @@
 #include <hwy/highway.h>
 
 #include "minbert/base/tensor.h"
+#include "minbert/ops/cpu/bf16_rounding.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
@@ -40,15 +41,20 @@ HWY_INLINE V load(const BFloat16* p) {
 }
 
 HWY_INLINE void store(V v, float* p) { hn::StoreU(v, kF32, p); }
-/// Rounds to nearest even as BFloat16 does; NaN stays NaN.
+/// Rounds to nearest even as BFloat16 does; NaN stays NaN. By instruction denormals become 0, which kernels flush anyhow.
 HWY_INLINE void store(V v, BFloat16* p) {
+#if HWY_TARGET == HWY_AVX3
+  if (rounds_by_instruction.load(std::memory_order_relaxed)) {
+    __m256i halves;  // in assembly: Highway 1.0 does not know it, and compiles this target for processors without it
+    asm("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(v.raw));
+    return _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+  }
+#endif
   const auto bits = hn::BitCast(kU32, v);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kU32, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(kU32, 0x7fff))));
-  const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(kU32, 0x40));
-  const auto is_nan = hn::RebindMask(kU32, hn::IsNaN(v));
-  const auto half = hn::IfThenElse(is_nan, quiet, rounded);
-  hn::StoreU(hn::DemoteTo(kU16, hn::BitCast(kI32, half)), kU16, reinterpret_cast<std::uint16_t*>(p));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(kU32, 0x7fff))), quiet = hn::Or(bits, hn::Set(kU32, 0x400000));
+  const auto half = hn::ShiftRight<16>(hn::IfThenElse(hn::RebindMask(kU32, hn::IsNaN(v)), quiet, rounded));
+  hn::StoreU(hn::TruncateTo(kU16, half), kU16, reinterpret_cast<std::uint16_t*>(p));
 }
 
 /// A whole vector, or the first n lanes of one at the end of a row; the other lanes load as 0 and are not stored.
