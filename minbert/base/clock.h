@@ -3,14 +3,20 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 
 namespace minbert {
 
-/// Seconds since construction or reset(), by a clock that never goes back.
+/// Seconds since construction, reset() or lap(), by a clock that never goes back.
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   void reset() { start_ = Clock::now(); }
+  /// seconds(), and starts anew.
+  double lap() {
+    const Clock::time_point start = std::exchange(start_, Clock::now());
+    return std::chrono::duration<double>(start_ - start).count();
+  }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "minbert/base/clock.h"
 #include "minbert/base/safetensors.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
@@ -99,9 +100,11 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
   extension_of(flags);
   const auto backend = open_backend(session);
+  Stopwatch watch;
   const auto folder = read_model_folder(find_model_folder(flags.model));
   const EmbedSettings settings = settings_of(flags, folder.embed);
   TextModel model(*backend, flags.model, compute_for(session, *backend, folder), settings.pool == Pool::kPooler);
+  session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const InputLines lines(flags.input);
   catch_signals();
   const auto writer = make_writer(flags, lines.size(), folder.config.hidden_size);
@@ -116,6 +119,7 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   }
   writer->commit();
   session.console.clear_progress();
+  session.console.detail(fmt::format("{} lines: {:.2f} s", lines.size(), watch.lap()));
   show_profile(session, *backend);
   return 0;
 }

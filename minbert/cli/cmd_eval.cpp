@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "minbert/base/clock.h"
 #include "minbert/base/nearest.h"
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/file_task.h"
@@ -172,6 +173,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   const auto gates = parse_gates(flags.gates);
   if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
   const auto backend = open_backend(session);
+  Stopwatch watch;
   const auto folder = read_model_folder(find_model_folder(flags.model));
   TextModel model(*backend, flags.model, compute_for(session, *backend, folder));
   if (!flags.file.empty() && flags.task.empty() && model.tasks().size() != 1)
@@ -183,8 +185,10 @@ int run_eval(const EvalFlags& flags, Session& session) {
   std::map<std::string, Rows> rows;
   auto evaluations = load_split(flags, data, model, rows, session);
   check_gate_names(gates, evaluations);
+  session.console.detail(fmt::format("model and rows: {:.2f} s", watch.lap()));
   catch_signals();
   predict_split(evaluations, model, session);
+  session.console.detail(fmt::format("predictions: {:.2f} s", watch.lap()));
   Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
   if (!flags.against.empty()) {
     TextModel other(*backend, flags.model, compute_of(session, *backend, flags.against));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "minbert/base/clock.h"
 #include "minbert/cli/file_task.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
@@ -148,8 +149,10 @@ std::size_t choose_task(const TextModel& model, const std::string& name) {
 int run_predict(const PredictFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 2048;
   const auto backend = open_backend(session);
+  Stopwatch watch;
   const auto folder = read_model_folder(find_model_folder(flags.model));
   TextModel model(*backend, flags.model, compute_for(session, *backend, folder));
+  session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const std::size_t index = choose_task(model, flags.task);
   const TaskSpec& task = model.tasks()[index];
   InputRows rows(flags, task);
@@ -172,6 +175,7 @@ int run_predict(const PredictFlags& flags, Session& session) {
   }
   out.commit();
   session.console.clear_progress();
+  session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
   show_profile(session, *backend);
   if (rows.skipped() > 0) session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size()));
   return 0;

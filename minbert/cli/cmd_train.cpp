@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "minbert/base/clock.h"
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/one_liner.h"
 #include "minbert/cli/output.h"
@@ -77,7 +78,9 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
   if (result.already_finished) session.console.info("this run is finished already");
   if (flags.overfit_batch) return 0;
   const fs::path report = folder / "report.html";
+  const Stopwatch watch;
   if (!result.already_finished || !fs::exists(report)) write_file(report, write_report_tables(folder));
+  session.console.detail(fmt::format("report: {:.2f} s", watch.seconds()));
   session.console.info(fmt::format("model in {}, report in {}", (folder / "best").string(), report.string()));
   return 0;
 }

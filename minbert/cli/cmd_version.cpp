@@ -17,7 +17,7 @@ std::string shown(const Json& value) {
   return text;
 }
 
-int run_version(bool json, const Session& session) {
+int run_version(bool json, Session& session) {
   if (!json) print(fmt::format("minbert {}\n", program_version()));
   if (!json && !session.console.verbose()) return 0;
   const auto backend = open_backend(session);

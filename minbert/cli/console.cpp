@@ -48,7 +48,7 @@ void Console::info(std::string_view text) {
 }
 
 void Console::detail(std::string_view text) {
-  if (verbose_) line(text);
+  if (verbose_ || debug_) line(text);
 }
 
 void Console::warning(std::string_view text) { line(fmt::format("minbert: {}: {}", paint("33", "warning"), one_line(text))); }

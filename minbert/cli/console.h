@@ -13,13 +13,14 @@ class Console {
 
   void set_quiet(bool quiet) { quiet_ = quiet; }
   void set_verbose(bool verbose) { verbose_ = verbose; }
+  void set_debug(bool debug) { debug_ = debug; }
   bool quiet() const { return quiet_; }
   bool verbose() const { return verbose_; }
   bool is_terminal() const { return terminal_; }
 
   /// A line, unless -q.
   void info(std::string_view text);
-  /// A line with -v only.
+  /// A line with -v or MINBERT_DEBUG only.
   void detail(std::string_view text);
   /// `minbert: warning: TEXT`, -q or not.
   void warning(std::string_view text);
@@ -38,7 +39,7 @@ class Console {
   void line(std::string_view text);
 
   bool terminal_, color_;
-  bool quiet_ = false, verbose_ = false, drawn_ = false;
+  bool quiet_ = false, verbose_ = false, debug_ = false, drawn_ = false;
 };
 
 /// "1h02m", "3m07s", "12s".

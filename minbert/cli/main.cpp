@@ -56,6 +56,7 @@ std::vector<std::string> flag_names(const CLI::App& app) {
 int run(int argc, char** argv, Session& session) {
   session.env = read_env();
   session.console = Console(session.env.color);
+  session.console.set_debug(session.env.debug >= 1);
 
   CLI::App app("minbert fine-tunes BERT on several sentence-level tasks at once, and uses the result.", "minbert");
   bool quiet = false, verbose = false, show_version = false;

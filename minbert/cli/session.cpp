@@ -60,11 +60,13 @@ void set_threads(const Session& session) {
   set_num_threads(session.threads.value_or(of_env));
 }
 
-std::unique_ptr<Backend> open_backend(const Session& session) {
+std::unique_ptr<Backend> open_backend(Session& session) {
   set_threads(session);
   auto backend = make_backend(session.env.backend, {.isa = session.env.isa});
   backend->set_profiling(session.env.debug >= 2);
   backend->set_checking_outputs(session.env.debug >= 3);
+  if (session.env.debug >= 4) backend->set_showing_outputs([&session](std::string_view line) { session.console.detail(line); });
+  if (session.env.debug >= 1) session.console.detail(fmt::format("backend {}: {}", backend->name(), backend->description()));
   return backend;
 }
 

@@ -40,7 +40,7 @@ void add_examples(CLI::App& app, const std::string& examples);
 /// Sets the process's threads: --threads, else MINBERT_THREADS, else all cores.
 void set_threads(const Session& session);
 /// set_threads, and the backend of MINBERT_BACKEND with the switches of MINBERT_DEBUG.
-std::unique_ptr<Backend> open_backend(const Session& session);
+std::unique_ptr<Backend> open_backend(Session& session);
 /// What a name of --dtype means here: what the backend cannot do becomes f32, with a warning.
 Compute compute_of(Session& session, const Backend& backend, const std::string& dtype);
 /// The same of --dtype, else of the folder's.

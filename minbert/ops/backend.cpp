@@ -13,16 +13,35 @@ namespace {
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-bool all_finite(const Tensor& x) {
+/// fn(value) of each element; nothing for types that are no real numbers.
+template <class Fn>
+void for_values(const Tensor& x, const Fn& fn) {
   for (std::int64_t r = 0; r < x.rows(); ++r) {
     const Tensor row = x.slice_rows(r, r + 1);
     for (std::int64_t c = 0; c < x.cols(); ++c) {
-      if (x.dtype() == DType::kF32 && !std::isfinite(row.data<float>()[c])) return false;
-      if (x.dtype() == DType::kBF16 && !std::isfinite(static_cast<float>(row.data<BFloat16>()[c]))) return false;
-      if (x.dtype() == DType::kF64 && !std::isfinite(row.data<double>()[c])) return false;
+      if (x.dtype() == DType::kF32) fn(static_cast<double>(row.data<float>()[c]));
+      if (x.dtype() == DType::kBF16) fn(static_cast<double>(static_cast<float>(row.data<BFloat16>()[c])));
+      if (x.dtype() == DType::kF64) fn(row.data<double>()[c]);
     }
   }
-  return true;
+}
+
+bool all_finite(const Tensor& x) {
+  bool finite = true;
+  for_values(x, [&](double value) { finite = finite && std::isfinite(value); });
+  return finite;
+}
+
+std::string statistics(const Tensor& x) {
+  double least = INFINITY, most = -INFINITY, sum = 0, squares = 0, count = 0;
+  for_values(x, [&](double value) {
+    least = std::min(least, value);
+    most = std::max(most, value);
+    sum += value;
+    squares += value * value;
+    ++count;
+  });
+  return count == 0 ? x.describe() : fmt::format("{}: {:.4g} to {:.4g}, mean {:.4g}, rms {:.4g}", x.describe(), least, most, sum / count, std::sqrt(squares / count));
 }
 
 }  // namespace
@@ -90,7 +109,7 @@ void Backend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor
 
 Backend::OpScope::OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs)
     : backend_(&backend), op_(op), flops_(flops), bytes_(bytes), exceptions_(std::uncaught_exceptions()) {
-  if (backend_->checking_outputs_) std::copy(outputs.begin(), outputs.begin() + std::min<std::ptrdiff_t>(4, std::ssize(outputs)), outputs_.begin());
+  if (backend_->checking_outputs_ || backend_->show_) std::copy(outputs.begin(), outputs.begin() + std::min<std::ptrdiff_t>(4, std::ssize(outputs)), outputs_.begin());
   if (backend_->profiling_) start_ = now_seconds();
 }
 
@@ -104,7 +123,12 @@ Backend::OpScope::~OpScope() noexcept(false) {
     entry->flops += flops_;
     entry->bytes += bytes_;
   }
-  if (backend_->checking_outputs_ && std::uncaught_exceptions() == exceptions_) {
+  if (std::uncaught_exceptions() != exceptions_) return;
+  if (backend_->show_) {
+    for (const Tensor& output : outputs_)
+      if (output) backend_->show_(fmt::format("{} {}", op_, statistics(output)));
+  }
+  if (backend_->checking_outputs_) {
     for (const Tensor& output : outputs_)
       if (output && !all_finite(output))
         throw Error(ErrorTag::kDiverged, std::string(op_), fmt::format("NaN or Inf in its output {}", output.describe()));

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -249,6 +250,9 @@ class Backend : public Memory {
   /// Turns on a NaN and Inf check of each op's outputs: Error(kDiverged) naming the op (MINBERT_DEBUG=3).
   void set_checking_outputs(bool on) { checking_outputs_ = on; }
   bool checking_outputs() const { return checking_outputs_; }
+  /// Called after each op with a line of each output's smallest and largest value, mean and root mean square (MINBERT_DEBUG=4); empty: not.
+  void set_showing_outputs(std::function<void(std::string_view line)> show) { show_ = std::move(show); }
+  bool showing_outputs() const { return show_ != nullptr; }
   std::vector<OpProfile> profile() const { return profile_; }
   void reset_profile() { profile_.clear(); }
 
@@ -272,6 +276,7 @@ class Backend : public Memory {
  private:
   bool profiling_ = false, checking_outputs_ = false;
   std::vector<OpProfile> profile_;
+  std::function<void(std::string_view)> show_;
 };
 
 struct BackendOptions {

@@ -35,11 +35,12 @@ struct PassContext {
 };
 
 /// Calls fn for each batch: on as many threads at once as there are batches, which wait for each other less than threads that share one do,
-/// else on all threads together. fn writes only what belongs to its rows. A profile is that of one batch at a time.
+/// else on all threads together. fn writes only what belongs to its rows. Who looks into the backend sees one batch at a time.
 void for_batches(MultitaskModel& model, const TokenizedRows& rows, const RowProgress& progress,
                  const std::function<void(PassContext&, std::span<const std::uint32_t>)>& fn) {
   const auto batches = batches_by_length(rows);
-  const auto teams = model.backend().profiling() ? std::size_t{1} : std::clamp<std::size_t>(batches.size(), 1, static_cast<std::size_t>(num_threads()));
+  const bool looks = model.backend().profiling() || model.backend().showing_outputs();
+  const auto teams = looks ? std::size_t{1} : std::clamp<std::size_t>(batches.size(), 1, static_cast<std::size_t>(num_threads()));
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   std::int64_t done = 0;

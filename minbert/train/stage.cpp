@@ -143,15 +143,21 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
 
 /// Scores the parameters as they are after `at.epoch` epochs, keeps them if they are the best, and moves on to the next epoch.
 void Stage::finish_epoch(Progress& at) {
+  const Stopwatch watch;
+  double saving_s = 0;
   if (auto event = objective_->score(at.epoch)) {
     if (objective_->can_select()) {
       const std::vector<std::string> improved = selection_.offer(at.epoch, objective_->ranking(*event), part_names());
       event->best = !improved.empty();
+      const Stopwatch saving;
       if (event->best && !keeps_last()) save_best(improved);
+      saving_s = saving.seconds();
     }
     folder_.eval(*event);
   }
   if (const auto event = objective_->score_train(at.epoch)) folder_.eval(*event);
+  folder_.message(MessageLevel::kDetail, fmt::format("stage {}, epoch {}: scores: {:.2f} s, best model to disk: {:.2f} s", spec_.name, at.epoch,
+                                                     watch.seconds() - saving_s, saving_s));
   ++at.epoch;
   at.epoch_step = 0;
   at.selection = selection_.state();

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "minbert/base/clock.h"
 #include "minbert/base/system.h"
 #include "minbert/train/evaluation.h"
 #include "minbert/train/mlm_files.h"
@@ -118,12 +119,14 @@ TrainResult result_of(const Json& metrics) {
 
 /// The files of the best model.
 TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
+  const Stopwatch watch;
   load_best(stage_best(folder, config.stages.back()), *setup.params);
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   save_model(folder.path() / "best", setup, config, config.stages.back());
   write_mlm_files(folder.path(), setup, config);
+  folder.message(MessageLevel::kDetail, fmt::format("predictions and files of the best model: {:.2f} s", watch.seconds()));
   const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
                              {"mean", dev.value("mean", Json())},
@@ -134,10 +137,13 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
 }
 
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
+  Stopwatch watch;
   RunSetup setup = prepare_run(backend, config, folder);
+  const double rows_s = watch.lap();
   Progress at = set_run_weights(setup, config, options.open, folder);
   const bool is_new = at.stage == 0 && at.epoch == 0;
   folder.begin(at.run_step);
+  folder.message(MessageLevel::kDetail, fmt::format("rows and tokens: {:.2f} s, weights: {:.2f} s", rows_s, watch.lap()));
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);
   folder.write_json("data.json", data_json(setup, config));
   folder.write_json("env.json", environment_json(backend.name(), backend.description()));

@@ -57,6 +57,7 @@ TEST(CommandLine, MistakesNameWhatWasMeant) {
 TEST(CommandLine, EnvironmentIsChecked) {
   expect_failure(run({"completion", "bash"}, {.environment = {"MINBERT_THREADS=many"}}), 2, "MINBERT_THREADS: expected a whole number");
   expect_failure(run({"version", "-v"}, {.environment = {"MINBERT_BACKEND=gpu"}}), 2, "MINBERT_BACKEND");
+  expect_failure(run({"version", "-v"}, {.environment = {"MINBERT_ISA=sse9"}}), 2, "MINBERT_ISA: expected one of sse2, avx2");
 }
 
 TEST(CommandLine, FlagsBeatTheEnvironment) {

@@ -108,6 +108,26 @@ TEST_F(FormatsTest, EmbedWritesTheSameVectorsInEachFormat) {
   EXPECT_NEAR(squares, 1, 1e-5);
 }
 
+TEST_F(FormatsTest, DebugShowsMoreOnStderrOnly) {
+  const auto embed = [&](const std::string& level) {
+    RunOptions how = options("so so\n");
+    how.environment.push_back("MINBERT_DEBUG=" + level);
+    return run({"embed", "run", "-o", "-"}, how);
+  };
+  const Finished plain = embed("0");
+  expect_success(plain);
+  EXPECT_EQ(plain.err, "");
+  const std::vector<std::vector<std::string_view>> parts = {{"backend cpu: ", "model: ", "1 lines: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
+  for (std::size_t level = 1; level <= parts.size(); ++level) {
+    const Finished told = embed(std::to_string(level));
+    expect_success(told);
+    EXPECT_EQ(told.out, plain.out);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      for (const std::string_view part : parts[i]) EXPECT_TRUE(i >= level || told.err.find(part) != std::string::npos) << level << ": " << part << " in " << told.err;
+  }
+  EXPECT_NE(text("run/log.txt").find("rows and tokens: "), std::string::npos);
+}
+
 TEST_F(FormatsTest, InspectNamesWhatIsThere) {
   const std::string table = output({"inspect", "run"});
   for (const char* part : {"1 layers, hidden 16, 2 heads", "awful, bad, fair, good, great", "loaded", "48"})

@@ -372,6 +372,16 @@ TEST_F(Laws, ProfileCountsOps) {
   EXPECT_TRUE(backend().profile().empty());
 }
 
+TEST_F(Laws, ShownOutputsAreDescribed) {
+  const Tensor x = put(DType::kF32, {1, 4}, {-1, 1, 3, 5});
+  std::string shown;
+  backend().set_showing_outputs([&](std::string_view line) { shown += line; });
+  backend().affine(x, x, 2, 0);
+  backend().set_showing_outputs({});
+  backend().affine(x, x, 1, 0);
+  EXPECT_EQ(shown, "affine f32 (1, 4): -2 to 10, mean 4, rms 6");
+}
+
 TEST_F(Laws, CheckedOutputsNameTheOpThatDiverged) {
   const Tensor x = put(DType::kF32, {1, 3}, {1, 1e38, 2});
   backend().set_checking_outputs(true);

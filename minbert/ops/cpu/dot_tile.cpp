@@ -61,12 +61,18 @@ DotTile choose(std::int64_t rows, std::integer_sequence<int, R...>) {
   return kTiles[static_cast<std::size_t>(rows - 1)];
 }
 
+using AllRows = std::make_integer_sequence<int, static_cast<int>(kDotRows)>;
+
 }  // namespace
 
-DotTile dot_tile(DType dst, std::int64_t rows, bool add) {
-  using AllRows = std::make_integer_sequence<int, static_cast<int>(kDotRows)>;
-  if (add) return choose<float, true>(rows, AllRows());
-  return dst == DType::kF32 ? choose<float, false>(rows, AllRows()) : choose<BFloat16, false>(rows, AllRows());
+template <>
+DotTile dot_tile<float>(std::int64_t rows, bool add) {
+  return add ? choose<float, true>(rows, AllRows()) : choose<float, false>(rows, AllRows());
+}
+
+template <>
+DotTile dot_tile<BFloat16>(std::int64_t rows, bool) {
+  return choose<BFloat16, false>(rows, AllRows());
 }
 
 }  // namespace minbert::cpu
@@ -74,7 +80,14 @@ DotTile dot_tile(DType dst, std::int64_t rows, bool add) {
 #else
 
 namespace minbert::cpu {
-DotTile dot_tile(DType, std::int64_t, bool) { MINBERT_CHECK(false, "no AVX512_BF16 here"); }
+template <>
+DotTile dot_tile<float>(std::int64_t, bool) {
+  MINBERT_CHECK(false, "no AVX512_BF16 here");
+}
+template <>
+DotTile dot_tile<BFloat16>(std::int64_t, bool) {
+  MINBERT_CHECK(false, "no AVX512_BF16 here");
+}
 }  // namespace minbert::cpu
 
 #endif

@@ -180,7 +180,7 @@ template <class T>
 struct PairTile {
   using Dst = T;
   static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride, const float* bias) {
-    dot_tile(std::is_same_v<T, float> ? DType::kF32 : DType::kBF16, rows, add)(a, b, depth, c, stride, bias);
+    dot_tile<T>(rows, add)(a, b, depth, c, stride, bias);
   }
 };
 
