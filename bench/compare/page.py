@@ -59,9 +59,15 @@ TITLES = {"step": "Training step", "infer": "Sentence vectors from token ids", "
           "epoch": "An epoch of MTFT-D, dev scores included", "tokenize": "Tokenising"}  # fmt: skip
 
 
+def place(figure):
+    """Sorts figures by kind of work, model, batch, order and precision."""
+    dtypes = ["f32", "bf16", "int8"]
+    return (list(TITLES).index(figure["bench"]), figure["model"], figure.get("batch", 0), figure.get("order", ""), dtypes.index(figure.get("dtype", "f32")))
+
+
 def comparison(bench, figures):
     rows = []
-    for figure in figures:
+    for figure in sorted(figures, key=place):
         floor = [of_floor(figure)] if bench in ("step", "infer") else []
         memory = f"{figure['ours_peak_mb']['median']:.0f} / {figure['theirs_peak_mb']['median']:.0f}"
         rows.append([figure["model"], batch_of(figure), figure.get("dtype", ""), short(figure["ours_ms"]), *floor, figure["peer"],
@@ -120,7 +126,7 @@ def chart(figures):
         key = tuple(part for part, name in zip(work_of(figure), WORK) if name != "peer")
         if key not in best or figure["ratio"]["median"] < best[key]["ratio"]["median"]:
             best[key] = figure
-    rows = sorted(best.values(), key=lambda f: (list(TITLES).index(f["bench"]), f["model"], f.get("batch", 0), f.get("dtype", "")))
+    rows = sorted(best.values(), key=place)
     left, width, line, top = 430, 420, 22, 46
     largest = max(f["ratio"]["median"] for f in rows if f["bench"] != "tokenize")
     scale = width / max(2.0, largest)
