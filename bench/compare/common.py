@@ -20,8 +20,6 @@ CORES = os.cpu_count()
 
 # Encoders with random weights that --model may name where no words are read: layers, width, width between, heads.
 SIZES = {"bert-tiny": (2, 128, 512, 2), "minilm": (6, 384, 1536, 12), "bert-base": (12, 768, 3072, 12), "bert-large": (24, 1024, 4096, 16)}
-
-
 TORCH = ["sdpa", "eager", "compiled"]  # engines that are ways of PyTorch
 
 

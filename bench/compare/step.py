@@ -20,7 +20,7 @@ def main():
     flags.add_argument("--batch", type=int, default=8)
     flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
     flags.add_argument("--seen", type=int, help="words met by earlier steps (default: all)")
-    flags.add_argument("--engines", nargs="+", default=["sdpa", "eager"], choices=["sdpa", "eager", "compiled"])
+    flags.add_argument("--engines", nargs="+", default=["sdpa", "eager"], choices=common.TORCH)
     o = flags.parse_args()
 
     figures = []
