@@ -117,7 +117,7 @@ def contestants(o, verb, dtype, same, engines, known, exported):
 
 
 def environment(o):
-    """Equal threads; and for peers a malloc that keeps what it was given, which saves them page faults in every step."""
+    """Equal threads, and a malloc that keeps what it was given: peers would have page faults in every step, minbert takes more memory."""
     threads = str(o.threads)
     return os.environ | {
         "OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "true" if o.threads > 1 else "false",

@@ -21,6 +21,13 @@ std::int64_t targets_above(std::string_view isa) {
   return 0;
 }
 
+/// Highway's targets within the cap. Asking SupportedTargets() makes dispatch forget the cap, so it is told again.
+std::int64_t usable_targets() {
+  const std::int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(targets);
+  return targets;
+}
+
 void cap_isa(std::string_view isa) {
   static constexpr std::string_view kNames[] = {"sse2", "avx2", "avx512", "avx512_bf16", "amx"};
   if (isa.empty()) return;
@@ -28,7 +35,7 @@ void cap_isa(std::string_view isa) {
     throw Error(ErrorTag::kUsage, "MINBERT_ISA", fmt::format("expected one of {}, got \"{}\"", fmt::join(kNames, ", "), isa));
   cap_gemm_isa(isa);
   hwy::DisableTargets(targets_above(isa));
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  usable_targets();
 }
 
 }  // namespace
@@ -43,7 +50,7 @@ CpuBackend::~CpuBackend() = default;
 
 std::string CpuBackend::description() const {
   // Highway lists targets best first, as bits from the lowest.
-  const auto usable = static_cast<std::uint64_t>(hwy::SupportedTargets() & HWY_TARGETS);
+  const auto usable = static_cast<std::uint64_t>(usable_targets() & HWY_TARGETS);
   const char* kernels = usable == 0 ? "scalar" : hwy::TargetName(static_cast<std::int64_t>(usable & (~usable + 1)));
   return fmt::format("{}, Highway {}, {} threads{}{}", gemm_description(), kernels, num_threads(), supports_bf16_ ? ", bf16" : "", supports_int8() ? ", int8" : "");
 }
