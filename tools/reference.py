@@ -44,7 +44,7 @@ TASK = {
     "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
     "batch": 0, "head": {}, "data": {},
 }  # fmt: skip
-HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense"}
+HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense", "init": "torch"}
 DATA = {
     "train": None, "dev": None, "test": None, "text": "", "text_pair": "", "label": "", "id": None, "format": "auto",
     "delimiter": "auto", "quote": "auto", "header": "auto", "encoding": "utf-8", "preprocess": "none", "label_map": {},
@@ -60,7 +60,7 @@ STAGE = {
 }  # fmt: skip
 ALLOWED = {
     "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress"], "task.encode": ["separate", "joint"],
-    "task.pool": ["cls", "pooler", "mean"], "task.loss": ["default", "cross_entropy", "bce", "mse"], "head.kind": ["dense", "cosine"],
+    "task.pool": ["cls", "pooler", "mean"], "task.loss": ["default", "cross_entropy", "bce", "mse"], "head.kind": ["dense", "cosine"], "head.init": ["torch", "normal"],
     "data.format": ["auto", "csv", "tsv"], "data.delimiter": ["auto", "tab", ",", "\t"], "data.quote": ["auto", '"'],
     "data.header": ["auto", "yes"], "data.encoding": ["utf-8", "latin-1"], "data.preprocess": ["none", "cs224n"], "data.exclude": [[]],
     "data.on_bad_row": ["error", "skip"], "stage.kind": ["finetune", "multitask", "single-task", "heads"], "stage.shuffle": [False],

@@ -2,6 +2,7 @@
 #include "minbert/model/params.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "minbert/base/parallel.h"
@@ -9,27 +10,43 @@
 namespace minbert {
 namespace {
 
-// Emits rows with the defaults of one role.
+// Emits rows with the defaults of one role. `config` and `fn` must outlive it.
 class Table {
  public:
-  Table(const std::function<void(const ParamInfo&)>& fn, Role role, std::string task = {}) : fn_(fn), role_(role), task_(std::move(task)) {}
+  Table(const std::function<void(const ParamInfo&)>& fn, const ModelConfig& config, Role role, HeadInit init = HeadInit::kNormal, std::string task = {})
+      : fn_(fn), normal_{Init::kNormal, config.initializer_range}, role_(role), init_(init), task_(std::move(task)) {}
 
-  void weight(std::string name, std::int64_t out, std::int64_t in) const { row(std::move(name), {out, in}, Init::kNormal, true, true); }
-  void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const {
-    row(std::move(name), {rows, cols}, Init::kNormal, true, product);
+  /// A linear layer's weight; `in` is its number of inputs.
+  void weight(std::string name, std::int64_t out, std::int64_t in) const {
+    row(std::move(name), {out, in}, init_ == HeadInit::kTorch ? torch(in) : normal_, true, true);
   }
-  void bias(std::string name, std::int64_t n) const { row(std::move(name), {n}, Init::kZeros, false, false); }
+  /// A linear layer's bias.
+  void bias(std::string name, std::int64_t out, std::int64_t in) const {
+    row(std::move(name), {out}, init_ == HeadInit::kTorch ? torch(in) : Start{Init::kZeros, 0}, false, false);
+  }
+  void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const { row(std::move(name), {rows, cols}, normal_, true, product); }
+  /// A bias that belongs to no layer's inputs.
+  void zeros(std::string name, std::int64_t n) const { row(std::move(name), {n}, {Init::kZeros, 0}, false, false); }
   void norm(const std::string& name, std::int64_t n) const {
-    row(name + ".weight", {n}, Init::kOnes, false, false);
-    row(name + ".bias", {n}, Init::kZeros, false, false);
+    row(name + ".weight", {n}, {Init::kOnes, 0}, false, false);
+    zeros(name + ".bias", n);
   }
 
  private:
-  void row(std::string name, std::vector<std::int64_t> shape, Init init, bool decay, bool product) const {
-    fn_({std::move(name), std::move(shape), init, decay, role_, task_, product});
+  struct Start {
+    Init init;
+    double scale;
+  };
+  static Start torch(std::int64_t in) { return {Init::kUniform, 1 / std::sqrt(static_cast<double>(in))}; }
+
+  void row(std::string name, std::vector<std::int64_t> shape, Start start, bool decay, bool product) const {
+    fn_({std::move(name), std::move(shape), start.init, start.scale, decay, role_, task_, product});
   }
+
   const std::function<void(const ParamInfo&)>& fn_;
+  Start normal_;
   Role role_;
+  HeadInit init_;
   std::string task_;
 };
 
@@ -43,14 +60,14 @@ void encoder_params(const ModelShape& shape, const Table& t) {
   for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
     const std::string layer = fmt::format("encoder.layer.{}.", l);
     for (const char* name : {"query", "key", "value"}) t.weight(layer + "attention.self." + name + ".weight", c.hidden_size, c.hidden_size);
-    for (const char* name : {"query", "key", "value"}) t.bias(layer + "attention.self." + name + ".bias", c.hidden_size);
+    for (const char* name : {"query", "key", "value"}) t.bias(layer + "attention.self." + name + ".bias", c.hidden_size, c.hidden_size);
     t.weight(layer + "attention.output.dense.weight", c.hidden_size, c.hidden_size);
-    t.bias(layer + "attention.output.dense.bias", c.hidden_size);
+    t.bias(layer + "attention.output.dense.bias", c.hidden_size, c.hidden_size);
     t.norm(layer + "attention.output.LayerNorm", c.hidden_size);
     t.weight(layer + "intermediate.dense.weight", c.intermediate_size, c.hidden_size);
-    t.bias(layer + "intermediate.dense.bias", c.intermediate_size);
+    t.bias(layer + "intermediate.dense.bias", c.intermediate_size, c.hidden_size);
     t.weight(layer + "output.dense.weight", c.hidden_size, c.intermediate_size);
-    t.bias(layer + "output.dense.bias", c.hidden_size);
+    t.bias(layer + "output.dense.bias", c.hidden_size, c.intermediate_size);
     t.norm(layer + "output.LayerNorm", c.hidden_size);
   }
 }
@@ -61,22 +78,20 @@ void head_params(const HeadShape& head, const ModelConfig& config, const Table& 
   std::int64_t width = head.inputs(config);
   for (std::size_t i = 0; i < head.dense.size(); ++i) {
     t.weight(fmt::format("{}.dense.{}.weight", prefix, i), head.dense[i], width);
-    t.bias(fmt::format("{}.dense.{}.bias", prefix, i), head.dense[i]);
+    t.bias(fmt::format("{}.dense.{}.bias", prefix, i), head.dense[i], width);
     width = head.dense[i];
   }
   t.weight(prefix + ".out.weight", head.outputs, width);
-  t.bias(prefix + ".out.bias", head.outputs);
+  t.bias(prefix + ".out.bias", head.outputs, width);
 }
 
-void mlm_params(const ModelShape& shape, const Table& t) {
-  const ModelConfig& c = shape.config;
-  if (shape.mlm == MlmHeadKind::kLinear) t.weight("mlm.weight", c.vocab_size, c.hidden_size);  // paper eq. 7: no bias
-  if (shape.mlm == MlmHeadKind::kTied) {
-    t.weight("cls.predictions.transform.dense.weight", c.hidden_size, c.hidden_size);
-    t.bias("cls.predictions.transform.dense.bias", c.hidden_size);
-    t.norm("cls.predictions.transform.LayerNorm", c.hidden_size);
-    t.bias("cls.predictions.bias", c.vocab_size);
-  }
+void linear_mlm_params(const ModelConfig& c, const Table& t) { t.weight("mlm.weight", c.vocab_size, c.hidden_size); }  // paper eq. 7: no bias
+
+void tied_mlm_params(const ModelConfig& c, const Table& t) {
+  t.weight("cls.predictions.transform.dense.weight", c.hidden_size, c.hidden_size);
+  t.bias("cls.predictions.transform.dense.bias", c.hidden_size, c.hidden_size);
+  t.norm("cls.predictions.transform.LayerNorm", c.hidden_size);
+  t.zeros("cls.predictions.bias", c.vocab_size);
 }
 
 }  // namespace
@@ -94,14 +109,16 @@ std::int64_t HeadShape::inputs(const ModelConfig& config) const {
 std::int64_t ParamInfo::numel() const { return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()); }
 
 void for_each_param(const ModelShape& shape, const std::function<void(const ParamInfo&)>& fn) {
-  encoder_params(shape, Table(fn, Role::kEncoder));
+  const ModelConfig& config = shape.config;
+  encoder_params(shape, Table(fn, config, Role::kEncoder));
   if (shape.pooler) {
-    const Table t(fn, Role::kPooler);
-    t.weight("pooler.dense.weight", shape.config.hidden_size, shape.config.hidden_size);
-    t.bias("pooler.dense.bias", shape.config.hidden_size);
+    const Table t(fn, config, Role::kPooler);
+    t.weight("pooler.dense.weight", config.hidden_size, config.hidden_size);
+    t.bias("pooler.dense.bias", config.hidden_size, config.hidden_size);
   }
-  for (const HeadShape& head : shape.heads) head_params(head, shape.config, Table(fn, Role::kHead, head.task));
-  mlm_params(shape, Table(fn, Role::kMlm));
+  for (const HeadShape& head : shape.heads) head_params(head, config, Table(fn, config, Role::kHead, head.init, head.task));
+  if (shape.mlm == MlmHeadKind::kLinear) linear_mlm_params(config, Table(fn, config, Role::kMlm, HeadInit::kTorch));
+  if (shape.mlm == MlmHeadKind::kTied) tied_mlm_params(config, Table(fn, config, Role::kMlm));
 }
 
 std::vector<ParamInfo> param_table(const ModelShape& shape) {
@@ -220,19 +237,19 @@ void Params::init(std::uint64_t seed, const std::function<bool(const ParamInfo&)
     const ParamInfo& info = table_[i];
     if (!which(info)) continue;
     std::vector<float> values(static_cast<std::size_t>(info.numel()), info.init == Init::kOnes ? 1.0f : 0.0f);
-    if (info.init == Init::kNormal) {
-      // A word is addressed by its index, so chunks can be drawn in parallel.
+    // Each value has its own words of the stream (`words` a value), so chunks can be drawn in parallel.
+    const auto draw = [&](std::uint64_t words, const auto& value) {
       parallel_for(std::ssize(values), 4096, [&](std::int64_t begin, std::int64_t end) {
         Rng rng(seed, "init " + info.name);
-        rng.seek(static_cast<std::uint64_t>(begin) * 4);
-        for (std::int64_t k = begin; k < end; ++k)
-          values[static_cast<std::size_t>(k)] = static_cast<float>(rng.normal() * shape_.config.initializer_range);
+        rng.seek(static_cast<std::uint64_t>(begin) * words);
+        for (std::int64_t k = begin; k < end; ++k) values[static_cast<std::size_t>(k)] = static_cast<float>(value(rng) * info.init_scale);
       });
-      // The padding row of nn.Embedding(padding_idx) starts at zero.
-      if (info.name == "embeddings.word_embeddings.weight") {
-        const auto row = values.begin() + shape_.config.pad_token_id * shape_.config.hidden_size;
-        std::fill(row, row + shape_.config.hidden_size, 0.0f);
-      }
+    };
+    if (info.init == Init::kNormal) draw(4, [](Rng& rng) { return rng.normal(); });
+    if (info.init == Init::kUniform) draw(2, [](Rng& rng) { return 2 * rng.uniform() - 1; });
+    if (info.name == "embeddings.word_embeddings.weight") {  // the padding row of nn.Embedding(padding_idx) starts at zero
+      const auto row = values.begin() + shape_.config.pad_token_id * shape_.config.hidden_size;
+      std::fill(row, row + shape_.config.hidden_size, 0.0f);
     }
     backend_->copy_to_device(values_[i], values.data());
   }

@@ -20,7 +20,12 @@
 namespace minbert {
 
 enum class Role : std::uint8_t { kEncoder, kPooler, kHead, kMlm };
-enum class Init : std::uint8_t { kNormal, kZeros, kOnes };  ///< normal: N(0, initializer_range)
+enum class Init : std::uint8_t { kNormal, kUniform, kZeros, kOnes };
+
+/// How the layers of a new head start: as torch.nn.Linear draws them (torch/nn/modules/linear.py, reset_parameters), weights and biases
+/// U(-1/sqrt(in), 1/sqrt(in)); or as BERT's own layers do, weights N(0, initializer_range) and biases zero.
+enum class HeadInit : std::uint8_t { kTorch, kNormal };
+constexpr std::array<OptionName<HeadInit>, 2> option_names(HeadInit) { return {{{HeadInit::kTorch, "torch"}, {HeadInit::kNormal, "normal"}}}; }
 
 /// How a sentence vector is read off the encoder: the last hidden state of [CLS], tanh of a dense layer on that (BERT's pooler), or
 /// the mean over the sentence's tokens.
@@ -39,6 +44,7 @@ struct HeadShape {
   std::vector<std::int64_t> dense = {};  ///< widths of the hidden layers
   std::int64_t outputs = 1;              ///< rows of the last layer; 0: no parameters, a cosine that regresses
   double low = 0, high = 5;              ///< such a cosine c becomes low + (high - low) max(c, 0)
+  HeadInit init = HeadInit::kTorch;      ///< of the dense layers and the last one
 
   /// Whether it reads two sentence vectors.
   bool pair() const { return features != Features::kSingle; }
@@ -63,7 +69,8 @@ struct ParamInfo {
   std::string name;  ///< Hugging Face's, without prefix: "encoder.layer.0.attention.self.query.weight", "heads.sst.out.bias"
   std::vector<std::int64_t> shape;
   Init init = Init::kNormal;
-  bool decay = true;  ///< false for biases and LayerNorm
+  double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale
+  bool decay = true;      ///< false for biases and LayerNorm
   Role role = Role::kEncoder;
   std::string task;     ///< of a head, else empty
   bool product = false; ///< multiplied by linear(): kept in the compute dtype as well

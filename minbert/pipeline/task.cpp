@@ -72,7 +72,7 @@ Json head_json(const HeadSpec& head) {
     else
       dense.push_back(width.text());
   }
-  return {{"dense", dense}, {"dropout", std::stod(fmt::format("{}", head.dropout))}, {"kind", option_name(head.kind)}};
+  return {{"dense", dense}, {"dropout", std::stod(fmt::format("{}", head.dropout))}, {"kind", option_name(head.kind)}, {"init", option_name(head.init)}};
 }
 
 HeadSpec parse_head(const Json& json, const std::string& place) {
@@ -89,6 +89,8 @@ HeadSpec parse_head(const Json& json, const std::string& place) {
   }
   head.dropout = get<float>(json, "dropout", place);
   head.kind = get_enum<HeadKind>(json, "kind", place);
+  // Folders written before the key existed hold heads that started from normal values.
+  head.init = json.contains("init") ? get_enum<HeadInit>(json, "init", place) : HeadInit::kNormal;
   return head;
 }
 
@@ -128,6 +130,7 @@ HeadShape TaskSpec::head_shape(std::int64_t hidden) const {
   if (shape.features == Features::kCosine && trained_by() == Loss::kMse) shape.outputs = 0;
   shape.low = data.label_range[0];
   shape.high = data.label_range[1];
+  shape.init = head.init;
   return shape;
 }
 

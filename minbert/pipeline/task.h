@@ -53,11 +53,12 @@ struct DenseWidth {
   bool operator==(const DenseWidth&) const = default;
 };
 
-/// `head = { dense = ["H"], dropout = 0.3, kind = "dense" }`
+/// `head = { dense = ["H"], dropout = 0.3, kind = "dense", init = "torch" }`
 struct HeadSpec {
   std::vector<DenseWidth> dense = {DenseWidth{}};
   float dropout = 0.3f;
   HeadKind kind = HeadKind::kDense;
+  HeadInit init = HeadInit::kTorch;
 };
 
 template <class V>
@@ -65,6 +66,7 @@ void visit_options(V& v, HeadSpec& o) {
   v.field("dense", o.dense, "widths of hidden layers, numbers or multiples of hidden (\"H\", \"4H\"); [] = linear");
   v.field("dropout", o.dropout, "on each sentence vector", from_to_below(0, 1));
   v.field("kind", o.kind, "dense, or cosine of the two sentence vectors");
+  v.field("init", o.init, "how new layers start: torch.nn.Linear's uniform weights and biases, or normal weights and zero biases");
 }
 
 /// Letters, digits, - and _: fit for file names and for names of tensors.

@@ -16,7 +16,7 @@ namespace minbert {
 
 /// Part of what a run's result depends on, for those who keep results: raise it whenever a change alters a bit of any trained weight, as a
 /// new default does.
-inline constexpr int kNumericsVersion = 2;
+inline constexpr int kNumericsVersion = 3;
 
 /// Finished stages of another run that this one would train to the same bits: taken over instead.
 struct AdoptStages {

@@ -56,7 +56,7 @@ struct Model {
     // Of the size that training starts from, so that no softmax is saturated.
     const double scale = 1 / std::sqrt(static_cast<double>(params.config().hidden_size));
     for (std::size_t i = 0; i < params.table().size(); ++i)
-      set_values<float>(params, i, initial_values(params.table()[i], params.table()[i].init == Init::kNormal ? scale : 0.1, kSeed));
+      set_values<float>(params, i, initial_values(params.table()[i], params.table()[i].decay ? scale : 0.1, kSeed));
     params.changed();
   }
   /// Logits; with `gradients`, a backward of the fixed cotangent cos(i).

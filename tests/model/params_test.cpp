@@ -75,7 +75,7 @@ TEST(Params, InitialValuesFollowTheTable) {
   Params params(*backend, wide);
   params.init(7, [](const ParamInfo&) { return true; });
   for (const ParamInfo& info : params.table()) {
-    if (info.init == Init::kNormal) continue;
+    if (info.init != Init::kZeros && info.init != Init::kOnes) continue;
     for (const float value : values(params, info.name)) EXPECT_EQ(value, info.init == Init::kOnes ? 1.0f : 0.0f) << info.name;
   }
   const std::vector<float> words = values(params, "embeddings.word_embeddings.weight");
@@ -96,6 +96,59 @@ TEST(Params, InitialValuesFollowTheTable) {
     EXPECT_EQ(values(others, info.name), values(params, info.name)) << info.name;
   }
   EXPECT_EQ(values(others, "pooler.dense.weight"), std::vector<float>(36));
+}
+
+struct Moments {
+  double mean = 0, deviation = 0, largest = 0;
+};
+
+Moments moments(const std::vector<float>& values) {
+  Moments m;
+  for (const float value : values) m.mean += value / static_cast<double>(values.size());
+  for (const float value : values) m.deviation += (value - m.mean) * (value - m.mean) / static_cast<double>(values.size());
+  for (const float value : values) m.largest = std::max(m.largest, std::abs(static_cast<double>(value)));
+  m.deviation = std::sqrt(m.deviation);
+  return m;
+}
+
+ModelShape wide_heads(HeadInit init) {
+  ModelShape shape = tiny_shape();
+  shape.heads = {{.task = "wide", .features = Features::kPair, .dense = {4000}, .outputs = 30, .init = init}};
+  shape.mlm = MlmHeadKind::kLinear;
+  shape.config.vocab_size = 5000;
+  return shape;
+}
+
+TEST(Params, HeadsStartAsTorchDrawsLinearLayers) {
+  const auto backend = make_backend("ref");
+  Params params(*backend, wide_heads(HeadInit::kTorch));
+  params.init(7, [](const ParamInfo&) { return true; });
+  const auto expect_uniform = [&](const char* name, double inputs, double tolerance) {
+    const double bound = 1 / std::sqrt(inputs);
+    const Moments m = moments(values(params, name));
+    EXPECT_NEAR(m.mean, 0, tolerance * bound) << name;
+    EXPECT_NEAR(m.deviation, bound / std::sqrt(3), tolerance * bound) << name;
+    EXPECT_LE(m.largest, bound * (1 + 1e-7)) << name;  // rounded to f32
+    EXPECT_GT(m.largest, bound * (1 - 20 * tolerance * tolerance)) << name;
+  };
+  expect_uniform("heads.wide.dense.0.weight", 12, 0.01);  // 48,000 draws: one standard error of the mean is .0026 of the bound
+  expect_uniform("heads.wide.dense.0.bias", 12, 0.03);
+  expect_uniform("heads.wide.out.weight", 4000, 0.01);
+  expect_uniform("heads.wide.out.bias", 4000, 0.4);
+  expect_uniform("mlm.weight", 6, 0.015);
+}
+
+TEST(Params, HeadsMayStartAsBertsOwnLayers) {
+  const auto backend = make_backend("ref");
+  Params params(*backend, wide_heads(HeadInit::kNormal));
+  params.init(7, [](const ParamInfo&) { return true; });
+  for (const char* name : {"heads.wide.dense.0.weight", "heads.wide.out.weight"}) {
+    const Moments m = moments(values(params, name));
+    EXPECT_NEAR(m.mean, 0, 0.0003) << name;
+    EXPECT_NEAR(m.deviation, params.config().initializer_range, 0.0003) << name;
+    EXPECT_GT(m.largest, 0.07) << name;  // no bound
+  }
+  for (const char* name : {"heads.wide.dense.0.bias", "heads.wide.out.bias"}) EXPECT_EQ(moments(values(params, name)).largest, 0) << name;
 }
 
 }  // namespace
