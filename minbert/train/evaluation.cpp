@@ -161,7 +161,7 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
   return json;
 }
 
-void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
+Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed) {
   make_directories(folder);
   for (const TaskEvaluation& evaluation : tasks) {
@@ -171,7 +171,9 @@ void write_evaluation(const std::filesystem::path& folder, std::string_view spli
     write("errors.tsv", errors_tsv(evaluation));
     if (!evaluation.task->is_regression()) write("confusion.csv", confusion_csv(evaluation));
   }
-  write_file(folder / "metrics.json", dump_json(evaluation_json(split, tasks, bootstrap, seed), 2) + "\n");
+  Json metrics = evaluation_json(split, tasks, bootstrap, seed);
+  write_file(folder / "metrics.json", dump_json(metrics, 2) + "\n");
+  return metrics;
 }
 
 void write_train_words(const std::filesystem::path& file, const Rows& train) {

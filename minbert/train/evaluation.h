@@ -27,7 +27,8 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
 
 /// Writes metrics.json, TASK.predictions.tsv (id, text, text_pair, gold, pred, score, p_0 ...), TASK.confusion.csv (rows gold) and
 /// TASK.errors.tsv (worst first) into `folder`, created if need be. Fields of TSV are escaped (data/fields.h), labels have their names.
-void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
+/// Returns metrics.json.
+Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 
 /// Writes the words of the train rows (data/text.h, signs left out) and how often each stands there as TSV (word, count), the most

@@ -3,12 +3,14 @@
 
 #include <filesystem>
 
+#include "minbert/data/corpus_records.h"
 #include "minbert/train/setup.h"
 
 namespace minbert {
 
-/// Writes eval/mlm/corpora.csv and overlap.csv (docs/run_folder.md) into the run folder; nothing for a run without mlm stages. Losses are
-/// those of metrics.jsonl.
-void write_mlm_files(const std::filesystem::path& run, const RunSetup& setup, const RunConfig& config);
+/// Writes corpora.csv and overlap.csv (docs/run_folder.md) into `folder` and returns the former's rows; a run without mlm stages has none
+/// and no files. `evals`: all evaluations of the run.
+std::vector<CorpusRecord> write_mlm_files(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config,
+                                          std::span<const EvalRecord> evals);
 
 }  // namespace minbert

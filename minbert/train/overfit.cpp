@@ -29,7 +29,7 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
       optimizer.step(objective->head(task), norm, 1);
       ++number;
       wall_s += watch.seconds();
-      events.step({.stage = stage.name,
+      events.step(StepEvent{{.stage = stage.name,
                    .task = sampled.name,
                    .step = number,
                    .epoch = static_cast<int>(round),
@@ -38,10 +38,8 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
                    .grad_norm = norm,
                    .tokens = result.tokens,
                    .tokens_per_s = static_cast<double>(result.tokens) / std::max(watch.seconds(), 1e-9),
-                   .wall_s = wall_s,
-                   .stage_step = number,
-                   .stage_steps = planned,
-                   .log = round == 1 || round % 10 == 0});
+                   .wall_s = wall_s},
+                   number, planned, round == 1 || round % 10 == 0});
       if (options.should_stop()) return {.stopped = true};
     }
   }

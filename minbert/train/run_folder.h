@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
@@ -36,16 +38,19 @@ class RunFolder : public TrainEvents {
   bool finished() const { return finished_; }
 
   /// Once, on a run that is not finished: removes what is to be overwritten, writes configs and status ("running"), and cuts metrics.jsonl
-  /// and metrics.csv before the first step after `step` (0: everything); tb hides what follows. Evals that stay and are made again (they
-  /// follow the checkpoint's step) are not written twice.
+  /// and metrics.csv before the first step after `step` (0: everything); tb hides what follows.
   void begin(std::int64_t step);
   bool begun() const { return writers_ != nullptr; }
 
   void step(const StepEvent& event) override;
+  /// An evaluation that the files have already is not written again: a resume repeats those that follow its checkpoint's step.
   void eval(const EvalEvent& event) override;
   void pass(const PassEvent& event) override { next_->pass(event); }
   void message(MessageLevel level, std::string_view text) override;
-  /// Writes down what another run's metrics.jsonl tells of these stages, its first ones, as if it were this run's; handed on to nobody.
+  /// The evaluations of the run so far, those before a resume included.
+  std::span<const EvalRecord> evals() const { return evals_; }
+  /// Writes down the records of another run's metrics.jsonl that belong to these stages, its first ones, as if they were this run's, and
+  /// hands none of them on. Throws Error(kData) when the file is broken.
   void replay(const std::filesystem::path& metrics, const std::set<std::string>& stages);
   /// A line of log.txt, handed on to nobody.
   void log(std::string_view text);
@@ -60,8 +65,13 @@ class RunFolder : public TrainEvents {
   struct Writers;
   void check();
   void cut_metrics(std::int64_t step);
-  void append(const Json& event);
-  void record(const Json& event);
+  std::size_t keep_records(std::int64_t step, AtomicFile& table);
+  template <class Record>
+  void append(const Record& record);
+  void record(const StepRecord& step);
+  void record(const EvalRecord& eval);
+  void curve(const std::string& tag, double value);
+
   std::filesystem::path path_;
   OpenRun how_;
   std::string config_, input_;
@@ -70,6 +80,7 @@ class RunFolder : public TrainEvents {
   bool is_new_ = false, finished_ = false;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Writers> writers_;
+  std::vector<EvalRecord> evals_;
   TrainEvents* next_;
 };
 

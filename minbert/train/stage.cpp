@@ -126,7 +126,7 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
   ++at.stage_step;
   const double seconds = watch.seconds();
   at.wall_s += seconds;
-  folder_.step({.stage = spec_.name,
+  folder_.step(StepEvent{{.stage = spec_.name,
                 .task = name,
                 .step = at.run_step,
                 .epoch = at.epoch,
@@ -135,10 +135,8 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
                 .grad_norm = norm,
                 .tokens = result.tokens,
                 .tokens_per_s = static_cast<double>(result.tokens) / std::max(seconds, 1e-9),
-                .wall_s = at.wall_s,
-                .stage_step = at.stage_step,
-                .stage_steps = planned_,
-                .log = at.stage_step % spec_.log_every == 0 || at.stage_step == planned_});
+                .wall_s = at.wall_s},
+                at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_});
 }
 
 /// Scores the parameters as they are after `at.epoch` epochs, keeps them if they are the best, and moves on to the next epoch.

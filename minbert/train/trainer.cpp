@@ -95,7 +95,7 @@ void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const Sh
   }
 }
 
-/// What the parameters say about one split of all tasks that have it. Returns eval/SPLIT/metrics.json.
+/// Predicts one split of all tasks that have it and writes eval/SPLIT/. Returns its metrics.json; an empty object without such a task.
 Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const TokenizedRows TaskData::*tokens, RunSetup& setup,
                     const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   std::vector<TaskEvaluation> evaluations;
@@ -106,14 +106,29 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
     evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.model, i, task.spec, task.*tokens, progress)});
   }
   if (evaluations.empty()) return Json::object();
-  write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
-  return read_json(folder.path() / "eval" / split / "metrics.json", ErrorTag::kInternal);
+  return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
 
-TrainResult result_of(const Json& metrics) {
+/// `dev`: eval/dev/metrics.json, empty without dev data. Throws Json::exception.
+TrainResult result_of(const Json& dev) {
   TrainResult result;
-  if (metrics.contains("scores")) result.dev_scores = metrics["scores"].get<std::map<std::string, double>>();
-  if (metrics.contains("mean") && metrics["mean"].is_number()) result.dev_mean = metrics["mean"].get<double>();
+  if (dev.empty()) return result;
+  result.dev_scores = dev.at("scores").get<std::map<std::string, double>>();
+  if (!dev.at("mean").is_null()) result.dev_mean = dev["mean"].get<double>();
+  return result;
+}
+
+/// The result of a run that is finished, from its files. Throws Error(kData) when one of them is broken.
+TrainResult finished_result(const fs::path& run) {
+  const fs::path metrics = run / "eval" / "dev" / "metrics.json", corpora = run / "eval" / "mlm" / "corpora.csv";
+  TrainResult result;
+  try {
+    if (fs::exists(metrics)) result = result_of(read_json(metrics, ErrorTag::kData));
+  } catch (const Json::exception& error) {
+    throw Error(ErrorTag::kData, metrics.string(), fmt::format("not as docs/run_folder.md describes it: {}", error.what()));
+  }
+  if (fs::exists(corpora)) result.corpora = read_corpora(corpora);
+  result.already_finished = true;
   return result;
 }
 
@@ -125,7 +140,8 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   save_model(folder.path() / "best", setup, config, config.stages.back());
-  write_mlm_files(folder.path(), setup, config);
+  TrainResult result = result_of(dev);
+  result.corpora = write_mlm_files(folder.path() / "eval" / "mlm", setup, config, folder.evals());
   folder.message(MessageLevel::kDetail, fmt::format("predictions and files of the best model: {:.2f} s", watch.seconds()));
   const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
@@ -133,7 +149,7 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
                              {"seconds", last.wall_s},
                              {"best_epoch", last.best_epoch},
                              {"peak_memory_bytes", peak_memory_bytes()}});
-  return result_of(dev);
+  return result;
 }
 
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
@@ -183,12 +199,7 @@ std::size_t adoptable_stages(const RunConfig& config) {
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
   if (options.overfit_batch) return overfit(backend, config, options, events);
   RunFolder folder(options.folder, options.open, options.config_text, options.input_text, events);
-  if (folder.finished()) {
-    const fs::path metrics = folder.path() / "eval" / "dev" / "metrics.json";
-    TrainResult result = fs::exists(metrics) ? result_of(read_json(metrics, ErrorTag::kData)) : TrainResult{};
-    result.already_finished = true;
-    return result;
-  }
+  if (folder.finished()) return finished_result(folder.path());
   try {
     return train_in(folder, backend, config, options);
   } catch (const std::exception& failure) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "minbert/base/json.h"
+#include "minbert/data/corpus_records.h"
 #include "minbert/train/config.h"
 #include "minbert/train/events.h"
 #include "minbert/train/run_folder.h"
@@ -44,6 +45,7 @@ struct TrainResult {
   bool already_finished = false;  ///< a resume found nothing to do
   std::map<std::string, double> dev_scores = {};  ///< of best/, by task; empty without dev data
   double dev_mean = 0;
+  std::vector<CorpusRecord> corpora = {};  ///< what mlm stages read and what became of the losses on it
 };
 
 /// Throws Error: kDiverged when a loss or gradient is not finite, and what its parts throw; status.json then says "failed".

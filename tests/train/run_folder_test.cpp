@@ -56,8 +56,9 @@ class RunFolderTest : public testing::Test {
 constexpr OpenRun kResume{.resume = true}, kOverwrite{.overwrite = true};
 
 StepEvent step(std::int64_t number) {
-  return {.stage = "0", .task = "sst", .step = number, .epoch = 1, .loss = 1.5, .lr = 1e-5, .grad_norm = 2.25, .tokens = 224,
-          .tokens_per_s = 1000, .wall_s = 0.1234564 * static_cast<double>(number), .stage_step = number, .stage_steps = 10, .log = true};
+  return StepEvent{{.stage = "0", .task = "sst", .step = number, .epoch = 1, .loss = 1.5, .lr = 1e-5, .grad_norm = 2.25, .tokens = 224,
+                    .tokens_per_s = 1000, .wall_s = 0.1234564 * static_cast<double>(number)},
+                   number, 10, true};
 }
 
 EvalEvent eval(int epoch) {
