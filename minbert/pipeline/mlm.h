@@ -77,8 +77,8 @@ class Masking {
 /// A micro-batch with some tokens hidden, and the memory behind its views; reused from step to step.
 class MaskedBatch {
  public:
-  /// Overwrites the batch with these rows (Batch::fill with 0), hidden as `masking` says.
-  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking);
+  /// Overwrites the batch with these rows (Batch::fill), hidden as `masking` says.
+  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking, std::uint32_t first_row = 0);
 
   TokenBatch tokens() const;
   /// The tokens to be predicted: their indices in the batch, ascending, and what they are. May be none.

@@ -13,8 +13,11 @@ class MlmObjective final : public Objective {
 
   const TokenizedRows& rows(std::size_t) const override { return corpus_.train; }
   Optimizer::StepHead head(std::size_t) const override { return std::nullopt; }
-  /// The mean is over the hidden tokens of the whole step; without one, which small batches meet, loss and gradient are 0.
-  StepResult step(std::size_t i, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) override;
+  std::int64_t loss_terms(std::size_t, std::span<const std::uint32_t> rows, int epoch) const override {
+    return count_chosen(corpus_.train, rows, train_masking(epoch));
+  }
+  /// Small batches may hide no token: then loss and gradient are 0.
+  StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return arena_.peak_bytes(); }
 
   void prepare() override;
@@ -32,6 +35,7 @@ class MlmObjective final : public Objective {
   };
   void add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
+  Masking train_masking(int epoch) const { return masking(fmt::format("train/{}/{}", stage_.name, epoch)); }
   Masking masking(std::string_view stream) const { return {setup_.tokenizer, stage_.mlm->mask, seed_, stream}; }
 
   RunSetup& setup_;

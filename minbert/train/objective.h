@@ -10,9 +10,9 @@
 
 #include "minbert/data/sampler.h"
 #include "minbert/train/events.h"
-#include "minbert/train/optimizer.h"
 #include "minbert/train/selection.h"
 #include "minbert/train/setup.h"
+#include "minbert/train/step_share.h"
 
 namespace minbert {
 
@@ -22,11 +22,6 @@ using ShouldStop = std::function<bool()>;
 
 /// For a pass over `rows` rows: tells `events` how far it is. Throws StopRequested.
 RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const ShouldStop& should_stop);
-
-struct StepResult {
-  double loss = 0;  ///< mean over the step's rows, or hidden tokens, before the task's weight
-  std::int64_t tokens = 0;
-};
 
 class Objective {
  public:
@@ -38,9 +33,13 @@ class Objective {
   virtual const TokenizedRows& rows(std::size_t i) const = 0;
   /// What a step on sampled()[i] trains.
   virtual Optimizer::StepHead head(std::size_t i) const = 0;
-  /// Accumulates the gradient of the mean loss of `which` rows of sampled()[i] (times the task's weight), a micro-batch at a time, and
-  /// tells the optimizer what they touched. `epoch` counts from 1. dropout.micro_step is counted here.
-  virtual StepResult step(std::size_t i, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) = 0;
+  /// How many terms the loss of a step on these rows of sampled()[i] is the mean of: rows, or the tokens that `epoch` hides in them.
+  virtual std::int64_t loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const = 0;
+  /// Accumulates the share's gradient of a step on sampled()[i], a micro-batch at a time, and tells the optimizer which words it touched.
+  /// `epoch` counts from 1. dropout.micro_step is set here.
+  virtual StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) = 0;
+  /// A step on these rows as one share.
+  StepShare whole_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const { return {.rows = rows, .total = loss_terms(i, rows, epoch)}; }
   /// The most bytes of activations in use at once so far.
   virtual std::size_t activation_bytes() const = 0;
 

@@ -3,7 +3,9 @@
 #include <numeric>
 
 #include "minbert/base/system.h"
+#include "minbert/train/data_report.h"
 #include "minbert/train/stage.h"
+#include "minbert/train/start.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
@@ -86,8 +88,9 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
   const ModelConfig& model = setup.params->config();
   const DropoutState dropout{.hidden = model.hidden_dropout_prob, .attention = model.attention_probs_dropout_prob, .heads = true};
   for (std::size_t task = 0; task < sampled.size(); ++task) {
-    objective->step(task, longest_rows(objective->rows(task), sampled[task].batch / stage.accumulate), 1, dropout, optimizer);
-    optimizer.step(objective->head(task), optimizer.gradient_norm(objective->head(task)), 0);
+    const std::vector<std::uint32_t> rows = longest_rows(objective->rows(task), sampled[task].batch / stage.accumulate);
+    const StepResult result = objective->step(task, objective->whole_step(task, rows, 1), 1, dropout, optimizer);
+    finish_step(result, objective->head(task), 0, optimizer, fmt::format("stage {}, task {}", stage.name, sampled[task].name));
   }
   json["activation_bytes"] = objective->activation_bytes();
   return json;

@@ -44,9 +44,9 @@ class Stage {
   bool more_epochs(const Progress& at) const;
   bool keeps_last() const { return spec_.select == Selection::kLast || !objective_->can_select(); }
 
-  using HeadValues = std::map<std::string, std::vector<std::vector<float>>, std::less<>>;  // by task
-  HeadValues head_values(const std::vector<std::string>& tasks) const;
-  void set_head_values(const HeadValues& values);
+  using HeadSnapshots = std::map<std::string, ParamSnapshot, std::less<>>;  // by task
+  HeadSnapshots snapshot_heads() const;
+  void restore_heads(const HeadSnapshots& heads);
 
   RunSetup& setup_;
   const RunConfig& config_;
@@ -58,7 +58,7 @@ class Stage {
   DropoutState dropout_;
   Optimizer optimizer_;
   EpochSelection selection_;
-  HeadValues best_heads_;  // per_task: of each task's best epoch
+  HeadSnapshots best_heads_;  // for per_task selection: each task's head at its best epoch
 };
 
 }  // namespace minbert

@@ -20,15 +20,16 @@ class TrainStep {
   /// `setup` must outlive this object.
   explicit TrainStep(RunSetup& setup) : setup_(setup), arena_(*setup.backend) {}
 
-  /// Accumulates the gradient of weight times the mean loss of `which` rows, taken `batch` at a time, and tells the optimizer what they
-  /// touched. dropout.micro_step is counted here.
-  StepResult run(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t batch, DropoutState dropout, Optimizer& optimizer);
+  /// Accumulates the share's gradient of weight times the step's mean loss, `batch` rows at a time, and tells the optimizer which words
+  /// they touched. dropout.micro_step is set here.
+  StepResult run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer);
 
   /// The most bytes of activations in use at once so far.
   std::size_t activation_bytes() const { return arena_.peak_bytes(); }
 
  private:
-  double micro_step(const StepRows& rows, std::span<const std::uint32_t> which, double scale, const DropoutState& dropout, Optimizer& optimizer);
+  double micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
+                    const Encoder::GradReady& on_grad_ready);
   Tensor gather(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t pass);
   double sum_of(const Tensor& losses);
 

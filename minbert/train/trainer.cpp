@@ -5,12 +5,14 @@
 
 #include "minbert/base/clock.h"
 #include "minbert/base/system.h"
+#include "minbert/train/data_report.h"
 #include "minbert/train/evaluation.h"
 #include "minbert/train/mlm_files.h"
 #include "minbert/train/model_card.h"
 #include "minbert/train/overfit.h"
 #include "minbert/train/profile.h"
 #include "minbert/train/stage.h"
+#include "minbert/train/start.h"
 
 namespace minbert {
 namespace {
