@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "minbert/base/safetensors.h"
+#include "minbert/train/objective.h"
+#include "minbert/train/start.h"
 #include "tests/base/error_matchers.h"
 #include "tests/train/tiny_run.h"
 
@@ -167,6 +169,31 @@ TEST_F(MlmRunTest, KeepsTheEpochWithTheLowestHeldOutLoss) {
   }
   train(alone(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nlr = 0.0\nepochs = 1\n", run_path("a").string())), "b");
   EXPECT_DOUBLE_EQ(loss(events.evals.front()), lowest) << "the head of the earlier run was not taken up";
+}
+
+TEST_F(MlmRunTest, ProbesTakeNoPartInSelection) {
+  const ShouldStop never = [] { return false; };
+  const auto objective_of = [&](RunSetup& setup, const RunConfig& run, std::size_t stage) {
+    set_initial_weights(setup, run, events);
+    auto objective = make_objective(setup, run, stage, events, never);
+    objective->prepare();
+    return objective;
+  };
+  const RunConfig run = staged("linear");
+  RunSetup setup = prepare_run(*backend, run, events);
+  const auto objective = objective_of(setup, run, 1);
+  const EvalEvent event = objective->score(0).value();
+  EXPECT_TRUE(event.loss.contains("mood.dev"));
+  const Scores expected = {{"lines.txt", -event.loss.at("lines.txt")}, {"near.train", -event.loss.at("near.train")}, {"same.train", -event.loss.at("same.train")}};
+  EXPECT_EQ(objective->ranking(event), expected);
+  EXPECT_TRUE(objective->can_select());
+
+  write_file(folder / "other.txt", "the old lamp burns stone\nthe new song shines river\n");
+  const RunConfig probing = alone("[[stage]]\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n");
+  RunSetup probes = prepare_run(*backend, probing, events);
+  const auto measured = objective_of(probes, probing, 0);
+  EXPECT_TRUE(measured->ranking(measured->score(0).value()).empty());
+  EXPECT_FALSE(measured->can_select());
 }
 
 TEST_F(MlmRunTest, CorporaHaveNoHeadAndAreNotEvaluated) {

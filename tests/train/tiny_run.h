@@ -116,6 +116,10 @@ batch = 4
 lr = 1e-3
 sampler = "shuffled"
 )";
+  /// On kBase: nothing is dropped.
+  static constexpr std::string_view kNoDropout =
+      "[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[task]]\nhead = { dropout = 0.0 }\n[[task]]\nhead = { dropout = 0.0 }\n"
+      "[[task]]\nhead = { dropout = 0.0 }\n";
 
   const ThreadGuard thread_guard;
   TempFolder folder;
