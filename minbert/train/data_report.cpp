@@ -1,4 +1,4 @@
-// The rows of a run as a digest and as counts.
+// Hashes and counts the rows of a run.
 #include "minbert/train/data_report.h"
 
 #include "minbert/base/hash.h"

@@ -1,4 +1,4 @@
-// What a run read: a digest that a resume compares, and data.json.
+// Reports on the rows that a run has read: data.json, and a digest that a resume compares.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 
 namespace minbert {
 
-/// Hash of the token ids and labels of all train and dev rows and of the texts of mlm stages: a run cannot go on with others.
+/// Hash of the token ids and labels of all train and dev rows and of the texts of mlm stages. A run cannot be resumed with other rows.
 std::string data_digest(const RunSetup& setup);
 
-/// data.json: what became of the rows of each task, and of the texts of each mlm stage.
+/// data.json: how many rows of each task, and texts of each mlm stage, were used, skipped, cut and so on.
 Json data_json(const RunSetup& setup, const RunConfig& config);
-/// {source: what became of its texts}
+/// {source of texts: its counts}
 Json corpus_json(const MlmCorpus& corpus);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// What a run tells while it goes on; cli draws it, the run folder writes it down.
+// Events of a run while it goes on: cli shows them, the run folder writes them down.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@ namespace minbert {
 /// One optimizer step, and where its stage stands after it.
 struct StepEvent : StepRecord {
   std::int64_t stage_step = 0, stage_steps = 0;  ///< of the stage: done, planned
-  bool log = false;                              ///< a step that log_every picks
+  bool log = false;                              ///< log_every wants a line about this step
 };
 
 using EvalEvent = EvalRecord;
 
-/// A pass over many rows without a step: an evaluation, or vectors of a frozen encoder.
+/// Progress of a pass over many rows that trains nothing: an evaluation, or caching the vectors of a frozen encoder.
 struct PassEvent {
   std::string_view what;  ///< "dev sst"
   std::int64_t rows = 0, of = 0;
@@ -24,7 +24,7 @@ struct PassEvent {
 
 enum class MessageLevel { kDetail, kInfo, kWarning };
 
-/// Receives a run's events, all on the thread that trains.
+/// Receives a run's events, all of them on the thread that trains.
 class TrainEvents {
  public:
   virtual ~TrainEvents() = default;

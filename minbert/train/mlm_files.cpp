@@ -1,4 +1,4 @@
-// Word pieces counted, and the evaluations of mlm stages before and after.
+// Counts word pieces, and finds the evaluations before and after each mlm stage.
 #include "minbert/train/mlm_files.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace minbert {
 namespace {
 
-/// How often each piece of the vocabulary occurs in some texts.
+/// How often each piece of the vocabulary occurs in one source of texts.
 struct PieceCounts {
   std::string name, role;
   std::int64_t texts = 0, held_out = 0;
@@ -31,7 +31,7 @@ struct PieceCounts {
   }
 };
 
-/// The stage's sources and probes, then the tasks of the run that are neither.
+/// Counts the stage's texts and probes, then the train splits of the run's tasks that are neither.
 std::vector<PieceCounts> count_pieces(const MlmCorpus& corpus, const RunSetup& setup) {
   const std::vector<std::int64_t> none(static_cast<std::size_t>(setup.tokenizer.vocab_size()), 0);
   std::vector<PieceCounts> all;
@@ -51,7 +51,7 @@ std::vector<PieceCounts> count_pieces(const MlmCorpus& corpus, const RunSetup& s
   return all;
 }
 
-/// The evaluations on held-out texts before a stage and of the epoch it kept; null where there is none.
+/// The evaluations on held-out texts before a stage and after the epoch that it kept; null if there was none.
 struct StageEvals {
   const EvalRecord* before = nullptr;
   const EvalRecord* after = nullptr;
@@ -62,7 +62,7 @@ StageEvals find_evals(std::span<const EvalRecord> evals, std::string_view stage)
   for (const EvalRecord& eval : evals) {
     if (eval.stage != stage || eval.split != "held_out") continue;
     if (eval.epoch == 0) found.before = &eval;
-    // Probes alone select nothing: then the last epoch is kept.
+    // With probes alone there is no best epoch, and the last one is kept.
     if (found.after == nullptr || eval.best || !found.after->best) found.after = &eval;
   }
   return found;

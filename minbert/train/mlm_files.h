@@ -1,4 +1,4 @@
-// eval/mlm/ of a run: what its mlm stages read, how far these texts are from each other, and what training on them did to the losses.
+// eval/mlm/ of a run: the vocabulary of the texts that mlm stages read, how much they share, and their losses before and after training.
 #pragma once
 
 #include <filesystem>
@@ -8,8 +8,8 @@
 
 namespace minbert {
 
-/// Writes corpora.csv and overlap.csv (docs/run_folder.md) into `folder` and returns the former's rows; a run without mlm stages has none
-/// and no files. `evals`: all evaluations of the run.
+/// Writes corpora.csv and overlap.csv (docs/run_folder.md) into `folder` and returns the rows of corpora.csv. A run without mlm stages has
+/// neither. `evals`: all evaluations of the run.
 std::vector<CorpusRecord> write_mlm_files(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config,
                                           std::span<const EvalRecord> evals);
 

@@ -22,7 +22,7 @@ void MlmObjective::prepare() {
   }
 }
 
-/// Rows in which nothing is hidden have no score.
+/// Leaves out rows in which no token is hidden: they have no score.
 void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows) {
   if (rows.rows() == 0) return;
   const Masking fixed = masking("eval/" + source.name);

@@ -1,4 +1,4 @@
-// MlmObjective: masked-LM further pretraining (paper 3.4): the encoder and the MLM head, scored by their loss on held-out texts.
+// MlmObjective: masked-LM further pretraining (paper 3.4). Trains the encoder and the MLM head; scored by their loss on held-out texts.
 #pragma once
 
 #include "minbert/pipeline/mlm.h"
@@ -16,7 +16,7 @@ class MlmObjective final : public Objective {
   std::int64_t loss_terms(std::size_t, std::span<const std::uint32_t> rows, int epoch) const override {
     return count_chosen(corpus_.train, rows, train_masking(epoch));
   }
-  /// Small batches may hide no token: then loss and gradient are 0.
+  /// A small step may hide no token at all; its loss and gradient are 0.
   StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return arena_.peak_bytes(); }
 
@@ -27,7 +27,7 @@ class MlmObjective final : public Objective {
   bool can_select() const override;
 
  private:
-  /// Rows that epochs are scored on; the same tokens are hidden in each.
+  /// Rows that epochs are scored on. Every epoch hides the same tokens of them.
   struct EvalRows {
     const MlmSource* source = nullptr;
     const TokenizedRows* rows = nullptr;
@@ -48,7 +48,7 @@ class MlmObjective final : public Objective {
   MaskedBatch batch_;
   MlmActivations activations_;
   std::vector<float> host_;
-  std::vector<TokenizedRows> samples_;  // eval_train rows of each source
+  std::vector<TokenizedRows> samples_;  // the train rows of each source that eval_train asks for
   std::vector<EvalRows> held_out_, train_sample_;
 };
 

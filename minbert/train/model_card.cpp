@@ -1,4 +1,4 @@
-// The model card: what Hugging Face shows of a folder, from the run's own config.
+// The model card that Hugging Face shows for a folder, written from the run's config.
 #include "minbert/train/model_card.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// AdamW steps as lists of segments: long stretches of dense parameters, and runs of rows of the word embeddings.
+// Turns AdamW steps into lists of segments: long stretches of dense parameters, and runs of rows of the word embeddings.
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
@@ -125,7 +125,7 @@ void Optimizer::step(double lr_factor) {
       if (!has_gradient) rows.gradient = {};
       add(groups_[0], rows);
     });
-  // torch.nn.utils.clip_grad_norm_: its 1e-6 included.
+  // As torch.nn.utils.clip_grad_norm_ does, which adds 1e-6.
   const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
   Backend& backend = params_.backend();
   backend.adamw(segments_, {.form = stage_.optimizer,

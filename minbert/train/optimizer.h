@@ -1,4 +1,4 @@
-// Optimizer: AdamW over the parameters that a stage trains; of each step only what can have changed.
+// Optimizer: AdamW over the parameters that a stage trains. Each step updates only parameters that it can change.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ class Optimizer {
   /// Gradients and moments, all zero, for the parameters that `trainable` selects. `params` must outlive this object.
   Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable);
 
-  /// Backward passes accumulate here; a step leaves zeros behind.
+  /// Backward passes accumulate here; step() sets to zero what it used.
   Gradients& gradients() { return gradients_; }
   /// The step's gradient may be in these rows of the word embeddings: the ids of every micro-batch.
   void touch(std::span<const std::int32_t> ids) { words_.touch(ids); }
@@ -42,11 +42,11 @@ class Optimizer {
   static std::int64_t state_bytes(const Params& params, const ParamFilter& trainable);
 
  private:
-  /// Parameters that are used, or not, together: they share a step count.
+  /// Parameters that a step uses all or none of. They share a step count.
   struct Group {
     std::string name;
     double lr = 0;
-    std::vector<AdamWSegment> dense;  // adjacent parameters with equal settings; lr and step are filled in for each step
+    std::vector<AdamWSegment> dense;  // one for adjacent parameters with equal settings; each step sets lr and step
     std::int64_t steps = 0;
   };
 
@@ -59,12 +59,12 @@ class Optimizer {
   Params& params_;
   StageSpec stage_;
   Gradients gradients_, m_, v_;
-  std::vector<Group> groups_;           // encoder, pooler, one for each head, the MLM head's if there is one
-  std::optional<std::size_t> word_;     // index of the word embeddings, when they train
-  bool all_rows_ = false;               // decay moves every row of them in each step
-  WordRows words_{0};                   // which rows move without it
-  std::vector<Group*> used_;            // by the step that gradient_norm() measured; none after step()
-  double norm_ = 0;                     // its norm
+  std::vector<Group> groups_;           // encoder, pooler, one for each head, the MLM head if there is one
+  std::optional<std::size_t> word_;     // index of the word embedding table, if it trains
+  bool all_rows_ = false;               // weight decay moves all of its rows in each step
+  WordRows words_{0};                   // which of its rows a step moves without decay
+  std::vector<Group*> used_;            // groups of the step that gradient_norm() measured; empty after step()
+  double norm_ = 0;                     // that step's norm
   std::vector<Tensor> norm_parts_;
   std::vector<AdamWSegment> segments_;
 };

@@ -1,4 +1,4 @@
-// The same few rows over and over.
+// Trains on the same few rows over and over.
 #include "minbert/train/overfit.h"
 
 #include <numeric>

@@ -1,4 +1,4 @@
-// --dry-run: everything up to the first step, and one step of each task's longest rows to see what it takes.
+// --dry-run: does everything up to the first step, and one step on each task's longest rows to measure its memory.
 #include <algorithm>
 #include <numeric>
 
@@ -11,7 +11,7 @@
 namespace minbert {
 namespace {
 
-/// The rows of each task, corpora among them.
+/// Counts of rows by task and split, corpora included.
 Json rows_json(const RunSetup& setup, const RunConfig& config) {
   const Json data = data_json(setup, config);
   Json json = Json::object();
@@ -44,7 +44,7 @@ Json parameters_json(const Params& params) {
   return json;
 }
 
-/// Realised counts of all epochs, by task.
+/// Steps and rows that the sampler plans for all epochs, by task.
 Json sampling_json(const RunConfig& config, const StageSpec& stage, std::span<const SampledTask> tasks) {
   std::vector<SampledCounts> sums(tasks.size());
   for (int epoch = 1; epoch <= stage.epochs; ++epoch) {

@@ -1,4 +1,4 @@
-// RunFolder: opening and refusing, append-only records, and cutting them back to a checkpoint.
+// Opens run folders or refuses them, appends records, and cuts records back to a checkpoint.
 #include "minbert/train/run_folder.h"
 
 #include <algorithm>
@@ -26,13 +26,13 @@ constexpr std::string_view kMetrics = "metrics.jsonl";
 constexpr std::string_view kTable = "metrics.csv";
 constexpr std::string_view kColumns = "event,stage,step,epoch,split,task,loss,score,lr,grad_norm,tokens,tokens_per_s,wall_s\n";
 
-/// What an unfinished write or removal leaves behind; AtomicFile's temporary names look like this too.
+/// Whether an unfinished write or removal left this file; AtomicFile's temporary names match too.
 bool is_leftover(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.starts_with('.') && name.ends_with(".tmp");
 }
 
-/// The paths directly inside a folder but the lock.
+/// The paths directly inside a folder, without the lock.
 std::vector<fs::path> entries(const fs::path& folder) {
   std::vector<fs::path> paths;
   for (const auto& entry : fs::directory_iterator(folder))
@@ -56,8 +56,8 @@ void remove_leftovers(const fs::path& folder) {
   for (const auto& path : leftovers) remove_tree(path);
 }
 
-/// Removes everything but the lock and status.json. Killed half-way, it leaves no half of a checkpoint: each entry is first renamed into
-/// a leftover, the checkpoints before the config that they belong to.
+/// Removes everything but the lock and status.json. First renames each entry into a leftover, checkpoints before their config, so that a
+/// process killed half-way never leaves half a checkpoint.
 void clear(const fs::path& folder) {
   auto paths = entries(folder);
   std::sort(paths.begin(), paths.end());  // checkpoints < config
@@ -70,7 +70,7 @@ void clear(const fs::path& folder) {
   remove_leftovers(folder);
 }
 
-/// Before anything is created: a folder with other people's files is left as it is.
+/// Throws Error(kUsage) for a folder with files that are not a run's, before anything is created in it.
 void refuse_foreign(const fs::path& folder) {
   if (!fs::exists(folder)) return;
   constexpr auto kHint = "name another folder with -o";
@@ -80,7 +80,7 @@ void refuse_foreign(const fs::path& folder) {
   throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no run folder: it has no status.json", kHint);
 }
 
-/// The first value that differs, logging aside.
+/// Names the first value that differs, except logging keys.
 std::optional<std::string> first_difference(const TomlNode& was, const TomlNode& now) {
   constexpr std::string_view kAside = "log_every";
   const auto differ = [](const std::string& key, std::string_view before, std::string_view after) {
@@ -107,8 +107,8 @@ std::optional<std::string> first_difference(const TomlNode& was, const TomlNode&
 
 std::string cell(double value) { return std::isfinite(value) ? dump_json(value) : ""; }
 
-/// A record as rows of metrics.csv: a step is one row, an eval one row a task and one without a task for the mean. `step`: the last step
-/// before an eval.
+/// A record as rows of metrics.csv: one row for a step; for an evaluation one row a task and one without a task for the mean. `step` is the
+/// last step before an evaluation.
 std::string csv_lines(const StepRecord& record, std::int64_t) {
   return fmt::format("step,{},{},{},,{},{},,{},{},{},{},{}\n", csv_field(record.stage), record.step, record.epoch, csv_field(record.task),
                      cell(record.loss), cell(record.lr), cell(record.grad_norm), record.tokens, cell(record.tokens_per_s), cell(record.wall_s));
@@ -139,7 +139,7 @@ Json read_status(const fs::path& path) {
 struct RunFolder::Writers {
   std::optional<AppendFile> log, metrics, table;
   std::optional<TensorBoardWriter> tb;
-  std::int64_t step = 0;  ///< the last one written
+  std::int64_t step = 0;  ///< the last step written
   std::string started = utc_timestamp();
   int resumes = 0;
 };
@@ -161,7 +161,7 @@ RunFolder::~RunFolder() {
   fs::remove(path_, ignored);
 }
 
-/// Whether the run that is there may be overwritten, or can go on with this config.
+/// Throws if the run that is there may not be overwritten and cannot be resumed with this config.
 void RunFolder::check() {
   if (!fs::exists(path_ / kStatus) || how_.overwrite) return;
   if (!how_.resume)
@@ -187,7 +187,7 @@ void RunFolder::begin(std::int64_t step) {
   if (const auto started = status_.find("started"); started != status_.end() && started->is_string()) writers_->started = *started;
   if (const auto resumes = status_.find("resumes"); resumes != status_.end() && resumes->is_number_integer())
     writers_->resumes = resumes->get<int>() + 1;
-  set_status("running");  // the first file: without it the rest is not known as a run
+  set_status("running");  // the first file: without it the folder is not recognised as a run
   write_file(path_ / "config.input.toml", input_);
   write_file(path_ / kConfig, config_);
   const fs::path log = path_ / "log.txt";
@@ -209,12 +209,12 @@ void RunFolder::cut_metrics(std::int64_t step) {
   fs::resize_file(path, kept);
   writers_->table.emplace(path_ / kTable);
   const bool again = fs::exists(path_ / "tb");
-  // The evals at a checkpoint's own step stay; from nothing (0), even the evals of epoch 0 go.
+  // Evaluations at the checkpoint's own step stay; with step 0 even those of epoch 0 go.
   writers_->tb.emplace(path_ / "tb", unix_time(), again ? std::optional(step == 0 ? 0 : step + 1) : std::nullopt);
   writers_->step = step;
 }
 
-/// Takes over the records before the first step after `step`, and writes them into `table`. Returns their bytes in metrics.jsonl.
+/// Keeps the records before the first step after `step` and writes them into `table`. Returns how many bytes of metrics.jsonl they take.
 std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table) {
   RunRecordReader reader(path_ / kMetrics);
   std::size_t kept = 0;
@@ -229,7 +229,7 @@ std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table) {
       table.write(std::visit([&](const auto& r) { return csv_lines(r, writers_->step); }, *record));
       kept = reader.bytes();
     }
-  } catch (const Error& spoilt) {  // a crash of the machine may leave such a line: what follows is made again or lost, and said to be
+  } catch (const Error& spoilt) {  // a crash of the machine may spoil lines; cut_metrics() warns if steps are lost
     log(spoilt.what());
   }
   return kept;
@@ -336,11 +336,11 @@ std::optional<std::string> config_difference(const fs::path& folder, std::string
   };
   try {
     return differ([&](std::string_view text, std::string_view name) {
-      ConfigTree tree;  // an option that an earlier version did not have has its default
+      ConfigTree tree;  // an option that the earlier version lacked counts as its default
       tree.load_text(text, name, folder);
       return write_options(load_run_config(tree));
     });
-  } catch (const Error&) {  // or one that it had is gone
+  } catch (const Error&) {  // the earlier version had an option that is gone
     return differ([&](std::string_view text, std::string_view name) { return parse_toml(text, name, folder); });
   }
 }

@@ -1,4 +1,4 @@
-// Reading the data files and text files of a run.
+// Reads the data files and text files of a run.
 #include "minbert/train/run_rows.h"
 
 #include <algorithm>

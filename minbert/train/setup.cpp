@@ -1,4 +1,4 @@
-// From a config to rows, tokenizer and parameters.
+// Makes rows, tokenizer and parameters from a config.
 #include "minbert/train/setup.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// RunSetup: what a run's stages share, from its config: rows, tokenizer, parameters.
+// RunSetup: what the stages of a run share: rows, tokenizer and parameters.
 #pragma once
 
 #include <memory>
@@ -13,26 +13,26 @@ namespace minbert {
 
 struct RunSetup {
   Backend* backend;
-  std::vector<TaskData> tasks = {};    ///< those that stages train: the index of a task is that of its head
-  std::vector<TaskData> corpora = {};  ///< the others
-  std::vector<MlmCorpus> mlm = {};     ///< by stage; empty for all but mlm stages
+  std::vector<TaskData> tasks = {};    ///< tasks that stages train; a task's index is its head's
+  std::vector<TaskData> corpora = {};  ///< all other tasks
+  std::vector<MlmCorpus> mlm = {};     ///< one for each stage; empty except for mlm stages
   Tokenizer tokenizer;
   std::int64_t max_length = 0;
-  std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing from scratch
+  std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
   std::unique_ptr<Params> params = {};
   std::unique_ptr<MultitaskModel> model = {};
 
   DType compute() const { return params->compute(); }
   /// The specs of `tasks`.
   std::vector<TaskSpec> specs() const;
-  /// Index of the task of this name, which a stage must train.
+  /// Index of the task of this name, which some stage must train.
   std::size_t task_index(std::string_view name) const;
   /// Indices of a stage's tasks, in its order.
   std::vector<std::size_t> tasks_of(const StageSpec& stage) const;
 };
 
-/// Reads and tokenises all rows and makes room for the parameters; set_initial_weights() or a checkpoint gives them values. Throws Error:
-/// kData, kModel, kUsage for a max_length that the model cannot take.
+/// Reads and tokenises all rows and allocates the parameters, whose values set_initial_weights() or a checkpoint sets. Throws Error: kData,
+/// kModel, kUsage for a max_length above the model's limit.
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events);
 
 }  // namespace minbert

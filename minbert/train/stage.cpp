@@ -1,4 +1,4 @@
-// Epochs of a stage: steps, evaluation, selection, checkpoints.
+// The epochs of a stage: steps, evaluation, selection, checkpoints.
 #include "minbert/train/stage.h"
 
 #include <algorithm>
@@ -75,12 +75,12 @@ void Stage::run(Progress& at) try {
   }
   if (keeps_last()) save_best({});
 } catch (const StopRequested&) {
-  if (at.epoch > 0) save_checkpoint(at);  // an evaluation that was stopped is made again
+  if (at.epoch > 0) save_checkpoint(at);  // a resume repeats an evaluation that was stopped
   throw;
 }
 
 bool Stage::more_epochs(const Progress& at) const {
-  const bool begun = at.epoch_step > 0;  // an epoch whose steps are all done still wants its evaluation
+  const bool begun = at.epoch_step > 0;  // an epoch whose steps are all done still needs its evaluation
   return at.epoch <= spec_.epochs && (begun || at.stage_step < planned_) && !selection_.exhausted();
 }
 
@@ -134,7 +134,7 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
   folder_.step({record, at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_});
 }
 
-/// Scores the parameters as they are after `at.epoch` epochs, keeps them if they are the best, and moves on to the next epoch.
+/// Scores the parameters after `at.epoch` epochs, saves them if they are the best so far, and sets `at` to the next epoch.
 void Stage::finish_epoch(Progress& at) {
   const Stopwatch watch;
   double saving_s = 0;
@@ -167,7 +167,7 @@ void Stage::save_checkpoint(const Progress& at) {
   minbert::save_checkpoint(folder_.checkpoint("last"), *setup_.params, &optimizer_, at);
 }
 
-/// For per_task selection, saves every task's best head so far; this epoch's are the best ones of `improved`.
+/// For per_task selection, saves every task's best head so far; the tasks in `improved` are at their best now.
 void Stage::save_best(const std::vector<std::string>& improved) {
   const bool per_task = spec_.select == Selection::kPerTask && !keeps_last();
   if (!per_task) return save_model(stage_best(folder_, spec_), setup_, config_, spec_);

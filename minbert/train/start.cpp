@@ -1,4 +1,4 @@
-// From model.init to a tokenizer, sizes and weights.
+// Makes tokenizer, sizes and initial weights from model.init.
 #include "minbert/train/start.h"
 
 #include <algorithm>
@@ -44,13 +44,13 @@ Start start_from_folder(const RunConfig& config) {
   return start;
 }
 
-/// Whether a head of the folder means the same here: a task of this name that it describes otherwise is another one.
+/// Whether a head of the folder fits this task: the folder describes no task of this name, or the same one.
 bool is_same_task(const ModelFolder& folder, const TaskSpec& task) {
   const auto theirs = std::find_if(folder.tasks.begin(), folder.tasks.end(), [&](const TaskSpec& t) { return t.name == task.name; });
   return theirs == folder.tasks.end() || (theirs->type == task.type && theirs->labels == task.labels);
 }
 
-/// Whether the MLM head is to be made anew: it is taken whole or not at all. Throws Error(kModel) where mlm.head demands the folder's.
+/// Whether a new MLM head is needed, because the folder lacks some part of one. Throws Error(kModel) if mlm.head is "pretrained" then.
 bool needs_new_mlm_head(const RunConfig& config, const ModelFolder& folder, const ImportReport& report, TrainEvents& events) {
   const MlmHeadKind kind = config.mlm_head();
   if (kind == MlmHeadKind::kNone) return false;

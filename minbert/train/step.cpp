@@ -1,4 +1,4 @@
-// One optimizer step, micro-batch by micro-batch.
+// Runs the micro-batches of an optimizer step.
 #include "minbert/train/step.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The end of an optimizer step.
+// Ends an optimizer step.
 #include "minbert/train/step_share.h"
 
 #include <cmath>
@@ -6,8 +6,8 @@
 namespace minbert {
 
 StepOutcome finish_step(const StepResult& result, Optimizer::StepHead head, double lr_factor, Optimizer& optimizer, const std::string& place) {
-  // Processes that share a step would meet here, before the norm: they unite the rows that they touched and add up gradients, losses and
-  // tokens. From then on all of them compute the same.
+  // A communicator between processes joins here, before the norm. It unites the touched rows and sums gradients, losses and tokens, after
+  // which all processes compute the same.
   const StepOutcome outcome{.loss = result.loss, .tokens = result.tokens, .grad_norm = optimizer.gradient_norm(head)};
   if (!std::isfinite(outcome.loss) || !std::isfinite(outcome.grad_norm))
     throw Error(ErrorTag::kDiverged, place, fmt::format("expected finite numbers, got loss {} and gradient norm {}", outcome.loss, outcome.grad_norm),

@@ -30,7 +30,7 @@ void TaskObjective::prepare() {
   }
 }
 
-/// Sentence vectors of a frozen encoder; nothing when it trains, or drops anew in each step.
+/// Sentence vectors of a frozen encoder; empty if the encoder trains or its dropout is on.
 std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& rows) {
   if (stage_.kind != StageKind::kHeads || !stage_.cache_features) return {};
   const TaskSpec& spec = setup_.tasks[task].spec;

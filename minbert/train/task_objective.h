@@ -1,4 +1,4 @@
-// TaskObjective: heads of tasks, and in a finetune stage the encoder; scored by each task's metric on dev.
+// TaskObjective: trains heads of tasks, and in a finetune stage the encoder; scored by each task's metric on dev.
 #pragma once
 
 #include <deque>
@@ -29,7 +29,7 @@ class TaskObjective final : public Objective {
   struct EvalRows {
     std::size_t task = 0;
     const TokenizedRows* rows = nullptr;
-    std::vector<float> vectors;  // of a frozen encoder
+    std::vector<float> vectors;  // cached, of a frozen encoder
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
@@ -39,9 +39,9 @@ class TaskObjective final : public Objective {
   TrainEvents& events_;
   const ShouldStop& should_stop_;
   TrainStep step_;
-  std::vector<StepRows> train_;                    // by task of the stage
-  std::vector<std::vector<float>> train_vectors_;  // theirs, when cached
-  std::deque<TokenizedRows> samples_;              // eval_train rows of each task
+  std::vector<StepRows> train_;                    // one for each task of the stage
+  std::vector<std::vector<float>> train_vectors_;  // what train_[i].vectors views, if cached
+  std::deque<TokenizedRows> samples_;              // the train rows of each task that eval_train asks for
   std::vector<EvalRows> dev_, train_sample_;
 };
 

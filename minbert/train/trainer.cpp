@@ -1,4 +1,4 @@
-// A run: its setup, its stages from where the last process stopped, and its results.
+// Runs stages from where the last process stopped, and writes results.
 #include "minbert/train/trainer.h"
 
 #include <set>
@@ -26,7 +26,7 @@ std::size_t stage_named(const RunConfig& config, std::string_view name) {
   return i;
 }
 
-/// Brings parameters to where a stage starts. They are those at the end of the stage before it, or the initial ones.
+/// Sets the parameters that a stage starts from. They are still those from the end of the stage before it, or the initial ones.
 void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
   const std::string& from = config.stages[index].from;
   if (index == 0 || from == "last") return;
@@ -35,7 +35,7 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
   load_best(stage_best(folder, config.stages[source]), *setup.params);
 }
 
-/// Where the run goes on, with the parameters as they were there, or at its start.
+/// Finds where the run goes on, its checkpoint or its start, and sets the parameters to their values there.
 Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun& open, RunFolder& folder) {
   const fs::path last = folder.checkpoint("last");
   const std::optional<Progress> found = open.resume ? find_checkpoint(last) : std::nullopt;
@@ -53,13 +53,13 @@ Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun
 void load_trained(const fs::path& best, const StageSpec& stage, Params& params) {
   const auto trains = [&](const ParamInfo& info) { return stage_trains(stage, info); };
   const ImportReport report = import_weights(best, params, {.wanted = trains});
-  // Only what a task of another stage asks for may be missing there: a pooler, which this stage then never touched.
+  // The donor may lack a pooler that only a task of a later stage uses; this stage never changed it.
   for (const auto& missing : report.parameters)
     if (missing.missing() && missing.role != Role::kPooler)
       throw Error(ErrorTag::kModel, best.string(), fmt::format("lacks {}, which stage {} trains", missing.name, stage.name));
 }
 
-/// Makes this run's folder what it would be after the donor's stages, but for the times. Returns where the run goes on.
+/// Makes this run's folder what it would be after training the donor's stages, except for times. Returns where the run goes on.
 Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
   const std::string from = fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
   Progress at{.stage = adopt.stages, .selection = {}, .data = data_digest(setup)};
@@ -111,7 +111,7 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
   return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
 
-/// `dev`: eval/dev/metrics.json, empty without dev data. Throws Json::exception.
+/// `dev` is eval/dev/metrics.json, or empty without dev data. Throws Json::exception.
 TrainResult result_of(const Json& dev) {
   TrainResult result;
   if (dev.empty()) return result;
@@ -120,7 +120,7 @@ TrainResult result_of(const Json& dev) {
   return result;
 }
 
-/// The result of a run that is finished, from its files. Throws Error(kData) when one of them is broken.
+/// Reads the result of a finished run from its files. Throws Error(kData) if one of them is broken.
 TrainResult finished_result(const fs::path& run) {
   const fs::path metrics = run / "eval" / "dev" / "metrics.json", corpora = run / "eval" / "mlm" / "corpora.csv";
   TrainResult result;
@@ -134,7 +134,7 @@ TrainResult finished_result(const fs::path& run) {
   return result;
 }
 
-/// The files of the best model.
+/// Writes the files of the best model.
 TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const Stopwatch watch;
   load_best(stage_best(folder, config.stages.back()), *setup.params);
@@ -179,7 +179,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   return result;
 }
 
-/// A failure to say so must not hide the failure itself.
+/// Records a failure. An error while doing so must not hide the failure itself.
 void set_failed(RunFolder& folder, const std::exception& failure) {
   if (!folder.begun()) return;
   try {

@@ -1,4 +1,4 @@
-// Sets of rows as runs.
+// Keeps sets of rows as runs.
 #include "minbert/train/word_rows.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// WordRows: which rows of the word embeddings a step changes. Most stay as they are, and the table is most of a small model.
+// WordRows: the rows of the word embeddings that a step changes. Skipping the others matters: the table is most of a small model.
 #pragma once
 
 #include <cstdint>
@@ -14,44 +14,45 @@ struct RowRun {
 
 class WordRows {
  public:
-  /// Of a table of so many rows. 0: no rows, and touch() does nothing.
+  /// For a table of this many rows. With 0 touch() does nothing.
   explicit WordRows(std::int64_t rows) : has_moments_(static_cast<std::size_t>(rows)) {}
 
-  /// The step's gradient may be in these rows: the token ids of a micro-batch, in any order and repeated.
+  /// Marks rows that the step's gradient may be in: the token ids of a micro-batch, in any order, maybe repeated.
   void touch(std::span<const std::int32_t> ids);
-  /// The step's gradient may be in every row: a head tied to the word embeddings was used.
+  /// Marks all rows, because a head tied to the word embeddings was used.
   void touch_all() { all_touched_ = true; }
 
-  /// Ends the touching of one step: step_runs() and moving_runs() are those of this step until next_step().
+  /// Closes a step: step_runs() and for_moving_runs() describe it until the next close_step().
   void close_step();
+  /// Forgets the touched rows.
   void next_step();
 
-  /// The rows with a gradient in this step.
+  /// Rows with a gradient in the closed step.
   std::span<const RowRun> step_runs() const { return step_runs_; }
-  /// Marks rows whose moments are not zero, as a checkpoint has them.
+  /// Marks rows whose moments are not zero, after a checkpoint was loaded.
   void add_moments(std::span<const RowRun> runs);
 
-  /// Calls fn(run, has_gradient) for all rows that an update without decay can change, in their order.
+  /// Calls fn(run, has_gradient) for all rows that an update without weight decay can change, in ascending order.
   template <class Fn>
   void for_moving_runs(const Fn& fn) const;
 
  private:
   std::int64_t rows() const { return static_cast<std::int64_t>(has_moments_.size()); }
 
-  // Touched in this step so far: ids as they come, or all rows.
+  // Rows touched since next_step(): ids as they came, or all rows.
   std::vector<std::int32_t> touched_;
   bool all_touched_ = false;
-  // Touched in this step, once it is closed: ascending, disjoint, not adjacent.
+  // Rows touched in the closed step, as ascending runs that neither overlap nor adjoin.
   std::vector<RowRun> step_runs_;
-  // Touched in any step up to this one, as flags and as such runs. The moments of all other rows are zero, and an update without gradient
-  // leaves them as they are.
+  // Rows touched in any step so far, as flags and as such runs. All other rows have zero moments, and an update without gradient leaves
+  // them unchanged.
   std::vector<bool> has_moments_;
   std::vector<RowRun> moment_runs_;
 };
 
 template <class Fn>
 void WordRows::for_moving_runs(const Fn& fn) const {
-  // close_step() put the step's rows among those with moments, so each moment run is cut into parts inside and outside of step runs.
+  // The closed step's rows are among those with moments: each moment run is cut into parts inside and outside of step runs.
   auto next = step_runs_.begin();
   for (const RowRun& run : moment_runs_) {
     for (std::int64_t begin = run.begin; begin < run.end;) {
