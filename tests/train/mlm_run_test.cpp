@@ -1,4 +1,4 @@
-// Runs with masked-LM stages: what they write, that they resume and thread to the same bytes, and that they learn.
+// Runs with masked-LM stages: what they write, that resumes and threads change no byte, and that they learn.
 #include <algorithm>
 #include <cmath>
 
@@ -25,7 +25,7 @@ class MlmRunTest : public TinyRunTest {
     write_file(folder / "lines.txt", lines);
   }
 
-  /// The tiny tasks behind a pretraining stage with these keys.
+  /// Three stages on the tiny tasks, the middle one a pretraining stage with the keys `more`.
   RunConfig staged(std::string_view head, std::string_view more = {}) const {
     return config(fmt::format(R"(
 [[stage]]
@@ -157,7 +157,7 @@ TEST_F(MlmRunTest, MasksAreFreshInEachEpochAndFixedWhenMeasured) {
 }
 
 TEST_F(MlmRunTest, KeepsTheEpochWithTheLowestHeldOutLoss) {
-  // A rate that first helps and then ruins.
+  // At this rate the loss falls first and rises later.
   train(alone("[[stage]]\nepochs = 6\nlr = 0.1\n"), "a");
   const auto loss = [](const EvalEvent& eval) { return eval.loss.at("lines.txt"); };
   const auto best = std::ranges::min_element(events.evals, {}, loss);
@@ -221,7 +221,7 @@ TEST_F(MlmRunTest, MeasuresCorporaAndTheirOverlap) {
   write_file(folder / "other.txt", "stone\n");
   const std::string_view probing = "[model.vocabulary]\ncorpus = [\"words.txt\"]\n[[stage]]\nepochs = 1\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n";
   std::string words;
-  for (int i = 0; i < 50; ++i) words += "lamp stone bread\n";  // often enough to be pieces of their own
+  for (int i = 0; i < 50; ++i) words += "lamp stone bread\n";  // often enough for each to become one piece
   write_file(folder / "words.txt", words);
   train(alone(probing), "a");
   EXPECT_EQ(bytes("a", "eval/mlm/overlap.csv"), "stage,corpus,other,tokens,pieces\n"

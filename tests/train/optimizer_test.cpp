@@ -1,4 +1,4 @@
-// Optimizer against plain loops: which parameters move, by which rate, and how often they have been counted.
+// Optimizer against plain loops: which parameters move, by which rate, and their step counts.
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr std::string_view kWords = "embeddings.word_embeddings.weight";
 using StepHead = Optimizer::StepHead;
 constexpr StepHead kMlm;
 
-/// Two tasks, of which the second one's head reads the pooler, and an MLM head tied to the word embeddings.
+/// Two tasks, the second with a head that reads the pooler, and an MLM head tied to the word embeddings.
 ModelShape two_tasks() {
   ModelShape shape = tiny_shape();
   shape.mlm = MlmHeadKind::kTied;
@@ -39,16 +39,16 @@ bool uses(const ModelShape& shape, StepHead head, const ParamInfo& info) {
   return false;
 }
 
-/// A step on gradients that are there.
+/// Makes a step with the gradients as they are.
 void update(Optimizer& optimizer, StepHead head, double lr_factor = 1) {
   optimizer.gradient_norm(head);
   optimizer.step(lr_factor);
 }
 
-/// Matrices decay, biases and the weights of LayerNorm do not (Devlin et al. 2019, A.2, as their optimization.py has it).
+/// Matrices decay; biases and the parameters of LayerNorm do not (google-research/bert, optimization.py).
 bool is_matrix(std::string_view name) { return !name.ends_with("bias") && name.find("LayerNorm") == std::string_view::npos; }
 
-/// The same update with doubles, each parameter on its own.
+/// AdamW in doubles, one parameter after the other.
 struct PlainAdamW {
   struct State {
     std::vector<double> value, m, v;
@@ -99,8 +99,8 @@ class OptimizerTest : public testing::Test {
     return spec;
   }
 
-  /// Gradients N(0, 1) for encoder, pooler and the head; of the word embeddings only in `words`, or of the MLM head in all of them. Not of
-  /// what the head does not read.
+  /// Draws gradients N(0, gradient_scale^2) for all parameters that a step for `head` uses; among the word embeddings only for the rows
+  /// `words`, except that the MLM head has gradients for all rows.
   std::map<std::string, std::vector<float>> give_gradients(Optimizer& optimizer, StepHead head, std::span<const std::int32_t> words) {
     std::map<std::string, std::vector<float>> given;
     optimizer.touch(words);
@@ -120,7 +120,7 @@ class OptimizerTest : public testing::Test {
     return given;
   }
 
-  /// Steps of both tasks and changing words, against the plain loops.
+  /// Compares steps of both tasks and the MLM head on changing words with the plain loops.
   void expect_plain_updates(const StageSpec& spec) {
     Optimizer optimizer(params, spec, everything);
     PlainAdamW plain(params, spec);
@@ -162,7 +162,7 @@ TEST_F(OptimizerTest, DecaysBiasesAndNormsWhenAsked) {
 
 TEST_F(OptimizerTest, ClippingAddsToTheNormAsTorchDoes) {
   StageSpec spec = stage();
-  gradient_scale = 1e-8f;  // norms like the 1e-6 that torch.nn.utils.clip_grad_norm_ adds
+  gradient_scale = 1e-8f;  // norms near the 1e-6 that torch.nn.utils.clip_grad_norm_ adds
   spec.clip = 1e-7;
   spec.eps = 1e-6;
   spec.lr = spec.head_lr.emplace(1);
@@ -172,7 +172,7 @@ TEST_F(OptimizerTest, ClippingAddsToTheNormAsTorchDoes) {
 TEST_F(OptimizerTest, ClipsByTheNormOfTheWholeStep) {
   StageSpec spec = stage();
   spec.clip = 0.5;
-  spec.eps = 1e-2;  // so that a factor on all gradients shows
+  spec.eps = 1e-2;  // else AdamW would hide a common factor of all gradients
   expect_plain_updates(spec);
 }
 

@@ -1,4 +1,4 @@
-// Shares of a step: however its rows are shared out, gradients, loss and touched words add up to those of the whole step.
+// Shares of a step: however its rows are divided, gradients, losses and touched words add up to those of the whole step.
 #include "minbert/train/step_share.h"
 
 #include <cmath>
@@ -18,13 +18,13 @@ constexpr std::string_view kHeadsUncached = "[[stage]]\nkind = \"heads\"\naccumu
 constexpr std::string_view kMlmLinear = "[[stage]]\nkind = \"mlm\"\naccumulate = 3\nmlm = { texts = [\"same.train\"], mask = 0.4 }\n";
 constexpr std::string_view kMlmTied = "[[stage]]\nkind = \"mlm\"\naccumulate = 3\nmlm = { texts = [\"same.train\"], mask = 0.4, head = \"tied\" }\n";
 constexpr std::string_view kKinds[] = {kFinetune, kHeads, kHeadsUncached, kMlmLinear, kMlmTied};
-/// Places where a step of ten rows is cut into shares.
+/// Row numbers at which a step of ten rows is cut into shares.
 using Cuts = std::vector<std::size_t>;
 
-/// What a step did.
+/// Results of a step.
 struct Update {
   StepOutcome outcome;
-  std::vector<std::vector<float>> gradients, values;  // by parameter, those of the gradient before the update; empty where it is frozen
+  std::vector<std::vector<float>> gradients, values;  // by parameter: gradients before the update (empty if frozen), values after it
 };
 
 class StepShareTest : public TinyRunTest {
@@ -57,7 +57,7 @@ class StepShareTest : public TinyRunTest {
     return copies;
   }
 
-  /// A step on `rows` of sampled()[part] from the initial weights, in shares.
+  /// Makes a step on `rows` of sampled()[part] from the initial weights, in shares.
   Update step(std::size_t part, std::span<const std::uint32_t> rows, const Cuts& cuts) {
     set_initial_weights(*setup_, run_, events);
     Optimizer optimizer = this->optimizer();
@@ -77,7 +77,7 @@ class StepShareTest : public TinyRunTest {
     return update;
   }
 
-  /// Elements of `a` and `b` differ by at most `tolerance` of the largest.
+  /// Whether elements of `a` and `b` differ by at most `tolerance` times the largest one.
   static bool near(const std::vector<float>& a, const std::vector<float>& b, float tolerance) {
     float largest = 0, difference = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -92,7 +92,7 @@ class StepShareTest : public TinyRunTest {
     EXPECT_EQ(shared.outcome.tokens, whole.outcome.tokens);
     const auto table = setup_->params->table();
     for (std::size_t i = 0; i < table.size(); ++i) EXPECT_TRUE(near(whole.gradients[i], shared.gradients[i], tolerance)) << table[i].name;
-    // Every word that the whole step moves must have been told, and no other.
+    // Both move the same words.
     const std::size_t words = setup_->params->index("embeddings.word_embeddings.weight");
     const auto moved = [&](const Update& update) {
       set_initial(*setup_);
@@ -132,7 +132,7 @@ TEST_F(StepShareTest, SharesAddUpToTheStep) {
       const Update whole = step(part, ten, {});
       EXPECT_GT(whole.outcome.grad_norm, 0);
       for (const Cuts& cuts : {Cuts{3, 3, 4}, Cuts{0, 9}, Cuts{1, 2, 3, 4, 5, 6, 7, 8, 9}, Cuts{10}}) expect_equal(whole, step(part, ten, cuts), 2e-5f);
-      // Shares that end where micro-steps do add the same numbers in the same order.
+      // Shares that end where micro-steps end add the same numbers in the same order.
       const Update aligned = step(part, ten, {4, 8});
       EXPECT_EQ(aligned.gradients, whole.gradients);
       EXPECT_EQ(aligned.values, whole.values);

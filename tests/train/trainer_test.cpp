@@ -1,4 +1,4 @@
-// Whole runs: what they write, that they can be cut anywhere, and which epochs they keep.
+// Whole runs: what they write, that they can be stopped anywhere, and which epochs they keep.
 #include "minbert/train/trainer.h"
 
 #include <signal.h>
@@ -93,7 +93,7 @@ TEST_F(TrainerTest, KilledAnywhereItGoesOnToTheSameBytes) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      // SIGALRM, which nothing handles, ends the process in whatever it is doing; later each time.
+      // Nothing handles SIGALRM: it kills the process at any point, later in each attempt.
       const int delay_ms = 20 + 40 * kills;
       const itimerval timer = {.it_interval = {}, .it_value = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000}};
       ::setitimer(ITIMER_REAL, &timer, nullptr);
@@ -135,7 +135,7 @@ select = "per_task"
   const auto stop_in_pass = [&](const OpenRun& open, std::ptrdiff_t number) {
     return train(run, "cut", open, [&, number] { return std::ssize(events.passes) == number; }).stopped;
   };
-  // Each evaluation that is stopped is made again: the number of passes in one run must grow for it to get on.
+  // A resume repeats the evaluation that was stopped, so each attempt must allow one pass more to make progress.
   std::ptrdiff_t runs = 0, steps_of_all = 0;
   while (stop_in_pass({.resume = runs > 0}, runs + 1)) {
     steps_of_all += std::ssize(events.steps);
@@ -149,7 +149,7 @@ select = "per_task"
 }
 
 TEST_F(TrainerTest, RatesAreThoseOfTheStepAboutToBeMade) {
-  // 15 steps, of which floor(3.75) warm up.
+  // 15 steps, floor(3.75) of them warming up.
   train(config("[[stage]]\nepochs = 1\nlr = 0.012\nschedule = \"linear\"\nwarmup_ratio = 0.25\n"), "linear");
   ASSERT_EQ(events.steps.size(), 15u);
   const double expected[] = {0, 0.004, 0.008, 0.012, 0.011, 0.010, 0.009, 0.008, 0.007, 0.006, 0.005, 0.004, 0.003, 0.002, 0.001};
@@ -186,7 +186,7 @@ TEST_F(TrainerTest, ACheckpointFollowsEachEpoch) {
 }
 
 TEST_F(TrainerTest, CheckpointsComeEverySoManySteps) {
-  std::vector<std::int64_t> seen;  // the checkpoint's step after each step, before its own is written
+  std::vector<std::int64_t> seen;  // step of the last checkpoint, read after each step before that step's own checkpoint is written
   train(config("[[stage]]\nepochs = 1\ncheckpoint_every = 4\n"), "a", {}, [&] {
     if (events.steps.size() <= seen.size()) return false;
     const auto checkpoint = find_checkpoint(run_path("a") / "checkpoints/last");
@@ -227,7 +227,7 @@ TEST_F(TrainerTest, ThreadsChangeNothing) {
 }
 
 TEST_F(TrainerTest, AccumulationIsALargerBatch) {
-  // Masks are numbered by micro-step, so only a run without dropout would agree to the last digit.
+  // Dropout masks depend on the micro-step, so only runs without dropout agree.
   const std::string no_dropout = std::string(kNoDropout) + "[[stage]]\nepochs = 1\n";
   train(config(no_dropout), "whole");
   const auto whole = events.steps;
@@ -256,7 +256,7 @@ TEST_F(TrainerTest, KeepsTheSelectedEpoch) {
                  select);
   };
   const auto mean = result_of("mean");
-  const std::vector<EvalEvent> evals = events.evals;  // the same epochs whichever is kept
+  const std::vector<EvalEvent> evals = events.evals;  // selection must not change training
   const std::vector<StepEvent> steps = events.steps;
   const auto expect_same_training = [&] {
     ASSERT_EQ(events.steps.size(), steps.size());
@@ -305,7 +305,7 @@ TEST_F(TrainerTest, EpochZeroIsEligible) {
   train(config(overlay), "still");
   ASSERT_EQ(events.evals.size(), 3u);
   EXPECT_TRUE(events.evals[0].best);
-  EXPECT_FALSE(events.evals[1].best);  // ties keep the earlier epoch
+  EXPECT_FALSE(events.evals[1].best);  // the earlier of equal epochs is kept
   EXPECT_FALSE(events.evals[2].best);
   EXPECT_EQ(events.evals[0].scores, events.evals[2].scores);
 }
