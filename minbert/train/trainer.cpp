@@ -114,7 +114,7 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
 /// `dev` is eval/dev/metrics.json, or empty without dev data. Throws Json::exception.
 TrainResult result_of(const Json& dev) {
   TrainResult result;
-  if (dev.empty()) return result;
+  if (dev.is_object() && dev.empty()) return result;
   result.dev_scores = dev.at("scores").get<std::map<std::string, double>>();
   if (!dev.at("mean").is_null()) result.dev_mean = dev["mean"].get<double>();
   return result;
