@@ -228,8 +228,12 @@ TEST(StageTrains, WhatItsKindSays) {
     stage.kind = kind;
     std::string roles;
     for (const auto& [name, role, task] : {std::tuple("encoder ", Role::kEncoder, ""), {"pooler ", Role::kPooler, ""}, {"head ", Role::kHead, "mine"},
-                                           {"other ", Role::kHead, "other"}, {"mlm ", Role::kMlm, ""}})
-      if (stage_trains(stage, {.role = role, .task = task})) roles += name;
+                                           {"other ", Role::kHead, "other"}, {"mlm ", Role::kMlm, ""}}) {
+      ParamInfo info;
+      info.role = role;
+      info.task = task;
+      if (stage_trains(stage, info)) roles += name;
+    }
     return roles;
   };
   EXPECT_EQ(trains(StageKind::kFinetune), "encoder pooler head ");
