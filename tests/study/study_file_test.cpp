@@ -138,10 +138,10 @@ TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
   // Rows of ours differ from one of the eight in what they are named for.
   EXPECT_EQ(rows.at("mtft-shuffled").stages[0].sampler, Sampler::kShuffled);
   EXPECT_EQ(rows.at("mtft-d-shuffled").stages[0].sampler, Sampler::kShuffled);
-  EXPECT_EQ(in_brief(rows.at("mtft-dd-narrow")), "finetune 10 1e-05, dense H H");
+  EXPECT_EQ(in_brief(rows.at("mtft-dd-narrow")), "finetune 3 1e-05, dense H H");
   EXPECT_EQ(in_brief(rows.at("fp1-stft")), "mlm 10 1e-05, heads 10 0.001, dense");
   EXPECT_EQ(rows.at("mtft-d-accumulate").stages[0].accumulate, 4);
-  EXPECT_EQ(in_brief(rows.at("mtft-d-literal")), "finetune 10 0.001, dense H");
+  EXPECT_EQ(in_brief(rows.at("mtft-d-literal")), "finetune 3 0.001, dense H");
   EXPECT_EQ(rows.at("mtft-d-literal").model.hidden_dropout, 0.3f);
   EXPECT_FALSE(rows.at("stft-dropout").stages[0].cache_features);
   const auto excluded = [&](const std::string& row) { return rows.at(row).tasks.front().data.exclude.size(); };
