@@ -177,5 +177,28 @@ TEST_P(GoldenModel, TenStepsOfAdamW) {
 
 INSTANTIATE_TEST_SUITE_P(Tasks, GoldenModel, ::testing::ValuesIn(golden_cases()), [](const auto& row) { return row.param.head.task; });
 
+/// Heads start from the values that tools/export_golden_init.py computes in numpy from the definition alone.
+TEST(Golden, InitialValuesOfHeads) {
+  const SafetensorsFile file(MINBERT_SOURCE_DIR "/tests/golden/model/init.safetensors");
+  ModelShape shape = tiny_shape();
+  shape.heads = {{.task = "pair", .features = Features::kPairDifference, .dense = {5}}};
+  shape.mlm = MlmHeadKind::kLinear;
+  const auto backend = make_backend("ref");
+  Params params(*backend, shape);
+  params.init(0x0123456789ABCDEF, [](const ParamInfo&) { return true; });
+  std::size_t compared = 0;
+  for (const ParamInfo& info : params.table()) {
+    if (info.role != Role::kHead && info.role != Role::kMlm) continue;
+    const SafetensorsEntry* entry = file.find(info.name);
+    ASSERT_NE(entry, nullptr) << info.name;
+    const std::vector<double> expected = widened<float>(*entry);
+    const std::vector<float> actual = values(params, info.name);
+    ASSERT_EQ(actual.size(), expected.size()) << info.name;
+    for (std::size_t i = 0; i < actual.size(); ++i) EXPECT_FLOAT_EQ(actual[i], static_cast<float>(expected[i])) << info.name << " " << i;
+    ++compared;
+  }
+  EXPECT_EQ(compared, file.entries().size());
+}
+
 }  // namespace
 }  // namespace minbert
