@@ -195,6 +195,20 @@ Tensor join(std::span<const Tensor> parts) {
 
 Tensor Params::joined(std::size_t index, std::size_t count) const { return join(std::span(values_).subspan(index, count)); }
 
+Tensor Params::flat(ParamSpan span) const {
+  if (span.begin == span.end) return {};
+  std::int64_t numel = 0;
+  for (std::size_t i = span.begin; i < span.end; ++i) numel += table_[i].numel();
+  return Tensor(values_[span.begin].raw(), dtype_, {numel});
+}
+
+ParamSpan Params::head_span(std::string_view task) const {
+  const auto is_of_task = [&](const ParamInfo& info) { return info.role == Role::kHead && info.task == task; };
+  const auto begin = std::find_if(table_.begin(), table_.end(), is_of_task);
+  const auto end = std::find_if_not(begin, table_.end(), is_of_task);
+  return {static_cast<std::size_t>(begin - table_.begin()), static_cast<std::size_t>(end - table_.begin())};
+}
+
 const PreparedWeight& Params::weight(std::string_view name, std::size_t count) {
   const std::size_t first = index(name);
   std::unique_ptr<PreparedWeight>& weight = weights_[{first, count}];
@@ -254,6 +268,18 @@ void Params::init(std::uint64_t seed, const std::function<bool(const ParamInfo&)
     backend_->copy_to_device(values_[i], values.data());
   }
   changed();
+}
+
+ParamSnapshot::ParamSnapshot(const Params& params, ParamSpan span) : span_(span) {
+  const Tensor values = params.flat(span);
+  bytes_.resize(values ? values.bytes() : 0);
+  if (values) params.backend().copy_to_host(bytes_.data(), values);
+}
+
+void ParamSnapshot::restore(Params& params) const {
+  const Tensor values = params.flat(span_);
+  MINBERT_CHECK((values ? values.bytes() : 0) == bytes_.size(), "a snapshot of other parameters");
+  if (values) params.backend().copy_to_device(values, bytes_.data());
 }
 
 Gradients::Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable)

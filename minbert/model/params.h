@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -127,6 +129,10 @@ class Params {
   Tensor value(std::string_view name) const { return values_[index(name)]; }
   /// `count` adjacent parameters of equal trailing shape, from `index` on, as one tensor (the QKV view).
   Tensor joined(std::size_t index, std::size_t count) const;
+  /// All values of a span as one 1-D tensor; an empty tensor for an empty span.
+  Tensor flat(ParamSpan span) const;
+  /// The rows of a task's head, which are adjacent; an empty span for a head without parameters.
+  ParamSpan head_span(std::string_view task) const;
   /// The copy in the compute dtype that adamw keeps up to date (1-D), empty where there is none.
   Tensor copy(std::size_t index) const { return copies_[index]; }
 
@@ -154,6 +160,21 @@ class Params {
   std::vector<Tensor> values_, copies_;
   std::unique_ptr<std::uint64_t> clock_;
   std::map<std::pair<std::size_t, std::size_t>, std::unique_ptr<PreparedWeight>> weights_;  // by first index and count
+};
+
+/// A copy in host memory of the values of a span of parameters.
+class ParamSnapshot {
+ public:
+  /// Holds nothing: restore() does nothing.
+  ParamSnapshot() = default;
+  ParamSnapshot(const Params& params, ParamSpan span);
+
+  /// Writes the values back to where they came from. The caller calls params.changed() after the last of its snapshots.
+  void restore(Params& params) const;
+
+ private:
+  ParamSpan span_;
+  std::vector<std::byte> bytes_;
 };
 
 /// Gradients of the parameters that train: one arena, laid out as the table, absent (empty tensors) for the others.

@@ -68,6 +68,34 @@ TEST(Params, JoinedGradientsTrainTogether) {
   }
 }
 
+TEST(Params, SnapshotsBringBackAHead) {
+  const auto backend = make_backend("ref");
+  Params params(*backend, shape_with_heads());
+  const auto init = [&](std::uint64_t seed) { params.init(seed, [](const ParamInfo&) { return true; }); };
+  init(7);
+  const ParamSpan span = params.head_span("single");
+  EXPECT_EQ(params.table()[span.begin].name, "heads.single.dense.0.weight");
+  EXPECT_EQ(params.table()[span.end - 1].name, "heads.single.out.bias");
+  EXPECT_EQ(params.flat(span).describe(), fmt::format("f32 ({})", 6 * 4 + 4 + 4 * 3 + 3 + 3 * 5 + 5));
+
+  const ParamSnapshot head(params, span), all(params, {0, params.table().size()});
+  std::vector<std::vector<float>> before;
+  for (const ParamInfo& info : params.table()) before.push_back(values(params, info.name));
+  init(8);
+  const std::vector<float> other_head = values(params, "heads.pair.out.weight");
+  head.restore(params);
+  for (std::size_t i = span.begin; i < span.end; ++i) EXPECT_EQ(values(params, params.table()[i].name), before[i]);
+  EXPECT_EQ(values(params, "heads.pair.out.weight"), other_head);
+  EXPECT_NE(other_head, before[params.index("heads.pair.out.weight")]);
+  all.restore(params);
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(values(params, params.table()[i].name), before[i]);
+
+  const ParamSpan none = params.head_span("regresses");
+  EXPECT_EQ(none.begin, none.end);
+  ParamSnapshot(params, none).restore(params);
+  ParamSnapshot().restore(params);
+}
+
 TEST(Params, InitialValuesFollowTheTable) {
   const auto backend = make_backend("ref");
   ModelShape wide = shape_with_heads();
