@@ -140,6 +140,13 @@ Tensor GuardedTensor::elements_of(std::vector<std::byte>& image) const {
   return strided(image.data() + offset_, tensor_.dtype(), tensor_.shape(), tensor_.row_stride() - tensor_.cols());
 }
 
+std::vector<double> download(Backend& from, const Tensor& x) {
+  std::vector<std::byte> host(x.bytes());
+  from.synchronize();
+  from.copy_to_host(host.data(), x);
+  return to_doubles(Tensor(host.data(), x.dtype(), x.shape()));
+}
+
 std::vector<std::byte> GuardedTensor::download() const {
   std::vector<std::byte> image(image_.size());
   backend_->synchronize();

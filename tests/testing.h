@@ -32,10 +32,16 @@ struct Tolerance {
 
 /// Elements of a host tensor (f32, bf16 or f64), row-major.
 std::vector<double> to_doubles(const Tensor& x);
+/// Elements of a tensor in a backend's memory, row-major.
+std::vector<double> download(Backend& from, const Tensor& x);
 /// x as `dtype` (f32, bf16 or f64) would hold it.
 double round_to(DType dtype, double x);
 /// `count` values of N(0, scale^2).
 std::vector<double> normal_values(Rng& rng, std::int64_t count, double scale = 1);
+
+/// A list for ops of a backend that computes in host memory; `list` must outlive the view.
+inline Indices in_host_memory(std::span<const std::int32_t> list) { return {list, list.data()}; }
+inline RowIds in_host_memory(std::span<const RowId> list) { return {list, list.data()}; }
 
 /// A tensor in a backend's memory between guards of 0xff bytes, which also fill it: NaN in every floating dtype, so that stray
 /// reads poison results and an output that is only partly written shows.

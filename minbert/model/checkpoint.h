@@ -1,4 +1,4 @@
-// Checkpoints: parameters and optimizer state as safetensors, byte for byte. All tensors are in host memory.
+// Checkpoints: parameters and optimizer state as safetensors, byte for byte. All tensors are in the memory of the backend that is given.
 #pragma once
 
 #include <filesystem>
@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minbert/model/params.h"
@@ -28,15 +29,16 @@ bool is_head(const ParamInfo& info);
 /// Rows of mlm.safetensors.
 bool is_mlm(const ParamInfo& info);
 
-/// Writes contiguous tensors straight from their memory, atomically. Throws Error(kResources).
-void save_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata = {});
+/// Writes contiguous tensors atomically, one at a time through host memory. Throws Error(kResources).
+void save_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata = {});
 
-/// The same with f32 tensors written as f32, or rounded to bf16 (through a temporary copy).
-void save_tensors_as(DType dtype, const std::filesystem::path& path, std::vector<NamedTensor> tensors, const Metadata& metadata = {});
+/// Writes contiguous f32 tensors as f32 or rounded to bf16, otherwise as save_tensors does.
+void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                     const Metadata& metadata = {});
 
 /// Overwrites each tensor with the file's of the same name, dtype and shape; the file holds exactly these. Returns the metadata. Throws
 /// Error(kModel), before anything is written, when it does not.
-Metadata load_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors);
+Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors);
 
 /// The f32 parameters that `which` selects, in the table's order, under their names with `prefix` before them.
 std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix = {});

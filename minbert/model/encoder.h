@@ -1,6 +1,8 @@
 // The BERT encoder (paper 3.1; transformers/models/bert/modeling_bert.py), forward and backward written out.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
@@ -21,6 +23,24 @@ struct TokenBatch {
 
   std::int64_t tokens() const { return std::ssize(ids); }
   std::int64_t sentences() const { return std::ssize(offsets) - 1; }
+};
+
+/// A TokenBatch as ops read it, uploaded once for a forward pass and its backward.
+struct TokenIndices {
+  Indices ids, type_ids, positions, offsets;
+  RowIds rows;
+};
+
+/// A list that the model makes itself for its ops: filled in host memory, then uploaded.
+template <class T>
+struct IndexList {
+  std::vector<T> values;
+  IndexView<T> view;  ///< of `values`, as they were when upload() was called
+
+  IndexList() = default;
+  IndexList(const IndexList&) = delete;
+  IndexList& operator=(const IndexList&) = delete;
+  void upload(Backend& backend, Arena& arena) { view = backend.upload(arena, std::span<const T>(values)); }
 };
 
 /// Dropout of one micro-step. As constructed there is none: evaluation.
@@ -59,10 +79,11 @@ struct LayerActivations {
 /// What backward needs of a whole forward pass. Tensors live in the arena that forward was given.
 struct EncoderActivations {
   TokenBatch batch;
+  TokenIndices tokens;  // the batch, uploaded
   DropoutState dropout;
-  std::vector<std::int32_t> wanted_rows;     // empty: all
-  std::vector<std::int32_t> wanted_offsets;  // (B + 1) of the wanted rows
-  std::vector<RowId> wanted_ids;             // (M)
+  IndexList<std::int32_t> wanted_rows;     // (M) token indices; empty: all N
+  IndexList<std::int32_t> wanted_offsets;  // (B + 1) of the wanted rows
+  IndexList<RowId> wanted_ids;             // (M)
   Tensor embedding_sum, embedding_stats;     // (N, C), (N, 2)
   std::vector<LayerActivations> layers;
 };
@@ -98,12 +119,15 @@ class Encoder {
     NormParams attention_norm, output_norm;
     ParamSpan span;
   };
-  Tensor embed(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, const DropoutState& dropout);
+  Tensor embed(Arena& arena, EncoderActivations& pass, bool save);
   Tensor layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out);
   Tensor layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool need_dx);
   void embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved);
+  TokenIndices upload(Arena& arena, const TokenBatch& batch);
   /// Whether layer l computes wanted rows only.
-  bool some_rows(std::int64_t l, const EncoderActivations& pass) const { return l == std::ssize(layers_) - 1 && !pass.wanted_rows.empty(); }
+  bool is_partial(std::int64_t l, const EncoderActivations& pass) const { return l == std::ssize(layers_) - 1 && !pass.wanted_rows.values.empty(); }
+  /// The queries of layer l and its keys, with the layer's dropout of probabilities.
+  AttentionShape attention_shape(std::int64_t l, const EncoderActivations& pass) const;
 
   Backend& backend_;
   Params& params_;

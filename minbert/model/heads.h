@@ -12,8 +12,8 @@ namespace minbert {
 struct HeadActivations {
   std::size_t head = 0;  // index into ModelShape::heads
   DropoutState dropout;
-  std::vector<RowId> u_rows, v_rows;  // (B), without dropout empty
-  Tensor u, v;                        // (B, C) after dropout; v of pairs only
+  IndexList<RowId> u_rows, v_rows;  // (B), without dropout empty
+  Tensor u, v;                      // (B, C) after dropout; v of pairs only
   Tensor features;                    // (B, I)
   std::vector<Tensor> pre, act;       // (B, width) of each dense layer before and after the GELU
 };

@@ -90,10 +90,15 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   MINBERT_CHECK(binary || head.outputs == labels, "{} labels for {} logits", labels, head.outputs);
 
   // softmax of [0, z] gives the second class sigmoid(z).
-  std::vector<float> weight(static_cast<std::size_t>(labels * width)), bias(static_cast<std::size_t>(labels));
-  const auto put_last = [](std::span<const float> from, std::vector<float>& to) { std::copy_backward(from.begin(), from.end(), to.end()); };
-  put_last(params.value("heads." + task + ".out.weight").span<const float>(), weight);
-  put_last(params.value("heads." + task + ".out.bias").span<const float>(), bias);
+  Backend& backend = params.backend();
+  Arena arena(backend);
+  const Tensor weight = arena.allocate(DType::kF32, {labels, width}), bias = arena.allocate(DType::kF32, {labels});
+  const auto put_last = [&](const Tensor& from, const Tensor& to) {
+    backend.zero(to);
+    backend.copy(to.slice_rows(to.rows() - from.rows(), to.rows()), from);
+  };
+  put_last(params.value("heads." + task + ".out.weight"), weight);
+  put_last(params.value("heads." + task + ".out.bias"), bias);
 
   make_directories(folder);
   Json json = config_json(params.config(), options.dtype);
@@ -102,9 +107,9 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   describe_labels(json, options);
   write_json(folder / "config.json", json);
   auto tensors = select_params(params, is_backbone, "bert.");
-  tensors.push_back({"classifier.weight", Tensor::of(std::span(weight), {labels, width})});
-  tensors.push_back({"classifier.bias", Tensor::of(std::span(bias), {labels})});
-  save_tensors_as(options.dtype, folder / "model.safetensors", std::move(tensors), kPyTorchMetadata);
+  tensors.push_back({"classifier.weight", weight});
+  tensors.push_back({"classifier.bias", bias});
+  save_tensors_as(options.dtype, backend, folder / "model.safetensors", tensors, kPyTorchMetadata);
 }
 
 }  // namespace minbert

@@ -11,7 +11,7 @@ namespace minbert {
 /// What backward needs of the head. Tensors live in the arena that forward was given, or are its inputs.
 struct MlmHeadActivations {
   Dropout dropout;
-  std::vector<RowId> rows;  // (M), without dropout empty
+  RowIds rows;              // (M), needed with dropout only
   Tensor x;                 // (M, C) after dropout
   Tensor pre, act;          // (M, C) before and after the transform's activation
   Tensor stats;             // (M, 2) of the transform's layernorm
@@ -29,7 +29,7 @@ class MlmHead {
   ParamSpan span() const { return span_; }
 
   /// Overwrites logits (M, V), in the parameters' dtype, from x (M, C), in the compute dtype. rows (M): needed with dropout only.
-  void forward(Arena& arena, MlmHeadActivations& saved, Tensor logits, const Tensor& x, std::span<const RowId> rows, const DropoutState& dropout);
+  void forward(Arena& arena, MlmHeadActivations& saved, Tensor logits, const Tensor& x, RowIds rows, const DropoutState& dropout);
   /// Accumulates into `gradients` (kTied: into those of the word embeddings too); overwrites dx (M, C), compute dtype, unless empty.
   void backward(Arena& arena, Gradients& gradients, Tensor dx, const Tensor& dlogits, const MlmHeadActivations& saved);
 

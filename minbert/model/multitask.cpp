@@ -71,7 +71,8 @@ Tensor MultitaskModel::vectors_forward(Arena& arena, EncoderActivations* encoder
 
   const Tensor vectors = arena.allocate(params_.dtype(), {S, C});
   if (pool == Pool::kMean) {
-    backend_.mean_pool(vectors, hidden, batch.offsets);
+    pooling.offsets = encoder != nullptr ? encoder->tokens.offsets : backend_.upload(arena, batch.offsets);
+    backend_.mean_pool(vectors, hidden, pooling.offsets);
   } else {
     pooling.cls = hidden;
     pooling.pooler_pre = arena.allocate(params_.dtype(), {S, C});
@@ -87,7 +88,7 @@ void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const 
   Tensor dhidden = dvectors;
   if (saved.pool.pool == Pool::kMean) {
     dhidden = arena.allocate(params_.dtype(), {batch.tokens(), C});
-    backend_.mean_pool_backward(dhidden, dvectors, batch.offsets);
+    backend_.mean_pool_backward(dhidden, dvectors, saved.pool.offsets);
   } else if (saved.pool.pool == Pool::kPooler) {
     const Tensor dpre = arena.allocate(params_.dtype(), {S, C});
     backend_.activation_backward(dpre, dvectors, saved.pool.pooler_pre, Activation::kTanh);
@@ -130,7 +131,7 @@ Tensor MultitaskModel::mlm_forward(Arena& arena, MlmActivations* saved, const To
   MlmActivations unsaved;
   MlmActivations& pass = saved != nullptr ? *saved : unsaved;
   const Tensor hidden = encoder_.forward(arena, saved != nullptr ? &pass.encoder : nullptr, batch, wanted, dropout);
-  mlm_->forward(arena, pass.head, logits, hidden, pass.encoder.wanted_ids, dropout);
+  mlm_->forward(arena, pass.head, logits, hidden, pass.encoder.wanted_ids.view, dropout);
   if (saved == nullptr) arena.rewind(mark);
   return logits;
 }

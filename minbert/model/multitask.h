@@ -15,6 +15,7 @@ namespace minbert {
 /// What backward needs of sentence vectors. S sentences.
 struct PoolActivations {
   Pool pool = Pool::kCls;
+  Indices offsets;    // (S + 1) of the batch, for kMean
   Tensor cls;         // (S, C) last hidden states of [CLS]: the pooler's input
   Tensor pooler_pre;  // (S, C) before tanh
 };

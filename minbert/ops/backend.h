@@ -10,8 +10,11 @@
 // gradients, moments and master weights are f32 (ref in f64 or c128: the same as the activations).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +22,7 @@
 #include <vector>
 
 #include "minbert/base/arena.h"
+#include "minbert/base/check.h"
 #include "minbert/base/tensor.h"
 
 namespace minbert {
@@ -31,6 +35,16 @@ struct RowId {
   std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
   std::uint8_t pass = 0;       ///< 0, or 1 for the second sentence of a separately encoded pair; under 16
 };
+
+/// A list of whole numbers that ops read beside tensors: token ids, offsets, row numbers, labels, row ids. It is a view of one list in host
+/// memory and of the same list in the backend's memory; Backend::upload() makes it.
+template <class T>
+struct IndexView {
+  std::span<const T> host;    ///< for checks and sizes; on backends that compute in host memory, for kernels too
+  const T* device = nullptr;  ///< for kernels; the address of `host` where the backend computes in host memory
+};
+using Indices = IndexView<std::int32_t>;
+using RowIds = IndexView<RowId>;
 
 /// One dropout site of one micro-step. p = 0 switches it off.
 struct Dropout {
@@ -72,12 +86,17 @@ struct Int8Range {
   std::int32_t quantize(float x) const;
 };
 
-/// A weight matrix (O, I) in the form that a backend's products want, of which several backends of that kind may read one. Views (value) and
-/// owners (storage) in one.
+/// A weight in a backend's own layout. Each backend that packs weights derives its own class.
+class PackedWeight {
+ public:
+  virtual ~PackedWeight() = default;
+};
+
+/// A weight matrix (O, I) in the form that a backend's products read. Backend objects of one kind may share it.
 struct PreparedWeight {
   Tensor master;                         ///< the parameter itself
   Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
-  std::shared_ptr<void> packed;          ///< the backend's own layout, or null
+  std::shared_ptr<PackedWeight> packed;  ///< the backend's own layout, or null
   WeightUse use = WeightUse::kTrain;
   std::shared_ptr<void> storage;         ///< owner of value where the backend allocated it, or null
   const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters; owned by them
@@ -87,14 +106,21 @@ struct PreparedWeight {
   std::int64_t in_features() const { return master.dim(1); }
   /// Output rows [begin, end) of an unpacked weight, as a view.
   PreparedWeight slice_rows(std::int64_t begin, std::int64_t end) const;
+  /// `packed` as the class of the backend that packed it; CHECKs that it is of this class.
+  template <class Packed>
+  Packed& packed_as() const {
+    auto* const own = dynamic_cast<Packed*>(packed.get());
+    MINBERT_CHECK(own != nullptr, "weight {} was not packed by this kind of backend", master.describe());
+    return *own;
+  }
 };
 
 /// Self-attention over packed sequences: sentence b has queries [q_offsets[b], q_offsets[b+1]) and keys [k_offsets[b], ...).
 struct AttentionShape {
-  std::span<const std::int32_t> q_offsets;  ///< B + 1
-  std::span<const std::int32_t> k_offsets;  ///< B + 1; the same span as q_offsets when every row is a query
+  Indices q_offsets;  ///< B + 1
+  Indices k_offsets;  ///< B + 1; equal to q_offsets when every row is a query
   std::int64_t heads = 0;
-  std::span<const RowId> q_rows;  ///< one for each query; needed with dropout only
+  RowIds q_rows;  ///< one for each query; needed with dropout only
   Dropout dropout;                ///< on the attention probabilities
 };
 
@@ -150,6 +176,10 @@ class Backend : public Memory {
   virtual void zero(Tensor x) = 0;
   virtual void cast(Tensor out, const Tensor& x) = 0;  ///< same shape, between f32 and bf16
   virtual void synchronize() = 0;
+  /// Makes a list in host memory readable for this backend's ops; a backend with memory of its own copies it into `arena`. Called once for
+  /// each list of a batch, not before each op. `host` and `arena` must outlive the view.
+  Indices upload(Arena& arena, std::span<const std::int32_t> host) { return uploaded(arena, host); }
+  RowIds upload(Arena& arena, std::span<const RowId> host) { return uploaded(arena, host); }
 
   // ---- weights ----
   /// A view or copy of `master` for products in `compute` dtype. `copy`: storage (O, I) of that dtype kept up to date by
@@ -172,7 +202,7 @@ class Backend : public Memory {
   /// dx = dy f'(x), x the activation's input; dx may be dy.
   virtual void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) = 0;
   /// out (N,C) = x times the mask of `dropout`; out may be x. It is its own backward: give it dy. A copy when p = 0.
-  virtual void dropout(Tensor out, const Tensor& x, std::span<const RowId> rows, const Dropout& dropout) = 0;
+  virtual void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) = 0;
   /// out = a + b; out may be a or b.
   virtual void add(Tensor out, const Tensor& a, const Tensor& b) = 0;
   /// out = scale x + shift; out may be x. Its backward is the same with shift 0.
@@ -184,12 +214,11 @@ class Backend : public Memory {
   /// sum = dropout(x) + residual, out = layernorm(sum): "add & norm". out, sum, x, residual (N,C); stats (N,2). sum may be x;
   /// sum and stats may be empty when no backward follows.
   virtual void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                                     const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout);
+                                     const Tensor& beta, double eps, RowIds rows, const Dropout& dropout);
   /// dresidual overwritten with layernorm's input gradient, dx with its masked form (dx may be empty: no dropout, then both
   /// are equal). dgamma, dbeta (C) accumulate; both may be empty.
   virtual void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                              const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
-                                              const Dropout& dropout);
+                                              const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout);
 
   // ---- layernorm ----
   /// out (N,C) = (x - mean) rstd gamma + beta over each row; stats (N,2) = mean, rstd, empty when no backward follows. out may be x.
@@ -200,11 +229,11 @@ class Backend : public Memory {
 
   // ---- embedding ----
   /// out (N,C) = word[ids] + position[positions] + type[type_ids]; tables (V,C) (L,C) (T,C). ids (N) are in range (checked).
-  virtual void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
-                         std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) = 0;
+  virtual void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, Indices ids, Indices positions,
+                         Indices type_ids) = 0;
   /// Accumulates rows of dword, dposition, dtype in an order that does not depend on threads. An output may be empty.
-  virtual void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
-                                  std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) = 0;
+  virtual void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, Indices ids, Indices positions,
+                                  Indices type_ids) = 0;
 
   // ---- attention ----
   /// out (Nq,C) = softmax(q k^T / sqrt(D)) v for each sentence and head, with dropout on the probabilities. q (Nq,C), k, v
@@ -217,12 +246,12 @@ class Backend : public Memory {
 
   // ---- rows, pooling, pairs ----
   /// out (M,C) = x[rows].
-  virtual void gather_rows(Tensor out, const Tensor& x, std::span<const std::int32_t> rows) = 0;
+  virtual void gather_rows(Tensor out, const Tensor& x, Indices rows) = 0;
   /// dx (N,C) overwritten: zero, then dx[rows] += dy (M,C).
-  virtual void gather_rows_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> rows) = 0;
+  virtual void gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) = 0;
   /// out (B,C) = mean of each sentence's rows of x (N,C).
-  virtual void mean_pool(Tensor out, const Tensor& x, std::span<const std::int32_t> offsets) = 0;
-  virtual void mean_pool_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> offsets) = 0;
+  virtual void mean_pool(Tensor out, const Tensor& x, Indices offsets) = 0;
+  virtual void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) = 0;
   /// out = [u; v] (B,2C), or [u; v; |u - v|] (B,3C) with_difference. (paper eq. 2, 3)
   virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) = 0;
   /// The derivative of |x| at 0 is 0.
@@ -233,8 +262,8 @@ class Backend : public Memory {
 
   // ---- losses: one loss a row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
   /// losses (B) = -log softmax(logits (B,K))[labels].
-  virtual void cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) = 0;
-  virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) = 0;
+  virtual void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) = 0;
+  virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) = 0;
   /// losses (B) of logits (B) against targets in [0,1], in the stable form max(x,0) - x y + log(1 + exp(-|x|)).
   virtual void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) = 0;
   virtual void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) = 0;
@@ -260,6 +289,9 @@ class Backend : public Memory {
   void reset_profile() { profile_.clear(); }
 
  protected:
+  /// Where this backend's kernels can read the bytes of an upload(). This body copies them into `arena`.
+  virtual const void* upload_bytes(Arena& arena, std::span<const std::byte> host);
+
   /// Opened by every op of a backend that looks inside: adds the op's time and work to the profile, and checks outputs.
   class OpScope {
    public:
@@ -269,6 +301,8 @@ class Backend : public Memory {
     OpScope& operator=(const OpScope&) = delete;
 
    private:
+    void look_at(const Tensor& output) const;
+
     Backend* backend_;
     std::string_view op_;
     double flops_, bytes_, start_ = 0;
@@ -277,6 +311,11 @@ class Backend : public Memory {
   };
 
  private:
+  template <class T>
+  IndexView<T> uploaded(Arena& arena, std::span<const T> host) {
+    return {host, static_cast<const T*>(upload_bytes(arena, std::as_bytes(host)))};
+  }
+
   bool profiling_ = false, checking_outputs_ = false;
   std::vector<OpProfile> profile_;
   std::function<void(std::string_view)> show_;

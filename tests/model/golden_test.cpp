@@ -122,7 +122,7 @@ class GoldenModel : public ::testing::TestWithParam<GoldenCase> {
     const Targets targets{c.labels, c.values};
     gradients.zero(backend());
     const Tensor logits = model.forward(arena, &saved, kTinyHead, batch.view(), dropout);
-    const std::vector<double> losses = to_doubles(loss_forward(backend(), arena, c.loss, logits, targets));
+    const std::vector<double> losses = download(backend(), loss_forward(backend(), arena, c.loss, logits, targets));
     loss = std::accumulate(losses.begin(), losses.end(), 0.0) / 3;
     model.backward(arena, gradients, loss_backward(backend(), arena, c.loss, logits, targets, 1.0 / 3), saved);
     return logits;
@@ -139,7 +139,7 @@ class GoldenModel : public ::testing::TestWithParam<GoldenCase> {
 TEST_P(GoldenModel, FirstStep) {
   double loss = 0;
   const std::string name = GetParam().head.task;
-  EXPECT_TRUE(compare(to_doubles(step(0, loss)), stored(name + "/logits"), {tolerance(), tolerance()}, "logits"));
+  EXPECT_TRUE(compare(download(backend(), step(0, loss)), stored(name + "/logits"), {tolerance(), tolerance()}, "logits"));
   EXPECT_NEAR(loss, stored(name + "/losses_paper").at(0), tolerance() * loss);
 
   double largest = 0;
@@ -149,7 +149,7 @@ TEST_P(GoldenModel, FirstStep) {
   int compared = 0;
   for (std::size_t i = 0; i < params.table().size(); ++i) {
     const ParamInfo& info = params.table()[i];
-    const std::vector<double> actual = to_doubles(gradients[i]), expected = stored(name + "/gradient/" + file_name(info));
+    const std::vector<double> actual = download(backend(), gradients[i]), expected = stored(name + "/gradient/" + file_name(info));
     if (expected.empty() || info.name.ends_with("key.bias")) {  // not part of the task; zero but for rounding
       for (const double g : actual) EXPECT_NEAR(g, 0, tolerance() * largest) << info.name;
     } else {

@@ -27,12 +27,6 @@ Tensor upload(Arena& arena, std::span<const double> values, const Tensor& like) 
   return x;
 }
 
-std::vector<double> download(const Tensor& x) {
-  std::vector<double> values(static_cast<std::size_t>(x.numel()));
-  ref().copy_to_host(values.data(), x);
-  return values;
-}
-
 /// For each parameter tensor, the derivative along a random direction by complex step against the gradient's.
 void check_gradients(const ModelShape& shape, const Function& function, std::span<const std::string_view> unused = {}) {
   constexpr double kStep = 1e-50;
@@ -55,7 +49,7 @@ void check_gradients(const ModelShape& shape, const Function& function, std::spa
 
     std::vector<double> actual, expected;
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::vector<double> direction = normal_values(rng, std::ssize(values[i])), gradient = download(gradients[i]);
+      const std::vector<double> direction = normal_values(rng, std::ssize(values[i])), gradient = download(ref(), gradients[i]);
       std::vector<Complex> point(values[i].begin(), values[i].end());
       double along = 0;
       for (std::size_t e = 0; e < point.size(); ++e) {

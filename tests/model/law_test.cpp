@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "minbert/base/round_up.h"
 #include "minbert/model/loss.h"
 #include "tests/base/error_matchers.h"
 #include "tests/model/tiny_task.h"
@@ -18,14 +19,6 @@ constexpr std::uint64_t kSeed = 11711;
 using Values = std::vector<double>;
 
 Backend& backend() { return tested_backend(); }
-
-/// Of any floating dtype.
-Values download(Backend& from, const Tensor& x) {
-  std::vector<std::byte> host(x.bytes());
-  from.synchronize();
-  from.copy_to_host(host.data(), x);
-  return to_doubles(Tensor(host.data(), x.dtype(), x.shape()));
-}
 
 /// A head for each way of reading sentences, and one that trains well.
 std::vector<HeadShape> head_kinds() {
@@ -120,7 +113,8 @@ TEST(Laws, WantedRowsEqualThoseOfAll) {
 
   const Tensor some = encoder.forward(m.arena, &some_saved, batch.view(), wanted, tiny_dropout());
   const Tensor all = encoder.forward(m.arena, &all_saved, batch.view(), {}, tiny_dropout()), chosen = m.arena.allocate(DType::kF32, {6, C});
-  backend().gather_rows(chosen, all, wanted);
+  const Indices rows = backend().upload(m.arena, wanted);
+  backend().gather_rows(chosen, all, rows);
   EXPECT_TRUE(compare(download(backend(), some), download(backend(), chosen), {1e-6, 1e-5}, "last hidden states"));
 
   Rng rng(kSeed, "cotangent");
@@ -128,7 +122,7 @@ TEST(Laws, WantedRowsEqualThoseOfAll) {
   const std::vector<float> cotangent(values.begin(), values.end());
   const Tensor dsome = m.arena.allocate(DType::kF32, {6, C}), dall = m.arena.allocate(DType::kF32, {13, C});
   backend().copy_to_device(dsome, cotangent.data());
-  backend().gather_rows_backward(dall, dsome, wanted);
+  backend().gather_rows_backward(dall, dsome, rows);
   encoder.backward(m.arena, some_gradients, dsome, some_saved);
   encoder.backward(m.arena, all_gradients, dall, all_saved);
   for (std::size_t i = encoder.span().begin; i < encoder.span().end; ++i) {
@@ -159,7 +153,9 @@ TEST(Laws, SentenceVectorsAndTheHeadMakeTheModel) {
     Gradients gradients(backend(), m.params, [&](const ParamInfo& info) { return info.task == head.task; });
     std::vector<float> cotangent(whole.size());
     for (std::size_t i = 0; i < cotangent.size(); ++i) cotangent[i] = std::cos(static_cast<float>(i));
-    m.model.head_backward(m.arena, gradients, Tensor::of(std::span(cotangent), {B, head.logits()}), saved);
+    const Tensor dlogits = m.arena.allocate(DType::kF32, {B, head.logits()});
+    backend().copy_to_device(dlogits, cotangent.data());
+    m.model.head_backward(m.arena, gradients, dlogits, saved);
     for (std::size_t i = 0; i < m.params.table().size(); ++i) {
       if (gradients.trainable(i)) {
         EXPECT_EQ(download(backend(), gradients[i]), whole_gradients[i]) << m.params.table()[i].name;
@@ -179,7 +175,7 @@ TEST(Laws, WithoutActivationsTheSameLogitsAndNothingElse) {
       const Tensor logits = m.model.forward(m.arena, nullptr, h, batch.view(), tiny_dropout());
       const Tensor next = m.arena.allocate(DType::kF32, {1});
       EXPECT_EQ(download(backend(), logits), expected);
-      const std::int64_t aligned = (static_cast<std::int64_t>(logits.bytes()) + 63) / 64 * 64;
+      const std::int64_t aligned = round_up(static_cast<std::int64_t>(logits.bytes()), 64);
       EXPECT_EQ(static_cast<std::byte*>(next.raw()) - static_cast<std::byte*>(logits.raw()), aligned);
     }
   }

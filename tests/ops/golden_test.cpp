@@ -25,11 +25,11 @@ class Golden {
     std::memcpy(x.raw(), stored.bytes.data(), stored.bytes.size());
     return x;
   }
-  std::vector<std::int32_t> integers(const std::string& name) {
+  Indices integers(const std::string& name) {
     const SafetensorsEntry& stored = entry(name, "I32");
-    std::vector<std::int32_t> values(static_cast<std::size_t>(stored.shape.at(0)));
+    std::vector<std::int32_t>& values = lists_.emplace_back(static_cast<std::size_t>(stored.shape.at(0)));
     std::memcpy(values.data(), stored.bytes.data(), stored.bytes.size());
-    return values;
+    return in_host_memory(values);
   }
   /// NaN, or zeros for what accumulates, shaped like a tensor of the file.
   Tensor like(const std::string& name, double fill = NAN) {
@@ -56,6 +56,7 @@ class Golden {
   std::string op_;
   SafetensorsFile file_;
   std::deque<std::vector<double>> memory_;
+  std::deque<std::vector<std::int32_t>> lists_;
 };
 
 Backend& ref() {
@@ -118,7 +119,8 @@ TEST(Golden, Embedding) {
 
 // As in export_golden_ops.py, which computes the masks from backend.h's text.
 constexpr Dropout kDropout{.p = 0.3f, .seed = 0x0123456789abcdef, .step = 70000, .micro_step = 2, .site = 9};
-constexpr RowId kRows[] = {{0, 0, 0}, {0, 1, 0}, {5, 0, 1}, {5, 1, 1}, {5, 2, 1}, {9999999, 511, 0}};
+constexpr RowId kRowList[] = {{0, 0, 0}, {0, 1, 0}, {5, 0, 1}, {5, 1, 1}, {5, 2, 1}, {9999999, 511, 0}};
+const RowIds kRows = in_host_memory(kRowList);
 
 TEST(Golden, Dropout) {
   Golden g("dropout");

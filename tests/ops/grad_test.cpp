@@ -25,7 +25,7 @@ PreparedWeight prepared(const Tensor& w) { return ref().prepare(w, w.dtype(), We
 
 const std::vector<RowId> kRows = {{3, 0, 0}, {3, 1, 0}, {3, 2, 0}, {70000, 0, 1}, {70000, 1, 1},
                                   {9, 0, 0}, {9, 1, 0}, {9, 2, 0}, {9, 3, 0}};
-std::span<const RowId> rows(std::int64_t n) { return std::span(kRows).first(static_cast<std::size_t>(n)); }
+RowIds rows(std::int64_t n) { return in_host_memory(std::span(kRows).first(static_cast<std::size_t>(n))); }
 Dropout dropout(float p) { return {.p = p, .seed = 42, .step = 7, .micro_step = 1, .site = 5}; }
 
 constexpr Activation kActivations[] = {Activation::kGelu, Activation::kGeluNew, Activation::kRelu, Activation::kSilu, Activation::kTanh};
@@ -116,7 +116,8 @@ TEST(Grad, DropoutAddLayerNorm) {
 }
 
 TEST(Grad, Embedding) {
-  static const std::vector<std::int32_t> ids = {4, 0, 4, 2, 4}, positions = {0, 1, 2, 0, 1}, types = {0, 0, 1, 0, 1};
+  static const std::vector<std::int32_t> id_list = {4, 0, 4, 2, 4}, position_list = {0, 1, 2, 0, 1}, type_list = {0, 0, 1, 0, 1};
+  static const Indices ids = in_host_memory(id_list), positions = in_host_memory(position_list), types = in_host_memory(type_list);
   check({.inputs = {{"word", {6, 3}, true}, {"position", {4, 3}, true}, {"type", {2, 3}, true}},
          .output_shape = {5, 3},
          .forward = [](Arena&, Tensors in, const Tensor& out) { ref().embedding(out, in[0], in[1], in[2], ids, positions, types); },
@@ -136,7 +137,7 @@ TEST(Grad, Attention) {
   for (const AttentionSetup& s : setups)
     for (const float p : {0.0f, 0.3f}) {
       const std::int64_t Nq = s.q_offsets.back(), Nk = s.k_offsets.back(), C = s.heads * s.head_size;
-      const AttentionShape shape{s.q_offsets, s.k_offsets, s.heads, rows(Nq), dropout(p)};
+      const AttentionShape shape{in_host_memory(s.q_offsets), in_host_memory(s.k_offsets), s.heads, rows(Nq), dropout(p)};
       check({.inputs = {{"q", {Nq, C}}, {"k", {Nk, C}}, {"v", {Nk, C}}},
              .output_shape = {Nq, C},
              .forward = [=](Arena&, Tensors in, const Tensor& out) { ref().attention(out, {}, in[0], in[1], in[2], shape); },
@@ -151,7 +152,8 @@ TEST(Grad, Attention) {
 }
 
 TEST(Grad, GatherRows) {
-  static const std::vector<std::int32_t> wanted = {4, 0, 4};
+  static const std::vector<std::int32_t> list = {4, 0, 4};
+  static const Indices wanted = in_host_memory(list);
   check({.inputs = {{"x", {6, 3}}},
          .output_shape = {3, 3},
          .forward = [](Arena&, Tensors in, const Tensor& out) { ref().gather_rows(out, in[0], wanted); },
@@ -159,7 +161,8 @@ TEST(Grad, GatherRows) {
 }
 
 TEST(Grad, MeanPool) {
-  static const std::vector<std::int32_t> offsets = {0, 1, 4, 9};
+  static const std::vector<std::int32_t> list = {0, 1, 4, 9};
+  static const Indices offsets = in_host_memory(list);
   check({.inputs = {{"x", {9, 3}}},
          .output_shape = {3, 3},
          .forward = [](Arena&, Tensors in, const Tensor& out) { ref().mean_pool(out, in[0], offsets); },
@@ -190,7 +193,7 @@ GradCase loss_case(const Shape& shape, Losses losses, Backward backward) {
     const Tensor each = scratch.allocate(out.dtype(), {shape[0], 1});
     losses(each, in[0]);
     const std::vector<std::int32_t> offsets = {0, static_cast<std::int32_t>(shape[0])};
-    ref().mean_pool(out, each, offsets);
+    ref().mean_pool(out, each, in_host_memory(offsets));
     ref().affine(out, out, static_cast<double>(shape[0]), 0);
   };
   return {
@@ -200,7 +203,8 @@ GradCase loss_case(const Shape& shape, Losses losses, Backward backward) {
 }
 
 TEST(Grad, CrossEntropy) {
-  static const std::vector<std::int32_t> labels = {2, 0, 6, 2};
+  static const std::vector<std::int32_t> list = {2, 0, 6, 2};
+  static const Indices labels = in_host_memory(list);
   check(loss_case(
       {4, 7}, [](const Tensor& losses, const Tensor& x) { ref().cross_entropy(losses, x, labels); },
       [](const Tensor& dx, const Tensor& x, double scale) { ref().cross_entropy_backward(dx, x, labels, scale); }));

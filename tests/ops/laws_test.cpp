@@ -37,13 +37,11 @@ class Laws : public ::testing::Test {
     for (const std::int64_t d : shape) count *= d;
     return put(dtype, shape, normal_values(rng_, count));
   }
-  std::vector<double> get(const Tensor& x) {
-    std::vector<std::byte> host(x.bytes());
-    backend().synchronize();
-    backend().copy_to_host(host.data(), x);
-    return to_doubles(Tensor(host.data(), x.dtype(), x.shape()));
-  }
+  std::vector<double> get(const Tensor& x) { return download(backend(), x); }
   static Backend& backend() { return tested_backend(); }
+  /// The list must outlive what is returned.
+  Indices upload(std::span<const std::int32_t> list) { return backend().upload(arena_, list); }
+  RowIds upload(std::span<const RowId> list) { return backend().upload(arena_, list); }
 
   Rng rng_{kSeed, ::testing::UnitTest::GetInstance()->current_test_info()->name()};
   Arena arena_{tested_backend()};
@@ -142,7 +140,7 @@ TEST_F(Laws, DropoutIsItsDefinition) {
     const Dropout d{.p = p, .seed = 0x123456789abcdefull, .step = 77, .micro_step = 4095, .site = 513};
     const Tensor ones = put(DType::kF32, {N, 21}, std::vector<double>(static_cast<std::size_t>(N) * 21, 1)),
                  out = empty(DType::kF32, {N, 21});
-    backend().dropout(out, ones, rows, d);
+    backend().dropout(out, ones, upload(rows), d);
     std::vector<double> expected;
     for (const RowId& row : rows)
       for (std::uint32_t i = 0; i < 21; ++i) expected.push_back(static_cast<double>(dropout_factor(d, row, 0, i)));
@@ -154,7 +152,7 @@ TEST_F(Laws, DropoutKeepsTheMean) {
   const Dropout d{.p = 0.3f, .seed = 3, .step = 1};
   const std::vector<RowId> rows = {{5, 2, 0}};
   const Tensor x = put(DType::kF32, {1, 40000}, std::vector<double>(40000, 1));
-  backend().dropout(x, x, rows, d);
+  backend().dropout(x, x, upload(rows), d);
   const std::vector<double> values = get(x);
   EXPECT_NEAR(static_cast<double>(std::count(values.begin(), values.end(), 0.0)) / 40000, 0.3, 0.01);
   EXPECT_NEAR(std::accumulate(values.begin(), values.end(), 0.0) / 40000, 1, 0.015);
@@ -168,7 +166,7 @@ TEST_F(Laws, AttentionDropoutIsItsDefinition) {
   std::vector<RowId> rows;
   for (std::uint16_t n = 0; n < 2 * T; ++n)
     rows.push_back({n < T ? 9u : 1000003u, static_cast<std::uint16_t>(n % T), n < T ? std::uint8_t{0} : std::uint8_t{1}});
-  const AttentionShape shape{offsets, offsets, H, rows, {.p = 0.4f, .seed = 99, .step = 12, .micro_step = 3, .site = 8}};
+  const AttentionShape shape{upload(offsets), upload(offsets), H, upload(rows), {.p = 0.4f, .seed = 99, .step = 12, .micro_step = 3, .site = 8}};
 
   std::vector<double> one_hot(2 * T * C), mask(2 * T * C), transposed(2 * T * C);
   for (std::int64_t n = 0; n < 2 * T; ++n)
@@ -279,10 +277,10 @@ TEST_F(Laws, DropoutAddLayerNormIsItsDefault) {
       for (int i = 0; i < 2; ++i) r.push_back(put(DType::kF32, {C}, std::vector<double>(C, 3)));
     }
     const auto &f = results[0], &g = results[1];
-    backend().dropout_add_layernorm(f[0], f[1], f[4], x, residual, gamma, beta, 1e-12, rows, d);
-    backend().dropout_add_layernorm_backward(f[2], f[3], f[5], f[6], dy, f[1], f[4], gamma, rows, d);
-    backend().Backend::dropout_add_layernorm(g[0], g[1], g[4], x, residual, gamma, beta, 1e-12, rows, d);
-    backend().Backend::dropout_add_layernorm_backward(g[2], g[3], g[5], g[6], dy, g[1], g[4], gamma, rows, d);
+    backend().dropout_add_layernorm(f[0], f[1], f[4], x, residual, gamma, beta, 1e-12, upload(rows), d);
+    backend().dropout_add_layernorm_backward(f[2], f[3], f[5], f[6], dy, f[1], f[4], gamma, upload(rows), d);
+    backend().Backend::dropout_add_layernorm(g[0], g[1], g[4], x, residual, gamma, beta, 1e-12, upload(rows), d);
+    backend().Backend::dropout_add_layernorm_backward(g[2], g[3], g[5], g[6], dy, g[1], g[4], gamma, upload(rows), d);
     const char* names[] = {"out", "sum", "dx", "dresidual", "stats", "dgamma", "dbeta"};
     for (std::size_t i = 0; i < f.size(); ++i) EXPECT_TRUE(compare(get(f[i]), get(g[i]), {1e-5, 1e-5}, names[i])) << "p = " << p;
   }
@@ -342,7 +340,9 @@ TEST_F(Laws, AllocationsAreAligned) {
 TEST_F(Laws, WrongShapesAndIndicesAreRefused) {
   const Tensor x = normal(DType::kF32, {4, 6}), y = normal(DType::kF32, {4, 5}), vector = normal(DType::kF32, {6});
   const PreparedWeight w = backend().prepare(normal(DType::kF32, {5, 6}), DType::kF32, WeightUse::kTrain, nullptr, {});
-  const std::vector<std::int32_t> over = {0, 4}, under = {-1, 0}, falling = {0, 3, 2, 4}, fine = {0, 4};
+  const std::vector<std::int32_t> lists[] = {{0, 4}, {-1, 0}, {0, 3, 2, 4}, {0, 4}, {0, 3}, {0, 6}};
+  const Indices over = upload(lists[0]), under = upload(lists[1]), falling = upload(lists[2]), fine = upload(lists[3]);
+  const Indices short_of = upload(lists[4]), over_classes = upload(lists[5]);
   const auto refused = [](auto&& body) { expect_error(ErrorTag::kInternal, {"check failed"}, body); };
   refused([&] { backend().linear(x, x, w, {}); });
   refused([&] { backend().linear(y, y, w, {}); });
@@ -356,12 +356,12 @@ TEST_F(Laws, WrongShapesAndIndicesAreRefused) {
   refused([&] { backend().gather_rows(x.slice_rows(0, 2), x, under); });
   refused([&] { backend().embedding(x.slice_rows(0, 2), x, x, x, over, fine, fine); });
   refused([&] { backend().mean_pool(x.slice_rows(0, 3), x, falling); });
-  refused([&] { backend().mean_pool(x.slice_rows(0, 1), x, std::span(falling).first(2)); });
+  refused([&] { backend().mean_pool(x.slice_rows(0, 1), x, short_of); });
   refused([&] { backend().attention(x, {}, x, x, x, {fine, fine, 4, {}, {}}); });
   refused([&] { backend().attention(x, {}, x, x, y, {fine, fine, 2, {}, {}}); });
   refused([&] { backend().pair_features(x, x, x, false); });
   refused([&] { backend().cosine(vector, x, x); });
-  refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), std::vector<std::int32_t>{0, 6}); });
+  refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), over_classes); });
   refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), under); });
 }
 

@@ -24,8 +24,9 @@ void add_rows(Cases& cases) {
     cases.push_back({fmt::format("mean_pool_{}", s.name), [=](OpRun& t) {
                        const auto B = std::ssize(s.offsets) - 1, N = static_cast<std::ptrdiff_t>(s.offsets.back());
                        const Tensor x = t.input({N, s.C}), dy = t.input({B, s.C});
-                       t.backend().mean_pool(t.output("out", {B, s.C}), x, s.offsets);
-                       t.backend().mean_pool_backward(t.output("dx", {N, s.C}), dy, s.offsets);
+                       const Indices offsets = t.upload(s.offsets);
+                       t.backend().mean_pool(t.output("out", {B, s.C}), x, offsets);
+                       t.backend().mean_pool_backward(t.output("dx", {N, s.C}), dy, offsets);
                      }});
 }
 

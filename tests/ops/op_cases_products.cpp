@@ -138,8 +138,8 @@ void run_attention(OpRun& t, const AttentionSetup& a, Queries which, float p) {
   const std::vector<std::int32_t> q_offsets =
       which == Queries::kAll ? k_offsets : offsets_of(std::vector<std::int32_t>(a.lengths.size(), 1));
   const std::int64_t C = a.heads * a.head_size, Nq = q_offsets.back(), Nk = k_offsets.back();
-  const std::vector<RowId> rows = t.rows(Nq);
-  const AttentionShape shape{q_offsets, k_offsets, a.heads, p > 0 ? rows : std::span<const RowId>{}, t.dropout(p)};
+  const RowIds rows = t.rows(Nq);
+  const AttentionShape shape{t.upload(q_offsets), t.upload(k_offsets), a.heads, p > 0 ? rows : RowIds{}, t.dropout(p)};
 
   const Tensor q = t.input({Nq, C}, a.scale, 7), kv = t.input({Nk, 2 * C}), dout = t.input({Nq, C});
   const Tensor k = kv.slice_cols(0, C), v = kv.slice_cols(C, 2 * C);

@@ -41,7 +41,7 @@ void add_elementwise(Cases& cases) {
                          const Tensor x = t.input({s.N, s.C});
                          const auto rows = t.rows(s.N);
                          const Dropout d = t.dropout(p);
-                         t.backend().dropout(t.output("out", {s.N, s.C}), x, d ? rows : std::span<const RowId>{}, d);
+                         t.backend().dropout(t.output("out", {s.N, s.C}), x, d ? rows : RowIds{}, d);
                        }});
     cases.push_back({"add_" + s.name(), [=](OpRun& t) {
                        const Tensor a = t.input({s.N, s.C}), b = t.input({s.N, s.C});

@@ -85,20 +85,22 @@ Tensor OpRun::attention_saved(const AttentionShape& shape) {
   return make(Role::kScratch, "attention's saved buffer", DType::kU8, {static_cast<std::int64_t>(bytes)}).tensor.tensor();
 }
 
-std::vector<std::int32_t> OpRun::indices(std::int64_t count, std::int64_t limit) {
+Indices OpRun::upload(std::vector<std::int32_t> list) { return backend_->upload(arena_, lists_.emplace_back(std::move(list))); }
+
+Indices OpRun::indices(std::int64_t count, std::int64_t limit) {
   std::vector<std::int32_t> values(static_cast<std::size_t>(count));
   for (std::int32_t& value : values) value = static_cast<std::int32_t>(rng_.below(static_cast<std::uint64_t>(limit)));
-  return values;
+  return upload(std::move(values));
 }
 
-std::vector<RowId> OpRun::rows(std::int64_t count) {
-  std::vector<RowId> ids(static_cast<std::size_t>(count));
+RowIds OpRun::rows(std::int64_t count) {
+  std::vector<RowId>& ids = row_lists_.emplace_back(static_cast<std::size_t>(count));
   for (RowId& id : ids) {
     id.row = static_cast<std::uint32_t>(rng_.below(1u << 24));
     id.position = static_cast<std::uint16_t>(rng_.below(512));
     id.pass = static_cast<std::uint8_t>(rng_.below(2));
   }
-  return ids;
+  return backend_->upload(arena_, ids);
 }
 
 Dropout OpRun::dropout(float p) {

@@ -66,10 +66,12 @@ class OpRun {
   /// Space for attention's saved buffer.
   Tensor attention_saved(const AttentionShape& shape);
 
-  // ---- integers ----
-  std::vector<std::int32_t> indices(std::int64_t count, std::int64_t limit);
+  // ---- lists of whole numbers, which live as long as the run ----
+  Indices upload(std::vector<std::int32_t> list);
+  /// `count` random numbers in [0, limit).
+  Indices indices(std::int64_t count, std::int64_t limit);
   /// Ids of `count` rows, as spread as they can be.
-  std::vector<RowId> rows(std::int64_t count);
+  RowIds rows(std::int64_t count);
   Dropout dropout(float p);
 
   /// Outputs in the order they were made. Fails the test where guards or inputs were overwritten.
@@ -92,6 +94,9 @@ class OpRun {
   Rng rng_;
   std::uint64_t clock_ = 0;
   std::deque<Buffer> buffers_;
+  Arena arena_{*backend_};
+  std::deque<std::vector<std::int32_t>> lists_;
+  std::deque<std::vector<RowId>> row_lists_;
 };
 
 /// All activations, by the names that cases bear.

@@ -130,7 +130,7 @@ void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
   const OpScope scope(*this, "adamw", 14.0 * static_cast<double>(total), moved, {});
   // Parts end at multiples of a cache line, so that two threads never write one.
   constexpr std::int64_t kLine = 32;
-  for_ranges((total + kLine - 1) / kLine, kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
+  for_ranges(divide_up(total, kLine), kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
     for_concatenated(segments.size(), size, begin * kLine, std::min(total, end * kLine), [&](std::size_t i, std::int64_t from, std::int64_t to) {
       HWY_DYNAMIC_DISPATCH(adamw_range)(segments[i], adamw_factors(segments[i], options), from, to);
     });
@@ -146,7 +146,7 @@ double CpuBackend::squared_norm(std::span<const Tensor> tensors) {
     total += size(i);
   }
   const OpScope scope(*this, "squared_norm", 2.0 * static_cast<double>(total), 4.0 * static_cast<double>(total), {});
-  const std::int64_t chunks = (total + kChunk - 1) / kChunk;
+  const std::int64_t chunks = divide_up(total, kChunk);
   double* sums = scratch_.get<double>(chunks);
   for_ranges(chunks, 1, [&](std::int64_t first, std::int64_t last) {
     alignas(64) double lanes[kNormLanes] = {};

@@ -1,12 +1,15 @@
 // CpuBackend: the class behind make_cpu_backend; each op lives in the file named after it.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "minbert/ops/backend.h"
 #include "minbert/ops/cpu/gemm.h"
-#include "minbert/ops/cpu/int8.h"
+#include "minbert/ops/cpu/packed_weight.h"
 #include "minbert/ops/cpu/sweep.h"
 #include "minbert/ops/shapes.h"
 
@@ -62,7 +65,7 @@ class CpuBackend final : public Backend {
   void cast(Tensor out, const Tensor& x) override;
   void activation(Tensor out, const Tensor& x, Activation kind) override;
   void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) override;
-  void dropout(Tensor out, const Tensor& x, std::span<const RowId> rows, const Dropout& dropout) override;
+  void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) override;
   void add(Tensor out, const Tensor& a, const Tensor& b) override;
   void affine(Tensor out, const Tensor& x, double scale, double shift) override;
 
@@ -71,16 +74,15 @@ class CpuBackend final : public Backend {
   void layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
                           const Tensor& gamma) override;
   void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                             const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout) override;
+                             const Tensor& beta, double eps, RowIds rows, const Dropout& dropout) override;
   void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                      const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
-                                      const Dropout& dropout) override;
+                                      const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout) override;
 
   // embedding.cpp
-  void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
-                 std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) override;
-  void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
-                          std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) override;
+  void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, Indices ids, Indices positions,
+                 Indices type_ids) override;
+  void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, Indices ids, Indices positions,
+                          Indices type_ids) override;
 
   // attention.cpp
   void attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) override;
@@ -89,18 +91,18 @@ class CpuBackend final : public Backend {
   std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const override;
 
   // pooling.cpp
-  void gather_rows(Tensor out, const Tensor& x, std::span<const std::int32_t> rows) override;
-  void gather_rows_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> rows) override;
-  void mean_pool(Tensor out, const Tensor& x, std::span<const std::int32_t> offsets) override;
-  void mean_pool_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> offsets) override;
+  void gather_rows(Tensor out, const Tensor& x, Indices rows) override;
+  void gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) override;
+  void mean_pool(Tensor out, const Tensor& x, Indices offsets) override;
+  void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) override;
   void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) override;
   void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) override;
   void cosine(Tensor out, const Tensor& u, const Tensor& v) override;
   void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) override;
 
   // loss.cpp
-  void cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) override;
-  void cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) override;
+  void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) override;
+  void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) override;
   void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) override;
   void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override;
   void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) override;
@@ -111,9 +113,11 @@ class CpuBackend final : public Backend {
   double squared_norm(std::span<const Tensor> tensors) override;
 
  private:
+  const void* upload_bytes(Arena&, std::span<const std::byte> host) override { return host.data(); }
+  void copy_elements(const Tensor& dst, const Tensor& src);
   /// linear, and with `kind` the activation of its result.
   void checked_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
-  void int8_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
+  void int8_linear(Tensor out, const Tensor& x, const CpuPackedWeight& w, const Tensor& bias, const Activation* kind);
 
   BackendOptions options_;
   HostMemory memory_;

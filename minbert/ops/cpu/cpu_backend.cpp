@@ -59,12 +59,19 @@ void CpuBackend::copy_to_device(Tensor dst, const void* src) {
   copy(dst, Tensor(const_cast<void*>(src), dst.dtype(), dst.shape()));
 }
 
-void CpuBackend::copy_to_host(void* dst, const Tensor& src) { copy(Tensor(dst, src.dtype(), src.shape()), src); }
+void CpuBackend::copy_to_host(void* dst, const Tensor& src) {
+  const OpScope scope(*this, "copy", 0, 2.0 * static_cast<double>(src.bytes()), {});
+  copy_elements(Tensor(dst, src.dtype(), src.shape()), src);
+}
 
 void CpuBackend::copy(Tensor dst, const Tensor& src) {
   shapes::same(dst, src, "copy");
   MINBERT_CHECK(dst.dtype() == src.dtype(), "copy of {} to {}", src.describe(), dst.describe());
   const OpScope scope(*this, "copy", 0, 2.0 * static_cast<double>(src.bytes()), {dst});
+  copy_elements(dst, src);
+}
+
+void CpuBackend::copy_elements(const Tensor& dst, const Tensor& src) {
   const std::size_t size = dtype_size(src.dtype());
   for_pieces({&dst, &src}, [&](const Piece& piece) {
     const auto at = [&](const Tensor& x) { return static_cast<std::byte*>(x.raw()) + static_cast<std::size_t>(piece.row * x.row_stride() + piece.col) * size; };

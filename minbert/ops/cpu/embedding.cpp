@@ -57,27 +57,27 @@ void check_ids(std::span<const std::int32_t> ids, const Tensor& table, std::int6
 
 }  // namespace
 
-void CpuBackend::embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
-                           std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) {
+void CpuBackend::embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, Indices ids, Indices positions,
+                           Indices type_ids) {
   for (const Tensor* table : {&word, &position, &type}) {
     shapes::matrix(*table, table->rows(), out.cols(), "embedding table");
     MINBERT_CHECK(table->dtype() == word.dtype(), "embedding tables of {} and {}", dtype_name(word.dtype()), dtype_name(table->dtype()));
   }
-  check_ids(ids, word, out.rows(), "word");
-  check_ids(positions, position, out.rows(), "position");
-  check_ids(type_ids, type, out.rows(), "type");
+  check_ids(ids.host, word, out.rows(), "word");
+  check_ids(positions.host, position, out.rows(), "position");
+  check_ids(type_ids.host, type, out.rows(), "type");
   const OpScope scope(*this, "embedding", 2.0 * static_cast<double>(out.numel()), 3.0 * bytes_of({&out}), {out});
   for_rows(out.rows(), out.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n) {
       const auto i = static_cast<std::size_t>(n);
-      HWY_DYNAMIC_DISPATCH(embedding_row)(out, n, row_at(word, ids[i]), row_at(position, positions[i]), row_at(type, type_ids[i]));
+      HWY_DYNAMIC_DISPATCH(embedding_row)(out, n, row_at(word, ids.host[i]), row_at(position, positions.host[i]), row_at(type, type_ids.host[i]));
     }
   });
 }
 
-void CpuBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
-                                    std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) {
-  const std::pair<const Tensor*, std::span<const std::int32_t>> tables[] = {{&dword, ids}, {&dposition, positions}, {&dtype, type_ids}};
+void CpuBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, Indices ids, Indices positions,
+                                    Indices type_ids) {
+  const std::pair<const Tensor*, std::span<const std::int32_t>> tables[] = {{&dword, ids.host}, {&dposition, positions.host}, {&dtype, type_ids.host}};
   for (const auto& [table, rows] : tables) {
     shapes::optional_matrix(*table, table->rows(), dy.cols(), "embedding gradient");
     if (*table) check_ids(rows, *table, dy.rows(), "embedding");

@@ -54,22 +54,6 @@ struct Product {
   std::int64_t scratch_bytes = 0;
 };
 
-/// A packed matrix: panels when f32, oneDNN's own layout when bf16, whose packed products are as fast as ours and faster for few rows.
-struct Packed {
-  Matrix shape;
-  float* panels = nullptr;
-  std::size_t bytes = 0;
-  Desc layout;
-  dnnl::memory memory;
-
-  Packed() = default;
-  Packed(const Packed&) = delete;
-  Packed& operator=(const Packed&) = delete;
-  ~Packed() {
-    if (panels != nullptr) HostMemory().release(panels, bytes);
-  }
-};
-
 dnnl::memory::data_type onednn_type(DType dtype) {
   using Type = dnnl::memory::data_type;
   switch (dtype) {
@@ -137,6 +121,22 @@ Product make_product(const dnnl::engine& engine, const Desc& dst, const Desc& a,
 
 }  // namespace
 
+/// Panels when f32, oneDNN's own layout when bf16 or i8: its packed bf16 products are as fast as ours, and faster for few rows.
+struct PackedMatrix {
+  Matrix shape;
+  float* panels = nullptr;
+  std::size_t bytes = 0;
+  Desc layout;
+  dnnl::memory memory;
+
+  PackedMatrix() = default;
+  PackedMatrix(const PackedMatrix&) = delete;
+  PackedMatrix& operator=(const PackedMatrix&) = delete;
+  ~PackedMatrix() {
+    if (panels != nullptr) HostMemory().release(panels, bytes);
+  }
+};
+
 struct Gemm::Impl {
   using Entry = std::pair<Key, Product>;
 
@@ -145,15 +145,12 @@ struct Gemm::Impl {
   std::list<Entry> recent;  // front: used last
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
   Scratch scratch;
-  Statistics statistics;
 
   Product& find(const Key& key, const Matrix& dst, const Matrix& a, const Desc& b) {
     if (const auto found = index.find(key); found != index.end()) {
-      ++statistics.hits;
       recent.splice(recent.begin(), recent, found->second);
       return found->second->second;
     }
-    ++statistics.misses;
     if (recent.size() >= kMaxPrimitives) {
       index.erase(recent.back().first);
       recent.pop_back();
@@ -252,9 +249,9 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
   onednn("product", [&] { impl_->run(impl_->find(key, dst, a, plain(b)), dst, a, b.data, bias); });
 }
 
-std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
+std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
   if (b.rows == 0 || b.cols == 0) return nullptr;
-  auto packed = std::make_shared<Packed>();
+  auto packed = std::make_shared<PackedMatrix>();
   packed->shape.dtype = dtype;
   packed->shape.rows = b.rows;
   packed->shape.cols = b.cols;
@@ -274,34 +271,32 @@ std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
       packed->memory = dnnl::memory(packed->layout, impl_->engine);
     });
   }
-  repack(packed.get(), b);
+  repack(*packed, b);
   return packed;
 }
 
-void Gemm::repack(void* packed, const Matrix& b) {
-  auto& target = *static_cast<Packed*>(packed);
-  MINBERT_CHECK(target.shape.rows == b.rows && target.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
-                target.shape.rows, target.shape.cols);
-  if (target.panels != nullptr) {
-    pack_panels(target.panels, b);
+void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
+  MINBERT_CHECK(packed.shape.rows == b.rows && packed.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
+                packed.shape.rows, packed.shape.cols);
+  if (packed.panels != nullptr) {
+    pack_panels(packed.panels, b);
     return;
   }
   onednn("packing", [&] {
     dnnl::memory source(plain(b), impl_->engine, b.data);
-    dnnl::reorder(source, target.memory).execute(impl_->stream, source, target.memory);
+    dnnl::reorder(source, packed.memory).execute(impl_->stream, source, packed.memory);
   });
 }
 
-void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, void* packed, const float* bias) {
-  auto& target = *static_cast<Packed*>(packed);
-  const Key key = make_key(dst, a, target.shape, bias, false, true);
+void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatrix& b, const float* bias) {
+  const Key key = make_key(dst, a, b.shape, bias, false, true);
   if (key.m == 0) return;
-  if (target.panels != nullptr) {
+  if (b.panels != nullptr) {
     MINBERT_CHECK(dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
-    panel_multiply({.dst = dst, .a = a, .b = target.shape, .packed_b = target.panels, .bias = bias, .accumulate = false}, impl_->scratch);
+    panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false}, impl_->scratch);
     return;
   }
-  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, target.layout), dst, a, target.memory.get_data_handle(), bias); });
+  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, b.layout), dst, a, b.memory.get_data_handle(), bias); });
 }
 
 bool Gemm::supports_bf16() {
@@ -315,8 +310,6 @@ bool Gemm::supports_bf16() {
 }
 
 bool Gemm::supports_int8() const { return has_isa(dnnl::cpu_isa::avx512_core_vnni) || has_isa(dnnl::cpu_isa::avx2_vnni); }
-
-Gemm::Statistics Gemm::statistics() const { return impl_->statistics; }
 
 void cap_gemm_isa(std::string_view isa) {
   using dnnl::cpu_isa;

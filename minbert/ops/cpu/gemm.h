@@ -18,6 +18,9 @@ bool has_avx512_bf16();
 /// The instruction set that oneDNN uses, and its version: "oneDNN 2.6.3 avx512_bf16".
 std::string gemm_description();
 
+/// A matrix in the layout that products read fastest, made by Gemm::pack().
+struct PackedMatrix;
+
 /// Not thread-safe: one thread at a time calls it, and all OpenMP threads work.
 class Gemm {
  public:
@@ -30,22 +33,16 @@ class Gemm {
   void multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const float* bias = nullptr, bool accumulate = false);
 
   /// A copy of the matrix b (f32; i8 for dtype kI8), as `dtype`, in the layout that products read fastest; null for an empty matrix.
-  std::shared_ptr<void> pack(const Matrix& b, DType dtype);
+  std::shared_ptr<PackedMatrix> pack(const Matrix& b, DType dtype);
   /// Copies b, of the same shape as before, into `packed`.
-  void repack(void* packed, const Matrix& b);
-  /// dst = a b + bias, with b packed. Of i8: a is u8, dst i32 and bias null; sums are exact.
-  void multiply_packed(const Matrix& dst, const Matrix& a, void* packed, const float* bias);
+  void repack(PackedMatrix& packed, const Matrix& b);
+  /// dst = a b + bias. When b is i8, a is u8, dst i32 and bias null, and the sums are exact.
+  void multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatrix& b, const float* bias);
 
   /// Whether products of bf16 matrices exist here.
   bool supports_bf16();
   /// Whether 8-bit products are exact here: older instructions saturate at 16 bits.
   bool supports_int8() const;
-
-  /// Cached primitives of oneDNN: found, and made because they were not.
-  struct Statistics {
-    std::int64_t hits = 0, misses = 0;
-  };
-  Statistics statistics() const;
 
  private:
   struct Impl;

@@ -30,7 +30,7 @@ struct NormBackward {
 };
 
 /// Rows whose parameter gradients are summed together; a function of N alone, so that threads change nothing.
-inline std::int64_t norm_chunk_rows(std::int64_t rows) { return std::max<std::int64_t>(8, (rows + 63) / 64); }
+inline std::int64_t norm_chunk_rows(std::int64_t rows) { return std::max<std::int64_t>(8, divide_up(rows, 64)); }
 
 }  // namespace minbert::cpu
 #endif  // MINBERT_OPS_CPU_LAYERNORM_ARGUMENTS_
@@ -182,7 +182,7 @@ void check_forward(const NormForward& n, const Tensor& gamma, const Tensor& beta
 
 void forward(const NormForward& n, Scratch& scratch) {
   const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows worth a thread
-  const std::int64_t blocks = (n.x.rows() + block - 1) / block, padded = (n.x.cols() + 31) / 16 * 16;
+  const std::int64_t blocks = divide_up(n.x.rows(), block), padded = round_up(n.x.cols() + 16, 16);
   float* values = scratch.get<float>(parts(blocks) * padded);
   for_parts(blocks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(norm_forward_rows)(n, begin * block, std::min(n.x.rows(), end * block), values + part * padded);
@@ -198,7 +198,7 @@ void backward(NormBackward n, Tensor& dgamma, Tensor& dbeta, const Tensor& gamma
   shapes::optional_matrix(dgamma, width, 1, "dgamma");
   shapes::optional_matrix(dbeta, width, 1, "dbeta");
   shapes::rows(n.rows, rows, n.dropout);
-  const std::int64_t step = norm_chunk_rows(rows), chunks = (rows + step - 1) / step;
+  const std::int64_t step = norm_chunk_rows(rows), chunks = divide_up(rows, step);
   n.partial = dgamma || dbeta ? scratch.get<float>(chunks * 2 * width) : nullptr;
   for_ranges(chunks, std::max<std::int64_t>(1, kGrain / (step * std::max<std::int64_t>(1, width))), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t chunk = begin; chunk < end; ++chunk) HWY_DYNAMIC_DISPATCH(norm_backward_chunk)(n, chunk);
@@ -227,20 +227,19 @@ void CpuBackend::layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, cons
 }
 
 void CpuBackend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                                       const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout) {
+                                       const Tensor& beta, double eps, RowIds rows, const Dropout& dropout) {
   const NormForward n{.out = out, .sum = sum, .stats = stats, .x = x, .residual = residual, .gamma = gamma.data<float>(),
-                      .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = rows, .dropout = dropout};
+                      .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = rows.host, .dropout = dropout};
   check_forward(n, gamma, beta);
   const OpScope scope(*this, "dropout_add_layernorm", 10.0 * static_cast<double>(x.numel()), bytes_of({&out, &sum, &x, &residual}), {out, sum});
   forward(n, scratch_);
 }
 
 void CpuBackend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                                const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
-                                                const Dropout& dropout) {
+                                                const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout) {
   const OpScope scope(*this, "dropout_add_layernorm_backward", 15.0 * static_cast<double>(sum.numel()), bytes_of({&dx, &dresidual, &dy, &sum}),
                       {dx, dresidual, dgamma, dbeta});
-  backward({.dx = dx, .dresidual = dresidual, .dy = dy, .x = sum, .stats = stats, .gamma = gamma.data<float>(), .partial = nullptr, .rows = rows, .dropout = dropout},
+  backward({.dx = dx, .dresidual = dresidual, .dy = dy, .x = sum, .stats = stats, .gamma = gamma.data<float>(), .partial = nullptr, .rows = rows.host, .dropout = dropout},
            dgamma, dbeta, gamma, scratch_);
 }
 

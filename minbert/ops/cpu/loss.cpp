@@ -98,26 +98,27 @@ void check_labels(const Tensor& logits, std::span<const std::int32_t> labels) {
 
 }  // namespace
 
-void CpuBackend::cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) {
-  check_labels(logits, labels);
+void CpuBackend::cross_entropy(Tensor losses, const Tensor& logits, Indices labels) {
+  check_labels(logits, labels.host);
   shapes::matrix(losses, logits.rows(), 1, "losses");
   const OpScope scope(*this, "cross_entropy", 0, bytes_of({&logits}), {losses});
   for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       const SoftmaxSums sums = HWY_DYNAMIC_DISPATCH(softmax_sums)(logits, b);
-      const float at_label = value_at(logits.slice_cols(labels[static_cast<std::size_t>(b)], labels[static_cast<std::size_t>(b)] + 1), b);
+      const std::int32_t label = labels.host[static_cast<std::size_t>(b)];
+      const float at_label = value_at(logits.slice_cols(label, label + 1), b);
       set_value(losses, b, std::log(static_cast<double>(sums.sum)) - (static_cast<double>(at_label) - static_cast<double>(sums.max)));
     }
   });
 }
 
-void CpuBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) {
-  check_labels(logits, labels);
+void CpuBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) {
+  check_labels(logits, labels.host);
   shapes::same(dlogits, logits, "dlogits");
   const OpScope scope(*this, "cross_entropy_backward", 0, bytes_of({&dlogits, &logits}), {dlogits});
   for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b)
-      HWY_DYNAMIC_DISPATCH(softmax_gradient)(dlogits, logits, b, labels[static_cast<std::size_t>(b)], static_cast<float>(scale));
+      HWY_DYNAMIC_DISPATCH(softmax_gradient)(dlogits, logits, b, labels.host[static_cast<std::size_t>(b)], static_cast<float>(scale));
   });
 }
 

@@ -27,8 +27,8 @@ inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
   std::int64_t depth, size, count;  // in words: floats or pairs
   DepthBlocks(std::int64_t words, std::int64_t most)
-      : depth(words), size(0), count((words + most - 1) / most) {
-    size = (depth + count - 1) / count;
+      : depth(words), size(0), count(divide_up(words, most)) {
+    size = divide_up(depth, count);
   }
   std::int64_t begin(std::int64_t block) const { return block * size; }
   std::int64_t length(std::int64_t block) const { return std::min(size, depth - begin(block)); }
@@ -62,7 +62,7 @@ namespace HWY_NAMESPACE {
 // A tile's sums, two vectors of b and one broadcast fill the registers.
 constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
-constexpr std::int64_t kRowStride = (kRows + static_cast<std::int64_t>(kLanes) - 1) / static_cast<std::int64_t>(kLanes) * static_cast<std::int64_t>(kLanes);
+constexpr std::int64_t kRowStride = round_up(kRows, kLanes);
 
 static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride));
 
@@ -256,7 +256,7 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
       const std::int64_t col = index / t.groups * kCols, group = index % t.groups;
       const float* b = buffer;
       if (p.packed_b != nullptr) {
-        b = p.packed_b + (block * ((t.b.cols + kCols - 1) / kCols) + col / kCols) * t.blocks.size * kCols;
+        b = p.packed_b + (block * divide_up(t.b.cols, kCols) + col / kCols) * t.blocks.size * kCols;
       } else if (packed_col != col) {
         pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
@@ -280,7 +280,7 @@ void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, f
 
 void pack_b_panels(float* packed, const Matrix& b, std::int64_t begin, std::int64_t end) {
   const DepthBlocks blocks(b.rows, kMaxDepth);
-  const std::int64_t panels = (b.cols + kCols - 1) / kCols;
+  const std::int64_t panels = divide_up(b.cols, kCols);
   for (std::int64_t index = begin; index < end; ++index) {
     const std::int64_t block = index / panels, panel = index % panels;
     pack_b(packed + index * blocks.size * kCols, b, panel * kCols, blocks.begin(block), blocks.length(block));
@@ -303,6 +303,8 @@ namespace {
 
 /// Floats of packed a at a time: what the last cache holds beside the rest.
 constexpr std::int64_t kPackedA = 1 << 20;
+/// Blocks of k whose packed a lies there together: each panel of dst is visited once for that many blocks.
+constexpr std::int64_t kBlocksAtOnce = 8;
 
 /// Parts of the rows, so that tasks share out evenly among threads; one where b's panels do so by themselves, since each group
 /// packs b anew.
@@ -314,9 +316,9 @@ std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
 }
 
 void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
-  const std::int64_t row_panels = (t.rows + sizes.rows - 1) / sizes.rows, col_panels = (t.product->dst.cols + sizes.cols - 1) / sizes.cols;
-  const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = (t.blocks.size * sizes.cols + 15) / 16 * 16;
-  const std::int64_t size_a = (t.block_count * row_panels * panel_a + 15) / 16 * 16;
+  const std::int64_t row_panels = divide_up(t.rows, sizes.rows), col_panels = divide_up(t.product->dst.cols, sizes.cols);
+  const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
+  const std::int64_t size_a = round_up(t.block_count * row_panels * panel_a, 16);
   t.row_panels = row_panels;
   t.groups = row_groups(col_panels, row_panels);
   const std::int64_t tasks = col_panels * t.groups;
@@ -343,11 +345,11 @@ Matrix words_along_columns(const Matrix& x) {
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : (product.a.cols + 1) / 2,
+  const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : divide_up(product.a.cols, 2),
                            product.dst.dtype == DType::kF32 ? kMaxDepth : kMaxPanelPairs);
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
-  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * blocks.size) / sizes.rows * sizes.rows);
-  for (std::int64_t block = 0; block < blocks.count; block += 8) {
+  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+  for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
                       .a = a,
@@ -356,7 +358,7 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
                       .first_row = row,
                       .rows = std::min(rows_at_once, product.dst.rows - row),
                       .first_block = block,
-                      .block_count = std::min<std::int64_t>(8, blocks.count - block),
+                      .block_count = std::min(kBlocksAtOnce, blocks.count - block),
                       .packed_a = nullptr,
                       .groups = 1,
                       .row_panels = 1},
@@ -368,12 +370,12 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
 std::int64_t packed_panels_size(const Matrix& b) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
   const DepthBlocks blocks(b.rows, kMaxDepth);
-  return blocks.count * blocks.size * ((b.cols + sizes.cols - 1) / sizes.cols * sizes.cols);
+  return blocks.count * blocks.size * round_up(b.cols, sizes.cols);
 }
 
 void pack_panels(float* packed, const Matrix& b) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const std::int64_t panels = DepthBlocks(b.rows, kMaxDepth).count * ((b.cols + sizes.cols - 1) / sizes.cols);
+  const std::int64_t panels = DepthBlocks(b.rows, kMaxDepth).count * divide_up(b.cols, sizes.cols);
   for_ranges(panels, 1, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, begin, end); });
 }
 

@@ -15,8 +15,6 @@ namespace HWY_NAMESPACE {
 /// Rows computed together; row counts of padded matrices are multiples of it.
 constexpr std::int64_t kTileRows = 4;
 
-constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 /// The left factor: element (i, k) at data[i * row_stride + k * col_stride], so that a transpose costs nothing.
 struct Left {
   const float* data;

@@ -12,6 +12,7 @@
 
 #include "minbert/base/arena.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/round_up.h"
 #include "minbert/base/tensor.h"
 
 namespace minbert::cpu {
@@ -81,7 +82,7 @@ void for_pieces(std::initializer_list<const Tensor*> tensors, Body&& body) {
   const Tensor& first = **tensors.begin();
   if (std::all_of(tensors.begin(), tensors.end(), [](const Tensor* t) { return t->contiguous(); })) {
     const std::int64_t total = first.numel();
-    for_ranges((total + kPiece - 1) / kPiece, kGrain / kPiece, [&](std::int64_t begin, std::int64_t end) {
+    for_ranges(divide_up(total, kPiece), kGrain / kPiece, [&](std::int64_t begin, std::int64_t end) {
       body(Piece{0, begin * kPiece, std::min(total, end * kPiece) - begin * kPiece});
     });
     return;
@@ -123,6 +124,26 @@ class Scratch {
   HostMemory memory_;
   void* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// Cuts a piece of scratch memory into arrays, each of which starts on a cache line. Over null it only counts the bytes.
+class Carver {
+ public:
+  explicit Carver(std::byte* memory) : memory_(memory) {}
+
+  /// Uninitialised room for `count` elements.
+  template <class T>
+  T* take(std::int64_t count) {
+    std::byte* const start = memory_ != nullptr ? memory_ + bytes_ : nullptr;
+    bytes_ += round_up(count * static_cast<std::int64_t>(sizeof(T)), 64);
+    return reinterpret_cast<T*>(start);
+  }
+  /// Bytes taken so far.
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* memory_;
+  std::int64_t bytes_ = 0;
 };
 
 }  // namespace minbert::cpu

@@ -19,10 +19,10 @@ template <class Body>
 void for_each_block(const AttentionShape& shape, std::int64_t C, const Body& body) {
   const std::int64_t D = C / shape.heads;
   std::int64_t saved = 0;
-  for (std::size_t b = 0; b + 1 < shape.q_offsets.size(); ++b)
+  const auto q = shape.q_offsets.host, k = shape.k_offsets.host;
+  for (std::size_t b = 0; b + 1 < q.size(); ++b)
     for (std::int64_t h = 0; h < shape.heads; ++h) {
-      const std::int64_t q0 = shape.q_offsets[b], Q = shape.q_offsets[b + 1] - q0;
-      const std::int64_t k0 = shape.k_offsets[b], K = shape.k_offsets[b + 1] - k0;
+      const std::int64_t q0 = q[b], Q = q[b + 1] - q0, k0 = k[b], K = k[b + 1] - k0;
       body(Block{q0, Q, k0, K, h * D, D, saved, static_cast<std::uint32_t>(h), 1 / std::sqrt(static_cast<double>(D))});
       saved += Q * K;
     }
@@ -36,7 +36,7 @@ std::int64_t probabilities(const AttentionShape& shape) {
 
 double factor(const AttentionShape& shape, const Block& block, std::int64_t i, std::int64_t j) {
   if (!shape.dropout) return 1;
-  return static_cast<double>(dropout_factor(shape.dropout, shape.q_rows[block.q0 + i], block.head, static_cast<std::uint32_t>(j)));
+  return static_cast<double>(dropout_factor(shape.dropout, shape.q_rows.host[block.q0 + i], block.head, static_cast<std::uint32_t>(j)));
 }
 
 double attention_flops(const AttentionShape& shape, std::int64_t C) { return product(4, probabilities(shape), C / shape.heads); }

@@ -10,9 +10,6 @@
 
 namespace minbert::ref {
 
-using Indices = std::span<const std::int32_t>;
-using Rows = std::span<const RowId>;
-
 /// Product as a double, for counts of operations.
 template <class... Factors>
 double product(Factors... factors) {
@@ -53,7 +50,7 @@ class RefBackend final : public Backend {
   // elementwise.cpp
   void activation(Tensor out, const Tensor& x, Activation kind) override;
   void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) override;
-  void dropout(Tensor out, const Tensor& x, Rows rows, const Dropout& dropout) override;
+  void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) override;
   void add(Tensor out, const Tensor& a, const Tensor& b) override;
   void affine(Tensor out, const Tensor& x, double scale, double shift) override;
 
@@ -97,6 +94,8 @@ class RefBackend final : public Backend {
   double squared_norm(std::span<const Tensor> tensors) override;
 
  private:
+  const void* upload_bytes(Arena&, std::span<const std::byte> host) override { return host.data(); }
+
   HostMemory memory_;
 };
 
