@@ -14,7 +14,7 @@ namespace {
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-/// fn(value) of each element of a dense tensor in host memory; nothing for types that are no real numbers.
+/// Calls fn(value) for each element of a dense tensor of real numbers in host memory; for other dtypes does nothing.
 template <class Fn>
 void for_values(const Tensor& x, const Fn& fn) {
   for (std::int64_t i = 0; i < x.numel(); ++i) {

@@ -2,12 +2,12 @@
 //
 // Dimension legend, used in ops/ and model/:
 //   B sentences   N tokens of all sentences, packed   C hidden size   F intermediate size   H attention heads   D = C / H
-//   V vocabulary  K classes   I, O inputs and outputs of a linear layer   M rows that somebody asked for
+//   V vocabulary  K classes   I, O inputs and outputs of a linear layer   M rows that the caller asks for
 //
 // Laws (DESIGN.md): argument order is outputs, saved, inputs, sizes. A `d` prefix means gradient of. Gradients of parameters
 // accumulate, gradients of inputs overwrite; a function that differs says so in its name. No output may alias an input
 // unless its docstring says so. Activations are f32 or bf16 (ref: also f64, c128); statistics, losses, parameter
-// gradients, moments and master weights are f32 (ref in f64 or c128: the same as the activations).
+// gradients, moments and master weights are f32 (where ref runs in f64 or c128, all have that dtype).
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ namespace minbert {
 
 enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  ///< gelu: erf; gelu_new: tanh approximation
 
-/// Where a row of an activation matrix comes from; it addresses the dropout masks, so that packing changes nothing.
+/// The origin of a row of an activation matrix. Dropout masks are functions of it, so that they do not depend on packing.
 struct RowId {
   std::uint32_t row = 0;       ///< index of the example in the global batch of the micro-step; under 2^24
   std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
@@ -57,9 +57,9 @@ struct Dropout {
   explicit operator bool() const { return p > 0; }
 };
 
-/// The mask: element (or attention key) i of a row is dropped when its 16-bit lane is below threshold(p), where lane i % 8
-/// is taken, low half first, from philox(seed, {step, micro_step | pass << 12 | site << 16, row | head << 24,
-/// position | (i / 8) << 16}); kept values are multiplied by dropout_scale(p). head is 0 outside attention.
+/// The mask. Element (or attention key) i of a row is dropped when its 16 random bits are below dropout_threshold(p); kept values are
+/// multiplied by dropout_scale(p). The bits are lane i % 8, low half of a word first, of philox(seed, {step, micro_step | pass << 12 |
+/// site << 16, row | head << 24, position | (i / 8) << 16}). head is 0 outside attention.
 std::uint32_t dropout_threshold(float p);
 float dropout_scale(float p);
 /// The factor (0 or dropout_scale) of element i; the definition that every backend's kernels must reproduce.
@@ -69,18 +69,18 @@ float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std:
 enum class WeightUse : std::uint8_t {
   kTrain,    ///< forward and backward; the value changes at every optimizer step
   kForward,  ///< forward only; the value changes rarely, so a backend may repack it
-  kForwardInt8,  ///< the same, in products of 8-bit integers: see Int8Range
+  kForwardInt8,  ///< as kForward, but products are of 8-bit integers: see Int8Range
 };
 
-/// 8-bit products (WeightUse::kForwardInt8). A weight is rounded once, each output row to whole multiples of max|w| / 127; an input when
-/// it comes, each row on its own: x is scale (q - zero), q in 0..255, over the range of the row and 0. All of it in f32.
+/// The rounding of a row for 8-bit products (WeightUse::kForwardInt8), computed in f32. A row of a weight becomes whole multiples of
+/// max|w| / 127, once. A row of an input becomes scale (q - zero), q in 0..255, at each product; q spans the row's values and 0.
 struct Int8Range {
   float scale = 0, inverse = 0;  ///< step, and 1 / step; both 0 for a row of zeros
   std::int32_t zero = 0;         ///< the q that stands for 0
 
-  /// Of a row whose values lie in [low, high], which holds 0.
+  /// For an input row whose values lie in [low, high]; low <= 0 <= high.
   static Int8Range of_input(float low, float high);
-  /// Of a row of a weight, zero = 0, q in -127..127.
+  /// For a weight row whose largest |w| is `largest`: zero = 0, q in -127..127.
   static Int8Range of_weight(float largest);
   /// Nearest q, ties to even, before clamping.
   std::int32_t quantize(float x) const;
@@ -98,8 +98,8 @@ struct PreparedWeight {
   Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
   std::shared_ptr<PackedWeight> packed;  ///< the backend's own layout, or null
   WeightUse use = WeightUse::kTrain;
-  std::shared_ptr<void> storage;         ///< owner of value where the backend allocated it, or null
-  const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters; owned by them
+  std::shared_ptr<void> storage;         ///< owns `value` where the backend allocated it, else null
+  const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters, which own it
   std::uint64_t version = 0;             ///< *clock when value and packed were made; products CHECK that they agree
 
   std::int64_t out_features() const { return master.dim(0); }
@@ -161,9 +161,9 @@ class Backend : public Memory {
   virtual std::string_view name() const = 0;
   /// What it runs on, for logs and tests: for cpu the instruction sets in use.
   virtual std::string description() const = 0;
-  /// Whether bf16 activations and weights run natively. When not, the caller falls back to f32, once, with a warning.
+  /// Whether bf16 activations and weights run natively. Where they do not, the caller warns once and falls back to f32.
   virtual bool supports_bf16() const = 0;
-  /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). The caller falls back as above.
+  /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). Else the caller falls back likewise.
   virtual bool supports_int8() const = 0;
   /// Another object of the same kind with the same options, for another thread: it may read this one's prepared weights. Profiling and
   /// checks are off in it.
@@ -182,8 +182,8 @@ class Backend : public Memory {
   RowIds upload(Arena& arena, std::span<const RowId> host) { return uploaded(arena, host); }
 
   // ---- weights ----
-  /// A view or copy of `master` for products in `compute` dtype. `copy`: storage (O, I) of that dtype kept up to date by
-  /// adamw; empty: the backend allocates what it needs. `clock` counts changes of the parameters.
+  /// Makes a view or copy of `master` for products in `compute` dtype. `copy` is storage (O, I) of that dtype that adamw keeps up to date;
+  /// where it is empty, the backend allocates what it needs. `clock` counts changes of the parameters.
   virtual PreparedWeight prepare(const Tensor& master, DType compute, WeightUse use, const std::uint64_t* clock, Tensor copy) = 0;
   /// Brings value and packed up to date with master and *clock.
   virtual void refresh(PreparedWeight& weight) = 0;
@@ -201,11 +201,11 @@ class Backend : public Memory {
   virtual void activation(Tensor out, const Tensor& x, Activation kind) = 0;
   /// dx = dy f'(x), x the activation's input; dx may be dy.
   virtual void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) = 0;
-  /// out (N,C) = x times the mask of `dropout`; out may be x. It is its own backward: give it dy. A copy when p = 0.
+  /// out (N,C) = x times the mask of `dropout`, or x when p = 0; out may be x. The backward is the same op on dy.
   virtual void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) = 0;
   /// out = a + b; out may be a or b.
   virtual void add(Tensor out, const Tensor& a, const Tensor& b) = 0;
-  /// out = scale x + shift; out may be x. Its backward is the same with shift 0.
+  /// out = scale x + shift; out may be x. The backward is the same op on dy with shift 0.
   virtual void affine(Tensor out, const Tensor& x, double scale, double shift) = 0;
 
   // ---- fused, with default bodies made of the above ----
@@ -215,15 +215,15 @@ class Backend : public Memory {
   /// sum and stats may be empty when no backward follows.
   virtual void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
                                      const Tensor& beta, double eps, RowIds rows, const Dropout& dropout);
-  /// dresidual overwritten with layernorm's input gradient, dx with its masked form (dx may be empty: no dropout, then both
-  /// are equal). dgamma, dbeta (C) accumulate; both may be empty.
+  /// Overwrites dresidual with layernorm's input gradient, and dx with that gradient times the mask; without dropout both are equal, and
+  /// dx may be empty. dgamma, dbeta (C) accumulate; both may be empty.
   virtual void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
                                               const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout);
 
   // ---- layernorm ----
   /// out (N,C) = (x - mean) rstd gamma + beta over each row; stats (N,2) = mean, rstd, empty when no backward follows. out may be x.
   virtual void layernorm(Tensor out, Tensor stats, const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) = 0;
-  /// dx overwritten (may be dy); dgamma, dbeta (C) accumulate, both may be empty.
+  /// Overwrites dx, which may be dy. dgamma, dbeta (C) accumulate; both may be empty.
   virtual void layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
                                   const Tensor& gamma) = 0;
 
@@ -239,7 +239,7 @@ class Backend : public Memory {
   /// out (Nq,C) = softmax(q k^T / sqrt(D)) v for each sentence and head, with dropout on the probabilities. q (Nq,C), k, v
   /// (Nk,C) may be strided columns of one matrix. saved: attention_saved_bytes(shape) bytes (kU8), or empty when no backward follows.
   virtual void attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) = 0;
-  /// dq, dk, dv overwritten; they may be strided columns of one matrix.
+  /// Overwrites dq, dk and dv, which may be strided columns of one matrix.
   virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q, const Tensor& k,
                                   const Tensor& v, const AttentionShape& shape) = 0;
   virtual std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const = 0;
@@ -247,7 +247,7 @@ class Backend : public Memory {
   // ---- rows, pooling, pairs ----
   /// out (M,C) = x[rows].
   virtual void gather_rows(Tensor out, const Tensor& x, Indices rows) = 0;
-  /// dx (N,C) overwritten: zero, then dx[rows] += dy (M,C).
+  /// Sets dx (N,C) to zero, then dx[rows] += dy (M,C).
   virtual void gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) = 0;
   /// out (B,C) = mean of each sentence's rows of x (N,C).
   virtual void mean_pool(Tensor out, const Tensor& x, Indices offsets) = 0;
@@ -260,7 +260,7 @@ class Backend : public Memory {
   virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
   virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;
 
-  // ---- losses: one loss a row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
+  // ---- losses: one for each row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
   /// losses (B) = -log softmax(logits (B,K))[labels].
   virtual void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) = 0;
   virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) = 0;
@@ -273,16 +273,16 @@ class Backend : public Memory {
 
   // ---- optimizer ----
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;
-  /// Sum of squares over all tensors, in fixed chunks: independent of threads and of how the tensors are cut.
+  /// The sum of squares over all tensors, in chunks of fixed size, so that neither threads nor the cuts between tensors change it.
   virtual double squared_norm(std::span<const Tensor> tensors) = 0;
 
-  // ---- looking inside ----
+  // ---- profiling and checks ----
   void set_profiling(bool on) { profiling_ = on; }
   bool profiling() const { return profiling_; }
-  /// Turns on a NaN and Inf check of each op's outputs: Error(kDiverged) naming the op (MINBERT_DEBUG=3).
+  /// Checks each op's outputs for NaN and Inf; an op that makes one throws Error(kDiverged) with its name (MINBERT_DEBUG=3).
   void set_checking_outputs(bool on) { checking_outputs_ = on; }
   bool checking_outputs() const { return checking_outputs_; }
-  /// Called after each op with a line of each output's smallest and largest value, mean and root mean square (MINBERT_DEBUG=4); empty: not.
+  /// Calls `show` after each op with a line for each output: least and largest value, mean, root mean square (MINBERT_DEBUG=4). Empty: off.
   void set_showing_outputs(std::function<void(std::string_view line)> show) { show_ = std::move(show); }
   bool showing_outputs() const { return show_ != nullptr; }
   std::vector<OpProfile> profile() const { return profile_; }
@@ -292,7 +292,7 @@ class Backend : public Memory {
   /// Where this backend's kernels can read the bytes of an upload(). This body copies them into `arena`.
   virtual const void* upload_bytes(Arena& arena, std::span<const std::byte> host);
 
-  /// Opened by every op of a backend that looks inside: adds the op's time and work to the profile, and checks outputs.
+  /// Every op opens one. At its end it adds the op's time and work to the profile, and checks or shows the outputs.
   class OpScope {
    public:
     OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs);

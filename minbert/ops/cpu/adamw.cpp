@@ -19,10 +19,10 @@ namespace minbert::cpu {
 struct AdamWFactors {
   float beta1, beta2, gradient_scale;
   float step, root_scale, eps;
-  float keep_before, keep_after;  // decay, 1 - lr wd, in the place where the form has it
+  float keep_before, keep_after;  // weight decay: one is 1 - lr wd, where the form decays, and the other is 1
 };
 
-/// Lanes of squared_norm's sums: fixed, so that the result depends on neither threads, cuts nor instruction set.
+/// squared_norm adds in this many lanes. The number is fixed, so that threads, cuts and instruction sets do not change the result.
 inline constexpr std::int64_t kNormLanes = 16;
 
 }  // namespace minbert::cpu
@@ -84,8 +84,8 @@ HWY_EXPORT(add_squares);
 
 namespace {
 
-/// With c1 = 1 - b1^t and c2 = 1 - b2^t: kPaper's step is lr sqrt(c2) / c1 over sqrt(v) + eps; kTorch's is lr / c1 over
-/// sqrt(v) / sqrt(c2) + eps.
+/// With c1 = 1 - b1^t and c2 = 1 - b2^t, kPaper moves by lr sqrt(c2) / c1 m / (sqrt(v) + eps), and kTorch by
+/// lr / c1 m / (sqrt(v) / sqrt(c2) + eps).
 AdamWFactors adamw_factors(const AdamWSegment& s, const AdamWOptions& o) {
   const auto t = static_cast<double>(s.step);
   const double c1 = 1.0 - std::pow(static_cast<double>(o.beta1), t), c2 = 1.0 - std::pow(static_cast<double>(o.beta2), t);
@@ -102,7 +102,7 @@ AdamWFactors adamw_factors(const AdamWSegment& s, const AdamWOptions& o) {
           .keep_after = paper ? keep : 1.0f};
 }
 
-/// body(index, begin, end) for the parts of each tensor that lie in [begin, end) of their concatenation.
+/// Calls body(index, begin, end) for the part of each tensor that lies in [begin, end) of their concatenation.
 template <class Sizes, class Body>
 void for_concatenated(std::size_t count, const Sizes& size, std::int64_t begin, std::int64_t end, const Body& body) {
   std::int64_t start = 0;

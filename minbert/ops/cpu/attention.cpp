@@ -1,5 +1,5 @@
-// Self-attention: one task for each sentence and head, all of it in the cache of one core. Scores exist for a block of
-// queries at a time; backward recomputes them from the maximum and the sum of each row, so memory is linear in the length.
+// Self-attention. Each sentence and head is one task, small enough for the cache of a core. Scores exist for a block of queries at
+// a time; backward recomputes them from the maximum and the sum of each row. So memory is linear in the length.
 #include <cmath>
 
 #include "minbert/ops/cpu/cpu.h"
@@ -28,7 +28,7 @@ struct AttentionArguments {
   std::int64_t head_size, max_keys;
 };
 
-/// What backward needs of a query's softmax: probability = exp(score - max) * inverse_sum. Stored by head, then query.
+/// What backward needs of a query's softmax: probability = exp(score - max) * inverse_sum. The saved buffer holds them by head, then query.
 struct SoftmaxRow {
   float max, inverse_sum;
 };
@@ -40,9 +40,9 @@ HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
-/// Padded sizes of one task, and its scratch memory carved into matrices.
+/// The padded sizes of one task's matrices.
 struct Sizes {
-  std::int64_t head, keys;    // D and the longest sequence
+  std::int64_t head, keys;    // D, and the length of the longest sequence
   std::int64_t width, depth;  // both rounded up to whole vectors
 
   explicit Sizes(const AttentionArguments& a)
@@ -89,7 +89,7 @@ struct BackwardScratch {
   }
 };
 
-/// The sentence and head of a task, and where its rows start. Heads vary slowest, so that each thread gets every sentence.
+/// The sentence and head of a task, and its rows. Heads vary slowest, so that each thread gets tasks of every sentence.
 struct Task {
   std::int64_t sentence, head, first_query, queries, first_key, keys, column;
   Task(const AttentionArguments& a, std::int64_t index) {
@@ -111,12 +111,12 @@ HWY_INLINE T* cell(const Tensor& x, std::int64_t row, std::int64_t col) {
   return x.data<T>() + row * x.row_stride() + col;
 }
 
-/// Where the SoftmaxRow of a query is in the saved bytes, which have no alignment.
+/// The byte at which the saved buffer holds the SoftmaxRow of a query; the buffer may have any alignment.
 HWY_INLINE std::size_t saved_at(const AttentionArguments& a, std::int64_t head, std::int64_t query) {
   return static_cast<std::size_t>(head * a.q.rows() + query) * sizeof(SoftmaxRow);
 }
 
-/// to (rows, stride) = scale * from, the columns beyond `cols` zero.
+/// to (rows, stride) = scale * from; columns beyond `cols` become zero up to a whole vector.
 template <class T>
 HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols, float scale) {
   const V factor = set(scale);
@@ -127,14 +127,14 @@ HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t
   }
 }
 
-/// to (cols, stride) = from^T, the columns beyond `rows` zero.
+/// to (cols, stride) = from^T; columns beyond `rows` become zero up to padded_keys(rows).
 template <class T>
 HWY_INLINE void pack_keys(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols) {
   pack_transposed(to, stride, from, from_stride, rows, cols);
   for (std::int64_t col = 0; col < cols; ++col) std::fill(to + col * stride + rows, to + col * stride + Sizes::padded_keys(rows), 0.0f);
 }
 
-/// to = scale * from, `cols` columns.
+/// to (rows, cols) = scale * from.
 template <class T>
 HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::int64_t stride, std::int64_t rows, std::int64_t cols, float scale) {
   const V factor = set(scale);
@@ -145,13 +145,13 @@ HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::in
   }
 }
 
-/// Random bits of one query's keys, whole blocks.
+/// Draws the random bits of one query's keys, in whole blocks of kMaskLanes.
 HWY_INLINE void draw_mask(const AttentionShape& shape, std::int64_t query, std::int64_t head, std::int64_t keys, std::uint16_t* lanes) {
   const MaskRow row(shape.dropout, shape.q_rows.host[static_cast<std::size_t>(query)], static_cast<std::uint32_t>(head));
   for (std::size_t begin = 0; begin < static_cast<std::size_t>(keys); begin += kMaskLanes) mask_lanes(shape.dropout, row, begin, lanes + begin);
 }
 
-/// scores[0, keys) become exp(score - max), the padding 0. Scores of the padding are those of zero keys.
+/// Turns scores[0, keys) into exp(score - max) and the padding behind them into 0.
 HWY_INLINE SoftmaxRow softmax_row(float* scores, std::int64_t keys) {
   const V lowest = set(-std::numeric_limits<float>::infinity());
   V max = lowest, sum = set(0);
@@ -204,8 +204,8 @@ void attention_forward(const AttentionArguments& a, std::int64_t index, std::byt
   }
 }
 
-/// From scores and the gradient of the dropped probabilities of one row: dropped probabilities in place of scores, the
-/// gradient of the scores in place of the other. lanes is null without dropout.
+/// One row of the softmax's backward, in place: `scores` become the probabilities after dropout, and `gradient` turns from the gradient
+/// of those into the gradient of the scores. `lanes` is null without dropout.
 HWY_INLINE void softmax_backward_row(float* scores, float* gradient, std::int64_t keys, SoftmaxRow row, const std::uint16_t* lanes,
                                      const MaskFactors& factors) {
   const V shift = set(row.max), inverse = set(row.inverse_sum);
@@ -295,7 +295,7 @@ std::int64_t longest(std::span<const std::int32_t> offsets) {
   return result;
 }
 
-/// Multiplications of queries by keys, times C.
+/// Multiplications in q k^T: pairs of a query and a key, times the channels.
 double pairs(const AttentionShape& shape, std::int64_t channels) {
   const auto q = shape.q_offsets.host, k = shape.k_offsets.host;
   double result = 0;

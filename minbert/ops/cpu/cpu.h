@@ -1,4 +1,4 @@
-// CpuBackend: the class behind make_cpu_backend; each op lives in the file named after it.
+// CpuBackend: the class that make_cpu_backend makes. The comments below name the file of each op.
 #pragma once
 
 #include <initializer_list>
@@ -15,14 +15,14 @@
 
 namespace minbert::cpu {
 
-/// Memory traffic of an op that reads or writes each of these once, for its OpScope.
+/// Bytes that an op moves when it reads or writes each tensor once, for its OpScope.
 inline double bytes_of(std::initializer_list<const Tensor*> tensors) {
   double total = 0;
   for (const Tensor* t : tensors) total += *t ? static_cast<double>(t->bytes()) : 0.0;
   return total;
 }
 
-/// body(T()) with T the element type, float or BFloat16.
+/// Calls body(T()), where T is the element type, float or BFloat16.
 template <class Body>
 void with_type(DType dtype, const Body& body) {
   MINBERT_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, "the cpu backend computes in f32 and bf16, not {}", dtype_name(dtype));
@@ -30,7 +30,7 @@ void with_type(DType dtype, const Body& body) {
   if (dtype == DType::kBF16) body(BFloat16());
 }
 
-/// Not thread-safe: one op at a time, each on all threads. Own kernels flush denormals to zero; oneDNN's do not.
+/// Not thread-safe: it runs one op at a time, each on all threads. Our kernels flush denormals to zero; oneDNN's do not.
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const BackendOptions& options);
@@ -115,7 +115,7 @@ class CpuBackend final : public Backend {
  private:
   const void* upload_bytes(Arena&, std::span<const std::byte> host) override { return host.data(); }
   void copy_elements(const Tensor& dst, const Tensor& src);
-  /// linear, and with `kind` the activation of its result.
+  /// linear, followed by the activation unless `kind` is null.
   void checked_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
   void int8_linear(Tensor out, const Tensor& x, const CpuPackedWeight& w, const Tensor& bias, const Activation* kind);
 

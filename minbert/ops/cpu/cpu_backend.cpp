@@ -13,7 +13,7 @@ namespace minbert {
 namespace cpu {
 namespace {
 
-/// Highway's targets above a cap; "" where the cap leaves them all.
+/// Highway's targets that the cap `isa` forbids.
 std::int64_t targets_above(std::string_view isa) {
   constexpr std::int64_t kAvx512 = HWY_AVX3 | HWY_AVX3_DL;
   if (isa == "sse2") return kAvx512 | HWY_AVX2 | HWY_SSE4 | HWY_SSSE3;
@@ -21,7 +21,7 @@ std::int64_t targets_above(std::string_view isa) {
   return 0;
 }
 
-/// Highway's targets within the cap. Asking SupportedTargets() makes dispatch forget the cap, so it is told again.
+/// Highway's targets within the cap. SupportedTargets() makes dispatch forget the cap, so Update() sets it again.
 std::int64_t usable_targets() {
   const std::int64_t targets = hwy::SupportedTargets();
   hwy::GetChosenTarget().Update(targets);

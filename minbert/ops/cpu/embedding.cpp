@@ -1,4 +1,4 @@
-// Embedding tables: the sum of three rows a token, and their gradients.
+// Embedding tables: the sum of three rows for each token, and its gradients.
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -83,7 +83,7 @@ void CpuBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype
     if (*table) check_ids(rows, *table, dy.rows(), "embedding");
   }
   const OpScope scope(*this, "embedding_backward", 3.0 * static_cast<double>(dy.numel()), bytes_of({&dy}) * 3.0, {});
-  // Threads share out the columns, so that each sum is made in the order of tokens whatever their number; a cache line at least.
+  // Threads divide the columns, at least a cache line each. So each sum is made in the order of tokens on any number of threads.
   for_ranges(dy.cols(), std::max<std::int64_t>(16, kGrain / std::max<std::int64_t>(1, dy.rows())), [&](std::int64_t begin, std::int64_t end) {
     for (const auto& [table, rows] : tables)
       if (*table) HWY_DYNAMIC_DISPATCH(scatter_add_columns)(*table, dy, rows, begin, end);

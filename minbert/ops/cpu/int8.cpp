@@ -1,5 +1,5 @@
-// Products of 8-bit integers: inputs are rounded as they come, oneDNN multiplies, and one sweep turns its exact sums into numbers,
-// adding the bias and, where one follows, applying the activation.
+// Products of 8-bit integers. Each call rounds its inputs, oneDNN multiplies, and one sweep turns its exact sums into numbers, adds
+// the bias and applies the activation where one follows.
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -16,7 +16,7 @@ namespace HWY_NAMESPACE {
 
 constexpr hn::Rebind<std::uint8_t, F32> kU8;
 
-/// q (n) of one row of inputs.
+/// Rounds one row of inputs to q (n).
 Int8Range quantize_row(std::uint8_t* q, const Tensor& x, std::int64_t row) {
   const auto n = static_cast<std::size_t>(x.cols());
   Int8Range range;
@@ -24,7 +24,7 @@ Int8Range quantize_row(std::uint8_t* q, const Tensor& x, std::int64_t row) {
     const T* p = x.data<T>() + row * x.row_stride();
     V low = set(0), high = set(0);
     for_lanes(n, [&](std::size_t i, auto extent) HWY_ATTR {
-      const V v = load(extent, p + i);  // lanes beyond the row load as 0, which the range holds anyhow
+      const V v = load(extent, p + i);  // lanes beyond the row load as 0, which is always in the range
       low = hn::Min(low, v);
       high = hn::Max(high, v);
     });
@@ -53,7 +53,7 @@ struct Identity {
   HWY_INLINE V value(V x) const { return x; }
 };
 
-/// Row `row` of out = f(range.scale * scales * (sums - range.zero * weight_sums) + bias).
+/// Row `row` of out = f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias).
 template <class Function>
 void dequantize(const Function& f, const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range,
                 const CpuPackedWeight& weight, const float* bias) {

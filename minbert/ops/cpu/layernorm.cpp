@@ -1,4 +1,4 @@
-// LayerNorm, alone and as "add & norm": dropout, residual and normalisation in one visit to each row.
+// LayerNorm, alone and as "add & norm", which does dropout, residual and normalisation in one visit to each row.
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -14,7 +14,7 @@
 namespace minbert::cpu {
 
 struct NormForward {
-  Tensor out, sum, stats, x, residual;  // residual is empty for a plain layernorm, sum and stats where not wanted
+  Tensor out, sum, stats, x, residual;  // residual is empty for a plain layernorm; sum and stats are empty where not wanted
   const float *gamma, *beta;
   float eps;
   std::span<const RowId> rows;
@@ -22,14 +22,14 @@ struct NormForward {
 };
 
 struct NormBackward {
-  Tensor dx, dresidual, dy, x, stats;  // x: what was normalised; dx: the masked copy of dresidual, may be empty
+  Tensor dx, dresidual, dy, x, stats;  // x was normalised; dx is dresidual times the mask, and may be empty
   const float* gamma;
   float* partial;  // (chunks, 2, C): sums for dgamma and dbeta over fixed chunks of rows; null when not wanted
   std::span<const RowId> rows;
   Dropout dropout;
 };
 
-/// Rows whose parameter gradients are summed together; a function of N alone, so that threads change nothing.
+/// Rows whose parameter gradients are summed together. It is a function of N alone, so that threads change nothing.
 inline std::int64_t norm_chunk_rows(std::int64_t rows) { return std::max<std::int64_t>(8, divide_up(rows, 64)); }
 
 }  // namespace minbert::cpu
@@ -44,7 +44,7 @@ HWY_INLINE T* row_of(const Tensor& x, std::int64_t row) {
   return x.data<T>() + row * x.row_stride();
 }
 
-/// values = dropout(x) + residual, or x when there is no residual, also stored to `sum` if wanted; returns their mean.
+/// values = dropout(x) + residual, or x where there is no residual. Stores them to `sum` too if that is wanted. Returns their mean.
 template <class T>
 HWY_INLINE float gather_row(const NormForward& n, std::int64_t row, float* values, std::size_t width) {
   V total = set(0);
@@ -69,8 +69,8 @@ HWY_INLINE float gather_row(const NormForward& n, std::int64_t row, float* value
   return sum_lanes(total) / static_cast<float>(width);
 }
 
-/// Rows [begin, end); values is room for one row, padded to whole vectors. Statistics are those of the sum before it is
-/// rounded to its dtype.
+/// Normalises rows [begin, end). `values` is room for one row, padded to whole vectors. Statistics are of the sum before it
+/// is rounded to its dtype.
 template <class T>
 void norm_forward(const NormForward& n, std::int64_t begin, std::int64_t end, float* values) {
   const auto width = static_cast<std::size_t>(n.x.cols());
@@ -84,7 +84,7 @@ void norm_forward(const NormForward& n, std::int64_t begin, std::int64_t end, fl
       squares = hn::MulAdd(d, d, squares);
       rest = hn::Add(rest, d);
     });
-    // What rounding has left of the mean, which matters where it is large beside the deviation.
+    // The mean of what is left after subtracting the rounded mean. It matters where the mean is large beside the deviation.
     const float left = sum_lanes(rest) / count;
     const float rstd = 1.0f / std::sqrt(sum_lanes(squares) / count - left * left + n.eps);
     const V scale = set(rstd), shift = set(-left * rstd);
@@ -105,7 +105,7 @@ void norm_forward_rows(const NormForward& n, std::int64_t begin, std::int64_t en
   with_type(n.x.dtype(), [&]<class T>(T) HWY_ATTR { norm_forward<T>(n, begin, end, values); });
 }
 
-/// dx of one row: rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; adds dy xhat and dy to the partial sums.
+/// One row of dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma. Adds dy xhat to dgamma and dy to dbeta.
 template <class T>
 HWY_INLINE void norm_backward_row(const NormBackward& n, std::int64_t row, float* dgamma, float* dbeta) {
   const auto width = static_cast<std::size_t>(n.x.cols());
@@ -181,7 +181,7 @@ void check_forward(const NormForward& n, const Tensor& gamma, const Tensor& beta
 }
 
 void forward(const NormForward& n, Scratch& scratch) {
-  const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows worth a thread
+  const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows that are worth a thread
   const std::int64_t blocks = divide_up(n.x.rows(), block), padded = round_up(n.x.cols() + 16, 16);
   float* values = scratch.get<float>(parts(blocks) * padded);
   for_parts(blocks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {

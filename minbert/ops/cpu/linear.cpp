@@ -12,8 +12,8 @@ HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
-/// sums[col] += the sum of column col of x, for col in [begin, end): blocks of rows first, which keeps rounding errors small,
-/// and always in the same order.
+/// sums[col] += the sum of column col of x, for col in [begin, end). It adds up blocks of rows, which keeps rounding errors small,
+/// always in the same order.
 void add_column_sums(float* sums, const Tensor& x, std::int64_t begin, std::int64_t end) {
   constexpr std::int64_t kRows = 64;
   const std::int64_t rows = x.rows();
@@ -62,7 +62,7 @@ PreparedWeight CpuBackend::prepare(const Tensor& master, DType compute, WeightUs
   weight.use = use;
   weight.clock = clock;
   weight.version = clock != nullptr ? *clock : 0;
-  // Packing pays only where the weight rarely changes: re-packing in every training step costs twice what products gain.
+  // Packing pays only where the weight rarely changes: packing again in every training step costs twice what products gain.
   if (use == WeightUse::kForwardInt8 || (use == WeightUse::kForward && master.numel() > 0)) {
     const auto packed = std::make_shared<CpuPackedWeight>();
     if (use == WeightUse::kForwardInt8)

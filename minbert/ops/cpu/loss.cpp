@@ -1,4 +1,4 @@
-// Losses, one a row. Cross-entropy is vectorised: masked-language-model logits have a vocabulary of columns.
+// Losses, one for each row. Cross-entropy is vectorised, because logits of masked-LM training have a column for each word piece.
 #include <cmath>
 
 #include "minbert/ops/cpu/cpu.h"
@@ -44,7 +44,7 @@ SoftmaxSums softmax_sums(const Tensor& logits, std::int64_t row) {
   return result;
 }
 
-/// dlogits = scale (softmax - one at the label).
+/// dlogits = scale (softmax(logits) - onehot(label)) for one row.
 void softmax_gradient(const Tensor& dlogits, const Tensor& logits, std::int64_t row, std::int32_t label, float scale) {
   const SoftmaxSums sums = softmax_sums(logits, row);
   with_type(logits.dtype(), [&]<class T>(T) HWY_ATTR {
@@ -85,7 +85,7 @@ void set_value(const Tensor& x, std::int64_t row, double value) {
   with_type(x.dtype(), [&]<class T>(T) { x.data<T>()[row * x.row_stride()] = T(static_cast<float>(value)); });
 }
 
-/// out[b] = f(x[b], y[b]), in double.
+/// out[b] = f(x[b], y[b]), computed in double.
 template <class F>
 void for_each_row(const Tensor& out, const Tensor& x, const Tensor& y, const F& f) {
   for (std::int64_t b = 0; b < x.rows(); ++b) set_value(out, b, f(static_cast<double>(value_at(x, b)), static_cast<double>(value_at(y, b))));

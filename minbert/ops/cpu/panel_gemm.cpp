@@ -1,7 +1,7 @@
-// The product in the manner of BLIS: a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile
-// of dst stays in registers over a block of k. a is packed once for all threads; each panel of b by the thread that uses it,
-// into its own cache, so that weights that change every step cost no memory traffic to repack. Of bf16 a panel holds pairs along k
-// as words of the size of a float, so that all but the innermost loop (dot_tile.h) and the packing across k is the same.
+// A product in the manner of BLIS. a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile of dst
+// stays in registers over a block of k. a is packed once for all threads. Each panel of b is packed by the thread that uses it, into
+// its own cache, so that packing weights that change in every step costs no memory traffic. A bf16 panel stores two consecutive k in
+// one float-sized word; only the innermost loop (dot_tile.h) and the packing across k differ from f32.
 #include "minbert/ops/cpu/panel_gemm.h"
 
 #include <array>
@@ -21,11 +21,11 @@
 #define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
 namespace minbert::cpu {
 
-/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not. With a bf16 dst
-/// there is one block, because such sums leave the registers only when they are whole.
+/// Sums over k are made in blocks of equal size, at most this. The size is a function of K alone, so that the instruction set's tiles do not
+/// change sums. A bf16 dst has one block, because its sums leave the registers only when they are complete.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
-  std::int64_t depth, size, count;  // in words: floats or pairs
+  std::int64_t depth, size, count;  // in words: floats, or pairs of bf16
   DepthBlocks(std::int64_t words, std::int64_t most)
       : depth(words), size(0), count(divide_up(words, most)) {
     size = divide_up(depth, count);
@@ -39,15 +39,15 @@ struct PanelSizes {
   std::int64_t rows, row_stride, cols;
 };
 
-/// A piece of the product with its packed a: rows [first_row, first_row + rows), blocks of k from first_block.
+/// A piece of the product with its packed a: `rows` rows from first_row, block_count blocks of k from first_block.
 struct PanelTask {
   const PanelProduct* product;
-  Matrix a, b;  // those of bf16 that are dense along k as words
+  Matrix a, b;  // a bf16 matrix that is dense along k as a matrix of words
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  std::int64_t groups;      // parts of the rows that are different tasks
-  std::int64_t row_panels;  // of equal numbers of rows, that is 8 and 8 rather than 14 and 2
+  std::int64_t groups;      // each group of row panels is a task of its own
+  std::int64_t row_panels;  // they have equal numbers of rows: 8 and 8 rather than 14 and 2
 
   std::int64_t row_of(std::int64_t panel) const { return rows * panel / row_panels; }
 };
@@ -68,7 +68,7 @@ static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols 
 
 PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
 
-/// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. What is added to comes in from memory while the sums are made.
+/// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. Prefetches c while the sums are made.
 template <int R, bool kAdd>
 void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
   V sums[R][2];
@@ -109,8 +109,8 @@ TileFunction tile_function(std::int64_t rows) {
   return kTable[static_cast<std::size_t>(rows - 1)];
 }
 
-/// to[i * step + c] = the pair of x(2 (k + i), col + c) and of x one row on, for c < cols, i < depth; x is dense along its columns. Beyond
-/// the last row are zeros.
+/// to[i * step + c] = the pair x(2 (k + i), col + c) and x(2 (k + i) + 1, col + c), for c < cols and i < depth. x is dense along its
+/// columns and counts as zero beyond its last row.
 void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col, std::int64_t cols, std::int64_t k, std::int64_t depth) {
   const BFloat16* from = static_cast<const BFloat16*>(x.data) + 2 * k * x.row_stride + col;
   for (std::int64_t i = 0; i < depth; ++i, from += 2 * x.row_stride, to += step) {
@@ -126,7 +126,7 @@ void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col,
 /// Packs rows [row, row + rows) and k [k, k + depth) of a.
 void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
   if (a.dtype == DType::kBF16) {
-    // Whole vectors where they stay inside the matrix: beyond a row's end, but before the next one's.
+    // Reads whole vectors where they stay inside the matrix: a vector may reach past its row's end into the next row.
     const bool whole = row + kRowStride <= a.rows || (2 * (k + depth) < a.cols && a.col_stride >= kRowStride);
     pack_pairs(to, kRowStride, a.transposed(), row, whole ? kRowStride : rows, k, depth);
     return;
@@ -138,7 +138,7 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
   }
   for (std::int64_t i = 0; i < depth; ++i) {
     const float* p = from + i * a.col_stride;
-    // A whole vector may be read where it stays inside the matrix: beyond the row's end, but before the next one's.
+    // Reads whole vectors where they stay inside the matrix: a vector may reach past its row's end into the next row.
     if (row + kRowStride <= a.rows || (k + i + 1 < a.cols && a.col_stride >= kRowStride)) {
       for (std::int64_t r = 0; r < kRowStride; r += static_cast<std::int64_t>(kLanes)) store(load(p + r), to + i * kRowStride + r);
     } else {
@@ -147,7 +147,7 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
   }
 }
 
-/// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns that b lacks are 0.
+/// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns beyond b's last are 0.
 void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
   const std::int64_t cols = std::min(kCols, b.cols - col);
   if (cols < kCols) std::fill(to, to + depth * kCols, 0.0f);
@@ -184,7 +184,7 @@ struct PairTile {
   }
 };
 
-/// One tile of dst; at the right edge by way of a buffer.
+/// Computes one tile of dst; at the right edge in a buffer first.
 template <class Tile>
 void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth, bool add,
               const float* bias) {
@@ -203,13 +203,13 @@ void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64
   for (std::int64_t r = 0; r < rows; ++r) std::copy(edge + r * kCols, edge + r * kCols + cols, c + r * dst.row_stride);
 }
 
-/// Where a panel of a starts: blocks of k one after the other, the panels of a block one after the other.
+/// The start of a packed panel of a. Blocks of k follow each other, and within a block its panels.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
   return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * kRowStride;
 }
 
-/// The cache lines of the panel that is packed next, of b or of a's transpose, fetched while another is multiplied or packed: rows of a
-/// large matrix lie too far apart for the hardware to foresee.
+/// Fetches the cache lines of the panel of b, or of a's transpose, that is packed next, while another is multiplied or packed: rows of a
+/// large matrix lie too far apart for the hardware's own prefetcher.
 class PanelPrefetch {
  public:
   PanelPrefetch() = default;
@@ -223,11 +223,11 @@ class PanelPrefetch {
     width_ = (along_k ? depth : cols) * size;
     stride_ = (along_k ? b.col_stride : b.row_stride) * size;
   }
-  /// Fetches one of `shares` equal parts.
+  /// Fetches part `share` of `shares` equal ones.
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
     constexpr std::int64_t kLine = 64;
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
-      for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // to the second cache: the first one is in use
+      for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // into the second cache, since the first one is in use
   }
 
  private:
@@ -244,7 +244,7 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
   }
 }
 
-/// Tasks [begin, end): the groups of rows of each panel of b, and panel after panel. buffer holds a packed panel of one block.
+/// Runs tasks [begin, end). Tasks go through the groups of rows of one panel of b, then the next. `buffer` is room for a packed panel.
 template <class Tile>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
@@ -301,13 +301,13 @@ HWY_EXPORT(pack_b_panels);
 
 namespace {
 
-/// Floats of packed a at a time: what the last cache holds beside the rest.
+/// The most floats of a that are packed at a time: what the last cache holds beside the rest.
 constexpr std::int64_t kPackedA = 1 << 20;
-/// Blocks of k whose packed a lies there together: each panel of dst is visited once for that many blocks.
+/// Blocks of k that are packed together; each tile of dst is visited once for each block.
 constexpr std::int64_t kBlocksAtOnce = 8;
 
-/// Parts of the rows, so that tasks share out evenly among threads; one where b's panels do so by themselves, since each group
-/// packs b anew.
+/// Into how many groups the rows are cut, so that tasks divide evenly among threads. It is 1 where b's panels divide evenly by
+/// themselves, because each group packs b again.
 std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
   const std::int64_t threads = num_threads();
   std::int64_t groups = 1;
@@ -333,7 +333,7 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
 
 }  // namespace
 
-/// A matrix of bf16 that is dense along its columns as one of words; others as they are.
+/// A bf16 matrix that is dense along its columns, as a matrix of words; any other matrix as it is.
 Matrix words_along_columns(const Matrix& x) {
   if (x.dtype != DType::kBF16 || x.col_stride != 1) return x;
   Matrix words = x;

@@ -1,4 +1,4 @@
-// Rows, pooling and pairs: small work on sentence vectors, in plain loops with sums in double.
+// Rows, pooling and pairs: small work on sentence vectors, in plain loops; products of vectors are summed in double.
 #include <cmath>
 
 #include "minbert/ops/cpu/cpu.h"
@@ -21,7 +21,7 @@ void check_pair(const Tensor& features, const Tensor& u, const Tensor& v, bool w
   shapes::matrix(features, u.rows(), (with_difference ? 3 : 2) * u.cols(), "pair_features");
 }
 
-/// u.v, |u| and |v| of one row, as cosine's two directions need them.
+/// u.v, |u| and |v| of one row, for cosine and its backward.
 struct Products {
   double dot = 0, u_norm = 0, v_norm = 0;
 };
@@ -78,7 +78,7 @@ void CpuBackend::mean_pool(Tensor out, const Tensor& x, Indices offsets) {
   with_type(x.dtype(), [&]<class In>(In) {
     with_type(out.dtype(), [&]<class Out>(Out) {
       for_ranges(out.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
-        constexpr std::int64_t kBlock = 64;  // columns summed together, in registers
+        constexpr std::int64_t kBlock = 64;  // columns that are summed together, in registers
         for (std::int64_t b = begin; b < end; ++b) {
           const std::int64_t first = offsets.host[static_cast<std::size_t>(b)], last = offsets.host[static_cast<std::size_t>(b) + 1];
           const float inverse = last > first ? 1.0f / static_cast<float>(last - first) : 0.0f;

@@ -1,4 +1,4 @@
-// How this backend's own kernels spread over threads, and the scratch memory they use.
+// How our own kernels divide work among threads, and the scratch memory that they use.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +17,8 @@
 
 namespace minbert::cpu {
 
-/// While it lives, this thread reads and writes denormal floats as zero: moments of embedding rows that are no longer touched
-/// decay into denormals and would stay there, at over a hundred cycles an operation on some CPUs.
+/// While it lives, this thread reads and writes denormal floats as zero. Else moments of embedding rows that are no longer touched
+/// would decay into denormals and stay there, at over a hundred cycles for each operation on some processors.
 class FlushDenormals {
  public:
 #if defined(__SSE__)
@@ -50,13 +50,13 @@ void for_ranges(std::int64_t count, std::int64_t grain, Body&& body) {
   });
 }
 
-/// body(begin, end) over rows of `cols` elements.
+/// Calls body(begin, end) on ranges of rows of `cols` elements.
 template <class Body>
 void for_rows(std::int64_t rows, std::int64_t cols, Body&& body) {
   for_ranges(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, cols)), body);
 }
 
-/// body(part, begin, end) with part < parts(count), for kernels that need a piece of scratch memory each.
+/// Calls body(part, begin, end) with part < parts(count), for kernels whose threads need scratch memory of their own.
 inline std::int64_t parts(std::int64_t count) { return std::min<std::int64_t>(count, num_threads()); }
 template <class Body>
 void for_parts(std::int64_t count, Body&& body) {
@@ -75,7 +75,7 @@ struct Piece {
   }
 };
 
-/// body(piece) for pieces that cover the first tensor; the others have its shape. Dense tensors are cut regardless of rows.
+/// Calls body(piece) for pieces that cover the tensors, which have one shape. Where all are dense, pieces may span rows.
 template <class Body>
 void for_pieces(std::initializer_list<const Tensor*> tensors, Body&& body) {
   constexpr std::int64_t kPiece = 4096;
@@ -106,7 +106,7 @@ class Scratch {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     if (bytes > size_) {
       release();
-      constexpr std::size_t kHugePages = std::size_t{4} << 20;  // on small pages, chance decides what collides in the caches
+      constexpr std::size_t kHugePages = std::size_t{4} << 20;  // with small pages, which addresses collide in the caches is chance
       const std::size_t size = std::max(kHugePages, bytes + bytes / 4);
       data_ = memory_.allocate(size);
       size_ = size;

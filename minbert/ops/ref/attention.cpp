@@ -7,7 +7,7 @@ namespace minbert::ref {
 namespace {
 
 // One sentence and head: queries [q0, q0 + Q), keys [k0, k0 + K), channels [c0, c0 + D). Its Q x K probabilities, before dropout,
-// lie at `saved` in the saved buffer.
+// begin at element `saved` of the saved buffer.
 struct Block {
   std::int64_t q0, Q, k0, K, c0, D, saved;
   std::uint32_t head;
@@ -104,7 +104,7 @@ void RefBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tenso
       for (std::int64_t i = 0; i < b.Q; ++i) {
         const std::int64_t n = b.q0 + i;
         const S* row = &P[b.saved + i * b.K];
-        S expected = 0;  // of dP under P
+        S expected = 0;  // sum of P times dP
         for (std::int64_t j = 0; j < b.K; ++j) {
           const double f = factor(shape, b, i, j);
           S dot = 0;

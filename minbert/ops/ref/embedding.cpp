@@ -6,13 +6,13 @@
 namespace minbert::ref {
 namespace {
 
-// Row `index` of a table, widened; the table itself may be large.
+// Row `index` of a table, widened to S. Widening the whole table would be slow: it may be large.
 template <class S>
 Matrix<S> table_row(const Tensor& table, std::int64_t index) {
   return Matrix<S>(table.slice_rows(index, index + 1));
 }
 
-// table[indices[n]] += dy[n]: each row's sum is made in double and rounded once.
+// table[indices[n]] += dy[n]; each row of the table is summed in double and rounded once.
 template <class S>
 void scatter_add(const Tensor& table, const Matrix<S>& dy, Indices indices) {
   if (!table) return;

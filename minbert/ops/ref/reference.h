@@ -10,15 +10,15 @@
 
 namespace minbert::ref {
 
-/// Product as a double, for counts of operations.
+/// The product of whole numbers as a double, for counts of operations.
 template <class... Factors>
 double product(Factors... factors) {
   return (1.0 * ... * static_cast<double>(factors));
 }
-/// Bytes of all tensors that are there.
+/// Bytes of all tensors that are not absent.
 double bytes_of(std::initializer_list<Tensor> tensors);
 
-/// The rows of x as 8-bit products see them (Int8Range).
+/// x with each row rounded as 8-bit products round it (Int8Range).
 enum class Int8Rows : std::uint8_t { kInput, kWeight };
 Matrix<double> round_rows(Matrix<double> x, Int8Rows which);
 
