@@ -18,7 +18,7 @@ void round_to_bf16(std::vector<BFloat16>& rounded, std::span<const float> values
   });
 }
 
-/// Writes tensors as they are, or `rounded` from f32 to bf16. Host memory holds one of them at a time.
+/// Writes tensors as they are, or with `rounded` f32 ones as bf16. Host memory holds one of them at a time.
 void write_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata, bool rounded) {
   std::vector<SafetensorsEntry> entries;
   std::unordered_map<std::string_view, Tensor> sources;

@@ -1,4 +1,4 @@
-// Checkpoints: parameters and optimizer state as safetensors, byte for byte. All tensors are in the memory of the backend that is given.
+// Checkpoints: parameters and optimizer state as safetensors, byte for byte. Tensors are in the memory of the given backend.
 #pragma once
 
 #include <filesystem>
@@ -43,12 +43,12 @@ Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::
 /// The f32 parameters that `which` selects, in the table's order, under their names with `prefix` before them.
 std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix = {});
 
-/// save_tensors_as of select_params.
+/// Saves what select_params selects, as save_tensors_as does.
 void save_weights(const std::filesystem::path& path, const Params& params, const ParamFilter& which, DType dtype = DType::kF32,
                   const Metadata& metadata = {});
 
-/// Reads back what save_weights wrote in f32, the same selection, bit for bit, and calls params.changed(). Returns the metadata. Throws
-/// Error(kModel) as load_tensors.
+/// Reads back, bit for bit, what save_weights wrote in f32 with the same `which`, and calls params.changed(). Returns the metadata. Throws
+/// Error(kModel) as load_tensors does.
 Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which);
 
 }  // namespace minbert

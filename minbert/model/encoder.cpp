@@ -6,7 +6,7 @@
 namespace minbert {
 namespace {
 
-// From the wanted rows: how many of them lie in each sentence, as offsets; and their ids.
+// Fills wanted_offsets (how many wanted rows lie in each sentence) and wanted_ids from wanted_rows.
 void locate_wanted(EncoderActivations& pass) {
   const TokenBatch& batch = pass.batch;
   const std::vector<std::int32_t>& wanted = pass.wanted_rows.values;
@@ -84,7 +84,7 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
     return result;
   }
 
-  // Without backward, a layer's memory is free again once its output stands in the other of two buffers.
+  // Without backward, a layer's memory is free again once its output is in the other of two buffers.
   Tensor next = arena.allocate(params_.compute(), {N, C});
   Tensor x = embed(arena, pass, false);
   for (std::int64_t l = 0; l < L; ++l) {
@@ -112,7 +112,7 @@ AttentionShape Encoder::attention_shape(std::int64_t l, const EncoderActivations
           .dropout = pass.dropout.site(pass.dropout.attention, attention_site(l))};
 }
 
-// embeddings: LayerNorm(word + position + segment), then dropout.
+// LayerNorm(word + position + segment), then dropout.
 Tensor Encoder::embed(Arena& arena, EncoderActivations& pass, bool save) {
   const ModelConfig& config = params_.config();
   const TokenIndices& tokens = pass.tokens;
@@ -132,7 +132,7 @@ Tensor Encoder::embed(Arena& arena, EncoderActivations& pass, bool save) {
   return out;
 }
 
-// One layer: attention, add & norm, feed-forward, add & norm. a.x is given; the rest of `a` is filled.
+// One layer: attention, add & norm, feed-forward, add & norm. Reads a.x and fills the rest of `a`.
 Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out) {
   const ModelConfig& config = params_.config();
   const Layer& layer = layers_[static_cast<std::size_t>(l)];
@@ -207,7 +207,7 @@ void Encoder::backward(Arena& arena, Gradients& gradients, Tensor dout, const En
   arena.rewind(mark);
 }
 
-// The mirror of layer_forward. Returns dx (N, C), or nothing when no parameter below trains.
+// The backward of layer_forward. Returns dx (N, C), or an empty tensor when no parameter below trains.
 Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved,
                                bool need_dx) {
   const ModelConfig& config = params_.config();
@@ -222,7 +222,7 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
     backend_.linear_backward_params(gradients.joined(p.weight_index, p.count), gradients.joined(p.bias_index, p.count), x, dy);
   };
 
-  // A gradient without dropout is the residual's own: one tensor serves both.
+  // Without dropout dx equals dresidual, and one tensor serves as both.
   const auto norm_backward = [&](const NormParams& p, const Tensor& dy, const Tensor& sum, const Tensor& stats, std::uint16_t site) {
     const Dropout d = dropout.site(dropout.hidden, site);
     const Tensor dresidual = allocate(M, C), dx = d ? allocate(M, C) : Tensor();
@@ -230,7 +230,7 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
     return std::pair(d ? dx : dresidual, dresidual);
   };
 
-  Tensor dx = need_dx ? allocate(N, C) : Tensor();  // before the mark: it outlives this layer's scratch
+  Tensor dx = need_dx ? allocate(N, C) : Tensor();  // allocated before the mark, because it outlives this layer's other tensors
   const Arena::Mark mark = arena.mark();
 
   const auto [dnarrowed, dh_residual] = norm_backward(layer.output_norm, dout, a.ffn_sum, a.ffn_stats, ffn_output_site(l));

@@ -39,7 +39,7 @@ void Head::forward(Arena& arena, HeadActivations& saved, Tensor logits, const Te
   saved.v = drop(v, saved.v_rows, 1);
   saved.features = features_forward(arena, saved);
 
-  if (layers_.empty()) {  // the cosine is the prediction
+  if (layers_.empty()) {  // the cosine itself is the prediction
     backend_->activation(logits, saved.features, Activation::kRelu);
     backend_->affine(logits, logits, shape_->high - shape_->low, shape_->low);
     return;

@@ -1,4 +1,4 @@
-// Losses: targets brought to the device, then the backend's op.
+// Losses: each function uploads the targets and calls the backend's op.
 #include "minbert/model/loss.h"
 
 namespace minbert {

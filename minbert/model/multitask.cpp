@@ -58,15 +58,15 @@ Tensor MultitaskModel::sentence_vectors(Arena& arena, const TokenBatch& batch, P
   return vectors_forward(arena, nullptr, unsaved, batch, pool, dropout);
 }
 
-// Products of the encoder run in the compute dtype; pooling, pooler and heads in the parameters'.
+// The encoder computes in the compute dtype; pooling, pooler and heads compute in the parameters' dtype.
 Tensor MultitaskModel::vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch, Pool pool,
                                        const DropoutState& dropout) {
   MINBERT_CHECK(pool != Pool::kPooler || pooler_.weight != nullptr, "the model has no pooler");
   const std::int64_t S = batch.sentences(), C = params_.config().hidden_size;
   pooling.pool = pool;
-  // A sentence begins with [CLS].
+  // Each sentence begins with [CLS].
   const auto wanted = pool == Pool::kMean ? std::span<const std::int32_t>() : batch.offsets.first(static_cast<std::size_t>(S));
-  const Tensor hidden = as(arena, params_.dtype(), encoder_.forward(arena, encoder, batch, wanted, dropout));
+  const Tensor hidden = cast_to(arena, params_.dtype(), encoder_.forward(arena, encoder, batch, wanted, dropout));
   if (pool == Pool::kCls) return hidden;
 
   const Tensor vectors = arena.allocate(params_.dtype(), {S, C});
@@ -98,10 +98,10 @@ void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const 
     dhidden = arena.allocate(params_.dtype(), {S, C});
     backend_.linear_backward_input(dhidden, dpre, *pooler_.weight);
   }
-  encoder_.backward(arena, gradients, as(arena, params_.compute(), dhidden), saved.encoder, on_grad_ready);
+  encoder_.backward(arena, gradients, cast_to(arena, params_.compute(), dhidden), saved.encoder, on_grad_ready);
 }
 
-Tensor MultitaskModel::as(Arena& arena, DType dtype, const Tensor& x) {
+Tensor MultitaskModel::cast_to(Arena& arena, DType dtype, const Tensor& x) {
   if (x.dtype() == dtype) return x;
   const Tensor out = arena.allocate(dtype, x.shape());
   backend_.cast(out, x);
