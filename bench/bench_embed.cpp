@@ -1,4 +1,4 @@
-// Texts to vectors as minbert embed makes them, with the model loaded.
+// Texts to vectors as in minbert embed, after the model is loaded.
 #include "bench/bench_embed.h"
 
 #include <algorithm>

@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kClasses = 5;
 constexpr double kEps = 1e-12;
 
-/// Times by label, one total for each label and step.
+/// Times by label: one total for each label and step.
 class Recorder {
  public:
   void begin_step() { ++steps_; }
@@ -98,7 +98,7 @@ class SimulatedStep {
   std::int64_t N, C, F;
   Arena arena_;
   Tensor values_, gradients_, m_, v_, copies_;
-  std::int64_t used_ = 0;  // elements of the arenas of parameters
+  std::int64_t used_ = 0;  // elements of values_, and of the tensors beside it, that are in use
   std::uint64_t clock_ = 0;
   Tensor word_, position_, type_, dword_, dposition_, dtype_;
   Tensor gamma_, beta_, dgamma_, dbeta_;
@@ -293,7 +293,7 @@ void SimulatedStep::backward_layer(Recorder& r, int index, const Tensor& x) {
       backend_.dropout_add_layernorm_backward(dx, dresidual, l.dgamma[k], l.dbeta[k], dy, l.sums[i], l.stats[i], l.gamma[k], rows_, site(2 * index + i));
     });
   };
-  // d_a: gradient of this layer's output, then of its input; d_b: of a residual branch; d_c: of the branch beside it.
+  // d_a is the gradient of this layer's output, then of its input; d_b that of a residual branch; d_c that of the branch beside it.
   add_norm_backward(1, d_c_, d_b_, d_a_);
   product_gradients(r, "down", l.down, d_inner_, l.inner, d_c_);
   r.time("activation_backward", 0, 3 * bytes({l.pre}), [&] { backend_.activation_backward(d_inner2_, d_inner_, l.pre, Activation::kGelu); });

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares an epoch of the paper's MTFT-D with the same in transformers + PyTorch, reading, tokenising and dev scores included.
+"""Compares an epoch of the paper's MTFT-D with the same epoch in transformers + PyTorch, with reading, tokenising and dev scores.
 
     python bench/compare/epoch.py --model FOLDER --data FOLDER [--dtypes f32 bf16] [--engines sdpa] [--rounds 3] > figures.jsonl
 
@@ -22,7 +22,7 @@ RECIPES = common.HERE.parents[1] / "recipes/paper"
 
 
 def train(program, model, data, dtype, threads):
-    """The JSON line of minbert's turn."""
+    """Runs minbert and returns its JSON line."""
     with common.scratch() as folder:
         run = Path(folder) / "run"
         start = time.perf_counter()

@@ -38,7 +38,7 @@ class WeightSource {
   /// pytorch_model.bin.index.json. Throws Error(kModel) when there is none of them, or one is broken.
   explicit WeightSource(const std::filesystem::path& folder);
 
-  /// Maps one more file, a torch checkpoint unless its name ends in .safetensors. Where `only` is not empty, takes these tensors, which must exist.
+  /// Maps one more file: .safetensors, or else a torch checkpoint. Where `only` is not empty, takes only these tensors; all must exist.
   void add(const std::filesystem::path& file, std::span<const std::string> only = {});
 
   const std::filesystem::path& folder() const { return folder_; }

@@ -1,4 +1,4 @@
-// Checkpoints: bytes that come back as they were, and files that are not the ones expected.
+// Checkpoints: they restore every bit, and refuse files that are not the expected ones.
 #include "minbert/model/checkpoint.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// What holds whatever the weights: parts equal the whole, packing and threads change nothing, frozen parts cost nothing, one batch
-// can be learned, nothing is allocated once warm; and the tested backend beside the reference.
+// Laws of the model at any weights: parts equal the whole, packing and threads change nothing, frozen parts cost nothing, one batch
+// can be learned, nothing is allocated once warm, and the tested backend agrees with the reference.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -29,7 +29,7 @@ std::vector<HeadShape> head_kinds() {
           {.task = "cosine", .pool = Pool::kMean, .features = Features::kCosine, .dropout = 0.3f, .outputs = 0}};
 }
 
-/// tiny_shape(), or one with rows of several vectors, and all head_kinds().
+/// tiny_shape(), or with `wide` one whose rows span several vectors, with all head_kinds().
 ModelShape model_shape(bool wide = false) {
   ModelShape shape = tiny_shape();
   if (wide) {
@@ -46,13 +46,13 @@ ModelShape model_shape(bool wide = false) {
 struct Model {
   explicit Model(Backend& on, ModelShape shape = model_shape(), DType compute = DType::kF32, WeightUse use = WeightUse::kTrain)
       : params(on, std::move(shape), DType::kF32, compute, use) {
-    // Of the size that training starts from, so that no softmax is saturated.
+    // Values are as large as at the start of training, so that no softmax is saturated.
     const double scale = 1 / std::sqrt(static_cast<double>(params.config().hidden_size));
     for (std::size_t i = 0; i < params.table().size(); ++i)
       set_values<float>(params, i, initial_values(params.table()[i], params.table()[i].decay ? scale : 0.1, kSeed));
     params.changed();
   }
-  /// Logits; with `gradients`, a backward of the fixed cotangent cos(i).
+  /// Returns the logits. With `gradients`, runs a backward with the fixed cotangent cos(i).
   Values run(std::size_t head, const TinyBatch& batch, Gradients* gradients = nullptr, const Encoder::GradReady& ready = {}) {
     arena.reset();
     TaskActivations saved;
@@ -74,7 +74,7 @@ struct Model {
 
 TinyBatch batch_for(const HeadShape& head, std::vector<std::int32_t> lengths = {4, 1, 3, 5, 2, 6}) { return {std::move(lengths), head.pair(), kSeed}; }
 
-/// Every gradient, empty where frozen.
+/// Every parameter's gradient; empty where it is frozen.
 std::vector<Values> all_gradients(Model& m, std::size_t head, const TinyBatch& batch, const std::function<bool(const ParamInfo&)>& trainable = everything,
                                   const Encoder::GradReady& ready = {}) {
   Gradients gradients(m.params.backend(), m.params, trainable);
@@ -189,7 +189,7 @@ TEST(Laws, WeightsPackedForForwardGiveTheSame) {
   }
 }
 
-// Dropout included: masks belong to examples, not to places in the batch.
+// It holds with dropout too, because masks depend on examples, not on places in the batch.
 TEST(Laws, PackingChangesNothing) {
   Model m(backend());
   const TinyBatch together({5, 2, 6}, false, kSeed);
@@ -275,7 +275,7 @@ TEST(Laws, GradientsAreReadyOnceEachFromTheTop) {
 
 // ---- training ----
 
-/// Learns one batch by heart. Returns the mean loss at the end.
+/// Trains on one batch until it is learned. Returns the mean loss at the end.
 double overfit(Model& m, std::size_t head, Loss loss, const Targets& targets, int steps) {
   const TinyBatch batch = batch_for(m.params.shape().heads[head]);
   Gradients gradients(backend(), m.params, everything);
@@ -314,7 +314,7 @@ TEST(Laws, OneBatchIsLearned) {
   }
 }
 
-/// Counts what it passes on.
+/// Memory that counts its allocations.
 class CountingMemory final : public Memory {
  public:
   void* allocate(std::size_t bytes) override {
@@ -359,7 +359,7 @@ TEST(Laws, AgreesWithTheReference) {
     DType compute;
     double logits, gradients;  // relative distances
   };
-  // bf16: 8 bits in each of about 20 roundings between the embeddings and a gradient.
+  // In bf16 each of about 20 roundings between the embeddings and a gradient keeps 8 bits.
   for (const Row& row : {Row{DType::kF32, 2e-6, 2e-6}, {DType::kBF16, 0.02, 0.02}}) {
     if (row.compute == DType::kBF16 && !backend().supports_bf16()) continue;
     Model actual(backend(), model_shape(true), row.compute), expected(oracle(), model_shape(true));
@@ -409,7 +409,7 @@ TEST(Laws, WrongUseIsRefused) {
   backend().zero(u);
   refused([&] { m.model.head_forward(m.arena, nullptr, 0, u, u, {}, {}); });
   refused([&] { m.model.head_forward(m.arena, nullptr, 2, u, {}, {}, {}); });
-  refused([&] { m.model.head_forward(m.arena, nullptr, 0, u, {}, {}, tiny_dropout()); });  // whose rows?
+  refused([&] { m.model.head_forward(m.arena, nullptr, 0, u, {}, {}, tiny_dropout()); });  // dropout needs rows
   ModelShape shape = model_shape();
   shape.pooler = false;
   refused([&] { Model without(backend(), shape); });

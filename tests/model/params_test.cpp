@@ -49,7 +49,7 @@ TEST(Params, QueryKeyAndValueAreOneMatrix) {
   EXPECT_EQ(params.table()[qkv.bias_index + 2].name, "encoder.layer.1.attention.self.value.bias");
   const NormParams norm = params.norm("encoder.layer.0.output.LayerNorm");
   EXPECT_EQ(norm.beta.raw(), params.value("encoder.layer.0.output.LayerNorm.bias").raw());
-  // A bias lies behind the value's.
+  // The tensor behind the value's bias has another shape.
   expect_error(ErrorTag::kInternal, {"not adjacent"}, [&] { params.joined(qkv.bias_index, 4); });
 }
 

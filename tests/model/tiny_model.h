@@ -1,4 +1,4 @@
-// A BERT small enough to look at, filled with values that differ everywhere, and ways to write it as other programs do.
+// A BERT small enough to print, filled with values that all differ, and ways to write it as other programs do.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,7 @@ inline ModelShape tiny_shape() {
   return shape;
 }
 
-/// Values N(0, 1), a stream for each name.
+/// Fills parameters with N(0, 1), from one stream for each name.
 inline void fill(Params& params, std::uint64_t seed) {
   for (const ParamInfo& info : params.table()) {
     Rng rng(seed, info.name);

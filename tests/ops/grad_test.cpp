@@ -1,4 +1,4 @@
-// Every backward of the reference against complex step on its forward. What passes here is the oracle of all other backends.
+// Compares every backward of the reference with the complex step on its forward. What passes is the oracle of all other backends.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -20,7 +20,7 @@ Backend& ref() {
 
 void check(const GradCase& c) { grad_check(ref(), c, kSeed); }
 
-// A weight of the dtype it is given in.
+// The weight prepared in its own dtype.
 PreparedWeight prepared(const Tensor& w) { return ref().prepare(w, w.dtype(), WeightUse::kTrain, nullptr, {}); }
 
 const std::vector<RowId> kRows = {{3, 0, 0}, {3, 1, 0}, {3, 2, 0}, {70000, 0, 1}, {70000, 1, 1},
@@ -47,7 +47,7 @@ TEST(Grad, Linear) {
 
 TEST(Grad, LinearActivation) {
   for (const Activation kind : kActivations)
-    // Small weights: where every tanh is 1, all gradients are 0 and show nothing.
+    // Weights are small, because where every tanh is 1 all gradients are 0 and any backward would pass.
     check({.inputs = {{"x", {3, 5}}, {"w", {7, 5}, true, 0.1}, {"bias", {7}, true, 0.1}},
            .output_shape = {3, 7},
            .forward = [=](Arena&, Tensors in, const Tensor& out) { ref().linear_activation(out, {}, in[0], prepared(in[1]), in[2], kind); },
@@ -131,7 +131,7 @@ struct AttentionSetup {
 };
 
 TEST(Grad, Attention) {
-  // Every row a query; the first of each sentence; a sentence without rows, and one without queries.
+  // All rows are queries; only first rows are; a sentence has no rows, another no queries.
   const AttentionSetup setups[] = {
       {{0, 3, 4, 9}, {0, 3, 4, 9}, 2, 3}, {{0, 1, 2, 3}, {0, 3, 4, 9}, 2, 3}, {{0, 2, 2, 2}, {0, 2, 2, 5}, 1, 2}, {{0, 1}, {0, 1}, 1, 1}};
   for (const AttentionSetup& s : setups)
@@ -186,7 +186,7 @@ TEST(Grad, Cosine) {
            .backward = [](Arena&, Tensors d, const Tensor& dout, Tensors in) { ref().cosine_backward(d[0], d[1], dout, in[0], in[1]); }});
 }
 
-// A loss has one value a row and its backward takes one factor, so the output is the sum over rows and the cotangent the factor.
+// A loss has one value for each row, and its backward takes one factor. So the output is the sum over rows, and the cotangent the factor.
 template <class Losses, class Backward>
 GradCase loss_case(const Shape& shape, Losses losses, Backward backward) {
   const auto sum = [=](Arena& scratch, Tensors in, const Tensor& out) {

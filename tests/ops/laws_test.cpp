@@ -1,5 +1,5 @@
-// What backend.h promises beyond values: which backend runs, prepared weights, dropout's masks, the optimizer's formulas, sums
-// that do not depend on cuts, fused ops beside their default bodies, memory, profiling and the check of outputs.
+// What backend.h promises beyond the values of ops: which backend runs, prepared weights, dropout's masks, the optimizer's formulas,
+// sums that do not depend on cuts, fused ops that equal their default bodies, memory, profiling and the check of outputs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kSeed = 11711;
 
-/// Tensors of a test, in the tested backend's memory.
+/// Makes a test's tensors in the tested backend's memory.
 class Laws : public ::testing::Test {
  protected:
   Tensor empty(DType dtype, std::initializer_list<std::int64_t> shape) { return arena_.allocate(dtype, shape); }
@@ -54,7 +54,7 @@ TEST_F(Laws, TheNamedBackendRuns) {
   EXPECT_EQ(backend().name(), env.backend);
   EXPECT_FALSE(backend().description().empty());
   RecordProperty("backend", backend().description());
-  // Only AVX-512 has bf16 products, and a capped backend says what it runs on.
+  // A capped backend names the set that it runs on. Below AVX-512 it has no bf16 products.
   if ((env.isa != "avx2" && env.isa != "sse2") || env.backend != "cpu") return;
   std::string text = backend().description();
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -133,7 +133,7 @@ TEST_F(Laws, AdamWKeepsTheCopyOfAWeightFresh) {
 // ---- dropout ----
 
 TEST_F(Laws, DropoutIsItsDefinition) {
-  // 21 elements: two whole blocks of lanes and a part of one.
+  // 21 elements are two whole blocks of lanes and a part of one.
   const std::vector<RowId> rows = {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {(1u << 24) - 1, 65535, 15}};
   const auto N = std::ssize(rows);
   for (const float p : {0.1f, 0.5f, 0.97f}) {
@@ -158,8 +158,8 @@ TEST_F(Laws, DropoutKeepsTheMean) {
   EXPECT_NEAR(std::accumulate(values.begin(), values.end(), 0.0) / 40000, 1, 0.015);
 }
 
-// Equal scores make every probability 1/16 and one-hot values put probability j into channel j, so the output shows the mask; in
-// the backward a one-hot dout puts a query's column of the mask into dv.
+// Equal scores make every probability 1/16, and one-hot values put probability j into channel j. So the output shows the mask. In the
+// backward a one-hot dout puts a query's column of the mask into dv.
 TEST_F(Laws, AttentionDropoutIsItsDefinition) {
   constexpr std::int64_t T = 16, H = 3, D = 16, C = H * D;
   const std::vector<std::int32_t> offsets = {0, T, 2 * T};
@@ -289,7 +289,7 @@ TEST_F(Laws, DropoutAddLayerNormIsItsDefault) {
 // ---- memory ----
 
 TEST_F(Laws, CastRoundsToNearestEven) {
-  // Ties at an even and an odd last bit, values beside ties, infinity, a value that rounds up to it, NaN; then bits as they come.
+  // Ties at an even and an odd last bit, values beside ties, infinity, a value that rounds up to it, NaN; then random bits.
   std::vector<double> values = {0, 1, 1 + 0x1p-8, 1 + 0x3p-8, 1 + 0x1.1p-8, -1 - 0x1p-8, INFINITY, 3.4028234e38, 0.1, -7.3, 12345.678, NAN};
   while (values.size() < 5003)
     if (const float x = std::bit_cast<float>(rng_.next_u32()); std::fpclassify(x) != FP_SUBNORMAL) values.push_back(static_cast<double>(x));
@@ -365,7 +365,7 @@ TEST_F(Laws, WrongShapesAndIndicesAreRefused) {
   refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), under); });
 }
 
-// ---- looking inside ----
+// ---- profiling and checks ----
 
 TEST_F(Laws, ProfileCountsOps) {
   const Tensor x = normal(DType::kF32, {4, 6});

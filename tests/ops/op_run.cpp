@@ -43,7 +43,7 @@ Tensor OpRun::uniform_param(const Shape& shape) {
 
 PreparedWeight OpRun::weight(std::int64_t O, std::int64_t I, WeightUse use, bool with_copy) {
   Buffer& master = make(Role::kInput, "a weight", stored_.parameter, {O, I});
-  // Rounded as the product will read it: how the cast rounds is another test's business.
+  // The master is rounded already as the product will read it; how a cast rounds has a test of its own.
   fill(master, rounded_.activation, 1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(I, 1))));
   Tensor copy;
   if (with_copy && stored_.activation != stored_.parameter)
