@@ -1,6 +1,7 @@
 // Times the way from texts to sentence vectors: tokenising, sorting by length, forward, pooling.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
 #include "minbert/base/json.h"

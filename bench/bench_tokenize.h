@@ -1,6 +1,7 @@
 // Times the tokenizer on the lines of a file.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 

@@ -1,9 +1,11 @@
 // Batches with real lengths, and the printed figures of their times.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "bench/timing.h"
 #include "minbert/base/json.h"

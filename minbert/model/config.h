@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "minbert/base/json.h"
 #include "minbert/ops/backend.h"

@@ -2,6 +2,7 @@
 #include "minbert/model/encoder.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace minbert {
 namespace {

@@ -1,6 +1,8 @@
 // A task's head (paper eq. 1-3): dropout, features of one or two sentence vectors, dense layers, logits; forward and backward.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // Losses of tasks (paper eq. 4-6): one value for each row, so that callers can take any mean of them.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "minbert/ops/backend.h"

@@ -1,6 +1,8 @@
 // The multitask model (paper figure 1): one encoder, a pooler, a head for each task, and one for masked-LM training; forward and backward.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>

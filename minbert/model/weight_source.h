@@ -1,6 +1,7 @@
 // WeightSource: the tensors of a model folder in any of the file formats, read from memory maps.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <filesystem>

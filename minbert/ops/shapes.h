@@ -1,6 +1,9 @@
 // Shape checks shared by all backends: each op calls its check before it touches memory.
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "minbert/ops/backend.h"
 
 namespace minbert::shapes {

@@ -1,9 +1,13 @@
 // A BERT small enough to print, filled with values that all differ, and ways to write it as other programs do.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "minbert/base/rng.h"

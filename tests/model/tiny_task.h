@@ -2,7 +2,11 @@
 #pragma once
 
 #include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <ostream>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "minbert/model/multitask.h"

@@ -2,10 +2,12 @@
 // same values in wider types, on the oracle.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/testing.h"

@@ -1,6 +1,8 @@
 // The backend that this process tests, which MINBERT_BACKEND names and MINBERT_ISA caps.
 #pragma once
 
+#include <memory>
+
 #include "minbert/base/env.h"
 #include "minbert/base/parallel.h"
 #include "minbert/ops/backend.h"

@@ -1,4 +1,5 @@
 // AdamW in one sweep over memory, and the gradient norm.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 

@@ -1,6 +1,9 @@
 // Self-attention. Each sentence and head is one task, small enough for the cache of a core. Scores exist for a block of queries at
 // a time; backward recomputes them from the maximum and the sum of each row. So memory is linear in the length.
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "minbert/ops/cpu/cpu.h"
 

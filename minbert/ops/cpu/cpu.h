@@ -1,6 +1,8 @@
 // CpuBackend: the class that make_cpu_backend makes. The comments below name the file of each op.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <span>

@@ -1,6 +1,7 @@
 // The CPU backend's entry point, the choice of instruction set, and memory.
 #include "minbert/ops/cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 

@@ -6,6 +6,9 @@
 #define MINBERT_OPS_CPU_DROPOUT_INL_H_
 #endif
 
+#include <cstddef>
+#include <cstdint>
+
 #include "minbert/ops/backend.h"
 #include "minbert/ops/cpu/vector-inl.h"
 

@@ -1,4 +1,7 @@
 // Embedding tables: the sum of three rows for each token, and its gradients.
+#include <algorithm>
+#include <utility>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE

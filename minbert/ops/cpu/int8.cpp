@@ -1,5 +1,9 @@
 // Products of 8-bit integers. Each call rounds its inputs, oneDNN multiplies, and one sweep turns its exact sums into numbers, adds
 // the bias and applies the activation where one follows.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -1,4 +1,8 @@
 // LayerNorm, alone and as "add & norm", which does dropout, residual and normalisation in one visit to each row.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -1,4 +1,6 @@
 // Linear layers: products by Gemm, bias gradients, prepared weights, and the product fused with its activation.
+#include <algorithm>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE

@@ -1,5 +1,7 @@
 // Losses, one for each row. Cross-entropy is vectorised, because logits of masked-LM training have a column for each word piece.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "minbert/ops/cpu/cpu.h"
 

@@ -4,6 +4,7 @@
 // one float-sized word; only the innermost loop (dot_tile.h) and the packing across k differ from f32.
 #include "minbert/ops/cpu/panel_gemm.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 

@@ -1,4 +1,5 @@
 // Rows, pooling and pairs: small work on sentence vectors, in plain loops; products of vectors are summed in double.
+#include <algorithm>
 #include <cmath>
 
 #include "minbert/ops/cpu/cpu.h"

@@ -6,6 +6,8 @@
 #define MINBERT_OPS_CPU_TRANSPOSE_INL_H_
 #endif
 
+#include <cstdint>
+
 #include "minbert/ops/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -1,4 +1,6 @@
 // The optimizer and the gradient norm of the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {

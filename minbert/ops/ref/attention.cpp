@@ -1,4 +1,6 @@
 // Self-attention of the reference: the textbook formulas, one sentence and head at a time.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "minbert/ops/ref/reference.h"

@@ -1,4 +1,6 @@
 // Activations, dropout and sums of the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {

@@ -1,4 +1,6 @@
 // Layer normalisation of the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {

@@ -1,5 +1,6 @@
-// Losses of the reference, one value a row.
+// Losses of the reference, one value for each row.
 #include <algorithm>
+#include <cmath>
 
 #include "minbert/ops/ref/reference.h"
 

@@ -1,4 +1,6 @@
 // Sentence vectors and pairs of them, in the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {

@@ -1,7 +1,13 @@
 // RefBackend: the class behind make_ref_backend. Its ops are defined by family, one file each.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "minbert/ops/backend.h"
 #include "minbert/ops/ref/matrix.h"
