@@ -108,26 +108,26 @@ TEST(Laws, WantedRowsEqualThoseOfAll) {
   const std::vector<std::int32_t> wanted = {0, 2, 4, 8, 9, 12};
   const std::int64_t C = m.params.config().hidden_size;
   Encoder& encoder = m.model.encoder();
-  EncoderActivations some_saved, all_saved;
-  Gradients some_gradients(backend(), m.params, everything), all_gradients(backend(), m.params, everything);
+  EncoderActivations partial_saved, all_saved;
+  Gradients partial_gradients(backend(), m.params, everything), all_gradients(backend(), m.params, everything);
 
-  const Tensor some = encoder.forward(m.arena, &some_saved, batch.view(), wanted, tiny_dropout());
+  const Tensor partial = encoder.forward(m.arena, &partial_saved, batch.view(), wanted, tiny_dropout());
   const Tensor all = encoder.forward(m.arena, &all_saved, batch.view(), {}, tiny_dropout()), chosen = m.arena.allocate(DType::kF32, {6, C});
   const Indices rows = backend().upload(m.arena, wanted);
   backend().gather_rows(chosen, all, rows);
-  EXPECT_TRUE(compare(download(backend(), some), download(backend(), chosen), {1e-6, 1e-5}, "last hidden states"));
+  EXPECT_TRUE(compare(download(backend(), partial), download(backend(), chosen), {1e-6, 1e-5}, "last hidden states"));
 
   Rng rng(kSeed, "cotangent");
   const Values values = normal_values(rng, 6 * C);
   const std::vector<float> cotangent(values.begin(), values.end());
-  const Tensor dsome = m.arena.allocate(DType::kF32, {6, C}), dall = m.arena.allocate(DType::kF32, {13, C});
-  backend().copy_to_device(dsome, cotangent.data());
-  backend().gather_rows_backward(dall, dsome, rows);
-  encoder.backward(m.arena, some_gradients, dsome, some_saved);
+  const Tensor dpartial = m.arena.allocate(DType::kF32, {6, C}), dall = m.arena.allocate(DType::kF32, {13, C});
+  backend().copy_to_device(dpartial, cotangent.data());
+  backend().gather_rows_backward(dall, dpartial, rows);
+  encoder.backward(m.arena, partial_gradients, dpartial, partial_saved);
   encoder.backward(m.arena, all_gradients, dall, all_saved);
   for (std::size_t i = encoder.span().begin; i < encoder.span().end; ++i) {
     if (m.params.table()[i].name.ends_with("key.bias")) continue;  // zero but for rounding
-    EXPECT_TRUE(compare(download(backend(), some_gradients[i]), download(backend(), all_gradients[i]), {1e-5, 1e-5}, m.params.table()[i].name));
+    EXPECT_TRUE(compare(download(backend(), partial_gradients[i]), download(backend(), all_gradients[i]), {1e-5, 1e-5}, m.params.table()[i].name));
   }
 }
 

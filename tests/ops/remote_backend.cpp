@@ -18,7 +18,7 @@ T* flipped(T* address) {
   return reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(address) ^ kRemote);
 }
 
-/// The same tensor at the other kind of address.
+/// The tensor with its address changed from local to remote, or back.
 Tensor flipped(const Tensor& x) {
   if (!x) return x;
   if (x.contiguous()) return Tensor(flipped(x.raw()), x.dtype(), x.shape());
@@ -30,7 +30,7 @@ Tensor local(const Tensor& x) {
   return flipped(x);
 }
 
-/// The uploaded list alone: the host's copy goes unread.
+/// A view of the uploaded list alone, so that no op reads the list of the host.
 template <class T>
 IndexView<T> local(const IndexView<T>& list) {
   if (list.host.empty()) return {};

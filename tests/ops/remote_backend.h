@@ -1,4 +1,4 @@
-// RemoteBackend: a backend whose memory the host cannot read, as that of a GPU. What reads it all the same crashes, on any machine.
+// RemoteBackend: a backend whose memory the host cannot read, as that of a GPU. Code that reads it crashes, on any machine.
 #pragma once
 
 #include <memory>

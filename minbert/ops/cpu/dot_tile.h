@@ -14,7 +14,7 @@ inline constexpr std::int64_t kDotRows = 14, kDotCols = 32, kDotRowStride = 16;
 /// (depth, kDotRowStride) or packed b (depth, kDotCols) holds the bf16 values at 2 k and 2 k + 1. Sums are f32; denormals count as 0.
 using DotTile = void (*)(const float* a, const float* b, std::int64_t depth, void* c, std::int64_t stride, const float* bias);
 
-/// The tile for `rows` in 1..kDotRows and c of T, float or BFloat16; only float adds. CHECKs that this is x86-64.
+/// The tile for `rows` in 1..kDotRows and c of T, float or BFloat16; only float adds. The processor must have AVX512_BF16.
 template <class T>
 DotTile dot_tile(std::int64_t rows, bool add);
 template <>
