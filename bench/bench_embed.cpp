@@ -1,4 +1,4 @@
-// Texts to vectors as minbert embed makes them, with the model loaded.
+// Texts to vectors as in minbert embed, after the model is loaded.
 #include "bench/bench_embed.h"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include "bench/machine.h"
 #include "bench/timing.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/round_up.h"
 #include "minbert/base/system.h"
 #include "minbert/data/input_lines.h"
 #include "minbert/pipeline/text_model.h"
@@ -19,7 +20,7 @@ Json bench_embed(Backend& backend, const EmbedBench& options) {
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < input.size(); ++i) lines.emplace_back(input[i]);
   const std::size_t batch = options.batch > 0 ? static_cast<std::size_t>(options.batch) : lines.size();
-  const std::size_t calls = (lines.size() + batch - 1) / batch;
+  const std::size_t calls = divide_up(lines.size(), batch);
   const Timing each = time_rounds(backend, calls, options.rounds, [&](std::size_t call) {
     const std::size_t begin = call * batch;
     model.embed(std::span(lines).subspan(begin, std::min(batch, lines.size() - begin)), model.folder().embed);

@@ -1,4 +1,4 @@
-// Peaks: a square product and a streaming sweep.
+// The machine's peaks: a square product and a streaming sweep.
 #include "bench/machine.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ double measure_bandwidth() {
   float* const value = all.data<float>();
   float *const m = value + kCount, *const v = m + kCount, *const gradient = v + kCount;
   double best = 0;
-  for (int repeat = 0; repeat < 6; ++repeat) {  // the first one maps the pages
+  for (int repeat = 0; repeat < 6; ++repeat) {  // the first repeat maps the pages
     const Stopwatch watch;
     parallel_for(kCount, kCount / 256, [&](std::int64_t begin, std::int64_t end) {
       if (repeat == 0)

@@ -1,4 +1,4 @@
-// minbert-bench: times parts of minbert beside what the machine can do, as JSON lines.
+// minbert-bench: times parts of minbert and compares them with the machine's best speeds, as JSON lines.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "minbert/base/check.h"
+#include "minbert/base/round_up.h"
 
 namespace minbert {
 namespace {
@@ -93,7 +94,7 @@ namespace internal {
 
 void parallel_for_impl(std::int64_t count, std::int64_t grain, void* context, void (*body)(void*, std::int64_t, std::int64_t)) {
   if (count <= 0) return;
-  const std::int64_t parts = std::min<std::int64_t>(num_threads(), (count + grain - 1) / std::max<std::int64_t>(grain, 1));
+  const std::int64_t parts = std::min<std::int64_t>(num_threads(), divide_up(count, std::max<std::int64_t>(grain, 1)));
   if (parts <= 1 || in_parallel()) {
     body(context, 0, count);
     return;

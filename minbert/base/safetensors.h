@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -60,6 +61,13 @@ class SafetensorsFile {
 /// the Rust implementation: larger element types first, then by name. Throws Error(kResources) as AtomicFile.
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata = {});
+
+/// Gives the bytes of an entry, which are read before the next entry is asked for.
+using EntryBytes = std::function<std::span<const std::byte>(const SafetensorsEntry&)>;
+/// The same for tensors that are not in memory as the file wants them: the bytes of each entry come from `bytes_of`, one entry at a time, and
+/// `entries` are read for their names, dtypes and shapes only.
+void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
+                       const std::map<std::string, std::string>& metadata, const EntryBytes& bytes_of);
 
 /// An entry that shows a contiguous tensor's own memory.
 SafetensorsEntry safetensors_entry(std::string name, const Tensor& tensor);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "minbert/base/options.h"
+#include "minbert/base/round_up.h"
 
 namespace minbert {
 
@@ -29,7 +30,7 @@ struct SampledTask {
   std::string name;  ///< part of the random streams: a task's order of rows does not depend on the tasks beside it
   std::int64_t rows = 0;
   std::int64_t batch = 0;
-  std::int64_t batches() const { return (rows + batch - 1) / batch; }
+  std::int64_t batches() const { return divide_up(rows, batch); }
 };
 
 struct SamplerOptions {

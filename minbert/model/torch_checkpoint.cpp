@@ -1,4 +1,4 @@
-// torch checkpoints: where the two file formats keep the pickle and the storages.
+// torch checkpoints: finding the pickle and the storages in the two file formats.
 #include "minbert/model/torch_checkpoint.h"
 
 #include <algorithm>
@@ -18,10 +18,10 @@ using Kind = PickleValue::Kind;
 
 std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-/// A read file: the pickled object and the bytes of each of its storages.
+/// The content of a file: the pickled object and the bytes of each of its storages.
 struct Checkpoint {
   Pickle pickle;
-  std::vector<Bytes> storages;  // as pickle.storages
+  std::vector<Bytes> storages;  // in the order of pickle.storages
   bool big_endian = false;
 };
 
@@ -99,7 +99,7 @@ Checkpoint read_legacy(Bytes file, std::string_view place) {
   return checkpoint;
 }
 
-/// Trainers wrap the weights: {"state_dict": ...}, {"model": ...}, one inside the other at worst.
+/// Finds the weights where a trainer wrapped them, as {"state_dict": ...} or {"model": ...}, up to one inside the other.
 const PickleValue& find_state_dict(const Pickle& pickle, std::string_view place) {
   const PickleValue* dict = &pickle.value(pickle.root);
   for (int depth = 0; depth < 3; ++depth) {
@@ -118,7 +118,7 @@ const PickleValue& find_state_dict(const Pickle& pickle, std::string_view place)
 TorchTensor view(const Checkpoint& checkpoint, const PickledTensor& tensor) {
   const PickledStorage& storage = checkpoint.pickle.storages[tensor.storage];
   const bool empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
-  // read_pickle has checked that all of this lies in the storage.
+  // read_pickle has checked that all elements lie in the storage.
   std::int64_t elements = empty ? 0 : 1;
   for (std::size_t i = 0; i < tensor.shape.size() && !empty; ++i) elements += (tensor.shape[i] - 1) * tensor.strides[i];
   const auto bytes = checkpoint.storages[tensor.storage].subspan(static_cast<std::size_t>(tensor.offset * storage.element_bytes),

@@ -40,7 +40,7 @@ std::vector<SourceTensor> read_tensors(const fs::path& file, std::span<const std
   return tensors;
 }
 
-/// What a folder without weights of ours may hold instead.
+/// A hint from weight files of other formats in a folder without weights that we read.
 std::string hint_for(const fs::path& folder) {
   constexpr std::pair<const char*, const char*> kOthers[] = {{"tf_model.h5", "TensorFlow"},
                                                              {"model.ckpt.index", "TensorFlow"},
@@ -129,7 +129,7 @@ void WeightSource::add_shards(const fs::path& index) {
     throw Error(ErrorTag::kModel, index.string(), "expected an object \"weight_map\" from tensors to files");
   std::map<std::string, std::vector<std::string>> shards;
   for (const auto& [tensor, file] : map->items()) {
-    // A shard lies beside its index: an index must not name files elsewhere.
+    // A shard must lie beside its index, so that an index cannot name files elsewhere.
     if (!file.is_string() || file.get<std::string>().empty() || fs::path(file.get<std::string>()).filename() != file.get<std::string>())
       throw Error(ErrorTag::kModel, index.string(), fmt::format("tensor \"{}\": expected the name of a file beside it, got {}", tensor, file.dump()));
     shards[file.get<std::string>()].push_back(tensor);

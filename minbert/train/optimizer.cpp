@@ -212,11 +212,11 @@ std::vector<NamedTensor> Optimizer::named_moments() const {
 void Optimizer::save(const std::filesystem::path& path) const {
   Metadata steps;
   for (const Group& group : groups_) steps[group.name] = std::to_string(group.steps);
-  save_tensors(path, named_moments(), steps);
+  save_tensors(params_.backend(), path, named_moments(), steps);
 }
 
 void Optimizer::load(const std::filesystem::path& path) {
-  const Metadata steps = load_tensors(path, named_moments());
+  const Metadata steps = load_tensors(params_.backend(), path, named_moments());
   for (Group& group : groups_) {
     const auto at = steps.find(group.name);
     const std::string text = at == steps.end() ? "" : at->second;
@@ -227,12 +227,17 @@ void Optimizer::load(const std::filesystem::path& path) {
   if (!word_) return;
   // A row with zero moments may as well have been touched never: an update without gradient leaves it as it is.
   const std::int64_t width = m_[*word_].cols();
-  const auto m = m_[*word_].span<const float>(), v = v_[*word_].span<const float>();
+  const auto on_host = [&](const Tensor& moments) {
+    std::vector<float> values(static_cast<std::size_t>(moments.numel()));
+    params_.backend().copy_to_host(values.data(), moments);
+    return values;
+  };
+  const std::vector<float> m = on_host(m_[*word_]), v = on_host(v_[*word_]);
   std::vector<RowRun> rows;
   for (std::int64_t row = 0; row < m_[*word_].rows(); ++row) {
     const auto begin = static_cast<std::size_t>(row * width), count = static_cast<std::size_t>(width);
     const auto zero = [](float x) { return x == 0; };
-    if (!std::ranges::all_of(m.subspan(begin, count), zero) || !std::ranges::all_of(v.subspan(begin, count), zero))
+    if (!std::ranges::all_of(std::span(m).subspan(begin, count), zero) || !std::ranges::all_of(std::span(v).subspan(begin, count), zero))
       rows.push_back({row, row + 1});
   }
   remember_rows(rows);

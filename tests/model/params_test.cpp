@@ -49,7 +49,7 @@ TEST(Params, QueryKeyAndValueAreOneMatrix) {
   EXPECT_EQ(params.table()[qkv.bias_index + 2].name, "encoder.layer.1.attention.self.value.bias");
   const NormParams norm = params.norm("encoder.layer.0.output.LayerNorm");
   EXPECT_EQ(norm.beta.raw(), params.value("encoder.layer.0.output.LayerNorm.bias").raw());
-  // A bias lies behind the value's.
+  // The tensor behind the value's bias has another shape.
   expect_error(ErrorTag::kInternal, {"not adjacent"}, [&] { params.joined(qkv.bias_index, 4); });
 }
 
@@ -61,11 +61,39 @@ TEST(Params, JoinedGradientsTrainTogether) {
   EXPECT_EQ(all.joined(query, 3).describe(), "f32 (18, 6)");
   EXPECT_FALSE(none.joined(query, 3));
   for (const char* one : {"query.weight", "value.weight"}) {
-    const Gradients some(*backend, params, [&](const ParamInfo& info) { return info.name.ends_with(one); });
-    EXPECT_TRUE(some.trainable({query, query + 3}));
-    EXPECT_FALSE(some.trainable({query + 3, query + 6}));
-    expect_error(ErrorTag::kInternal, {"some do not"}, [&] { some.joined(query, 3); });
+    const Gradients partial(*backend, params, [&](const ParamInfo& info) { return info.name.ends_with(one); });
+    EXPECT_TRUE(partial.trainable({query, query + 3}));
+    EXPECT_FALSE(partial.trainable({query + 3, query + 6}));
+    expect_error(ErrorTag::kInternal, {"some do not"}, [&] { partial.joined(query, 3); });
   }
+}
+
+TEST(Params, SnapshotsBringBackAHead) {
+  const auto backend = make_backend("ref");
+  Params params(*backend, shape_with_heads());
+  const auto init = [&](std::uint64_t seed) { params.init(seed, [](const ParamInfo&) { return true; }); };
+  init(7);
+  const ParamSpan span = params.head_span("single");
+  EXPECT_EQ(params.table()[span.begin].name, "heads.single.dense.0.weight");
+  EXPECT_EQ(params.table()[span.end - 1].name, "heads.single.out.bias");
+  EXPECT_EQ(params.flat(span).describe(), fmt::format("f32 ({})", 6 * 4 + 4 + 4 * 3 + 3 + 3 * 5 + 5));
+
+  const ParamSnapshot head(params, span), all(params, {0, params.table().size()});
+  std::vector<std::vector<float>> before;
+  for (const ParamInfo& info : params.table()) before.push_back(values(params, info.name));
+  init(8);
+  const std::vector<float> other_head = values(params, "heads.pair.out.weight");
+  head.restore(params);
+  for (std::size_t i = span.begin; i < span.end; ++i) EXPECT_EQ(values(params, params.table()[i].name), before[i]);
+  EXPECT_EQ(values(params, "heads.pair.out.weight"), other_head);
+  EXPECT_NE(other_head, before[params.index("heads.pair.out.weight")]);
+  all.restore(params);
+  for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(values(params, params.table()[i].name), before[i]);
+
+  const ParamSpan none = params.head_span("regresses");
+  EXPECT_EQ(none.begin, none.end);
+  ParamSnapshot(params, none).restore(params);
+  ParamSnapshot().restore(params);
 }
 
 TEST(Params, InitialValuesFollowTheTable) {

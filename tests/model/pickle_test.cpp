@@ -22,7 +22,7 @@ using namespace pickled;
 
 const fs::path kFixtures = fs::path(MINBERT_SOURCE_DIR) / "tests/golden/model";
 
-/// A checkpoint of tools/make_pickle_fixtures.py, opened as a model folder's.
+/// A checkpoint that tools/make_pickle_fixtures.py wrote, opened as part of a model folder.
 class Fixture {
  public:
   explicit Fixture(const std::string& file) : folder_(), source_((fs::copy_file(kFixtures / file, folder_ / "pytorch_model.bin"), folder_.path())) {}
@@ -215,7 +215,7 @@ TEST(Pickle, BrokenStacksAndMemosAreRefused) {
 
 TEST(Pickle, WorkIsBounded) {
   expect_refused(std::string(5'000'000, 'N'), {"more than 4000000 operations"});
-  // A long list that is copied again and again.
+  // It copies a long list again and again.
   std::string copies = "](NN\x86q\x02";
   for (int i = 0; i < 100'000; ++i) copies += "h\x02";
   copies += "eq\x01" "0";
