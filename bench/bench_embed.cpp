@@ -14,7 +14,7 @@
 namespace minbert {
 
 Json bench_embed(Backend& backend, const EmbedBench& options) {
-  TextModel model(backend, options.model, compute_in(backend, options.dtype));
+  TextModel model(backend, read_model_folder(options.model), compute_in(backend, options.dtype));
   const InputLines input(options.input.string());
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < input.size(); ++i) lines.emplace_back(input[i]);

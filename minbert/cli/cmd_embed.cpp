@@ -101,13 +101,14 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   extension_of(flags);
   const auto backend = open_backend(session);
   Stopwatch watch;
-  const auto folder = read_model_folder(find_model_folder(flags.model));
+  ModelFolder folder = read_model_folder(flags.model);
   const EmbedSettings settings = settings_of(flags, folder.embed);
-  TextModel model(*backend, flags.model, compute_for(session, *backend, folder), settings.pool == Pool::kPooler);
+  const Compute compute = compute_for(session, *backend, folder);
+  TextModel model(*backend, std::move(folder), compute, settings.pool == Pool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const InputLines lines(flags.input);
   catch_signals();
-  const auto writer = make_writer(flags, lines.size(), folder.config.hidden_size);
+  const auto writer = make_writer(flags, lines.size(), model.folder().config.hidden_size);
   std::vector<std::string> texts;
   for (std::size_t begin = 0; begin < lines.size(); begin += kChunk) {
     texts.clear();

@@ -77,7 +77,7 @@ std::string_view mlm_name(MlmHeadKind kind) {
 
 Inspection inspect(const std::string& model) {
   Inspection found;
-  found.folder = read_model_folder(find_model_folder(model));
+  found.folder = read_model_folder(model);
   const WeightSource source = open_model_weights(found.folder.path);
   found.mlm = mlm_head_in(source);
   ModelShape shape = model_shape(found.folder.config, found.folder.tasks, true);

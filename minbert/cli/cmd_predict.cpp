@@ -150,8 +150,9 @@ int run_predict(const PredictFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 2048;
   const auto backend = open_backend(session);
   Stopwatch watch;
-  const auto folder = read_model_folder(find_model_folder(flags.model));
-  TextModel model(*backend, flags.model, compute_for(session, *backend, folder));
+  ModelFolder folder = read_model_folder(flags.model);
+  const Compute compute = compute_for(session, *backend, folder);
+  TextModel model(*backend, std::move(folder), compute);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const std::size_t index = choose_task(model, flags.task);
   const TaskSpec& task = model.tasks()[index];
@@ -167,7 +168,7 @@ int run_predict(const PredictFlags& flags, Session& session) {
     texts.clear();
     ids.clear();
     for (std::size_t i = begin; i < end; ++i) rows.append(i, texts, ids);
-    const auto predictions = model.predict(index, texts, [&](std::int64_t done) {
+    const auto predictions = model.predict_texts(index, texts, [&](std::int64_t done) {
       throw_if_stopped();
       session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
     });

@@ -85,10 +85,10 @@ fs::path find_model_folder(const fs::path& path) {
 
 ModelFolder read_model_folder(const fs::path& path) {
   ModelFolder folder;
-  folder.path = path;
-  const fs::path config = path / "config.json";
+  folder.path = find_model_folder(path);
+  const fs::path config = folder.path / "config.json", description = folder.path / "minbert.json";
   folder.config = parse_model_config(read_json(config, ErrorTag::kModel), config.string());
-  if (fs::exists(path / "minbert.json")) read_minbert_json(folder, path / "minbert.json");
+  if (fs::exists(description)) read_minbert_json(folder, description);
   read_sentence_transformers(folder);
   const std::int64_t limit = folder.config.max_position_embeddings;
   folder.max_length = folder.max_length <= 0 ? limit : std::min(folder.max_length, limit);

@@ -33,7 +33,7 @@ struct ModelFolder {
 /// it, a run without best/, the parent of seed runs (naming the seeds).
 std::filesystem::path find_model_folder(const std::filesystem::path& path);
 
-/// Reads the description. `path` as find_model_folder returns it. Throws Error(kModel).
+/// Finds the folder and reads its description; weights and tokenizer stay unread. Throws Error(kModel).
 ModelFolder read_model_folder(const std::filesystem::path& path);
 
 /// The shape whose heads are these tasks, in their order; a pooler where one of them (or `pooler`) wants it.

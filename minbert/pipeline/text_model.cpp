@@ -23,8 +23,8 @@ std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder,
 
 }  // namespace
 
-TextModel::TextModel(Backend& backend, const std::filesystem::path& model, Compute compute, bool pooler)
-    : folder_(read_model_folder(find_model_folder(model))),
+TextModel::TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler)
+    : folder_(std::move(folder)),
       tokenizer_(Tokenizer::load(folder_.path)),
       params_(load_params(backend, folder_, compute, pooler)),
       model_(std::make_unique<MultitaskModel>(backend, *params_)) {
@@ -47,14 +47,14 @@ std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row
   return predict_rows(*model_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
 }
 
-std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress) {
+std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].text = preprocess_text(spec.data, inputs[i].text);
     if (spec.is_pair()) rows[i].text_pair = preprocess_text(spec.data, inputs[i].text_pair);
   }
-  return predict(task, std::span<const Row>(rows), progress);
+  return predict(task, rows, progress);
 }
 
 std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress) {

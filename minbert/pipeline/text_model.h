@@ -1,7 +1,6 @@
 // TextModel: a model folder ready to work: texts in, predictions and sentence vectors out.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,9 +26,9 @@ struct Compute {
 
 class TextModel {
  public:
-  /// Loads MODEL (find_model_folder) for inference. `pooler`: for embed with Pool::kPooler, where no task has
-  /// one. Throws Error(kModel).
-  TextModel(Backend& backend, const std::filesystem::path& model, Compute compute, bool pooler = false);
+  /// Loads tokenizer and weights of a folder (read_model_folder) for inference. `pooler` loads the pooler even where no task reads it,
+  /// for embed with Pool::kPooler. Throws Error(kModel).
+  TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler = false);
 
   const ModelFolder& folder() const { return folder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
@@ -39,9 +38,10 @@ class TextModel {
   MultitaskModel& model() { return *model_; }
   const Params& params() const { return *params_; }
 
-  /// In input order; texts are preprocessed as the task says.
-  std::vector<Prediction> predict(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress = {});
+  /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
+  /// Predictions for raw texts, which it preprocesses as the task says, in their order.
+  std::vector<Prediction> predict_texts(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress = {});
   /// (texts, C) f32, row-major.
   std::vector<float> embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress = {});
 
