@@ -103,8 +103,7 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   Stopwatch watch;
   ModelFolder folder = read_model_folder(flags.model);
   const EmbedSettings settings = settings_of(flags, folder.embed);
-  const Compute compute = compute_for(session, *backend, folder);
-  TextModel model(*backend, std::move(folder), compute, settings.pool == Pool::kPooler);
+  TextModel model = open_model(session, *backend, std::move(folder), settings.pool == Pool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const InputLines lines(flags.input);
   catch_signals();

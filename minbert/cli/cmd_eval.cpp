@@ -174,9 +174,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
   const auto backend = open_backend(session);
   Stopwatch watch;
-  ModelFolder folder = read_model_folder(flags.model);
-  const Compute compute = compute_for(session, *backend, folder);
-  TextModel model(*backend, std::move(folder), compute);
+  TextModel model = open_model(session, *backend, read_model_folder(flags.model));
   if (!flags.file.empty() && flags.task.empty() && model.tasks().size() != 1)
     throw Error(ErrorTag::kUsage, "--data", "expected --task NAME beside it", "one file holds the rows of one task");
   const std::string only = flags.task.empty() && model.tasks().size() == 1 ? model.tasks().front().name : flags.task;
@@ -192,7 +190,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   session.console.detail(fmt::format("predictions: {:.2f} s", watch.lap()));
   Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
   if (!flags.against.empty()) {
-    TextModel other(*backend, model.folder(), compute_of(session, *backend, flags.against));
+    TextModel other(*backend, model.folder(), session_compute(session, *backend, flags.against));
     predict_split(evaluations, other, session);
     json["against"] = change_json(json, evaluation_json(flags.split, evaluations, 0, data.seed), flags.against);
   }

@@ -150,9 +150,7 @@ int run_predict(const PredictFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 2048;
   const auto backend = open_backend(session);
   Stopwatch watch;
-  ModelFolder folder = read_model_folder(flags.model);
-  const Compute compute = compute_for(session, *backend, folder);
-  TextModel model(*backend, std::move(folder), compute);
+  TextModel model = open_model(session, *backend, read_model_folder(flags.model));
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const std::size_t index = choose_task(model, flags.task);
   const TaskSpec& task = model.tasks()[index];

@@ -70,17 +70,13 @@ std::unique_ptr<Backend> open_backend(Session& session) {
   return backend;
 }
 
-Compute compute_of(Session& session, const Backend& backend, const std::string& dtype) {
-  const bool int8 = dtype == "int8";
-  if (int8 && backend.supports_int8()) return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
-  if (dtype == "bf16" && backend.supports_bf16()) return {DType::kBF16};
-  if (dtype != "f32")
-    session.console.warning(fmt::format("this processor has no {} products ({}); computing in f32", dtype, backend.description()));
-  return {};
+Compute session_compute(Session& session, const Backend& backend, const std::string& dtype) {
+  return resolve_compute(backend, dtype, [&](const std::string& what) { session.console.warning(what + "; computing in f32"); });
 }
 
-Compute compute_for(Session& session, const Backend& backend, const ModelFolder& folder) {
-  return compute_of(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
+TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler) {
+  const Compute compute = session_compute(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
+  return TextModel(backend, std::move(folder), compute, pooler);
 }
 
 void show_profile(Session& session, const Backend& backend) {

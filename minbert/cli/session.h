@@ -41,10 +41,10 @@ void add_examples(CLI::App& app, const std::string& examples);
 void set_threads(const Session& session);
 /// set_threads, and the backend of MINBERT_BACKEND with the switches of MINBERT_DEBUG.
 std::unique_ptr<Backend> open_backend(Session& session);
-/// What a name of --dtype means here: what the backend cannot do becomes f32, with a warning.
-Compute compute_of(Session& session, const Backend& backend, const std::string& dtype);
-/// The same of --dtype, else of the folder's.
-Compute compute_for(Session& session, const Backend& backend, const ModelFolder& folder);
+/// resolve_compute, with its warning on the console.
+Compute session_compute(Session& session, const Backend& backend, const std::string& dtype);
+/// The folder's model, computing in --dtype, else in the dtype that the folder names.
+TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler = false);
 /// With MINBERT_DEBUG=2: time by op, on stderr.
 void show_profile(Session& session, const Backend& backend);
 

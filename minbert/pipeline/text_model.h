@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "minbert/model/multitask.h"
+#include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/pipeline/predict.h"
 
@@ -16,12 +17,6 @@ namespace minbert {
 /// One text, or a pair.
 struct TextInput {
   std::string text, text_pair;
-};
-
-/// How the encoder computes: activations in dtype, products of weights in it too or in 8-bit integers.
-struct Compute {
-  DType dtype = DType::kF32;
-  WeightUse use = WeightUse::kForward;
 };
 
 class TextModel {
