@@ -139,6 +139,9 @@ class Backend : public Memory {
   virtual bool supports_bf16() const = 0;
   /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). The caller falls back as above.
   virtual bool supports_int8() const = 0;
+  /// Another object of the same kind with the same options, for another thread: it may read this one's prepared weights. Profiling and
+  /// checks are off in it.
+  virtual std::unique_ptr<Backend> sibling() const = 0;
 
   // ---- memory (allocate and release come from Memory) ----
   virtual void copy_to_device(Tensor dst, const void* src) = 0;

@@ -70,6 +70,21 @@ TEST_F(Laws, UnknownNamesAreUsageErrors) {
   expect_error(ErrorTag::kUsage, {"MINBERT_ISA: expected one of sse2, avx2, avx512", "got \"AVX2\""}, [] { make_backend("cpu", {.isa = "AVX2"}); });
 }
 
+TEST_F(Laws, SiblingsReadPreparedWeights) {
+  const std::unique_ptr<Backend> sibling = backend().sibling();
+  EXPECT_EQ(sibling->name(), backend().name());
+  EXPECT_EQ(sibling->description(), backend().description());
+  const Tensor x = normal(DType::kF32, {3, 40}), out = empty(DType::kF32, {3, 17}), same = empty(DType::kF32, {3, 17});
+  const Tensor master = normal(DType::kF32, {17, 40});
+  for (const WeightUse use : {WeightUse::kTrain, WeightUse::kForward, WeightUse::kForwardInt8}) {
+    if (use == WeightUse::kForwardInt8 && !backend().supports_int8()) continue;
+    const PreparedWeight w = backend().prepare(master, DType::kF32, use, nullptr, {});
+    backend().linear(out, x, w, {});
+    sibling->linear(same, x, w, {});
+    EXPECT_EQ(get(out), get(same));
+  }
+}
+
 // ---- weights ----
 
 TEST_F(Laws, StaleWeightsAreRefused) {

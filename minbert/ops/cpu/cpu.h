@@ -1,6 +1,7 @@
 // CpuBackend: the class behind make_cpu_backend; each op lives in the file named after it.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "minbert/ops/backend.h"
@@ -36,6 +37,7 @@ class CpuBackend final : public Backend {
   std::string description() const override;
   bool supports_bf16() const override { return supports_bf16_; }
   bool supports_int8() const override { return gemm_.supports_int8(); }
+  std::unique_ptr<Backend> sibling() const override { return std::make_unique<CpuBackend>(options_); }
 
   // cpu_backend.cpp
   void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }
@@ -113,6 +115,7 @@ class CpuBackend final : public Backend {
   void checked_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
   void int8_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind);
 
+  BackendOptions options_;
   HostMemory memory_;
   Gemm gemm_;
   Scratch scratch_;

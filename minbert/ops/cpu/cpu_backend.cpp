@@ -40,7 +40,7 @@ void cap_isa(std::string_view isa) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(const BackendOptions& options) {
+CpuBackend::CpuBackend(const BackendOptions& options) : options_(options) {
   cap_isa(options.isa);
   supports_bf16_ = gemm_.supports_bf16();
   rounds_by_instruction = has_avx512_bf16();

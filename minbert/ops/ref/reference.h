@@ -31,6 +31,7 @@ class RefBackend final : public Backend {
   std::string description() const override { return "plain loops, sums in double"; }
   bool supports_bf16() const override { return true; }
   bool supports_int8() const override { return true; }
+  std::unique_ptr<Backend> sibling() const override { return std::make_unique<RefBackend>(); }
 
   // memory and weights (ref_backend.cpp)
   void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }
