@@ -150,30 +150,22 @@ std::int64_t count_chosen(const TokenizedRows& rows, std::span<const std::uint32
 
 double MlmScore::perplexity() const { return std::exp(loss); }
 
-MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress) {
-  MlmScore score;
-  double loss = 0;
+MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress) {
+  const auto batches = batches_by_length(rows);
+  std::vector<std::vector<float>> losses(batches.size());
   std::atomic<std::int64_t> correct = 0;
-  Backend& backend = model.backend();
-  Arena arena(backend);
-  MaskedBatch batch;
-  std::vector<float> losses, host;
-  std::int64_t done = 0;
-  for (const auto& which : batches_by_length(rows)) {
-    batch.fill(rows, which, masking);
-    done += std::ssize(which);
-    if (progress) progress(done);
+  runner.run(batches, progress, [&](BatchLane& lane, std::size_t b) {
+    MaskedBatch batch;
+    batch.fill(rows, batches[b], masking);
     const auto labels = batch.labels();
-    if (labels.empty()) continue;
-    arena.reset();
-    const Tensor logits = model.mlm_forward(arena, nullptr, batch.tokens(), batch.chosen(), {});
-    const Tensor each = loss_forward(backend, arena, Loss::kCrossEntropy, logits, {labels, {}});
-    losses.resize(labels.size());
-    host.resize(static_cast<std::size_t>(logits.numel()));
-    backend.copy_to_host(losses.data(), each);
+    if (labels.empty()) return;
+    Backend& backend = lane.model.backend();
+    const Tensor logits = lane.model.mlm_forward(lane.arena, nullptr, batch.tokens(), batch.chosen(), {});
+    const Tensor each = loss_forward(backend, lane.arena, Loss::kCrossEntropy, logits, {labels, {}});
+    losses[b].resize(labels.size());
+    backend.copy_to_host(losses[b].data(), each);
+    std::vector<float> host(static_cast<std::size_t>(logits.numel()));
     backend.copy_to_host(host.data(), logits);
-    loss = std::accumulate(losses.begin(), losses.end(), loss);
-    score.tokens += std::ssize(labels);
     parallel_for(std::ssize(labels), 1, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
         const auto width = static_cast<std::size_t>(logits.cols());
@@ -181,6 +173,12 @@ MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Maski
         correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[i];
       }
     });
+  });
+  MlmScore score;
+  double loss = 0;
+  for (const std::vector<float>& batch : losses) {
+    loss = std::accumulate(batch.begin(), batch.end(), loss);
+    score.tokens += std::ssize(batch);
   }
   if (score.tokens == 0) return score;
   score.loss = loss / static_cast<double>(score.tokens);

@@ -7,8 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "minbert/model/multitask.h"
-#include "minbert/pipeline/tokens.h"
+#include "minbert/pipeline/batch_runner.h"
 
 namespace minbert {
 
@@ -103,6 +102,6 @@ struct MlmScore {
 };
 
 /// Over all rows, with dropout off.
-MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress = {});
+MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress = {});
 
 }  // namespace minbert

@@ -5,8 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "minbert/model/multitask.h"
-#include "minbert/pipeline/tokens.h"
+#include "minbert/pipeline/batch_runner.h"
 
 namespace minbert {
 
@@ -23,11 +22,11 @@ struct Prediction {
 std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows);
 
 /// Predictions for all rows in their order, with dropout off. The result does not depend on how rows are batched (f32).
-std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
+std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
                                      const RowProgress& progress = {});
 
 /// Sentence vectors (rows.sequences(), C) f32, row-major in the order of sequences: what a frozen encoder gives, with dropout off.
-std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
+std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
 
 /// The head alone on vectors of encode_rows.
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,

@@ -27,7 +27,8 @@ TextModel::TextModel(Backend& backend, ModelFolder folder, Compute compute, bool
     : folder_(std::move(folder)),
       tokenizer_(Tokenizer::load(folder_.path)),
       params_(load_params(backend, folder_, compute, pooler)),
-      model_(std::make_unique<MultitaskModel>(backend, *params_)) {
+      model_(std::make_unique<MultitaskModel>(backend, *params_)),
+      runner_(std::make_unique<BatchRunner>(*model_)) {
   if (tokenizer_.vocab_size() > folder_.config.vocab_size)
     throw Error(ErrorTag::kModel, folder_.path.string(),
                 fmt::format("the tokenizer has {} tokens, config.json says {}", tokenizer_.vocab_size(), folder_.config.vocab_size));
@@ -44,7 +45,7 @@ std::size_t TextModel::find_task(std::string_view name) const {
 
 std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
-  return predict_rows(*model_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
+  return predict_rows(*runner_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
 }
 
 std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress) {
@@ -60,7 +61,7 @@ std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<con
 std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress) {
   std::vector<Row> rows(texts.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = texts[i];
-  auto vectors = encode_rows(*model_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
+  auto vectors = encode_rows(*runner_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
   if (!settings.normalize) return vectors;
   const auto width = static_cast<std::size_t>(params_->config().hidden_size);
   for (std::size_t begin = 0; begin < vectors.size(); begin += width) {

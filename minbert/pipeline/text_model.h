@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "minbert/model/multitask.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/pipeline/predict.h"
@@ -31,6 +30,7 @@ class TextModel {
   /// Index of a task. Throws Error(kUsage) naming the tasks.
   std::size_t find_task(std::string_view name) const;
   MultitaskModel& model() { return *model_; }
+  BatchRunner& runner() { return *runner_; }
   const Params& params() const { return *params_; }
 
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
@@ -45,6 +45,7 @@ class TextModel {
   Tokenizer tokenizer_;
   std::unique_ptr<Params> params_;
   std::unique_ptr<MultitaskModel> model_;
+  std::unique_ptr<BatchRunner> runner_;
 };
 
 }  // namespace minbert

@@ -56,15 +56,17 @@ void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t
   out.first_segments.push_back(from.first_segments[s]);
 }
 
+void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row) {
+  MINBERT_CHECK(out.per_row == from.per_row, "rows of {} and of {} sequences", out.per_row, from.per_row);
+  for (std::int64_t s = row * from.per_row; s < (row + 1) * from.per_row; ++s) append_sequence(out, from, s);
+  out.labels.push_back(from.labels[static_cast<std::size_t>(row)]);
+}
+
 TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count) {
   TokenizedRows out;
   out.per_row = rows.per_row;
   count = std::min(count, end - begin);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t row = begin + i * (end - begin) / count;
-    for (std::int64_t s = row * rows.per_row; s < (row + 1) * rows.per_row; ++s) append_sequence(out, rows, s);
-    out.labels.push_back(rows.labels[static_cast<std::size_t>(row)]);
-  }
+  for (std::int64_t i = 0; i < count; ++i) append_row(out, rows, begin + i * (end - begin) / count);
   return out;
 }
 

@@ -38,6 +38,8 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
 
 /// Adds a copy of a sequence, without a label.
 void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence);
+/// Adds a copy of a row: its sequences and its label. Both must have as many sequences a row.
+void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row);
 /// Copies of up to `count` of the rows [begin, end), at even distances.
 TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count);
 

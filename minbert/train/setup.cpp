@@ -216,6 +216,7 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   shape.mlm = config.mlm_head();
   setup.params = std::make_unique<Params>(backend, std::move(shape), DType::kF32, compute_dtype(backend, config, events));
   setup.model = std::make_unique<MultitaskModel>(backend, *setup.params);
+  setup.runner = std::make_unique<BatchRunner>(*setup.model);
   return setup;
 }
 

@@ -31,9 +31,10 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
   expect_error(ErrorTag::kUsage, {"neer", "near"}, [&] { loaded.find_task("neer"); });
 
   MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
   const std::vector<Row> rows = {make_row("a b c", "d"), make_row("e f a b c d e f", "a b c d e f")};
   for (std::size_t t = 0; t < 3; ++t) {
-    const auto expected = predict_rows(model, t, tasks_[t], tokenize_rows(word_tokenizer(), tasks_[t], rows, 8));
+    const auto expected = predict_rows(runner, t, tasks_[t], tokenize_rows(word_tokenizer(), tasks_[t], rows, 8));
     const auto got = loaded.predict_texts(t, std::vector<TextInput>{{"a b c", "d"}, {"e f a b c d e f", "a b c d e f"}});
     for (std::size_t r = 0; r < rows.size(); ++r) EXPECT_NEAR(got[r].value, expected[r].value, 1e-5);
   }
