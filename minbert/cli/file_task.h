@@ -12,7 +12,7 @@ namespace minbert {
 struct ColumnFlags {
   std::string text, text_pair, label, id;
 };
-void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label);
+void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair = true);
 
 /// Pairs where there is a second text, numbers where the labels are numbers: then regress, else classify. `file` is its train split.
 /// Throws Error(kData) when a column is missing, or no column is a text or a label.

@@ -48,7 +48,7 @@ std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row
   return predict_rows(*runner_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
 }
 
-std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress) {
+std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -58,9 +58,9 @@ std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<con
   return predict(task, rows, progress);
 }
 
-std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress) {
-  std::vector<Row> rows(texts.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = texts[i];
+std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress) {
+  std::vector<Row> rows(inputs.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = inputs[i].text;
   auto vectors = encode_rows(*runner_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
   if (!settings.normalize) return vectors;
   const auto width = static_cast<std::size_t>(params_->config().hidden_size);

@@ -7,16 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "minbert/data/input_rows.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/pipeline/predict.h"
 
 namespace minbert {
-
-/// One text, or a pair.
-struct TextInput {
-  std::string text, text_pair;
-};
 
 class TextModel {
  public:
@@ -36,9 +32,9 @@ class TextModel {
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
   /// Predictions for raw texts, which it preprocesses as the task says, in their order.
-  std::vector<Prediction> predict_texts(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress = {});
-  /// (texts, C) f32, row-major.
-  std::vector<float> embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress = {});
+  std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {});
+  /// Sentence vectors (inputs, C) f32, row-major, of the inputs' first texts.
+  std::vector<float> embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress = {});
 
  private:
   ModelFolder folder_;

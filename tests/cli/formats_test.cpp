@@ -108,6 +108,23 @@ TEST_F(FormatsTest, EmbedWritesTheSameVectorsInEachFormat) {
   EXPECT_NEAR(squares, 1, 1e-5);
 }
 
+TEST_F(FormatsTest, EmbedReadsTablesAsPredictDoes) {
+  write("mine.csv", "n,words,mood\n7,\"a fine film, a\",1\n8,so so,0\n");
+  write("mine.jsonl", "{\"n\": 7, \"words\": \"a fine film, a\"}\n{\"n\": 8, \"words\": \"so so\"}\n");
+  const auto vectors = lines_of(output({"embed", "run", "-o", "-"}, "a fine film, a\nso so\n"));
+  ASSERT_EQ(vectors.size(), 2u);
+  for (const char* file : {"mine.csv", "mine.jsonl"}) {
+    EXPECT_EQ(lines_of(output({"embed", "run", "-i", file, "--text", "words", "-o", "-"})), vectors) << file;
+    const auto named = lines_of(output({"embed", "run", "-i", file, "--text", "words", "--id", "n", "-o", "-"}));
+    EXPECT_EQ(named.at(1), fmt::format("{{\"id\":\"8\",\"embedding\":{}}}", vectors[1])) << file;
+  }
+  const std::string piped = "words\ta\na fine film, a\tb\n";
+  EXPECT_EQ(lines_of(output({"embed", "run", "--in-format", "tsv", "--text", "words", "-o", "-"}, piped)).at(0), vectors[0]);
+  EXPECT_EQ(lines_of(output({"embed", "run", "-o", "-"}, piped)).size(), 2u) << "without a name or a flag, lines are lines";
+  EXPECT_EQ(lines_of(output({"embed", "run", "-i", "mine.csv", "--in-format", "lines", "-o", "-"})).size(), 3u);
+  expect_failure(minbert({"embed", "run", "-i", "mine.csv", "-o", "-"}), 3, "expected a column \"text\"");
+}
+
 TEST_F(FormatsTest, DebugShowsMoreOnStderrOnly) {
   const auto embed = [&](const std::string& level) {
     RunOptions how = options("so so\n");
@@ -117,7 +134,7 @@ TEST_F(FormatsTest, DebugShowsMoreOnStderrOnly) {
   const Finished plain = embed("0");
   expect_success(plain);
   EXPECT_EQ(plain.err, "");
-  const std::vector<std::vector<std::string_view>> parts = {{"backend cpu: ", "model: ", "1 lines: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
+  const std::vector<std::vector<std::string_view>> parts = {{"backend cpu: ", "model: ", "1 rows: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
   for (std::size_t level = 1; level <= parts.size(); ++level) {
     const Finished told = embed(std::to_string(level));
     expect_success(told);

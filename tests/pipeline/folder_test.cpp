@@ -35,7 +35,7 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
   const std::vector<Row> rows = {make_row("a b c", "d"), make_row("e f a b c d e f", "a b c d e f")};
   for (std::size_t t = 0; t < 3; ++t) {
     const auto expected = predict_rows(runner, t, tasks_[t], tokenize_rows(word_tokenizer(), tasks_[t], rows, 8));
-    const auto got = loaded.predict_texts(t, std::vector<TextInput>{{"a b c", "d"}, {"e f a b c d e f", "a b c d e f"}});
+    const auto got = loaded.predict_texts(t, std::vector<InputRow>{{"a b c", "d", ""}, {"e f a b c d e f", "a b c d e f", ""}});
     for (std::size_t r = 0; r < rows.size(); ++r) EXPECT_NEAR(got[r].value, expected[r].value, 1e-5);
   }
 }
@@ -43,7 +43,7 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
 TEST_F(Folder, EmbeddingsArePooledAndNormalised) {
   save(folder_.path());
   TextModel loaded(*backend_, read_model_folder(folder_.path()), Compute{});
-  const std::vector<std::string> texts = {"a b", "c"};
+  const std::vector<InputRow> texts = {{"a b", "", ""}, {"c", "", ""}};
   const auto raw = loaded.embed(texts, {.pool = Pool::kMean, .normalize = false});
   const auto unit = loaded.embed(texts, {.pool = Pool::kMean, .normalize = true});
   ASSERT_EQ(raw.size(), 12u);
