@@ -1,4 +1,4 @@
-// Rows from files: one pass over each source that checks a record, reads its label and keeps it or says why not.
+// Reads rows in one pass over each source: checks a record, reads its label, and keeps it or says why not.
 #include "minbert/data/dataset.h"
 
 #include <algorithm>
@@ -36,7 +36,7 @@ Table read_source(const DataSpec& spec, const DataSource& source) {
   return read_table(source.path, options);
 }
 
-// The `where` of a source: a column and what it must hold.
+// The `where` of a source: columns and the values that they must hold.
 class Filter {
  public:
   Filter(const Table& table, const DataSource& source) {
@@ -55,7 +55,7 @@ RowColumns find_text_columns(const Table& table, const DataSpec& spec, const Dat
   return find_row_columns(table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty()});
 }
 
-/// None where the source has one label for all its rows, or where labels are optional and absent.
+/// No column where the source has one label for all its rows, or where labels are optional and absent.
 std::optional<std::size_t> find_label_column(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
   const bool lines = table.dialect().format == TableFormat::kLines;
   if (!source.label.empty() || (lines && !label_needed)) return std::nullopt;
@@ -105,7 +105,7 @@ void SplitReader::bad_row(const Table& table, std::size_t i, const std::string& 
   report_.skipped.push_back({table.name(), table.line(i), reason});
 }
 
-// The functions below return what is wrong with the row, or an empty string.
+// read_text and read_label return what is wrong with the row, or an empty string.
 std::string SplitReader::read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const {
   if (std::string reason = missing_text(table, i, column); !reason.empty()) return reason;
   const std::string_view cell = table.cell(i, column);
@@ -167,8 +167,8 @@ void SplitReader::read(const DataSource& source) {
   }
 }
 
-// The text columns of an exclude file: its own, else the task's where it has them, else those recognised by name. A number names a
-// column of the task's own files; elsewhere it might be anything.
+// Finds the text columns of an exclude file: those it names itself, else the task's if it has them, else those with usual names. The
+// task's column numbers are not used if the file has a header: they count columns of the task's own files.
 std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
   std::vector<std::size_t> columns;
   if (!source.text.empty()) {
@@ -187,7 +187,7 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
   return columns;
 }
 
-// Exclude files are other people's: their dialect is their own, whatever the task's files look like.
+// An exclude file often comes from elsewhere, so its dialect is detected afresh, whatever the task's files look like.
 std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source) {
   TableOptions options;
   if (!source.encoding.empty()) options.encoding = source.encoding;
@@ -224,7 +224,7 @@ void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, SplitReport& 
   }
 }
 
-// Keeps the rows of train or of the dev fraction, both in file order, and returns how many went to the other side.
+// Keeps the rows of one side (train, or the dev fraction) in file order and returns how many belong to the other.
 std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t seed, Split side) {
   if (!(fraction > 0 && fraction < 1))
     throw Error(ErrorTag::kUsage, "dev", fmt::format("expected files or a fraction between 0 and 1, got {}", fraction));
@@ -299,23 +299,23 @@ std::string preprocess_text(const DataSpec& spec, std::string_view text) {
 
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report) {
   SplitReport unused;
-  SplitReport& told = report != nullptr ? *report : unused;
-  told = {};
+  SplitReport& filled = report != nullptr ? *report : unused;
+  filled = {};
   const auto& sources = sources_of(spec, split);
   if (sources.empty()) throw Error(ErrorTag::kUsage, split_name(split), "expected at least one file, got none");
-  SplitReader reader(spec, labels, split != Split::kTest, told);
+  SplitReader reader(spec, labels, split != Split::kTest, filled);
   for (const DataSource& source : sources) reader.read(source);
   Rows rows = reader.take();
   const bool from_train = &sources == &spec.train;
-  if (from_train) remove_excluded(rows.rows, spec, told);
+  if (from_train) remove_excluded(rows.rows, spec, filled);
   if (from_train && spec.dev.files.empty() && (split == Split::kDev || spec.dev.fraction != 0))
-    told.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
+    filled.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
   if (rows.rows.empty())
-    throw Error(ErrorTag::kData, told.files.front(),
-                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", told.read, told.skipped.size(),
-                            told.filtered, told.removed));
-  told.used = static_cast<std::int64_t>(rows.rows.size());
-  summarise_labels(rows.rows, labels, told);
+    throw Error(ErrorTag::kData, filled.files.front(),
+                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", filled.read, filled.skipped.size(),
+                            filled.filtered, filled.removed));
+  filled.used = static_cast<std::int64_t>(rows.rows.size());
+  summarise_labels(rows.rows, labels, filled);
   return rows;
 }
 
