@@ -13,16 +13,16 @@
 
 namespace minbert {
 
-/// What one batch is computed with while no other batch uses it.
+/// What computes one batch at a time.
 struct BatchLane {
   MultitaskModel& model;
   Arena arena;  ///< reset before each batch
-  Batch batch;  ///< for the work to fill
+  Batch batch;  ///< filled by the work
 };
 
-/// Each lane has a backend object of its own beside shared weights, because threads that share one batch wait for each other after every
-/// op. Lanes are made when they are first needed and kept. predict_rows, encode_rows and score_mlm say what a batch computes. A server
-/// joins the rows of waiting requests (append_row) and calls one of these: a row's f32 result has the same bytes whatever shares its batch.
+/// Threads that share one batch wait for each other after every op, so each lane has a backend object of its own; all share the weights.
+/// Lanes are made when first needed, and kept. predict_rows, encode_rows and score_mlm define what a batch computes. A server joins the
+/// rows of waiting requests (append_row) and calls one of them: a row's f32 result has the same bytes whichever rows share its batch.
 class BatchRunner {
  public:
   /// `model` must outlive this object. Runs use num_threads() threads as of now, whichever thread calls them.
@@ -38,8 +38,8 @@ class BatchRunner {
   using Work = std::function<void(BatchLane& lane, std::size_t batch)>;
 
   /// Calls work(lane, i) for each batches[i], a list of rows. One batch, or a backend that is profiled or shown, has all threads to itself.
-  /// `progress` is told how many rows are done. What work or progress throws ends the run and is rethrown; the runner stays usable.
-  /// Any thread may call: runs wait for each other.
+  /// `progress` gets the number of rows done. An exception of work or progress ends the run and is rethrown; the runner stays usable.
+  /// Any thread may call run; calls wait for each other.
   void run(std::span<const std::vector<std::uint32_t>> batches, const RowProgress& progress, const Work& work);
 
  private:

@@ -1,4 +1,4 @@
-// The one place that turns a dtype's name into a computation.
+// Resolves a dtype's name against what the backend supports.
 #include "minbert/pipeline/compute.h"
 
 #include "minbert/base/check.h"

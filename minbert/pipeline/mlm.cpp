@@ -1,4 +1,4 @@
-// Texts to sequences, sequences to masked batches, masked batches to scores.
+// Turns texts into sequences, sequences into masked batches, and masked batches into scores.
 #include "minbert/pipeline/mlm.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace minbert {
 namespace {
 
-constexpr double kMaskedShare = 0.8, kRandomShare = 0.1;  // of chosen tokens; the rest stays
+constexpr double kMaskedShare = 0.8, kRandomShare = 0.1;  // shares of the chosen tokens; the rest stay
 
 TokenizedRows tokenize_texts(const Tokenizer& tokenizer, const MlmTexts& texts, const MlmReading& reading) {
   TaskSpec spec;
@@ -34,7 +34,7 @@ void append(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence
   out.labels.push_back(std::numeric_limits<double>::quiet_NaN());
 }
 
-/// Which of a source's rows are held out: at least one, where a share is asked for and two are there.
+/// Draws the rows of a source that are held out: at least one if a share is asked for and there are two rows.
 std::vector<bool> draw_held_out(const MlmTexts& texts, const MlmReading& reading) {
   const std::size_t count = texts.rows.size();
   std::vector<bool> held(count, texts.probe);
@@ -48,7 +48,7 @@ std::vector<bool> draw_held_out(const MlmTexts& texts, const MlmReading& reading
   return held;
 }
 
-/// A source whose texts are told apart: those to train on, and those held out.
+/// A source split into texts to train on and texts held out.
 struct SplitSource {
   MlmSource source;
   TokenizedRows train;
@@ -79,7 +79,7 @@ MlmCorpus read_mlm_corpus(const Tokenizer& tokenizer, std::span<const MlmTexts> 
   std::vector<SplitSource> split;
   for (const MlmTexts& source : texts) split.push_back(split_source(tokenizer, source, reading));
 
-  // Corpora repeat texts, within and among them: a held-out one that is also trained on would measure memory.
+  // Corpora repeat texts. A held-out text that is also trained on would measure memory, so training leaves it out.
   std::unordered_set<std::string_view> held;
   for (const SplitSource& part : split)
     for (std::int64_t s = 0; !part.source.probe && s < part.source.held_out.sequences(); ++s) held.insert(bytes_of(ids_of(part.source.held_out, s)));
@@ -108,7 +108,7 @@ Masking::Masking(const Tokenizer& tokenizer, double probability, std::uint64_t s
 MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
   if (tokenizer_.is_special(id)) return {id, false};
   Rng rng = rng_;
-  rng.seek(static_cast<std::uint64_t>(place) * 8);  // two blocks of Philox a token: none draws more
+  rng.seek(static_cast<std::uint64_t>(place) * 8);  // two blocks of Philox for each token, more than it can draw
   if (!(rng.uniform() < probability_)) return {id, false};
   const double kind = rng.uniform();
   if (kind < kMaskedShare) return {tokenizer_.mask_id(), true};
@@ -124,12 +124,12 @@ void MaskedBatch::fill(const TokenizedRows& rows, std::span<const std::uint32_t>
     const std::int64_t begin = rows.offsets[row], end = rows.offsets[row + 1];
     for (std::int64_t place = begin; place < end; ++place) {
       const std::int32_t id = rows.ids[static_cast<std::size_t>(place)];
-      const MaskedToken seen = masking(place, id);
-      if (seen.chosen) {
+      const MaskedToken masked = masking(place, id);
+      if (masked.chosen) {
         chosen_.push_back(static_cast<std::int32_t>(ids_.size()));
         labels_.push_back(id);
       }
-      ids_.push_back(seen.id);
+      ids_.push_back(masked.id);
     }
   }
 }

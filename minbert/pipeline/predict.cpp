@@ -1,4 +1,4 @@
-// Decoding logits, and inference over many rows.
+// Decodes logits, runs rows through the model, scores predictions.
 #include "minbert/pipeline/predict.h"
 
 #include <algorithm>
@@ -74,7 +74,7 @@ std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRo
     const std::vector<std::uint32_t>& which = batches[i];
     lane.batch.fill(rows, which, 0);
     const auto vectors = to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
-    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // the batch has all first sequences before all second ones
+    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // a batch holds all first sequences before all second ones
       const std::size_t row = which[s % which.size()], sequence = row * static_cast<std::size_t>(rows.per_row) + s / which.size();
       std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width, out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
     }

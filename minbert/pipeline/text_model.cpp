@@ -1,4 +1,4 @@
-// Loading a model folder, and texts through it.
+// Loads a model folder and runs texts through it.
 #include "minbert/pipeline/text_model.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// TextModel: a model folder ready to work: texts in, predictions and sentence vectors out.
+// TextModel: a loaded model folder, which turns texts into predictions and sentence vectors.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ class TextModel {
   const ModelFolder& folder() const { return folder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::vector<TaskSpec>& tasks() const { return folder_.tasks; }
-  /// Index of a task. Throws Error(kUsage) naming the tasks.
+  /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
   std::size_t find_task(std::string_view name) const;
   MultitaskModel& model() { return *model_; }
   BatchRunner& runner() { return *runner_; }

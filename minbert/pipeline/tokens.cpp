@@ -1,4 +1,4 @@
-// Tokenising rows, and cutting packed batches from them.
+// Tokenises rows and cuts packed batches from them.
 #include "minbert/pipeline/tokens.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
       }
     }
   });
-  // A sequence as long as the limit may have been cut, or fit exactly.
+  // A sequence of max_length tokens was cut, or fits exactly: tokenising it without a limit tells.
   const auto is_cut = [&](std::size_t r) {
     const auto full = [&](std::size_t sequence) { return max_length > 0 && std::ssize(encodings[sequence].ids) == max_length; };
     const auto longer = [&](const std::string& text) { return std::ssize(tokenizer.encode(text).ids) > max_length; };
@@ -70,7 +70,6 @@ TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::in
   return out;
 }
 
-// Sorted by length, so that a batch's sequences take about equally long.
 std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows) {
   const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
   constexpr std::int64_t kBatchTokens = 512;  // enough for products to run at full speed, few enough for activations to stay in the caches
