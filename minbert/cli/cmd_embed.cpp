@@ -1,4 +1,4 @@
-// embed: a sentence vector for each text.
+// embed: writes a sentence vector for each text.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -24,12 +24,12 @@ struct EmbedFlags {
 class VectorWriter {
  public:
   virtual ~VectorWriter() = default;
-  /// Vectors (inputs, C), row-major, and what they are of.
+  /// Adds the vectors (inputs, C), row-major, of these inputs.
   virtual void add(std::span<const InputRow> inputs, std::span<const float> vectors) = 0;
   virtual void commit() = 0;
 };
 
-/// NumPy's format 1.0 (numpy/lib/format.py): the shape is known beforehand, so rows need not be kept.
+/// NumPy's format 1.0 (numpy/lib/format.py). Its header holds the shape, which is known beforehand, so vectors are written as they come.
 class NpyWriter final : public VectorWriter {
  public:
   NpyWriter(const std::string& path, std::size_t rows, std::int64_t width) : file_(path) {
@@ -48,7 +48,7 @@ class NpyWriter final : public VectorWriter {
   AtomicFile file_;
 };
 
-/// One tensor "embeddings", written at the end.
+/// One tensor "embeddings"; its header comes first, so all vectors are kept until the end.
 class SafetensorsWriter final : public VectorWriter {
  public:
   SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) {}
@@ -63,7 +63,7 @@ class SafetensorsWriter final : public VectorWriter {
   std::vector<float> values_;
 };
 
-/// One JSON array a line; with ids, one object with "id" and "embedding".
+/// One JSON array per line, or with ids one object with "id" and "embedding".
 class JsonlWriter final : public VectorWriter {
  public:
   JsonlWriter(const std::string& path, std::int64_t width, bool ids) : out_(path), width_(static_cast<std::size_t>(width)), ids_(ids) {}
@@ -101,7 +101,7 @@ EmbedSettings settings_of(const EmbedFlags& flags, EmbedSettings settings) {
   return settings;
 }
 
-/// A text file is lines, whatever they look like; only its name or a named column makes a table of it.
+/// Input is plain lines, whatever they look like, unless the file's name or a named column says that it is a table.
 std::string default_format(const InputFlags& flags) {
   const std::string extension = std::filesystem::path(flags.path).extension().string();
   const bool table = extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();

@@ -1,4 +1,4 @@
-// export: a model for other programs.
+// export: writes a model for other programs.
 #include <filesystem>
 #include <memory>
 
@@ -18,7 +18,7 @@ struct ExportFlags {
   std::string model, output, as;
 };
 
-/// A folder under a temporary name beside the final one, so that an export is there whole or not at all.
+/// A folder that has a temporary name until it is complete, so that an export appears whole or not at all.
 class NewFolder {
  public:
   /// Throws Error(kUsage) when something is there already.

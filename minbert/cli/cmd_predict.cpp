@@ -1,4 +1,4 @@
-// predict: labels for new texts or pairs, row by row in input order.
+// predict: writes labels for new texts or pairs, in input order.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -20,14 +20,14 @@ struct PredictFlags {
   bool probs = true;
 };
 
-/// The input with the task's columns where flags name none. An id column that only the task names may lack.
+/// Reads the input; columns are the task's unless flags name others. An id column that only the task names may be missing.
 InputRows read_input(const InputFlags& flags, const TaskSpec& task) {
   InputOptions options = input_options(flags, "auto");
   RowColumnNames& columns = options.columns;
   columns.pair = task.is_pair();
   columns.id_may_lack = columns.id.empty();
-  for (const auto& [name, of_task] : {std::pair(&columns.text, &task.data.text), {&columns.text_pair, &task.data.text_pair}, {&columns.id, &task.data.id}})
-    if (name->empty()) *name = *of_task;
+  for (const auto& [name, fallback] : {std::pair(&columns.text, &task.data.text), {&columns.text_pair, &task.data.text_pair}, {&columns.id, &task.data.id}})
+    if (name->empty()) *name = *fallback;
   return InputRows(options);
 }
 
@@ -88,10 +88,10 @@ Action declare_predict(CLI::App& app, Session& session) {
   app.add_option("-o,--output", flags->output, "file that appears when complete; - is standard output")
       ->capture_default_str()
       ->type_name("FILE");
-  app.add_option("--format", flags->format, "of the output: jsonl | tsv | csv | cs224n [by the name of -o, else jsonl]")
+  app.add_option("--format", flags->format, "format of the output: jsonl | tsv | csv | cs224n [by the name of -o, else jsonl]")
       ->check(one_of({"jsonl", "tsv", "csv", "cs224n"}))
       ->type_name("NAME");
-  app.add_flag("--probs,!--no-probs", flags->probs, "the probability of each class, or not [yes]");
+  app.add_flag("--probs,!--no-probs", flags->probs, "write the probability of each class, or not [yes]");
   add_compute(app, session, true);
   add_examples(
       app, "  echo 'A fine film.' | minbert predict runs/mine --task sst\n  minbert predict runs/mine --task para -i pairs.csv -o out.tsv");

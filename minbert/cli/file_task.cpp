@@ -1,4 +1,4 @@
-// FileTask: column names first, then the labels decide the type.
+// Finds the columns first; then the labels decide the type.
 #include "minbert/cli/file_task.h"
 
 #include <filesystem>
@@ -9,7 +9,7 @@
 namespace minbert {
 namespace {
 
-/// Letters, digits, - and _ of a file's name without its extension; they name the task.
+/// A task name made from the file's name: its extension dropped, and _ for what is not a letter, a digit, - or _.
 std::string task_name(const std::string& file) {
   std::string name = std::filesystem::path(file).stem().string();
   for (char& c : name) {

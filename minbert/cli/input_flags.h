@@ -1,4 +1,4 @@
-// InputFlags: the rows that predict and embed read, declared once for both.
+// InputFlags: the flags of input rows, declared once for predict and embed.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,10 +19,10 @@ struct InputFlags {
 /// `pairs`: with --text-pair. `default_help` says in the help what an absent --in-format means.
 void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::string& default_help);
 
-/// What the flags say; columns that they do not name are empty.
+/// The options that the flags give; a column that no flag names stays empty.
 InputOptions input_options(const InputFlags& flags, const std::string& default_format);
 
-/// Says on the console how many rows were left out, if any.
+/// Warns if rows were left out.
 void warn_of_skipped(Session& session, const InputRows& rows);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Session: shared flags and the backend.
+// Declares shared flags, opens backends and models.
 #include "minbert/cli/session.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ void add_threads(CLI::App& app, Session& session) {
 
 void add_compute(CLI::App& app, Session& session, bool forward_only) {
   const std::vector<std::string> names = forward_only ? std::vector<std::string>{"f32", "bf16", "int8"} : std::vector<std::string>{"f32", "bf16"};
-  app.add_option("--dtype", session.dtype, fmt::format("of products and activations: {} [the model's]", fmt::join(names, " | ")))
+  app.add_option("--dtype", session.dtype, fmt::format("dtype to compute in: {} [the model's]", fmt::join(names, " | ")))
       ->check(one_of(names))
       ->type_name("DTYPE");
   add_threads(app, session);
@@ -56,8 +56,8 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
 void add_examples(CLI::App& app, const std::string& examples) { app.footer("Examples:\n" + examples); }
 
 void set_threads(const Session& session) {
-  const int of_env = session.env.threads > 0 ? session.env.threads : available_cores();
-  set_num_threads(session.threads.value_or(of_env));
+  const int by_default = session.env.threads > 0 ? session.env.threads : available_cores();
+  set_num_threads(session.threads.value_or(by_default));
 }
 
 std::unique_ptr<Backend> open_backend(Session& session) {

@@ -1,4 +1,4 @@
-// Verbs: the list.
+// The list of verbs, in the order of --help.
 #include "minbert/cli/verbs.h"
 
 #include <array>

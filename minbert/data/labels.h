@@ -1,4 +1,4 @@
-// What a task's labels may be, and reading one from a cell.
+// Labels: what the labels of a task may be, and how a cell is read as one.
 #pragma once
 
 #include <array>

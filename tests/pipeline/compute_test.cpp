@@ -1,4 +1,4 @@
-// Dtype names: what they mean where the backend can compute so, and what happens where it cannot.
+// Dtype names: what they mean if the backend supports them, and the fallback if it does not.
 #include "minbert/pipeline/compute.h"
 
 #include <gtest/gtest.h>

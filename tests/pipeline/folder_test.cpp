@@ -1,4 +1,4 @@
-// Model folders: written, found and read back; what is broken is named.
+// Model folders are written, found and read back, and broken ones are named.
 #include "minbert/base/files.h"
 #include "minbert/pipeline/text_model.h"
 #include "tests/base/error_matchers.h"

@@ -1,4 +1,4 @@
-// Decoding logits; rows through a model in any batching; cached features against the whole model.
+// Decodes logits; runs rows in any batching and on any thread; compares cached features with the whole model.
 #include "minbert/pipeline/predict.h"
 
 #include <gtest/gtest.h>
