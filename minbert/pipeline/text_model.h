@@ -25,8 +25,6 @@ class TextModel {
   const std::vector<TaskSpec>& tasks() const { return folder_.tasks; }
   /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
   std::size_t find_task(std::string_view name) const;
-  MultitaskModel& model() { return *model_; }
-  BatchRunner& runner() { return *runner_; }
   const Params& params() const { return *params_; }
 
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
