@@ -10,8 +10,8 @@
 namespace minbert {
 
 Compute compute_in(const Backend& backend, DType dtype) {
-  if (dtype != DType::kI8) return {dtype};
-  return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
+  const auto refuse = [](const std::string& what) { throw Error(ErrorTag::kUsage, "--dtype", what); };
+  return resolve_compute(backend, dtype == DType::kI8 ? "int8" : dtype_name(dtype), refuse);
 }
 
 double measure_gemm_peak(Backend& backend, DType dtype) {

@@ -2,11 +2,11 @@
 #pragma once
 
 #include "minbert/ops/backend.h"
-#include "minbert/pipeline/text_model.h"
+#include "minbert/pipeline/compute.h"
 
 namespace minbert {
 
-/// The Compute for `dtype`. kI8 means products of 8-bit integers, with activations in bf16 where there are bf16 products, else in f32.
+/// How `dtype` computes (resolve_compute; kI8 stands for int8). Throws Error(kUsage) where the backend lacks it: a benchmark never falls back.
 Compute compute_in(const Backend& backend, DType dtype);
 
 /// GFLOP/s of one large square product with a packed weight on all threads, the best of several.

@@ -1,4 +1,4 @@
-// init: a commented config file to start from.
+// init: writes a commented config file to start from.
 #include <algorithm>
 #include <filesystem>
 #include <memory>

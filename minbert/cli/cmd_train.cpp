@@ -1,4 +1,4 @@
-// train, pretrain: a run from config files, or from one data file.
+// train, pretrain: train as config files say, or on the files that flags name.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -23,14 +23,14 @@ namespace fs = std::filesystem;
 struct TrainFlags {
   ConfigFlags config;
   OneLinerFlags one_liner;
-  std::vector<std::string> text_files;  // of pretrain
+  std::vector<std::string> text_files;  // --text-file of pretrain
   bool pretrain = false;
   std::string output;
   std::vector<std::uint64_t> seeds;
   bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
 };
 
-/// The config that flags stand for in place of files; empty when files were given.
+/// The config that flags stand for; empty if config files are given.
 std::string config_of_flags(const TrainFlags& flags) {
   const OneLinerFlags& one = flags.one_liner;
   const char* flag = flags.pretrain ? "--text-file" : "--train";
@@ -56,7 +56,7 @@ ConfigTree read_input(const TrainFlags& flags, const Session& session) {
   return tree;
 }
 
-/// One run of the tree as it is. The exit code, and the scores.
+/// Runs the config once. Returns the exit code and sets `result`.
 int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
                Backend& backend, TrainResult& result) {
   TrainOptions options;
@@ -87,7 +87,7 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
 
 std::string score(double value) { return fmt::format("{:.4f}", value); }
 
-/// What pretraining did to the losses on held-out texts, as the run folder has it.
+/// Prints the losses on held-out texts before and after pretraining, from the run folder.
 void print_texts(const fs::path& folder, bool json) {
   const Table corpora = read_table(folder / "eval" / "mlm" / "corpora.csv", {.format = "csv", .header = "yes"});
   constexpr std::array<std::string_view, 8> kShown = {"stage", "corpus", "role", "texts", "loss_before", "loss_after", "perplexity_after", "accuracy_after"};
@@ -182,7 +182,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   return 0;
 }
 
-/// The flags of both verbs but those that stand for a config.
+/// Declares the flags that train and pretrain share.
 void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Session& session) {
   app.add_flag("--resume", flags->resume, "go on where the folder's last checkpoint stands");
   app.add_flag("--overwrite", flags->overwrite, "remove the run that is there");

@@ -1,4 +1,4 @@
-// version: what this binary is and what it computes with.
+// version: prints the version; with -v also CPU, instruction set, threads and libraries.
 #include <memory>
 
 #include "minbert/base/system.h"

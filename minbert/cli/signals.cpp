@@ -1,4 +1,4 @@
-// Signals: the handler may only set a flag or leave.
+// The signal handler, which may only set a flag or end the process.
 #include "minbert/cli/signals.h"
 
 #include <unistd.h>

@@ -6,6 +6,7 @@
 
 #include "minbert/base/hash.h"
 #include "minbert/data/table.h"
+#include "minbert/pipeline/compute.h"
 #include "minbert/tokenizer/train_vocabulary.h"
 
 namespace minbert {
@@ -31,10 +32,8 @@ void tokenize_task(TaskData& task, const RunSetup& setup, TrainEvents& events) {
 }
 
 DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents& events) {
-  if (config.model.dtype == ComputeType::kF32) return DType::kF32;
-  if (backend.supports_bf16()) return DType::kBF16;
-  events.message(MessageLevel::kWarning, "this processor has no bf16 products: computing in f32");
-  return DType::kF32;
+  const auto warn = [&](const std::string& what) { events.message(MessageLevel::kWarning, what + "; computing in f32"); };
+  return resolve_compute(backend, option_name(config.model.dtype), warn).dtype;
 }
 
 /// Whether a head of the folder means the same here: a task of this name that it describes otherwise is another one.
@@ -217,6 +216,7 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   shape.mlm = config.mlm_head();
   setup.params = std::make_unique<Params>(backend, std::move(shape), DType::kF32, compute_dtype(backend, config, events));
   setup.model = std::make_unique<MultitaskModel>(backend, *setup.params);
+  setup.runner = std::make_unique<BatchRunner>(*setup.model);
   return setup;
 }
 

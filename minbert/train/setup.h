@@ -33,6 +33,7 @@ struct RunSetup {
   std::int64_t max_length;
   std::unique_ptr<Params> params;
   std::unique_ptr<MultitaskModel> model;
+  std::unique_ptr<BatchRunner> runner = {};  ///< of the model, for passes without a step
 
   DType compute() const { return params->compute(); }
   /// Index of the task of this name, which a stage must train.
