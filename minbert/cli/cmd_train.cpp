@@ -10,7 +10,6 @@
 #include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
-#include "minbert/data/table.h"
 #include "minbert/report/report.h"
 #include "minbert/stats/spread.h"
 #include "minbert/train/trainer.h"
@@ -87,20 +86,17 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
 
 std::string score(double value) { return fmt::format("{:.4f}", value); }
 
-/// Prints the losses on held-out texts before and after pretraining, from the run folder.
-void print_texts(const fs::path& folder, bool json) {
-  const Table corpora = read_table(folder / "eval" / "mlm" / "corpora.csv", {.format = "csv", .header = "yes"});
-  constexpr std::array<std::string_view, 8> kShown = {"stage", "corpus", "role", "texts", "loss_before", "loss_after", "perplexity_after", "accuracy_after"};
-  TextTable table({kShown.begin(), kShown.end()});
+/// What pretraining did to the losses on held-out texts.
+void print_texts(const TrainResult& result, bool json) {
+  TextTable table({"stage", "corpus", "role", "texts", "loss_before", "loss_after", "perplexity_after", "accuracy_after"});
   Json rows = Json::array();
-  for (std::size_t i = 0; i < corpora.rows(); ++i) {
-    std::vector<std::string> cells;
-    Json& row = rows.emplace_back(Json::object());
-    for (const std::string_view name : kShown) {
-      const std::string cell(corpora.cell(i, corpora.require_column(name, name)));
-      const Json number = Json::parse(cell, nullptr, false);
-      row[std::string(name)] = cell.empty() ? Json() : number.is_number() ? number : Json(cell);
-      cells.push_back(number.is_number_float() ? score(number.get<double>()) : cell);
+  for (const CorpusRecord& corpus : result.corpora) {
+    Json& row = rows.emplace_back(Json{{"stage", corpus.stage}, {"corpus", corpus.corpus}, {"role", corpus.role}, {"texts", corpus.texts}});
+    std::vector<std::string> cells = {corpus.stage, corpus.corpus, corpus.role, std::to_string(corpus.texts)};
+    for (const auto& [name, figure] : {std::pair("loss_before", corpus.loss.before), {"loss_after", corpus.loss.after},
+                                       {"perplexity_after", corpus.perplexity.after}, {"accuracy_after", corpus.accuracy.after}}) {
+      row[name] = figure ? Json(*figure) : Json();
+      cells.push_back(figure ? score(*figure) : "");
     }
     table.add(std::move(cells));
   }
@@ -176,7 +172,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   show_profile(session, *backend);
   if (code != 0 || flags.overfit_batch) return code;
   if (config.tasks.empty() || flags.pretrain)
-    print_texts(folder, flags.json);
+    print_texts(result, flags.json);
   else
     print_scores(result, flags.json);
   return 0;

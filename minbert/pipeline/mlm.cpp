@@ -116,9 +116,9 @@ MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
   return {id, true};
 }
 
-void MaskedBatch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking) {
+void MaskedBatch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking, std::uint32_t first_row) {
   MINBERT_CHECK(rows.per_row == 1, "masked sequences are one a row");
-  batch_.fill(rows, which, 0);
+  batch_.fill(rows, which, first_row);
   for (auto* values : {&ids_, &chosen_, &labels_}) values->clear();
   for (const std::uint32_t row : which) {
     const std::int64_t begin = rows.offsets[row], end = rows.offsets[row + 1];

@@ -76,8 +76,8 @@ class Masking {
 /// A Batch with some tokens hidden; owns its memory and is reused from step to step.
 class MaskedBatch {
  public:
-  /// Overwrites the batch with the rows `which`, numbered from 0 as in Batch::fill, and hides tokens as `masking` says.
-  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking);
+  /// Overwrites the batch with the rows `which`, numbered from `first_row` as in Batch::fill, and hides tokens as `masking` says.
+  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking, std::uint32_t first_row = 0);
 
   TokenBatch tokens() const;
   /// Indices in the batch of the tokens to predict, ascending, and their true ids. May be empty.

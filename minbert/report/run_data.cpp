@@ -38,13 +38,7 @@ Json read_optional(const fs::path& path) {
 
 double number_or_nan(const Json& json) { return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>(); }
 
-void read_step(const Json& event, StepDetail detail, RunData& run) {
-  const StepRecord step{.stage = event.at("stage").get<std::string>(),
-                        .task = event.at("task").get<std::string>(),
-                        .step = event.at("step").get<std::int64_t>(),
-                        .tokens = event.at("tokens").get<std::int64_t>(),
-                        .loss = number_or_nan(event.at("loss")),
-                        .wall_s = event.at("wall_s").get<double>()};
+void add_step(const StepRecord& step, StepDetail detail, RunData& run) {
   if (run.costs.empty() || run.costs.back().stage != step.stage) run.costs.push_back({.stage = step.stage});
   StageCost& cost = run.costs.back();
   ++cost.steps;
@@ -53,31 +47,15 @@ void read_step(const Json& event, StepDetail detail, RunData& run) {
   if (detail == StepDetail::kEach) run.steps.push_back(step);
 }
 
-void read_event(const Json& event, StepDetail detail, RunData& run) {
-  const auto kind = event.at("event").get<std::string>();
-  if (kind == "step") return read_step(event, detail, run);
-  if (kind != "eval") return;
-  EvalRecord& eval = run.evals.emplace_back(EvalRecord{.stage = event.at("stage").get<std::string>(),
-                                                       .split = event.at("split").get<std::string>(),
-                                                       .epoch = event.at("epoch").get<int>(),
-                                                       .scores = {}});
-  for (const auto& [key, values] : {std::pair("scores", &eval.scores), {"loss", &eval.loss}, {"perplexity", &eval.perplexity}})
-    if (const auto found = event.find(key); found != event.end())
-      for (const auto& [name, value] : found->items()) (*values)[name] = number_or_nan(value);
-  eval.best = event.value("best", false);
-}
-
 void read_metrics(const fs::path& path, StepDetail detail, RunData& run) {
   if (!fs::exists(path)) return;
-  const MappedFile file(path);
-  const std::string_view text = file.text();
-  std::int64_t line = 1;
-  std::size_t begin = 0;
-  for (std::size_t end; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1, ++line) {
-    const std::string place = fmt::format("{}:{}", path.string(), line);
-    const Json event = parse_json(text.substr(begin, end - begin), place, ErrorTag::kData);
-    checked(place, [&] { read_event(event, detail, run); });
-  }  // what follows the last \n is being written, or was when its writer died
+  RunRecordReader reader(path);
+  for (auto record = reader.next(); record; record = reader.next()) {
+    if (const auto* step = std::get_if<StepRecord>(&*record))
+      add_step(*step, detail, run);
+    else
+      run.evals.push_back(std::get<EvalRecord>(*record));
+  }
   for (std::size_t i = run.costs.size(); i-- > 1;) run.costs[i].seconds -= run.costs[i - 1].seconds;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "minbert/base/json.h"
+#include "minbert/data/run_records.h"
 #include "minbert/report/config_view.h"
 #include "minbert/stats/bootstrap.h"
 #include "minbert/stats/calibration.h"
@@ -18,27 +19,11 @@ namespace minbert {
 
 inline constexpr std::size_t kWorstErrors = 50;  ///< of a task, as many are kept
 
-/// One optimizer step.
-struct StepRecord {
-  std::string stage, task;
-  std::int64_t step = 0, tokens = 0;
-  double loss = 0;  ///< NaN where the file has null
-  double wall_s = 0;
-};
-
 /// Optimizer steps of one stage together.
 struct StageCost {
   std::string stage;
   std::int64_t steps = 0, tokens = 0;
   double seconds = 0;
-};
-
-/// Scores by task (in an mlm stage by source of text) before the first epoch (0) or after one.
-struct EvalRecord {
-  std::string stage, split;
-  int epoch = 0;
-  std::map<std::string, double> scores, loss = {}, perplexity = {};
-  bool best = false;  ///< the stage's best so far
 };
 
 /// A wrongly predicted row. `confidence` is absent for numbers.

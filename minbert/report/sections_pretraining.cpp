@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "minbert/data/corpus_records.h"
 #include "minbert/data/eval_table.h"
 #include "minbert/report/numbers.h"
 #include "minbert/report/sections.h"
@@ -21,12 +22,7 @@ const RunData* pretrained(const ModelRow& row) {
   return std::ranges::any_of(row.first()->config.stages, own) ? row.first() : nullptr;
 }
 
-/// A number of a table that may lack it.
-std::string cell(const EvalTable& table, std::size_t row, std::string_view column, int decimals) {
-  const auto index = table.find_column(column);
-  if (!index || table.text(row, *index).empty()) return "";
-  return decimals == 0 ? std::to_string(table.count(row, *index)) : fixed_text(table.number(row, *index), decimals);
-}
+std::string figure(std::optional<double> value, int decimals) { return value ? fixed_text(*value, decimals) : ""; }
 
 Html texts_table(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "pretraining-texts",
@@ -61,13 +57,10 @@ Html shift_table(const ModelRows& rows, Sheets& sheets) {
     const RunData* run = pretrained(row);
     const fs::path path = run == nullptr ? fs::path() : run->folder / "eval" / "mlm" / "corpora.csv";
     if (run == nullptr || !fs::exists(path)) continue;
-    const EvalTable table(path, "csv");
-    const std::size_t stage = table.column("stage"), corpus = table.column("corpus"), role = table.column("role");
-    for (std::size_t i = 0; i < table.rows(); ++i)
-      sheet.rows.push_back({row.title, table.text(i, stage), table.text(i, corpus), table.text(i, role), cell(table, i, "texts", 0),
-                            cell(table, i, "word_pieces", 0), cell(table, i, "distinct", 0), cell(table, i, "perplexity_before", 2),
-                            cell(table, i, "perplexity_after", 2), cell(table, i, "accuracy_before", 3),
-                            cell(table, i, "accuracy_after", 3)});
+    for (const CorpusRecord& corpus : read_corpora(path))
+      sheet.rows.push_back({row.title, corpus.stage, corpus.corpus, corpus.role, std::to_string(corpus.texts), std::to_string(corpus.word_pieces),
+                            std::to_string(corpus.distinct), figure(corpus.perplexity.before, 2), figure(corpus.perplexity.after, 2),
+                            figure(corpus.accuracy.before, 3), figure(corpus.accuracy.after, 3)});
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }

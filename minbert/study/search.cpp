@@ -74,18 +74,6 @@ std::optional<double> mean_of(const std::vector<std::string>& tasks, const std::
   return sum / static_cast<double>(tasks.size());
 }
 
-/// The optimizer steps that a run folder records.
-std::int64_t recorded_steps(const fs::path& run) {
-  std::int64_t steps = 0;
-  const fs::path file = run / "metrics.jsonl";
-  const std::string text = fs::exists(file) ? read_file(file) : std::string();
-  for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const Json event = Json::parse(std::string_view(text).substr(begin, end - begin), nullptr, false);
-    if (event.is_object() && event.contains("step")) steps = event["step"].get<std::int64_t>();
-  }
-  return steps;
-}
-
 /// A run's events on their way, with what a search wants of them.
 class TrialWatch final : public TrainEvents {
  public:
@@ -241,7 +229,7 @@ void SearchRunner::train_trial(const TrialRun& run) {
     journal_->end(TrialState::kDone, "", {}, mean_of(tasks, result.dev_scores), result.dev_scores);
   } catch (const Error& error) {
     if (error.tag() != ErrorTag::kDiverged) throw;
-    journal_->end(TrialState::kFailed, error.what(), recorded_steps(folder));
+    journal_->end(TrialState::kFailed, error.what(), watch.step());
   }
 }
 

@@ -1,4 +1,4 @@
-// Run configurations: reading, defaults that depend on other keys, and what must not be combined.
+// Reads run configurations: defaults that depend on other keys, and checks of keys against each other.
 #include "minbert/train/config.h"
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 namespace minbert {
 namespace {
 
-/// Throws at the line that wrote `key`, or at the table that lacks it.
+/// Throws an error at the line that sets `key`, or at the table that lacks it.
 [[noreturn]] void refuse(const ConfigTree& tree, const std::string& key, std::string_view message, std::string hint = {}) {
   throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message), std::move(hint));
 }
@@ -22,7 +22,7 @@ std::vector<std::string> names_of(const Items& items) {
 
 bool contains(std::span<const std::string> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
 
-/// The files of `split` as another task's `exclude` reads them: which rows and columns, in a dialect that must be plain.
+/// The files of `split` with their columns, for another task's `exclude`. That cannot say a dialect, so the task must have a plain one.
 std::vector<DataSource> split_files(const TaskSpec& task, Split split, const ConfigTree& tree, const std::string& key) {
   const DataSpec& data = task.data;
   const std::string name = fmt::format("{}.{}", task.name, split_name(split));
@@ -40,7 +40,7 @@ std::vector<DataSource> split_files(const TaskSpec& task, Split split, const Con
   return sources;
 }
 
-/// Puts files where `exclude` names a split of a task, as in "sst.dev".
+/// Replaces splits that `exclude` names, such as "sst.dev", by their files.
 void resolve_excludes(const ConfigTree& tree, RunConfig& config) {
   for (TaskSpec& task : config.tasks) {
     std::vector<DataSource> files;
@@ -94,7 +94,7 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
   }
 }
 
-/// "scratch"-like words of a key that otherwise holds a number.
+/// Checks a key that holds a number or one word.
 void expect_word(const ConfigTree& tree, const std::string& key, const std::variant<std::int64_t, std::string>& value, std::string_view word) {
   const auto* text = std::get_if<std::string>(&value);
   if (text != nullptr && *text != word) refuse(tree, key, fmt::format("expected \"{}\" or a whole number, got \"{}\"", word, *text));
@@ -110,7 +110,7 @@ void check_stage_tasks(const ConfigTree& tree, const RunConfig& config, StageSpe
   }
 }
 
-/// One entry of mlm.texts or mlm.probes.
+/// Checks one entry of mlm.texts (`trained`) or mlm.probes.
 void check_mlm_text(const ConfigTree& tree, const RunConfig& config, const std::string& key, const std::string& text, bool trained) {
   if (text.empty()) refuse(tree, key, "expected \"TASK.train\" or a file, got \"\"");
   const auto part = parse_task_split(text);

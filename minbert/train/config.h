@@ -47,7 +47,7 @@ struct RunSection {
 template <class V>
 void visit_options(V& v, RunSection& o) {
   v.field("name", o.name, "names the run folder");
-  v.field("seed", o.seed, "of initial values, order, dropout and dev fractions");
+  v.field("seed", o.seed, "seeds initial values, order, dropout and dev fractions");
 }
 
 /// Sizes of an encoder that starts from scratch.
@@ -77,7 +77,7 @@ struct ModelSection {
   PathOption init;  ///< Hugging Face folder, run folder, or "scratch"
   std::int64_t max_length = 128;
   ComputeType dtype = ComputeType::kF32;
-  std::optional<float> hidden_dropout, attention_dropout;  ///< absent: the checkpoint's
+  std::optional<float> hidden_dropout, attention_dropout;  ///< absent: as in the checkpoint
   ScratchSection config;
   VocabularySection vocabulary;
 
@@ -87,9 +87,9 @@ template <class V>
 void visit_options(V& v, ModelSection& o) {
   v.field("init", o.init, "Hugging Face folder, run folder, or \"scratch\"");
   v.field("max_length", o.max_length, "tokens of a sequence, special ones included", at_least(3));
-  v.field("dtype", o.dtype, "of the encoder's products and activations");
-  v.field("hidden_dropout", o.hidden_dropout, "of the encoder; default: the checkpoint's", from_to_below(0, 1));
-  v.field("attention_dropout", o.attention_dropout, "on attention probabilities; default: the checkpoint's", from_to_below(0, 1));
+  v.field("dtype", o.dtype, "number type of the encoder's products and activations");
+  v.field("hidden_dropout", o.hidden_dropout, "dropout rate in the encoder; default: the checkpoint's", from_to_below(0, 1));
+  v.field("attention_dropout", o.attention_dropout, "dropout rate on attention probabilities; default: the checkpoint's", from_to_below(0, 1));
   v.field("config", o.config, "sizes, from scratch");
   v.field("vocabulary", o.vocabulary, "from scratch");
 }
@@ -102,18 +102,18 @@ void visit_options(V& v, DataSection& o) {
   v.field("root", o.root, "joined before relative data paths");
 }
 
-/// How a pair is read by masked-LM training: its texts one by one, as the paper does, or as [CLS] a [SEP] b [SEP].
+/// How masked-LM training reads a pair: each text as a sequence of its own, as the paper does, or both as [CLS] a [SEP] b [SEP].
 enum class MlmPairs : std::uint8_t { kSingle, kJoined };
 constexpr std::array<OptionName<MlmPairs>, 2> option_names(MlmPairs) { return {{{MlmPairs::kSingle, "single"}, {MlmPairs::kJoined, "joined"}}}; }
 
-/// linear: one new layer (paper eq. 7). tied: BERT's own transform with the word embeddings as its output layer, from the checkpoint where
-/// it has one. pretrained: the same, and a checkpoint without one is an error.
+/// linear: one new layer (paper eq. 7). tied: BERT's own transform with the word embeddings as its output layer, taken from the checkpoint
+/// if it has one, else new. pretrained: tied, and a checkpoint without such a head is an error.
 enum class MlmHeadChoice : std::uint8_t { kLinear, kTied, kPretrained };
 constexpr std::array<OptionName<MlmHeadChoice>, 3> option_names(MlmHeadChoice) {
   return {{{MlmHeadChoice::kLinear, "linear"}, {MlmHeadChoice::kTied, "tied"}, {MlmHeadChoice::kPretrained, "pretrained"}}};
 }
 
-/// What steps and evaluations of masked-LM training are called beside tasks; no task may have the name.
+/// The name of masked-LM training where records and files name a task; no task may be called so.
 inline constexpr std::string_view kMlmName = "mlm";
 
 /// Texts of a task, as "sst.train" names them.
@@ -121,7 +121,7 @@ struct TaskSplit {
   std::string task;
   Split split = Split::kTrain;
 };
-/// Nothing when `text` is a path: anything but NAME.train, NAME.dev or NAME.test.
+/// Parses NAME.train, NAME.dev or NAME.test. Nothing for any other text, which is then a path.
 std::optional<TaskSplit> parse_task_split(std::string_view text);
 
 /// [stage.mlm]: masked-LM further pretraining (paper 3.4).
@@ -134,13 +134,13 @@ struct MlmSection {
   double held_out = 0.02;
 
   MlmHeadKind kind() const { return head == MlmHeadChoice::kLinear ? MlmHeadKind::kLinear : MlmHeadKind::kTied; }
-  /// Before the head: the paper's 0.3 for the linear one; BERT's own has none.
+  /// Dropout before the head. Default: the paper's 0.3 for the linear head; none for BERT's own.
   float dropout_rate() const { return dropout.value_or(head == MlmHeadChoice::kLinear ? 0.3f : 0.0f); }
 };
 template <class V>
 void visit_options(V& v, MlmSection& o) {
   v.field("texts", o.texts, "what to train on: \"TASK.train\", or files with a text a line");
-  v.field("probes", o.probes, "what to measure only: the same, and \"TASK.dev\" or \"TASK.test\"");
+  v.field("probes", o.probes, "texts to measure only: as in texts, or \"TASK.dev\" or \"TASK.test\"");
   v.field("pairs", o.pairs, "single (each text of a pair on its own) or joined ([CLS] a [SEP] b [SEP])");
   v.field("mask", o.mask, "share of the tokens to be predicted", Range{.low = 0, .high = 1, .low_open = true});
   v.field("head", o.head, "linear (new), tied (to the word embeddings; the checkpoint's or new), or pretrained (tied, the checkpoint's)");
@@ -177,9 +177,9 @@ struct StageSpec {
   std::int64_t log_every = 50;
   std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
   std::variant<std::int64_t, std::string> eval_train = std::int64_t{0};
-  std::optional<MlmSection> mlm;  ///< of every mlm stage, of no other
+  std::optional<MlmSection> mlm;  ///< set in mlm stages only
 
-  /// Whether it trains heads of tasks.
+  /// Whether the stage trains heads of tasks.
   bool has_tasks() const { return kind != StageKind::kMlm; }
 };
 template <class V>
@@ -187,7 +187,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("name", o.name, "default: its index");
   v.field("kind", o.kind, "finetune, heads (frozen encoder), or mlm (masked-LM pretraining)");
   v.field("from", o.from, "previous (its best) | init | last | a stage's name");
-  v.field("tasks", o.tasks, "default: all; the order matters for sequential. Not of mlm");
+  v.field("tasks", o.tasks, "default: all; sequential trains them in this order; not for mlm stages");
   v.field("cache_features", o.cache_features, "heads: encode every text once, without dropout");
   v.field("sampler", o.sampler, "which task each step trains; mlm mixes its texts");
   v.field("epochs", o.epochs, "passes over the data", at_least(0));
@@ -195,15 +195,15 @@ void visit_options(V& v, StageSpec& o) {
   v.field("batch", o.batch, "rows in a micro-step", at_least(1));
   v.field("accumulate", o.accumulate, "micro-steps in an optimizer step", between(1, 4095));
   v.field("lr", o.lr, "learning rate of the encoder", at_least(0));
-  v.field("head_lr", o.head_lr, "of the heads; default: lr", at_least(0));
+  v.field("head_lr", o.head_lr, "learning rate of the heads; default: lr", at_least(0));
   v.field("optimizer", o.optimizer, "adamw_paper, or adamw (torch's: decay first, eps after bias correction)");
-  v.field("schedule", o.schedule, "factor of the rates over the stage's planned steps");
+  v.field("schedule", o.schedule, "how rates change over the stage's planned steps");
   v.field("warmup_ratio", o.warmup_ratio, "share of the planned steps that warm up", between(0, 1));
-  v.field("warmup_steps", o.warmup_steps, "the same as a number; overrides warmup_ratio", at_least(0));
-  v.field("weight_decay", o.weight_decay, "decoupled", at_least(0));
+  v.field("warmup_steps", o.warmup_steps, "number of warm-up steps; overrides warmup_ratio", at_least(0));
+  v.field("weight_decay", o.weight_decay, "decoupled weight decay of AdamW", at_least(0));
   v.field("decay_bias_and_norm", o.decay_bias_and_norm, "decay biases and LayerNorm too");
-  v.field("betas", o.betas, "of AdamW", from_to_below(0, 1));
-  v.field("eps", o.eps, "of AdamW", above(0));
+  v.field("betas", o.betas, "decay rates of AdamW's two moments", from_to_below(0, 1));
+  v.field("eps", o.eps, "added to AdamW's denominator", above(0));
   v.field("clip", o.clip, "largest global norm of the gradient; 0 = off", at_least(0));
   v.field("shuffle", o.shuffle, "false: rows in file order");
   v.field("select", o.select, "mean of the dev scores | last | per_task (heads stages)");
@@ -211,7 +211,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("log_every", o.log_every, "steps between two lines of the log", at_least(1));
   v.field("checkpoint_every", o.checkpoint_every, "\"epoch\", or a number of steps", at_least(1));
   v.field("eval_train", o.eval_train, "rows of train evaluated each epoch; 0 = none, \"all\"", at_least(0));
-  v.field("mlm", o.mlm, "of mlm stages");
+  v.field("mlm", o.mlm, "settings of an mlm stage");
 }
 
 struct RunConfig {
@@ -222,11 +222,11 @@ struct RunConfig {
   std::vector<TaskSpec> tasks;
   std::vector<StageSpec> stages;
 
-  /// Whether some stage trains the task: it has a head and is evaluated. The others are corpora, which mlm stages may read.
+  /// Whether some stage trains the task, so that it has a head and is evaluated. Other tasks are corpora for mlm stages.
   bool has_head(const TaskSpec& task) const;
-  /// Their names, in the order of the file: the place of a name is the index of the head.
+  /// Names of the tasks that have a head, in the order of the file: a name's place is the index of its head.
   std::vector<std::string> heads() const;
-  /// The head of all mlm stages; kNone without them.
+  /// The kind of MLM head, which all mlm stages share; kNone without such stages.
   MlmHeadKind mlm_head() const;
 };
 template <class V>
@@ -239,8 +239,9 @@ void visit_options(V& v, RunConfig& o) {
   v.field("stage", o.stages, "");
 }
 
-/// Reads, checks and resolves: defaults filled in (stage names, tasks, head_lr stays absent), paths absolute, names unique, every task
-/// and stage that is named exists, no combination without meaning. Labels stay as written. Throws Error(kUsage) with file, line and key.
+/// Reads a configuration, fills in defaults (stage names and tasks; head_lr stays absent) and makes paths absolute. Checks that names are
+/// unique, that every named task and stage exists, and that keys fit together. Labels stay as written. Throws Error(kUsage) with file,
+/// line and key.
 RunConfig load_run_config(const ConfigTree& tree);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// What a split's predictions say, as numbers and as tables.
+// A split's predictions as scores and as tables.
 #include "minbert/train/evaluation.h"
 
 #include <algorithm>
@@ -35,7 +35,7 @@ std::vector<double> labels_of(const TaskEvaluation& evaluation) {
   return labels;
 }
 
-/// A label as people write it: its name, or the number.
+/// A label's class name, or the number of a regression task; empty without a label.
 std::string label_text(const TaskSpec& task, double label) {
   if (label != label) return "";
   return task.is_regression() ? fmt::format("{}", label) : task.labels.class_name(static_cast<int>(label));
@@ -50,7 +50,7 @@ Json class_json(const TaskSpec& task, const ConfusionMatrix& matrix) {
   return classes;
 }
 
-/// How far probabilities can be believed.
+/// Calibration: whether probabilities match how often predictions are right.
 Json calibration_json(const TaskEvaluation& evaluation, const Labelled& labelled) {
   std::vector<double> confidence, probabilities;
   std::vector<int> correct;
@@ -113,7 +113,7 @@ std::string predictions_tsv(const TaskEvaluation& evaluation) {
   return text;
 }
 
-/// Wrong classes, the surest first; numbers, the farthest off first.
+/// Wrong predictions of classes by falling confidence; of numbers by falling distance.
 std::string errors_tsv(const TaskEvaluation& evaluation) {
   const Labelled labelled(evaluation);
   std::vector<std::pair<double, std::size_t>> errors;
@@ -161,7 +161,7 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
   return json;
 }
 
-void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
+Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed) {
   make_directories(folder);
   for (const TaskEvaluation& evaluation : tasks) {
@@ -171,7 +171,9 @@ void write_evaluation(const std::filesystem::path& folder, std::string_view spli
     write("errors.tsv", errors_tsv(evaluation));
     if (!evaluation.task->is_regression()) write("confusion.csv", confusion_csv(evaluation));
   }
-  write_file(folder / "metrics.json", dump_json(evaluation_json(split, tasks, bootstrap, seed), 2) + "\n");
+  Json metrics = evaluation_json(split, tasks, bootstrap, seed);
+  write_file(folder / "metrics.json", dump_json(metrics, 2) + "\n");
+  return metrics;
 }
 
 void write_train_words(const std::filesystem::path& file, const Rows& train) {

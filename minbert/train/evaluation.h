@@ -1,4 +1,4 @@
-// Evaluation files: what a model says about a split, in eval/SPLIT/ of a run folder and from the verb eval.
+// Evaluation files: a split's predictions and scores, in eval/SPLIT/ of a run folder and from the verb eval.
 #pragma once
 
 #include <filesystem>
@@ -22,16 +22,17 @@ struct TaskEvaluation {
 };
 
 /// {"split", "scores": {task: value}, "mean", "loss": {task: value}, "tasks": {task: {metric, rows, every metric of its kind, interval,
-/// per-class scores, calibration}}}. Unlabelled tasks have no scores. `bootstrap` 0: no intervals.
+/// per-class scores, calibration}}}. Unlabelled tasks have no scores. With `bootstrap` 0 there are no intervals.
 Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap, std::uint64_t seed);
 
 /// Writes metrics.json, TASK.predictions.tsv (id, text, text_pair, gold, pred, score, p_0 ...), TASK.confusion.csv (rows gold) and
 /// TASK.errors.tsv (worst first) into `folder`, created if need be. Fields of TSV are escaped (data/fields.h), labels have their names.
-void write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
+/// Returns metrics.json.
+Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 
-/// Writes the words of the train rows (data/text.h, signs left out) and how often each stands there as TSV (word, count), the most
-/// frequent first, into `file`; its folder is created if need be.
+/// Counts the words of the train rows (data/text.h, without punctuation) and writes them into `file` as TSV (word, count), the most frequent
+/// first. Creates its folder if need be.
 void write_train_words(const std::filesystem::path& file, const Rows& train);
 
 }  // namespace minbert

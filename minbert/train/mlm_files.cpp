@@ -1,4 +1,4 @@
-// Word pieces counted, and evaluations of mlm stages found again in metrics.jsonl.
+// Counts word pieces, and finds the evaluations before and after each mlm stage.
 #include "minbert/train/mlm_files.h"
 
 #include <algorithm>
@@ -9,9 +9,7 @@
 namespace minbert {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// How often each piece of the vocabulary occurs in some texts.
+/// How often each piece of the vocabulary occurs in one source of texts.
 struct PieceCounts {
   std::string name, role;
   std::int64_t texts = 0, held_out = 0;
@@ -33,7 +31,7 @@ struct PieceCounts {
   }
 };
 
-/// The stage's sources and probes, then the tasks of the run that are neither.
+/// Counts the stage's texts and probes, then the train splits of the run's tasks that are neither.
 std::vector<PieceCounts> count_pieces(const MlmCorpus& corpus, const RunSetup& setup) {
   const std::vector<std::int64_t> none(static_cast<std::size_t>(setup.tokenizer.vocab_size()), 0);
   std::vector<PieceCounts> all;
@@ -53,30 +51,29 @@ std::vector<PieceCounts> count_pieces(const MlmCorpus& corpus, const RunSetup& s
   return all;
 }
 
-/// The evaluations on held-out texts before a stage and of the epoch it kept; null where there is none.
+/// The evaluations on held-out texts before a stage and after the epoch that it kept; null if there was none.
 struct StageEvals {
-  Json before, after;
+  const EvalRecord* before = nullptr;
+  const EvalRecord* after = nullptr;
 };
 
-std::map<std::string, StageEvals> read_evals(const fs::path& metrics) {
-  std::map<std::string, StageEvals> stages;
-  if (!fs::exists(metrics)) return stages;
-  const MappedFile file(metrics);
-  const std::string_view text = file.text();
-  for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1) {
-    const Json event = Json::parse(text.substr(begin, end - begin), nullptr, false);
-    if (!event.is_object() || event.value("split", "") != "held_out") continue;
-    StageEvals& evals = stages[event.value("stage", "")];
-    if (event.value("epoch", -1) == 0) evals.before = event;
-    // Probes alone select nothing: then the last epoch is kept.
-    if (evals.after.is_null() || event.value("best", false) || !evals.after.value("best", false)) evals.after = event;
+StageEvals find_evals(std::span<const EvalRecord> evals, std::string_view stage) {
+  StageEvals found;
+  for (const EvalRecord& eval : evals) {
+    if (eval.stage != stage || eval.split != "held_out") continue;
+    if (eval.epoch == 0) found.before = &eval;
+    // With probes alone there is no best epoch, and the last one is kept.
+    if (found.after == nullptr || eval.best || !found.after->best) found.after = &eval;
   }
-  return stages;
+  return found;
 }
 
-std::string cell(const Json& event, const char* kind, const std::string& source) {
-  if (!event.is_object() || !event.contains(kind) || !event[kind].contains(source) || event[kind][source].is_null()) return "";
-  return dump_json(event[kind][source]);
+CorpusRecord::Shift shift_of(const StageEvals& evals, std::map<std::string, double> EvalRecord::*figure, const std::string& source) {
+  const auto value = [&](const EvalRecord* eval) -> std::optional<double> {
+    if (eval == nullptr || !(eval->*figure).contains(source)) return std::nullopt;
+    return (eval->*figure).at(source);
+  };
+  return {value(evals.before), value(evals.after)};
 }
 
 double share(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole); }
@@ -94,31 +91,36 @@ std::string overlap_line(const std::string& stage, const PieceCounts& a, const P
 
 }  // namespace
 
-void write_mlm_files(const fs::path& run, const RunSetup& setup, const RunConfig& config) {
-  if (config.mlm_head() == MlmHeadKind::kNone) return;
-  const auto evals = read_evals(run / "metrics.jsonl");
-  std::string corpora = "stage,corpus,role,texts,held_out,word_pieces,distinct,unknown", overlap = "stage,corpus,other,tokens,pieces\n";
-  constexpr std::array kFigures = {std::pair("loss", "loss"), std::pair("perplexity", "perplexity"), std::pair("accuracy", "scores")};
-  for (const auto& [column, key] : kFigures) corpora += fmt::format(",{0}_before,{0}_after", column);
-  corpora += "\n";
+std::vector<CorpusRecord> write_mlm_files(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config,
+                                          std::span<const EvalRecord> evals) {
+  std::vector<CorpusRecord> corpora;
+  if (config.mlm_head() == MlmHeadKind::kNone) return corpora;
+  std::string overlap = "stage,corpus,other,tokens,pieces\n";
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
     const StageSpec& stage = config.stages[i];
     if (!stage.mlm) continue;
-    const auto found = evals.find(stage.name);
-    const StageEvals& events = found == evals.end() ? StageEvals{} : found->second;
+    const StageEvals found = find_evals(evals, stage.name);
     const std::vector<PieceCounts> all = count_pieces(setup.mlm[i], setup);
     for (const PieceCounts& a : all) {
-      corpora += fmt::format("{},{},{},{},{},{},{},{}", csv_field(stage.name), csv_field(a.name), a.role, a.texts, a.held_out, a.total, a.distinct,
-                             a.unknown);
-      for (const auto& [column, key] : kFigures) corpora += "," + cell(events.before, key, a.name) + "," + cell(events.after, key, a.name);
-      corpora += "\n";
+      corpora.push_back({.stage = stage.name,
+                         .corpus = a.name,
+                         .role = a.role,
+                         .texts = a.texts,
+                         .held_out = a.held_out,
+                         .word_pieces = a.total,
+                         .distinct = a.distinct,
+                         .unknown = a.unknown,
+                         .loss = shift_of(found, &EvalRecord::loss, a.name),
+                         .perplexity = shift_of(found, &EvalRecord::perplexity, a.name),
+                         .accuracy = shift_of(found, &EvalRecord::scores, a.name)});
       for (const PieceCounts& b : all)
         if (&a != &b) overlap += overlap_line(stage.name, a, b);
     }
   }
-  make_directories(run / "eval" / "mlm");
-  write_file(run / "eval" / "mlm" / "corpora.csv", corpora);
-  write_file(run / "eval" / "mlm" / "overlap.csv", overlap);
+  make_directories(folder);
+  write_file(folder / "corpora.csv", corpora_csv(corpora));
+  write_file(folder / "overlap.csv", overlap);
+  return corpora;
 }
 
 }  // namespace minbert

@@ -1,14 +1,16 @@
-// eval/mlm/ of a run: what its mlm stages read, how far these texts are from each other, and what training on them did to the losses.
+// eval/mlm/ of a run: the vocabulary of the texts that mlm stages read, how much they share, and their losses before and after training.
 #pragma once
 
 #include <filesystem>
 
+#include "minbert/data/corpus_records.h"
 #include "minbert/train/setup.h"
 
 namespace minbert {
 
-/// Writes eval/mlm/corpora.csv and overlap.csv (docs/run_folder.md) into the run folder; nothing for a run without mlm stages. Losses are
-/// those of metrics.jsonl.
-void write_mlm_files(const std::filesystem::path& run, const RunSetup& setup, const RunConfig& config);
+/// Writes corpora.csv and overlap.csv (docs/run_folder.md) into `folder` and returns the rows of corpora.csv. A run without mlm stages has
+/// neither. `evals`: all evaluations of the run.
+std::vector<CorpusRecord> write_mlm_files(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config,
+                                          std::span<const EvalRecord> evals);
 
 }  // namespace minbert

@@ -22,7 +22,7 @@ void MlmObjective::prepare() {
   }
 }
 
-/// Rows in which nothing is hidden have no score.
+/// Leaves out rows in which no token is hidden: they have no score.
 void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows) {
   if (rows.rows() == 0) return;
   const Masking fixed = masking("eval/" + source.name);
@@ -35,32 +35,32 @@ void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, 
                                                         "they are not scored", stage_.name, rows.rows(), source.name));
 }
 
-StepResult MlmObjective::step(std::size_t, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) {
+StepResult MlmObjective::step(std::size_t, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) {
   Backend& backend = *setup_.backend;
   MultitaskModel& model = *setup_.model;
-  const Masking hidden = masking(fmt::format("train/{}/{}", stage_.name, epoch));
-  const auto count = static_cast<double>(count_chosen(corpus_.train, which, hidden));
-  const auto batch = static_cast<std::size_t>(stage_.batch);
+  const Masking hidden = train_masking(epoch);
+  const auto total = static_cast<double>(share.total);
   dropout.mlm = dropout.heads ? stage_.mlm->dropout_rate() : 0;
   StepResult result;
-  for (std::size_t begin = 0; begin < which.size(); begin += batch, ++dropout.micro_step) {
-    batch_.fill(corpus_.train, which.subspan(begin, std::min(batch, which.size() - begin)), hidden);
+  for_micro_batches(share, static_cast<std::size_t>(stage_.batch), [&](const MicroBatch& micro) {
+    batch_.fill(corpus_.train, micro.rows, hidden, micro.first_row);
     const TokenBatch tokens = batch_.tokens();
     result.tokens += tokens.tokens();
-    if (batch_.labels().empty()) continue;
+    if (batch_.labels().empty()) return;
     optimizer.touch(tokens.ids);
     if (setup_.params->shape().mlm == MlmHeadKind::kTied) optimizer.touch_all_words();
     arena_.reset();
+    dropout.micro_step = micro.micro_step;
     const Targets targets{batch_.labels(), {}};
     const Tensor logits = model.mlm_forward(arena_, &activations_, tokens, batch_.chosen(), dropout);
     const Tensor losses = loss_forward(backend, arena_, Loss::kCrossEntropy, logits, targets);
-    const Tensor dlogits = loss_backward(backend, arena_, Loss::kCrossEntropy, logits, targets, 1 / count);
-    model.mlm_backward(arena_, optimizer.gradients(), dlogits, activations_);
+    const Tensor dlogits = loss_backward(backend, arena_, Loss::kCrossEntropy, logits, targets, 1 / total);
+    model.mlm_backward(arena_, optimizer.gradients(), dlogits, activations_, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
     host_.resize(static_cast<std::size_t>(losses.numel()));
     backend.copy_to_host(host_.data(), losses);
     result.loss = std::accumulate(host_.begin(), host_.end(), result.loss);
-  }
-  if (count > 0) result.loss /= count;
+  });
+  if (share.total > 0) result.loss /= total;
   return result;
 }
 

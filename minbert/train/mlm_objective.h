@@ -1,4 +1,4 @@
-// MlmObjective: masked-LM further pretraining (paper 3.4): the encoder and the MLM head, scored by their loss on held-out texts.
+// MlmObjective: masked-LM further pretraining (paper 3.4). Trains the encoder and the MLM head; scored by their loss on held-out texts.
 #pragma once
 
 #include "minbert/pipeline/mlm.h"
@@ -13,8 +13,11 @@ class MlmObjective final : public Objective {
 
   const TokenizedRows& rows(std::size_t) const override { return corpus_.train; }
   Optimizer::StepHead head(std::size_t) const override { return std::nullopt; }
-  /// The mean is over the hidden tokens of the whole step; without one, which small batches meet, loss and gradient are 0.
-  StepResult step(std::size_t i, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) override;
+  std::int64_t loss_terms(std::size_t, std::span<const std::uint32_t> rows, int epoch) const override {
+    return count_chosen(corpus_.train, rows, train_masking(epoch));
+  }
+  /// A small step may hide no token at all; its loss and gradient are 0.
+  StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return arena_.peak_bytes(); }
 
   void prepare() override;
@@ -24,7 +27,7 @@ class MlmObjective final : public Objective {
   bool can_select() const override;
 
  private:
-  /// Rows that epochs are scored on; the same tokens are hidden in each.
+  /// Rows that epochs are scored on. Every epoch hides the same tokens of them.
   struct EvalRows {
     const MlmSource* source = nullptr;
     const TokenizedRows* rows = nullptr;
@@ -32,6 +35,7 @@ class MlmObjective final : public Objective {
   };
   void add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
+  Masking train_masking(int epoch) const { return masking(fmt::format("train/{}/{}", stage_.name, epoch)); }
   Masking masking(std::string_view stream) const { return {setup_.tokenizer, stage_.mlm->mask, seed_, stream}; }
 
   RunSetup& setup_;
@@ -44,7 +48,7 @@ class MlmObjective final : public Objective {
   MaskedBatch batch_;
   MlmActivations activations_;
   std::vector<float> host_;
-  std::vector<TokenizedRows> samples_;  // eval_train rows of each source
+  std::vector<TokenizedRows> samples_;  // the train rows of each source that eval_train asks for
   std::vector<EvalRows> held_out_, train_sample_;
 };
 

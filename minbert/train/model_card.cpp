@@ -1,4 +1,4 @@
-// The model card: what Hugging Face shows of a folder, from the run's own config.
+// The model card that Hugging Face shows for a folder, written from the run's config.
 #include "minbert/train/model_card.h"
 
 #include <algorithm>
@@ -43,7 +43,7 @@ std::string model_card(const RunSetup& setup, const RunConfig& config, const Sta
 
 void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
   AtomicFolder files(folder);
-  save_model_folder(files.temporary(), *setup.params, setup.specs, setup.tokenizer,
+  save_model_folder(files.temporary(), *setup.params, setup.specs(), setup.tokenizer,
                     {.max_length = setup.max_length,
                      .dtype = std::string(dtype_name(setup.compute())),
                      .model_card = model_card(setup, config, stage),

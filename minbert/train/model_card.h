@@ -1,4 +1,4 @@
-// Model folders of a run: saving them, with a README.md that says what is in them.
+// Saves a run's model folders, with a README.md that describes them.
 #pragma once
 
 #include <filesystem>
@@ -7,8 +7,8 @@
 
 namespace minbert {
 
-/// Puts a model folder of the parameters as they are, which `stage` made, in the place of an earlier one, complete or not at all. That of an
-/// mlm stage has the MLM head beside the model.
+/// Saves the current parameters, which `stage` trained, as a model folder that replaces an earlier one, completely or not at all. For an mlm
+/// stage the folder holds the MLM head too.
 void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config, const StageSpec& stage);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// The objective of each kind of stage.
+// Picks the objective by kind of stage.
 #include "minbert/train/objective.h"
 
 #include "minbert/train/mlm_objective.h"

@@ -1,4 +1,4 @@
-// AdamW steps as lists of segments: long stretches of dense parameters, and runs of rows of the word embeddings.
+// Turns AdamW steps into lists of segments: long stretches of dense parameters, and runs of rows of the word embeddings.
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
@@ -19,17 +19,6 @@ bool adjoins(const Tensor& a, const Tensor& b) {
 }
 
 Tensor extended(const Tensor& a, const Tensor& b) { return a ? Tensor(a.raw(), a.dtype(), {a.numel() + b.numel()}) : a; }
-
-/// Calls fn(begin, end) for each run of consecutive numbers.
-template <class Fn>
-void for_runs(std::span<const std::int32_t> sorted, const Fn& fn) {
-  for (std::size_t i = 0; i < sorted.size();) {
-    const std::int64_t begin = sorted[i];
-    std::int64_t end = begin;
-    while (i < sorted.size() && sorted[i] == end) ++i, ++end;
-    fn(begin, end);
-  }
-}
 
 std::string group_of(const ParamInfo& info) {
   switch (info.role) {
@@ -61,7 +50,7 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
     if (info.name == kWordEmbeddings) {
       word_ = i;
       all_rows_ = segment(i).weight_decay > 0;
-      known_rows_.resize(static_cast<std::size_t>(info.shape[0]), false);
+      words_ = WordRows(info.shape[0]);
     } else {
       const std::string group = group_of(info);
       add_dense(*std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == group; }), i);
@@ -99,63 +88,12 @@ AdamWSegment Optimizer::word_rows(const RowRun& run) const {
   return rows;
 }
 
-void Optimizer::touch(std::span<const std::int32_t> ids) {
-  if (word_) step_rows_.insert(step_rows_.end(), ids.begin(), ids.end());
-}
-
 void Optimizer::use_groups(StepHead head) {
   MINBERT_CHECK(head || params_.shape().mlm != MlmHeadKind::kNone, "a step for a head that is not there");
   used_.assign({&groups_[0]});
   if (head && params_.shape().heads[*head].pool == Pool::kPooler) used_.push_back(&groups_[1]);
   used_.push_back(head ? &groups_[2 + *head] : &groups_.back());
-
-  if (step_moves_all_ && word_) {
-    step_runs_.assign({{0, params_.value(*word_).rows()}});
-    return;
-  }
-  std::sort(step_rows_.begin(), step_rows_.end());
-  step_rows_.erase(std::unique(step_rows_.begin(), step_rows_.end()), step_rows_.end());
-  step_runs_.clear();
-  for_runs(step_rows_, [&](std::int64_t begin, std::int64_t end) { step_runs_.push_back({begin, end}); });
-}
-
-void Optimizer::remember_rows(std::span<const RowRun> runs) {
-  bool grown = false;
-  for (const RowRun& run : runs) {
-    for (std::int64_t row = run.begin; row < run.end; ++row) {
-      grown = grown || !known_rows_[static_cast<std::size_t>(row)];
-      known_rows_[static_cast<std::size_t>(row)] = true;
-    }
-  }
-  if (!grown) return;
-  known_runs_.clear();
-  for (std::size_t row = 0; row < known_rows_.size(); ++row) {
-    if (!known_rows_[row]) continue;
-    const auto at = static_cast<std::int64_t>(row);
-    if (!known_runs_.empty() && known_runs_.back().end == at)
-      ++known_runs_.back().end;
-    else
-      known_runs_.push_back({at, at + 1});
-  }
-}
-
-/// Of each known run the parts inside and outside of the step's runs, all of which are known: only the former have a gradient to be read.
-template <class Add>
-void Optimizer::add_known_rows(const Add& add) const {
-  auto moved = step_runs_.begin();
-  for (const RowRun& known : known_runs_) {
-    for (std::int64_t begin = known.begin; begin < known.end;) {
-      const bool moves = moved != step_runs_.end() && moved->begin == begin;
-      const std::int64_t end = moves ? moved->end : moved != step_runs_.end() ? std::min(known.end, moved->begin) : known.end;
-      AdamWSegment rows = word_rows({begin, end});
-      if (moves)
-        ++moved;
-      else
-        rows.gradient = {};
-      add(rows);
-      begin = end;
-    }
-  }
+  words_.close_step();
 }
 
 double Optimizer::gradient_norm(StepHead head) {
@@ -163,12 +101,12 @@ double Optimizer::gradient_norm(StepHead head) {
   norm_parts_.clear();
   for (const Group* group : used_)
     for (const AdamWSegment& dense : group->dense) norm_parts_.push_back(dense.gradient);
-  for (const RowRun& run : step_runs_) norm_parts_.push_back(word_rows(run).gradient);
-  return std::sqrt(params_.backend().squared_norm(norm_parts_));
+  for (const RowRun& run : words_.step_runs()) norm_parts_.push_back(word_rows(run).gradient);
+  return norm_ = std::sqrt(params_.backend().squared_norm(norm_parts_));
 }
 
-void Optimizer::step(StepHead head, double norm, double lr_factor) {
-  use_groups(head);
+void Optimizer::step(double lr_factor) {
+  MINBERT_CHECK(!used_.empty(), "a step without its gradient norm");
   segments_.clear();
   const auto add = [&](const Group& group, AdamWSegment segment) {
     segment.lr = static_cast<float>(group.lr * lr_factor);
@@ -179,15 +117,16 @@ void Optimizer::step(StepHead head, double norm, double lr_factor) {
     ++group->steps;
     for (const AdamWSegment& dense : group->dense) add(*group, dense);
   }
-  if (word_) {
-    remember_rows(step_runs_);
-    if (all_rows_)
-      add(groups_[0], segment(*word_));
-    else
-      add_known_rows([&](const AdamWSegment& rows) { add(groups_[0], rows); });
-  }
-  // torch.nn.utils.clip_grad_norm_: its 1e-6 included.
-  const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm + 1e-6)) : 1.0;
+  if (all_rows_)
+    add(groups_[0], segment(*word_));
+  else
+    words_.for_moving_runs([&](const RowRun& run, bool has_gradient) {
+      AdamWSegment rows = word_rows(run);
+      if (!has_gradient) rows.gradient = {};
+      add(groups_[0], rows);
+    });
+  // As torch.nn.utils.clip_grad_norm_ does, which adds 1e-6.
+  const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
   Backend& backend = params_.backend();
   backend.adamw(segments_, {.form = stage_.optimizer,
                             .beta1 = static_cast<float>(stage_.betas[0]),
@@ -195,8 +134,8 @@ void Optimizer::step(StepHead head, double norm, double lr_factor) {
                             .eps = static_cast<float>(stage_.eps),
                             .gradient_scale = static_cast<float>(scale)});
   params_.changed(/*copies_current=*/true);
-  step_rows_.clear();
-  step_moves_all_ = false;
+  words_.next_step();
+  used_.clear();
 }
 
 std::vector<NamedTensor> Optimizer::named_moments() const {
@@ -225,22 +164,18 @@ void Optimizer::load(const std::filesystem::path& path) {
       throw Error(ErrorTag::kModel, path.string(), fmt::format("expected the step count of \"{}\", got \"{}\"", group.name, text));
   }
   if (!word_) return;
-  // A row with zero moments may as well have been touched never: an update without gradient leaves it as it is.
-  const std::int64_t width = m_[*word_].cols();
-  const auto on_host = [&](const Tensor& moments) {
-    std::vector<float> values(static_cast<std::size_t>(moments.numel()));
-    params_.backend().copy_to_host(values.data(), moments);
-    return values;
-  };
-  const std::vector<float> m = on_host(m_[*word_]), v = on_host(v_[*word_]);
-  std::vector<RowRun> rows;
-  for (std::int64_t row = 0; row < m_[*word_].rows(); ++row) {
-    const auto begin = static_cast<std::size_t>(row * width), count = static_cast<std::size_t>(width);
-    const auto zero = [](float x) { return x == 0; };
-    if (!std::ranges::all_of(std::span(m).subspan(begin, count), zero) || !std::ranges::all_of(std::span(v).subspan(begin, count), zero))
-      rows.push_back({row, row + 1});
+  // A row with zero moments counts as never touched: an update without gradient leaves it as it is.
+  const std::int64_t rows = m_[*word_].rows(), width = m_[*word_].cols();
+  std::vector<float> moments(static_cast<std::size_t>(rows * width));
+  std::vector<RowRun> moving;
+  for (const Gradients* part : {&m_, &v_}) {
+    params_.backend().copy_to_host(moments.data(), (*part)[*word_]);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const auto values = std::span(moments).subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
+      if (std::ranges::any_of(values, [](float x) { return x != 0; })) moving.push_back({row, row + 1});
+    }
   }
-  remember_rows(rows);
+  words_.add_moments(moving);
 }
 
 std::int64_t Optimizer::state_bytes(const Params& params, const ParamFilter& trainable) {

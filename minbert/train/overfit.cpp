@@ -1,10 +1,11 @@
-// The same few rows over and over.
+// Trains on the same few rows over and over.
 #include "minbert/train/overfit.h"
 
 #include <numeric>
 
 #include "minbert/base/clock.h"
 #include "minbert/train/stage.h"
+#include "minbert/train/start.h"
 
 namespace minbert {
 
@@ -24,24 +25,20 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
       const SampledTask& sampled = objective->sampled()[task];
       std::vector<std::uint32_t> which(static_cast<std::size_t>(std::min(sampled.batch / stage.accumulate, sampled.rows)));
       std::iota(which.begin(), which.end(), 0u);
-      const StepResult result = objective->step(task, which, 1, {}, optimizer);
-      const double norm = optimizer.gradient_norm(objective->head(task));
-      optimizer.step(objective->head(task), norm, 1);
-      ++number;
+      const StepResult result = objective->step(task, objective->whole_step(task, which, 1), 1, {}, optimizer);
+      const StepOutcome outcome = finish_step(result, objective->head(task), 1, optimizer, fmt::format("step {}, task {}", ++number, sampled.name));
       wall_s += watch.seconds();
-      events.step({.stage = stage.name,
-                   .task = sampled.name,
-                   .step = number,
-                   .epoch = static_cast<int>(round),
-                   .loss = result.loss,
-                   .lr = stage.lr,
-                   .grad_norm = norm,
-                   .tokens = result.tokens,
-                   .tokens_per_s = static_cast<double>(result.tokens) / std::max(watch.seconds(), 1e-9),
-                   .wall_s = wall_s,
-                   .stage_step = number,
-                   .stage_steps = planned,
-                   .log = round == 1 || round % 10 == 0});
+      const StepRecord record{.stage = stage.name,
+                              .task = sampled.name,
+                              .step = number,
+                              .epoch = static_cast<int>(round),
+                              .loss = outcome.loss,
+                              .lr = stage.lr,
+                              .grad_norm = outcome.grad_norm,
+                              .tokens = outcome.tokens,
+                              .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(watch.seconds(), 1e-9),
+                              .wall_s = wall_s};
+      events.step({record, number, planned, round == 1 || round % 10 == 0});
       if (options.should_stop()) return {.stopped = true};
     }
   }

@@ -1,15 +1,17 @@
-// --dry-run: everything up to the first step, and one step of each task's longest rows to see what it takes.
+// --dry-run: does everything up to the first step, and one step on each task's longest rows to measure its memory.
 #include <algorithm>
 #include <numeric>
 
 #include "minbert/base/system.h"
+#include "minbert/train/data_report.h"
 #include "minbert/train/stage.h"
+#include "minbert/train/start.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
 namespace {
 
-/// The rows of each task, corpora among them.
+/// Counts of rows by task and split, corpora included.
 Json rows_json(const RunSetup& setup, const RunConfig& config) {
   const Json data = data_json(setup, config);
   Json json = Json::object();
@@ -42,7 +44,7 @@ Json parameters_json(const Params& params) {
   return json;
 }
 
-/// Realised counts of all epochs, by task.
+/// Steps and rows that the sampler plans for all epochs, by task.
 Json sampling_json(const RunConfig& config, const StageSpec& stage, std::span<const SampledTask> tasks) {
   std::vector<SampledCounts> sums(tasks.size());
   for (int epoch = 1; epoch <= stage.epochs; ++epoch) {
@@ -86,8 +88,9 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
   const ModelConfig& model = setup.params->config();
   const DropoutState dropout{.hidden = model.hidden_dropout_prob, .attention = model.attention_probs_dropout_prob, .heads = true};
   for (std::size_t task = 0; task < sampled.size(); ++task) {
-    objective->step(task, longest_rows(objective->rows(task), sampled[task].batch / stage.accumulate), 1, dropout, optimizer);
-    optimizer.step(objective->head(task), optimizer.gradient_norm(objective->head(task)), 0);
+    const std::vector<std::uint32_t> rows = longest_rows(objective->rows(task), sampled[task].batch / stage.accumulate);
+    const StepResult result = objective->step(task, objective->whole_step(task, rows, 1), 1, dropout, optimizer);
+    finish_step(result, objective->head(task), 0, optimizer, fmt::format("stage {}, task {}", stage.name, sampled[task].name));
   }
   json["activation_bytes"] = objective->activation_bytes();
   return json;

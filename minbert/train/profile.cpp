@@ -1,4 +1,4 @@
-// The backend's counters as JSON.
+// Writes the backend's counters as JSON.
 #include "minbert/train/profile.h"
 
 #include <algorithm>

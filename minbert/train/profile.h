@@ -1,4 +1,4 @@
-// profile.json: where a run's time went, op by op.
+// profile.json: the time that each op took.
 #pragma once
 
 #include "minbert/base/json.h"
@@ -6,7 +6,7 @@
 
 namespace minbert {
 
-/// {"seconds", "ops": [{"op", "calls", "seconds", "share", "gflop_per_s", "gb_per_s"}]}, the longest first, of what the backend counted.
+/// {"seconds", "ops": [{"op", "calls", "seconds", "share", "gflop_per_s", "gb_per_s"}]} from the backend's counters, the longest first.
 Json profile_json(const Backend& backend);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Checkpoints of a run.
+// Writes and reads checkpoints.
 #include "minbert/train/progress.h"
 
 #include "minbert/base/files.h"
@@ -27,7 +27,7 @@ Progress from_json(const Json& json) {
   return p;
 }
 
-/// read(file), where a key that is missing or of another kind is an Error(kModel).
+/// Calls read(JSON of the file). A key that is missing or of another type becomes an Error(kModel).
 template <class Read>
 auto read_record(const std::filesystem::path& file, Read&& read) {
   const Json json = read_json(file, ErrorTag::kModel);

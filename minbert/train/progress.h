@@ -1,4 +1,4 @@
-// Progress: where a run stands, and checkpoints/last/, from which it goes on.
+// Progress: a run's position, and the checkpoint in checkpoints/last/ from which it is resumed.
 #pragma once
 
 #include <cstdint>
@@ -11,41 +11,42 @@
 
 namespace minbert {
 
-/// A position between two optimizer steps. What the next step does follows from it, the parameters and the moments.
+/// A position between two optimizer steps. Together with parameters and moments it determines the next step.
 struct Progress {
-  std::size_t stage = 0;        ///< index into RunConfig::stages; their number: all are done
-  int epoch = 0;                ///< of the stage, from 1; 0: the stage has not begun
-  std::int64_t epoch_step = 0;  ///< steps done of this epoch
-  std::int64_t stage_step = 0;  ///< of this stage
-  std::int64_t run_step = 0;    ///< of the run
-  double wall_s = 0;            ///< seconds of training steps
-  Json selection;               ///< EpochSelection::state of the stage
-  std::string data;             ///< data_digest of the rows trained on
+  std::size_t stage = 0;        ///< index into RunConfig::stages; the number of stages when all are done
+  int epoch = 0;                ///< of the stage, from 1; 0 before it begins
+  std::int64_t epoch_step = 0;  ///< steps done in this epoch
+  std::int64_t stage_step = 0;  ///< steps done in this stage
+  std::int64_t run_step = 0;    ///< steps done in the run
+  double wall_s = 0;            ///< seconds that training steps took
+  Json selection;               ///< EpochSelection::state() of the stage
+  std::string data;             ///< data_digest() of the rows
 };
 
-/// What stands beside a finished stage's best/, as stage.json.
+/// stage.json, beside a finished stage's best/.
 struct StageRecord {
-  std::int64_t run_step = 0;  ///< of the run, at the stage's end
-  double wall_s = 0;          ///< the same
+  std::int64_t run_step = 0;  ///< Progress::run_step at the stage's end
+  double wall_s = 0;          ///< Progress::wall_s at the stage's end
   int best_epoch = 0;
-  std::string from = {};  ///< the run that trained it, relative to this one's folder; empty: this one
+  std::string from = {};  ///< folder of the run that trained the stage, relative to this one's; empty if it was this one
 };
 
-/// `stage`: the folder checkpoints/stage-NAME. Throws Error(kResources).
+/// `stage` is the folder checkpoints/stage-NAME. Throws Error(kResources).
 void save_stage_record(const std::filesystem::path& stage, const StageRecord& record);
-/// Nothing for a stage that is not finished. Throws Error(kModel) when stage.json is broken.
+/// Nothing if the stage is not finished. Throws Error(kModel) if stage.json is broken.
 std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage);
 
-/// Writes the folder: model.safetensors, heads.safetensors, mlm.safetensors (given an MLM head), optimizer.safetensors (given one), state.json,
-/// DONE. A kill at any instant leaves one complete checkpoint, the earlier or this one. Throws Error(kResources).
+/// Writes model.safetensors, heads.safetensors, mlm.safetensors (if there is an MLM head), optimizer.safetensors (if `optimizer` is given),
+/// state.json and DONE. A process that is killed while it writes leaves the earlier checkpoint or this one, complete. Throws
+/// Error(kResources).
 void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress);
 
-/// Where a run can go on; nothing when there is no complete checkpoint. Throws Error(kModel) when state.json is broken.
+/// Reads the position of a checkpoint; nothing if there is no complete one. Throws Error(kModel) if state.json is broken.
 std::optional<Progress> find_checkpoint(const std::filesystem::path& folder);
 
-/// Overwrites parameters, bit for bit. Throws Error(kModel).
+/// Overwrites all parameters with the same bits that were saved. Throws Error(kModel).
 void load_checkpoint_weights(const std::filesystem::path& folder, Params& params);
-/// The moments; for a stage that has begun.
+/// Overwrites moments and step counts. The checkpoint must have been saved with an optimizer. Throws Error(kModel).
 void load_checkpoint_optimizer(const std::filesystem::path& folder, Optimizer& optimizer);
 
 }  // namespace minbert

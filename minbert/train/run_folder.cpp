@@ -1,10 +1,9 @@
-// RunFolder: opening and refusing, append-only records, and cutting them back to a checkpoint.
+// Opens run folders or refuses them, appends records, and cuts records back to a checkpoint.
 #include "minbert/train/run_folder.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "minbert/base/clock.h"
@@ -27,13 +26,13 @@ constexpr std::string_view kMetrics = "metrics.jsonl";
 constexpr std::string_view kTable = "metrics.csv";
 constexpr std::string_view kColumns = "event,stage,step,epoch,split,task,loss,score,lr,grad_norm,tokens,tokens_per_s,wall_s\n";
 
-/// What an unfinished write or removal leaves behind; AtomicFile's temporary names look like this too.
+/// Whether an unfinished write or removal left this file; AtomicFile's temporary names match too.
 bool is_leftover(const fs::path& path) {
   const std::string name = path.filename().string();
   return name.starts_with('.') && name.ends_with(".tmp");
 }
 
-/// The paths directly inside a folder but the lock.
+/// The paths directly inside a folder, without the lock.
 std::vector<fs::path> entries(const fs::path& folder) {
   std::vector<fs::path> paths;
   for (const auto& entry : fs::directory_iterator(folder))
@@ -57,8 +56,8 @@ void remove_leftovers(const fs::path& folder) {
   for (const auto& path : leftovers) remove_tree(path);
 }
 
-/// Removes everything but the lock and status.json. Killed half-way, it leaves no half of a checkpoint: each entry is first renamed into
-/// a leftover, the checkpoints before the config that they belong to.
+/// Removes everything but the lock and status.json. First renames each entry into a leftover, checkpoints before their config, so that a
+/// process killed half-way never leaves half a checkpoint.
 void clear(const fs::path& folder) {
   auto paths = entries(folder);
   std::sort(paths.begin(), paths.end());  // checkpoints < config
@@ -71,7 +70,7 @@ void clear(const fs::path& folder) {
   remove_leftovers(folder);
 }
 
-/// Before anything is created: a folder with other people's files is left as it is.
+/// Throws Error(kUsage) for a folder with files that are not a run's, before anything is created in it.
 void refuse_foreign(const fs::path& folder) {
   if (!fs::exists(folder)) return;
   constexpr auto kHint = "name another folder with -o";
@@ -81,7 +80,7 @@ void refuse_foreign(const fs::path& folder) {
   throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no run folder: it has no status.json", kHint);
 }
 
-/// The first value that differs, logging aside.
+/// Names the first value that differs, except logging keys.
 std::optional<std::string> first_difference(const TomlNode& was, const TomlNode& now) {
   constexpr std::string_view kAside = "log_every";
   const auto differ = [](const std::string& key, std::string_view before, std::string_view after) {
@@ -106,81 +105,26 @@ std::optional<std::string> first_difference(const TomlNode& was, const TomlNode&
   return std::nullopt;
 }
 
-Json step_json(const StepEvent& event) {
-  return {{"event", "step"},
-          {"stage", event.stage},
-          {"step", event.step},
-          {"epoch", event.epoch},
-          {"task", event.task},
-          {"loss", event.loss},
-          {"lr", event.lr},
-          {"grad_norm", event.grad_norm},
-          {"tokens", event.tokens},
-          {"tokens_per_s", event.tokens_per_s},
-          {"wall_s", std::round(event.wall_s * 1e6) / 1e6}};
+std::string cell(double value) { return std::isfinite(value) ? dump_json(value) : ""; }
+
+/// A record as rows of metrics.csv: one row for a step; for an evaluation one row a task and one without a task for the mean. `step` is the
+/// last step before an evaluation.
+std::string csv_lines(const StepRecord& record, std::int64_t) {
+  return fmt::format("step,{},{},{},,{},{},,{},{},{},{},{}\n", csv_field(record.stage), record.step, record.epoch, csv_field(record.task),
+                     cell(record.loss), cell(record.lr), cell(record.grad_norm), record.tokens, cell(record.tokens_per_s), cell(record.wall_s));
 }
 
-Json eval_json(const EvalEvent& event) {
-  Json json = {{"event", "eval"}, {"stage", event.stage}, {"epoch", event.epoch}, {"split", event.split},
-               {"scores", event.scores}, {"mean", event.mean}, {"loss", event.loss}};
-  if (!event.perplexity.empty()) json["perplexity"] = event.perplexity;
-  if (event.best) json["best"] = true;
-  return json;
-}
-
-/// What no two evals of a run have in common.
-std::string eval_key(const Json& event) { return dump_json({event.value("stage", Json()), event.value("epoch", Json()), event.value("split", Json())}); }
-
-std::string cell(const Json& row, std::string_view key) {
-  const auto value = row.find(key);
-  if (value == row.end()) return "";
-  const std::string text = value->is_string() ? csv_field(value->get<std::string>()) : dump_json(*value);
-  return text == "null" ? "" : text;  // null, NaN
-}
-
-std::string csv_line(const Json& row) {
-  std::string line;
-  for (std::string_view rest = kColumns; !rest.empty();) {
-    const auto end = rest.find_first_of(",\n");
-    line += cell(row, rest.substr(0, end)) + rest[end];
-    rest.remove_prefix(end + 1);
-  }
-  return line;
-}
-
-/// A line of metrics.jsonl as rows of metrics.csv: a step as one, an eval as one a task and one without a task for the mean.
-std::string csv_lines(const Json& event, std::int64_t step) {
-  if (event["event"] == "step") return csv_line(event);
-  Json row = event;
-  row["step"] = step;
+std::string csv_lines(const EvalRecord& record, std::int64_t step) {
+  const std::string start = fmt::format("eval,{},{},{},{}", csv_field(record.stage), step, record.epoch, csv_field(record.split));
   std::string lines;
-  for (const auto& [task, score] : event["scores"].items()) {
-    row["task"] = task;
-    row["score"] = score;
-    row["loss"] = event["loss"].value(task, Json());
-    lines += csv_line(row);
+  for (const auto& [task, score] : record.scores) {
+    const auto loss = record.loss.find(task);
+    lines += fmt::format("{},{},{},{},,,,,\n", start, csv_field(task), loss == record.loss.end() ? "" : cell(loss->second), cell(score));
   }
-  row["task"] = row["loss"] = nullptr;
-  row["score"] = event.value("mean", Json());
-  return lines + csv_line(row);
+  return lines + fmt::format("{},,,{},,,,,\n", start, cell(record.mean));
 }
 
 double unix_time() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
-/// null when the line is torn or spoilt.
-Json parse_line(std::string_view line) {
-  Json event = Json::parse(line, nullptr, false);
-  if (!event.is_object()) return nullptr;
-  const auto has = [&](std::string_view key, auto is_type) {
-    const auto value = event.find(key);
-    return value != event.end() && is_type(*value);
-  };
-  const auto is_object = [](const Json& value) { return value.is_object(); };
-  const auto is_integer = [](const Json& value) { return value.is_number_integer(); };
-  const bool step = has("event", [](const Json& value) { return value == "step"; });
-  const bool whole = step ? has("step", is_integer) : has("scores", is_object) && has("loss", is_object);
-  return whole ? event : nullptr;
-}
 
 Json read_status(const fs::path& path) {
   Json status = read_json(path, ErrorTag::kData);
@@ -195,8 +139,7 @@ Json read_status(const fs::path& path) {
 struct RunFolder::Writers {
   std::optional<AppendFile> log, metrics, table;
   std::optional<TensorBoardWriter> tb;
-  std::int64_t step = 0;        ///< the last one written
-  std::set<std::string> evals;  ///< eval_key of those that a resume may repeat
+  std::int64_t step = 0;  ///< the last step written
   std::string started = utc_timestamp();
   int resumes = 0;
 };
@@ -218,7 +161,7 @@ RunFolder::~RunFolder() {
   fs::remove(path_, ignored);
 }
 
-/// Whether the run that is there may be overwritten, or can go on with this config.
+/// Throws if the run that is there may not be overwritten and cannot be resumed with this config.
 void RunFolder::check() {
   if (!fs::exists(path_ / kStatus) || how_.overwrite) return;
   if (!how_.resume)
@@ -244,7 +187,7 @@ void RunFolder::begin(std::int64_t step) {
   if (const auto started = status_.find("started"); started != status_.end() && started->is_string()) writers_->started = *started;
   if (const auto resumes = status_.find("resumes"); resumes != status_.end() && resumes->is_number_integer())
     writers_->resumes = resumes->get<int>() + 1;
-  set_status("running");  // the first file: without it the rest is not known as a run
+  set_status("running");  // the first file: without it the folder is not recognised as a run
   write_file(path_ / "config.input.toml", input_);
   write_file(path_ / kConfig, config_);
   const fs::path log = path_ / "log.txt";
@@ -258,24 +201,7 @@ void RunFolder::cut_metrics(std::int64_t step) {
   const fs::path path = path_ / kMetrics;
   AtomicFile table(path_ / kTable);
   table.write(kColumns);
-  std::size_t kept = 0;
-  if (step > 0 && fs::exists(path)) {
-    const MappedFile file(path);
-    const std::string_view text = file.text();
-    for (std::size_t end; (end = text.find('\n', kept)) != std::string_view::npos; kept = end + 1) {
-      const Json event = parse_line(text.substr(kept, end - kept));
-      if (event.is_null()) break;
-      if (event["event"] == "step") {
-        const auto number = event["step"].get<std::int64_t>();
-        if (number > step) break;
-        writers_->step = number;
-        writers_->evals.clear();
-      } else {
-        writers_->evals.insert(eval_key(event));
-      }
-      table.write(csv_lines(event, writers_->step));
-    }
-  }
+  const std::size_t kept = step > 0 && fs::exists(path) ? keep_records(step, table) : 0;
   if (writers_->step < step)
     message(MessageLevel::kWarning, fmt::format("{} ends at step {}, before the checkpoint's step {}", path.string(), writers_->step, step));
   table.commit();
@@ -283,15 +209,30 @@ void RunFolder::cut_metrics(std::int64_t step) {
   fs::resize_file(path, kept);
   writers_->table.emplace(path_ / kTable);
   const bool again = fs::exists(path_ / "tb");
-  // The evals at a checkpoint's own step stay; from nothing (0), even the evals of epoch 0 go.
+  // Evaluations at the checkpoint's own step stay; with step 0 even those of epoch 0 go.
   writers_->tb.emplace(path_ / "tb", unix_time(), again ? std::optional(step == 0 ? 0 : step + 1) : std::nullopt);
   writers_->step = step;
 }
 
-void RunFolder::append(const Json& event) {
-  MINBERT_CHECK(begun(), "an event before begin");
-  writers_->metrics->write(dump_json(event) + '\n');
-  writers_->table->write(csv_lines(event, writers_->step));
+/// Keeps the records before the first step after `step` and writes them into `table`. Returns how many bytes of metrics.jsonl they take.
+std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table) {
+  RunRecordReader reader(path_ / kMetrics);
+  std::size_t kept = 0;
+  try {
+    for (auto record = reader.next(); record; record = reader.next()) {
+      if (const auto* made = std::get_if<StepRecord>(&*record)) {
+        if (made->step > step) break;
+        writers_->step = made->step;
+      } else {
+        evals_.push_back(std::get<EvalRecord>(*record));
+      }
+      table.write(std::visit([&](const auto& r) { return csv_lines(r, writers_->step); }, *record));
+      kept = reader.bytes();
+    }
+  } catch (const Error& spoilt) {  // a crash of the machine may spoil lines; cut_metrics() warns if steps are lost
+    log(spoilt.what());
+  }
+  return kept;
 }
 
 void RunFolder::log(std::string_view text) {
@@ -302,29 +243,38 @@ void RunFolder::log(std::string_view text) {
     early_log_ += line;
 }
 
-/// An event in all files but the log.
-void RunFolder::record(const Json& event) {
-  append(event);
-  const auto number = [](const Json& value) { return value.is_null() ? std::numeric_limits<float>::quiet_NaN() : value.get<float>(); };
-  const auto curve = [&, now = unix_time()](const std::string& tag, const Json& value) { writers_->tb->scalar(tag, writers_->step, number(value), now); };
-  if (event["event"] == "step") {
-    writers_->step = event["step"].get<std::int64_t>();
-    writers_->evals.clear();
-    curve("loss/" + event["task"].get<std::string>(), event["loss"]);
-    curve("train/lr", event["lr"]);
-    curve("train/grad_norm", event["grad_norm"]);
-  } else {
-    const auto split = event["split"].get<std::string>();
-    for (const auto& [task, score] : event["scores"].items()) curve(split + "/" + task, score);
-    if (const auto perplexity = event.find("perplexity"); perplexity != event.end())
-      for (const auto& [texts, value] : perplexity->items()) curve(split + "_perplexity/" + texts, value);
-    curve(split + "/mean", event["mean"]);
-    writers_->tb->flush();
-  }
+/// Writes a record into metrics.jsonl and metrics.csv.
+template <class Record>
+void RunFolder::append(const Record& record) {
+  MINBERT_CHECK(begun(), "a record before begin");
+  writers_->metrics->write(record_line(record) + '\n');
+  writers_->table->write(csv_lines(record, writers_->step));
+}
+
+void RunFolder::curve(const std::string& tag, double value) { writers_->tb->scalar(tag, writers_->step, static_cast<float>(value), unix_time()); }
+
+/// Writes a record into all files but the log.
+void RunFolder::record(const StepRecord& step) {
+  append(step);
+  writers_->step = step.step;
+  curve("loss/" + step.task, step.loss);
+  curve("train/lr", step.lr);
+  curve("train/grad_norm", step.grad_norm);
+}
+
+void RunFolder::record(const EvalRecord& eval) {
+  append(eval);
+  evals_.push_back(eval);
+  for (const auto& [task, score] : eval.scores) curve(eval.split + "/" + task, score);
+  for (const auto& [texts, perplexity] : eval.perplexity) curve(eval.split + "_perplexity/" + texts, perplexity);
+  curve(eval.split + "/mean", eval.mean);
+  writers_->tb->flush();
 }
 
 void RunFolder::step(const StepEvent& event) {
-  record(step_json(event));
+  StepRecord step = event;
+  step.wall_s = std::round(event.wall_s * 1e6) / 1e6;
+  record(step);
   if (event.log) {
     log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step, event.stage,
                     event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));
@@ -334,9 +284,9 @@ void RunFolder::step(const StepEvent& event) {
 }
 
 void RunFolder::eval(const EvalEvent& event) {
-  const Json line = eval_json(event);
-  if (!writers_->evals.contains(eval_key(line))) {
-    record(line);
+  const auto is_same = [&](const EvalRecord& e) { return e.stage == event.stage && e.epoch == event.epoch && e.split == event.split; };
+  if (std::ranges::none_of(evals_, is_same)) {
+    record(event);
     std::string scores;
     for (const auto& [task, score] : event.scores) scores += fmt::format(" {} {:.4f},", task, score);
     for (const auto& [texts, perplexity] : event.perplexity) scores += fmt::format(" {} perplexity {:.2f},", texts, perplexity);
@@ -347,12 +297,10 @@ void RunFolder::eval(const EvalEvent& event) {
 }
 
 void RunFolder::replay(const fs::path& metrics, const std::set<std::string>& stages) {
-  const MappedFile file(metrics);
-  const std::string_view text = file.text();
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1) {
-    const Json event = parse_line(text.substr(begin, end - begin));
-    if (event.is_null() || !event.contains("stage") || !stages.contains(event["stage"].get<std::string>())) break;
-    record(event);
+  RunRecordReader reader(metrics);
+  for (auto next = reader.next(); next; next = reader.next()) {
+    if (!std::visit([&](const auto& r) { return stages.contains(r.stage); }, *next)) break;
+    std::visit([&](const auto& r) { record(r); }, *next);
   }
 }
 
@@ -388,11 +336,11 @@ std::optional<std::string> config_difference(const fs::path& folder, std::string
   };
   try {
     return differ([&](std::string_view text, std::string_view name) {
-      ConfigTree tree;  // an option that an earlier version did not have has its default
+      ConfigTree tree;  // an option that the earlier version lacked counts as its default
       tree.load_text(text, name, folder);
       return write_options(load_run_config(tree));
     });
-  } catch (const Error&) {  // or one that it had is gone
+  } catch (const Error&) {  // the earlier version had an option that is gone
     return differ([&](std::string_view text, std::string_view name) { return parse_toml(text, name, folder); });
   }
 }

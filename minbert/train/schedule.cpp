@@ -1,4 +1,4 @@
-// The schedules in 64-bit maths, with the order of operations of the Python originals.
+// The schedules in double precision, in the Python originals' order of operations.
 #include "minbert/train/schedule.h"
 
 #include <algorithm>

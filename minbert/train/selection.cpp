@@ -1,4 +1,4 @@
-// Choosing epochs by their dev scores.
+// Chooses epochs by their dev scores.
 #include "minbert/train/selection.h"
 
 namespace minbert {

@@ -1,4 +1,4 @@
-// EpochSelection: which epoch of a stage is kept, and when to stop looking.
+// EpochSelection: which epoch of a stage is kept, and when the stage stops early.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,19 @@ namespace minbert {
 
 using Scores = std::map<std::string, double>;  ///< by task
 
-/// Mean over the tasks (paper eq. 9); 0 of none.
+/// Mean over the tasks (paper eq. 9); 0 without tasks.
 double mean_score(const Scores& scores);
 
 class EpochSelection {
  public:
   EpochSelection(Selection how, std::int64_t patience) : how_(how), patience_(patience) {}
 
-  /// Told of each epoch in turn, 0 first. Returns the tasks whose best epoch this is, all or none but for per_task. Ties keep the
-  /// earlier epoch; without scores, and for `last`, each epoch is better than those before.
+  /// To be called for each epoch in turn, 0 first. Returns the tasks for which this epoch is the best so far: all or none, except for
+  /// per_task. Ties keep the earlier epoch; without scores, and for `last`, each epoch counts as better than those before.
   std::vector<std::string> offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks);
-  /// Whether early_stop_patience epochs have gone by without a better one.
+  /// Whether the last early_stop_patience epochs brought no better one.
   bool exhausted() const { return patience_ > 0 && epochs_without_ >= patience_; }
-  /// The epoch kept, for per_task the latest of them; -1 before the first.
+  /// The epoch kept (for per_task the latest one kept for any task); -1 before the first.
   int best_epoch() const { return best_epoch_; }
 
   Json state() const;
@@ -35,7 +35,7 @@ class EpochSelection {
  private:
   Selection how_;
   std::int64_t patience_;
-  Scores best_;  // by task, or of all under ""
+  Scores best_;  // by task, or the mean under ""
   int best_epoch_ = -1;
   std::int64_t epochs_without_ = 0;
 };

@@ -1,4 +1,4 @@
-// Epochs of a stage: steps, evaluation, selection, checkpoints.
+// The epochs of a stage: steps, evaluation, selection, checkpoints.
 #include "minbert/train/stage.h"
 
 #include <algorithm>
@@ -75,12 +75,12 @@ void Stage::run(Progress& at) try {
   }
   if (keeps_last()) save_best({});
 } catch (const StopRequested&) {
-  if (at.epoch > 0) save_checkpoint(at);  // an evaluation that was stopped is made again
+  if (at.epoch > 0) save_checkpoint(at);  // a resume repeats an evaluation that was stopped
   throw;
 }
 
 bool Stage::more_epochs(const Progress& at) const {
-  const bool begun = at.epoch_step > 0;  // an epoch whose steps are all done still wants its evaluation
+  const bool begun = at.epoch_step > 0;  // an epoch whose steps are all done still needs its evaluation
   return at.epoch <= spec_.epochs && (begun || at.stage_step < planned_) && !selection_.exhausted();
 }
 
@@ -88,10 +88,10 @@ void Stage::resume(const Progress& at) {
   load_checkpoint_optimizer(folder_.checkpoint("last"), optimizer_);
   selection_.restore(at.selection);
   if (spec_.select != Selection::kPerTask || keeps_last()) return;
-  const HeadValues current = head_values(spec_.tasks);
+  const HeadSnapshots current = snapshot_heads();
   load_best(stage_best(folder_, spec_), *setup_.params);
-  best_heads_ = head_values(spec_.tasks);
-  set_head_values(current);
+  best_heads_ = snapshot_heads();
+  restore_heads(current);
 }
 
 void Stage::train_epoch(Progress& at) {
@@ -113,35 +113,28 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
   ++at.run_step;
   dropout_.step = static_cast<std::uint32_t>(at.run_step);
 
-  const StepResult result = objective_->step(task, plan.rows_of(sampled), at.epoch, dropout_, optimizer_);
-  const Optimizer::StepHead head = objective_->head(task);
-  const double norm = optimizer_.gradient_norm(head);
-  if (!std::isfinite(result.loss) || !std::isfinite(norm))
-    throw Error(ErrorTag::kDiverged, fmt::format("stage {}, step {}, task {}", spec_.name, at.run_step, name),
-                fmt::format("expected finite numbers, got loss {} and gradient norm {}", result.loss, norm),
-                "a smaller lr, clip = 1.0 or a warm-up may help; checkpoints are as they were");
-  optimizer_.step(head, norm, factor);
-
+  const StepShare share = objective_->whole_step(task, plan.rows_of(sampled), at.epoch);
+  const StepResult result = objective_->step(task, share, at.epoch, dropout_, optimizer_);
+  const StepOutcome outcome = finish_step(result, objective_->head(task), factor, optimizer_,
+                                          fmt::format("stage {}, step {}, task {}", spec_.name, at.run_step, name));
   ++at.epoch_step;
   ++at.stage_step;
   const double seconds = watch.seconds();
   at.wall_s += seconds;
-  folder_.step({.stage = spec_.name,
-                .task = name,
-                .step = at.run_step,
-                .epoch = at.epoch,
-                .loss = result.loss,
-                .lr = factor * (spec_.kind == StageKind::kHeads ? spec_.head_lr.value_or(spec_.lr) : spec_.lr),
-                .grad_norm = norm,
-                .tokens = result.tokens,
-                .tokens_per_s = static_cast<double>(result.tokens) / std::max(seconds, 1e-9),
-                .wall_s = at.wall_s,
-                .stage_step = at.stage_step,
-                .stage_steps = planned_,
-                .log = at.stage_step % spec_.log_every == 0 || at.stage_step == planned_});
+  const StepRecord record{.stage = spec_.name,
+                          .task = name,
+                          .step = at.run_step,
+                          .epoch = at.epoch,
+                          .loss = outcome.loss,
+                          .lr = factor * (spec_.kind == StageKind::kHeads ? spec_.head_lr.value_or(spec_.lr) : spec_.lr),
+                          .grad_norm = outcome.grad_norm,
+                          .tokens = outcome.tokens,
+                          .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(seconds, 1e-9),
+                          .wall_s = at.wall_s};
+  folder_.step({record, at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_});
 }
 
-/// Scores the parameters as they are after `at.epoch` epochs, keeps them if they are the best, and moves on to the next epoch.
+/// Scores the parameters after `at.epoch` epochs, saves them if they are the best so far, and sets `at` to the next epoch.
 void Stage::finish_epoch(Progress& at) {
   const Stopwatch watch;
   double saving_s = 0;
@@ -174,41 +167,26 @@ void Stage::save_checkpoint(const Progress& at) {
   minbert::save_checkpoint(folder_.checkpoint("last"), *setup_.params, &optimizer_, at);
 }
 
-/// Of a per_task stage: the best heads so far, these ones among them.
+/// For per_task selection, saves every task's best head so far; the tasks in `improved` are at their best now.
 void Stage::save_best(const std::vector<std::string>& improved) {
   const bool per_task = spec_.select == Selection::kPerTask && !keeps_last();
-  HeadValues current;
-  if (per_task) {
-    current = head_values(spec_.tasks);
-    for (const std::string& task : improved) best_heads_[task] = current[task];
-    set_head_values(best_heads_);
-  }
+  if (!per_task) return save_model(stage_best(folder_, spec_), setup_, config_, spec_);
+  const HeadSnapshots current = snapshot_heads();
+  for (const std::string& task : improved) best_heads_[task] = current.at(task);
+  restore_heads(best_heads_);
   save_model(stage_best(folder_, spec_), setup_, config_, spec_);
-  if (per_task) set_head_values(current);
+  restore_heads(current);
 }
 
-Stage::HeadValues Stage::head_values(const std::vector<std::string>& tasks) const {
-  HeadValues values;
-  const Params& params = *setup_.params;
-  for (const std::string& task : tasks) values[task];
-  for (std::size_t i = 0; i < params.table().size(); ++i) {
-    const auto at = values.find(params.table()[i].task);
-    if (params.table()[i].role != Role::kHead || at == values.end()) continue;
-    at->second.emplace_back(static_cast<std::size_t>(params.table()[i].numel()));
-    setup_.backend->copy_to_host(at->second.back().data(), params.value(i));
-  }
-  return values;
+Stage::HeadSnapshots Stage::snapshot_heads() const {
+  HeadSnapshots heads;
+  for (const std::string& task : spec_.tasks) heads[task] = ParamSnapshot(*setup_.params, setup_.params->head_span(task));
+  return heads;
 }
 
-void Stage::set_head_values(const HeadValues& values) {
-  std::map<std::string, std::size_t, std::less<>> next;
-  Params& params = *setup_.params;
-  for (std::size_t i = 0; i < params.table().size(); ++i) {
-    const std::string& task = params.table()[i].task;
-    const auto at = values.find(task);
-    if (params.table()[i].role == Role::kHead && at != values.end()) setup_.backend->copy_to_device(params.value(i), at->second[next[task]++].data());
-  }
-  params.changed();
+void Stage::restore_heads(const HeadSnapshots& heads) {
+  for (const auto& [task, head] : heads) head.restore(*setup_.params);
+  setup_.params->changed();
 }
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Stage: one [[stage]] of a run, from its first evaluation to its last epoch.
+// Stage: runs one [[stage]], from its first evaluation to its last epoch.
 #pragma once
 
 #include <map>
@@ -12,25 +12,26 @@
 
 namespace minbert {
 
-/// Which parameters a stage trains: heads of its tasks, and in a finetune stage encoder and pooler; in an mlm stage encoder and MLM head.
+/// Whether a stage trains this parameter. A finetune stage trains encoder, pooler and the heads of its tasks; a heads stage those heads; an
+/// mlm stage encoder and MLM head.
 bool stage_trains(const StageSpec& stage, const ParamInfo& info);
 
 SamplerOptions sampler_options(const RunConfig& config, const StageSpec& stage);
-/// Optimizer steps of the whole stage when it does not stop early.
+/// Optimizer steps of the whole stage if it does not stop early.
 std::int64_t planned_steps(const StageSpec& stage, std::span<const SampledTask> tasks);
 
 /// checkpoints/stage-NAME/best of a run.
 std::filesystem::path stage_best(const RunFolder& folder, const StageSpec& stage);
-/// Overwrites all parameters, bit for bit, with those of such a folder; an MLM head that it lacks stays as it is. Throws Error(kModel).
+/// Overwrites all parameters with the same bits that such a folder holds, except an MLM head that it lacks. Throws Error(kModel).
 void load_best(const std::filesystem::path& folder, Params& params);
 
 class Stage {
  public:
-  /// Parameters must hold what the stage starts, or goes on, from. All arguments must outlive this object. Throws StopRequested.
+  /// Parameters must have the values that the stage starts or resumes from. All arguments must outlive this object. Throws StopRequested.
   Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const ShouldStop& should_stop);
 
-  /// Goes on from `at`, which must be of this stage, to the stage's end; its best epoch then is in stage_best(). Throws StopRequested,
-  /// after a checkpoint, and Error(kDiverged).
+  /// Trains from `at`, a position in this stage, to the stage's end. The best epoch then is in stage_best(). Throws Error(kDiverged), and
+  /// StopRequested after saving a checkpoint.
   void run(Progress& at);
 
  private:
@@ -44,9 +45,9 @@ class Stage {
   bool more_epochs(const Progress& at) const;
   bool keeps_last() const { return spec_.select == Selection::kLast || !objective_->can_select(); }
 
-  using HeadValues = std::map<std::string, std::vector<std::vector<float>>, std::less<>>;  // by task
-  HeadValues head_values(const std::vector<std::string>& tasks) const;
-  void set_head_values(const HeadValues& values);
+  using HeadSnapshots = std::map<std::string, ParamSnapshot, std::less<>>;  // by task
+  HeadSnapshots snapshot_heads() const;
+  void restore_heads(const HeadSnapshots& heads);
 
   RunSetup& setup_;
   const RunConfig& config_;
@@ -58,7 +59,7 @@ class Stage {
   DropoutState dropout_;
   Optimizer optimizer_;
   EpochSelection selection_;
-  HeadValues best_heads_;  // per_task: of each task's best epoch
+  HeadSnapshots best_heads_;  // for per_task selection: each task's head at its best epoch so far
 };
 
 }  // namespace minbert

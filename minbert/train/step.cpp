@@ -1,4 +1,4 @@
-// One optimizer step, micro-batch by micro-batch.
+// Runs the micro-batches of an optimizer step.
 #include "minbert/train/step.h"
 
 #include <algorithm>
@@ -6,38 +6,37 @@
 
 namespace minbert {
 
-StepResult TrainStep::run(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t batch, DropoutState dropout,
-                          Optimizer& optimizer) {
-  const auto count = static_cast<double>(which.size());
+StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer) {
+  const auto total = static_cast<double>(share.total);
+  const double scale = setup_.tasks[rows.task].spec.weight / total;
   StepResult result;
-  for (std::size_t begin = 0; begin < which.size(); begin += batch) {
-    const auto micro = which.subspan(begin, std::min(batch, which.size() - begin));
-    result.loss += micro_step(rows, micro, setup_.specs[rows.task].weight / count, dropout, optimizer);
-    ++dropout.micro_step;
-  }
-  result.loss /= count;
-  for (const std::uint32_t row : which) result.tokens += rows.rows->row_tokens(row);
+  for_micro_batches(share, batch, [&](const MicroBatch& micro) {
+    dropout.micro_step = micro.micro_step;
+    result.loss += micro_step(rows, micro, scale, dropout, optimizer, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
+  });
+  result.loss /= total;
+  for (const std::uint32_t row : share.rows) result.tokens += rows.rows->row_tokens(row);
   return result;
 }
 
 /// Returns the sum of the rows' losses.
-double TrainStep::micro_step(const StepRows& rows, std::span<const std::uint32_t> which, double scale, const DropoutState& dropout,
-                             Optimizer& optimizer) {
+double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
+                             const Encoder::GradReady& on_grad_ready) {
   Backend& backend = *setup_.backend;
   MultitaskModel& model = *setup_.model;
-  const TaskSpec& task = setup_.specs[rows.task];
+  const TaskSpec& task = setup_.tasks[rows.task].spec;
   arena_.reset();
-  targets_.fill(task, *rows.rows, which);
+  targets_.fill(task, *rows.rows, micro.rows);
   const bool cached = !rows.vectors.empty();
 
   Tensor logits;
   if (cached) {
     examples_.clear();
-    for (std::uint32_t i = 0; i < which.size(); ++i) examples_.push_back({.row = i});
-    const Tensor u = gather(rows, which, 0), v = rows.rows->per_row == 2 ? gather(rows, which, 1) : Tensor();
+    for (std::uint32_t i = 0; i < micro.rows.size(); ++i) examples_.push_back({.row = micro.first_row + i});
+    const Tensor u = gather(rows, micro.rows, 0), v = rows.rows->per_row == 2 ? gather(rows, micro.rows, 1) : Tensor();
     logits = model.head_forward(arena_, &activations_.head, rows.task, u, v, examples_, dropout);
   } else {
-    batch_.fill(*rows.rows, which, 0);
+    batch_.fill(*rows.rows, micro.rows, micro.first_row);
     optimizer.touch(batch_.tokens().ids);
     logits = model.forward(arena_, &activations_, rows.task, batch_.tokens(), dropout);
   }
@@ -46,7 +45,7 @@ double TrainStep::micro_step(const StepRows& rows, std::span<const std::uint32_t
   if (cached)
     model.head_backward(arena_, optimizer.gradients(), dlogits, activations_.head);
   else
-    model.backward(arena_, optimizer.gradients(), dlogits, activations_);
+    model.backward(arena_, optimizer.gradients(), dlogits, activations_, on_grad_ready);
   return loss;
 }
 

@@ -1,4 +1,4 @@
-// TrainStep: forward and backward of one optimizer step on a task.
+// TrainStep: the forward and backward passes of one optimizer step on a task.
 #pragma once
 
 #include <span>
@@ -8,11 +8,11 @@
 
 namespace minbert {
 
-/// Rows that steps are cut from.
+/// Rows of a task that steps are drawn from.
 struct StepRows {
   std::size_t task = 0;                ///< index into RunSetup::tasks
   const TokenizedRows* rows = nullptr;
-  std::span<const float> vectors;      ///< encode_rows of them, when the encoder is frozen and cached; else empty
+  std::span<const float> vectors;      ///< their sentence vectors (encode_rows) if a frozen encoder is cached; else empty
 };
 
 class TrainStep {
@@ -20,15 +20,16 @@ class TrainStep {
   /// `setup` must outlive this object.
   explicit TrainStep(RunSetup& setup) : setup_(setup), arena_(*setup.backend) {}
 
-  /// Accumulates the gradient of weight times the mean loss of `which` rows, taken `batch` at a time, and tells the optimizer what they
-  /// touched. dropout.micro_step is counted here.
-  StepResult run(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t batch, DropoutState dropout, Optimizer& optimizer);
+  /// Accumulates the share's part of the gradient of (task weight times the step's mean loss), in micro-batches of `batch` rows, and calls
+  /// optimizer.touch() for their words. Sets dropout.micro_step itself.
+  StepResult run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer);
 
-  /// The most bytes of activations in use at once so far.
+  /// Peak bytes of activations so far.
   std::size_t activation_bytes() const { return arena_.peak_bytes(); }
 
  private:
-  double micro_step(const StepRows& rows, std::span<const std::uint32_t> which, double scale, const DropoutState& dropout, Optimizer& optimizer);
+  double micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
+                    const Encoder::GradReady& on_grad_ready);
   Tensor gather(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t pass);
   double sum_of(const Tensor& losses);
 

@@ -30,22 +30,22 @@ void TaskObjective::prepare() {
   }
 }
 
-/// Sentence vectors of a frozen encoder; nothing when it trains, or drops anew in each step.
+/// Sentence vectors of a frozen encoder; empty if the encoder trains or its dropout is on.
 std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& rows) {
   if (stage_.kind != StageKind::kHeads || !stage_.cache_features) return {};
-  const TaskSpec& spec = setup_.specs[task];
+  const TaskSpec& spec = setup_.tasks[task].spec;
   return encode_rows(*setup_.runner, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), events_, should_stop_));
 }
 
-StepResult TaskObjective::step(std::size_t i, std::span<const std::uint32_t> which, int, DropoutState dropout, Optimizer& optimizer) {
-  return step_.run(train_[i], which, static_cast<std::size_t>(sampled_[i].batch / stage_.accumulate), dropout, optimizer);
+StepResult TaskObjective::step(std::size_t i, const StepShare& share, int, DropoutState dropout, Optimizer& optimizer) {
+  return step_.run(train_[i], share, static_cast<std::size_t>(sampled_[i].batch / stage_.accumulate), dropout, optimizer);
 }
 
 std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch) {
   if (rows.empty()) return std::nullopt;
   EvalEvent event{.stage = stage_.name, .split = std::string(split), .epoch = epoch};
   for (const EvalRows& eval : rows) {
-    const TaskSpec& task = setup_.specs[eval.task];
+    const TaskSpec& task = setup_.tasks[eval.task].spec;
     const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), events_, should_stop_);
     const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress)
                                                   : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());

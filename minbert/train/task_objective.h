@@ -1,4 +1,4 @@
-// TaskObjective: heads of tasks, and in a finetune stage the encoder; scored by each task's metric on dev.
+// TaskObjective: trains heads of tasks, and in a finetune stage the encoder; scored by each task's metric on dev.
 #pragma once
 
 #include <deque>
@@ -14,7 +14,8 @@ class TaskObjective final : public Objective {
 
   const TokenizedRows& rows(std::size_t i) const override { return *train_[i].rows; }
   Optimizer::StepHead head(std::size_t i) const override { return train_[i].task; }
-  StepResult step(std::size_t i, std::span<const std::uint32_t> which, int epoch, DropoutState dropout, Optimizer& optimizer) override;
+  std::int64_t loss_terms(std::size_t, std::span<const std::uint32_t> rows, int) const override { return std::ssize(rows); }
+  StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return step_.activation_bytes(); }
 
   void prepare() override;
@@ -28,7 +29,7 @@ class TaskObjective final : public Objective {
   struct EvalRows {
     std::size_t task = 0;
     const TokenizedRows* rows = nullptr;
-    std::vector<float> vectors;  // of a frozen encoder
+    std::vector<float> vectors;  // cached, of a frozen encoder
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
@@ -38,9 +39,9 @@ class TaskObjective final : public Objective {
   TrainEvents& events_;
   const ShouldStop& should_stop_;
   TrainStep step_;
-  std::vector<StepRows> train_;                    // by task of the stage
-  std::vector<std::vector<float>> train_vectors_;  // theirs, when cached
-  std::deque<TokenizedRows> samples_;              // eval_train rows of each task
+  std::vector<StepRows> train_;                    // one for each task of the stage
+  std::vector<std::vector<float>> train_vectors_;  // what train_[i].vectors views, if cached
+  std::deque<TokenizedRows> samples_;              // the train rows of each task that eval_train asks for
   std::vector<EvalRows> dev_, train_sample_;
 };
 

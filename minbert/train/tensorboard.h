@@ -15,13 +15,13 @@ namespace minbert {
 class TensorBoardWriter {
  public:
   /// Creates `folder` if need be, and in it a file whose name sorts after those written before wall_time_s (seconds since
-  /// 1970). With purge_step, what earlier files hold from that step on is hidden: the steps that a resume repeats.
+  /// 1970). With purge_step, TensorBoard hides what earlier files hold from that step on, which a resume repeats.
   TensorBoardWriter(const std::filesystem::path& folder, double wall_time_s, std::optional<std::int64_t> purge_step = std::nullopt);
   ~TensorBoardWriter() = default;
 
   /// Adds a point to the curve `tag`; "group/name" draws groups side by side. NaN and infinity are kept.
   void scalar(std::string_view tag, std::int64_t step, float value, double wall_time_s);
-  /// Hands what is buffered to the operating system, for a TensorBoard that watches.
+  /// Writes buffered points, so that a running TensorBoard sees them.
   void flush();
 
   const std::filesystem::path& path() const { return path_; }

@@ -1,16 +1,18 @@
-// A run: its setup, its stages from where the last process stopped, and its results.
+// Runs stages from where the last process stopped, and writes results.
 #include "minbert/train/trainer.h"
 
 #include <set>
 
 #include "minbert/base/clock.h"
 #include "minbert/base/system.h"
+#include "minbert/train/data_report.h"
 #include "minbert/train/evaluation.h"
 #include "minbert/train/mlm_files.h"
 #include "minbert/train/model_card.h"
 #include "minbert/train/overfit.h"
 #include "minbert/train/profile.h"
 #include "minbert/train/stage.h"
+#include "minbert/train/start.h"
 
 namespace minbert {
 namespace {
@@ -24,7 +26,7 @@ std::size_t stage_named(const RunConfig& config, std::string_view name) {
   return i;
 }
 
-/// Brings parameters to where a stage starts. They are those at the end of the stage before it, or the initial ones.
+/// Sets the parameters that a stage starts from. They are still those from the end of the stage before it, or the initial ones.
 void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
   const std::string& from = config.stages[index].from;
   if (index == 0 || from == "last") return;
@@ -33,7 +35,7 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
   load_best(stage_best(folder, config.stages[source]), *setup.params);
 }
 
-/// Where the run goes on, with the parameters as they were there, or at its start.
+/// Finds where the run goes on, its checkpoint or its start, and sets the parameters to their values there.
 Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun& open, RunFolder& folder) {
   const fs::path last = folder.checkpoint("last");
   const std::optional<Progress> found = open.resume ? find_checkpoint(last) : std::nullopt;
@@ -51,13 +53,13 @@ Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun
 void load_trained(const fs::path& best, const StageSpec& stage, Params& params) {
   const auto trains = [&](const ParamInfo& info) { return stage_trains(stage, info); };
   const ImportReport report = import_weights(best, params, {.wanted = trains});
-  // Only what a task of another stage asks for may be missing there: a pooler, which this stage then never touched.
+  // The donor may lack a pooler that only a task of a later stage uses; this stage never changed it.
   for (const auto& missing : report.parameters)
     if (missing.missing() && missing.role != Role::kPooler)
       throw Error(ErrorTag::kModel, best.string(), fmt::format("lacks {}, which stage {} trains", missing.name, stage.name));
 }
 
-/// Makes this run's folder what it would be after the donor's stages, but for the times. Returns where the run goes on.
+/// Makes this run's folder what it would be after training the donor's stages, except for times. Returns where the run goes on.
 Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
   const std::string from = fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
   Progress at{.stage = adopt.stages, .selection = {}, .data = data_digest(setup)};
@@ -95,7 +97,7 @@ void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const Sh
   }
 }
 
-/// What the parameters say about one split of all tasks that have it. Returns eval/SPLIT/metrics.json.
+/// Predicts one split of all tasks that have it and writes eval/SPLIT/. Returns its metrics.json; an empty object without such a task.
 Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const TokenizedRows TaskData::*tokens, RunSetup& setup,
                     const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   std::vector<TaskEvaluation> evaluations;
@@ -106,18 +108,33 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
     evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.runner, i, task.spec, task.*tokens, progress)});
   }
   if (evaluations.empty()) return Json::object();
-  write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
-  return read_json(folder.path() / "eval" / split / "metrics.json", ErrorTag::kInternal);
+  return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
 
-TrainResult result_of(const Json& metrics) {
+/// `dev` is eval/dev/metrics.json, or empty without dev data. Throws Json::exception.
+TrainResult result_of(const Json& dev) {
   TrainResult result;
-  if (metrics.contains("scores")) result.dev_scores = metrics["scores"].get<std::map<std::string, double>>();
-  if (metrics.contains("mean") && metrics["mean"].is_number()) result.dev_mean = metrics["mean"].get<double>();
+  if (dev.is_object() && dev.empty()) return result;
+  result.dev_scores = dev.at("scores").get<std::map<std::string, double>>();
+  if (!dev.at("mean").is_null()) result.dev_mean = dev["mean"].get<double>();
   return result;
 }
 
-/// The files of the best model.
+/// Reads the result of a finished run from its files. Throws Error(kData) if one of them is broken.
+TrainResult finished_result(const fs::path& run) {
+  const fs::path metrics = run / "eval" / "dev" / "metrics.json", corpora = run / "eval" / "mlm" / "corpora.csv";
+  TrainResult result;
+  try {
+    if (fs::exists(metrics)) result = result_of(read_json(metrics, ErrorTag::kData));
+  } catch (const Json::exception& error) {
+    throw Error(ErrorTag::kData, metrics.string(), fmt::format("not as docs/run_folder.md describes it: {}", error.what()));
+  }
+  if (fs::exists(corpora)) result.corpora = read_corpora(corpora);
+  result.already_finished = true;
+  return result;
+}
+
+/// Writes the files of the best model.
 TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const Stopwatch watch;
   load_best(stage_best(folder, config.stages.back()), *setup.params);
@@ -125,7 +142,8 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   save_model(folder.path() / "best", setup, config, config.stages.back());
-  write_mlm_files(folder.path(), setup, config);
+  TrainResult result = result_of(dev);
+  result.corpora = write_mlm_files(folder.path() / "eval" / "mlm", setup, config, folder.evals());
   folder.message(MessageLevel::kDetail, fmt::format("predictions and files of the best model: {:.2f} s", watch.seconds()));
   const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
@@ -133,7 +151,7 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
                              {"seconds", last.wall_s},
                              {"best_epoch", last.best_epoch},
                              {"peak_memory_bytes", peak_memory_bytes()}});
-  return result_of(dev);
+  return result;
 }
 
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
@@ -161,7 +179,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   return result;
 }
 
-/// A failure to say so must not hide the failure itself.
+/// Records a failure. An error while doing so must not hide the failure itself.
 void set_failed(RunFolder& folder, const std::exception& failure) {
   if (!folder.begun()) return;
   try {
@@ -183,12 +201,7 @@ std::size_t adoptable_stages(const RunConfig& config) {
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
   if (options.overfit_batch) return overfit(backend, config, options, events);
   RunFolder folder(options.folder, options.open, options.config_text, options.input_text, events);
-  if (folder.finished()) {
-    const fs::path metrics = folder.path() / "eval" / "dev" / "metrics.json";
-    TrainResult result = fs::exists(metrics) ? result_of(read_json(metrics, ErrorTag::kData)) : TrainResult{};
-    result.already_finished = true;
-    return result;
-  }
+  if (folder.finished()) return finished_result(folder.path());
   try {
     return train_in(folder, backend, config, options);
   } catch (const std::exception& failure) {

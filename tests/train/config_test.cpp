@@ -1,4 +1,4 @@
-// Run configurations: what is filled in, and what each mistake is told.
+// Run configurations: defaults that are filled in, and the error for each mistake.
 #include "minbert/train/config.h"
 
 #include "tests/base/error_matchers.h"
@@ -98,7 +98,7 @@ TEST(RunConfig, RecipesOfDataStandAlone) {
 TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
   struct Mistake {
     std::string_view overlay;
-    std::initializer_list<std::string_view> told;
+    std::initializer_list<std::string_view> parts;
   };
   const Mistake mistakes[] = {
       {"[model]\nini = \"x\"\n", {"more.toml:2", "ini", "did you mean \"init\"?"}},
@@ -147,7 +147,7 @@ TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
   };
   for (const Mistake& mistake : mistakes) {
     SCOPED_TRACE(mistake.overlay);
-    expect_error(ErrorTag::kUsage, mistake.told, [&] { load(mistake.overlay); });
+    expect_error(ErrorTag::kUsage, mistake.parts, [&] { load(mistake.overlay); });
   }
 }
 

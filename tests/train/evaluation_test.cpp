@@ -29,7 +29,7 @@ TaskSpec task(std::string name, TaskType type, TaskLabels labels) {
   return spec;
 }
 
-/// Three tasks: three classes by name, numbers of pairs, and two classes by number without labels.
+/// Three tasks: one of three named classes, one of numbers for pairs, and one of two numbered classes whose rows have no labels.
 class EvaluationTest : public testing::Test {
  protected:
   EvaluationTest() {
@@ -105,7 +105,7 @@ TEST_F(EvaluationTest, ScoresAndTheirMean) {
   const Json all = json();
   EXPECT_EQ(all["split"], "dev");
   const double correlation = all["scores"]["near"];
-  EXPECT_NEAR(correlation, 3.75 / std::sqrt(4.5 * 6.5), 1e-12);  // of (1, 2.5, 4) and (1.5, 0.5, 4)
+  EXPECT_NEAR(correlation, 3.75 / std::sqrt(4.5 * 6.5), 1e-12);  // correlation of (1, 2.5, 4) with (1.5, 0.5, 4)
   EXPECT_EQ(all["scores"]["mood"], 0.6);
   EXPECT_DOUBLE_EQ(all["mean"], (0.6 + correlation) / 2);
   EXPECT_NEAR(all["loss"]["mood"].get<double>(), -std::log(0.75 * 0.25 * 0.5 * 0.25 * 1) / 5, 1e-12);
@@ -115,7 +115,7 @@ TEST_F(EvaluationTest, ScoresAndTheirMean) {
   EXPECT_EQ(all["tasks"]["near"]["pearson"], correlation);
   EXPECT_NEAR(all["tasks"]["near"]["spearman"].get<double>(), 0.5, 1e-12);
   EXPECT_FALSE(all["tasks"]["near"].contains("accuracy"));
-  EXPECT_FALSE(all["tasks"]["mood"].contains("f1"));  // of class 1: for two classes
+  EXPECT_FALSE(all["tasks"]["mood"].contains("f1"));  // f1 is that of class 1 of two
 }
 
 TEST_F(EvaluationTest, ClassesHaveTheirNames) {
@@ -132,7 +132,7 @@ TEST_F(EvaluationTest, ClassesHaveTheirNames) {
 
 TEST_F(EvaluationTest, CalibrationComparesProbabilityWithSuccess) {
   const Json calibration = json()["tasks"]["mood"]["calibration"];
-  // By confidence: .5 (one of two right), .75 (one of two), 1 (right).
+  // Bins of confidence .5 (one of two is right), .75 (one of two) and 1 (right).
   EXPECT_NEAR(calibration["expected_calibration_error"].get<double>(), (2 * 0 + 2 * 0.25 + 0) / 5, 1e-12);
   const double brier = (0.0625 + 2 * 0.015625) + (0.25 + 0.0625 + 0.5625) + (0.0625 + 0.25 + 0.0625) + (0.5625 + 0.5625) + 0;
   EXPECT_NEAR(calibration["brier_score"].get<double>(), brier / 5, 1e-12);

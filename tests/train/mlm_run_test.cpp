@@ -1,8 +1,10 @@
-// Runs with masked-LM stages: what they write, that they resume and thread to the same bytes, and that they learn.
+// Runs with masked-LM stages: what they write, that resumes and threads change no byte, and that they learn.
 #include <algorithm>
 #include <cmath>
 
 #include "minbert/base/safetensors.h"
+#include "minbert/train/objective.h"
+#include "minbert/train/start.h"
 #include "tests/base/error_matchers.h"
 #include "tests/train/tiny_run.h"
 
@@ -23,7 +25,7 @@ class MlmRunTest : public TinyRunTest {
     write_file(folder / "lines.txt", lines);
   }
 
-  /// The tiny tasks behind a pretraining stage with these keys.
+  /// Three stages on the tiny tasks, the middle one a pretraining stage with the keys `more`.
   RunConfig staged(std::string_view head, std::string_view more = {}) const {
     return config(fmt::format(R"(
 [[stage]]
@@ -155,7 +157,7 @@ TEST_F(MlmRunTest, MasksAreFreshInEachEpochAndFixedWhenMeasured) {
 }
 
 TEST_F(MlmRunTest, KeepsTheEpochWithTheLowestHeldOutLoss) {
-  // A rate that first helps and then ruins.
+  // At this rate the loss falls first and rises later.
   train(alone("[[stage]]\nepochs = 6\nlr = 0.1\n"), "a");
   const auto loss = [](const EvalEvent& eval) { return eval.loss.at("lines.txt"); };
   const auto best = std::ranges::min_element(events.evals, {}, loss);
@@ -167,6 +169,31 @@ TEST_F(MlmRunTest, KeepsTheEpochWithTheLowestHeldOutLoss) {
   }
   train(alone(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nlr = 0.0\nepochs = 1\n", run_path("a").string())), "b");
   EXPECT_DOUBLE_EQ(loss(events.evals.front()), lowest) << "the head of the earlier run was not taken up";
+}
+
+TEST_F(MlmRunTest, ProbesTakeNoPartInSelection) {
+  const ShouldStop never = [] { return false; };
+  const auto objective_of = [&](RunSetup& setup, const RunConfig& run, std::size_t stage) {
+    set_initial_weights(setup, run, events);
+    auto objective = make_objective(setup, run, stage, events, never);
+    objective->prepare();
+    return objective;
+  };
+  const RunConfig run = staged("linear");
+  RunSetup setup = prepare_run(*backend, run, events);
+  const auto objective = objective_of(setup, run, 1);
+  const EvalEvent event = objective->score(0).value();
+  EXPECT_TRUE(event.loss.contains("mood.dev"));
+  const Scores expected = {{"lines.txt", -event.loss.at("lines.txt")}, {"near.train", -event.loss.at("near.train")}, {"same.train", -event.loss.at("same.train")}};
+  EXPECT_EQ(objective->ranking(event), expected);
+  EXPECT_TRUE(objective->can_select());
+
+  write_file(folder / "other.txt", "the old lamp burns stone\nthe new song shines river\n");
+  const RunConfig probing = alone("[[stage]]\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n");
+  RunSetup probes = prepare_run(*backend, probing, events);
+  const auto measured = objective_of(probes, probing, 0);
+  EXPECT_TRUE(measured->ranking(measured->score(0).value()).empty());
+  EXPECT_FALSE(measured->can_select());
 }
 
 TEST_F(MlmRunTest, CorporaHaveNoHeadAndAreNotEvaluated) {
@@ -194,7 +221,7 @@ TEST_F(MlmRunTest, MeasuresCorporaAndTheirOverlap) {
   write_file(folder / "other.txt", "stone\n");
   const std::string_view probing = "[model.vocabulary]\ncorpus = [\"words.txt\"]\n[[stage]]\nepochs = 1\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n";
   std::string words;
-  for (int i = 0; i < 50; ++i) words += "lamp stone bread\n";  // often enough to be pieces of their own
+  for (int i = 0; i < 50; ++i) words += "lamp stone bread\n";  // often enough for each to become one piece
   write_file(folder / "words.txt", words);
   train(alone(probing), "a");
   EXPECT_EQ(bytes("a", "eval/mlm/overlap.csv"), "stage,corpus,other,tokens,pieces\n"

@@ -1,10 +1,11 @@
-// Optimizer against plain loops: which parameters move, by which rate, and how often they have been counted.
+// Optimizer against plain loops: which parameters move, by which rate, and their step counts.
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
+#include "minbert/train/stage.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 #include "tests/model/tiny_model.h"
@@ -17,7 +18,7 @@ constexpr std::string_view kWords = "embeddings.word_embeddings.weight";
 using StepHead = Optimizer::StepHead;
 constexpr StepHead kMlm;
 
-/// Two tasks, of which the second one's head reads the pooler, and an MLM head tied to the word embeddings.
+/// Two tasks, the second with a head that reads the pooler, and an MLM head tied to the word embeddings.
 ModelShape two_tasks() {
   ModelShape shape = tiny_shape();
   shape.mlm = MlmHeadKind::kTied;
@@ -38,7 +39,16 @@ bool uses(const ModelShape& shape, StepHead head, const ParamInfo& info) {
   return false;
 }
 
-/// The same update with doubles, each parameter on its own.
+/// Makes a step with the gradients as they are.
+void update(Optimizer& optimizer, StepHead head, double lr_factor = 1) {
+  optimizer.gradient_norm(head);
+  optimizer.step(lr_factor);
+}
+
+/// Matrices decay; biases and the parameters of LayerNorm do not (google-research/bert, optimization.py).
+bool is_matrix(std::string_view name) { return !name.ends_with("bias") && name.find("LayerNorm") == std::string_view::npos; }
+
+/// AdamW in doubles, one parameter after the other.
 struct PlainAdamW {
   struct State {
     std::vector<double> value, m, v;
@@ -68,7 +78,7 @@ struct PlainAdamW {
   void update(const ParamInfo& info, const std::vector<float>& gradient, double scale, double factor) {
     State& s = states[info.name];
     const double rate = factor * (info.role == Role::kHead || info.role == Role::kMlm ? stage.head_lr.value() : stage.lr);
-    const double decay = info.decay ? stage.weight_decay : 0;
+    const double decay = is_matrix(info.name) || stage.decay_bias_and_norm ? stage.weight_decay : 0;
     const double c1 = 1 - std::pow(stage.betas[0], ++s.step), c2 = 1 - std::pow(stage.betas[1], s.step);
     for (std::size_t i = 0; i < s.value.size(); ++i) {
       const double g = scale * static_cast<double>(gradient[i]);
@@ -89,8 +99,8 @@ class OptimizerTest : public testing::Test {
     return spec;
   }
 
-  /// Gradients N(0, 1) for encoder, pooler and the head; of the word embeddings only in `words`, or of the MLM head in all of them. Not of
-  /// what the head does not read.
+  /// Draws gradients N(0, gradient_scale^2) for all parameters that a step for `head` uses; among the word embeddings only for the rows
+  /// `words`, except that the MLM head has gradients for all rows.
   std::map<std::string, std::vector<float>> give_gradients(Optimizer& optimizer, StepHead head, std::span<const std::int32_t> words) {
     std::map<std::string, std::vector<float>> given;
     optimizer.touch(words);
@@ -103,14 +113,14 @@ class OptimizerTest : public testing::Test {
         const auto row = static_cast<std::int32_t>(j) / static_cast<std::int32_t>(params.config().hidden_size);
         if (info.name == kWords && head && std::ranges::find(words, row) == words.end()) continue;
         EXPECT_EQ(gradient[j], 0) << info.name << ": an earlier step left its gradient";
-        gradient[j] = static_cast<float>(rng.normal());
+        gradient[j] = static_cast<float>(rng.normal()) * gradient_scale;
       }
       given[info.name].assign(gradient.begin(), gradient.end());
     }
     return given;
   }
 
-  /// Steps of both tasks and changing words, against the plain loops.
+  /// Compares steps of both tasks and the MLM head on changing words with the plain loops.
   void expect_plain_updates(const StageSpec& spec) {
     Optimizer optimizer(params, spec, everything);
     PlainAdamW plain(params, spec);
@@ -120,7 +130,7 @@ class OptimizerTest : public testing::Test {
       const StepHead head = kHeads[step];
       const double factor = 1.0 / static_cast<double>(step + 1);
       const auto gradients = give_gradients(optimizer, head, words[step]);
-      optimizer.step(head, optimizer.gradient_norm(head), factor);
+      update(optimizer, head, factor);
       plain.step(head, gradients, factor);
     }
     for (const auto& [name, state] : plain.states) {
@@ -132,6 +142,7 @@ class OptimizerTest : public testing::Test {
   std::unique_ptr<Backend> backend = make_backend("cpu");
   Params params = tiny_params(*backend, two_tasks());
   Rng rng{5, "gradients"};
+  float gradient_scale = 1;
 };
 
 TEST_F(OptimizerTest, EqualsPlainLoops) { expect_plain_updates(stage()); }
@@ -142,10 +153,26 @@ TEST_F(OptimizerTest, DecaysEveryRowButNoBias) {
   expect_plain_updates(spec);
 }
 
+TEST_F(OptimizerTest, DecaysBiasesAndNormsWhenAsked) {
+  StageSpec spec = stage();
+  spec.weight_decay = 0.1;
+  spec.decay_bias_and_norm = true;
+  expect_plain_updates(spec);
+}
+
+TEST_F(OptimizerTest, ClippingAddsToTheNormAsTorchDoes) {
+  StageSpec spec = stage();
+  gradient_scale = 1e-8f;  // norms near the 1e-6 that torch.nn.utils.clip_grad_norm_ adds
+  spec.clip = 1e-7;
+  spec.eps = 1e-6;
+  spec.lr = spec.head_lr.emplace(1);
+  expect_plain_updates(spec);
+}
+
 TEST_F(OptimizerTest, ClipsByTheNormOfTheWholeStep) {
   StageSpec spec = stage();
   spec.clip = 0.5;
-  spec.eps = 1e-2;  // so that a factor on all gradients shows
+  spec.eps = 1e-2;  // else AdamW would hide a common factor of all gradients
   expect_plain_updates(spec);
 }
 
@@ -156,7 +183,7 @@ TEST_F(OptimizerTest, WhatAStepDoesNotUseKeepsItsBytes) {
     std::map<std::string, std::vector<float>> before;
     for (const ParamInfo& info : params.table()) before[info.name] = values(params, info.name);
     give_gradients(optimizer, head, words);
-    optimizer.step(head, optimizer.gradient_norm(head), 1);
+    update(optimizer, head);
     for (const ParamInfo& info : params.table())
       EXPECT_EQ(before[info.name] != values(params, info.name), uses(params.shape(), head, info)) << info.name;
   }
@@ -168,7 +195,7 @@ TEST_F(OptimizerTest, SavedAndLoadedGoesOnToTheSameBits) {
     const TempFolder folder;
     Optimizer whole(params, stage(), everything);
     give_gradients(whole, before, first);
-    whole.step(before, whole.gradient_norm(before), 1);
+    update(whole, before);
     whole.save(folder / "optimizer.safetensors");
     save_weights(folder / "weights.safetensors", params, everything);
 
@@ -179,7 +206,7 @@ TEST_F(OptimizerTest, SavedAndLoadedGoesOnToTheSameBits) {
       rng = Rng(6, "gradients");
       load_weights(folder / "weights.safetensors", params, everything);
       give_gradients(*optimizer, 1, second);
-      optimizer->step(1, optimizer->gradient_norm(1), 1);
+      update(*optimizer, 1);
       for (const ParamInfo& info : params.table()) ends.push_back(values(params, info.name));
     }
     const auto half = static_cast<std::ptrdiff_t>(ends.size() / 2);
@@ -192,6 +219,23 @@ TEST_F(OptimizerTest, RefusesTheMomentsOfOtherParameters) {
   Optimizer(params, stage(), everything).save(folder / "optimizer.safetensors");
   Optimizer heads(params, stage(), is_head);
   expect_error(ErrorTag::kModel, {"optimizer.safetensors"}, [&] { heads.load(folder / "optimizer.safetensors"); });
+}
+
+TEST(StageTrains, WhatItsKindSays) {
+  StageSpec stage;
+  stage.tasks = {"mine"};
+  const auto trains = [&](StageKind kind) {
+    stage.kind = kind;
+    std::string roles;
+    for (const auto& [name, role, task] : {std::tuple("encoder ", Role::kEncoder, ""), {"pooler ", Role::kPooler, ""}, {"head ", Role::kHead, "mine"},
+                                           {"other ", Role::kHead, "other"}, {"mlm ", Role::kMlm, ""}})
+      if (stage_trains(stage, {.role = role, .task = task})) roles += name;
+    return roles;
+  };
+  EXPECT_EQ(trains(StageKind::kFinetune), "encoder pooler head ");
+  EXPECT_EQ(trains(StageKind::kHeads), "head ");
+  stage.tasks.clear();
+  EXPECT_EQ(trains(StageKind::kMlm), "encoder mlm ");
 }
 
 TEST_F(OptimizerTest, HoldsOnlyWhatTrains) {

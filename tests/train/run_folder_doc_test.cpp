@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 using Names = std::set<std::string>;
 
-/// Keys at any depth, but for those that are data themselves: tasks, splits, labels and libraries.
+/// Adds keys at any depth, except names of tasks, splits, labels and libraries.
 void add_keys(const Json& json, Names& keys) {
   static const std::regex data("mood|same|near|train|dev|test|[0-9]*|pretrain|.*\\.(train|dev|txt)");
   for (const auto& [key, value] : json.items()) {
@@ -22,7 +22,7 @@ void add_keys(const Json& json, Names& keys) {
   }
 }
 
-/// Column names, for TSV and CSV without quotes; those of a confusion matrix are labels.
+/// Adds the column names of TSV, or CSV without quotes, except classes.
 void add_columns(std::string_view text, Names& columns) {
   text = text.substr(0, text.find('\n'));
   while (!text.empty()) {
@@ -49,7 +49,7 @@ Names words_in_code(const std::string& markdown) {
 
 class RunFolderDocTest : public TinyRunTest {
  protected:
-  /// A run's files by their names, with TASK for a task; Hugging Face's own are described by Hugging Face.
+  /// Names of a run's files, with TASK for a task's name, and of their keys and columns; files of Hugging Face's formats are left out.
   Names files_and_keys(std::string_view run) const {
     Names names;
     for (const auto& entry : fs::recursive_directory_iterator(run_path(run))) {

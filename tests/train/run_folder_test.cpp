@@ -1,4 +1,4 @@
-// Run folders: who may open one, what stands in it at any moment, and what a resume keeps.
+// Run folders: when one may be opened, what it holds at any moment, and what a resume keeps.
 #include "minbert/train/run_folder.h"
 
 #include <fmt/format.h>
@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kConfig = "[run]\nname = \"r\"  # a.toml:2\n\n[[stage]]\nname = \"0\"\nlr = 1e-05\nlog_every = 50\n";
 
-/// Remembers what the folder hands on.
+/// Records the events that the folder passes on.
 struct Recorder final : TrainEvents {
   int steps = 0, evals = 0;
   std::vector<std::string> warnings;
@@ -32,7 +32,7 @@ struct Recorder final : TrainEvents {
   }
 };
 
-/// A run that has begun, after `step`.
+/// A run folder that has begun after `step`.
 struct BegunFolder : RunFolder {
   BegunFolder(const fs::path& path, const OpenRun& how, std::string_view config, TrainEvents& next, std::int64_t step)
       : RunFolder(path, how, config, "# as given\n", next) {
@@ -56,8 +56,9 @@ class RunFolderTest : public testing::Test {
 constexpr OpenRun kResume{.resume = true}, kOverwrite{.overwrite = true};
 
 StepEvent step(std::int64_t number) {
-  return {.stage = "0", .task = "sst", .step = number, .epoch = 1, .loss = 1.5, .lr = 1e-5, .grad_norm = 2.25, .tokens = 224,
-          .tokens_per_s = 1000, .wall_s = 0.1234564 * static_cast<double>(number), .stage_step = number, .stage_steps = 10, .log = true};
+  return StepEvent{{.stage = "0", .task = "sst", .step = number, .epoch = 1, .loss = 1.5, .lr = 1e-5, .grad_norm = 2.25, .tokens = 224,
+                    .tokens_per_s = 1000, .wall_s = 0.1234564 * static_cast<double>(number)},
+                   number, 10, true};
 }
 
 EvalEvent eval(int epoch) {
@@ -78,13 +79,13 @@ TEST_F(RunFolderTest, FreshRunHoldsItsConfigAndIsRunning) {
 }
 
 TEST_F(RunFolderTest, NothingChangesBeforeItBegins) {
-  const auto look = [&](const OpenRun& how, std::string_view config) { RunFolder(path, how, config, "", recorder).log("lost"); };
-  look({}, kConfig);
+  const auto open_and_close = [&](const OpenRun& how, std::string_view config) { RunFolder(path, how, config, "", recorder).log("lost"); };
+  open_and_close({}, kConfig);
   EXPECT_FALSE(fs::exists(path));
   open().write_json("data.json", {{"old", true}});
   const std::string before = text("status.json");
-  look(kOverwrite, "[run]\n");
-  look(kResume, kConfig);
+  open_and_close(kOverwrite, "[run]\n");
+  open_and_close(kResume, kConfig);
   EXPECT_EQ(text("status.json"), before);
   EXPECT_EQ(text("config.toml"), kConfig);
   EXPECT_TRUE(fs::exists(path / "data.json"));
@@ -138,7 +139,7 @@ TEST_F(RunFolderTest, ResumeCutsWhatFollowsTheCheckpoint) {
   EXPECT_EQ(text("metrics.jsonl"), lines);
   EXPECT_EQ(text("metrics.csv"), table);
   EXPECT_EQ(status()["resumes"], 1);
-  run.eval(eval(1));  // the checkpoint may be older than the eval that follows its step
+  run.eval(eval(1));  // a process may die after the evaluation and before the next checkpoint
   EXPECT_EQ(text("metrics.jsonl"), lines);
   run.step(step(4));
   run.eval(eval(2));
@@ -231,7 +232,7 @@ TEST_F(RunFolderTest, ASecondProcessIsRefused) {
 TEST_F(RunFolderTest, CheckpointsWithoutTheirConfigAreRefused) {
   open();
   fs::remove(path / "config.toml");
-  open(kResume);  // killed before it was written
+  open(kResume);  // as if killed before config.toml was written
   EXPECT_EQ(text("config.toml"), kConfig);
   make_directories(path / "checkpoints/last");
   fs::remove(path / "config.toml");

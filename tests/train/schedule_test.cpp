@@ -1,4 +1,4 @@
-// Schedules against the factors of transformers 5.23.0.
+// Schedules give the factors of transformers 5.23.0.
 #include "minbert/train/schedule.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Which epochs are kept.
+// EpochSelection: which epochs are kept, and when a stage stops early.
 #include "minbert/train/selection.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ TEST(EpochSelection, PerTaskKeepsEachTasksOwn) {
   EXPECT_EQ(selection.offer(0, {{"a", 0.5}, {"b", 0.5}}, kTasks), kTasks);
   EXPECT_EQ(selection.offer(1, {{"a", 0.6}, {"b", 0.5}}, kTasks), Names{"a"});
   EXPECT_EQ(selection.offer(2, {{"a", 0.55}, {"b", 0.7}}, kTasks), Names{"b"});
-  EXPECT_EQ(selection.offer(3, {{"a", 0.6}}, kTasks), Names{"b"});  // a task without dev rows keeps its last
+  EXPECT_EQ(selection.offer(3, {{"a", 0.6}}, kTasks), Names{"b"});  // a task without dev rows keeps its last epoch
 }
 
 TEST(EpochSelection, LastTakesEveryEpoch) {

@@ -1,4 +1,4 @@
-// Event files against bytes written by TensorBoard's own Python writer, and the laws of a folder of them.
+// Event files equal those of TensorBoard's own Python writer, and a folder orders them by name.
 #include "minbert/train/tensorboard.h"
 
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-// tensorboard 2.21.0, RecordWriter over event_pb2.Event, one line a record.
+// Written by tensorboard 2.21.0, RecordWriter over event_pb2.Event; one record a line.
 constexpr std::string_view kVersionRecord = "1800000000000000a37f4b22090000a042fc54d9411a0d627261696e2e4576656e743a32cb909ad4";
 constexpr std::string_view kPurgeRecord = "0f000000000000006d532b09090000a042fc54d94110033a020801a2efb46c";
 constexpr std::string_view kLossRecord = "1e00000000000000d9dc1232090000d042fc54d94110032a110a0f0a086c6f73732f737374150000c03f68e60576";

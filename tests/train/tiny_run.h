@@ -1,4 +1,4 @@
-// Runs small enough for a test: three tasks of a few made-up rows, and an encoder 16 wide from scratch.
+// Runs small enough for a test: three tasks of a few made-up rows, and an encoder from scratch with C = 16.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,11 +18,11 @@
 
 namespace minbert {
 
-/// Remembers everything a run told.
+/// Records the events of a run.
 struct RecordedEvents final : TrainEvents {
   std::vector<StepEvent> steps;
   std::vector<EvalEvent> evals;
-  std::vector<std::string> passes;  ///< what each batch was of, as "dev sst 8 of 12"
+  std::vector<std::string> passes;  ///< progress events, as "dev sst 8 of 12"
   std::vector<std::string> warnings;
   void step(const StepEvent& event) override { steps.push_back(event); }
   void eval(const EvalEvent& event) override { evals.push_back(event); }
@@ -36,7 +36,7 @@ struct RecordedEvents final : TrainEvents {
 class TinyRunTest : public testing::Test {
  protected:
   TinyRunTest() {
-    set_num_threads(1);  // the matrices are too small for two
+    set_num_threads(1);  // two threads would only wait for each other
     write_rows("mood-train.csv", 22, 1);
     write_rows("mood-dev.csv", 10, 2);
     write_rows("same-train.csv", 13, 3);
@@ -45,7 +45,7 @@ class TinyRunTest : public testing::Test {
     write_rows("near-dev.csv", 8, 6);
   }
 
-  /// kBase with TOML on top, block by block as several config files merge.
+  /// kBase with `overlay` on top, as config files merge.
   RunConfig config(std::string_view overlay = {}) const {
     ConfigTree tree;
     tree.load_text(kBase, "base.toml", folder.path());
@@ -53,7 +53,7 @@ class TinyRunTest : public testing::Test {
     return load_run_config(tree);
   }
 
-  /// Trains in runs/`name`; events are those of this call alone.
+  /// Trains in runs/`name`; afterwards `events` holds the events of this call.
   TrainResult train(const RunConfig& run, std::string_view name, const OpenRun& open = {}, std::function<bool()> should_stop = {}) {
     TrainOptions options;
     options.folder = run_path(name);
@@ -67,7 +67,7 @@ class TinyRunTest : public testing::Test {
   std::filesystem::path run_path(std::string_view name) const { return folder.path() / "runs" / name; }
   std::string bytes(std::string_view name, std::string_view file) const { return read_file(run_path(name) / file); }
 
-  /// Lines without what depends on the clock.
+  /// Lines of metrics.jsonl without the keys that depend on the clock.
   static std::string without_times(const std::string& metrics) {
     std::string text;
     for (std::size_t begin = 0, end = 0; begin < metrics.size(); begin = end + 1) {
@@ -116,6 +116,10 @@ batch = 4
 lr = 1e-3
 sampler = "shuffled"
 )";
+  /// An overlay of kBase that switches dropout off.
+  static constexpr std::string_view kNoDropout =
+      "[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[task]]\nhead = { dropout = 0.0 }\n[[task]]\nhead = { dropout = 0.0 }\n"
+      "[[task]]\nhead = { dropout = 0.0 }\n";
 
   const ThreadGuard thread_guard;
   TempFolder folder;
@@ -123,7 +127,7 @@ sampler = "shuffled"
   RecordedEvents events;
 
  private:
-  /// Texts of words from a short list; labels follow from the first ones.
+  /// Writes random texts of a few words; the labels follow from the first words.
   void write_rows(const std::string& name, int rows, std::uint64_t seed) const {
     constexpr std::array<std::string_view, 12> kWords = {"warm", "cold",  "river", "stone", "green", "walks",
                                                          "sings", "slow", "paper", "lamp",  "under", "bread"};

@@ -1,4 +1,4 @@
-// Whole runs: what they write, that they can be cut anywhere, and which epochs they keep.
+// Whole runs: what they write, that they can be stopped anywhere, and which epochs they keep.
 #include "minbert/train/trainer.h"
 
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "minbert/base/parallel.h"
+#include "minbert/train/progress.h"
 #include "tests/base/error_matchers.h"
 #include "tests/ops/tested_backend.h"
 #include "tests/train/tiny_run.h"
@@ -92,7 +93,7 @@ TEST_F(TrainerTest, KilledAnywhereItGoesOnToTheSameBytes) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      // SIGALRM, which nothing handles, ends the process in whatever it is doing; later each time.
+      // Nothing handles SIGALRM: it kills the process at any point, later in each attempt.
       const int delay_ms = 20 + 40 * kills;
       const itimerval timer = {.it_interval = {}, .it_value = {.tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000}};
       ::setitimer(ITIMER_REAL, &timer, nullptr);
@@ -134,7 +135,7 @@ select = "per_task"
   const auto stop_in_pass = [&](const OpenRun& open, std::ptrdiff_t number) {
     return train(run, "cut", open, [&, number] { return std::ssize(events.passes) == number; }).stopped;
   };
-  // Each evaluation that is stopped is made again: the number of passes in one run must grow for it to get on.
+  // A resume repeats the evaluation that was stopped, so each attempt must allow one pass more to make progress.
   std::ptrdiff_t runs = 0, steps_of_all = 0;
   while (stop_in_pass({.resume = runs > 0}, runs + 1)) {
     steps_of_all += std::ssize(events.steps);
@@ -145,6 +146,62 @@ select = "per_task"
   EXPECT_EQ(steps_of_all + std::ssize(events.steps), steps) << "no step is made twice";
   expect_same_weights("whole", "cut");
   EXPECT_TRUE(metrics == without_times(bytes("cut", "metrics.jsonl")));
+}
+
+TEST_F(TrainerTest, RatesAreThoseOfTheStepAboutToBeMade) {
+  // 15 steps, floor(3.75) of them warming up.
+  train(config("[[stage]]\nepochs = 1\nlr = 0.012\nschedule = \"linear\"\nwarmup_ratio = 0.25\n"), "linear");
+  ASSERT_EQ(events.steps.size(), 15u);
+  const double expected[] = {0, 0.004, 0.008, 0.012, 0.011, 0.010, 0.009, 0.008, 0.007, 0.006, 0.005, 0.004, 0.003, 0.002, 0.001};
+  for (std::size_t i = 0; i < events.steps.size(); ++i) EXPECT_NEAR(events.steps[i].lr, expected[i], 1e-15) << i;
+
+  train(config("[[stage]]\nmax_steps = 1\nwarmup_steps = 4\nselect = \"last\"\n"), "first");
+  train(config("[[stage]]\nmax_steps = 1\nlr = 0.0\nselect = \"last\"\n"), "still");
+  expect_same_weights("first", "still");
+}
+
+TEST_F(TrainerTest, StepsHaveMasksOfTheirOwn) {
+  const std::string_view still = "[[stage]]\nlr = 0.0\nshuffle = false\nsampler = \"sequential\"\n";
+  for (const bool dropped : {true, false}) {
+    train(config(std::string(dropped ? "" : kNoDropout) + std::string(still)), dropped ? "dropped" : "whole");
+    ASSERT_EQ(events.steps.size(), 30u);
+    for (std::size_t i = 0; i < 15; ++i) {
+      ASSERT_EQ(events.steps[i].task, events.steps[i + 15].task);
+      EXPECT_EQ(events.steps[i].loss != events.steps[i + 15].loss, dropped) << i;
+    }
+  }
+}
+
+TEST_F(TrainerTest, ACheckpointFollowsEachEpoch) {
+  const auto crash = [&] {
+    if (events.steps.size() == 18) throw std::runtime_error("crash");
+    return false;
+  };
+  EXPECT_THROW(train(config(), "a", {}, crash), std::runtime_error);
+  const auto checkpoint = find_checkpoint(run_path("a") / "checkpoints/last");
+  ASSERT_TRUE(checkpoint);
+  EXPECT_EQ(checkpoint->epoch, 2);
+  EXPECT_EQ(checkpoint->epoch_step, 0);
+  EXPECT_EQ(checkpoint->run_step, 15);
+}
+
+TEST_F(TrainerTest, CheckpointsComeEverySoManySteps) {
+  std::vector<std::int64_t> seen;  // step of the last checkpoint, read after each step before that step's own checkpoint is written
+  train(config("[[stage]]\nepochs = 1\ncheckpoint_every = 4\n"), "a", {}, [&] {
+    if (events.steps.size() <= seen.size()) return false;
+    const auto checkpoint = find_checkpoint(run_path("a") / "checkpoints/last");
+    seen.push_back(checkpoint ? checkpoint->run_step : 0);
+    return false;
+  });
+  EXPECT_EQ(seen, (std::vector<std::int64_t>{0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12}));
+}
+
+TEST_F(TrainerTest, BrokenResultsOfAFinishedRunAreNamed) {
+  train(config("[[stage]]\nmax_steps = 1\n"), "a");
+  for (const char* broken : {"[]", R"({"mean": 1})", R"({"scores": [], "mean": 1})", R"({"scores": {"mood": "high"}, "mean": 1})", R"({"scores": {}, "mean": {}})"}) {
+    write_file(run_path("a") / "eval/dev/metrics.json", broken);
+    expect_error(ErrorTag::kData, {"eval/dev/metrics.json"}, [&] { train(config("[[stage]]\nmax_steps = 1\n"), "a", kResume); });
+  }
 }
 
 TEST_F(TrainerTest, WhatCannotBeReadCostsNothing) {
@@ -170,12 +227,11 @@ TEST_F(TrainerTest, ThreadsChangeNothing) {
 }
 
 TEST_F(TrainerTest, AccumulationIsALargerBatch) {
-  // Masks are numbered by micro-step, so only a run without dropout would agree to the last digit.
-  const std::string_view no_dropout = "[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[task]]\nhead = { dropout = 0.0 }\n[[task]]\nhead = "
-                                      "{ dropout = 0.0 }\n[[task]]\nhead = { dropout = 0.0 }\n[[stage]]\nepochs = 1\n";
+  // Dropout masks depend on the micro-step, so only runs without dropout agree.
+  const std::string no_dropout = std::string(kNoDropout) + "[[stage]]\nepochs = 1\n";
   train(config(no_dropout), "whole");
   const auto whole = events.steps;
-  train(config(std::string(no_dropout) + "batch = 2\naccumulate = 2\n"), "halves");
+  train(config(no_dropout + "batch = 2\naccumulate = 2\n"), "halves");
   ASSERT_EQ(events.steps.size(), whole.size());
   for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(events.steps[i].loss, whole[i].loss, 2e-4 * whole[i].loss) << i;
 }
@@ -200,7 +256,13 @@ TEST_F(TrainerTest, KeepsTheSelectedEpoch) {
                  select);
   };
   const auto mean = result_of("mean");
-  const std::vector<EvalEvent> evals = events.evals;  // the same epochs whichever is kept
+  const std::vector<EvalEvent> evals = events.evals;  // selection must not change training
+  const std::vector<StepEvent> steps = events.steps;
+  const auto expect_same_training = [&] {
+    ASSERT_EQ(events.steps.size(), steps.size());
+    for (std::size_t i = 0; i < steps.size(); ++i) EXPECT_EQ(events.steps[i].loss, steps[i].loss) << i;
+    for (std::size_t i = 0; i < evals.size(); ++i) EXPECT_EQ(events.evals[i].scores, evals[i].scores) << i;
+  };
   ASSERT_EQ(evals.size(), 6u);
   const auto best = std::ranges::max_element(evals, {}, &EvalEvent::mean);  // the first of equals
   Scores highest;
@@ -213,7 +275,9 @@ TEST_F(TrainerTest, KeepsTheSelectedEpoch) {
   };
   expect_scores(mean.dev_scores, best->scores);
   expect_scores(result_of("last").dev_scores, evals.back().scores);
+  expect_same_training();
   expect_scores(result_of("per_task").dev_scores, highest);
+  expect_same_training();
 }
 
 TEST_F(TrainerTest, StagesStartWhereTheySay) {
@@ -241,7 +305,7 @@ TEST_F(TrainerTest, EpochZeroIsEligible) {
   train(config(overlay), "still");
   ASSERT_EQ(events.evals.size(), 3u);
   EXPECT_TRUE(events.evals[0].best);
-  EXPECT_FALSE(events.evals[1].best);  // ties keep the earlier epoch
+  EXPECT_FALSE(events.evals[1].best);  // the earlier of equal epochs is kept
   EXPECT_FALSE(events.evals[2].best);
   EXPECT_EQ(events.evals[0].scores, events.evals[2].scores);
 }

@@ -1,0 +1,19 @@
+// Reports on the rows that a run has read: data.json, and a digest that a resume compares.
+#pragma once
+
+#include <string>
+
+#include "minbert/base/json.h"
+#include "minbert/train/setup.h"
+
+namespace minbert {
+
+/// Hash of the token ids and labels of all train and dev rows and of the texts of mlm stages. A run cannot be resumed with other rows.
+std::string data_digest(const RunSetup& setup);
+
+/// data.json: how many rows of each task, and texts of each mlm stage, were used, skipped, cut and so on.
+Json data_json(const RunSetup& setup, const RunConfig& config);
+/// {source of texts: its counts}
+Json corpus_json(const MlmCorpus& corpus);
+
+}  // namespace minbert

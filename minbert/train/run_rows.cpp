@@ -1,0 +1,82 @@
+// Reads the data files and text files of a run.
+#include "minbert/train/run_rows.h"
+
+#include <algorithm>
+
+#include "minbert/data/table.h"
+
+namespace minbert {
+namespace {
+
+TaskData read_task(const TaskSpec& spec, std::uint64_t seed, TrainEvents& events) {
+  TaskData task{.spec = spec, .rows = load_task(spec.data, spec.labels, seed)};
+  task.spec.labels = task.rows.labels;
+  for (const auto& [split, report] : task.rows.reports)
+    if (!report.skipped.empty())
+      events.message(MessageLevel::kWarning,
+                     fmt::format("{} {}: {} of {} rows are skipped; data.json lists them", spec.name, split, report.skipped.size(), report.read));
+  return task;
+}
+
+std::vector<Row> read_text_lines(const std::string& path) {
+  const Table table = read_table(path, {.format = "lines"});
+  std::vector<Row> rows(table.rows());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = table.cell(i, 0);
+  return rows;
+}
+
+const TaskData& find_task(const RunRows& rows, std::string_view name) {
+  const auto name_of = [](const TaskData& task) { return task.spec.name; };
+  const auto task = std::ranges::find(rows.tasks, name, name_of);
+  return task != rows.tasks.end() ? *task : *std::ranges::find(rows.corpora, name, name_of);
+}
+
+}  // namespace
+
+RunRows read_run_rows(const RunConfig& config, TrainEvents& events) {
+  RunRows rows;
+  for (const TaskSpec& spec : config.tasks) (config.has_head(spec) ? rows.tasks : rows.corpora).push_back(read_task(spec, config.run.seed, events));
+  for (const StageSpec& stage : config.stages) {
+    if (!stage.mlm) continue;
+    for (const auto* texts : {&stage.mlm->texts, &stage.mlm->probes})
+      for (const PathOption& text : *texts)
+        if (!parse_task_split(text.text) && !rows.files.contains(text.text)) rows.files[text.text] = read_text_lines(text.text);
+  }
+  return rows;
+}
+
+std::vector<std::string> vocabulary_texts(const RunConfig& config, const RunRows& run) {
+  std::vector<std::string> texts;
+  const auto add = [&](std::span<const Row> rows, bool pairs) {
+    for (const Row& row : rows) {
+      texts.push_back(row.text);
+      if (pairs) texts.push_back(row.text_pair);
+    }
+  };
+  for (const PathOption& path : config.model.vocabulary.corpus) add(read_text_lines(path.text), false);
+  if (!config.model.vocabulary.corpus.empty()) return texts;
+  for (const auto* tasks : {&run.tasks, &run.corpora})
+    for (const TaskData& task : *tasks) add(task.rows.train.rows, task.spec.is_pair());
+  for (const auto& [path, rows] : run.files) add(rows, false);
+  return texts;
+}
+
+std::vector<MlmTexts> stage_texts(const MlmSection& mlm, const RunRows& rows) {
+  std::map<std::string, int> names;
+  for (const auto& [path, lines] : rows.files) ++names[std::filesystem::path(path).filename().string()];
+  std::vector<MlmTexts> texts;
+  for (const auto& [list, probe] : {std::pair(&mlm.texts, false), {&mlm.probes, true}}) {
+    for (const PathOption& text : *list) {
+      if (const auto part = parse_task_split(text.text)) {
+        const TaskData& task = find_task(rows, part->task);
+        texts.push_back({text.text, task.rows.split(part->split).rows, task.spec.is_pair(), probe});
+      } else {
+        const std::string name = std::filesystem::path(text.text).filename().string();
+        texts.push_back({names[name] > 1 ? text.text : name, rows.files.at(text.text), false, probe});
+      }
+    }
+  }
+  return texts;
+}
+
+}  // namespace minbert
