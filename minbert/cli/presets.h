@@ -12,5 +12,7 @@ struct Preset {
 
 /// The first is the default.
 std::span<const Preset> presets();
+/// The name must be a preset's.
+const Preset& preset_named(std::string_view name);
 
 }  // namespace minbert
