@@ -263,6 +263,12 @@ class Dropout:
         return self._times(x, p, site, row=np.arange(x.shape[0]), position=0, pass_=pass_)
 
 
+def dropout_rates(model, config):
+    """(hidden, attention): what [model] gives, or else the encoder's config."""
+    return tuple(default if given is None else given for given, default in (
+        (model["hidden_dropout"], config.hidden_dropout_prob), (model["attention_dropout"], config.attention_probs_dropout_prob)))  # fmt: skip
+
+
 def encode(w, config, ids, types, mask, dropout, pass_=0):
     """Last hidden states (B, T, C), by the formulas of transformers' modeling_bert; w: its parameters by name."""
     batch, length = ids.shape
@@ -395,6 +401,14 @@ class AdamW:
             value.sub_(lr * decay * value)
             value.sub_(lr * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + self.eps))
 
+    def step_all(self, w, stage, factor, heads):
+        """Steps every parameter of w that has a gradient; names that start as one of `heads` take the stage's head_lr."""
+        head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
+        for name, value in w.items():
+            if value.grad is not None:
+                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
+                self.step(name, value, factor * (head_lr if name.startswith(heads) else stage["lr"]), decay)
+
 
 def decays(name):
     return not (name.endswith(".bias") or "LayerNorm" in name)
@@ -420,13 +434,7 @@ def train(arguments):
     for name in model.encoder_names + [name for name in model.w if name.startswith("pooler.")]:
         model.w[name].requires_grad_(not frozen)
 
-    hidden, attention = (
-        default if given is None else given
-        for given, default in (
-            (model_section["hidden_dropout"], model.config.hidden_dropout_prob),
-            (model_section["attention_dropout"], model.config.attention_probs_dropout_prob),
-        )
-    )
+    hidden, attention = dropout_rates(model_section, model.config)
     if frozen and stage["cache_features"]:
         hidden = attention = 0.0
     if not arguments.masks and max(hidden, attention, *(task["head"]["dropout"] for task in tasks)) > 0:
@@ -435,7 +443,6 @@ def train(arguments):
     plan = list(window_rows(stage, tasks, [len(r) for r in rows]))
     total = min(len(plan), stage["max_steps"] or len(plan))
     warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
-    head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
     optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])
     for step, (index, window) in enumerate(plan[: min(total, arguments.steps)], start=1):
         task, batch = tasks[index], tasks[index]["batch"] or stage["batch"]
@@ -449,10 +456,7 @@ def train(arguments):
             loss += part.item()
         norm = clip_(model.w.values(), stage["clip"])
         factor = schedule_factor(stage["schedule"], step - 1, warmup, total)
-        for name, value in model.w.items():
-            if value.grad is not None:
-                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
-                optimizer.step(name, value, factor * (head_lr if name.startswith("heads.") else stage["lr"]), decay)
+        optimizer.step_all(model.w, stage, factor, ("heads.",))
         yield {"step": step, "task": task["name"], "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
 
 
@@ -522,10 +526,11 @@ def self_test():
     print("self-test passed", file=sys.stderr)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(about, train, self_test):
+    """The command line of this tool and of reference_mlm.py."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", type=Path)
-    parser.add_argument("--init", type=Path, help="encoder, instead of model.init")
+    parser.add_argument("--init", type=Path, help="model folder, instead of model.init")
     parser.add_argument("--heads", type=Path)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=0)
@@ -550,4 +555,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, train, self_test)

@@ -8,8 +8,6 @@ Runs the first stage of RUN/config.toml in file order on one file of plain lines
 MODEL/mlm.safetensors. --masks replays minbert's dropout. Which tokens are hidden is always replayed, from the rule that pipeline/mlm.h states.
 """
 
-import argparse
-import json
 import math
 import sys
 import tomllib
@@ -25,7 +23,7 @@ from transformers.activations import ACT2FN
 from transformers.utils import logging
 
 import reference
-from reference import AdamW, Dropout, clip_, decays, encode, fail, schedule_factor
+from reference import AdamW, Dropout, clip_, encode, fail, schedule_factor
 
 MLM = {"texts": [], "probes": [], "pairs": "single", "mask": 0.15, "head": "linear", "dropout": None, "held_out": 0.02}
 MLM_SITE = 0xE000
@@ -88,18 +86,12 @@ def read_stage(run_folder):
 
 
 def train(arguments):
-    seed, model_section, stage, mlm = read_stage(arguments.run)
+    seed, model_section, stage, mlm = read_stage(arguments.config)
     init = arguments.init or Path(model_section["init"])
     bert = BertModel.from_pretrained(init, dtype=torch.float32)
     config, tokenizer, w = bert.config, BertTokenizerFast.from_pretrained(init), dict(bert.named_parameters())
     w |= {name: value.requires_grad_() for name, value in load_file(init / "mlm.safetensors").items()}
-    hidden, attention = (
-        default if given is None else given
-        for given, default in (
-            (model_section["hidden_dropout"], config.hidden_dropout_prob),
-            (model_section["attention_dropout"], config.attention_probs_dropout_prob),
-        )
-    )
+    hidden, attention = reference.dropout_rates(model_section, config)
 
     lines = Path(mlm["texts"][0]).read_text(encoding="utf-8").split("\n")
     sequences = [tokenizer(line, truncation=True, max_length=model_section["max_length"])["input_ids"] for line in lines]
@@ -109,7 +101,6 @@ def train(arguments):
     plan = list(reference.window_rows(stage, [{"batch": 0}], [len(sequences)]))
     per_epoch, total = len(plan) // stage["epochs"], min(len(plan), stage["max_steps"] or len(plan))
     warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
-    head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
     optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])
     for step, (_, window) in enumerate(plan[: min(total, arguments.steps)], start=1):
         stream = Stream(seed, f"mask/train/{stage['name']}/{(step - 1) // per_epoch + 1}")
@@ -133,10 +124,7 @@ def train(arguments):
             loss += part.item()
         norm = clip_(w.values(), stage["clip"])
         factor = schedule_factor(stage["schedule"], step - 1, warmup, total)
-        for name, value in w.items():
-            if value.grad is not None:
-                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
-                optimizer.step(name, value, factor * (head_lr if name.startswith(("mlm.", "cls.")) else stage["lr"]), decay)
+        optimizer.step_all(w, stage, factor, ("mlm.", "cls."))
         yield {"step": step, "task": "mlm", "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
 
 
@@ -169,28 +157,5 @@ def self_test():
     print("self-test passed", file=sys.stderr)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", nargs="?", type=Path)
-    parser.add_argument("--init", type=Path, help="model folder, instead of model.init")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--masks", action="store_true")
-    parser.add_argument("--compare", type=Path)
-    parser.add_argument("--tolerance", type=float, default=1e-4)
-    parser.add_argument("--self-test", action="store_true")
-    arguments = parser.parse_args()
-    logging.disable_progress_bar()
-    if arguments.self_test:
-        return self_test()
-    if arguments.run is None:
-        parser.error("expected a run folder")
-    steps = []
-    for step in train(arguments):
-        print(json.dumps(step), flush=True)
-        steps.append(step)
-    if arguments.compare and not reference.compare(steps, arguments.compare, arguments.tolerance):
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    reference.main(__doc__, train, self_test)
