@@ -302,7 +302,7 @@ void SearchRunner::write(std::string_view state) {
     if (const fs::path mark = folder_of(trial.number) / "trial.json"; trial.ended() && !fs::exists(mark))
       write_file(mark, dump_json(trial_json(trial), 2) + "\n");
   const auto file = [&](std::string_view name, std::string_view text) { write_file(search_.folder / name, text); };
-  file("search.input.toml", search_.file.text);
+  file("search.input.toml", search_.file.source.text);
   file("results.txt", results_text(search_.file, outcome_.results));
   file("results.csv", results_csv(search_.file, outcome_.results));
   file("results.json", dump_json(results_json(search_.file, outcome_.results), 2) + "\n");
@@ -321,7 +321,7 @@ Search load_search(const fs::path& path, const SearchOptions& options) {
   if (search.folder.empty()) search.folder = fs::path("searches") / spec.name;
   for (std::int64_t trial = 0; trial < spec.trials; ++trial) {
     if (ranked_tasks(spec, TrialRun(search, trial).config).empty())
-      throw Error(ErrorTag::kUsage, search.file.place,
+      throw Error(ErrorTag::kUsage, search.file.source.place,
                   fmt::format("key \"search.metric\": the last stage of trial {} gives no dev score for \"{}\"", trial, spec.metric),
                   "expected mean, or a task of that stage with dev data");
   }

@@ -16,13 +16,13 @@ namespace minbert {
 
 struct Search {
   SearchFile file;
-  RowOverrides overrides;
+  ConfigOverrides overrides;
   std::filesystem::path folder;
 };
 
 struct SearchOptions {
   std::filesystem::path folder;                                ///< default: searches/NAME
-  RowOverrides overrides;                                      ///< of every trial's config
+  ConfigOverrides overrides;                                      ///< of every trial's config
   bool resume = false;                                         ///< go on with what is there
   double max_hours = std::numeric_limits<double>::infinity();  ///< after which the running trial is put aside
   /// Asked as TrainOptions::should_stop is.

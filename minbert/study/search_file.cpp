@@ -57,17 +57,12 @@ SearchFile load_search_file(const fs::path& path) {
   ConfigTree tree;
   tree.load(path);
   auto file = read_options<SearchFile>(tree.node());
-  file.text = tree.given();
-  file.place = path.string();
-  file.folder = path == "-" ? fs::current_path() : fs::absolute(path).parent_path();
+  file.source = source_file(tree, path, "search", file.search.name);
   const auto refuse = [&](const std::string& key, const std::string& message, std::string hint = {}) {
     throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message), std::move(hint));
   };
-  if (file.search.name.empty()) file.search.name = path == "-" ? "search" : path.stem().string();
-  if (!is_plain_name(file.search.name))
-    refuse("search.name", fmt::format("expected letters, digits, - and _, got \"{}\"", file.search.name));
   if (files_of(file.search.recipe).empty()) refuse("search.recipe", "expected a config file");
-  if (file.space.empty()) throw Error(ErrorTag::kUsage, file.place, "expected at least one [[space]]");
+  if (file.space.empty()) throw Error(ErrorTag::kUsage, file.source.place, "expected at least one [[space]]");
   std::set<std::string> keys;
   for (std::size_t i = 0; i < file.space.size(); ++i) {
     const std::string key = fmt::format("space.{}", i);
@@ -88,11 +83,9 @@ DrawnValues draw_values(const SearchFile& file, std::int64_t trial) {
   return values;
 }
 
-ConfigTree trial_config(const SearchFile& file, const RowOverrides& overrides, std::int64_t trial) {
-  const TomlOrigin here{file.place, file.folder};
-  ConfigTree tree;
-  for (const fs::path& path : files_of(file.search.recipe)) tree.load(path);
-  for (const std::string& path : overrides.overlays) tree.load(path);
+ConfigTree trial_config(const SearchFile& file, const ConfigOverrides& overrides, std::int64_t trial) {
+  const TomlOrigin here{file.source.place, file.source.folder};
+  ConfigTree tree = merge_files({&file.search.recipe}, overrides);
   for (const std::string& assignment : file.search.set) tree.set(assignment, here);
   for (const std::string& assignment : overrides.sets) tree.set(assignment);
   if (!overrides.dtype.empty()) tree.set("model.dtype", overrides.dtype, "--dtype");

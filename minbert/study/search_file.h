@@ -8,9 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "minbert/base/config_tree.h"
-#include "minbert/study/study_file.h"
-#include "minbert/train/config.h"
+#include "minbert/study/config_files.h"
 
 namespace minbert {
 
@@ -80,9 +78,7 @@ struct SearchFile {
   std::int64_t format = 1;
   SearchSection search;
   std::vector<SearchDimension> space;
-  std::string text;              ///< as given
-  std::string place;             ///< of the file, for errors
-  std::filesystem::path folder;  ///< of the file: paths in `set` start here
+  SourceFile source;
 };
 template <class V>
 void visit_options(V& v, SearchFile& o) {
@@ -103,6 +99,6 @@ DrawnValues draw_values(const SearchFile& file, std::int64_t trial);
 
 /// A trial's config: the recipe, the overrides' files, `set`, the overrides' `set`, and the values. The run is named after the trial.
 /// Throws Error(kUsage).
-ConfigTree trial_config(const SearchFile& file, const RowOverrides& overrides, std::int64_t trial);
+ConfigTree trial_config(const SearchFile& file, const ConfigOverrides& overrides, std::int64_t trial);
 
 }  // namespace minbert

@@ -85,10 +85,10 @@ void check_published(const StudyFile& file, const StudyRow& row, std::vector<std
   known.emplace_back("mean");
   for (const auto& [name, score] : row.published)
     if (std::ranges::find(known, name) == known.end())
-      throw Error(ErrorTag::kUsage, file.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name), suggest(name, known));
+      throw Error(ErrorTag::kUsage, file.source.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name), suggest(name, known));
 }
 
-StudyRun load_run(const Study& study, std::size_t row, const RowOverrides& overrides, const std::uint64_t* seed, std::string_view backend,
+StudyRun load_run(const Study& study, std::size_t row, const ConfigOverrides& overrides, const std::uint64_t* seed, std::string_view backend,
                   FileHashes& hashes) {
   const StudyRow& spec = study.file.rows[row];
   const ConfigTree tree = row_config(study.file, spec, overrides, seed);
@@ -110,7 +110,7 @@ class StudyRunner {
     check_folder();
     make_directories(study_.folder);
     write(true);  // study.json first: without it the rest is not known as a study
-    write_file(study_.folder / "study.input.toml", study_.file.text);
+    write_file(study_.folder / "study.input.toml", study_.file.source.text);
     while (!outcome_.stopped && next()) {
     }
     outcome_.elsewhere = pending_.size();

@@ -34,7 +34,7 @@ struct Study {
 
 struct StudyOptions {
   std::filesystem::path folder = {};  ///< default: studies/NAME
-  RowOverrides overrides = {};
+  ConfigOverrides overrides = {};
   std::vector<std::string> rows = {};     ///< names; empty: all
   std::vector<std::uint64_t> seeds = {};  ///< in place of all others
   bool overwrite = false;                 ///< train again what differs from its config, or failed

@@ -5,18 +5,11 @@
 #include <filesystem>
 #include <map>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "minbert/base/config_tree.h"
-#include "minbert/train/config.h"
+#include "minbert/study/config_files.h"
 
 namespace minbert {
-
-/// "file.toml", or a list of them.
-using PathList = std::variant<PathOption, std::vector<PathOption>>;
-/// Absolute paths; none for an empty one.
-std::vector<std::filesystem::path> files_of(const PathList& list);
 
 struct StudySection {
   std::string name, title;
@@ -56,9 +49,7 @@ struct StudyFile {
   std::int64_t format = 1;
   StudySection study;
   std::vector<StudyRow> rows;
-  std::string text;              ///< as given
-  std::string place;             ///< of the file, for errors
-  std::filesystem::path folder;  ///< of the file: paths in `set` start here
+  SourceFile source;
 };
 template <class V>
 void visit_options(V& v, StudyFile& o) {
@@ -70,16 +61,9 @@ void visit_options(V& v, StudyFile& o) {
 /// Reads and checks: names are plain and unique, names and titles filled in. Throws Error(kUsage) with file, line and key.
 StudyFile load_study_file(const std::filesystem::path& path);
 
-/// What the command line adds to all rows.
-struct RowOverrides {
-  std::vector<std::string> overlays = {};  ///< files
-  std::vector<std::string> sets = {};      ///< key=value; a row that lacks the stage or task that the key names is left as it is
-  std::string dtype = {};                  ///< model.dtype, unless empty
-};
-
 /// A row's config: recipe or base, then its overlay, the overrides' files, its `set`, the overrides' `set`, and the seed, if any. The run
-/// has the row's name unless one of the two `set` says otherwise. Throws Error(kUsage).
-/// A `set` of the overrides that no row can take is an error.
-ConfigTree row_config(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides, const std::uint64_t* seed);
+/// has the row's name unless one of the two `set` says otherwise. A row skips an override that names a stage or task which it lacks, unless
+/// no row has it. Throws Error(kUsage).
+ConfigTree row_config(const StudyFile& file, const StudyRow& row, const ConfigOverrides& overrides, const std::uint64_t* seed);
 
 }  // namespace minbert

@@ -112,7 +112,7 @@ TEST_F(SearchFileTest, ValuesGoIntoTheConfig) {
              "[run]\nname = \"base\"\n[model]\ninit = \"scratch\"\n[[task]]\nname = \"mood\"\nlabels = 2\ndata = { train = \"a.csv\" "
              "}\n[[stage]]\nlr = 1\n");
   const SearchFile file = load(kSpace);
-  RowOverrides overrides;
+  ConfigOverrides overrides;
   overrides.sets = {"stage.0.batch=3", "stage.0.lr=7"};
   const RunConfig config = load_run_config(trial_config(file, overrides, 5));
   const DrawnValues values = draw_values(file, 5);

@@ -24,7 +24,7 @@ TEST_F(StudyFileTest, LaterPartsOfARowWin) {
   write("recipe.toml", lr(0.01));
   write("overlay.toml", lr(0.02));
   write("flag.toml", lr(0.03));
-  const auto rate = [&](const std::string& row, const RowOverrides& overrides = {}) {
+  const auto rate = [&](const std::string& row, const ConfigOverrides& overrides = {}) {
     const StudyFile study = file("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"r\"\n" + row);
     const RunConfig config = load_run_config(row_config(study, study.rows[0], overrides, nullptr));
     EXPECT_EQ(config.run.name, "r");
@@ -103,7 +103,7 @@ std::string in_brief(const RunConfig& config) {
 
 TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
   const StudyFile study = load_study_file(MINBERT_SOURCE_DIR "/recipes/paper/study.toml");
-  const RowOverrides overrides = {.sets = {"model.init=some-bert", "data.root=some-data"}};
+  const ConfigOverrides overrides = {.sets = {"model.init=some-bert", "data.root=some-data"}};
   std::map<std::string, RunConfig> rows;
   for (const StudyRow& row : study.rows) rows[row.name] = load_run_config(row_config(study, row, overrides, nullptr));
 
