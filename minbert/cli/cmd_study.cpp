@@ -3,9 +3,8 @@
 #include <memory>
 #include <optional>
 
-#include "minbert/cli/config_flags.h"
+#include "minbert/cli/many_runs.h"
 #include "minbert/cli/output.h"
-#include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/report/report.h"
@@ -18,11 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct StudyFlags {
-  std::string file;
+  ManyRunsFlags runs;
   StudyOptions options;
-  ConfigFlags config;
-  std::string output;
-  bool resume = false, dry_run = false, json = false;
+  bool resume = false;
 };
 
 /// A page that cannot be written must not end hours of work.
@@ -65,15 +62,12 @@ class StudyView final : public StudyEvents {
 
 int run_study_verb(const StudyFlags& flags, Session& session) {
   StudyOptions options = flags.options;
-  options.folder = flags.output;
-  options.overrides.sets = flags.config.sets;
-  options.overrides.dtype = session.dtype;
-  options.should_stop = stop_requested;
+  apply_flags(flags.runs, session, options);
   if (flags.resume && options.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
   const auto backend = open_backend(session);
   catch_signals();
-  const Study study = load_study(flags.file, backend->name(), options);
-  if (flags.dry_run) {
+  const Study study = load_study(flags.runs.file, backend->name(), options);
+  if (flags.runs.dry_run) {
     print_json(plan_study(*backend, study, options));
     return 0;
   }
@@ -87,7 +81,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
   }
   if (outcome.elsewhere > 0) session.console.info(fmt::format("{} runs are left to other processes", outcome.elsewhere));
   session.console.info(fmt::format("study {} in {}", study.file.study.name, study.folder.string()));
-  if (flags.json)
+  if (flags.runs.json)
     print_json(results_json(outcome.results));
   else
     print(results_text(outcome.results));
@@ -98,12 +92,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
 
 Action declare_study(CLI::App& app, Session& session) {
   auto flags = std::make_shared<StudyFlags>();
-  app.add_option("STUDY", flags->file, "TOML file with [study] and [[row]]s")->required()->type_name("");
-  app.add_option("-o,--output", flags->output, "study folder [studies/NAME, NAME being study.name]")->type_name("DIR");
-  add_set(app, flags->config);
-  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of each row's own (repeatable)")
-      ->allow_extra_args(false)
-      ->type_name("FILE");
+  add_many_runs(app, flags->runs, "STUDY", "TOML file with [study] and [[row]]s", "study folder [studies/NAME, NAME being study.name]");
   const auto add_list = [&](const std::string& name, auto& list, const char* help, const char* type) {
     return app.add_option(name, list, help)->delimiter(',')->allow_extra_args(false)->type_name(type);
   };
@@ -111,9 +100,7 @@ Action declare_study(CLI::App& app, Session& session) {
   add_list("--seeds", flags->options.seeds, "one run of each row for each, in place of the file's", "1,2,3")->check(whole_number(0, INT64_MAX));
   app.add_flag("--resume", flags->resume, "go on with what is there; a study does so anyway");
   app.add_flag("--overwrite", flags->options.overwrite, "train again the rows that differ from what is there, and those that failed");
-  app.add_flag("--dry-run", flags->dry_run, "print what would be done: runs, steps, which stages are shared");
-  add_json(app, flags->json);
-  add_compute(app, session);
+  add_plan(app, flags->runs, session, "print what would be done: runs, steps, which stages are shared");
   add_examples(app,
                "  minbert study recipes/paper/study.toml --set model.init=MODEL --set data.root=DATA\n"
                "  minbert study mine.toml --rows base,strong --seeds 1,2,3 -o studies/mine");
