@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "minbert/report/run_data.h"
+#include "minbert/stats/spread.h"
 
 namespace minbert {
 
@@ -19,13 +20,6 @@ struct ModelRow {
 
   const RunData* first() const { return runs.empty() ? nullptr : &runs.front(); }
 };
-
-/// Mean and sample deviation of several seeds' values; the deviation is NaN for one value, both for none.
-struct Spread {
-  std::size_t count = 0;
-  double mean, deviation;
-};
-Spread spread(const std::vector<double>& values);
 
 /// Dev scores of a task over the finished seeds; "" stands for the mean over tasks.
 Spread dev_scores(const ModelRow& row, const std::string& task);
