@@ -36,7 +36,7 @@ class StudyView final : public StudyEvents {
  public:
   StudyView(const StudyFile& file, Console& console) : file_(file), console_(console) {}
 
-  TrainEvents& begin(const StudyRun& run, std::size_t number, std::size_t of) override {
+  TrainEvents& begin(const StudyRun& run, std::size_t number, std::size_t total) override {
     console_.info(console_.bold(fmt::format("{} of {}: row {}, seed {}, in {}", number, of, name(run), run.seed, run.folder.string())));
     return view_.emplace(console_);
   }

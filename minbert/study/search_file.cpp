@@ -1,4 +1,4 @@
-// Search files: reading, checking, drawing.
+// Search files: reads and checks them, and draws values.
 #include "minbert/study/search_file.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Calls refuse(key, message), which throws, at the first thing wrong with a dimension.
+/// Calls refuse(key, message), which throws, at the first mistake in a dimension.
 template <class Refuse>
 void check_dimension(const SearchDimension& dimension, const Refuse& refuse) {
   if (dimension.key.empty()) refuse("key", "expected a key of the config");
@@ -35,7 +35,7 @@ void check_dimension(const SearchDimension& dimension, const Refuse& refuse) {
     refuse("low", fmt::format("expected whole numbers, got {} and {}", low, high));
 }
 
-/// Four significant digits, between the ends all the same.
+/// Rounds to four significant digits without leaving [low, high].
 double rounded(double value, double low, double high) { return std::clamp(std::stod(fmt::format("{:.3e}", value)), low, high); }
 
 TomlValue draw(const SearchDimension& dimension, Rng& rng) {
@@ -69,7 +69,7 @@ SearchFile load_search_file(const fs::path& path) {
     check_dimension(file.space[i], [&](const std::string& part, const std::string& message, std::string hint = {}) {
       refuse(join_key(key, part), message, std::move(hint));
     });
-    if (!keys.insert(file.space[i].key).second) refuse(key + ".key", fmt::format("\"{}\" stands there twice", file.space[i].key));
+    if (!keys.insert(file.space[i].key).second) refuse(key + ".key", fmt::format("\"{}\" appears twice", file.space[i].key));
   }
   return file;
 }

@@ -1,4 +1,4 @@
-// Study files: reading, checking, and the configs that their rows mean.
+// Study files: reads and checks them, and makes the config of each row.
 #include "minbert/study/study_file.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The one path list that a row starts from.
+/// The files that a row's config starts from.
 const PathList& start_of(const StudyFile& file, const StudyRow& row) { return files_of(row.recipe).empty() ? file.study.base : row.recipe; }
 
 void check_row(const ConfigTree& tree, const StudyFile& file, const StudyRow& row, std::size_t index) {
@@ -21,7 +21,7 @@ void check_row(const ConfigTree& tree, const StudyFile& file, const StudyRow& ro
     throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message));
   };
   if (!is_plain_name(row.name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", row.name));
-  if (files_of(start_of(file, row)).empty()) refuse("recipe", "expected a file, for [study] has no base");
+  if (files_of(start_of(file, row)).empty()) refuse("recipe", "expected a file, because [study] has no base");
 }
 
 ConfigTree row_files(const StudyFile& file, const StudyRow& row, const ConfigOverrides& overrides) {

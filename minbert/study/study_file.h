@@ -1,4 +1,4 @@
-// StudyFile: several runs that go into one table, as a TOML file describes them.
+// StudyFile: a TOML file that describes several runs for one table.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@ struct StudySection {
 };
 template <class V>
 void visit_options(V& v, StudySection& o) {
-  v.field("name", o.name, "names the study's folder; default: the file's");
-  v.field("title", o.title, "above the table; default: the name");
+  v.field("name", o.name, "name of the study and its folder; default: the file's name");
+  v.field("title", o.title, "title above the table; default: the name");
   v.field("base", o.base, "config of every row that has no recipe: a file, or files that are merged");
-  v.field("seeds", o.seeds, "one run of each row for each; default: the config's run.seed");
-  v.field("caption", o.caption, "below the table, with the encoder's name after it");
+  v.field("seeds", o.seeds, "each row has one run for each seed; default: the config's run.seed");
+  v.field("caption", o.caption, "text below the table; the encoder's name is added");
 }
 
-/// One line of the table: a config, and a run for each seed.
+/// One line of the table: a config that is trained once for each seed.
 struct StudyRow {
   std::string name, title;
   PathList recipe, overlay;
@@ -36,13 +36,13 @@ struct StudyRow {
 };
 template <class V>
 void visit_options(V& v, StudyRow& o) {
-  v.field("name", o.name, "letters, digits, - and _; names the row's folder");
-  v.field("title", o.title, "in the table; default: the name");
-  v.field("recipe", o.recipe, "file or files in place of the study's base");
+  v.field("name", o.name, "name of the row and its folder: letters, digits, - and _");
+  v.field("title", o.title, "title in the table; default: the name");
+  v.field("recipe", o.recipe, "file or files that replace the study's base");
   v.field("overlay", o.overlay, "file or files merged on top");
-  v.field("set", o.set, "changes of single keys, as --set takes them");
-  v.field("seeds", o.seeds, "in place of the study's");
-  v.field("published", o.published, "scores by task to stand beside the row's own; mean: theirs unless given");
+  v.field("set", o.set, "changes of single keys, written as for --set");
+  v.field("seeds", o.seeds, "replace the study's seeds");
+  v.field("published", o.published, "published scores by task, shown beside the row's own; mean defaults to their mean");
 }
 
 struct StudyFile {
@@ -58,7 +58,7 @@ void visit_options(V& v, StudyFile& o) {
   v.field("row", o.rows, "");
 }
 
-/// Reads and checks: names are plain and unique, names and titles filled in. Throws Error(kUsage) with file, line and key.
+/// Reads and checks a study file, and fills in default names, titles and seeds. Throws Error(kUsage) with file, line and key.
 StudyFile load_study_file(const std::filesystem::path& path);
 
 /// A row's config: recipe or base, then its overlay, the overrides' files, its `set`, the overrides' `set`, and the seed, if any. The run
