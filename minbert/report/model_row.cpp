@@ -1,4 +1,4 @@
-// Scores of a row over its seeds.
+// ModelRow: scores over seeds, and tasks of all rows.
 #include "minbert/report/model_row.h"
 
 #include <algorithm>

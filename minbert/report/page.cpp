@@ -1,4 +1,4 @@
-// The page's style, its script and its skeleton.
+// The page: its skeleton, filled with style, script and sections.
 #include "minbert/report/page.h"
 
 #include <fmt/format.h>
@@ -15,10 +15,10 @@ std::string_view page_script();  // page.js
 
 namespace {
 
-/// A file without its first line, a comment for readers of the source.
+/// Drops a file's first line, which is a comment for readers of the source.
 std::string_view without_opener(std::string_view text) { return text.substr(text.find('\n')); }
 
-/// Base64 of a SHA-256, as content policies name a script.
+/// The script's SHA-256 in Base64, by which the content policy allows it.
 std::string script_digest(std::string_view script) {
   constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const std::string hex = sha256_hex(script) + "00";  // 33 bytes: eleven groups of three
