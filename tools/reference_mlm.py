@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Masked-LM pretraining as a plain PyTorch loop, beside reference.py and with its parts: the oracle of an mlm stage's losses.
+"""Masked-LM pretraining as a plain PyTorch loop made of reference.py's parts.
 
     reference_mlm.py RUN [--init MODEL] [--steps 20] [--masks] [--compare METRICS.jsonl [--tolerance 1e-4]]
     reference_mlm.py --self-test
 
-Runs the first stage of RUN/config.toml in file order on one file of plain lines, nothing held out. The head's first values come from
-MODEL/mlm.safetensors. --masks replays minbert's dropout. Which tokens are hidden is always replayed, from the rule that pipeline/mlm.h states.
+Runs the first stage of RUN/config.toml on one file of plain lines, in file order and without held-out texts. The head's first values come
+from MODEL/mlm.safetensors. --masks replays minbert's dropout. The choice of hidden tokens is always replayed, by the rule in pipeline/mlm.h.
 """
 
 import math
@@ -30,7 +30,7 @@ MLM_SITE = 0xE000
 
 
 class Stream:
-    """Words of minbert's random stream `name`: Philox4x32-10 under the seed, counted by block, the name's FNV-1a hash above."""
+    """minbert's random stream `name`: Philox4x32-10 with the seed as key, and a counter of block number and the name's FNV-1a hash."""
 
     def __init__(self, seed, name):
         self.seed, hashed = seed, 0xCBF29CE484222325
@@ -44,7 +44,7 @@ class Stream:
 
 
 def seen_token(stream, place, token, share, tokenizer):
-    """What stands in place of a token, and whether it is to be predicted. Words of block 2 place and the next: choice, kind, random token."""
+    """(what replaces a token, whether it must be predicted). Blocks 2 * place and the next hold choice, kind and random token."""
     if token in tokenizer.all_special_ids:
         return token, False
     first, second = stream.block(2 * place), stream.block(2 * place + 1)
@@ -129,7 +129,7 @@ def train(arguments):
 
 
 def self_test():
-    """The tied head and its gradients against BertForMaskedLM."""
+    """Compares the tied head and its gradients with BertForMaskedLM."""
     torch.manual_seed(0)
     config = BertConfig(vocab_size=50, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40, max_position_embeddings=16)
     theirs = BertForMaskedLM(config).eval()
