@@ -1,4 +1,4 @@
-// Search files: what they may say, and what is drawn from them.
+// Search files: their keys and mistakes, and the values drawn from them.
 #include "minbert/study/search_file.h"
 
 #include <gtest/gtest.h>
@@ -77,7 +77,7 @@ TEST_F(SearchFileTest, DrawsAreAsTheirKindSays) {
     ++epochs[*value_of(values, "stage.0.epochs").get_if<std::int64_t>()];
     ++heads[print_toml_value(value_of(values, "task.mood.head.dense"))];
   }
-  // Four standard deviations of a binomial share.
+  // The tolerance is four standard deviations of a binomial share.
   const auto expect_share = [&](int count, double share) {
     EXPECT_NEAR(count / double{kTrials}, share, 4 * std::sqrt(share * (1 - share) / kTrials)) << "seed " << file.search.seed;
   };
@@ -128,7 +128,7 @@ TEST_F(SearchFileTest, MistakesNamePlaceAndKey) {
   const std::string head = "[search]\nrecipe = \"base.toml\"\n";
   struct Mistake {
     std::string text;
-    std::initializer_list<std::string_view> told;
+    std::initializer_list<std::string_view> expected;
   };
   const Mistake mistakes[] = {
       {"[search]\n[[space]]\nkey = \"a\"\nlow = 0\nhigh = 1\n", {"mine.toml:1", "search.recipe"}},
@@ -144,9 +144,9 @@ TEST_F(SearchFileTest, MistakesNamePlaceAndKey) {
       {head + "stop = \"mean\"\n[[space]]\nkey = \"a\"\nlow = 0\nhigh = 1\n", {"mine.toml:3", "did you mean \"median\"?"}},
       {head + "trials = 0\n[[space]]\nkey = \"a\"\nlow = 0\nhigh = 1\n", {"mine.toml:3", "search.trials"}},
   };
-  for (const auto& [text, told] : mistakes) {
+  for (const auto& [text, expected] : mistakes) {
     SCOPED_TRACE(text);
-    expect_error(ErrorTag::kUsage, told, [&] { load(text); });
+    expect_error(ErrorTag::kUsage, expected, [&] { load(text); });
   }
 }
 
