@@ -1,4 +1,4 @@
-// search: random search for hyperparameters; trials that do worse than others are stopped early.
+// search: random search for hyperparameters, which stops trials early when they do worse than others.
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -17,7 +17,7 @@ struct SearchFlags {
   SearchOptions options;
 };
 
-/// Each trial's events below a line with its values, and a line about its end.
+/// Shows a line with each trial's values, the trial's events below it, and a line about its end.
 class SearchView final : public SearchEvents {
  public:
   SearchView(const SearchFile& file, Console& console) : file_(file), console_(console) {}
@@ -73,9 +73,9 @@ int run_search_verb(const SearchFlags& flags, Session& session) {
   return 0;
 }
 
-/// The keys of a search file with their defaults, for the end of --help.
+/// The keys of a search file and their defaults, for the end of --help.
 std::string file_help() {
-  std::string text = "Keys of the file, and their defaults:\n";
+  std::string text = "Keys of the file and their defaults:\n";
   for (const OptionInfo& key : list_options<SearchFile>()) {
     if (key.key == "space") continue;
     const bool has_default = !key.default_value.empty() && key.default_value != "\"\"" && key.default_value != "[]";
@@ -84,7 +84,7 @@ std::string file_help() {
   return text;
 }
 
-/// For --max-hours.
+/// The error message for a bad value of --max-hours; empty for a good one.
 std::string check_hours(const std::string& text) {
   const auto hours = parse_number(text);
   return hours && *hours > 0 ? "" : fmt::format("expected a number above 0, got \"{}\"", text);
@@ -95,11 +95,11 @@ std::string check_hours(const std::string& text) {
 Action declare_search(CLI::App& app, Session& session) {
   auto flags = std::make_shared<SearchFlags>();
   add_many_runs(app, flags->runs, "SEARCH", "TOML file with [search] and [[space]]s", "search folder [searches/NAME, NAME being search.name]");
-  app.add_flag("--resume", flags->options.resume, "go on with the search that is there");
-  app.add_option("--max-hours", flags->options.max_hours, "put the search aside after so many hours [no limit]")
+  app.add_flag("--resume", flags->options.resume, "go on with the search in the folder");
+  app.add_option("--max-hours", flags->options.max_hours, "pause the search after so many hours; --resume goes on [no limit]")
       ->check(CLI::Validator([](std::string& text) { return check_hours(text); }, ""))
       ->type_name("H");
-  add_plan(app, flags->runs, session, "print what would be done: the trials' values and steps");
+  add_plan(app, flags->runs, session, "print what would be done: values and steps of the trials");
   app.footer(file_help() +
              "\nExamples:\n"
              "  minbert search recipes/search/sst.toml --set model.init=MODEL --set data.root=DATA\n"

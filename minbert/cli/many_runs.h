@@ -1,4 +1,4 @@
-// ManyRunsFlags: what the verbs study and search take alike, and the options that follow from it.
+// ManyRunsFlags: the flags that the verbs study and search share.
 #pragma once
 
 #include <CLI/CLI.hpp>

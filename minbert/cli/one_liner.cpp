@@ -1,4 +1,4 @@
-// OneLiner: one task, one stage, written as a person would.
+// One-liners: writes a config with one task and one stage.
 #include "minbert/cli/one_liner.h"
 
 #include <filesystem>

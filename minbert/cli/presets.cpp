@@ -1,4 +1,4 @@
-// Presets: the files of presets/, each complete enough to train as it is once its paths are right.
+// Presets: the files in presets/, which CMake embeds. Each can be trained once its paths are right.
 #include "minbert/cli/presets.h"
 
 #include <algorithm>
