@@ -1,4 +1,4 @@
-// What study files and search files share: lists of config files, changes from the command line, and where the file itself lies.
+// Config files of studies and searches: lists of files, overrides from the command line, and the study or search file itself.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +17,7 @@ using PathList = std::variant<PathOption, std::vector<PathOption>>;
 /// Absolute paths; an empty PathOption gives none.
 std::vector<std::filesystem::path> files_of(const PathList& list);
 
-/// What the command line changes in every config.
+/// Changes from the command line to every config.
 struct ConfigOverrides {
   std::vector<std::string> overlays = {};  ///< files, merged on top of the config's own
   std::vector<std::string> sets = {};      ///< key=value
