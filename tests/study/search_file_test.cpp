@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "minbert/base/files.h"
+#include "minbert/train/config.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 
