@@ -115,8 +115,8 @@ void print_scores(const TrainResult& result, bool json) {
 
 /// Mean and standard deviation (n - 1) over the seeds.
 Json spread_json(const std::vector<double>& values) {
-  const Spread of = spread(values);
-  return {{"mean", of.mean}, {"std", of.deviation}, {"values", values}};
+  const Spread summary = spread(values);
+  return {{"mean", summary.mean}, {"std", values.size() > 1 ? summary.deviation : 0.0}, {"values", values}};
 }
 
 int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {

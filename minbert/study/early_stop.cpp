@@ -1,4 +1,4 @@
-// Early stopping: the median rule, and rungs.
+// Early stopping: the median rule and the rungs of successive halving.
 #include "minbert/study/early_stop.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// What stands in the folders of a study's runs.
+// Study folders: reads the status of each run, and writes study.json.
 #include "minbert/study/study_folder.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr int kFormat = 1;
 
 void read_status(const Json& status, SeedResult& result) {
   result.state = status.at("state").get<std::string>();
-  if (result.state == "running") result.state = "stopped";  // whoever ran it is gone
+  if (result.state == "running") result.state = "stopped";  // unless its lock is held, which read_run checks
   if (result.state == "failed") {
     result.error = status.value("error", "");
     result.exit_code = status.value("exit_code", 1);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_layout.py accepts a small well-kept tree and names each violation planted in it, at its line."""
+"""check_layout.py accepts a small tree without violations, and reports each planted violation with its line."""
 import contextlib
 import io
 import pathlib
@@ -29,7 +29,7 @@ WELL_KEPT = {
     "tests/cli/x.py": '#!/usr/bin/env python3\n"""X."""\n',
 }
 
-# (what is planted: path -> appended text, or None to remove it) -> what must be said, with its place.
+# ({path: text to append, or None to remove the file}, expected report with its place).
 PLANTED = [
     ({"minbert/base/a.h": '#include "minbert/data/rows.h"\n'}, "minbert/base/a.h:5: base may not include data"),
     ({"minbert/data/rows.cpp": '#include "minbert/ops/backend.h"\n'}, "minbert/data/rows.cpp:5: data may not include ops"),
