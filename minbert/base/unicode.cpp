@@ -60,6 +60,12 @@ void append_utf8(std::string& out, char32_t code_point) {
   }
 }
 
+std::string utf8(char32_t code_point) {
+  std::string text;
+  append_utf8(text, code_point);
+  return text;
+}
+
 std::size_t find_invalid_utf8(std::string_view text) {
   for (std::size_t position = 0; position < text.size();) {
     const Decoded decoded = decode(text, position);

@@ -13,6 +13,8 @@ char32_t next_code_point(std::string_view text, std::size_t& position);
 
 /// Appends the UTF-8 form of a code point; U+FFFD for a surrogate or a value above 0x10FFFF.
 void append_utf8(std::string& out, char32_t code_point);
+/// The UTF-8 form alone.
+std::string utf8(char32_t code_point);
 
 /// Offset where the first invalid sequence starts, or npos.
 std::size_t find_invalid_utf8(std::string_view text);

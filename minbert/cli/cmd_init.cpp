@@ -1,5 +1,4 @@
 // init: writes a commented config file to start from.
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 

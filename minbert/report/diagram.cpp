@@ -11,7 +11,7 @@ namespace minbert {
 namespace {
 
 // Lengths in units of the view box, which is about as wide as a phone.
-constexpr double kWidth = 400, kGap = 8, kArrow = 18, kIndent = 18;
+constexpr double kDiagramWidth = 400, kGap = 8, kArrow = 18, kIndent = 18;
 constexpr double kLine = 15, kPadding = 9;  // height of a line of text, and space around the text of a box
 constexpr double kLetter = 5.6;             // average width of a letter at 11 pixels
 constexpr std::size_t kColumns = 3;         // heads in a row of boxes
@@ -47,7 +47,7 @@ Html arrow(double x, double from, double y) {
 Html drawing(const std::string& id, double height, const std::string& title, const std::string& description, const Html& content) {
   const Html head = element("title", {{"id", id + "-name"}}, title) + element("desc", {{"id", id + "-text"}}, description);
   return element("svg",
-                 {{"viewBox", fmt::format("0 0 {} {}", kWidth, at(height))},
+                 {{"viewBox", fmt::format("0 0 {} {}", kDiagramWidth, at(height))},
                   {"role", "img"},
                   {"aria-labelledby", fmt::format("{0}-name {0}-text", id)}},
                  head + content) +
@@ -125,9 +125,9 @@ Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
   const Lines feed = {"Feed-forward",
                       encoder ? fmt::format("{} → {} → {}, GELU", encoder->hidden, encoder->intermediate, encoder->hidden) : "GELU"};
   const Lines norm = {"Add & norm"};
-  const double inner = kWidth - 44, height = box_height(attention) + 2 * box_height(norm) + box_height(feed) + 3 * 5 + 34;
+  const double inner = kDiagramWidth - 44, height = box_height(attention) + 2 * box_height(norm) + box_height(feed) + 3 * 5 + 34;
   Html html;
-  for (const double shift : {8.0, 4.0, 0.0}) html += box(shift, y + shift, kWidth - 10, height, shift == 0 ? name : Lines());
+  for (const double shift : {8.0, 4.0, 0.0}) html += box(shift, y + shift, kDiagramWidth - 10, height, shift == 0 ? name : Lines());
   double top = y + 26;
   for (const Lines& lines : {attention, norm, feed, norm}) {
     html += box(17, top, inner, box_height(lines), lines);
@@ -141,19 +141,19 @@ Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
 Html head_boxes(const std::vector<Lines>& heads, double& y) {
   const bool several = heads.size() > kColumns;
   const double left = several ? 12 : 1;
-  const double width = (kWidth - left - 1 - 2 * kGap) / 3;
+  const double width = (kDiagramWidth - left - 1 - 2 * kGap) / 3;
   Html html;
   const double bus = y + kArrow / 2;
-  html += edge(fmt::format("M{} {}V{}", at(kWidth / 2), at(y), at(bus)));
+  html += edge(fmt::format("M{} {}V{}", at(kDiagramWidth / 2), at(y), at(bus)));
   for (std::size_t begin = 0; begin < heads.size(); begin += kColumns) {
     const std::size_t count = std::min(kColumns, heads.size() - begin);
-    const double start = several || count == kColumns ? left : (kWidth - static_cast<double>(count) * (width + kGap) + kGap) / 2;
+    const double start = several || count == kColumns ? left : (kDiagramWidth - static_cast<double>(count) * (width + kGap) + kGap) / 2;
     const double line = begin == 0 ? bus : y + kArrow / 2, top = line + kArrow / 2 + 4;
     double height = 0;
     for (std::size_t i = begin; i < begin + count; ++i) height = std::max(height, box_height(heads[i]));
     const auto middle = [&](std::size_t i) { return start + static_cast<double>(i) * (width + kGap) + width / 2; };
-    html += edge(fmt::format("M{} {}H{}", at(several ? 4 : std::min(middle(0), kWidth / 2)), at(line),
-                             at(std::max(middle(count - 1), begin == 0 ? kWidth / 2 : 0))));
+    html += edge(fmt::format("M{} {}H{}", at(several ? 4 : std::min(middle(0), kDiagramWidth / 2)), at(line),
+                             at(std::max(middle(count - 1), begin == 0 ? kDiagramWidth / 2 : 0))));
     if (begin > 0) html += edge(fmt::format("M4 {}V{}", at(bus), at(line)));
     for (std::size_t i = 0; i < count; ++i) {
       html += arrow(middle(i), line, top);
@@ -265,7 +265,7 @@ class TreeDrawing {
     ++drawn;
     const Node& node = (*nodes_)[i];
     const double height = box_height(node.lines), bottom = y + height;
-    html += box(indent + 1, y, kWidth - indent - 2, height, node.lines, node.end ? "box end" : "box");
+    html += box(indent + 1, y, kDiagramWidth - indent - 2, height, node.lines, node.end ? "box end" : "box");
     text += (text.empty() ? "" : ". ") + joined(node.lines);
     y = bottom + kArrow;
     const bool branches = node.children.size() > 1;
@@ -305,9 +305,9 @@ Html architecture_diagram(const RunData& run, const std::string& id) {
   Html content;
   for (const Lines& lines : {input, embeddings}) {
     if (lines.size() == 1) continue;  // not a task, only texts for masked words
-    content += box(1, y, kWidth - 2, box_height(lines), lines);
+    content += box(1, y, kDiagramWidth - 2, box_height(lines), lines);
     y += box_height(lines);
-    content += arrow(kWidth / 2, y, y + kArrow);
+    content += arrow(kDiagramWidth / 2, y, y + kArrow);
     y += kArrow;
   }
   content += encoder_stack(run.encoder, y);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kFewEdits = 2;       // "the pairs differ by at most two tokens" (section 7.2's examples)
 constexpr std::size_t kExamples = 5;       // examples of each kind
-constexpr std::size_t kLongestText = 300;  // code points of an example's text
+constexpr std::size_t kLongestExample = 300;  // code points of an example's text
 constexpr std::size_t kMostPoints = 1200;  // points of a scatter plot
 constexpr int kBins = 5;                   // bins of length
 
@@ -110,7 +110,7 @@ Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
     std::ranges::stable_sort(found, std::greater<>(), &Answer::confidence);
     found.resize(std::min(found.size(), kExamples));
     for (const Answer* answer : found)
-      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestText), shortened(answer->text_pair, kLongestText),
+      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestExample), shortened(answer->text_pair, kLongestExample),
                                result.classes[static_cast<std::size_t>(answer->gold)],
                                result.classes[static_cast<std::size_t>(answer->predicted)], fixed_text(answer->confidence, 3)});
   }

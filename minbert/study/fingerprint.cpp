@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kFingerprintFormat = 1;
 
 using Files = std::map<std::string, std::string>;
 
@@ -128,7 +128,7 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
 }
 
 Json Fingerprint::json() const {
-  Json json = {{"format", kFormat}, {"code", code}, {"files", files}, {"stages", Json::array()}};
+  Json json = {{"format", kFingerprintFormat}, {"code", code}, {"files", files}, {"stages", Json::array()}};
   for (const auto& [name, key] : stages) json["stages"].push_back({{"name", name}, {"key", key}});
   return json;
 }

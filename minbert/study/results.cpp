@@ -15,7 +15,7 @@
 namespace minbert {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kResultsFormat = 1;
 
 /// The figures of one line: a score for each task, their mean, seconds, best epoch.
 using Line = std::vector<std::optional<double>>;
@@ -234,7 +234,7 @@ std::string results_csv(const StudyResults& results) {
 }
 
 Json results_json(const StudyResults& results) {
-  Json json = {{"format", kFormat},           {"name", results.name},     {"title", results.title},
+  Json json = {{"format", kResultsFormat},           {"name", results.name},     {"title", results.title},
                {"caption", note(results)},    {"state", results.state},   {"tasks", Json::array()},
                {"rows", Json::array()}};
   for (const StudyTask& task : results.tasks) json["tasks"].push_back({{"name", task.name}, {"metric", task.metric}});

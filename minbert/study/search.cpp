@@ -14,12 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kJournalFormat = 1;
 constexpr std::string_view kLock = ".lock";
 
 /// The journal's first line: the settings that decide what happens to a trial. The number of trials may change on resume.
 Json header_of(const SearchFile& file) {
-  Json header = {{"event", "search"}, {"format", kFormat}};
+  Json header = {{"event", "search"}, {"format", kJournalFormat}};
   const Json section = Json::parse(toml_to_json(write_options(file.search)));
   for (const char* key : {"seed", "metric", "stop", "warmup_trials", "min_evals", "eta"}) header[key] = section.at(key);
   return header;

@@ -11,7 +11,7 @@
 namespace minbert {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kSearchFormat = 1;
 
 std::string value_text(const Json& value) { return value.is_string() ? value.get<std::string>() : dump_json(value); }
 
@@ -86,7 +86,7 @@ std::string results_csv(const SearchFile& file, const SearchResults& results) {
 }
 
 Json results_json(const SearchFile& file, const SearchResults& results) {
-  Json json = {{"format", kFormat},
+  Json json = {{"format", kSearchFormat},
                {"name", file.search.name},
                {"metric", file.search.metric},
                {"stop", option_name(file.search.stop)},

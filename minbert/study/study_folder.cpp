@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kStudyFormat = 1;
 
 void read_status(const Json& status, SeedResult& result) {
   result.state = status.at("state").get<std::string>();
@@ -85,7 +85,7 @@ std::string state_of(const StudyResults& results, bool active) {
 }
 
 Json study_json(const StudyResults& results) {
-  Json json = {{"format", kFormat}, {"name", results.name}, {"title", results.title}, {"caption", results.caption}, {"state", results.state}};
+  Json json = {{"format", kStudyFormat}, {"name", results.name}, {"title", results.title}, {"caption", results.caption}, {"state", results.state}};
   json["rows"] = Json::array();
   for (const RowResult& row : results.rows) {
     Json seeds = Json::array();

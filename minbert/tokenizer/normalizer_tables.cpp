@@ -15,12 +15,6 @@ constexpr char32_t kCodePoints = 0x110000, kAscii = 0x80;
 constexpr char32_t kFirstHangul = 0xAC00, kLastHangul = 0xD7A3;
 constexpr char32_t kFirstJamo = 0x1100, kLastJamo = 0x11FF;
 
-std::string utf8(char32_t code_point) {
-  std::string text;
-  append_utf8(text, code_point);
-  return text;
-}
-
 template <class Range>
 const Range* find_range(std::span<const Range> table, char32_t code_point) {
   const auto at = std::lower_bound(table.begin(), table.end(), code_point, [](const Range& range, char32_t c) { return range.last < c; });

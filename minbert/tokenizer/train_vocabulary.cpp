@@ -50,12 +50,6 @@ std::vector<char32_t> find_alphabet(const WordCounts& words, std::int64_t limit)
   return alphabet;
 }
 
-std::string utf8(char32_t code_point) {
-  std::string text;
-  append_utf8(text, code_point);
-  return text;
-}
-
 /// Words as sequences of tokens, in which the most frequent pair of neighbours becomes one token again and again.
 class Merger {
  public:
