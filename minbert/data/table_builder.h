@@ -19,6 +19,7 @@ class TableBuilder {
  public:
   TableBuilder(std::string name, const Dialect& dialect, std::vector<char> text);
   std::vector<char>& text() { return table_.text_; }
+  const std::string& name() const { return table_.name_; }
 
   void set_columns(std::vector<std::string> names) { table_.columns_ = std::move(names); }
   std::size_t columns() const { return table_.columns_.size(); }
