@@ -92,17 +92,21 @@ MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(tag, path, "map", errno);
   data_ = static_cast<const std::byte*>(address);
+  live_ = std::make_unique<internal::LiveFile>(path, bytes(), tag);
 }
 
 MappedFile::~MappedFile() {
+  live_.reset();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), live_(std::move(other.live_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(live_, other.live_);
   return *this;
 }
 
@@ -117,6 +121,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   const int flags = O_WRONLY | O_CLOEXEC | (replaceable ? O_CREAT | O_EXCL : 0);
   Descriptor descriptor(::open(replaceable ? temporary_.c_str() : path_.c_str(), flags, 0666));
   if (descriptor.get() < 0) fail(ErrorTag::kResources, path_, "write", errno);
+  if (replaceable) live_ = std::make_unique<internal::LiveFile>(temporary_);
   file_ = ::fdopen(descriptor.get(), "wb");
   if (file_ == nullptr) fail(ErrorTag::kResources, path_, "write", errno);
   descriptor.release();
@@ -142,6 +147,7 @@ void AtomicFile::commit() {
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(ErrorTag::kResources, path_, "rename", errno);
   temporary_.clear();
+  live_.reset();
   sync_folder(path_.parent_path());
 }
 
@@ -221,7 +227,7 @@ void make_directories(const fs::path& path) {
 }
 
 FileLock::FileLock(const fs::path& path, bool wait) {
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
   if (file.get() < 0) fail(ErrorTag::kResources, path, "lock", errno);
   int error = 0;
   do error = ::flock(file.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
@@ -236,7 +242,7 @@ FileLock::FileLock(const fs::path& path, bool wait) {
 FileLock::~FileLock() { ::close(descriptor_); }
 
 bool FileLock::is_held(const fs::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   return file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 

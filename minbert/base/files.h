@@ -10,13 +10,15 @@
 #include <string_view>
 
 #include "minbert/base/check.h"
+#include "minbert/base/live_files.h"
 
 namespace minbert {
 
 /// The whole file, or standard input for "-". Throws Error(tag) naming the path when it cannot be read.
 std::string read_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
-/// A read-only memory map of a whole file. Movable; the bytes live as long as the object.
+/// A read-only memory map of a whole file. Movable; the bytes live as long as the object. When another program cuts the file short meanwhile,
+/// reading what is gone ends the process (on_cut_file).
 class MappedFile {
  public:
   /// Throws Error(tag) when the file is missing or cannot be mapped. An empty file maps to an empty span.
@@ -33,6 +35,7 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::unique_ptr<internal::LiveFile> live_;
 };
 
 /// Writes to a temporary name beside `path`; commit() flushes, syncs and renames. Without commit() nothing is left behind.
@@ -50,6 +53,7 @@ class AtomicFile {
 
  private:
   std::filesystem::path path_, temporary_;
+  std::unique_ptr<internal::LiveFile> live_;  // while the temporary file is there
   std::FILE* file_ = nullptr;
 };
 
@@ -103,7 +107,7 @@ struct LockHeld : Error {
   using Error::Error;
 };
 
-/// An exclusive advisory lock on a file (created if absent), released by the destructor.
+/// An exclusive advisory lock on a file (created if absent, never through a link), released by the destructor.
 class FileLock {
  public:
   /// `wait`: until it is free. Throws LockHeld otherwise.
