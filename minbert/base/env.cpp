@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::array<EnvVariable, 7> kVariables = {{
     {"MINBERT_BACKEND", "cpu", "backend that does the maths: ref | cpu | cuda"},
-    {"MINBERT_THREADS", "all cores", "threads for maths"},
+    {"MINBERT_THREADS", "least of affinity mask, CPU quota and physical cores", "threads for maths"},
     {"MINBERT_ISA", "none", "upper limit on the instruction set: sse2 | avx2 | avx512 | avx512_bf16 | amx"},
     {"MINBERT_DEBUG", "0", "1 configuration and phase times, 2 and time by op, 3 and a NaN check after each op, 4 and tensor statistics"},
     {"NO_COLOR", "unset", "any value: no colour on a terminal"},
