@@ -13,17 +13,17 @@
 namespace minbert {
 
 struct HttpOptions {
-  std::string token;    ///< bearer token; never sent to a host that a redirect leads to
+  std::string token;    ///< bearer token; never sent to a host that a redirect leads to, and in clear (http) to this machine alone
   std::string ca_file;  ///< certificates to trust, PEM; empty: the system's
   double connect_timeout_s = 15;
   double stall_timeout_s = 30;  ///< a transfer that brought nothing for so long (and 5 s, libcurl's window) is cut
 };
 
-/// Status and headers of a response; those of redirects are dropped but for X-Linked-*, which describe the file led to.
+/// Status and headers of a response. Those of redirects are dropped, but for X-Linked-* of a hub that was asked: they describe the file led to.
 struct HttpHead {
   long status = 0;
   int redirects = 0;
-  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::map<std::string, std::string> headers;  ///< names in lower case; X-Linked-* only from the host of the URL, and before any other answered
   /// The value, or "" when absent.
   std::string_view header(std::string_view lower_case_name) const;
 };
@@ -52,7 +52,7 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  /// Follows up to 10 redirects, never from https to http. Asks for the bytes from first_byte on when that is not 0;
+  /// Follows up to 10 redirects, never from https to http. Throws Error(kUsage) rather than send the token in clear. Asks for the bytes from first_byte on when that is not 0;
   /// whether the server obliged shows in the status (206, not 200).
   HttpResult get(const std::string& url, std::int64_t first_byte, const HttpSink& sink);
 
