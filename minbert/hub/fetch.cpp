@@ -196,10 +196,19 @@ bool is_safe_file_name(std::string_view name) {
 
 fs::path place_below(const fs::path& out_dir, std::string_view name) {
   const fs::path path = out_dir / name;
-  make_directories(path.parent_path());
-  const fs::path root = fs::canonical(out_dir), folder = fs::canonical(path.parent_path());
-  if (std::mismatch(root.begin(), root.end(), folder.begin(), folder.end()).first != root.end()) {
-    throw Error(ErrorTag::kResources, path.string(), fmt::format("leads out of the output folder, to {}", folder.string()));
+  make_directories(out_dir);
+  const fs::path root = fs::canonical(out_dir);
+  fs::path folder = out_dir;
+  for (const fs::path& part : fs::path(name).parent_path()) {
+    folder /= part;
+    // Looked at before it is made: to make a folder would follow links.
+    if (fs::symlink_status(folder).type() != fs::file_type::not_found) {
+      std::error_code error;  // of a link that leads to nothing
+      const fs::path real = fs::canonical(folder, error);
+      if (error || std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end())
+        throw Error(ErrorTag::kResources, path.string(), fmt::format("leads out of the output folder, by the link {}", folder.string()));
+    }
+    make_directories(folder);
   }
   return path;
 }
