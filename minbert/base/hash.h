@@ -31,6 +31,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view text);
+/// The name that git gives a file of this content, 40 hexadecimal digits. Hugging Face hubs send it as the tag of small files.
+std::string git_blob_hex(std::string_view content);
 /// Throws Error(tag) when the file cannot be read.
 std::string sha256_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "minbert/base/check.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -34,9 +35,7 @@ double pause_s(const HttpResult& result, double backoff_s, int failures) {
 
 /// A server's own words, made safe to print.
 std::string server_message(const HttpHead& head) {
-  std::string message(head.header("x-error-message").substr(0, 200));
-  std::replace_if(
-      message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  const std::string message = printable(head.header("x-error-message").substr(0, 200));
   return message.empty() ? message : ": " + message;
 }
 
@@ -102,7 +101,7 @@ std::optional<Download> Downloader::file(const std::string& url, const fs::path&
     return Download{static_cast<std::int64_t>(fs::file_size(target)), std::string(sha256), false};
   }
   make_directories(target.parent_path());
-  FileTransfer transfer(target, sha256, on_bytes, options_.refused);
+  FileTransfer transfer(target, {std::string(sha256), on_bytes, options_.max_unsized_bytes, options_.refused});
   std::int64_t furthest_byte = transfer.written_bytes();
   const HttpResult result = with_retries(url, [&](bool& advanced) {
     HttpResult got = client_.get(url, transfer.next_request(),
