@@ -51,7 +51,7 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
   if (options_.max_word_chars < 1)
     throw Error(ErrorTag::kModel, place, fmt::format("characters of a word: expected 1 or more, got {}", options_.max_word_chars));
   resolve_added(place);
-  build_trie();
+  build_trie(place);
 }
 
 std::array<std::pair<const std::string*, std::int32_t*>, 5> Tokenizer::named_specials() {
@@ -105,12 +105,16 @@ std::string Tokenizer::normalized_pattern(std::string_view text) const {
   return std::string(pattern);
 }
 
-void Tokenizer::build_trie() {
+void Tokenizer::build_trie(const std::string& place) {
   Trie::Entries entries;
-  // A token that holds a space cannot be met within a word. Added tokens are no pieces of words.
-  for (std::size_t i = 0; i < model_size_; ++i)
-    if (!vocabulary_[i].empty() && vocabulary_[i].find(kSpace) == std::string::npos) entries.emplace_back(vocabulary_[i], static_cast<std::int32_t>(i));
-  trie_ = Trie(std::move(entries));
+  // No word holds a token with a space, or one longer than the longest word that is looked up. Added tokens are no pieces of words.
+  const std::int64_t prefix_chars = count_code_points(options_.continuing_prefix);
+  for (std::size_t i = 0; i < model_size_; ++i) {
+    const std::string& token = vocabulary_[i];
+    if (!token.empty() && token.find(kSpace) == std::string::npos && count_code_points(token) - prefix_chars <= options_.max_word_chars)
+      entries.emplace_back(token, static_cast<std::int32_t>(i));
+  }
+  trie_ = Trie(std::move(entries), place);
   continuing_ = trie_.descend(options_.continuing_prefix);
 }
 

@@ -85,7 +85,7 @@ class Tokenizer {
   std::array<std::pair<const std::string*, std::int32_t*>, 5> named_specials();
   void resolve_added(const std::string& place);
   std::string normalized_pattern(std::string_view text) const;
-  void build_trie();
+  void build_trie(const std::string& place);
   static const Pattern* find_prefix(const std::vector<Pattern>& patterns, std::string_view text);
   template <bool kOffsets>
   void tokenize(std::string_view raw, Encoding& out) const;

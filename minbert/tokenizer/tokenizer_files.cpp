@@ -47,16 +47,18 @@ class Reader {
   void read_token(const char* key, std::string& value) const {
     const auto* json = find(key);
     if (json != nullptr && json->is_object())
-      Reader(*json, fmt::format("{}: \"{}\"", place_, key)).read("content", value);
+      Reader(*json, place_of(key)).read("content", value);
     else
       read(key, value);
   }
+
+  std::string place_of(std::string_view key) const { return fmt::format("{}: \"{}\"", place_, key); }
 
   /// The object under `key`, whose "type" must be `type`.
   Reader section(const char* key, std::string_view type) const {
     const auto* json = find(key);
     if (json == nullptr) refuse(key, fmt::format("expected type {}, got none", type));
-    Reader section(*json, fmt::format("{}: \"{}\"", place_, key));
+    Reader section(*json, place_of(key));
     std::string actual;
     section.read("type", actual);
     if (actual != type) refuse(key, fmt::format("expected type {}, got \"{}\"", type, actual));
@@ -87,8 +89,10 @@ void read_names(const fs::path& folder, TokenizerOptions& options) {
     reader.read_token("pad_token", options.pad);
     reader.read_token("mask_token", options.mask);
     // transformers writes 1e30 for "no limit".
-    if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number() && limit->get<double>() < 1e9)
-      options.max_length = limit->get<std::int64_t>();
+    if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number()) {
+      const auto value = limit->get<double>();
+      if (value >= 1 && value < 1e9) options.max_length = static_cast<std::int64_t>(value);
+    }
   }
 }
 
@@ -139,7 +143,7 @@ void read_template(const Reader& processor, TokenizerOptions& options) {
     if (list == nullptr || !list->is_array()) processor.refuse(key, "expected a list");
     for (const SortedJson& item : *list) {
       if (!item.is_object() || item.size() != 1) processor.refuse(key, "expected objects with one key, got " + item.dump());
-      const Reader part(item.front(), key);
+      const Reader part(item.front(), processor.place_of(key));
       auto& [id, type_id] = result.emplace_back("", -1);
       part.read("id", id);
       part.read("type_id", type_id);

@@ -20,8 +20,8 @@ class Trie {
 
   using Entries = std::vector<std::pair<std::string_view, std::int32_t>>;
   Trie() : Trie(Entries{}) {}
-  /// Keys are distinct, not empty and without bytes 0xFF. At most 2^24 units.
-  explicit Trie(Entries entries);
+  /// Keys are distinct, not empty and without bytes 0xFF. Throws Error(kModel) at `place` when they need more than 2^24 units.
+  explicit Trie(Entries entries, std::string_view place = {});
 
   Node root() const { return root_; }
   /// The longest entry that leads from `node` along the text at `begin`, which must hold a byte where no entry goes on.
