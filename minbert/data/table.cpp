@@ -52,7 +52,7 @@ std::int64_t line_of(std::string_view bytes, std::size_t offset) {
   return 1 + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
 }
 
-// UTF-8 without its byte order mark. What is no text (another encoding, a binary file) is refused here, with the line.
+// Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
 std::vector<char> decode(std::string_view bytes, const std::string& name, const std::string& encoding) {
   if (encoding != "utf-8" && encoding != "latin-1")
     throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8 or latin-1, got \"{}\"", encoding));
@@ -189,7 +189,7 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const std::vector<
     if (first_problem.empty()) first_problem = problem, first_line = line;
     table.add_problem(line, std::move(problem));
   });
-  // Not one object: a complaint about columns would hide why.
+  // Without a single object, an error about missing columns would hide the cause.
   if (columns.empty() && !first_problem.empty())
     throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), first_line), first_problem,
                 "a file of plain texts is read with format = \"lines\", or --in-format lines");

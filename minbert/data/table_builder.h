@@ -1,4 +1,4 @@
-// How the readers fill a table: cells as slices of a text that may still grow or move, turned into views at the end.
+// TableBuilder: collects cells as slices of a text that may still grow or move, and turns them into views at the end.
 #pragma once
 
 #include <string>
@@ -31,7 +31,7 @@ class TableBuilder {
 
  private:
   Table table_;
-  std::vector<CellSlice> slices_;  // of all rows, one after the other
+  std::vector<CellSlice> slices_;  // the cells of all rows in order
   std::vector<std::size_t> row_begins_;
 };
 

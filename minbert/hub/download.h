@@ -19,11 +19,11 @@ struct DownloadOptions {
   int attempts = 5;        ///< failures in a row after which to give up; one that brought new bytes counts as the first
   double backoff_s = 0.5;  ///< pause after the first failed try, doubled by each further one up to 10 s
   std::int64_t max_unsized_bytes = std::int64_t{4} << 30;  ///< the most that is taken of a file whose length nobody tells
-  ErrorTag refused = ErrorTag::kModel;  ///< tag of what the server has not, will not give, or has with a wrong checksum
+  ErrorTag refused = ErrorTag::kModel;  ///< tag of the error for a file that is missing, refused or has a wrong checksum
 };
 
-/// Every failure but a missing page throws: kResources for network, server and disk trouble (also when all attempts are
-/// spent), options.refused for a refusal (401, 403, other 4xx) or a wrong checksum. Messages name the URL and the status.
+/// Every failure except 404 throws Error: kResources for network, server and disk trouble (after the last attempt, where another
+/// may help), options.refused for a refusal (401, 403, other 4xx) or a wrong checksum. Messages name the URL and the status.
 class Downloader {
  public:
   explicit Downloader(DownloadOptions options) : options_(std::move(options)), client_(options_.http) {}

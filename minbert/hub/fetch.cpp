@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kConfig = "config.json", kIndex = "model.safetensors.index.json";
-/// Asked for one by one where the repository cannot be listed.
+/// Requested one by one when the repository cannot be listed.
 constexpr std::array<std::string_view, 8> kSmallFiles = {kConfig,
                                                          "tokenizer.json",
                                                          "tokenizer_config.json",
@@ -63,7 +63,7 @@ void expect_safe(std::string_view name, const std::string& place) {
               "such a name would be written outside the output folder");
 }
 
-/// One repository at one revision, on its way to one folder.
+/// Fetches one repository at one revision into one folder.
 class ModelFetch {
  public:
   ModelFetch(const std::string& repo, const FetchOptions& options, const OnFetchProgress& on_progress)
@@ -100,7 +100,7 @@ class ModelFetch {
   std::vector<FetchedFile> fetched_;
 };
 
-/// Names of all files, or nothing where the endpoint has no such page: a plain copy of a hub's files.
+/// Names of all files, or nothing when the endpoint has no listing, as a plain copy of a hub's files.
 std::optional<std::vector<std::string>> ModelFetch::list() {
   const auto page = downloader_.text(listing_url_, kMaxListingBytes);
   if (!page) return std::nullopt;
@@ -201,7 +201,7 @@ fs::path place_below(const fs::path& out_dir, std::string_view name) {
   fs::path folder = out_dir;
   for (const fs::path& part : fs::path(name).parent_path()) {
     folder /= part;
-    // Looked at before it is made: to make a folder would follow links.
+    // The check comes before the folder is made, since making it would follow links.
     if (fs::symlink_status(folder).type() != fs::file_type::not_found) {
       std::error_code error;  // of a link that leads to nothing
       const fs::path real = fs::canonical(folder, error);

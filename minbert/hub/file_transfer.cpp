@@ -1,4 +1,4 @@
-// FileTransfer: what a response's headers mean, the .part file, and the checks before it gets its name.
+// FileTransfer: reads the headers of responses, keeps the .part file, and checks it before it gets its name.
 #include "minbert/hub/file_transfer.h"
 
 #include <fcntl.h>
@@ -70,7 +70,7 @@ RemoteFile describe_remote_file(const HttpHead& head) {
     remote.bytes = parse_bytes(head.header("content-length"));
   }
   if (const auto linked_bytes = parse_bytes(head.header("x-linked-size"))) remote.bytes = linked_bytes;
-  // A Hugging Face hub names large files by their SHA-256. Behind a redirect, a plain ETag is the storage's own affair.
+  // A Hugging Face hub names large files by their SHA-256. Behind a redirect, a plain ETag is the storage's, and no checksum.
   const std::string_view linked = bare_etag(head.header("x-linked-etag")), plain = bare_etag(head.header("etag"));
   const std::string_view etag = linked.empty() ? plain : linked;
   const bool of_the_hub = !linked.empty() || head.redirects == 0;
@@ -139,7 +139,7 @@ bool FileTransfer::matches_existing() const {
 void FileTransfer::open() {
   part_ = part_path(remote_.identity);
   std::error_code ignored;
-  if (!is_own_file(part_)) fs::remove(part_, ignored);  // the name can be foreseen: what stands there may lead to another file
+  if (!is_own_file(part_)) fs::remove(part_, ignored);  // the name is predictable: somebody may have put a link there
   lock_ = std::make_unique<FileLock>(part_);
   if (!is_own_file(part_)) throw Error(ErrorTag::kResources, part_.string(), "expected a file of ours, got a link");
   if (written_ > 0) {
@@ -244,7 +244,7 @@ fs::path FileTransfer::part_path(std::string_view identity) const {
   return path_.parent_path() / fmt::format(".{}.{}.part", path_.filename().string(), identity);
 }
 
-/// Parts of this path, whoever left them.
+/// The .part files of this path that earlier transfers left.
 std::vector<fs::path> FileTransfer::leftovers() const {
   const std::string example = part_path("0123456789abcdef").filename().string();
   const std::string_view start = std::string_view(example).substr(0, example.size() - 16 - std::string_view(".part").size());

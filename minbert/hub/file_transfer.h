@@ -1,4 +1,4 @@
-// FileTransfer: one file on its way from a URL to its path, over as many responses as it takes.
+// FileTransfer: brings one file from a URL to its path, over as many responses as it takes.
 #pragma once
 
 #include <cstdint>
@@ -21,19 +21,19 @@ namespace minbert {
 /// Bytes so far and in all (0 while unknown); called at most about 10 times a second, and at the end.
 using OnBytes = std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)>;
 
-/// A file at its place.
+/// A complete file at its path.
 struct Download {
   std::int64_t bytes = 0;
   std::string sha256;      ///< empty for a file kept without reading it
   bool downloaded = true;  ///< false: the same file was already there
 };
 
-/// What a response's headers tell about the whole file.
+/// What the headers of a response say about the whole file.
 struct RemoteFile {
   std::optional<std::int64_t> bytes;
   std::int64_t first_byte = 0;  ///< of the body that follows
-  std::string sha256;           ///< empty where the server does not tell
-  std::string git_blob;         ///< git's name of the content (git_blob_hex), which hubs give to small files; empty where it does not tell
+  std::string sha256;           ///< empty when the server does not say
+  std::string git_blob;         ///< git's name of the content (git_blob_hex), which hubs send for small files; empty when the server does not say
   std::string identity;         ///< 16 hexadecimal digits, equal for two responses that carry parts of one file
 };
 
@@ -42,9 +42,9 @@ RemoteFile describe_remote_file(const HttpHead& head);
 bool is_sha256(std::string_view text);
 
 struct TransferOptions {
-  std::string sha256;  ///< what the file must hash to; empty: as the server tells
+  std::string sha256;  ///< what the file must hash to; empty: what the server says
   OnBytes on_bytes;
-  std::int64_t max_unsized_bytes = 0;    ///< the most that is taken where the server tells no length
+  std::int64_t max_unsized_bytes = 0;    ///< limit of a file whose length the server does not say
   ErrorTag refused = ErrorTag::kModel;  ///< tag of a wrong size or checksum
 };
 
@@ -95,7 +95,7 @@ class FileTransfer {
   Download download_;
   Stopwatch since_report_;
   std::int64_t written_ = 0;
-  bool begun_ = false;    // this request's headers were looked at
+  bool begun_ = false;    // begin() has accepted this request's headers
   bool excess_ = false;   // more bytes came than may
   bool resumed_ = false;  // the part holds bytes of more than one response
 };

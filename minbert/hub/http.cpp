@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::string_view kLinked = "x-linked-";
 
-/// libcurl's process-wide set-up, made once.
+/// Initialises libcurl once for the process.
 void initialize_curl() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
   MINBERT_CHECK(code == CURLE_OK, "{}", curl_easy_strerror(code));
@@ -63,7 +63,7 @@ HttpOutcome classify(CURL* handle, CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_PEER_FAILED_VERIFICATION: return HttpOutcome::kUnreachable;
     case CURLE_OPERATION_TIMEDOUT: {
-      // A firewall that drops packets would make every further try cost the whole timeout again.
+      // Behind a firewall that drops packets, every further attempt would take the whole timeout again.
       curl_off_t sent_us = 0;
       curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
       return sent_us > 0 ? HttpOutcome::kCut : HttpOutcome::kUnreachable;
@@ -107,7 +107,7 @@ struct HttpClient::Transfer {
   const HttpSink& sink;
   std::string origin;  // of the URL that was asked for
   HttpHead head;
-  bool left_origin = false;  // a redirect led elsewhere; what answers from there on cannot vouch for the file
+  bool left_origin = false;  // a redirect led to another host; no later response may vouch for the file
   bool stopped = false;
   std::exception_ptr failure;
 };
@@ -181,7 +181,7 @@ HttpResult HttpClient::get(const std::string& url, std::int64_t first_byte, cons
   set(handle, CURLOPT_WRITEDATA, &transfer);
   if (!options_.ca_file.empty()) set(handle, CURLOPT_CAINFO, options_.ca_file.c_str());
   if (!options_.token.empty()) {
-    // Given as authentication, not as a header, the token stays with its host.
+    // As authentication, unlike as a header, libcurl sends the token to its own host only.
     set(handle, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
     set(handle, CURLOPT_XOAUTH2_BEARER, options_.token.c_str());
   }

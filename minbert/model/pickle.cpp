@@ -1,4 +1,4 @@
-// The pickle machine: a stack, marks, a memo, and a short list of what may be called.
+// The pickle machine: a stack, marks, a memo, and a short list of callables.
 #include "minbert/model/pickle.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 using Kind = PickleValue::Kind;
 using Index = std::uint32_t;
 
-// Far above any checkpoint (BERT-large: 20,000); bounds the memory that a hostile file can claim.
+// Far more than any checkpoint needs (BERT-large: 20,000). It limits the memory that a hostile file can claim.
 constexpr std::size_t kMaxOperations = 4'000'000;
 constexpr std::int64_t kMaxRank = 8;
 
@@ -86,7 +86,7 @@ class PickleMachine {
          "only plain weights are read; load the file where you trust it and save its state_dict() with safetensors");
   }
 
-  /// Counts what has been done; a list that is copied counts as many times as it has items.
+  /// Counts operations; copying a list counts once for each of its items.
   void work(std::size_t operations) {
     work_ += operations;
     if (work_ > kMaxOperations) fail(fmt::format("more than {} operations", kMaxOperations));
@@ -284,7 +284,7 @@ class PickleMachine {
     return value;
   }
 
-  // A reference to `arguments` is good until the next value is made.
+  // `arguments` refers into out_.values: making a value invalidates it.
   void reduce() {
     const PickleValue& arguments = top(Kind::kTuple);
     pop();
@@ -315,7 +315,7 @@ class PickleMachine {
     push_items(Kind::kDict, std::move(items));
   }
 
-  /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks): the last two mean nothing here.
+  /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks). The last two do not matter here.
   void rebuild_tensor(const PickleValue& arguments) {
     PickledTensor tensor;
     tensor.storage = static_cast<std::size_t>(item(arguments, 0, Kind::kStorage).integer);
@@ -354,7 +354,7 @@ class PickleMachine {
                        available));
   }
 
-  /// State of a dict is a module's _metadata, which says nothing about weights.
+  /// Drops the state of a dict: it is a module's _metadata, which says nothing about weights.
   void build() {
     pop();
     need(1);

@@ -1,4 +1,4 @@
-// torch checkpoints: where the two file formats keep the pickle and the storages.
+// torch checkpoints: finds the pickle and the storages in both file formats.
 #include "minbert/model/torch_checkpoint.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ using Kind = PickleValue::Kind;
 
 std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-/// A read file: the pickled object and the bytes of each of its storages.
+/// The pickled object of a file, and the bytes of each of its storages.
 struct Checkpoint {
   Pickle pickle;
   std::vector<Bytes> storages;  // as pickle.storages
@@ -115,7 +115,7 @@ const PickleValue& find_state_dict(const Pickle& pickle, std::string_view place)
   return *dict;
 }
 
-/// expand() makes views that repeat elements. They may make a few bytes many, but not a small file ask for all memory there is.
+/// Views by expand() repeat elements. The limit keeps a small file from allocating much memory through them.
 void check_size(const PickledTensor& tensor, std::int64_t element_bytes, std::size_t file_bytes, std::string_view name, std::string_view place) {
   constexpr std::int64_t kMostRepeats = 16, kAlwaysGood = 1 << 20;
   std::int64_t bytes = element_bytes;

@@ -1,4 +1,4 @@
-// WeightSource: finding the weight files of a folder, and reading elements of any layout.
+// WeightSource: finds the weight files of a folder and reads elements of any layout.
 #include "minbert/model/weight_source.h"
 
 #include <fmt/ranges.h>
@@ -44,7 +44,7 @@ std::vector<SourceTensor> read_tensors(const fs::path& file, std::span<const std
   return tensors;
 }
 
-/// What a folder without weights of ours may hold instead.
+/// A hint for a folder whose weights have another format.
 std::string hint_for(const fs::path& folder) {
   constexpr std::pair<const char*, const char*> kOthers[] = {{"tf_model.h5", "TensorFlow"},
                                                              {"model.ckpt.index", "TensorFlow"},

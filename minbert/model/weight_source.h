@@ -1,4 +1,4 @@
-// WeightSource: the tensors of a model folder, whatever files they lie in, read where they are mapped.
+// WeightSource: the tensors of a model folder in any of its file formats, read from memory maps.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,13 @@
 
 namespace minbert {
 
-/// One tensor as its file holds it.
+/// One tensor in the layout of its file.
 struct SourceTensor {
   std::string name;
   std::string dtype;  ///< as in safetensors: "F32"
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;  ///< in elements; row-major dense unless a torch checkpoint says otherwise
-  std::span<const std::byte> bytes;   ///< from its first element to the last one that it reaches
+  std::span<const std::byte> bytes;   ///< from its first element to the last one that its strides reach
   bool big_endian = false;
   std::string file;  ///< name in the folder
 

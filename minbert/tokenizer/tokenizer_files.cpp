@@ -1,4 +1,4 @@
-// The files of a tokenizer: tokenizer.json, or vocab.txt with tokenizer_config.json; and writing all of them.
+// Reads tokenizer.json, or vocab.txt with tokenizer_config.json, and writes all files of a tokenizer.
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -112,7 +112,7 @@ AddedToken read_added(const Reader& reader) {
 
 using AddedById = std::map<std::int64_t, AddedToken>;
 
-/// Added tokens in the order of their ids, which must be the vocabulary's or follow it.
+/// Takes added tokens in the order of their ids. An id must be the token's id in the vocabulary, or the next one after it.
 void take_added(AddedById by_id, const std::vector<std::string>& vocabulary, TokenizerOptions& options, const std::string& place) {
   auto next = static_cast<std::int64_t>(vocabulary.size());
   for (auto& [id, token] : by_id) {
@@ -135,7 +135,7 @@ std::vector<std::string> read_vocabulary_object(const SortedJson& json, const st
   return vocabulary;
 }
 
-/// [CLS] A [SEP] and [CLS] A [SEP] B [SEP], as a TemplateProcessing spells it: the names of the special tokens or "A" and "B".
+/// Reads the names of [CLS] and [SEP] from a TemplateProcessing, which must spell [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
 void read_template(const Reader& processor, TokenizerOptions& options) {
   const auto parts = [&](const char* key) {
     std::vector<std::pair<std::string, std::int64_t>> result;
@@ -210,7 +210,7 @@ Tokenizer load_tokenizer_json(const fs::path& path, TokenizerOptions options) {
   return Tokenizer(std::move(vocabulary), std::move(options), place);
 }
 
-/// One token a line, white space at its end cut, as tokenizers reads it (models/wordpiece/mod.rs, read_file).
+/// Reads one token a line and strips white space at its end, as tokenizers does (models/wordpiece/mod.rs, read_file).
 std::vector<std::string> read_vocabulary_lines(const fs::path& path) {
   const std::string text = read_file(path, ErrorTag::kModel);
   std::vector<std::string> vocabulary;
@@ -296,7 +296,7 @@ void Tokenizer::save(const fs::path& folder) const {
   Json::object_t vocab;
   for (std::size_t id = 0; id < model_size_; ++id) {
     lines += vocabulary_[id] + "\n";
-    vocab.push_back({vocabulary_[id], Json(id)});  // distinct: no search for each
+    vocab.push_back({vocabulary_[id], Json(id)});  // the names are distinct: no search for each
   }
   Json file{{"version", "1.0"}, {"truncation", Json()}, {"padding", Json()}, {"added_tokens", added_json(*this)}};
   file["normalizer"] = {{"type", "BertNormalizer"},

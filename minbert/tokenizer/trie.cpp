@@ -1,4 +1,4 @@
-// Building the double array: children of a node sit at base ^ byte, so that a block of 256 units holds all children of a node.
+// Builds the double array. A child of a node is the unit at base ^ byte, so that a block of 256 units holds all children of a node.
 #include "minbert/tokenizer/trie.h"
 
 #include <algorithm>
@@ -43,10 +43,10 @@ class Trie::Builder {
     std::size_t begin, end, depth;
   };
 
-  /// A block where room is looked for.
+  /// A block that is searched for free units.
   struct OpenBlock {
     Node first;                         ///< its first unit
-    std::array<std::uint64_t, 4> free;  ///< a bit for each unit, so that looking costs as much as there is room
+    std::array<std::uint64_t, 4> free;  ///< a bit for each free unit, so that full blocks cost little to search
     int failures = 0;                   ///< nodes that found no room here
   };
 
