@@ -23,7 +23,7 @@ TEST(Printable, ReplacesWhatDrivesATerminal) {
 TEST(TextTable, CleansItsCells) {
   TextTable table({"na\x1bme", "n"});
   table.add({"two\nlines\x07", "1"});
-  EXPECT_EQ(table.text(), "na\uFFFDme      n\ntwo lines\uFFFD  1\n");
+  EXPECT_EQ(table.text(), "na\uFFFDme       n\ntwo lines\uFFFD  1\n");
 }
 
 }  // namespace
