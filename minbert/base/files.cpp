@@ -62,13 +62,13 @@ std::string read_all(int descriptor, const fs::path& path, ErrorTag tag, std::si
   }
 }
 
-/// A rename is on disk only once its folder is; filesystems that cannot sync a folder are let be.
+/// A rename is on disk only once its folder is. Some filesystems cannot sync a folder; that is ignored.
 void sync_folder(const fs::path& folder) {
   const Descriptor descriptor(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.get() >= 0) ::fsync(descriptor.get());
 }
 
-/// Unique in this process and among live ones; hidden, so that a killed writer's remains are not taken for a result.
+/// A name that no other writer uses now. It is hidden, so that nobody takes what a killed writer left for a result.
 fs::path temporary_name(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), counter++);
@@ -112,7 +112,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code ignored;
-  // A link keeps pointing where it did; a device or a pipe (/dev/null) is written, never replaced.
+  // The target of a link is replaced, not the link. A device or a pipe, such as /dev/null, is written to, never replaced.
   if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_, ignored);
   const auto kind = fs::status(path_, ignored).type();
   if (kind == fs::file_type::directory) fail(ErrorTag::kResources, path_, "write", EISDIR);

@@ -1,4 +1,4 @@
-// SHA-256 by OpenSSL, which picks the processor's own instructions.
+// Hashes by OpenSSL, which uses the processor's instructions for them.
 #include "minbert/base/hash.h"
 
 #include <fmt/format.h>

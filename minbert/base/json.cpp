@@ -38,13 +38,13 @@ std::size_t find_excess_depth(std::string_view text) {
   return std::string_view::npos;
 }
 
-/// Parsed documents inside one another fit; what dump() would recurse into without end does not.
+/// Whether dump() would recurse too deeply. The limit leaves room for a parsed document inside another value.
 bool is_too_deep(const Json& value, int depth = 1) {
   if (!value.is_structured()) return false;
   return depth > 2 * kMaxNesting || std::any_of(value.begin(), value.end(), [&](const Json& item) { return is_too_deep(item, depth + 1); });
 }
 
-/// nlohmann's "[json.exception.parse_error.101] parse error at line 1, column 2: " is ours already.
+/// The message without nlohmann's "[json.exception.parse_error.101] parse error at line 1, column 2: ", which the place already says.
 std::string plain_message(std::string_view what) {
   if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
   if (what.starts_with("parse error")) {

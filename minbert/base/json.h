@@ -26,7 +26,7 @@ struct JsonLine {
   Json value;           ///< null when there is a problem
   std::string problem;  ///< what was got instead of JSON, such as "invalid JSON"; empty when all is well
 };
-/// For a line that may be broken or cut: the same limits as parse_json, but nothing is thrown.
+/// Parses a line that may be broken or cut, within the limits of parse_json. Throws nothing.
 JsonLine parse_json_line(std::string_view line);
 
 /// Reads and parses a whole file.

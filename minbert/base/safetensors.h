@@ -61,7 +61,7 @@ class SafetensorsFile {
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata = {});
 
-/// An entry that shows a contiguous tensor's own memory.
+/// An entry whose bytes are the memory of `tensor`, which must be contiguous.
 SafetensorsEntry safetensors_entry(std::string name, const Tensor& tensor);
 
 /// Whether convert_to_f32 reads this dtype: F64 F32 F16 BF16.

@@ -39,7 +39,7 @@ class Converter {
   }
 
   TomlValue convert_table(const toml::table& source) const {
-    // toml++ sorts by name; the file's order is in the positions of the keys.
+    // toml++ sorts keys by name. Their positions tell the order of the file.
     std::vector<std::pair<const toml::key*, const toml::node*>> members;
     for (auto&& [key, node] : source) members.emplace_back(&key, &node);
     std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) {

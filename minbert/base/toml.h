@@ -95,7 +95,7 @@ class TomlNode {
   /// Whole numbers count as numbers.
   double as_double() const;
   const std::string& as_string() const;
-  /// The elements of an array; an element that is a table with a name has it in its key, others their index.
+  /// The elements of an array. The last part of an element's key is its `name` if it is a table with one, else its index.
   std::vector<TomlNode> items() const;
   /// The value must be a table; nothing when it lacks the key.
   std::optional<TomlNode> find(std::string_view key) const;
@@ -132,7 +132,7 @@ std::vector<std::string> split_key(std::string_view key, std::string_view place)
 /// The same value as JSON, indented by two.
 std::string toml_to_json(const TomlValue& value);
 
-/// Of toml++.
+/// The version of toml++.
 std::string toml_library_version();
 
 }  // namespace minbert

@@ -17,8 +17,8 @@ void append_utf8(std::string& out, char32_t code_point);
 /// Offset where the first invalid sequence starts, or npos.
 std::size_t find_invalid_utf8(std::string_view text);
 
-/// `text` as it may be shown on a terminal or stand on one line of a log: valid UTF-8, blanks for tabs and line ends, and U+FFFD for all else that
-/// drives a terminal or reorders what it shows (controls C0, C1 and DEL, line separators, bidirectional overrides). For names out of files.
+/// Makes a name from a file safe to print on one line of a terminal or a log. Tabs and line ends become blanks; other controls (C0, C1, DEL),
+/// line separators, characters that reorder what is shown, and invalid UTF-8 become U+FFFD.
 std::string printable(std::string_view text);
 
 /// Latin-1 bytes as UTF-8.
