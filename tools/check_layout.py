@@ -48,6 +48,8 @@ CODE_FOLDERS = ["minbert", "tests", "bench", "tools"]
 TEST_FOLDERS = ["bench", "golden", "fuzz", "tools"]  # other folders of tests/ have the name of a room
 PRINTING = r"std::(cout|cerr|clog)\b|\bfmt::print\b|(?<![\w.>])(?:std::)?(v?f?printf|f?puts|putchar|_?exit|quick_exit|abort)\s*\("
 GETENV = r"\b(secure_)?getenv\b"
+# Parsers without the limits of depth and size that base adds.
+PARSER = r"\b(?:Json|SortedJson|nlohmann::\w+)::(?:parse|accept|sax_parse)\s*\(|\btoml::parse\w*\s*\("
 COMMENT_OR_LITERAL = re.compile(
     r'//[^\n]*|/\*.*?\*/|R"(?P<d>[^()\s]*)\(.*?\)(?P=d)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', re.DOTALL)
 
@@ -140,6 +142,9 @@ class Tree:
             if path != "minbert/base/env.cpp":
                 for line, _ in numbered(GETENV, code):
                     self.report(path, line, "getenv belongs to minbert/base/env.cpp")
+            if not path.startswith("minbert/base/"):
+                for line, match in numbered(PARSER, code):
+                    self.report(path, line, f"{match.group().rstrip('( ')}: parse_json, parse_json_line and parse_toml have limits of depth and size")
             owns_a_library = any(re.match(p, h) and places for p, places in FOREIGN for h in re.findall(r"#\s*include\s+<([^>]+)>", text))
             if not path.startswith("minbert/ops/") and not owns_a_library:
                 for line, _ in numbered(r"^[ \t]*#\s*(if|ifdef|ifndef)\b", code):

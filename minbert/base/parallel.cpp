@@ -1,7 +1,6 @@
 // parallel_for on OpenMP; with MINBERT_STD_THREADS on std::thread, whose synchronisation ThreadSanitizer understands.
 #include "minbert/base/parallel.h"
 
-#include <sched.h>
 #ifndef MINBERT_STD_THREADS
 #include <omp.h>
 #endif
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "minbert/base/check.h"
+#include "minbert/base/cpu_limits.h"
 #include "minbert/base/round_up.h"
 
 namespace minbert {
@@ -62,12 +62,7 @@ void set_num_threads(int n) {
   set_max_threads(n);
 }
 
-int available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  return std::max(1, CPU_COUNT(&set));
-}
+int available_cores() { return read_cpu_limits().threads(); }
 
 void for_teams(int teams, const std::function<void(int)>& body) {
   MINBERT_CHECK(teams >= 1 && teams <= num_threads(), "{} teams of {} threads", teams, num_threads());

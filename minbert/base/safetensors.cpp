@@ -59,7 +59,7 @@ std::optional<std::uint64_t> byte_count(const std::vector<std::int64_t>& shape, 
 
 std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
-/// What people put where a safetensors file belongs.
+/// A hint for files of other kinds that end up under the name of a safetensors file.
 std::string hint_for_foreign_file(std::string_view text) {
   if (text.starts_with("version https://git-lfs"))
     return "this is a git-lfs pointer, not the weights: run `git lfs pull`, or download the file itself";

@@ -64,12 +64,12 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
 
 /// Gives the bytes of an entry, which are read before the next entry is asked for.
 using EntryBytes = std::function<std::span<const std::byte>(const SafetensorsEntry&)>;
-/// The same for tensors that are not in memory as the file wants them: the bytes of each entry come from `bytes_of`, one entry at a time, and
-/// `entries` are read for their names, dtypes and shapes only.
+/// Writes tensors that are not in memory as the file wants them: `bytes_of` gives the bytes of one entry at a time; of `entries` only names,
+/// dtypes and shapes are read.
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata, const EntryBytes& bytes_of);
 
-/// An entry that shows a contiguous tensor's own memory.
+/// An entry whose bytes are the memory of `tensor`, which must be contiguous.
 SafetensorsEntry safetensors_entry(std::string name, const Tensor& tensor);
 
 /// Whether convert_to_f32 reads this dtype: F64 F32 F16 BF16.

@@ -122,6 +122,7 @@ int guarded_run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  minbert::report_cut_files();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit then makes the write fail, with an error
   return minbert::guarded_run(argc, argv);
 }

@@ -12,7 +12,7 @@
 namespace minbert {
 
 void add_threads(CLI::App& app, Session& session) {
-  app.add_option("--threads", session.threads, "threads for maths [MINBERT_THREADS, else all cores]")
+  app.add_option("--threads", session.threads, "threads for maths [MINBERT_THREADS, else as many as cores, affinity mask and CPU quota allow]")
       ->check(whole_number(1, 4096))
       ->type_name("N");
 }

@@ -37,7 +37,7 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high);
 /// Adds examples to the end of --help.
 void add_examples(CLI::App& app, const std::string& examples);
 
-/// Sets the number of threads: --threads, else MINBERT_THREADS, else all cores.
+/// Sets the process's threads: --threads, else MINBERT_THREADS, else available_cores().
 void set_threads(const Session& session);
 /// Calls set_threads and makes the backend that MINBERT_BACKEND names, with the switches of MINBERT_DEBUG.
 std::unique_ptr<Backend> open_backend(Session& session);

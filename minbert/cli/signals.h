@@ -10,6 +10,9 @@ void catch_signals();
 /// True once the flag is set.
 bool stop_requested();
 
+/// A file that another program cuts short while it is read ends the process with one error line and the exit code of its kind.
+void report_cut_files();
+
 /// Thrown by verbs that have nothing to save: unwinding removes temporary files, and the exit code is 128 + the signal's number.
 struct Interrupted {
   int signal;

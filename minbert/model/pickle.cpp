@@ -1,4 +1,4 @@
-// The pickle machine: a stack, marks, a memo, and a short list of the names that a pickle may call.
+// The pickle machine: a stack, marks, a memo, and a short list of callables.
 #include "minbert/model/pickle.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 using Kind = PickleValue::Kind;
 using Index = std::uint32_t;
 
-// It bounds the memory that a hostile file can claim, and is far above any checkpoint (BERT-large: 20,000).
+// Far more than any checkpoint needs (BERT-large: 20,000). It limits the memory that a hostile file can claim.
 constexpr std::size_t kMaxOperations = 4'000'000;
 constexpr std::int64_t kMaxRank = 8;
 
@@ -86,7 +86,7 @@ class PickleMachine {
          "only plain weights are read; load the file where you trust it and save its state_dict() with safetensors");
   }
 
-  /// Counts work done, to end hostile pickles; copying a list counts once for each item.
+  /// Counts operations; copying a list counts once for each of its items.
   void work(std::size_t operations) {
     work_ += operations;
     if (work_ > kMaxOperations) fail(fmt::format("more than {} operations", kMaxOperations));
@@ -284,7 +284,7 @@ class PickleMachine {
     return value;
   }
 
-  // The reference `arguments` is valid until the next value is made.
+  // `arguments` refers into out_.values: making a value invalidates it.
   void reduce() {
     const PickleValue& arguments = top(Kind::kTuple);
     pop();
@@ -315,7 +315,7 @@ class PickleMachine {
     push_items(Kind::kDict, std::move(items));
   }
 
-  /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks); the last two are ignored.
+  /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks). The last two do not matter here.
   void rebuild_tensor(const PickleValue& arguments) {
     PickledTensor tensor;
     tensor.storage = static_cast<std::size_t>(item(arguments, 0, Kind::kStorage).integer);
@@ -354,7 +354,7 @@ class PickleMachine {
                        available));
   }
 
-  /// BUILD on a dict sets a module's _metadata, which holds no weights.
+  /// Drops the state of a dict: it is a module's _metadata, which says nothing about weights.
   void build() {
     pop();
     need(1);

@@ -12,7 +12,7 @@
 
 namespace minbert {
 
-/// One Python value. Containers hold indices into Pickle::values, so that a value may contain itself.
+/// One Python value. Containers hold indices into Pickle::values, so that a container may contain itself.
 struct PickleValue {
   enum class Kind : std::uint8_t {
     kNone,
@@ -36,7 +36,7 @@ struct PickleValue {
   std::vector<std::uint32_t> items;
 };
 
-/// A flat array of elements that lies outside the pickle; tensors are views of it.
+/// A flat array of elements outside the pickle. Tensors are views of it.
 struct PickledStorage {
   std::string_view dtype;  ///< as in safetensors: "F32"
   std::int64_t element_bytes = 0;

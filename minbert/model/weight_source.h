@@ -1,4 +1,4 @@
-// WeightSource: the tensors of a model folder in any of the file formats, read from memory maps.
+// WeightSource: the tensors of a model folder in any of its file formats, read from memory maps.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,13 @@
 
 namespace minbert {
 
-/// One tensor as it is stored in its file.
+/// One tensor in the layout of its file.
 struct SourceTensor {
   std::string name;
   std::string dtype;  ///< as in safetensors: "F32"
   std::vector<std::int64_t> shape;
-  std::vector<std::int64_t> strides;  ///< in elements; dense row-major, except in some torch checkpoints
-  std::span<const std::byte> bytes;   ///< from its first element to its last
+  std::vector<std::int64_t> strides;  ///< in elements; row-major dense unless a torch checkpoint says otherwise
+  std::span<const std::byte> bytes;   ///< from its first element to the last one that its strides reach
   bool big_endian = false;
   std::string file;  ///< name in the folder
 
@@ -52,5 +52,9 @@ class WeightSource {
   std::deque<MappedFile> files_;
   std::vector<SourceTensor> tensors_;
 };
+
+/// Throws Error(kModel) when a model of so many parameters cannot come from the weight files in `folder`, by their size: a config.json must not
+/// make a small file ask for much memory. Nothing is said where there are none.
+void expect_weights_for(const std::filesystem::path& folder, std::int64_t parameters);
 
 }  // namespace minbert

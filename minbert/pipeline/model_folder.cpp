@@ -6,6 +6,7 @@
 #include "minbert/base/files.h"
 #include "minbert/model/checkpoint.h"
 #include "minbert/model/hf_export.h"
+#include "minbert/model/weight_source.h"
 
 namespace minbert {
 namespace {
@@ -88,6 +89,9 @@ ModelFolder read_model_folder(const fs::path& path) {
   folder.path = find_model_folder(path);
   const fs::path config = folder.path / "config.json", description = folder.path / "minbert.json";
   folder.config = parse_model_config(read_json(config, ErrorTag::kModel), config.string());
+  std::int64_t parameters = 0;
+  for (const ParamInfo& info : param_table(model_shape(folder.config, {}, false))) parameters += info.numel();
+  expect_weights_for(folder.path, parameters);
   if (fs::exists(description)) read_minbert_json(folder, description);
   read_sentence_transformers(folder);
   const std::int64_t limit = folder.config.max_position_embeddings;

@@ -173,7 +173,7 @@ Html reliability_chart(const TaskResult& result, Sheets& sheets) {
 /// Rounds a number: "3.4567890123" becomes "3.457". Leaves other text as it is.
 std::string label_text(const std::string& label, bool number) {
   if (!number) return label;
-  const Json value = Json::parse(label, nullptr, false);
+  const Json value = parse_json_line(label).value;
   return value.is_number() ? fmt::format("{:.3f}", value.get<double>()) : label;
 }
 

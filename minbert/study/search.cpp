@@ -20,7 +20,7 @@ constexpr std::string_view kLock = ".lock";
 /// The journal's first line: the settings that decide what happens to a trial. The number of trials may change on resume.
 Json header_of(const SearchFile& file) {
   Json header = {{"event", "search"}, {"format", kJournalFormat}};
-  const Json section = Json::parse(toml_to_json(write_options(file.search)));
+  const Json section = parse_json(toml_to_json(write_options(file.search)), "search", ErrorTag::kInternal);
   for (const char* key : {"seed", "metric", "stop", "warmup_trials", "min_evals", "eta"}) header[key] = section.at(key);
   return header;
 }
@@ -30,7 +30,7 @@ Json values_json(const DrawnValues& values) {
   for (const auto& [key, value] : values) {
     TomlTable holder;  // toml_to_json takes tables only
     holder.set("value", value);
-    json[key] = Json::parse(toml_to_json(TomlValue(std::move(holder)))).at("value");
+    json[key] = parse_json(toml_to_json(TomlValue(std::move(holder))), key, ErrorTag::kInternal).at("value");
   }
   return json;
 }

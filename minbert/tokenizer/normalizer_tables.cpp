@@ -1,4 +1,4 @@
-// Compiles the options and the Unicode tables into what each code point becomes.
+// Builds the table of replacements for each code point from the options and the Unicode tables.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -21,7 +21,7 @@ const Range* find_range(std::span<const Range> table, char32_t code_point) {
   return at != table.end() && at->first <= code_point ? &*at : nullptr;
 }
 
-/// The code points that `code_point` turns into by a table of mappings.
+/// The code points that a table of mappings puts in the place of `code_point`.
 std::u32string map(std::span<const unicode::CodeMapping> table, char32_t code_point) {
   const auto at = std::lower_bound(table.begin(), table.end(), code_point, [](const unicode::CodeMapping& m, char32_t c) { return m.from < c; });
   if (at == table.end() || at->from != code_point) return {code_point};
@@ -90,7 +90,7 @@ class Normalizer::Builder {
     return result;
   }
 
-  /// Where the entry may change: between two neighbours of this list all code points are treated alike.
+  /// Code points where the entry may change; all from one of them up to the next have equal entries.
   static std::vector<char32_t> boundaries() {
     std::vector<char32_t> all{0, 0x80, 0x800, 0x10000, kFirstHangul, kLastHangul + 1, kCodePoints};
     const auto add = [&](char32_t first, char32_t last) { all.insert(all.end(), {first, last + 1}); };

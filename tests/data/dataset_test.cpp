@@ -140,6 +140,7 @@ TEST_F(Dataset, SeveralFilesWithTheirOwnLabelFilterAndLimit) {
   const Rows rows = train(spec);
   EXPECT_EQ(texts(rows), (Texts{"a", "c", "café", "plain"}));
   EXPECT_EQ(labels(rows), (Labels{0, 1, 2, 2}));
+  ASSERT_EQ(rows.rows.size(), 4u);
   EXPECT_EQ(rows.rows[3].id, "5");
   EXPECT_EQ(report_.filtered, 1);
   EXPECT_EQ(report_.over_limit, 1);
