@@ -1,4 +1,4 @@
-// Texts to vectors as minbert embed makes them, with the model loaded.
+// Texts to vectors as in minbert embed, after the model is loaded.
 #include "bench/bench_embed.h"
 
 #include <algorithm>
@@ -6,27 +6,27 @@
 #include "bench/machine.h"
 #include "bench/timing.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/round_up.h"
 #include "minbert/base/system.h"
-#include "minbert/data/input_lines.h"
 #include "minbert/pipeline/text_model.h"
 #include "minbert/train/profile.h"
 
 namespace minbert {
 
 Json bench_embed(Backend& backend, const EmbedBench& options) {
-  TextModel model(backend, options.model, compute_in(backend, options.dtype));
-  const InputLines input(options.input.string());
-  std::vector<std::string> lines;
-  for (std::size_t i = 0; i < input.size(); ++i) lines.emplace_back(input[i]);
+  TextModel model(backend, read_model_folder(options.model), compute_in(backend, options.dtype));
+  const InputRows input({.path = options.input.string(), .format = "lines"});
+  std::vector<InputRow> lines;
+  for (std::size_t i = 0; i < input.size(); ++i) lines.push_back(input[i]);
   const std::size_t batch = options.batch > 0 ? static_cast<std::size_t>(options.batch) : lines.size();
-  const std::size_t calls = (lines.size() + batch - 1) / batch;
+  const std::size_t calls = divide_up(lines.size(), batch);
   const Timing each = time_rounds(backend, calls, options.rounds, [&](std::size_t call) {
     const std::size_t begin = call * batch;
     model.embed(std::span(lines).subspan(begin, std::min(batch, lines.size() - begin)), model.folder().embed);
   });
   std::int64_t tokens = 0;
-  for (const std::string& line : lines)
-    tokens += std::min<std::int64_t>(std::ssize(model.tokenizer().encode(line).ids), model.folder().max_length);
+  for (const InputRow& row : lines)
+    tokens += std::min<std::int64_t>(std::ssize(model.tokenizer().encode(row.text).ids), model.folder().max_length);
   Json line = {{"bench", "embed"},
                {"model", options.model},
                {"dtype", dtype_name(options.dtype)},

@@ -1,4 +1,4 @@
-// A forward pass as serving makes it, on random tokens.
+// A forward pass as in serving, on random tokens.
 #include "bench/bench_infer.h"
 
 #include "bench/machine.h"

@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kClasses = 5;
 constexpr double kEps = 1e-12;
 
-/// Times by label, one total for each label and step.
+/// Times by label: one total for each label and step.
 class Recorder {
  public:
   void begin_step() { ++steps_; }
@@ -76,7 +76,7 @@ class SimulatedStep {
   void run(Recorder& recorder);
 
  private:
-  Tensor parameter(std::initializer_list<std::int64_t> shape, Tensor& gradient, float scale);
+  Tensor parameter(std::initializer_list<std::int64_t> shape, Tensor& gradient, float scale, float shift = 0);
   Linear linear(std::int64_t out, std::int64_t in);
   void prepare(Linear& layer);
   void make_inputs();
@@ -98,7 +98,7 @@ class SimulatedStep {
   std::int64_t N, C, F;
   Arena arena_;
   Tensor values_, gradients_, m_, v_, copies_;
-  std::int64_t used_ = 0;  // elements of the arenas of parameters
+  std::int64_t used_ = 0;  // elements of values_, and of the tensors beside it, that are in use
   std::uint64_t clock_ = 0;
   Tensor word_, position_, type_, dword_, dposition_, dtype_;
   Tensor gamma_, beta_, dgamma_, dbeta_;
@@ -106,8 +106,12 @@ class SimulatedStep {
   std::vector<Layer> layers_;
   Tensor sum_, normed_, embedded_, stats_, cls_, logits_, losses_, dlogits_, dcls_;
   Tensor d_a_, d_b_, d_c_, d_inner_, d_inner2_, d_projections_;
-  std::vector<std::int32_t> ids_, positions_, types_, offsets_, firsts_, labels_;
-  std::vector<RowId> rows_;
+  struct {
+    std::vector<std::int32_t> ids, positions, types, offsets, firsts, labels;
+    std::vector<RowId> rows;
+  } host_;
+  Indices ids_, positions_, types_, offsets_, firsts_, labels_;  // of host_, uploaded
+  RowIds rows_;
 };
 
 SimulatedStep::SimulatedStep(Backend& backend, const OpBench& options)
@@ -126,27 +130,36 @@ SimulatedStep::SimulatedStep(Backend& backend, const OpBench& options)
 void SimulatedStep::make_inputs() {
   Rng rng(1, "bench");
   for (std::int64_t b = 0; b < options_.sentences; ++b) {
-    offsets_.push_back(static_cast<std::int32_t>(b * options_.tokens));
-    firsts_.push_back(offsets_.back());
-    labels_.push_back(static_cast<std::int32_t>(b % kClasses));
+    host_.offsets.push_back(static_cast<std::int32_t>(b * options_.tokens));
+    host_.firsts.push_back(host_.offsets.back());
+    host_.labels.push_back(static_cast<std::int32_t>(b % kClasses));
     for (std::int64_t t = 0; t < options_.tokens; ++t) {
-      ids_.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(options_.sizes.vocabulary))));
-      positions_.push_back(static_cast<std::int32_t>(t));
-      types_.push_back(0);
-      rows_.push_back({.row = static_cast<std::uint32_t>(b), .position = static_cast<std::uint16_t>(t), .pass = 0});
+      host_.ids.push_back(static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(options_.sizes.vocabulary))));
+      host_.positions.push_back(static_cast<std::int32_t>(t));
+      host_.types.push_back(0);
+      host_.rows.push_back({.row = static_cast<std::uint32_t>(b), .position = static_cast<std::uint16_t>(t), .pass = 0});
     }
   }
-  offsets_.push_back(static_cast<std::int32_t>(N));
+  host_.offsets.push_back(static_cast<std::int32_t>(N));
+  ids_ = backend_.upload(arena_, host_.ids);
+  positions_ = backend_.upload(arena_, host_.positions);
+  types_ = backend_.upload(arena_, host_.types);
+  offsets_ = backend_.upload(arena_, host_.offsets);
+  firsts_ = backend_.upload(arena_, host_.firsts);
+  labels_ = backend_.upload(arena_, host_.labels);
+  rows_ = backend_.upload(arena_, host_.rows);
 }
 
-Tensor SimulatedStep::parameter(std::initializer_list<std::int64_t> shape, Tensor& gradient, float scale) {
+Tensor SimulatedStep::parameter(std::initializer_list<std::int64_t> shape, Tensor& gradient, float scale, float shift) {
   const std::int64_t count = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
   const Tensor value = values_.slice_rows(used_, used_ + count);
   std::uint32_t state = static_cast<std::uint32_t>(used_) | 1u;
-  for (float& x : value.span<float>()) {
+  std::vector<float> drawn(static_cast<std::size_t>(count));
+  for (float& x : drawn) {
     state = state * 1664525u + 1013904223u;
-    x = scale * (static_cast<float>(state >> 8) * 0x1p-23f - 1.0f);
+    x = scale * (static_cast<float>(state >> 8) * 0x1p-23f - 1.0f) + shift;
   }
+  backend_.copy_to_device(value, drawn.data());
   gradient = gradients_.slice_rows(used_, used_ + count).reshape(shape);
   used_ += count;
   return value.reshape(shape);
@@ -174,8 +187,7 @@ void SimulatedStep::make_parameters() {
   position_ = parameter({s.positions, C}, dposition_, 0.05f);
   type_ = parameter({2, C}, dtype_, 0.05f);
   const auto norm = [&](Tensor& gamma, Tensor& beta, Tensor& dgamma, Tensor& dbeta) {
-    gamma = parameter({C}, dgamma, 0.1f);
-    for (float& x : gamma.span<float>()) x += 1;
+    gamma = parameter({C}, dgamma, 0.1f, 1);
     beta = parameter({C}, dbeta, 0.1f);
   };
   norm(gamma_, beta_, dgamma_, dbeta_);
@@ -281,7 +293,7 @@ void SimulatedStep::backward_layer(Recorder& r, int index, const Tensor& x) {
       backend_.dropout_add_layernorm_backward(dx, dresidual, l.dgamma[k], l.dbeta[k], dy, l.sums[i], l.stats[i], l.gamma[k], rows_, site(2 * index + i));
     });
   };
-  // d_a: gradient of this layer's output, then of its input; d_b: of a residual branch; d_c: of the branch beside it.
+  // d_a is the gradient of this layer's output, then of its input; d_b that of a residual branch; d_c that of the branch beside it.
   add_norm_backward(1, d_c_, d_b_, d_a_);
   product_gradients(r, "down", l.down, d_inner_, l.inner, d_c_);
   r.time("activation_backward", 0, 3 * bytes({l.pre}), [&] { backend_.activation_backward(d_inner2_, d_inner_, l.pre, Activation::kGelu); });

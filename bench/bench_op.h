@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minbert/base/json.h"
@@ -15,7 +16,7 @@ struct EncoderSizes {
   std::string name;
   std::int64_t layers, hidden, intermediate, heads, vocabulary, positions;
 
-  /// All trained parameters, and those of the linear layers.
+  /// The numbers of all trained parameters, and of those of linear layers.
   double parameters() const;
   double linear_parameters() const;
 };
@@ -26,13 +27,13 @@ EncoderSizes encoder_sizes(std::string_view name);
 struct OpBench {
   EncoderSizes sizes;
   std::int64_t sentences = 8;
-  std::int64_t tokens = 28;  ///< a sentence
+  std::int64_t tokens = 28;  ///< in each sentence
   DType dtype = DType::kF32;
   float dropout = 0.1f;
-  int repeats = 5;  ///< steps timed, after two that are not
+  int repeats = 5;  ///< timed steps, after two that are not timed
 };
 
-/// One line an op and one for the whole step: shape, milliseconds (median over steps, summed over the op's calls in a step),
+/// One line for each op and one for the whole step: shape, milliseconds (median over steps, summed over the op's calls in a step),
 /// GFLOP/s, GB/s and their ratio to the machine's peaks. The last line compares the sum with the floor of docs/performance.md.
 std::vector<Json> bench_ops(Backend& backend, const OpBench& options);
 

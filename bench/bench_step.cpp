@@ -1,4 +1,4 @@
-// A training step as the trainer makes it, on random tokens.
+// A training step as in the trainer, on random tokens.
 #include "bench/bench_step.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Texts to ids as tokenize_rows does it: ranges of lines on each thread.
+// Texts to ids as in tokenize_rows: each thread works on ranges of lines.
 #include "bench/bench_tokenize.h"
 
 #include <algorithm>
@@ -53,7 +53,7 @@ std::vector<Json> bench_tokenize(const TokenizeBench& options) {
   const int all = num_threads();
   std::vector<Json> lines = {time_threads(tokenizer, options, input, 1)};
   if (all > 1) lines.push_back(time_threads(tokenizer, options, input, all));
-  const double bandwidth = measure_bandwidth();  // last: it takes memory too
+  const double bandwidth = measure_bandwidth();  // comes last, because it takes memory too
   for (Json& line : lines) line["bandwidth_gbs"] = rounded(bandwidth);
   return lines;
 }

@@ -1,6 +1,7 @@
 // Times the tokenizer on the lines of a file.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -11,10 +12,10 @@ namespace minbert {
 struct TokenizeBench {
   std::filesystem::path model;  ///< folder with a tokenizer
   std::filesystem::path input;  ///< file of lines
-  std::int64_t rounds = 9;      ///< times the file is timed, after one that is not
+  std::int64_t rounds = 9;      ///< how often the file is timed, after one round that is not
 };
 
-/// A line for one thread, and one for all threads where there are more. Every text becomes its own Encoding, kept to the end of the round.
+/// One line for one thread, and one for all threads where there are more. Every text becomes an Encoding, kept until the round ends.
 std::vector<Json> bench_tokenize(const TokenizeBench& options);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Peaks: a square product and a streaming sweep.
+// The machine's peaks: a square product and a streaming sweep.
 #include "bench/machine.h"
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 namespace minbert {
 
 Compute compute_in(const Backend& backend, DType dtype) {
-  if (dtype != DType::kI8) return {dtype};
-  return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
+  const auto refuse = [](const std::string& what) { throw Error(ErrorTag::kUsage, "--dtype", what); };
+  return resolve_compute(backend, dtype == DType::kI8 ? "int8" : dtype_name(dtype), refuse);
 }
 
 double measure_gemm_peak(Backend& backend, DType dtype) {
@@ -42,7 +42,7 @@ double measure_bandwidth() {
   float* const value = all.data<float>();
   float *const m = value + kCount, *const v = m + kCount, *const gradient = v + kCount;
   double best = 0;
-  for (int repeat = 0; repeat < 6; ++repeat) {  // the first one maps the pages
+  for (int repeat = 0; repeat < 6; ++repeat) {  // the first repeat maps the pages
     const Stopwatch watch;
     parallel_for(kCount, kCount / 256, [&](std::int64_t begin, std::int64_t end) {
       if (repeat == 0)

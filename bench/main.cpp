@@ -1,4 +1,4 @@
-// minbert-bench: times parts of minbert beside what the machine can do, as JSON lines.
+// minbert-bench: times parts of minbert and compares them with the machine's best speeds, as JSON lines.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -7,6 +7,7 @@
 #include "bench/bench_op.h"
 #include "bench/bench_step.h"
 #include "bench/bench_tokenize.h"
+#include "bench/machine.h"
 #include "minbert/base/env.h"
 #include "minbert/base/parallel.h"
 
@@ -80,9 +81,7 @@ int run(int argc, char** argv) {
 
   set_num_threads(threads);
   const auto backend = make_backend(env.backend, {.isa = env.isa});
-  for (const DType dtype : {op.dtype, step.dtype, infer.dtype, embed.dtype})
-    if ((dtype == DType::kBF16 && !backend->supports_bf16()) || (dtype == DType::kI8 && !backend->supports_int8()))
-      throw Error(ErrorTag::kUsage, "--dtype", fmt::format("this processor has no {} products ({})", dtype_name(dtype), backend->description()));
+  for (const DType dtype : {op.dtype, step.dtype, infer.dtype, embed.dtype}) compute_in(*backend, dtype);  // refuses what the processor lacks
   if (op.dtype == DType::kI8 || step.dtype == DType::kI8) throw Error(ErrorTag::kUsage, "--dtype", "int8 is for infer and embed");
   backend->set_profiling(profile);
   if (op_verb.parsed()) {

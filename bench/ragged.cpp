@@ -19,7 +19,7 @@
 namespace minbert {
 namespace {
 
-/// The whole numbers on each line of a file, one space apart, each in [least, most]; no line is empty.
+/// Reads the whole numbers on each line of a file, separated by one space, each in [least, most]. No line may be empty.
 std::vector<std::vector<std::int32_t>> read_numbers(const std::filesystem::path& path, std::int64_t least, std::int64_t most) {
   std::vector<std::vector<std::int32_t>> lines;
   const std::string text = read_file(path);
@@ -109,8 +109,8 @@ RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const Tok
 
 Json ragged_report(std::string_view bench, Backend& backend, const RaggedBench& options, const ModelConfig& config,
                    const RaggedTimes& times, int passes, std::int64_t trained) {
-  const auto rss = static_cast<double>(peak_memory_bytes());  // before the peaks are measured, which take memory too
-  const Json profile = profile_json(backend);                 // and are ops as well
+  const auto rss = static_cast<double>(peak_memory_bytes());  // both before the peaks are measured, which takes memory
+  const Json profile = profile_json(backend);                 // and runs ops
   const double peak = measure_gemm_peak(backend, options.dtype), bandwidth = measure_bandwidth();
   const auto C = static_cast<double>(config.hidden_size), F = static_cast<double>(config.intermediate_size);
   const auto layers = static_cast<double>(config.num_hidden_layers), batches = static_cast<double>(times.batches);

@@ -1,4 +1,4 @@
-// Medians of rounds.
+// Timing: medians over rounds.
 #include "bench/timing.h"
 
 #include <algorithm>

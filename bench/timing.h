@@ -9,15 +9,15 @@
 
 namespace minbert {
 
-/// Means over pieces of work of each one's median and best.
+/// Means over the pieces of work of their medians and of their best times.
 struct Timing {
   double ms = 0, best_ms = 0;
 };
 
-/// Does work(0) ... work(count - 1) rounds + 1 times over. The first time does not count, nor does the backend's profile of it.
+/// Runs work(0) ... work(count - 1) in rounds + 1 rounds. Neither the first round's times nor its profile count.
 Timing time_rounds(Backend& backend, std::size_t count, std::int64_t rounds, const std::function<void(std::size_t)>& work);
 
-/// To three digits after the point, as benchmarks print figures.
+/// Rounded to three digits after the point, as benchmarks print figures.
 double rounded(double x);
 
 }  // namespace minbert

@@ -13,7 +13,7 @@ using ::testing::AssertionResult;
 using ::testing::AssertionSuccess;
 using Complex = std::complex<double>;
 
-// Passes, or tells the element that exceeds its tolerance by the largest factor, NaN first.
+// Passes, or names the element that exceeds its tolerance by the largest factor; NaN counts as the largest.
 AssertionResult all_within(std::span<const double> actual, std::span<const double> expected, Tolerance t, std::string_view what) {
   std::size_t failures = 0, worst = 0;
   double worst_excess = -1;
@@ -41,7 +41,7 @@ T narrow(double x) {
     return static_cast<T>(x);
 }
 
-// Calls body(typed pointer to a row, index of its first element).
+// Calls body(row, first) for each row of x: a typed pointer, and the index of its first element.
 template <class Body>
 void for_each_row(const Tensor& x, const Body& body) {
   const auto rows = [&]<class T>(T* first) {
@@ -108,7 +108,7 @@ namespace {
 
 constexpr std::size_t kGuardBytes = 256;
 
-// Bytes from the first element's start to the last one's end.
+// Bytes from the start of the first element to the end of the last.
 std::size_t extent_bytes(const Tensor& x) {
   if (x.numel() == 0) return 0;
   return static_cast<std::size_t>((x.rows() - 1) * x.row_stride() + x.cols()) * dtype_size(x.dtype());
@@ -124,7 +124,7 @@ Tensor strided(void* data, DType dtype, std::span<const std::int64_t> shape, std
 
 GuardedTensor::GuardedTensor(Backend& backend, DType dtype, std::span<const std::int64_t> shape, std::int64_t gap)
     : backend_(&backend), offset_(kGuardBytes + (dtype == DType::kU8 ? 0 : dtype_size(dtype))) {
-  // The size comes from a view that nobody reads through.
+  // The size is that of a view that is never read.
   std::byte anywhere{};
   image_.assign(offset_ + extent_bytes(strided(&anywhere, dtype, shape, gap)) + kGuardBytes, std::byte{0xff});
   block_ = backend.allocate(image_.size());
@@ -138,6 +138,13 @@ Tensor GuardedTensor::whole_block() const { return Tensor(block_, DType::kU8, {s
 
 Tensor GuardedTensor::elements_of(std::vector<std::byte>& image) const {
   return strided(image.data() + offset_, tensor_.dtype(), tensor_.shape(), tensor_.row_stride() - tensor_.cols());
+}
+
+std::vector<double> download(Backend& from, const Tensor& x) {
+  std::vector<std::byte> host(x.bytes());
+  from.synchronize();
+  from.copy_to_host(host.data(), x);
+  return to_doubles(Tensor(host.data(), x.dtype(), x.shape()));
 }
 
 std::vector<std::byte> GuardedTensor::download() const {
@@ -194,7 +201,7 @@ class GradPoint {
     start_ = rng.normal();
   }
 
-  /// Derivative of the cotangent times the output, with respect to element e of input i.
+  /// The derivative of cotangent times output with respect to element e of input i.
   double complex_step(std::size_t i, std::size_t e) {
     constexpr double kStep = 1e-50;
     arena_.reset();
@@ -211,7 +218,7 @@ class GradPoint {
     return sum / kStep;
   }
 
-  /// Gradients of all inputs. Those that accumulate start at a known value, the others at NaN.
+  /// The gradients of all inputs. Those that accumulate start at a known value, the others at NaN.
   std::vector<std::vector<double>> backward() {
     arena_.reset();
     const std::vector<Tensor> inputs = upload_inputs<double>();
@@ -269,7 +276,7 @@ void grad_check(Backend& backend, const GradCase& c, std::uint64_t seed) {
         expected[e] = point.complex_step(i, e);
         largest = std::max(largest, std::fabs(expected[e]));
       }
-      // Double rounding over sums of a few hundred terms whose size is that of the largest gradient.
+      // Rounding of doubles, in sums of a few hundred terms as large as the largest gradient.
       EXPECT_TRUE(compare(gradients[i], expected, {1e-12 + 1e-11 * largest, 1e-10}, "gradient of " + c.inputs[i].name));
     }
   }

@@ -1,8 +1,9 @@
-// What tests of maths share: a comparison that checks itself, tensors between guards, and gradients by complex step.
+// Tools of tests of maths: a comparison that checks itself, tensors between guards, and gradients by complex step.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -27,21 +28,27 @@ struct Tolerance {
 /// eighth of the largest expected magnitude and then by NaN, and fails when the tolerance does not see that.
 ::testing::AssertionResult compare(std::span<const double> actual, std::span<const double> expected, Tolerance tolerance,
                                    std::string_view what);
-/// The same for host tensors of any floating dtype and of equal shape, which must not overlap.
+/// Compares host tensors of any floating dtype in the same way. They must have equal shapes and must not overlap.
 ::testing::AssertionResult compare(const Tensor& actual, const Tensor& expected, Tolerance tolerance, std::string_view what);
 
 /// Elements of a host tensor (f32, bf16 or f64), row-major.
 std::vector<double> to_doubles(const Tensor& x);
-/// x as `dtype` (f32, bf16 or f64) would hold it.
+/// Elements of a tensor in a backend's memory, row-major.
+std::vector<double> download(Backend& from, const Tensor& x);
+/// x rounded to `dtype` (f32, bf16 or f64).
 double round_to(DType dtype, double x);
 /// `count` values of N(0, scale^2).
 std::vector<double> normal_values(Rng& rng, std::int64_t count, double scale = 1);
 
-/// A tensor in a backend's memory between guards of 0xff bytes, which also fill it: NaN in every floating dtype, so that stray
-/// reads poison results and an output that is only partly written shows.
+/// A list for ops of a backend that computes in host memory; `list` must outlive the view.
+inline Indices in_host_memory(std::span<const std::int32_t> list) { return {list, list.data()}; }
+inline RowIds in_host_memory(std::span<const RowId> list) { return {list, list.data()}; }
+
+/// A tensor in a backend's memory between guards of 0xff bytes. It starts filled with them too. They are NaN in every floating dtype, so
+/// that stray reads poison results, and unwritten elements of an output fail.
 class GuardedTensor {
  public:
-  /// `gap`: elements of guard between rows, which makes a matrix strided. Floating tensors start off any alignment but their own.
+  /// `gap` elements of guard lie between rows, which makes a matrix strided. Floating tensors are aligned to their elements only.
   GuardedTensor(Backend& backend, DType dtype, std::span<const std::int64_t> shape, std::int64_t gap = 0);
   ~GuardedTensor();
   GuardedTensor(const GuardedTensor&) = delete;
@@ -60,7 +67,7 @@ class GuardedTensor {
   std::vector<std::byte> download() const;
 
   Backend* backend_;
-  std::size_t offset_;            // of the elements in the block
+  std::size_t offset_;            // where the elements begin in the block
   std::vector<std::byte> image_;  // the block after the last set()
   void* block_ = nullptr;
   Tensor tensor_;
@@ -70,8 +77,8 @@ class GuardedTensor {
 struct GradInput {
   std::string name;
   std::vector<std::int64_t> shape;
-  bool accumulates = false;  ///< a parameter: the backward adds to its gradient; else it overwrites
-  double scale = 1;          ///< of its values, on top of the check's own
+  bool accumulates = false;  ///< true for a parameter: the backward adds to its gradient; else it overwrites
+  double scale = 1;          ///< multiplies its values, beside the check's own scale
 };
 
 /// A forward and its backward. Both run on tensors of one dtype (c128 or f64), with an arena for whatever lies between.
@@ -82,8 +89,8 @@ struct GradCase {
   std::function<void(Arena& scratch, std::span<const Tensor> gradients, const Tensor& dout, std::span<const Tensor> inputs)> backward;
 };
 
-/// Every element of every input gradient in f64 against the complex step on the forward in c128 (step 1e-50), for a random
-/// cotangent and inputs of scale 2^-2 to 2^3. Values come from `seed`, which failures print.
+/// Compares every element of every input gradient in f64 with the complex step on the forward in c128 (step 1e-50), for a random
+/// cotangent and inputs of scale 2^-2 to 2^3. Values are drawn from `seed`, which failures print.
 void grad_check(Backend& backend, const GradCase& c, std::uint64_t seed);
 
 }  // namespace minbert

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks that the README's list of verbs is the program's, and that commands shown to users have the flags they are shown with.
+"""Checks that the README lists the program's verbs, and that the program has the flags of every command that documents show.
 
 Usage: check_commands.py PROGRAM [ROOT]. A verb whose row begins with "planned: " must be missing from the program. Prints one line
-for each mistake and ends with 1 if there is any.
+for each mistake, and ends with 1 if there is any.
 """
 import pathlib
 import re
@@ -18,7 +18,7 @@ def help_of(program, *verb):
 
 
 def check(program, root):
-    """The mistakes of the documents in root."""
+    """The mistakes in root's documents."""
     verbs = re.findall(r"^  ([a-z-]+) {2,}\S", help_of(program).split("Subcommands:")[1], re.MULTILINE)
     helps = {verb: help_of(program, verb) for verb in verbs}
     mistakes = []

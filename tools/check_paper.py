@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks docs/paper.md: every element of the paper has one row, and what rows marked done or part name exists.
+"""Checks docs/paper.md: every element of the paper has one row, and everything named in rows marked done or part exists.
 
-Usage: check_paper.py [ROOT]. A cell names files, each with names to be found in it: `path`: `name`, `Suite.Test`; `path2`.
-Prints one line for each mistake and ends with 1 if there is any.
+Usage: check_paper.py [ROOT]. A cell lists files, each with names that must occur in it: `path`: `name`, `Suite.Test`; `path2`.
+Prints one line for each mistake, and ends with 1 if there is any.
 """
 import pathlib
 import re
@@ -16,7 +16,7 @@ STATUSES = ("done", "part", "planned", "none")
 
 
 def mistakes_of_links(root, cell):
-    """What a cell names that is not there, and the number of files it names."""
+    """(a mistake for each name in the cell that does not exist, the number of files that it names)."""
     mistakes, path, files = [], None, 0
     for token in re.findall(r"`([^`]+)`", cell):
         if "/" in token:
@@ -36,7 +36,7 @@ def mistakes_of_links(root, cell):
 
 
 def check(root):
-    """The mistakes of root/docs/paper.md."""
+    """The mistakes in root/docs/paper.md."""
     mistakes, seen = [], []
     for number, line in enumerate((root / "docs" / "paper.md").read_text(encoding="utf-8").splitlines(), 1):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def philox(key, counter):
-    """The four words (uint64 arrays holding 32 bits) of each block; `counter` is four broadcastable arrays (Salmon et al. 2011)."""
+    """The four 32-bit words of each block, as uint64 arrays (Salmon et al. 2011); `counter` is four broadcastable arrays."""
     low = np.uint64(0xFFFFFFFF)
     c = list(np.broadcast_arrays(*(np.asarray(word, dtype=np.uint64) for word in counter)))
     k = [key & 0xFFFFFFFF, key >> 32]
@@ -16,7 +16,7 @@ def philox(key, counter):
 
 
 def dropout_factors(n, *, p, seed, step, micro_step, site, row, position, pass_=0, head=0):
-    """Factors (0 or the scale) of elements 0..n-1 of each row, float32 (..., n); row, position, pass_, head broadcast against each other."""
+    """Float32 factors (..., n), each 0 or the scale, of elements 0..n-1 of each row; row, position, pass_ and head broadcast together."""
     row, position, pass_, head = np.broadcast_arrays(*(np.asarray(x, dtype=np.int64)[..., None] for x in (row, position, pass_, head)))
     block = np.arange((n + 7) // 8)
     words = philox(seed, [step, micro_step | pass_ << 12 | site << 16, row | head << 24, position | block << 16])

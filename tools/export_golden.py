@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/model/tiny_bert.safetensors: what PyTorch and transformers compute, in float64, with a BERT of two layers.
+"""Writes tests/golden/model/tiny_bert.safetensors: results of PyTorch and transformers, in float64, with a BERT of two layers.
 
-Each case is a task: its batch, and of its first step the logits, the mean loss and the gradient of every parameter that has one;
-then the losses of ten steps of AdamW in both forms. Dropout masks are replayed from minbert/ops/backend.h's definition.
-Deterministic: the same PyTorch writes the same bytes.
+Each case is a task. It has a batch; the logits, the mean loss and all gradients of its first step; and the losses of ten steps with both
+forms of AdamW. Dropout masks are replayed from their definition in minbert/ops/backend.h. The same PyTorch writes the same bytes.
 
     python3 tools/export_golden.py [folder]        needs torch, transformers, safetensors
 """
@@ -24,13 +23,13 @@ DTYPE = torch.float64
 HIDDEN_DROPOUT, ATTENTION_DROPOUT, HEAD_DROPOUT = 0.2, 0.3, 0.4
 DROPOUT_SEED, HEAD_SITE = 0x0123456789ABCDEF, 0xF001
 LR, DECAY, STEPS = 2.0**-7, 2.0**-5, 10
-ROWS = [3, 70000, 21]  # of the examples, in the global batch
+ROWS = [3, 70000, 21]  # the examples' rows in the global batch
 CONFIG = dict(
     vocab_size=17, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=12, max_position_embeddings=8,
     type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12,
 )  # fmt: skip
 
-# Sentences of a case, as lengths of their segments; of pairs the first three are first sentences.
+# The sentences of a case, as lengths of their segments. For separately encoded pairs, the first three are the first sentences.
 SINGLE = [[5], [2], [7]]
 SEPARATE = SINGLE + [[3], [6], [1]]
 JOINT = [[3, 4], [2, 1], [4, 2]]
@@ -55,20 +54,20 @@ class Masks:
         return dropout_factor(dropout, {"row": row, "position": position, "pass": passage}, head, i)
 
     def hidden(self, site, shape):
-        """Of (sentences, tokens, channels)."""
+        """Masks of shape (sentences, tokens, channels)."""
         return torch.tensor(
             [[[self.factor(HIDDEN_DROPOUT, site, r, t, p, 0, c) for c in range(shape[2])] for t in range(shape[1])] for r, p in self.rows], dtype=DTYPE
         )
 
     def attention(self, site, shape):
-        """Of (sentences, heads, queries, keys)."""
+        """Masks of shape (sentences, heads, queries, keys)."""
         return torch.tensor(
             [[[[self.factor(ATTENTION_DROPOUT, site, r, q, p, h, k) for k in range(shape[3])] for q in range(shape[2])] for h in range(shape[1])]
              for r, p in self.rows], dtype=DTYPE,
         )  # fmt: skip
 
     def vectors(self, width, passage):
-        """Of the sentence vectors that a head reads."""
+        """Masks of the sentence vectors that a head reads, of shape (examples, width)."""
         return torch.tensor([[self.factor(HEAD_DROPOUT, HEAD_SITE, r, 0, passage, 0, c) for c in range(width)] for r in ROWS], dtype=DTYPE)
 
 
@@ -121,7 +120,7 @@ def make_head(case, generator):
 
 
 def make_batch(case, generator):
-    """Padded for transformers, and packed for minbert."""
+    """A batch as transformers takes it, padded."""
     lengths = [sum(segments) for segments in case["sentences"]]
     ids, types = (torch.zeros(len(lengths), max(lengths), dtype=torch.long) for _ in range(2))
     mask = torch.zeros_like(ids)
@@ -164,7 +163,7 @@ def has_decay(name):
 
 
 class AdamWPaper:
-    """As export_golden_ops.adamw_paper, on many parameters."""
+    """The update of export_golden_ops.adamw_paper for many parameters."""
 
     def __init__(self, parameters):
         self.t, self.rows = 0, [(name, p, torch.zeros_like(p), torch.zeros_like(p)) for name, p in parameters.items()]
@@ -188,7 +187,7 @@ def adamw_torch(parameters):
 
 
 def run_case(name, case):
-    """The case's tensors; parameters under init/, common ones too."""
+    """(the case's results, first values of the encoder, first values of the head under NAME/init/)."""
     tensors = {}
     for form, make_optimizer in (("paper", AdamWPaper), ("torch", adamw_torch)):
         encoder = make_encoder(torch.Generator().manual_seed(SEED))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/ops/*.safetensors: what PyTorch computes, in float64, for ops whose meaning could be misread.
+"""Writes tests/golden/ops/*.safetensors: PyTorch's results, in float64, for ops whose definition could be misread.
 
-Each file is one op. Inputs are float32 values stored as F64, so that every backend can hold them exactly; `dout` is the
-cotangent, `d<input>` its gradient. Deterministic: the same PyTorch writes the same bytes.
+Each file is one op. Inputs are float32 values stored as F64, so that every backend can represent them exactly. `dout` is the cotangent,
+`d<input>` the gradient of an input. The same PyTorch writes the same bytes.
 
     python3 tools/export_golden_ops.py [folder]        needs torch, transformers, safetensors
 """
@@ -30,7 +30,7 @@ def integers(*values):
 
 
 def with_gradients(inputs, out, dout):
-    """The op's inputs, output, cotangent, and the gradient of every input that asks for one."""
+    """The op's inputs, output and cotangent, and the gradients of all inputs that require one."""
     wanted = {name: x for name, x in inputs.items() if x.requires_grad}
     gradients = torch.autograd.grad(out, list(wanted.values()), dout)
     tensors = {**inputs, "out": out, "dout": dout, **{"d" + name: g for name, g in zip(wanted, gradients)}}
@@ -43,7 +43,7 @@ def linear(g):
 
 
 def activation(hf_name):
-    """The Hugging Face function of a config's hidden_act; tanh is the pooler's."""
+    """The Hugging Face function for a config's hidden_act, and tanh for the pooler."""
 
     def make(g):
         x = normal(g, 4, 9, scale=2.0).requires_grad_()
@@ -81,7 +81,7 @@ def dropout(g):
 
 
 def attention(with_dropout):
-    """Sentences of 2, 3 and 1 tokens, 2 heads of 3; the mask multiplies the probabilities after the softmax."""
+    """Sentences of 2, 3 and 1 tokens, 2 heads of width 3. The mask multiplies the probabilities after the softmax."""
 
     def make(g):
         heads, size, offsets = 2, 3, [0, 2, 5, 6]
@@ -101,7 +101,7 @@ def attention(with_dropout):
 
 
 def mean_pool(g):
-    """Sentence-transformers' mean over an attention mask, here over rows of a packed matrix."""
+    """The mean that sentence-transformers takes over an attention mask, for rows of a packed matrix."""
     x, offsets = normal(g, 6, 4).requires_grad_(), [0, 2, 5, 6]
     out = torch.stack([x[a:b].mean(dim=0) for a, b in zip(offsets, offsets[1:])])
     return with_gradients({"x": x, "offsets": integers(*offsets)}, out, normal(g, 3, 4))
@@ -109,7 +109,7 @@ def mean_pool(g):
 
 def pair_features(g):
     u, v = normal(g, 3, 4), normal(g, 3, 4)
-    v[1, 2] = u[1, 2]  # |x| has no derivative there; PyTorch and we say 0
+    v[1, 2] = u[1, 2]  # |x| has no derivative at 0; PyTorch and minbert use 0
     u.requires_grad_(), v.requires_grad_()
     return with_gradients({"u": u, "v": v}, torch.cat([u, v, (u - v).abs()], dim=1), normal(g, 3, 12))
 
@@ -120,7 +120,7 @@ def cosine(g):
 
 
 def losses(make_loss):
-    """`out` has one loss a row; the gradient is of 0.125 times their sum."""
+    """`out` has a loss for each row; gradients are those of 0.125 times their sum."""
 
     def make(g):
         inputs, out = make_loss(g)
@@ -150,7 +150,7 @@ LR, DECAY, CLIP = 0.0625, 0.125, 1.5
 
 
 def adamw_torch(g):
-    """Five clipped steps of torch.optim.AdamW; `squared_norms` are those before clipping."""
+    """Five steps of torch.optim.AdamW with clipping; `squared_norms` has the squared norms before clipping."""
     parameter = normal(g, 9)
     start, gradients, norms = parameter.clone(), normal(g, 5, 9), []
     optimizer = torch.optim.AdamW([parameter.requires_grad_()], lr=LR, betas=(BETA1, BETA2), eps=EPS, weight_decay=DECAY)
@@ -166,7 +166,7 @@ def adamw_torch(g):
 
 
 def adamw_paper(g):
-    """Five steps of the efficient form of Adam (Kingma and Ba, section 2) with decay after the update, unclipped."""
+    """Five steps of the efficient form of Adam (Kingma and Ba, section 2) with decay after the update and without clipping."""
     theta = normal(g, 9)
     start, gradients = theta.clone(), normal(g, 5, 9)
     m, v = torch.zeros_like(theta), torch.zeros_like(theta)

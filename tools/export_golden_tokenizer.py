@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/tokenizer: what Hugging Face's fast BERT tokenizer makes of texts that seek a difference.
+"""Writes tests/golden/tokenizer: the results of Hugging Face's fast BERT tokenizer for difficult texts.
 
-vocab.txt, and a file of JSON lines for each of several settings: the settings; then one text, or a pair of them, a line, with its
-ids, type ids where they are not all 0, and offsets one after another. Text that is not UTF-8 is written in hexadecimal.
+Writes vocab.txt, and a file of JSON lines for each of several settings. The first line has the settings. Each other line has a text or a
+pair of texts with its ids, its type ids unless all are 0, and its offsets in one list. Text that is not UTF-8 is in hexadecimal.
 
     python3 tools/export_golden_tokenizer.py [folder]        needs tokenizers
 """
@@ -15,7 +15,7 @@ import tokenizers
 from tokenizer_texts import SENTENCES, as_reference, fuzz_text, vocabulary_of
 
 SEED = 11711
-TEXTS, PAIRS = 90, 30  # of each file
+TEXTS, PAIRS = 90, 30  # in each file
 LONGEST = 300  # bytes
 SETTINGS = {
     "uncased": {"lowercase": True},

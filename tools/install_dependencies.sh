@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian/Ubuntu packages that the build needs; with everything in place it touches neither apt nor the network.
+# Installs the Debian or Ubuntu packages that the build needs. If all are installed, it uses neither apt nor the network.
 set -euo pipefail
 
-# What each is for is said in DESIGN.md; the word in brackets is CMake's name for it (check_layout.py compares them).
+# DESIGN.md says what each package is for. The word in brackets is CMake's name for it; check_layout.py compares these names.
 packages=(
   ccache
   cmake

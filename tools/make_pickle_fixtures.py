@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the small torch checkpoints of tests/golden/model: what torch.save writes, and files made to do harm.
+"""Writes the small torch checkpoints of tests/golden/model: files of torch.save, and malicious ones.
 
 Usage: make_pickle_fixtures.py FOLDER    (needs torch; tests/model/pickle_test.cpp knows the values)
 """
@@ -13,7 +13,7 @@ import torch
 
 
 def state_dict():
-    """Each dtype, and views that share a storage: a transposed one, one with an offset, one expanded."""
+    """Every dtype, and views that share a storage: one transposed, one with an offset, one expanded."""
     base = torch.arange(12, dtype=torch.float32).reshape(3, 4)
     state = collections.OrderedDict()
     state["base"] = base
@@ -33,7 +33,7 @@ def state_dict():
 
 
 def to_big_endian(source, target):
-    """What torch.save writes on a big-endian machine: the same pickle, and storages byte by byte reversed."""
+    """The file that torch.save writes on a big-endian machine: the same pickle, with the bytes of each number reversed."""
     size_of = {}
     for tensor in torch.load(source).values():
         size_of.setdefault(tensor.untyped_storage().data_ptr(), tensor.element_size())
@@ -56,7 +56,7 @@ class Hostile:
 
 
 class Plain:
-    """A class of the saving program: harmless, but only code could rebuild it."""
+    """A class of the program that saves: harmless, but only running code could restore it."""
 
 
 def main():

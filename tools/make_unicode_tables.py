@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes minbert/tokenizer/unicode_tables.cpp from what the `tokenizers` package does with every code point.
+"""Writes minbert/tokenizer/unicode_tables.cpp, so that minbert treats every code point as the `tokenizers` package does.
 
-Usage: make_unicode_tables.py [OUTPUT]. The reference's tables come from several versions of Unicode, so it is asked, not a standard:
-each code point goes through its normalisers and its pre-tokeniser, and what comes out is written down.
+Usage: make_unicode_tables.py [OUTPUT]. The package mixes several versions of Unicode. Therefore the tables do not come from a standard:
+each code point goes through the package's normalisers and pre-tokeniser, and the tables record the results.
 """
 import pathlib
 import sys
@@ -26,15 +26,15 @@ SPLIT = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
 
 
 def ladder():
-    """(class, character) for each combining class, in rising order: a probe's class is found by which of them it changes places with."""
+    """[(class, character)] for each combining class, ascending. A character's class shows in which of these it changes places with."""
     lowest = "\u0334"
     first = {1: lowest}
     for c in map(chr, range(0x110000)):
-        if unicodedata.combining(c) > 1 and NFD(c + lowest) == lowest + c:  # younger ones are unknown to the reference
+        if unicodedata.combining(c) > 1 and NFD(c + lowest) == lowest + c:  # the package does not know newer characters
             first.setdefault(unicodedata.combining(c), c)
     steps = sorted(first.items())
     for (_, low), (_, high) in zip(steps, steps[1:]):
-        assert NFD(high + low) == low + high, "the reference orders neighbours of the ladder"
+        assert NFD(high + low) == low + high, "the package orders neighbours of the ladder"
     return steps
 
 
@@ -42,7 +42,7 @@ LADDER = ladder()
 
 
 def combining_class(c):
-    """The class by which the reference's NFD orders `c`; 0 for a character that never moves."""
+    """The class by which the package's NFD orders `c`; 0 for a character that never moves."""
     lowest, highest = LADDER[0][1], LADDER[-1][1]
     above_lowest = NFD(c + lowest) != c + lowest
     below_highest = NFD(highest + c) != highest + c
@@ -64,7 +64,7 @@ def scan():
             sets[kind].append(code)
         if cleaned == "ab":
             sets["removed"].append(code)
-        else:  # cleaning turns into a space just what the pre-tokeniser splits at
+        else:  # cleaning replaces by a space exactly the characters at which the pre-tokeniser splits
             assert cleaned == ("a b" if kind == "whitespace" else framed), hex(code)
         if SPACED(framed) != framed:
             assert SPACED(framed) == f"a {c} b", hex(code)
@@ -94,7 +94,7 @@ def scan():
 
 
 def ranges(rows):
-    """(first, last, value) of each run of neighbours with one value."""
+    """(first, last, value) for each run of consecutive code points with the same value."""
     out = []
     for code, value in rows:
         if out and out[-1][1] == code - 1 and out[-1][2] == value:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""minbert's training contract as a plain PyTorch loop, written from its text and not from its code: the oracle of every step's loss.
+"""minbert's training contract as a plain PyTorch loop, written from the contract's text and not from minbert's code.
 
     reference.py CONFIG.toml|RUN --heads HEADS.safetensors [--init MODEL] [--steps 20] [--masks] [--threads N]
                  [--compare METRICS.jsonl [--tolerance 1e-4]]
     reference.py --self-test
 
-Runs the first stage of a (resolved) config in file order and prints a JSON line a step. Heads come from the best/ of a minbert run
-with lr = 0, because only minbert draws them. --masks replays its dropout masks; without, dropout is off. --compare checks the losses
-against a run's metrics.jsonl: exit 1 above the tolerance. Padding is used here, never in minbert. Needs torch, transformers, numpy,
-safetensors; a config key that it does not support is an error.
+Runs the first stage of a resolved config with the rows in file order, and prints a JSON line for each step. Heads come from the best/ of
+a minbert run with lr = 0, because only minbert draws them. --masks replays minbert's dropout masks; without it, dropout is off. --compare
+checks the losses against a run's metrics.jsonl and ends with 1 if they differ by more than the tolerance. Unlike minbert, this pads
+batches. Unsupported config keys are errors. Needs torch, transformers, numpy, safetensors.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def fail(place, message):
     raise SystemExit(f"reference: error: {place}: {message}")
 
 
-# ---- config: what is supported, with its defaults; None = anything ----
+# ---- config: supported keys with their defaults; a default of None marks keys that may have any value ----
 
 RUN = {"name": None, "seed": 11711}
 MODEL = {
@@ -82,7 +82,7 @@ def section(name, given, defaults):
 
 
 def complete_task(task):
-    """Adds what follows from type, labels, encode and loss; refuses combinations without a meaning."""
+    """Adds the keys that follow from type, labels, encode and loss; refuses combinations without a meaning."""
     place, regress, cosine = f"task {task['name']}", task["regress"], task["head"]["kind"] == "cosine"
     task["separate"] = task["pair"] and task["encode"] == "separate"
     task["classes"] = 0 if regress else len(task["labels"]) if isinstance(task["labels"], list) else task["labels"]
@@ -120,7 +120,7 @@ def read_config(path):
 
 
 def course_text(text, pair):
-    """Preprocessing of the course's starter code."""
+    """The text after the preprocessing of the course's starter code."""
     text = text.lower()
     if not pair:
         return text.strip()
@@ -130,7 +130,7 @@ def course_text(text, pair):
 
 
 def to_label(task, cell):
-    """Class index or number; ValueError when the cell holds none."""
+    """A class index or a number. Raises ValueError for a cell without a label."""
     data = task["data"]
     cell = data["label_map"].get(cell.strip(), cell.strip())
     if task["regress"]:
@@ -147,7 +147,7 @@ def to_label(task, cell):
 
 
 def auto_labels(task, cells):
-    """What `labels = "auto"` finds in train: a count for 0..K-1, else names."""
+    """The classes for `labels = "auto"`: their count if train's labels are 0..K-1, else their names."""
     found = {task["data"]["label_map"].get(cell.strip(), cell.strip()) for cell in cells if cell.strip()}
     try:
         numbers = sorted({float(cell) for cell in found})
@@ -159,7 +159,7 @@ def auto_labels(task, cells):
 
 
 def read_cells(task, source, root):
-    """Yields (place, texts, label cell) of one file's records; texts None: a broken record."""
+    """Yields (place, texts, label cell) for each record of a file; texts is None for a broken record."""
     data, path = task["data"], root / source["path"]
     with open(path, newline="", encoding=source["encoding"] or data["encoding"]) as file:
         first = file.readline()
@@ -213,7 +213,7 @@ def read_rows(task, root):
 
 
 def window_rows(stage, tasks, counts):
-    """Yields (task index, rows of one optimizer step) over all epochs, in file order."""
+    """Yields (task index, rows) for each optimizer step of all epochs; rows are in file order."""
     sizes = [(task["batch"] or stage["batch"]) * stage["accumulate"] for task in tasks]
     batches = [math.ceil(n / size) for n, size in zip(counts, sizes)]
     taken = [0] * len(tasks)
@@ -233,7 +233,7 @@ def window_rows(stage, tasks, counts):
 
 @dataclass
 class Dropout:
-    """minbert's dropout of one micro-step; factors are drawn for padding too, which nothing reads."""
+    """minbert's dropout masks in one micro-step. Padding gets factors too, but nothing reads them."""
 
     on: bool
     hidden: float
@@ -259,12 +259,18 @@ class Dropout:
         return self._times(x, self.attention, site, row=b, position=t, head=h, pass_=pass_)
 
     def vectors(self, x, p, site, pass_):
-        """x (B, C): one vector a sentence."""
+        """x (B, C): one vector for each sentence."""
         return self._times(x, p, site, row=np.arange(x.shape[0]), position=0, pass_=pass_)
 
 
+def dropout_rates(model, config):
+    """(hidden, attention): what [model] gives, or else the encoder's config."""
+    return tuple(default if given is None else given for given, default in (
+        (model["hidden_dropout"], config.hidden_dropout_prob), (model["attention_dropout"], config.attention_probs_dropout_prob)))  # fmt: skip
+
+
 def encode(w, config, ids, types, mask, dropout, pass_=0):
-    """Last hidden states (B, T, C), by the formulas of transformers' modeling_bert; w: its parameters by name."""
+    """Last hidden states (B, T, C) by the formulas of transformers' modeling_bert; w has its parameters by name."""
     batch, length = ids.shape
     heads, layers, activation = config.num_attention_heads, config.num_hidden_layers, ACT2FN[config.hidden_act]
 
@@ -332,7 +338,7 @@ class Model:
         return dropout.vectors(pool(self.w, hidden, mask, task["pool"]), task["head"]["dropout"], task["site"], pass_)
 
     def logits(self, task, rows, dropout):
-        """(B, outputs): a cosine that regresses gives its prediction."""
+        """Logits (B, outputs); a cosine head that regresses gives its prediction instead."""
         first, second = [row[0] for row in rows], [row[1] for row in rows]
         if task["separate"]:
             u, v = (self.sentence_vectors(task, texts, None, dropout, i) for i, texts in enumerate((first, second)))
@@ -377,7 +383,7 @@ def schedule_factor(kind, step, warmup, total):
 
 
 class AdamW:
-    """Parameters without a gradient in a step are untouched: no moments, no decay, their own step count."""
+    """AdamW in both forms. A parameter without a gradient in a step does not change: no moments, no decay, no count of steps."""
 
     def __init__(self, form, betas, eps):
         self.form, self.betas, self.eps, self.state = form, betas, eps, {}
@@ -395,13 +401,21 @@ class AdamW:
             value.sub_(lr * decay * value)
             value.sub_(lr * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + self.eps))
 
+    def step_all(self, w, stage, factor, heads):
+        """Steps every parameter of w that has a gradient; names that start as one of `heads` take the stage's head_lr."""
+        head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
+        for name, value in w.items():
+            if value.grad is not None:
+                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
+                self.step(name, value, factor * (head_lr if name.startswith(heads) else stage["lr"]), decay)
+
 
 def decays(name):
     return not (name.endswith(".bias") or "LayerNorm" in name)
 
 
 def clip_(parameters, limit):
-    """Norm of all gradients before clipping; limit 0 = none."""
+    """Scales all gradients so that their norm is at most `limit` (0: no limit). Returns the norm before."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(g.double().pow(2).sum().item() for g in gradients))
     if limit > 0:
@@ -420,13 +434,7 @@ def train(arguments):
     for name in model.encoder_names + [name for name in model.w if name.startswith("pooler.")]:
         model.w[name].requires_grad_(not frozen)
 
-    hidden, attention = (
-        default if given is None else given
-        for given, default in (
-            (model_section["hidden_dropout"], model.config.hidden_dropout_prob),
-            (model_section["attention_dropout"], model.config.attention_probs_dropout_prob),
-        )
-    )
+    hidden, attention = dropout_rates(model_section, model.config)
     if frozen and stage["cache_features"]:
         hidden = attention = 0.0
     if not arguments.masks and max(hidden, attention, *(task["head"]["dropout"] for task in tasks)) > 0:
@@ -435,7 +443,6 @@ def train(arguments):
     plan = list(window_rows(stage, tasks, [len(r) for r in rows]))
     total = min(len(plan), stage["max_steps"] or len(plan))
     warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
-    head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
     optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])
     for step, (index, window) in enumerate(plan[: min(total, arguments.steps)], start=1):
         task, batch = tasks[index], tasks[index]["batch"] or stage["batch"]
@@ -449,10 +456,7 @@ def train(arguments):
             loss += part.item()
         norm = clip_(model.w.values(), stage["clip"])
         factor = schedule_factor(stage["schedule"], step - 1, warmup, total)
-        for name, value in model.w.items():
-            if value.grad is not None:
-                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
-                optimizer.step(name, value, factor * (head_lr if name.startswith("heads.") else stage["lr"]), decay)
+        optimizer.step_all(model.w, stage, factor, ("heads.",))
         yield {"step": step, "task": task["name"], "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
 
 
@@ -460,7 +464,7 @@ def train(arguments):
 
 
 def compare(ours, metrics_file, tolerance):
-    """Largest relative difference of the losses; exit 1 above the tolerance (also for NaN) or when no step is in both."""
+    """Prints the largest relative differences to a run's metrics.jsonl. True if the losses agree within the tolerance; NaN does not."""
     events = [json.loads(line) for line in Path(metrics_file).read_text(encoding="utf-8").splitlines()]
     theirs = {event["step"]: event for event in events if event.get("event") == "step"}
     both = [(a, theirs[a["step"]]) for a in ours if a["step"] in theirs]
@@ -481,7 +485,7 @@ def compare(ours, metrics_file, tolerance):
 
 
 def self_test():
-    """Each hand-written part against the library that defines it."""
+    """Compares each hand-written part with the library that defines it."""
     from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
     torch.manual_seed(0)
@@ -522,10 +526,11 @@ def self_test():
     print("self-test passed", file=sys.stderr)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(about, train, self_test):
+    """The command line of this tool and of reference_mlm.py."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", type=Path)
-    parser.add_argument("--init", type=Path, help="encoder, instead of model.init")
+    parser.add_argument("--init", type=Path, help="model folder, instead of model.init")
     parser.add_argument("--heads", type=Path)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=0)
@@ -550,4 +555,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, train, self_test)

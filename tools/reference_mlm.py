@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
-"""Masked-LM pretraining as a plain PyTorch loop, beside reference.py and with its parts: the oracle of an mlm stage's losses.
+"""Masked-LM pretraining as a plain PyTorch loop made of reference.py's parts.
 
     reference_mlm.py RUN [--init MODEL] [--steps 20] [--masks] [--compare METRICS.jsonl [--tolerance 1e-4]]
     reference_mlm.py --self-test
 
-Runs the first stage of RUN/config.toml in file order on one file of plain lines, nothing held out. The head's first values come from
-MODEL/mlm.safetensors. --masks replays minbert's dropout. Which tokens are hidden is always replayed, from the rule that pipeline/mlm.h states.
+Runs the first stage of RUN/config.toml on one file of plain lines, in file order and without held-out texts. The head's first values come
+from MODEL/mlm.safetensors. --masks replays minbert's dropout. The choice of hidden tokens is always replayed, by the rule in pipeline/mlm.h.
 """
 
-import argparse
-import json
 import math
 import sys
 import tomllib
@@ -25,14 +23,14 @@ from transformers.activations import ACT2FN
 from transformers.utils import logging
 
 import reference
-from reference import AdamW, Dropout, clip_, decays, encode, fail, schedule_factor
+from reference import AdamW, Dropout, clip_, encode, fail, schedule_factor
 
 MLM = {"texts": [], "probes": [], "pairs": "single", "mask": 0.15, "head": "linear", "dropout": None, "held_out": 0.02}
 MLM_SITE = 0xE000
 
 
 class Stream:
-    """Words of minbert's random stream `name`: Philox4x32-10 under the seed, counted by block, the name's FNV-1a hash above."""
+    """minbert's random stream `name`: Philox4x32-10 with the seed as key, and a counter of block number and the name's FNV-1a hash."""
 
     def __init__(self, seed, name):
         self.seed, hashed = seed, 0xCBF29CE484222325
@@ -46,7 +44,7 @@ class Stream:
 
 
 def seen_token(stream, place, token, share, tokenizer):
-    """What stands in place of a token, and whether it is to be predicted. Words of block 2 place and the next: choice, kind, random token."""
+    """(what replaces a token, whether it must be predicted). Blocks 2 * place and the next hold choice, kind and random token."""
     if token in tokenizer.all_special_ids:
         return token, False
     first, second = stream.block(2 * place), stream.block(2 * place + 1)
@@ -88,18 +86,12 @@ def read_stage(run_folder):
 
 
 def train(arguments):
-    seed, model_section, stage, mlm = read_stage(arguments.run)
+    seed, model_section, stage, mlm = read_stage(arguments.config)
     init = arguments.init or Path(model_section["init"])
     bert = BertModel.from_pretrained(init, dtype=torch.float32)
     config, tokenizer, w = bert.config, BertTokenizerFast.from_pretrained(init), dict(bert.named_parameters())
     w |= {name: value.requires_grad_() for name, value in load_file(init / "mlm.safetensors").items()}
-    hidden, attention = (
-        default if given is None else given
-        for given, default in (
-            (model_section["hidden_dropout"], config.hidden_dropout_prob),
-            (model_section["attention_dropout"], config.attention_probs_dropout_prob),
-        )
-    )
+    hidden, attention = reference.dropout_rates(model_section, config)
 
     lines = Path(mlm["texts"][0]).read_text(encoding="utf-8").split("\n")
     sequences = [tokenizer(line, truncation=True, max_length=model_section["max_length"])["input_ids"] for line in lines]
@@ -109,7 +101,6 @@ def train(arguments):
     plan = list(reference.window_rows(stage, [{"batch": 0}], [len(sequences)]))
     per_epoch, total = len(plan) // stage["epochs"], min(len(plan), stage["max_steps"] or len(plan))
     warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
-    head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
     optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])
     for step, (_, window) in enumerate(plan[: min(total, arguments.steps)], start=1):
         stream = Stream(seed, f"mask/train/{stage['name']}/{(step - 1) // per_epoch + 1}")
@@ -133,15 +124,12 @@ def train(arguments):
             loss += part.item()
         norm = clip_(w.values(), stage["clip"])
         factor = schedule_factor(stage["schedule"], step - 1, warmup, total)
-        for name, value in w.items():
-            if value.grad is not None:
-                decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
-                optimizer.step(name, value, factor * (head_lr if name.startswith(("mlm.", "cls.")) else stage["lr"]), decay)
+        optimizer.step_all(w, stage, factor, ("mlm.", "cls."))
         yield {"step": step, "task": "mlm", "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
 
 
 def self_test():
-    """The tied head and its gradients against BertForMaskedLM."""
+    """Compares the tied head and its gradients with BertForMaskedLM."""
     torch.manual_seed(0)
     config = BertConfig(vocab_size=50, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40, max_position_embeddings=16)
     theirs = BertForMaskedLM(config).eval()
@@ -169,28 +157,5 @@ def self_test():
     print("self-test passed", file=sys.stderr)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", nargs="?", type=Path)
-    parser.add_argument("--init", type=Path, help="model folder, instead of model.init")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--masks", action="store_true")
-    parser.add_argument("--compare", type=Path)
-    parser.add_argument("--tolerance", type=float, default=1e-4)
-    parser.add_argument("--self-test", action="store_true")
-    arguments = parser.parse_args()
-    logging.disable_progress_bar()
-    if arguments.self_test:
-        return self_test()
-    if arguments.run is None:
-        parser.error("expected a run folder")
-    steps = []
-    for step in train(arguments):
-        print(json.dumps(step), flush=True)
-        steps.append(step)
-    if arguments.compare and not reference.compare(steps, arguments.compare, arguments.tolerance):
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    reference.main(__doc__, train, self_test)

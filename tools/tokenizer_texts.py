@@ -1,4 +1,4 @@
-"""Texts that try a tokenizer: sentences in many scripts, and a seeded stream of what no sentence holds."""
+"""Difficult texts for a tokenizer: sentences in many scripts, and seeded random texts unlike any sentence."""
 import itertools
 import random
 
@@ -38,7 +38,7 @@ SENTENCES = [
     "[CLS] a [SEP] [MASK][PAD] [UNK]. [mask] [ MASK ] [MASK [[SEP]] ##ing # #",
 ]
 
-# Where the reference has a rule of its own, and some of everything else: (weight, first, last).
+# Code points with special rules in the reference, and samples of all others: (weight, first, last).
 RANGES = [
     (30, 0x61, 0x7A), (8, 0x41, 0x5A), (6, 0x20, 0x7F), (3, 0x00, 0xA0), (6, 0xA0, 0x17F), (4, 0x180, 0x2FF), (8, 0x300, 0x36F),
     (3, 0x370, 0x52F), (3, 0x590, 0x6FF), (2, 0x700, 0x8FF), (3, 0x900, 0xDFF), (2, 0xE00, 0x0FFF), (3, 0x1000, 0x137F),
@@ -60,7 +60,7 @@ SPACES = [
     "\u2029", "\u202f", "\u3000", "\ufeff",
 ]  # fmt: skip
 SPECIALS = ["[CLS]", "[SEP]", "[MASK]", "[PAD]", "[UNK]", "[mask]", "[MAS", "[[MASK]]", "MASK]", "##", "##a"]
-# What is not UTF-8: lone and truncated bytes, overlong forms, surrogates, code points that are too large.
+# Bytes that are not UTF-8: lone and truncated bytes, overlong forms, surrogates, too large code points.
 INVALID = [
     b"\x80", b"\xbf\xbf", b"\xc0\xaf", b"\xc3", b"\xe2\x82", b"\xe0\x80\xaf", b"\xed\xa0\x80", b"\xed\xb0\x80", b"\xf0\x9f\x98",
     b"\xf0\x80\x80\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfe", b"\xff", b"\xf1\x80",
@@ -80,7 +80,7 @@ def with_marks(rng, text):
 
 
 def long_word(rng):
-    """Round the longest word that is looked at (100 characters), in characters of one to four bytes, or far beyond it."""
+    """A word of about 100 characters, the longest that a tokenizer looks up, or of far more, in characters of one to four bytes."""
     alphabet = rng.choice(["a", "ab", "é", "e\u0301", "𐐨", "한", "ﬁ", "中", "İ"])
     return "".join(rng.choices(alphabet, k=rng.choice([50, 98, 99, 100, 101, 102, 200, 3000])))
 
@@ -104,7 +104,7 @@ def part(rng):
 
 
 def fuzz_text(rng):
-    """Bytes, one text in eight of them not all UTF-8."""
+    """A text as bytes; one text in eight has bytes that are not UTF-8."""
     glue = rng.choice(["", " ", " "])
     text = glue.join(part(rng) for _ in range(rng.randint(1, 12))).encode()
     if rng.randrange(8) == 0:
@@ -120,12 +120,12 @@ def fuzz_texts(seed, count):
 
 
 def as_reference(text):
-    """The str that a Python program has of these bytes."""
+    """The bytes as Python decodes them."""
     return text.decode("utf-8", "replace")
 
 
 def vocabulary_of(texts):
-    """Every character that any normaliser makes of the texts, so that each of them counts, and pieces of the sentences' words."""
+    """A vocabulary of every character that any normaliser makes of the texts, so that none becomes [UNK], and of parts of words."""
     characters = set()
     for strip, lower in itertools.product((False, True), repeat=2):
         options = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": strip, "lowercase": lower}

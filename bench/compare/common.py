@@ -1,4 +1,4 @@
-"""What the comparisons share: examples by seed, contestants that take turns, and the figures printed of them."""
+"""Shared by the comparisons: random examples, contestants that run in turns, and figures to print."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 CORES = os.cpu_count()
 
 
-# Encoders with random weights that --model may name where no words are read: layers, width, width between, heads.
+# Encoders with random weights that --model may name where no text is read: layers, hidden size, intermediate size, heads.
 SIZES = {"bert-tiny": (2, 128, 512, 2), "minilm": (6, 384, 1536, 12), "bert-base": (12, 768, 3072, 12), "bert-large": (24, 1024, 4096, 16)}
 TORCH = ["sdpa", "eager", "compiled"]  # engines that are ways of PyTorch
 
@@ -50,7 +50,7 @@ def add_batch_flags(flags):
 
 
 def make_model(o, folder):
-    """Makes o.model a folder where it is the name of a size; in another process, whose memory would count as that of all that follow."""
+    """Writes a model folder where o.model is the name of a size. It runs in a process of its own, because memory of this one would count for all contestants."""
     if str(o.model) not in SIZES:
         return
     shape = SIZES[str(o.model)]
@@ -59,7 +59,7 @@ def make_model(o, folder):
 
 
 def write_examples(path, o, count):
-    """Token ids of `count` examples: those given, or uniform ids and lengths that spread as those of reviews do (deviation 0.4 means)."""
+    """Token ids of `count` examples: the given ones, or uniform ids with lengths that vary as in reviews (deviation 0.4 means)."""
     config = json.loads((o.model / "config.json").read_text())
     if o.ids:
         lines = o.ids.read_text().splitlines()
@@ -87,7 +87,7 @@ def peer(o, verb, engine, *arguments):
 
 
 def available(engines, known):
-    """Those engines that can be had here, by `known`: {engine: (packages, precisions)}; those that cannot are named."""
+    """The engines that are installed here, of `known`: {engine: (packages, precisions)}. Names the others on stderr."""
     found = []
     for engine in engines:
         missing = [package for package in known[engine][0] if find_spec(package) is None]
@@ -99,7 +99,7 @@ def available(engines, known):
 
 
 def export(o, engines, folder):
-    """The model in each of those engines' own formats, which such an engine is given as --exported."""
+    """Exports the model in the format of each engine, for its flag --exported."""
     exported = {engine: Path(folder) / engine for engine in engines}
     for engine, path in exported.items():
         run(peer(o, "export", engine, "--exported", path), environment(o))
@@ -107,7 +107,7 @@ def export(o, engines, folder):
 
 
 def contestants(o, verb, dtype, same, engines, known, exported):
-    """Commands by name: minbert, and those of the engines that have this precision by `known`; all with the arguments `same`."""
+    """Commands by name: minbert, and the engines that have this precision in `known`; all with the arguments `same`."""
     found = {"minbert": ours(o, verb, *same, "--dtype", dtype)}
     for engine in engines:
         if dtype in known[engine][1]:
@@ -117,7 +117,7 @@ def contestants(o, verb, dtype, same, engines, known, exported):
 
 
 def environment(o):
-    """Equal threads, and a malloc that keeps what it was given: peers would have page faults in every step, minbert takes more memory."""
+    """Equal threads, and a malloc that does not return memory: without it peers have page faults in every step. minbert takes more memory with it."""
     threads = str(o.threads)
     return os.environ | {
         "OMP_NUM_THREADS": threads, "RAYON_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "true" if o.threads > 1 else "false",
@@ -126,14 +126,14 @@ def environment(o):
 
 
 def busy_seconds():
-    """Seconds that all cores together were not idle, and those of this process's finished children."""
+    """Busy seconds of all cores together, and of this process's finished children."""
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK"), used.ru_utime + used.ru_stime
 
 
 def run(command, env):
-    """What a process prints; its failure is ours."""
+    """The output of a process. Exits when the process fails."""
     result = subprocess.run(command, env=env, capture_output=True, text=True)
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(command)}\n{result.stderr}")
@@ -141,7 +141,7 @@ def run(command, env):
 
 
 def turn(command, env):
-    """The JSON line of one contestant, with the share of the cores that others took meanwhile."""
+    """The JSON line of one contestant, with the share of the cores that other processes used meanwhile."""
     start, (all_before, own_before) = time.perf_counter(), busy_seconds()
     record = json.loads(run(command, env).splitlines()[-1])
     all_after, own_after = busy_seconds()
@@ -150,7 +150,7 @@ def turn(command, env):
 
 
 def take_turns(o, contestants):
-    """The records of each contestant, and how many rounds were taken again because others disturbed them."""
+    """The records of each contestant, and the number of rounds that were repeated because other processes disturbed them."""
     records, env, disturbed = [], environment(o), 0
     while len(records) < o.rounds:
         turns = {name: turn(command, env) for name, command in contestants.items()}
@@ -189,7 +189,7 @@ def revision():
 
 
 def compare(o, contestants, **what):
-    """Lets them take turns, ours first, and prints a JSON line for each peer: ratio = the peer's time over ours in the same round."""
+    """Runs contestants in turns, minbert first, and prints a JSON line for each peer: ratio = the peer's time over minbert's in the same round."""
     records, disturbed = take_turns(o, contestants)
     (_, mine), *peers = records.items()
     figures = []
@@ -217,7 +217,7 @@ def compare(o, contestants, **what):
 
 
 def print_table(figures, columns):
-    """Figures as a Markdown table: `columns` of what was compared, then the times and their ratio."""
+    """Figures as a Markdown table: `columns` that say what was compared, then the times and their ratio."""
     def times(figure):
         return f"{figure['median']:.4g} ({figure['min']:.4g}-{figure['max']:.4g})"
 

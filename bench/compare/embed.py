@@ -21,7 +21,7 @@ ENGINES = {
 
 
 def write_lines(path, o):
-    """Writes the lines that count."""
+    """Writes the lines to be embedded."""
     lines = read_lines(o)
     if o.tokens:
         lines = [line for line, encoding in zip(lines, load_tokenizer(o).encode_batch_fast(lines)) if len(encoding) == o.tokens]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares an epoch of the paper's MTFT-D with the same in transformers + PyTorch, reading, tokenising and dev scores included.
+"""Compares an epoch of the paper's MTFT-D with the same epoch in transformers + PyTorch, with reading, tokenising and dev scores.
 
     python bench/compare/epoch.py --model FOLDER --data FOLDER [--dtypes f32 bf16] [--engines sdpa] [--rounds 3] > figures.jsonl
 
@@ -22,18 +22,18 @@ RECIPES = common.HERE.parents[1] / "recipes/paper"
 
 
 def train(program, model, data, dtype, threads):
-    """The JSON line of minbert's turn."""
+    """Runs minbert and returns its JSON line."""
     with common.scratch() as folder:
         run = Path(folder) / "run"
         start = time.perf_counter()
         process = subprocess.Popen([program, "train", RECIPES / "base.toml", RECIPES / "mtft-d.toml", "-o", run, "--threads", threads,
                                     "--set", f"model.init={model}", "--set", f"data.root={data}", "--set", f"model.dtype={dtype}",
                                     "--set", "stage.finetune.epochs=1", "--set", "stage.finetune.eval_train=0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
-        told = process.stderr.read()
+        errors = process.stderr.read()
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         if status != 0:
-            raise SystemExit(told.decode())
+            raise SystemExit(errors.decode())
         rows = sum(task["train"]["used"] for task in json.loads((run / "data.json").read_text()).values())
         scores = json.loads((run / "eval/dev/metrics.json").read_text())["scores"]
         return {"ms": seconds * 1e3, "lines": rows, "peak_rss_mb": used.ru_maxrss * 1024e-6, "scores": list(scores.values())}

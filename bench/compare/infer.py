@@ -16,7 +16,7 @@ from pathlib import Path
 import common
 
 
-# What an engine needs beside torch and transformers, and the precisions it has on a CPU.
+# The packages that an engine needs beside torch and transformers, and its precisions on a CPU.
 ENGINES = {
     "sdpa": ([], ["f32", "bf16"]),
     "eager": ([], ["f32", "bf16"]),

@@ -118,7 +118,7 @@ def machines(figures):
 
 
 def chart(figures):
-    """Bars of the ratio to the best peer for each kind of work, longest first within a kind, as SVG."""
+    """An SVG with bars of the ratio to the best peer, grouped by kind of work, longest first in each group."""
     best = {}
     for figure in figures:
         if figure["bench"] == "scaling":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One process of a peer: does what a verb of minbert-bench does with another library, and prints one JSON line of the same shape.
+"""One process of a peer: does the work of a verb of minbert-bench with another library, and prints one JSON line of the same form.
 
     peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] [--dtype f32|bf16|int8] ...
     peer.py make --shape LAYERS WIDTH BETWEEN HEADS --model FOLDER
@@ -27,7 +27,7 @@ def peak_rss_mb():
 
 
 def timed(batches, work, rounds):
-    """Mean over batches of each one's median and best, as minbert-bench has them. The first round is not timed."""
+    """Means over batches of each one's median and best, as in minbert-bench. The first round is not timed."""
     seconds = [[] for _ in batches]
     for turn in range(rounds + 1):
         for times, batch in zip(seconds, batches):
@@ -42,7 +42,7 @@ def timed(batches, work, rounds):
 
 
 def read_batches(o):
-    """The batches of minbert-bench: consecutive examples, going round where the file is short."""
+    """The batches of minbert-bench: consecutive examples of the file, which start over at its end."""
     longest = json.loads((o.model / "config.json").read_text())["max_position_embeddings"]
     examples = [[int(word) for word in line.split()][:longest] for line in o.ids.read_text().splitlines()]
     return [[examples[i % len(examples)] for i in range(b * o.batch, (b + 1) * o.batch)] for b in range(o.steps)]
@@ -55,7 +55,7 @@ def padded(batch):
 
 
 def torch_inputs(batch):
-    """Ids and mask as tensors; no mask where nothing is padded."""
+    """Ids and mask as tensors; the mask is None where nothing is padded."""
     import torch
 
     ids, mask = map(torch.tensor, padded(batch))
@@ -121,7 +121,7 @@ def step(o):
 def epoch(o):
     """recipes/paper/mtft-d.toml for one epoch: Para, SST and STS one after the other in shuffled batches of 8, then the dev scores.
 
-    Texts are tokenised beforehand, which counts; dev batches hold 32 of like length."""
+    Texts are tokenised first, which is timed too. Dev batches hold 32 texts of similar length."""
     import csv
 
     import torch
@@ -199,7 +199,7 @@ def epoch(o):
 
 
 def mean_encoder(o):
-    """A module from ids and mask to the means of the last hidden states."""
+    """A module that maps ids and mask to the means of the last hidden states."""
     import torch
 
     class MeanEncoder(torch.nn.Module):
@@ -218,7 +218,7 @@ def mean_encoder(o):
 
 
 def infer(o):
-    """The pass of minbert-bench infer: ids to means of the last hidden states, every row of every layer computed."""
+    """The pass of minbert-bench infer: from ids to means of the last hidden states, so every row of every layer is computed."""
     if o.engine in ("onnxruntime", "ctranslate2"):
         return {"onnxruntime": infer_onnxruntime, "ctranslate2": infer_ctranslate2}[o.engine](o)
     import torch
@@ -277,7 +277,7 @@ def infer_ctranslate2(o):
 
 
 def make(o):
-    """Writes a BERT of that shape with random weights."""
+    """Writes a BERT of this shape with random weights."""
     import torch
     import transformers
 
@@ -356,7 +356,7 @@ def embed_sentence_transformers(o):
 
 
 def embed_onnxruntime(o):
-    """What a user of onnxruntime would write: tokenizers, 32 lines of like length together, and the vectors back in order."""
+    """As a user of onnxruntime would write it: tokenizers, batches of 32 lines of similar length, and vectors back in the lines' order."""
     import numpy as np
 
     session, tokenizer = onnx_session(o), load_tokenizer(o)
@@ -379,7 +379,7 @@ def embed_onnxruntime(o):
 
 
 def embed(o):
-    """Lines to unit vectors, as minbert-bench embed does it: all lines at once, or --batch of them in one call."""
+    """Lines to unit vectors, as in minbert-bench embed: all lines at once, or --batch lines in each call."""
     encode, longest = {"sentence-transformers": embed_sentence_transformers, "onnxruntime": embed_onnxruntime}[o.engine](o)
     lines = read_lines(o)
     batch = o.batch or len(lines)
@@ -389,7 +389,7 @@ def embed(o):
 
 
 def tokenize(o):
-    """Lines to Encodings, kept to the end of the round."""
+    """Lines to Encodings, which are kept until the round ends."""
     tokenizer, lines = load_tokenizer(o), read_lines(o)
     call = getattr(tokenizer, o.engine)
     kept = []

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How minbert's speed follows batch, length, threads and model size: tokens/s and the share of the floor (docs/performance.md).
+"""How minbert's speed depends on batch, length, threads and model size: tokens/s and the ratio to the floor (docs/performance.md).
 
     python bench/compare/scaling.py [--models bert-tiny minilm bert-base bert-large] [--lengths 8 32 128 512] [--batches 1 8 64 256]
                                     [--threads 1 2] [--dtypes f32 bf16 int8] [--verbs infer step] [--most 16384] > scaling.jsonl
@@ -18,7 +18,7 @@ import common
 
 
 def cells(o):
-    """What to measure: the whole grid of batch and length on all threads, and of the middle of it each number of threads."""
+    """The measurements to make: the whole grid of batch and length on all threads, and its middle on each number of threads."""
     for verb, dtype, model in itertools.product(o.verbs, o.dtypes, o.models):
         if verb == "step" and dtype == "int8":
             continue

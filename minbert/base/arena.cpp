@@ -6,14 +6,14 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "minbert/base/round_up.h"
+
 namespace minbert {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 constexpr std::size_t kFirstBlock = std::size_t{1} << 20;
-
-constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
 }  // namespace
 

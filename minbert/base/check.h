@@ -9,7 +9,7 @@
 
 namespace minbert {
 
-/// What went wrong, and the exit code a command ends with (interfaces of the command line, README "Exit codes").
+/// What kind of thing went wrong. The value is the exit code (README, "Exit codes").
 enum class ErrorTag : int {
   kInternal = 1,   ///< a bug: a broken invariant
   kUsage = 2,      ///< flags, config, unknown task

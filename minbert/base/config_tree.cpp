@@ -28,7 +28,7 @@ std::string label_of(const TomlArray& blocks, std::size_t index) {
   return name == nullptr ? std::to_string(index) : *name;
 }
 
-/// The index of the block that answers to `label`, or blocks.size().
+/// The index of the block whose name or index is `label`, or blocks.size().
 std::size_t find_block(const TomlArray& blocks, std::string_view label) {
   std::size_t index = 0;
   while (index < blocks.size() && label_of(blocks, index) != label) ++index;
@@ -114,13 +114,13 @@ const TomlValue* find_element(const TomlArray& array, std::string_view part) {
   throw Error(ErrorTag::kUsage, place, fmt::format("key \"{}\": there is no \"{}\" in {}, which {}", key, part, parent, known), suggest(part, labels));
 }
 
-/// What a missing key on the way to another becomes: a table, or for x.0.y a list with one block.
+/// The value that set() makes for a missing key on its way: a table, or for x.0.y a list with one block.
 TomlValue make_container(const std::vector<std::string>& parts, std::size_t i, const TomlOrigin& origin) {
   const bool is_list = i + 2 < parts.size() && parts[i + 1] == "0";
   return section(is_list ? TomlValue(TomlArray(1, section(TomlTable(), origin))) : TomlTable(), origin);
 }
 
-/// Takes every value's origin from the same key of `source`; what it lacks is a default.
+/// Gives every value the origin of the same key in `source`, or "default" where there is none.
 void copy_origins(TomlValue& value, const TomlValue* source) {
   value.origin = source == nullptr ? TomlOrigin{"default", {}} : source->origin;
   if (auto* table = value.get_if<TomlTable>()) {

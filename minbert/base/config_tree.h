@@ -12,7 +12,7 @@ namespace minbert {
 /// Later wins. Merging rules:
 ///  - tables merge key by key, whether written as [a] or inline; any other value replaces the earlier one;
 ///  - [[x]] blocks merge one by one into the earlier [[x]]: a block with a `name` into the block of that name (a block without
-///    one answers to its index), a block without a name into the block at its own index; where there is none it is appended;
+///    one is found by its index), a block without a name into the block at its own index; without such a block it is appended;
 ///  - a list of tables written inline, x = [{...}, {...}], is a plain value: it replaces, and is replaced.
 /// One file may not give two [[x]] blocks the same name.
 class ConfigTree {
@@ -31,20 +31,20 @@ class ConfigTree {
   void set(std::string_view key, TomlValue value, std::string_view place);
   void set(std::string_view key, TomlValue value, const TomlOrigin& origin);
 
-  /// Whether the blocks and list elements that `key` (or a whole assignment) names are all there, so that set() finds its place.
+  /// Whether every block and list element that `key` (or a whole assignment) names exists, so that set() can follow it.
   bool can_set(std::string_view key) const;
 
-  /// The files' texts as they were given, one after the other, and what was set, in comments.
+  /// The texts of the loaded files in their order, and the assignments as comments.
   const std::string& given() const { return given_; }
 
   const TomlValue& root() const { return root_; }
   TomlNode node() const { return TomlNode(root_); }
 
-  /// Where the value of a key was written; where it has none, its nearest table; "default" at last.
+  /// Where the value of a key was written. A key without one has the place of its nearest table, or "default".
   std::string place(std::string_view key) const;
 
-  /// A table as write_options gives it, as a file in which each line says where its value comes from: the origin of the
-  /// same key in this tree, or "default".
+  /// Prints a table that write_options returned as a TOML file. A comment on each line names the origin that the same key has
+  /// in this tree, or "default".
   std::string print_resolved(TomlValue resolved) const;
 
  private:
@@ -56,7 +56,7 @@ class ConfigTree {
   }();
 };
 
-/// What a table, as write_options gives it, says beyond the defaults, given alike: the keys that differ, in tables inside it likewise.
+/// The keys of `table` whose values differ from those in `defaults`, in nested tables too. Both are as write_options returns them.
 TomlValue without_defaults(const TomlValue& table, const TomlValue& defaults);
 
 }  // namespace minbert

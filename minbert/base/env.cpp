@@ -14,12 +14,12 @@ namespace {
 
 constexpr std::array<EnvVariable, 7> kVariables = {{
     {"MINBERT_BACKEND", "cpu", "backend that does the maths: ref | cpu | cuda"},
-    {"MINBERT_THREADS", "all cores", "threads for maths"},
+    {"MINBERT_THREADS", "least of affinity mask, CPU quota and physical cores", "threads for maths"},
     {"MINBERT_ISA", "none", "upper limit on the instruction set: sse2 | avx2 | avx512 | avx512_bf16 | amx"},
     {"MINBERT_DEBUG", "0", "1 configuration and phase times, 2 and time by op, 3 and a NaN check after each op, 4 and tensor statistics"},
     {"NO_COLOR", "unset", "any value: no colour on a terminal"},
     {"HF_ENDPOINT", "https://huggingface.co", "hub that `fetch` asks, or a mirror of it"},
-    {"HF_TOKEN", "none", "token for private and gated repositories"},
+    {"HF_TOKEN", "none", "token for private and gated repositories; over http it is refused, unless to this machine"},
 }};
 
 int whole_number(std::string_view name, std::string_view text, int low, int high) {

@@ -16,7 +16,7 @@ struct EnvVariable {
 /// The environment's settings, checked. Values whose names belong to another room (backend) are checked there.
 struct Env {
   std::string backend = "cpu";  ///< MINBERT_BACKEND
-  int threads = 0;              ///< MINBERT_THREADS; 0 means all available cores
+  int threads = 0;              ///< MINBERT_THREADS; 0: as CpuLimits says
   std::string isa;              ///< MINBERT_ISA, as BackendOptions has it; empty means no cap
   int debug = 0;                ///< MINBERT_DEBUG: 0 to 4, each level including those below
   bool color = true;            ///< false when NO_COLOR is set to anything but an empty string

@@ -62,13 +62,13 @@ std::string read_all(int descriptor, const fs::path& path, ErrorTag tag, std::si
   }
 }
 
-/// A rename is on disk only once its folder is; filesystems that cannot sync a folder are let be.
+/// A rename is on disk only once its folder is. Some filesystems cannot sync a folder; that is ignored.
 void sync_folder(const fs::path& folder) {
   const Descriptor descriptor(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.get() >= 0) ::fsync(descriptor.get());
 }
 
-/// Unique in this process and among live ones; hidden, so that a killed writer's remains are not taken for a result.
+/// A name that no other writer uses now. It is hidden, so that nobody takes what a killed writer left for a result.
 fs::path temporary_name(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), counter++);
@@ -92,23 +92,27 @@ MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(tag, path, "map", errno);
   data_ = static_cast<const std::byte*>(address);
+  live_ = std::make_unique<internal::LiveFile>(path, bytes(), tag);
 }
 
 MappedFile::~MappedFile() {
+  live_.reset();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), live_(std::move(other.live_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(live_, other.live_);
   return *this;
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code ignored;
-  // A link keeps pointing where it did; a device or a pipe (/dev/null) is written, never replaced.
+  // The target of a link is replaced, not the link. A device or a pipe, such as /dev/null, is written to, never replaced.
   if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_, ignored);
   const auto kind = fs::status(path_, ignored).type();
   if (kind == fs::file_type::directory) fail(ErrorTag::kResources, path_, "write", EISDIR);
@@ -117,6 +121,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   const int flags = O_WRONLY | O_CLOEXEC | (replaceable ? O_CREAT | O_EXCL : 0);
   Descriptor descriptor(::open(replaceable ? temporary_.c_str() : path_.c_str(), flags, 0666));
   if (descriptor.get() < 0) fail(ErrorTag::kResources, path_, "write", errno);
+  if (replaceable) live_ = std::make_unique<internal::LiveFile>(temporary_);
   file_ = ::fdopen(descriptor.get(), "wb");
   if (file_ == nullptr) fail(ErrorTag::kResources, path_, "write", errno);
   descriptor.release();
@@ -142,6 +147,7 @@ void AtomicFile::commit() {
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(ErrorTag::kResources, path_, "rename", errno);
   temporary_.clear();
+  live_.reset();
   sync_folder(path_.parent_path());
 }
 
@@ -221,7 +227,7 @@ void make_directories(const fs::path& path) {
 }
 
 FileLock::FileLock(const fs::path& path, bool wait) {
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
   if (file.get() < 0) fail(ErrorTag::kResources, path, "lock", errno);
   int error = 0;
   do error = ::flock(file.get(), wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
@@ -236,7 +242,7 @@ FileLock::FileLock(const fs::path& path, bool wait) {
 FileLock::~FileLock() { ::close(descriptor_); }
 
 bool FileLock::is_held(const fs::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
   return file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 

@@ -10,13 +10,15 @@
 #include <string_view>
 
 #include "minbert/base/check.h"
+#include "minbert/base/live_files.h"
 
 namespace minbert {
 
 /// The whole file, or standard input for "-". Throws Error(tag) naming the path when it cannot be read.
 std::string read_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
-/// A read-only memory map of a whole file. Movable; the bytes live as long as the object.
+/// A read-only memory map of a whole file. Movable; the bytes live as long as the object. When another program cuts the file short meanwhile,
+/// reading what is gone ends the process (on_cut_file).
 class MappedFile {
  public:
   /// Throws Error(tag) when the file is missing or cannot be mapped. An empty file maps to an empty span.
@@ -33,6 +35,7 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::unique_ptr<internal::LiveFile> live_;
 };
 
 /// Writes to a temporary name beside `path`; commit() flushes, syncs and renames. Without commit() nothing is left behind.
@@ -50,17 +53,18 @@ class AtomicFile {
 
  private:
   std::filesystem::path path_, temporary_;
+  std::unique_ptr<internal::LiveFile> live_;  // while the temporary file is there
   std::FILE* file_ = nullptr;
 };
 
-/// AtomicFile with the whole content at once.
+/// Writes `content` through an AtomicFile.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
 /// A file that grows. Each write goes to the operating system at once, so that a killed writer leaves at most one torn piece.
 /// Every failure (full disk, missing folder, no permission) throws Error(kResources) naming the path.
 class AppendFile {
  public:
-  /// Created if absent; what it holds stays.
+  /// Creates the file if absent, and appends to what it holds.
   explicit AppendFile(std::filesystem::path path);
   ~AppendFile();
   AppendFile(const AppendFile&) = delete;
@@ -75,8 +79,7 @@ class AppendFile {
   int descriptor_ = -1;
 };
 
-/// A folder that takes the place of an earlier one complete or not at all, whenever the process is killed. Without commit() nothing is
-/// left behind. Every failure throws Error(kResources).
+/// Replaces a folder as a whole or not at all, even when the process is killed meanwhile. Without commit() nothing is left behind. Every failure throws Error(kResources).
 class AtomicFolder {
  public:
   /// Recovers `path` first.
@@ -98,21 +101,21 @@ class AtomicFolder {
 /// Creates the folder and its parents. Throws Error(kResources).
 void make_directories(const std::filesystem::path& path);
 
-/// What a FileLock throws, Error(kResources), when another process holds it.
+/// The Error(kResources) that FileLock throws when another process holds the lock.
 struct LockHeld : Error {
   using Error::Error;
 };
 
-/// An exclusive advisory lock on a file (created if absent), released by the destructor.
+/// An exclusive advisory lock on a file (created if absent, never through a link), released by the destructor.
 class FileLock {
  public:
-  /// `wait`: until it is free. Throws LockHeld otherwise.
+  /// With `wait`, waits until the lock is free. Without, throws LockHeld when it is not.
   explicit FileLock(const std::filesystem::path& path, bool wait = false);
   ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
-  /// Whether someone holds it now. Looking takes the lock itself for an instant.
+  /// Whether another process holds the lock now. The check takes the lock for an instant.
   static bool is_held(const std::filesystem::path& path);
 
  private:

@@ -1,4 +1,4 @@
-// SHA-256 by OpenSSL, which picks the processor's own instructions.
+// Hashes by OpenSSL, which uses the processor's instructions for them.
 #include "minbert/base/hash.h"
 
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 namespace minbert {
 namespace {
 
-void expect_ok(int result) { MINBERT_CHECK(result == 1, "OpenSSL refuses SHA-256"); }
+void expect_ok(int result) { MINBERT_CHECK(result == 1, "OpenSSL refuses a hash function"); }
 
 }  // namespace
 
@@ -34,6 +34,18 @@ std::string sha256_hex(std::string_view text) {
   Sha256 hash;
   hash.update(text);
   return hash.hex();
+}
+
+std::string git_blob_hex(std::string_view content) {
+  const std::string header = fmt::format("blob {}", content.size());
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  MINBERT_CHECK(context != nullptr, "out of memory");
+  expect_ok(EVP_DigestInit_ex(context.get(), EVP_sha1(), nullptr));
+  expect_ok(EVP_DigestUpdate(context.get(), header.c_str(), header.size() + 1));
+  expect_ok(EVP_DigestUpdate(context.get(), content.data(), content.size()));
+  std::array<unsigned char, 20> digest;
+  expect_ok(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr));
+  return fmt::format("{:02x}", fmt::join(digest, ""));
 }
 
 std::string sha256_file(const std::filesystem::path& path, ErrorTag tag) {

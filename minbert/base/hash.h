@@ -1,4 +1,4 @@
-// SHA-256, to recognise files: downloads, vocabularies, configurations.
+// SHA-256, and the hash by which git names files: they recognise downloads, vocabularies and configurations.
 #pragma once
 
 #include <cstddef>
@@ -31,10 +31,12 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view text);
+/// The name that git gives a file of this content, 40 hexadecimal digits. Hugging Face hubs send it as the tag of small files.
+std::string git_blob_hex(std::string_view content);
 /// Throws Error(tag) when the file cannot be read.
 std::string sha256_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
-/// Of OpenSSL, which computes them.
+/// The version of OpenSSL, which computes the hashes.
 std::string hash_library_version();
 
 }  // namespace minbert

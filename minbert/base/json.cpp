@@ -10,16 +10,14 @@
 namespace minbert {
 namespace {
 
-// Bounds the recursion of everything that walks a document later (writing, comparing).
-constexpr int kMaxDepth = 512;
-
 std::string place_of(std::string_view text, std::string_view place, std::size_t offset) {
   const auto before = text.substr(0, std::min(offset, text.size()));
   const auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0
   return fmt::format("{}:{}:{}", place, std::count(before.begin(), before.end(), '\n') + 1, before.size() - line_start + 1);
 }
 
-void check_depth(std::string_view text, std::string_view place, ErrorTag tag) {
+/// Where `text` first nests deeper than kMaxNesting, or npos.
+std::size_t find_excess_depth(std::string_view text) {
   int depth = 0;
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -32,14 +30,21 @@ void check_depth(std::string_view text, std::string_view place, ErrorTag tag) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) throw Error(tag, place_of(text, place, i), fmt::format("nested deeper than {} levels", kMaxDepth));
+      if (++depth > kMaxNesting) return i;
     } else if (c == '}' || c == ']') {
       --depth;
     }
   }
+  return std::string_view::npos;
 }
 
-/// nlohmann's "[json.exception.parse_error.101] parse error at line 1, column 2: " is ours already.
+/// Whether dump() would recurse too deeply. The limit leaves room for a parsed document inside another value.
+bool is_too_deep(const Json& value, int depth = 1) {
+  if (!value.is_structured()) return false;
+  return depth > 2 * kMaxNesting || std::any_of(value.begin(), value.end(), [&](const Json& item) { return is_too_deep(item, depth + 1); });
+}
+
+/// The message without nlohmann's "[json.exception.parse_error.101] parse error at line 1, column 2: ", which the place already says.
 std::string plain_message(std::string_view what) {
   if (const auto at = what.find("] "); at != std::string_view::npos) what.remove_prefix(at + 2);
   if (what.starts_with("parse error")) {
@@ -50,7 +55,10 @@ std::string plain_message(std::string_view what) {
 
 template <class AnyJson>
 AnyJson parse(std::string_view text, std::string_view place, ErrorTag tag) {
-  check_depth(text, place, tag);
+  if (text.size() > kMaxJsonBytes)
+    throw Error(tag, place, fmt::format("expected at most {} bytes of JSON, got {}", kMaxJsonBytes, text.size()));
+  if (const std::size_t at = find_excess_depth(text); at != text.npos)
+    throw Error(tag, place_of(text, place, at), fmt::format("nested deeper than {} levels", kMaxNesting));
   try {
     return AnyJson::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
@@ -69,6 +77,17 @@ Json read_json(const std::filesystem::path& path, ErrorTag tag) { return parse_j
 
 SortedJson read_sorted_json(const std::filesystem::path& path, ErrorTag tag) { return parse<SortedJson>(read_file(path, tag), path.string(), tag); }
 
-std::string dump_json(const Json& value, int indent) { return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace); }
+JsonLine parse_json_line(std::string_view line) {
+  if (line.size() > kMaxJsonBytes) return {nullptr, fmt::format("{} bytes, more than {}", line.size(), kMaxJsonBytes)};
+  if (find_excess_depth(line) != line.npos) return {nullptr, fmt::format("one nested deeper than {} levels", kMaxNesting)};
+  Json value = Json::parse(line, nullptr, false);
+  if (value.is_discarded()) return {nullptr, "invalid JSON"};
+  return {std::move(value), {}};
+}
+
+std::string dump_json(const Json& value, int indent) {
+  MINBERT_CHECK(!is_too_deep(value), "JSON nested deeper than {} levels", 2 * kMaxNesting);
+  return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 }  // namespace minbert

@@ -8,7 +8,7 @@
 
 namespace minbert {
 
-/// Fewest insertions, deletions, replacements and swaps of neighbours (each byte changed once) that turn a into b.
+/// The least number of insertions, deletions, replacements and swaps of neighbours that turn a into b, each byte changed once at most.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 /// The name with the fewest edits, ASCII case aside, within a third of the word's length (at least 2); nullptr when none is that near.

@@ -92,7 +92,7 @@ concept HasOptions = std::is_class_v<T> && requires(internal::NoVisitor& v, T& o
 
 // ---- how a type is read, written and described ----
 
-/// Specialise for a type of one's own with these static functions; node.fail() makes the error:
+/// Specialise for your own type with these static functions; node.fail() makes the error:
 ///   bool accepts(const TomlNode&)             whether the value is of a kind that read() takes (for variants)
 ///   void read(const TomlNode&, T&)            throws Error(kUsage)
 ///   TomlValue write(const T&)                 read() of it gives the same T
@@ -172,7 +172,7 @@ struct OptionType<PathOption> {
   static TomlValue schema() { return internal::schema_of("string"); }
 };
 
-/// Any value, kept as it is written.
+/// Reads any value and keeps it as it is.
 template <>
 struct OptionType<TomlValue> {
   static bool accepts(const TomlNode&) { return true; }

@@ -1,7 +1,6 @@
 // parallel_for on OpenMP; with MINBERT_STD_THREADS on std::thread, whose synchronisation ThreadSanitizer understands.
 #include "minbert/base/parallel.h"
 
-#include <sched.h>
 #ifndef MINBERT_STD_THREADS
 #include <omp.h>
 #endif
@@ -13,6 +12,8 @@
 #include <vector>
 
 #include "minbert/base/check.h"
+#include "minbert/base/cpu_limits.h"
+#include "minbert/base/round_up.h"
 
 namespace minbert {
 namespace {
@@ -61,12 +62,7 @@ void set_num_threads(int n) {
   set_max_threads(n);
 }
 
-int available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  return std::max(1, CPU_COUNT(&set));
-}
+int available_cores() { return read_cpu_limits().threads(); }
 
 void for_teams(int teams, const std::function<void(int)>& body) {
   MINBERT_CHECK(teams >= 1 && teams <= num_threads(), "{} teams of {} threads", teams, num_threads());
@@ -93,7 +89,7 @@ namespace internal {
 
 void parallel_for_impl(std::int64_t count, std::int64_t grain, void* context, void (*body)(void*, std::int64_t, std::int64_t)) {
   if (count <= 0) return;
-  const std::int64_t parts = std::min<std::int64_t>(num_threads(), (count + grain - 1) / std::max<std::int64_t>(grain, 1));
+  const std::int64_t parts = std::min<std::int64_t>(num_threads(), divide_up(count, std::max<std::int64_t>(grain, 1)));
   if (parts <= 1 || in_parallel()) {
     body(context, 0, count);
     return;

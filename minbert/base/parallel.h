@@ -15,7 +15,7 @@ void set_num_threads(int n);
 /// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads to
 /// itself. An exception thrown by body is rethrown here once all have returned.
 void for_teams(int teams, const std::function<void(int team)>& body);
-/// Cores this process may run on.
+/// The default number of threads: CpuLimits::threads() of this process.
 int available_cores();
 
 namespace internal {

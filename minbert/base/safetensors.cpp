@@ -59,7 +59,7 @@ std::optional<std::uint64_t> byte_count(const std::vector<std::int64_t>& shape, 
 
 std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
 
-/// What people put where a safetensors file belongs.
+/// A hint for files of other kinds that end up under the name of a safetensors file.
 std::string hint_for_foreign_file(std::string_view text) {
   if (text.starts_with("version https://git-lfs"))
     return "this is a git-lfs pointer, not the weights: run `git lfs pull`, or download the file itself";
@@ -151,6 +151,11 @@ const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const {
 
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata) {
+  write_safetensors(path, std::move(entries), metadata, [](const SafetensorsEntry& entry) { return entry.bytes; });
+}
+
+void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
+                       const std::map<std::string, std::string>& metadata, const EntryBytes& bytes_of) {
   std::sort(entries.begin(), entries.end(), [](const SafetensorsEntry& a, const SafetensorsEntry& b) {
     const auto *const x = find_dtype(a.dtype), *const y = find_dtype(b.dtype);
     return x != y ? x > y : a.name < b.name;
@@ -163,9 +168,9 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
     MINBERT_CHECK(names.insert(entry.name).second, "two tensors named {}", entry.name);
     const DTypeRow* dtype = find_dtype(entry.dtype);
     MINBERT_CHECK(dtype != nullptr, "tensor {} has dtype {}", entry.name, entry.dtype);
-    MINBERT_CHECK(byte_count(entry.shape, dtype->bytes) == entry.bytes.size(), "tensor {}: {} in {} bytes", entry.name, entry.describe(),
-                  entry.bytes.size());
-    const std::uint64_t end = offset + entry.bytes.size();
+    const std::optional<std::uint64_t> size = byte_count(entry.shape, dtype->bytes);
+    MINBERT_CHECK(size.has_value(), "tensor {}: {}", entry.name, entry.describe());
+    const std::uint64_t end = offset + *size;
     items.push_back(fmt::format("{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", dump_json(Json(entry.name)), entry.dtype,
                                 fmt::join(entry.shape, ","), offset, end));
     offset = end;
@@ -177,7 +182,12 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
   const std::uint64_t length = header.size();
   file.write(std::as_bytes(std::span(&length, 1)));
   file.write(header);
-  for (const auto& entry : entries) file.write(entry.bytes);
+  for (const auto& entry : entries) {
+    const std::span<const std::byte> bytes = bytes_of(entry);
+    MINBERT_CHECK(byte_count(entry.shape, find_dtype(entry.dtype)->bytes) == bytes.size(), "tensor {}: {} in {} bytes", entry.name,
+                  entry.describe(), bytes.size());
+    file.write(bytes);
+  }
   file.commit();
 }
 

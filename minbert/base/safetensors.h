@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -61,7 +62,14 @@ class SafetensorsFile {
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata = {});
 
-/// An entry that shows a contiguous tensor's own memory.
+/// Gives the bytes of an entry, which are read before the next entry is asked for.
+using EntryBytes = std::function<std::span<const std::byte>(const SafetensorsEntry&)>;
+/// Writes tensors that are not in memory as the file wants them: `bytes_of` gives the bytes of one entry at a time; of `entries` only names,
+/// dtypes and shapes are read.
+void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
+                       const std::map<std::string, std::string>& metadata, const EntryBytes& bytes_of);
+
+/// An entry whose bytes are the memory of `tensor`, which must be contiguous.
 SafetensorsEntry safetensors_entry(std::string name, const Tensor& tensor);
 
 /// Whether convert_to_f32 reads this dtype: F64 F32 F16 BF16.

@@ -16,12 +16,12 @@ std::string_view compiler_version();
 /// Name and version of each library that base links.
 std::vector<std::pair<std::string, std::string>> library_versions();
 
-/// The processor as it calls itself; "unknown" where the system does not say.
+/// The processor's name, or "unknown".
 std::string cpu_model();
 /// Kernel name, release and machine: "Linux 6.1.0 x86_64".
 std::string system_name();
 
-/// The most memory that this process has had resident so far.
+/// The peak of this process's resident memory.
 std::int64_t peak_memory_bytes();
 
 }  // namespace minbert

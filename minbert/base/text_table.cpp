@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "minbert/base/unicode.h"
 
@@ -16,10 +17,15 @@ std::size_t width_of(std::string_view text) {
 }
 
 bool is_numeric(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789.+-%, []e\u00B1") == text.npos;  // of plus-minus, any byte will do
+  return !text.empty() && text.find_first_not_of("0123456789.+-%, []e\u00B1") == text.npos;  // either byte of plus-minus will do
 }
 
 }  // namespace
+
+void TextTable::add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = printable(cell);
+  rows_.push_back(std::move(row));
+}
 
 std::string TextTable::text() const {
   const std::size_t columns = rows_.front().size();

@@ -6,11 +6,11 @@
 
 namespace minbert {
 
-/// Columns padded to their widest cell; the first is aligned left, those that hold numbers right.
+/// Columns padded to their widest cell; the first is aligned left, those that hold numbers right. Every cell goes through printable().
 class TextTable {
  public:
-  explicit TextTable(std::vector<std::string> header) : rows_{std::move(header)} {}
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  explicit TextTable(std::vector<std::string> header) { add(std::move(header)); }
+  void add(std::vector<std::string> row);
   std::string text() const;
 
  private:

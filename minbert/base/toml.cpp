@@ -12,6 +12,8 @@
 namespace minbert {
 namespace {
 
+constexpr std::size_t kMaxTomlBytes = std::size_t{16} << 20;  // far above any config
+
 /// Turns toml++ nodes into values that carry "place:line".
 class Converter {
  public:
@@ -37,7 +39,7 @@ class Converter {
   }
 
   TomlValue convert_table(const toml::table& source) const {
-    // toml++ sorts by name; the file's order is in the positions of the keys.
+    // toml++ sorts keys by name. Their positions tell the order of the file.
     std::vector<std::pair<const toml::key*, const toml::node*>> members;
     for (auto&& [key, node] : source) members.emplace_back(&key, &node);
     std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) {
@@ -94,6 +96,82 @@ Json to_json(const TomlValue& value) {
         }
       },
       value.data);
+}
+
+/// Walks over TOML text as toml++ will, to see what it would recurse into: it limits the nesting of values, but not the parts of a dotted key.
+class NestingCheck {
+ public:
+  NestingCheck(std::string_view text, std::string_view place) : text_(text), place_(place) {}
+
+  void run() {
+    if (text_.size() > kMaxTomlBytes)
+      throw Error(ErrorTag::kUsage, place_, fmt::format("expected at most {} bytes of TOML, got {}", kMaxTomlBytes, text_.size()));
+    for (std::size_t at = 0; at < text_.size();) {
+      const char c = text_[at];
+      if (c == '"' || c == '\'') {
+        at = string_end(at);
+      } else if (c == '#') {
+        at = std::min(text_.find('\n', at), text_.size());
+      } else {
+        step(c);
+        if (outside_ + parts_ > kMaxNesting) refuse(at);
+        ++at;
+      }
+    }
+  }
+
+ private:
+  /// One character outside strings and comments. Dots with only names and blanks between them make one key; no number has more than one dot.
+  void step(char c) {
+    const bool of_a_key = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == ' ' || c == '\t';
+    if (of_a_key) return;
+    if (c == '.') {
+      ++parts_;
+      return;
+    }
+    if (c == '{' || c == '[') {
+      open_.push_back(outside_);
+      outside_ += key_parts_ + 1;
+    } else if ((c == '}' || c == ']') && !open_.empty()) {
+      outside_ = open_.back();
+      open_.pop_back();
+    }
+    key_parts_ = c == '=' ? parts_ : 0;
+    parts_ = 1;
+  }
+
+  [[noreturn]] void refuse(std::size_t at) const {
+    const auto line = 1 + std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(at), '\n');
+    throw Error(ErrorTag::kUsage, fmt::format("{}:{}", place_, line), fmt::format("nested deeper than {} levels", kMaxNesting));
+  }
+
+  /// Where the string that starts at `at` ends. A string on one line ends with its line at the latest, as toml++ refuses it there.
+  std::size_t string_end(std::size_t at) const {
+    const char quote = text_[at];
+    const std::string three(3, quote);
+    const bool several_lines = text_.substr(at, 3) == three;
+    for (at += several_lines ? 3 : 1; at < text_.size(); ++at) {
+      if (text_[at] == '\\' && quote == '"')
+        ++at;
+      else if (several_lines ? text_.substr(at, 3) == three : text_[at] == quote)
+        return at + (several_lines ? 3 : 1);
+      else if (text_[at] == '\n' && !several_lines)
+        return at;
+    }
+    return text_.size();
+  }
+
+  std::string_view text_, place_;
+  int parts_ = 1;          // of the key that is being read
+  int key_parts_ = 0;      // of the key whose value comes next
+  int outside_ = 0;        // levels of the open lists and inline tables, and of the keys that they belong to
+  std::vector<int> open_;  // what outside_ was before each of them
+};
+
+/// The only call of toml++'s parser; throws toml::parse_error, or Error(kUsage) for what it must not be given.
+toml::table parse_within_limits(std::string_view text, std::string_view place) {
+  NestingCheck(text, place).run();
+  return toml::parse(text);
 }
 
 }  // namespace
@@ -166,7 +244,7 @@ void TomlNode::complain(std::string_view message, std::string hint) const {
 
 TomlValue parse_toml(std::string_view text, std::string_view place, const std::filesystem::path& folder) {
   try {
-    return Converter(place, folder).convert(toml::parse(text));
+    return Converter(place, folder).convert(parse_within_limits(text, place));
   } catch (const toml::parse_error& error) {
     throw Error(ErrorTag::kUsage, fmt::format("{}:{}", place, error.source().begin.line), fmt::format("not valid TOML: {}", error.description()));
   }
@@ -175,7 +253,7 @@ TomlValue parse_toml(std::string_view text, std::string_view place, const std::f
 TomlValue parse_toml_value(std::string_view text, std::string_view place) {
   const bool must_parse = !text.empty() && std::string_view("\"'[{").find(text.front()) != std::string_view::npos;
   try {
-    const auto table = toml::parse(fmt::format("value = {}", text));
+    const auto table = parse_within_limits(fmt::format("value = {}", text), place);
     const toml::node* node = table.get("value");
     // Text with a line break may hold more than one key; a date is taken as it is written.
     if (table.size() == 1 && !node->is_date() && !node->is_time() && !node->is_date_time()) {

@@ -95,7 +95,7 @@ class TomlNode {
   /// Whole numbers count as numbers.
   double as_double() const;
   const std::string& as_string() const;
-  /// The elements of an array; an element that is a table with a name has it in its key, others their index.
+  /// The elements of an array. The last part of an element's key is its `name` if it is a table with one, else its index.
   std::vector<TomlNode> items() const;
   /// The value must be a table; nothing when it lacks the key.
   std::optional<TomlNode> find(std::string_view key) const;
@@ -111,7 +111,8 @@ class TomlNode {
   std::string key_;
 };
 
-/// Parses a file's text into a table. `place` is its name in origins and errors; throws Error(kUsage) "place:line: ...".
+/// Parses a file's text into a table. `place` is its name in origins and errors; throws Error(kUsage) "place:line: ..." for what is no TOML, nests
+/// deeper than kMaxNesting (json.h), or is longer than 16 MiB.
 TomlValue parse_toml(std::string_view text, std::string_view place, const std::filesystem::path& folder);
 
 /// The value of `--set key=TEXT`: TOML if it is, else (a bare word, a path, a date) the text itself. Text that starts as a
@@ -131,7 +132,7 @@ std::vector<std::string> split_key(std::string_view key, std::string_view place)
 /// The same value as JSON, indented by two.
 std::string toml_to_json(const TomlValue& value);
 
-/// Of toml++.
+/// The version of toml++.
 std::string toml_library_version();
 
 }  // namespace minbert

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "minbert/base/json.h"
 #include "minbert/base/toml.h"
 
 namespace minbert {
@@ -119,6 +120,7 @@ std::vector<std::string> split_key(std::string_view key, std::string_view place)
     at = quoted ? end + 1 : end;
     if (part.empty() || (quoted && end == key.size()) || (at < key.size() && key[at] != '.'))
       throw Error(ErrorTag::kUsage, place, fmt::format("expected a key such as task.sst.batch, got \"{}\"", key));
+    if (parts.size() == kMaxNesting) throw Error(ErrorTag::kUsage, place, fmt::format("nested deeper than {} levels", kMaxNesting));
     parts.push_back(std::move(part));
     if (at >= key.size()) return parts;
   }

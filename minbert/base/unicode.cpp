@@ -60,6 +60,12 @@ void append_utf8(std::string& out, char32_t code_point) {
   }
 }
 
+std::string utf8(char32_t code_point) {
+  std::string text;
+  append_utf8(text, code_point);
+  return text;
+}
+
 std::size_t find_invalid_utf8(std::string_view text) {
   for (std::size_t position = 0; position < text.size();) {
     const Decoded decoded = decode(text, position);
@@ -67,6 +73,18 @@ std::size_t find_invalid_utf8(std::string_view text) {
     position += decoded.length;
   }
   return std::string_view::npos;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t position = 0; position < text.size();) {
+    const char32_t c = next_code_point(text, position);
+    const bool control = c < 0x20 || (c >= 0x7F && c < 0xA0);
+    const bool reorders = c == 0x2028 || c == 0x2029 || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+    append_utf8(out, c == '\t' || c == '\n' || c == '\r' ? U' ' : control || reorders ? kReplacement : c);
+  }
+  return out;
 }
 
 std::string latin1_to_utf8(std::string_view bytes) {

@@ -13,9 +13,15 @@ char32_t next_code_point(std::string_view text, std::size_t& position);
 
 /// Appends the UTF-8 form of a code point; U+FFFD for a surrogate or a value above 0x10FFFF.
 void append_utf8(std::string& out, char32_t code_point);
+/// The UTF-8 form alone.
+std::string utf8(char32_t code_point);
 
 /// Offset where the first invalid sequence starts, or npos.
 std::size_t find_invalid_utf8(std::string_view text);
+
+/// Makes a name from a file safe to print on one line of a terminal or a log. Tabs and line ends become blanks; other controls (C0, C1, DEL),
+/// line separators, characters that reorder what is shown, and invalid UTF-8 become U+FFFD.
+std::string printable(std::string_view text);
 
 /// Latin-1 bytes as UTF-8.
 std::string latin1_to_utf8(std::string_view bytes);

@@ -1,4 +1,4 @@
-// compare: whether one run is better than another, or only luckier.
+// compare: tests whether one run is better than another, or only luckier.
 #include <memory>
 
 #include "minbert/cli/output.h"
@@ -55,7 +55,7 @@ int run_compare(const CompareFlags& flags, Session& session) {
 Action declare_compare(CLI::App& app, Session& session) {
   auto flags = std::make_shared<CompareFlags>();
   app.add_option("RUN", flags->runs, "run folders; each is compared with the first")->required()->type_name("");
-  app.add_flag("--all", flags->options.all_pairs, "each with each");
+  app.add_flag("--all", flags->options.all_pairs, "compare every pair of runs");
   app.add_option("--split", flags->options.split, "dev | test [dev]")->check(one_of({"dev", "test"}))->type_name("SPLIT");
   app.add_option("--bootstrap", flags->options.resamples, fmt::format("resamples [{}]", flags->options.resamples))
       ->check(whole_number(1, 1000000))

@@ -1,4 +1,4 @@
-// completion: scripts for bash, zsh and fish, made from the verbs' own declarations.
+// completion: scripts for bash, zsh and fish, made from the declarations of the verbs.
 #include <algorithm>
 #include <memory>
 
@@ -32,7 +32,7 @@ std::string quoted(std::string text) {
   return "'" + text + "'";
 }
 
-/// The words after "minbert" (of one verb, where `verb` is not empty) that may come next.
+/// The verbs, or if `verb` is not empty the verbs inside it, that may come next.
 std::string next_words(const std::vector<Command>& commands, const std::string& verb) {
   std::string words;
   const std::string start = verb.empty() ? "" : verb + " ";
@@ -42,7 +42,7 @@ std::string next_words(const std::vector<Command>& commands, const std::string& 
   return words;
 }
 
-// Both shells look the words so far up in one table.
+// One line of bash's `case` for each verb, with the words that may follow it.
 std::string bash_cases(const std::vector<Command>& commands) {
   std::string cases;
   for (const Command& command : commands) {

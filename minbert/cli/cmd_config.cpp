@@ -1,4 +1,4 @@
-// config show | check | schema: a config as it resolves, with the origin of each value; what may stand in one.
+// config show | check | schema: prints the resolved config with the origin of each value, checks it, or prints its JSON Schema.
 #include <array>
 #include <memory>
 

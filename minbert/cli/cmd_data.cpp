@@ -1,4 +1,4 @@
-// data check | stats: what the files of a config, or one file, hold, before anything trains on them.
+// data check | stats: checks the data files of a config, or one data file, or counts what they hold.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -24,16 +24,16 @@ struct DataFlags {
 struct LoadedTask {
   TaskSpec spec;
   TaskRows rows;
-  bool tolerant = false;  ///< on_bad_row was "skip" already
+  bool tolerant = false;  ///< the config itself says on_bad_row = "skip"
 };
 
-/// What the files describe.
+/// The tasks of the input, with their rows.
 struct DataInput {
   std::vector<LoadedTask> tasks;
-  std::optional<ModelSection> model;  ///< of config files that name one
+  std::optional<ModelSection> model;  ///< if a config names one
 };
 
-/// Every task of the config files, or of the one data file, with bad rows collected instead of thrown.
+/// Loads every task of the config files, or of the one data file, and collects bad rows instead of throwing.
 DataInput load_input(const DataFlags& flags) {
   DataInput input;
   std::vector<TaskSpec> specs;
@@ -75,7 +75,7 @@ std::string counts_text(const std::map<std::string, std::int64_t>& counts) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-/// "what this task is", one line.
+/// "NAME (TYPE; COLUMNS)".
 std::string task_line(const TaskSpec& spec) {
   const DataSpec& data = spec.data;
   std::string columns = "text " + (data.text.empty() ? "line" : data.text);
@@ -105,7 +105,7 @@ int run_check(const DataFlags& flags, Session& session) {
         if (++bad <= kShown) session.console.info(fmt::format("{}:{}: {}", row.file, row.line, row.reason));
         if (!task.tolerant && first == nullptr) first = &row;
       }
-      if (split != std::string_view("train")) continue;  // a dev fraction was cut from the same rows
+      if (split != std::string_view("train")) continue;  // a dev fraction comes from the same rows
       for (const ExcludeReport& source : report.excluded)
         session.console.info(
             fmt::format("{}: {} rows of train left out, as their texts stand in {}", task.spec.name, source.removed, source.file));
@@ -122,10 +122,10 @@ int run_check(const DataFlags& flags, Session& session) {
   return 0;
 }
 
-/// Counts a split's tokens, where a tokenizer is at hand.
+/// Counts the tokens of a split, if the config names a model with a tokenizer.
 class TokenCounter {
  public:
-  /// Says on the console why there is none.
+  /// Without a tokenizer, says on the console why.
   TokenCounter(const std::optional<ModelSection>& model, Session& session) {
     std::string why_not = "no model is named";
     if (model && model->from_scratch()) {
@@ -143,7 +143,7 @@ class TokenCounter {
 
   explicit operator bool() const { return tokenizer_.has_value(); }
   std::int64_t max_length() const { return max_length_; }
-  /// Lengths of the sequences that the task makes of rows, and how many rows have one that max_length would cut.
+  /// Lengths of the task's sequences in tokens, and how many rows max_length would cut.
   std::pair<LengthStats, std::int64_t> count(const TaskSpec& spec, const Rows& rows) const {
     const TokenizedRows tokens = tokenize_rows(*tokenizer_, spec, rows.rows, 0);
     std::vector<std::int64_t> lengths;
@@ -159,7 +159,7 @@ class TokenCounter {
   std::int64_t max_length_ = 0;
 };
 
-/// One row of figures for the texts of a split, a second one for the other texts of pairs.
+/// Adds a row of figures for the texts of a split, and for pairs a second one for the second texts.
 void add_stats(TextTable& table, const std::string& name, const std::string& split, const SplitStats& stats,
                const std::vector<std::string>& tokens) {
   const auto add = [&](std::vector<std::string> cells, const LengthStats& length, std::vector<std::string> rest) {
@@ -177,7 +177,7 @@ void add_stats(TextTable& table, const std::string& name, const std::string& spl
   if (stats.length_pair.longest > 0) add({"", "", ""}, stats.length_pair, std::vector<std::string>(rest.size()));
 }
 
-/// What all tasks have in common, as notes; in `json` under each task.
+/// Adds the texts that tasks share to the notes and, under each task, to `json`.
 void add_overlaps(std::span<const LoadedTask> tasks, std::vector<std::string>& notes, Json& json) {
   std::vector<NamedRows> rows;
   for (const LoadedTask& task : tasks) rows.push_back({task.spec.name, &task.rows});
@@ -210,8 +210,8 @@ int run_stats(const DataFlags& flags, Session& session) {
       std::vector<std::string> tokens;
       if (counter) {
         const auto [length, over] = counter.count(task.spec, *rows);
-        Json& told = out["splits"][split]["tokens"] = length;
-        told.update({{"max_length", counter.max_length()}, {"rows_over_max_length", over}});
+        Json& counted = out["splits"][split]["tokens"] = length;
+        counted.update({{"max_length", counter.max_length()}, {"rows_over_max_length", over}});
         tokens = {fmt::format("{:.1f}", length.mean), std::to_string(over)};
       }
       add_stats(table, task.spec.name, split, found->second, tokens);
@@ -236,8 +236,8 @@ int run_stats(const DataFlags& flags, Session& session) {
 Action declare_data(CLI::App& app, Session& session) {
   app.require_subcommand(1);
   auto flags = std::make_shared<DataFlags>();
-  CLI::App* check = app.add_subcommand("check", "read every row; list those that are bad and where, then end with 3");
-  CLI::App* stats = app.add_subcommand("stats", "balance, lengths, duplicates, overlap between splits and tasks, texts beyond max_length");
+  CLI::App* check = app.add_subcommand("check", "read every row, list the bad ones with their places, and end with 3 if there are any");
+  CLI::App* stats = app.add_subcommand("stats", "label balance, lengths, duplicates, texts shared between splits or tasks, texts longer than max_length");
   for (CLI::App* sub : {check, stats}) {
     sub->fallthrough();
     add_config(*sub, flags->config, true);

@@ -1,33 +1,35 @@
-// embed: a sentence vector for each line.
+// embed: writes a sentence vector for each text.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 
 #include "minbert/base/clock.h"
 #include "minbert/base/safetensors.h"
+#include "minbert/cli/input_flags.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
-#include "minbert/data/input_lines.h"
 #include "minbert/pipeline/text_model.h"
 
 namespace minbert {
 namespace {
 
 struct EmbedFlags {
-  std::string model, input = "-", output, pool;
+  std::string model, output, pool;
+  InputFlags input;
   std::optional<bool> normalize;
 };
 
-/// Receives rows in order.
+/// Writes vectors in order.
 class VectorWriter {
  public:
   virtual ~VectorWriter() = default;
-  virtual void add(std::span<const float> rows) = 0;
+  /// Adds the vectors (inputs, C), row-major, of these inputs.
+  virtual void add(std::span<const InputRow> inputs, std::span<const float> vectors) = 0;
   virtual void commit() = 0;
 };
 
-/// NumPy's format 1.0 (numpy/lib/format.py): the shape is known beforehand, so rows need not be kept.
+/// NumPy's format 1.0 (numpy/lib/format.py). Its header holds the shape, which is known beforehand, so vectors are written as they come.
 class NpyWriter final : public VectorWriter {
  public:
   NpyWriter(const std::string& path, std::size_t rows, std::int64_t width) : file_(path) {
@@ -39,18 +41,18 @@ class NpyWriter final : public VectorWriter {
     file_.write(std::string{static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)});
     file_.write(header);
   }
-  void add(std::span<const float> rows) override { file_.write(std::as_bytes(rows)); }
+  void add(std::span<const InputRow>, std::span<const float> vectors) override { file_.write(std::as_bytes(vectors)); }
   void commit() override { file_.commit(); }
 
  private:
   AtomicFile file_;
 };
 
-/// One tensor "embeddings", written at the end.
+/// One tensor "embeddings"; its header comes first, so all vectors are kept until the end.
 class SafetensorsWriter final : public VectorWriter {
  public:
   SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) {}
-  void add(std::span<const float> rows) override { values_.insert(values_.end(), rows.begin(), rows.end()); }
+  void add(std::span<const InputRow>, std::span<const float> vectors) override { values_.insert(values_.end(), vectors.begin(), vectors.end()); }
   void commit() override {
     write_safetensors(path_, {{"embeddings", "F32", {std::ssize(values_) / width_, width_}, std::as_bytes(std::span(values_))}});
   }
@@ -61,19 +63,22 @@ class SafetensorsWriter final : public VectorWriter {
   std::vector<float> values_;
 };
 
-/// One JSON array a line.
+/// One JSON array per line, or with ids one object with "id" and "embedding".
 class JsonlWriter final : public VectorWriter {
  public:
-  JsonlWriter(const std::string& path, std::int64_t width) : out_(path), width_(static_cast<std::size_t>(width)) {}
-  void add(std::span<const float> rows) override {
-    for (std::size_t begin = 0; begin < rows.size(); begin += width_)
-      out_.write(fmt::format("[{}]\n", fmt::join(rows.subspan(begin, width_), ",")));
+  JsonlWriter(const std::string& path, std::int64_t width, bool ids) : out_(path), width_(static_cast<std::size_t>(width)), ids_(ids) {}
+  void add(std::span<const InputRow> inputs, std::span<const float> vectors) override {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const std::string vector = fmt::format("[{}]", fmt::join(vectors.subspan(i * width_, width_), ","));
+      out_.write(ids_ ? fmt::format("{{\"id\":{},\"embedding\":{}}}\n", dump_json(inputs[i].id), vector) : vector + "\n");
+    }
   }
   void commit() override { out_.commit(); }
 
  private:
   Output out_;
   std::size_t width_;
+  bool ids_;
 };
 
 std::string extension_of(const EmbedFlags& flags) {
@@ -86,7 +91,7 @@ std::string extension_of(const EmbedFlags& flags) {
 std::unique_ptr<VectorWriter> make_writer(const EmbedFlags& flags, std::size_t rows, std::int64_t width) {
   const std::string extension = extension_of(flags);
   if (extension == ".npy") return std::make_unique<NpyWriter>(flags.output, rows, width);
-  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(flags.output, width);
+  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(flags.output, width, !flags.input.columns.id.empty());
   return std::make_unique<SafetensorsWriter>(flags.output, width);
 }
 
@@ -96,31 +101,40 @@ EmbedSettings settings_of(const EmbedFlags& flags, EmbedSettings settings) {
   return settings;
 }
 
+/// Input is plain lines, whatever they look like, unless the file's name or a named column says that it is a table.
+std::string default_format(const InputFlags& flags) {
+  const std::string extension = std::filesystem::path(flags.path).extension().string();
+  const bool table = extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();
+  return table ? "auto" : "lines";
+}
+
 int run_embed(const EmbedFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
   extension_of(flags);
   const auto backend = open_backend(session);
   Stopwatch watch;
-  const auto folder = read_model_folder(find_model_folder(flags.model));
+  ModelFolder folder = read_model_folder(flags.model);
   const EmbedSettings settings = settings_of(flags, folder.embed);
-  TextModel model(*backend, flags.model, compute_for(session, *backend, folder), settings.pool == Pool::kPooler);
+  TextModel model = open_model(session, *backend, std::move(folder), settings.pool == Pool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
-  const InputLines lines(flags.input);
+  const InputRows rows(input_options(flags.input, default_format(flags.input)));
   catch_signals();
-  const auto writer = make_writer(flags, lines.size(), folder.config.hidden_size);
-  std::vector<std::string> texts;
-  for (std::size_t begin = 0; begin < lines.size(); begin += kChunk) {
-    texts.clear();
-    for (std::size_t i = begin; i < std::min(begin + kChunk, lines.size()); ++i) texts.emplace_back(lines[i]);
-    writer->add(model.embed(texts, settings, [&](std::int64_t done) {
+  const auto writer = make_writer(flags, rows.size(), model.folder().config.hidden_size);
+  std::vector<InputRow> chunk;
+  for (std::size_t begin = 0; begin < rows.size(); begin += kChunk) {
+    chunk.clear();
+    for (std::size_t i = begin; i < std::min(begin + kChunk, rows.size()); ++i) chunk.push_back(rows[i]);
+    const auto vectors = model.embed(chunk, settings, [&](std::int64_t done) {
       throw_if_stopped();
-      session.console.progress(fmt::format("{} of {} lines", begin + static_cast<std::size_t>(done), lines.size()));
-    }));
+      session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
+    });
+    writer->add(chunk, vectors);
   }
   writer->commit();
   session.console.clear_progress();
-  session.console.detail(fmt::format("{} lines: {:.2f} s", lines.size(), watch.lap()));
+  session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
   show_profile(session, *backend);
+  warn_of_skipped(session, rows);
   return 0;
 }
 
@@ -129,7 +143,7 @@ int run_embed(const EmbedFlags& flags, Session& session) {
 Action declare_embed(CLI::App& app, Session& session) {
   auto flags = std::make_shared<EmbedFlags>();
   add_model(app, flags->model);
-  add_input(app, flags->input);
+  add_input_rows(app, flags->input, false, "by the name of -i or with --text or --id auto, else lines");
   app.add_option("-o,--output", flags->output, "FILE.npy, FILE.safetensors or FILE.jsonl; - is JSON lines to standard output")
       ->required()
       ->type_name("FILE");
@@ -140,7 +154,9 @@ Action declare_embed(CLI::App& app, Session& session) {
       "--normalize,!--no-normalize", [flags](std::int64_t count) { flags->normalize = count > 0; },
       "make unit vectors, or not [the folder's modules.json, else not]");
   add_compute(app, session, true);
-  add_examples(app, "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy");
+  add_examples(app,
+               "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy\n"
+               "  minbert embed runs/mine -i reviews.csv --text review --id n -o vectors.jsonl");
   return [flags, &session] { return run_embed(*flags, session); };
 }
 

@@ -1,4 +1,4 @@
-// eval: a model's scores on a split, as a table, as JSON, or as a gate.
+// eval: scores a model on a split, as a table, as JSON, or as a gate.
 #include <filesystem>
 #include <memory>
 
@@ -47,13 +47,13 @@ std::vector<Gate> parse_gates(const std::vector<std::string>& flags) {
 
 Split split_of(const std::string& name) { return name == "train" ? Split::kTrain : name == "test" ? Split::kTest : Split::kDev; }
 
-/// Where the rows of the model's tasks come from, by task, and the seed that draws dev fractions.
+/// Where the rows of each task come from, and the seed that draws dev fractions.
 struct EvalData {
   std::map<std::string, DataSpec> tasks;
   std::uint64_t seed = RunSection{}.seed;
 };
 
-/// The one file as the split that is asked for, with the columns that the task remembers.
+/// Makes the file of --data every split of the task; columns are the task's unless flags name others.
 EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   DataSpec data = task.data;
   const auto replace = [](std::string& column, const std::string& flag) {
@@ -67,7 +67,7 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   return {.tasks = {{task.name, data}}};
 }
 
-/// The config named by flags, else the run's own.
+/// Reads the data of the config that flags name, else of the run's own config.
 EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
   ConfigFlags files = flags.config;
   if (files.files.empty()) files.files.push_back((fs::path(flags.model) / "config.toml").string());
@@ -94,7 +94,7 @@ bool has_split(const DataSpec& data, Split split) {
   return split == Split::kTest ? !data.test.empty() : !data.dev.files.empty() || data.dev.fraction > 0;
 }
 
-/// The change from the scores of another computation: {"dtype", "scores", "mean", "change": {task, "mean"}}.
+/// The scores with another dtype and the change from them: {"dtype", "scores", "mean", "change": {task: number, "mean": number}}.
 Json change_json(const Json& json, const Json& other, const std::string& dtype) {
   Json change = Json::object();
   for (const auto& [task, score] : json.at("scores").items()) change[task] = score.get<double>() - other.at("scores").at(task).get<double>();
@@ -123,7 +123,7 @@ std::string score_table(const Json& json, std::span<const TaskEvaluation> evalua
   return table.text();
 }
 
-/// Names are checked before the work, scores after it.
+/// Checks the gates' names before any work is done; check_gates compares the scores after it.
 void check_gate_names(std::span<const Gate> gates, std::span<const TaskEvaluation> evaluations) {
   std::vector<std::string> names = {"mean"};
   for (const TaskEvaluation& evaluation : evaluations) names.push_back(evaluation.task->name);
@@ -140,7 +140,7 @@ void check_gates(std::span<const Gate> gates, const Json& json) {
   }
 }
 
-/// The model's tasks that have this split, with its rows, and predictions still to be made.
+/// Reads the rows of every task that has the split; predictions are still empty.
 std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& data, const TextModel& model,
                                        std::map<std::string, Rows>& rows, Session& session) {
   const Split split = split_of(flags.split);
@@ -148,9 +148,9 @@ std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& d
   for (const TaskSpec& task : model.tasks()) {
     const auto found = data.tasks.find(task.name);
     if (found == data.tasks.end() || !has_split(found->second, split)) continue;
-    Rows& of_task = rows[task.name] = load_rows(found->second, split, task.labels, data.seed);
-    if (!of_task.labelled()) session.console.warning(fmt::format("{}: {} has rows without a label", task.name, flags.split));
-    evaluations.push_back({&task, &of_task, {}});
+    Rows& loaded = rows[task.name] = load_rows(found->second, split, task.labels, data.seed);
+    if (!loaded.labelled()) session.console.warning(fmt::format("{}: {} has rows without a label", task.name, flags.split));
+    evaluations.push_back({&task, &loaded, {}});
   }
   if (evaluations.empty())
     throw Error(ErrorTag::kUsage, "--split", fmt::format("no task of the model has data for the split {}", flags.split));
@@ -174,8 +174,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
   const auto backend = open_backend(session);
   Stopwatch watch;
-  const auto folder = read_model_folder(find_model_folder(flags.model));
-  TextModel model(*backend, flags.model, compute_for(session, *backend, folder));
+  TextModel model = open_model(session, *backend, read_model_folder(flags.model));
   if (!flags.file.empty() && flags.task.empty() && model.tasks().size() != 1)
     throw Error(ErrorTag::kUsage, "--data", "expected --task NAME beside it", "one file holds the rows of one task");
   const std::string only = flags.task.empty() && model.tasks().size() == 1 ? model.tasks().front().name : flags.task;
@@ -191,7 +190,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   session.console.detail(fmt::format("predictions: {:.2f} s", watch.lap()));
   Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
   if (!flags.against.empty()) {
-    TextModel other(*backend, flags.model, compute_of(session, *backend, flags.against));
+    TextModel other(*backend, model.folder(), session_compute(session, *backend, flags.against));
     predict_split(evaluations, other, session);
     json["against"] = change_json(json, evaluation_json(flags.split, evaluations, 0, data.seed), flags.against);
   }
@@ -224,7 +223,7 @@ Action declare_eval(CLI::App& app, Session& session) {
   app.add_option("--fail-under", flags->gates, "end with 7 when a task's score, or mean, is below (repeatable)")
       ->allow_extra_args(false)
       ->type_name("NAME=VALUE");
-  app.add_option("--against", flags->against, "score with this dtype too, and show what --dtype changes: f32 | bf16 | int8")
+  app.add_option("--against", flags->against, "also score with this dtype, and show the change: f32 | bf16 | int8")
       ->check(one_of({"f32", "bf16", "int8"}))
       ->type_name("DTYPE");
   add_json(app, flags->json);

@@ -1,4 +1,4 @@
-// export: a model for other programs.
+// export: writes a model for other programs.
 #include <filesystem>
 #include <memory>
 
@@ -18,7 +18,7 @@ struct ExportFlags {
   std::string model, output, as;
 };
 
-/// A folder under a temporary name beside the final one, so that an export is there whole or not at all.
+/// A folder that has a temporary name until it is complete, so that an export appears whole or not at all.
 class NewFolder {
  public:
   /// Throws Error(kUsage) when something is there already.
@@ -66,8 +66,8 @@ int run_export(const ExportFlags& flags, Session& session) {
     throw Error(ErrorTag::kUsage, "--as", fmt::format("expected hf, sentence-transformers or seqcls:TASK, got \"{}\"", flags.as));
   const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
   const auto backend = open_backend(session);
-  const ModelFolder folder = read_model_folder(find_model_folder(flags.model));
-  const TextModel model(*backend, flags.model, {}, has_pooler(folder));
+  const ModelFolder folder = read_model_folder(flags.model);
+  const TextModel model(*backend, folder, {}, has_pooler(folder));
   NewFolder out(flags.output);
   if (classifier)
     export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);

@@ -1,4 +1,4 @@
-// fetch: a model from a Hugging Face hub, or data sets of a manifest; the only verb that uses the network.
+// fetch: downloads a model from a Hugging Face hub, or the data sets of a manifest; the only verb that uses the network.
 #include <memory>
 
 #include "minbert/base/clock.h"
@@ -16,7 +16,7 @@ struct FetchFlags {
   bool data = false;
 };
 
-/// `FILE=HEX`, several.
+/// Parses flags of the form FILE=HEX.
 std::map<std::string, std::string> parse_checksums(const std::vector<std::string>& flags) {
   std::map<std::string, std::string> sums;
   for (const std::string& flag : flags) {
@@ -27,7 +27,7 @@ std::map<std::string, std::string> parse_checksums(const std::vector<std::string
   return sums;
 }
 
-/// Draws a line while a file arrives, and leaves one when it has.
+/// Draws a progress line while a file arrives.
 class FetchView {
  public:
   explicit FetchView(Console& console) : console_(console) {}

@@ -1,5 +1,4 @@
-// init: a commented config file to start from.
-#include <algorithm>
+// init: writes a commented config file to start from.
 #include <filesystem>
 #include <memory>
 
@@ -15,12 +14,10 @@ struct InitFlags {
 };
 
 int run_init(const InitFlags& flags, Session& session) {
-  const auto all = presets();
-  const auto preset = std::find_if(all.begin(), all.end(), [&](const Preset& p) { return p.name == flags.preset; });
   if (flags.output != "-" && std::filesystem::exists(flags.output))
     throw Error(ErrorTag::kUsage, flags.output, "expected a new file, got one that is there", "it may hold your changes; remove it first");
   Output out(flags.output);
-  out.write(preset->text);
+  out.write(preset_named(flags.preset).text);
   out.commit();
   if (flags.output != "-") session.console.info(fmt::format("wrote {}; next: minbert data check {}", flags.output, flags.output));
   return 0;

@@ -1,4 +1,4 @@
-// inspect: a model folder's config, tensors, heads and tasks, what was mapped where, and what is missing.
+// inspect: prints a model folder's config, tensors, heads and tasks, what was mapped where, and what is missing.
 #include <algorithm>
 #include <memory>
 #include <set>
@@ -41,7 +41,7 @@ std::string head_text(const TaskSpec& task) {
   return text + std::to_string(task.outputs());
 }
 
-/// Everything that the verb knows.
+/// What the folder holds, and how its tensors map to parameters.
 struct Inspection {
   ModelFolder folder;
   MlmHeadKind mlm = MlmHeadKind::kNone;
@@ -77,7 +77,7 @@ std::string_view mlm_name(MlmHeadKind kind) {
 
 Inspection inspect(const std::string& model) {
   Inspection found;
-  found.folder = read_model_folder(find_model_folder(model));
+  found.folder = read_model_folder(model);
   const WeightSource source = open_model_weights(found.folder.path);
   found.mlm = mlm_head_in(source);
   ModelShape shape = model_shape(found.folder.config, found.folder.tasks, true);
@@ -123,7 +123,7 @@ Json inspection_json(const Inspection& found) {
           {"hint", report.hint}};
 }
 
-/// The first names, and how many more there are.
+/// The number of names and the first of them, or all.
 std::string listed(const std::vector<std::string>& names, bool all) {
   constexpr std::size_t kShown = 4;
   const std::size_t shown = all ? names.size() : std::min(kShown, names.size());

@@ -1,4 +1,4 @@
-// report: a run or a study as one HTML file.
+// report: writes a run or a study as one HTML file.
 #include <filesystem>
 #include <memory>
 

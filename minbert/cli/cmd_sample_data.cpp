@@ -1,4 +1,4 @@
-// sample-data: the three sample tasks as files.
+// sample-data: writes the three sample tasks as files.
 #include <memory>
 
 #include "minbert/cli/output.h"
@@ -23,7 +23,7 @@ int run_sample_data(const SampleFlags& flags) {
 Action declare_sample_data(CLI::App& app, Session&) {
   auto flags = std::make_shared<SampleFlags>();
   app.add_option("-o,--output", flags->folder, "folder to write into")->capture_default_str()->type_name("DIR");
-  app.add_option("--seed", flags->options.seed, "another seed, other sentences")->capture_default_str()->type_name("N");
+  app.add_option("--seed", flags->options.seed, "seed of the sentences")->capture_default_str()->type_name("N");
   const auto rows = whole_number(1, 1'000'000);
   app.add_option("--train-rows", flags->options.train_rows, "rows of each task")->check(rows)->capture_default_str()->type_name("N");
   app.add_option("--dev-rows", flags->options.dev_rows, "rows of each task")->check(rows)->capture_default_str()->type_name("N");

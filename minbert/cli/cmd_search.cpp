@@ -1,11 +1,10 @@
-// search: random search for hyperparameters; trials that do worse than others are stopped early.
+// search: random search for hyperparameters, which stops trials early when they do worse than others.
 #include <filesystem>
 #include <memory>
 #include <optional>
 
-#include "minbert/cli/config_flags.h"
+#include "minbert/cli/many_runs.h"
 #include "minbert/cli/output.h"
-#include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/study/search.h"
@@ -14,13 +13,11 @@ namespace minbert {
 namespace {
 
 struct SearchFlags {
-  std::string file, output;
-  ConfigFlags config;
+  ManyRunsFlags runs;
   SearchOptions options;
-  bool dry_run = false, json = false;
 };
 
-/// Each trial's events below a line with its values, and a line about its end.
+/// Shows a line with each trial's values, the trial's events below it, and a line about its end.
 class SearchView final : public SearchEvents {
  public:
   SearchView(const SearchFile& file, Console& console) : file_(file), console_(console) {}
@@ -52,13 +49,10 @@ class SearchView final : public SearchEvents {
 int run_search_verb(const SearchFlags& flags, Session& session) {
   constexpr std::size_t kRows = 20;
   SearchOptions options = flags.options;
-  options.folder = flags.output;
-  options.overrides.sets = flags.config.sets;
-  options.overrides.dtype = session.dtype;
-  options.should_stop = stop_requested;
+  apply_flags(flags.runs, session, options);
   const auto backend = open_backend(session);
-  const Search search = load_search(flags.file, options);
-  if (flags.dry_run) {
+  const Search search = load_search(flags.runs.file, options);
+  if (flags.runs.dry_run) {
     print_json(plan_search(*backend, search));
     return 0;
   }
@@ -72,16 +66,16 @@ int run_search_verb(const SearchFlags& flags, Session& session) {
   session.console.info(fmt::format("search {} in {}{}", search.file.search.name, search.folder.string(),
                                    best == nullptr ? "" : fmt::format("; its best config: {}", (search.folder / "best.toml").string())));
   if (outcome.stopped) return kStoppedCode;
-  if (flags.json)
+  if (flags.runs.json)
     print_json(results_json(search.file, outcome.results));
   else
     print(results_text(search.file, outcome.results, kRows));
   return 0;
 }
 
-/// The keys of a search file with their defaults, for the end of --help.
+/// The keys of a search file and their defaults, for the end of --help.
 std::string file_help() {
-  std::string text = "Keys of the file, and their defaults:\n";
+  std::string text = "Keys of the file and their defaults:\n";
   for (const OptionInfo& key : list_options<SearchFile>()) {
     if (key.key == "space") continue;
     const bool has_default = !key.default_value.empty() && key.default_value != "\"\"" && key.default_value != "[]";
@@ -90,7 +84,7 @@ std::string file_help() {
   return text;
 }
 
-/// For --max-hours.
+/// The error message for a bad value of --max-hours; empty for a good one.
 std::string check_hours(const std::string& text) {
   const auto hours = parse_number(text);
   return hours && *hours > 0 ? "" : fmt::format("expected a number above 0, got \"{}\"", text);
@@ -100,19 +94,12 @@ std::string check_hours(const std::string& text) {
 
 Action declare_search(CLI::App& app, Session& session) {
   auto flags = std::make_shared<SearchFlags>();
-  app.add_option("SEARCH", flags->file, "TOML file with [search] and [[space]]s")->required()->type_name("");
-  app.add_option("-o,--output", flags->output, "search folder [searches/NAME, NAME being search.name]")->type_name("DIR");
-  add_set(app, flags->config);
-  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of the recipe (repeatable)")
-      ->allow_extra_args(false)
-      ->type_name("FILE");
-  app.add_flag("--resume", flags->options.resume, "go on with the search that is there");
-  app.add_option("--max-hours", flags->options.max_hours, "put the search aside after so many hours [no limit]")
+  add_many_runs(app, flags->runs, "SEARCH", "TOML file with [search] and [[space]]s", "search folder [searches/NAME, NAME being search.name]");
+  app.add_flag("--resume", flags->options.resume, "go on with the search in the folder");
+  app.add_option("--max-hours", flags->options.max_hours, "pause the search after so many hours; --resume goes on [no limit]")
       ->check(CLI::Validator([](std::string& text) { return check_hours(text); }, ""))
       ->type_name("H");
-  app.add_flag("--dry-run", flags->dry_run, "print what would be done: the trials' values and steps");
-  add_json(app, flags->json);
-  add_compute(app, session);
+  add_plan(app, flags->runs, session, "print what would be done: values and steps of the trials");
   app.footer(file_help() +
              "\nExamples:\n"
              "  minbert search recipes/search/sst.toml --set model.init=MODEL --set data.root=DATA\n"

@@ -1,11 +1,10 @@
-// study: several runs in one table; what they share is trained once.
+// study: trains several runs for one table, and their shared stages only once.
 #include <filesystem>
 #include <memory>
 #include <optional>
 
-#include "minbert/cli/config_flags.h"
+#include "minbert/cli/many_runs.h"
 #include "minbert/cli/output.h"
-#include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/report/report.h"
@@ -18,14 +17,12 @@ namespace {
 namespace fs = std::filesystem;
 
 struct StudyFlags {
-  std::string file;
+  ManyRunsFlags runs;
   StudyOptions options;
-  ConfigFlags config;
-  std::string output;
-  bool resume = false, dry_run = false, json = false;
+  bool resume = false;
 };
 
-/// A page that cannot be written must not end hours of work.
+/// Warns instead of failing, so that a report which cannot be written does not end hours of work.
 void write_report(const fs::path& folder, Console& console) {
   try {
     write_file(folder / "report.html", write_report_tables(folder));
@@ -34,13 +31,13 @@ void write_report(const fs::path& folder, Console& console) {
   }
 }
 
-/// Each run's events under a line that says which it is; its report when it is done.
+/// Shows a line for each run and the run's events below it, and writes the run's report when it is done.
 class StudyView final : public StudyEvents {
  public:
   StudyView(const StudyFile& file, Console& console) : file_(file), console_(console) {}
 
-  TrainEvents& begin(const StudyRun& run, std::size_t number, std::size_t of) override {
-    console_.info(console_.bold(fmt::format("{} of {}: row {}, seed {}, in {}", number, of, name(run), run.seed, run.folder.string())));
+  TrainEvents& begin(const StudyRun& run, std::size_t number, std::size_t total) override {
+    console_.info(console_.bold(fmt::format("{} of {}: row {}, seed {}, in {}", number, total, name(run), run.seed, run.folder.string())));
     return view_.emplace(console_);
   }
 
@@ -65,15 +62,12 @@ class StudyView final : public StudyEvents {
 
 int run_study_verb(const StudyFlags& flags, Session& session) {
   StudyOptions options = flags.options;
-  options.folder = flags.output;
-  options.overrides.sets = flags.config.sets;
-  options.overrides.dtype = session.dtype;
-  options.should_stop = stop_requested;
+  apply_flags(flags.runs, session, options);
   if (flags.resume && options.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
   const auto backend = open_backend(session);
   catch_signals();
-  const Study study = load_study(flags.file, backend->name(), options);
-  if (flags.dry_run) {
+  const Study study = load_study(flags.runs.file, backend->name(), options);
+  if (flags.runs.dry_run) {
     print_json(plan_study(*backend, study, options));
     return 0;
   }
@@ -85,9 +79,9 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
     session.console.info("stopped after a checkpoint; the same command goes on");
     return kStoppedCode;
   }
-  if (outcome.elsewhere > 0) session.console.info(fmt::format("{} runs are left to other processes", outcome.elsewhere));
+  if (outcome.elsewhere > 0) session.console.info(fmt::format("other processes are training {} runs", outcome.elsewhere));
   session.console.info(fmt::format("study {} in {}", study.file.study.name, study.folder.string()));
-  if (flags.json)
+  if (flags.runs.json)
     print_json(results_json(outcome.results));
   else
     print(results_text(outcome.results));
@@ -98,22 +92,15 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
 
 Action declare_study(CLI::App& app, Session& session) {
   auto flags = std::make_shared<StudyFlags>();
-  app.add_option("STUDY", flags->file, "TOML file with [study] and [[row]]s")->required()->type_name("");
-  app.add_option("-o,--output", flags->output, "study folder [studies/NAME, NAME being study.name]")->type_name("DIR");
-  add_set(app, flags->config);
-  app.add_option("--overlay", flags->options.overrides.overlays, "TOML file on top of each row's own (repeatable)")
-      ->allow_extra_args(false)
-      ->type_name("FILE");
+  add_many_runs(app, flags->runs, "STUDY", "TOML file with [study] and [[row]]s", "study folder [studies/NAME, NAME being study.name]");
   const auto add_list = [&](const std::string& name, auto& list, const char* help, const char* type) {
     return app.add_option(name, list, help)->delimiter(',')->allow_extra_args(false)->type_name(type);
   };
-  add_list("--rows", flags->options.rows, "only these rows", "a,b");
-  add_list("--seeds", flags->options.seeds, "one run of each row for each, in place of the file's", "1,2,3")->check(whole_number(0, INT64_MAX));
-  app.add_flag("--resume", flags->resume, "go on with what is there; a study does so anyway");
-  app.add_flag("--overwrite", flags->options.overwrite, "train again the rows that differ from what is there, and those that failed");
-  app.add_flag("--dry-run", flags->dry_run, "print what would be done: runs, steps, which stages are shared");
-  add_json(app, flags->json);
-  add_compute(app, session);
+  add_list("--rows", flags->options.rows, "train only these rows", "a,b");
+  add_list("--seeds", flags->options.seeds, "train each row once for each of these seeds, instead of the file's", "1,2,3")->check(whole_number(0, INT64_MAX));
+  app.add_flag("--resume", flags->resume, "go on with the study in the folder, as it does without this flag too");
+  app.add_flag("--overwrite", flags->options.overwrite, "train runs again that failed or that were made with another config, other files or another program");
+  add_plan(app, flags->runs, session, "print what would be done: runs, steps, shared stages");
   add_examples(app,
                "  minbert study recipes/paper/study.toml --set model.init=MODEL --set data.root=DATA\n"
                "  minbert study mine.toml --rows base,strong --seeds 1,2,3 -o studies/mine");

@@ -1,4 +1,4 @@
-// tokenize: token ids of each line.
+// tokenize: prints the token ids of each line.
 #include <memory>
 
 #include "minbert/base/json.h"
@@ -20,7 +20,7 @@ struct TokenizeFlags {
   std::int64_t max_length = 0;
 };
 
-/// A folder with tokenizer files alone will do.
+/// The folder to load the tokenizer from; one without a model will do.
 fs::path tokenizer_folder(const fs::path& model) {
   return fs::exists(model / "tokenizer.json") || fs::exists(model / "vocab.txt") ? model : find_model_folder(model);
 }

@@ -1,4 +1,4 @@
-// train, pretrain: a run from config files, or from one data file.
+// train, pretrain: train as config files say, or on the files that flags name.
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -22,14 +22,14 @@ namespace fs = std::filesystem;
 struct TrainFlags {
   ConfigFlags config;
   OneLinerFlags one_liner;
-  std::vector<std::string> text_files;  // of pretrain
+  std::vector<std::string> text_files;  // --text-file of pretrain
   bool pretrain = false;
   std::string output;
   std::vector<std::uint64_t> seeds;
   bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
 };
 
-/// The config that flags stand for in place of files; empty when files were given.
+/// The config that flags stand for; empty if config files are given.
 std::string config_of_flags(const TrainFlags& flags) {
   const OneLinerFlags& one = flags.one_liner;
   const char* flag = flags.pretrain ? "--text-file" : "--train";
@@ -55,7 +55,7 @@ ConfigTree read_input(const TrainFlags& flags, const Session& session) {
   return tree;
 }
 
-/// One run of the tree as it is. The exit code, and the scores.
+/// Runs the config once. Returns the exit code and sets `result`.
 int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
                Backend& backend, TrainResult& result) {
   TrainOptions options;
@@ -115,8 +115,8 @@ void print_scores(const TrainResult& result, bool json) {
 
 /// Mean and standard deviation (n - 1) over the seeds.
 Json spread_json(const std::vector<double>& values) {
-  const Spread of = spread(values);
-  return {{"mean", of.mean}, {"std", of.deviation}, {"values", values}};
+  const Spread summary = spread(values);
+  return {{"mean", summary.mean}, {"std", values.size() > 1 ? summary.deviation : 0.0}, {"values", values}};
 }
 
 int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
@@ -178,7 +178,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   return 0;
 }
 
-/// The flags of both verbs but those that stand for a config.
+/// Declares the flags that train and pretrain share.
 void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Session& session) {
   app.add_flag("--resume", flags->resume, "go on where the folder's last checkpoint stands");
   app.add_flag("--overwrite", flags->overwrite, "remove the run that is there");

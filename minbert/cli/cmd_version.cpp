@@ -1,6 +1,7 @@
-// version: what this binary is and what it computes with.
+// version: prints the version; with -v also CPU, instruction set, threads and libraries.
 #include <memory>
 
+#include "minbert/base/cpu_limits.h"
 #include "minbert/base/system.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
@@ -21,7 +22,8 @@ int run_version(bool json, Session& session) {
   if (!json) print(fmt::format("minbert {}\n", program_version()));
   if (!json && !session.console.verbose()) return 0;
   const auto backend = open_backend(session);
-  const Json environment = environment_json(backend->name(), backend->description());
+  Json environment = environment_json(backend->name(), backend->description());
+  environment["threads_decided_by"] = session.threads ? "--threads" : session.env.threads > 0 ? "MINBERT_THREADS" : read_cpu_limits().decided_by();
   if (json) {
     print_json(environment);
     return 0;

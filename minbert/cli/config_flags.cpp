@@ -1,4 +1,4 @@
-// ConfigFlags: files, then --set.
+// Declares and applies the flags of a config.
 #include "minbert/cli/config_flags.h"
 
 namespace minbert {

@@ -1,4 +1,4 @@
-// ConfigFlags: config files and what flags change in them.
+// ConfigFlags: config files, and --set to change keys in them.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,7 +18,7 @@ void add_set(CLI::App& app, ConfigFlags& flags);
 /// Declares the positional CONFIG ... and --set.
 void add_config(CLI::App& app, ConfigFlags& flags, bool required);
 
-/// Files merged in order, then --set.
+/// Merges the files in order, then applies --set.
 ConfigTree load_config_tree(const ConfigFlags& flags);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Console: lines, colour and the updating line on stderr.
+// Lines, colour and the progress line on stderr.
 #include "minbert/cli/console.h"
 
 #include <fmt/format.h>
@@ -12,13 +12,13 @@
 namespace minbert {
 namespace {
 
-/// Columns of the terminal, so that the updating line never wraps.
+/// Width of the terminal in columns, so that the progress line never wraps.
 std::size_t terminal_width() {
   struct winsize size {};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
 }
 
-/// A terminal that is gone, or a full disk behind stderr, must not end a training run.
+/// Ignores errors: a terminal that is gone, or a full disk behind stderr, must not end a training run.
 void put(std::string_view text) { static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr)); }
 
 std::string one_line(std::string_view text) {

@@ -1,4 +1,4 @@
-// Console: what the person at the terminal reads, all of it on stderr.
+// Console: messages for people, all on stderr.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@ namespace minbert {
 
 class Console {
  public:
-  /// Colour and the updating line only where stderr is a terminal. `color` false: no colour there either.
+  /// Colour and the progress line appear only if stderr is a terminal; colour only if `color` is set too.
   explicit Console(bool color = false);
 
   void set_quiet(bool quiet) { quiet_ = quiet; }
@@ -18,20 +18,20 @@ class Console {
   bool verbose() const { return verbose_; }
   bool is_terminal() const { return terminal_; }
 
-  /// A line, unless -q.
+  /// Prints a line, unless -q.
   void info(std::string_view text);
-  /// A line with -v or MINBERT_DEBUG only.
+  /// Prints a line with -v or MINBERT_DEBUG only.
   void detail(std::string_view text);
-  /// `minbert: warning: TEXT`, -q or not.
+  /// Prints `minbert: warning: TEXT`, with -q too.
   void warning(std::string_view text);
-  /// `minbert: error TEXT` and, where there is one, `hint: HINT`; control characters become blanks, so that it is one line each.
+  /// Prints `minbert: error TEXT` and, unless it is empty, `hint: HINT`. Control characters become blanks, so that each is one line.
   void error(std::string_view text, std::string_view hint);
-  /// A line that the next one overwrites; nothing off a terminal or with -q.
+  /// Draws a line that the next one overwrites; does nothing without a terminal or with -q.
   void progress(std::string_view text);
-  /// Takes the progress line away.
+  /// Removes the progress line.
   void clear_progress();
 
-  /// The text in bold, where there is colour.
+  /// The text in bold if there is colour, else unchanged.
   std::string bold(std::string_view text) const;
 
  private:

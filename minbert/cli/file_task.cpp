@@ -1,4 +1,4 @@
-// FileTask: column names first, then the labels decide the type.
+// Finds the columns first; then the labels decide the type.
 #include "minbert/cli/file_task.h"
 
 #include <filesystem>
@@ -9,7 +9,7 @@
 namespace minbert {
 namespace {
 
-/// Letters, digits, - and _ of a file's name without its extension; they name the task.
+/// A task name made from the file's name: its extension dropped, and _ for what is not a letter, a digit, - or _.
 std::string task_name(const std::string& file) {
   std::string name = std::filesystem::path(file).stem().string();
   for (char& c : name) {
@@ -21,9 +21,9 @@ std::string task_name(const std::string& file) {
 
 }  // namespace
 
-void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label) {
+void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair) {
   app.add_option("--text", columns.text, "column of the text: name, or number from 0")->type_name("COL");
-  app.add_option("--text-pair", columns.text_pair, "column of the second text, for pairs")->type_name("COL");
+  if (with_pair) app.add_option("--text-pair", columns.text_pair, "column of the second text, for pairs")->type_name("COL");
   if (with_label) app.add_option("--label", columns.label, "column of the label")->type_name("COL");
   app.add_option("--id", columns.id, "column of the id")->type_name("COL");
 }

@@ -1,4 +1,4 @@
-// FileTask: a task made of one file whose columns are named by flags or recognised, with type and labels inferred.
+// infer_task: makes a task of one data file; flags name its columns, and what they leave open is inferred.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -8,14 +8,15 @@
 
 namespace minbert {
 
-/// --text, --text-pair, --label, --id: empty ones are recognised by usual names.
+/// --text, --text-pair, --label, --id; empty: not given.
 struct ColumnFlags {
   std::string text, text_pair, label, id;
 };
-void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label);
+/// Declares --text and --id, and --text-pair and --label where asked.
+void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair = true);
 
-/// Pairs where there is a second text, numbers where the labels are numbers: then regress, else classify. `file` is its train split.
-/// Throws Error(kData) when a column is missing, or no column is a text or a label.
+/// A task whose train split is `file`. Columns without a flag are recognised by usual names; the task is a pair task if there is a second
+/// text, and regresses if guess_labels finds numbers. Throws Error(kData) if a column is missing or no column is a text or a label.
 TaskSpec infer_task(const std::string& file, const ColumnFlags& columns);
 
 }  // namespace minbert

@@ -13,7 +13,7 @@
 namespace minbert {
 namespace {
 
-/// The verb, or the verb inside it, that was named.
+/// The innermost verb that the command line names.
 const CLI::App& deepest(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
   return chosen.empty() ? app : deepest(*chosen.back());
@@ -34,7 +34,7 @@ std::vector<std::string> flag_names(const CLI::App& app) {
   return names;
 }
 
-/// What CLI11 objects to, in the program's own words.
+/// Reports what CLI11 refused, in the program's own form.
 [[noreturn]] void fail_usage(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& app = deepest(root);
   const std::string verb = &app == &root ? "minbert" : app.get_display_name();
@@ -48,7 +48,7 @@ std::vector<std::string> flag_names(const CLI::App& app) {
   if (needs_verb) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
   if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
   std::string message = error.what();
-  // "--task: 1 required NAME missing", in other words.
+  // CLI11 says "--task: 1 required NAME missing".
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) message = message.substr(0, message.find(':')) + ": expected a value";
   throw Error(ErrorTag::kUsage, message.starts_with("-") ? "" : verb, message, help);
 }
@@ -89,7 +89,7 @@ int run(int argc, char** argv, Session& session) {
   return 0;
 }
 
-/// Everything that can go wrong ends here.
+/// Turns every exception into a message and an exit code.
 int guarded_run(int argc, char** argv) {
   Session session;
   Console& console = session.console;
@@ -122,6 +122,7 @@ int guarded_run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit, met as the error it is
+  minbert::report_cut_files();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit then makes the write fail, with an error
   return minbert::guarded_run(argc, argv);
 }

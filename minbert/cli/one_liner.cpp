@@ -1,9 +1,10 @@
-// OneLiner: one task, one stage, written as a person would.
+// One-liners: writes a config with one task and one stage.
 #include "minbert/cli/one_liner.h"
 
 #include <filesystem>
 
 #include "minbert/base/toml.h"
+#include "minbert/cli/presets.h"
 
 namespace minbert {
 namespace {
@@ -38,6 +39,13 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   return text;
 }
 
+/// The [[stage]] of a preset, without the tables inside it.
+std::string stage_text(std::string_view preset) {
+  const std::string_view text = preset_named(preset).text;
+  const std::size_t begin = text.find("[[stage]]");
+  return "# The learning rate rises for a tenth of the steps, then falls to 0.\n" + std::string(text.substr(begin, text.find("[stage.", begin) - begin));
+}
+
 }  // namespace
 
 void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
@@ -62,17 +70,8 @@ init = {}
 
 {}
 {}
-[[stage]]
-epochs = 4
-batch = 16
-lr = 5e-5                  # rises for a tenth of the steps, then falls to 0
-schedule = "linear"
-warmup_ratio = 0.1
-optimizer = "adamw"
-weight_decay = 0.01
-clip = 1.0
-)",
-                     quoted(task.name), init, task_text(task), data_text(flags, task));
+{})",
+                     quoted(task.name), init, task_text(task), data_text(flags, task), stage_text("classify"));
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files) {
@@ -85,21 +84,11 @@ name = "pretrain"
 [model]
 init = {}
 
-[[stage]]
-kind = "mlm"
-epochs = 3
-batch = 16
-lr = 5e-5                  # rises for a tenth of the steps, then falls to 0
-schedule = "linear"
-warmup_ratio = 0.1
-optimizer = "adamw"
-weight_decay = 0.01
-clip = 1.0
-[stage.mlm]
+{}[stage.mlm]
 texts = [{}]
 head = "tied"              # the checkpoint's MLM head where it has one
 )",
-                     init_value(init), fmt::join(texts, ", "));
+                     init_value(init), stage_text("pretrain"), fmt::join(texts, ", "));
 }
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// OneLiner: `train --init MODEL --train my.csv` as the config file that says the same.
+// One-liners: the config files that `train --init MODEL --train my.csv` and `pretrain --init MODEL --text-file my.txt` stand for.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -17,11 +17,11 @@ struct OneLinerFlags {
 /// Declares --init, --train, --dev and the columns.
 void add_one_liner(CLI::App& app, OneLinerFlags& flags);
 
-/// A commented TOML file with absolute paths, sensible for today's encoders. Reads the train file to infer type and labels.
-/// Throws Error: kData, kUsage.
+/// The text of a commented TOML file with absolute paths: one task and the stage of the preset "classify". Reads the train file to infer
+/// the task's type and labels. Throws Error: kData, kUsage.
 std::string one_liner_config(const OneLinerFlags& flags);
 
-/// The same for `pretrain --init MODEL --text-file FILE ...`.
+/// The text of a TOML file with the stage of the preset "pretrain" on these files. Throws Error(kUsage).
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files);
 
 }  // namespace minbert

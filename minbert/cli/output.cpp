@@ -1,4 +1,4 @@
-// Output: checked writes to stdout, atomic files.
+// Checked writes to stdout, and atomic files.
 #include "minbert/cli/output.h"
 
 #include <fmt/format.h>

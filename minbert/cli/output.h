@@ -1,4 +1,4 @@
-// Output: a verb's data, to stdout or to a file that appears only when complete.
+// Output: writes a verb's data to stdout, or to a file that appears only when complete.
 #pragma once
 
 #include <optional>
@@ -11,25 +11,25 @@
 
 namespace minbert {
 
-/// Thrown when the reader of stdout has gone: the program ends, quietly and well.
+/// Thrown when the reader of stdout has closed it; the program then ends with 0, without a message.
 struct BrokenPipe {};
 
 class Output {
  public:
   /// "-" is stdout. Throws Error(kResources) when the file cannot be written.
   explicit Output(const std::string& path = "-");
-  /// Throws BrokenPipe, or Error(kResources): full disk, closed stdout.
+  /// Throws BrokenPipe, or Error(kResources) for a full disk or a closed stdout.
   void write(std::string_view text);
-  /// Everything is written; a file gets its name. Without it a file does not appear.
+  /// Flushes stdout, or gives the complete file its name; a file without a commit never appears.
   void commit();
 
  private:
   std::optional<AtomicFile> file_;
 };
 
-/// Text to stdout, at once.
+/// Writes text to stdout and flushes it.
 void print(std::string_view text);
-/// One JSON value, indented, and a newline.
+/// Writes one JSON value, indented, and a newline.
 void print_json(const Json& json);
 
 }  // namespace minbert

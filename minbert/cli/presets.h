@@ -1,4 +1,4 @@
-// Presets: commented config files to start from.
+// Presets: commented config files to start from, which `minbert init` writes.
 #pragma once
 
 #include <span>
@@ -10,7 +10,9 @@ struct Preset {
   std::string_view name, summary, text;
 };
 
-/// The first is the default.
+/// All presets; the first is the default.
 std::span<const Preset> presets();
+/// The preset of this name, which must exist.
+const Preset& preset_named(std::string_view name);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Session: shared flags and the backend.
+// Declares shared flags, opens backends and models.
 #include "minbert/cli/session.h"
 
 #include <fmt/format.h>
@@ -12,14 +12,14 @@
 namespace minbert {
 
 void add_threads(CLI::App& app, Session& session) {
-  app.add_option("--threads", session.threads, "threads for maths [MINBERT_THREADS, else all cores]")
+  app.add_option("--threads", session.threads, "threads for maths [MINBERT_THREADS, else as many as cores, affinity mask and CPU quota allow]")
       ->check(whole_number(1, 4096))
       ->type_name("N");
 }
 
 void add_compute(CLI::App& app, Session& session, bool forward_only) {
   const std::vector<std::string> names = forward_only ? std::vector<std::string>{"f32", "bf16", "int8"} : std::vector<std::string>{"f32", "bf16"};
-  app.add_option("--dtype", session.dtype, fmt::format("of products and activations: {} [the model's]", fmt::join(names, " | ")))
+  app.add_option("--dtype", session.dtype, fmt::format("dtype to compute in: {} [the model's]", fmt::join(names, " | ")))
       ->check(one_of(names))
       ->type_name("DTYPE");
   add_threads(app, session);
@@ -56,8 +56,8 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
 void add_examples(CLI::App& app, const std::string& examples) { app.footer("Examples:\n" + examples); }
 
 void set_threads(const Session& session) {
-  const int of_env = session.env.threads > 0 ? session.env.threads : available_cores();
-  set_num_threads(session.threads.value_or(of_env));
+  const int by_default = session.env.threads > 0 ? session.env.threads : available_cores();
+  set_num_threads(session.threads.value_or(by_default));
 }
 
 std::unique_ptr<Backend> open_backend(Session& session) {
@@ -70,17 +70,13 @@ std::unique_ptr<Backend> open_backend(Session& session) {
   return backend;
 }
 
-Compute compute_of(Session& session, const Backend& backend, const std::string& dtype) {
-  const bool int8 = dtype == "int8";
-  if (int8 && backend.supports_int8()) return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
-  if (dtype == "bf16" && backend.supports_bf16()) return {DType::kBF16};
-  if (dtype != "f32")
-    session.console.warning(fmt::format("this processor has no {} products ({}); computing in f32", dtype, backend.description()));
-  return {};
+Compute session_compute(Session& session, const Backend& backend, const std::string& dtype) {
+  return resolve_compute(backend, dtype, [&](const std::string& what) { session.console.warning(what + "; computing in f32"); });
 }
 
-Compute compute_for(Session& session, const Backend& backend, const ModelFolder& folder) {
-  return compute_of(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
+TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler) {
+  const Compute compute = session_compute(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
+  return TextModel(backend, std::move(folder), compute, pooler);
 }
 
 void show_profile(Session& session, const Backend& backend) {

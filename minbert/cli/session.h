@@ -1,4 +1,4 @@
-// Session: what every verb needs (environment, console, flags that many verbs share) and the backend they compute on.
+// Session: what verbs share: environment, console, common flags, and opening a backend and a model.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -21,9 +21,9 @@ struct Session {
   std::string dtype;           ///< --dtype; empty: the model's
 };
 
-/// Declares --threads, and sets the session's.
+/// Declares --threads.
 void add_threads(CLI::App& app, Session& session);
-/// Declares --threads and --dtype: f32 or bf16, and for verbs that only run a model forward int8.
+/// Declares --threads and --dtype: f32 or bf16, and int8 for verbs that only run a model forward.
 void add_compute(CLI::App& app, Session& session, bool forward_only = false);
 /// Declares the positional MODEL.
 void add_model(CLI::App& app, std::string& model);
@@ -31,21 +31,21 @@ void add_model(CLI::App& app, std::string& model);
 void add_input(CLI::App& app, std::string& path);
 /// Declares --json.
 void add_json(CLI::App& app, bool& json);
-/// Checks of a flag's value, with errors that say what was expected and what was got.
+/// Checks for a flag's value; their errors say what was expected and what was got.
 CLI::Validator one_of(std::vector<std::string> values);
 CLI::Validator whole_number(std::int64_t low, std::int64_t high);
-/// The end of --help.
+/// Adds examples to the end of --help.
 void add_examples(CLI::App& app, const std::string& examples);
 
-/// Sets the process's threads: --threads, else MINBERT_THREADS, else all cores.
+/// Sets the process's threads: --threads, else MINBERT_THREADS, else available_cores().
 void set_threads(const Session& session);
-/// set_threads, and the backend of MINBERT_BACKEND with the switches of MINBERT_DEBUG.
+/// Calls set_threads and makes the backend that MINBERT_BACKEND names, with the switches of MINBERT_DEBUG.
 std::unique_ptr<Backend> open_backend(Session& session);
-/// What a name of --dtype means here: what the backend cannot do becomes f32, with a warning.
-Compute compute_of(Session& session, const Backend& backend, const std::string& dtype);
-/// The same of --dtype, else of the folder's.
-Compute compute_for(Session& session, const Backend& backend, const ModelFolder& folder);
-/// With MINBERT_DEBUG=2: time by op, on stderr.
+/// resolve_compute; warns on the console when it falls back to f32.
+Compute session_compute(Session& session, const Backend& backend, const std::string& dtype);
+/// Loads the folder's model; it computes in --dtype, else in the dtype that the folder names.
+TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler = false);
+/// Prints the time of each kind of op to stderr if MINBERT_DEBUG is 2 or more.
 void show_profile(Session& session, const Backend& backend);
 
 }  // namespace minbert

@@ -1,10 +1,13 @@
-// Signals: the handler may only set a flag or leave.
+// The signal handler, which may only set a flag or end the process.
 #include "minbert/cli/signals.h"
 
 #include <unistd.h>
 
 #include <csignal>
 #include <initializer_list>
+#include <string_view>
+
+#include "minbert/base/live_files.h"
 
 namespace minbert {
 namespace {
@@ -25,6 +28,18 @@ void catch_signals() {
     action.sa_flags = SA_RESTART;
     ::sigaction(signal, &action, nullptr);
   }
+}
+
+void report_cut_files() {
+  on_cut_file([](const char* path, ErrorTag tag) {
+    const auto put = [](std::string_view text) { static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size())); };
+    put("minbert: error [");
+    put(tag_name(tag));
+    put("] ");
+    for (; *path != '\0'; ++path) put(static_cast<unsigned char>(*path) < 0x20 ? std::string_view(" ") : std::string_view(path, 1));
+    put(": it was cut short while it was read\nhint: does another program write this file? Wait until it is done, or read a copy\n");
+    ::_exit(static_cast<int>(tag));
+  });
 }
 
 bool stop_requested() { return received != 0; }

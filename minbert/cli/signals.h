@@ -1,19 +1,23 @@
-// Signals: the one flag that a first Ctrl-C, SIGTERM or SIGUSR1 sets.
+// Signals: the flag that the first Ctrl-C, SIGTERM or SIGUSR1 sets.
 #pragma once
 
 namespace minbert {
 
 inline constexpr int kStoppedCode = 75;  ///< exit code after a checkpoint (sysexits.h: EX_TEMPFAIL, try again later)
 
-/// From now on these signals set the flag; a Ctrl-C after it ends the process with 130.
+/// Makes these signals set the flag from now on. A Ctrl-C while the flag is set ends the process with 130.
 void catch_signals();
-/// True once a signal came.
+/// True once the flag is set.
 bool stop_requested();
 
-/// Thrown by verbs that have nothing to save, so that temporary files go; the exit code is 128 + the signal's number.
+/// A file that another program cuts short while it is read ends the process with one error line and the exit code of its kind.
+void report_cut_files();
+
+/// Thrown by verbs that have nothing to save: unwinding removes temporary files, and the exit code is 128 + the signal's number.
 struct Interrupted {
   int signal;
 };
+/// Throws Interrupted once the flag is set.
 void throw_if_stopped();
 
 }  // namespace minbert

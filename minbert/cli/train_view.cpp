@@ -1,4 +1,4 @@
-// TrainView: what the trainer tells, in one line each.
+// Draws or prints one line for each event.
 #include "minbert/cli/train_view.h"
 
 #include <fmt/format.h>
@@ -42,7 +42,7 @@ void TrainView::step(const StepEvent& event) {
 }
 
 void TrainView::pass(const PassEvent& event) {
-  constexpr double kPatience_s = 15;  // without a terminal, a line only where there would be silence
+  constexpr double kPatience_s = 15;  // without a terminal, print a line only after this long a silence
   const std::string text = fmt::format("{}  {} of {} rows", event.what, event.rows, event.of);
   if (console_.is_terminal()) {
     if (is_due(kRedraw_s)) console_.progress(text);
@@ -51,7 +51,7 @@ void TrainView::pass(const PassEvent& event) {
   }
 }
 
-/// True, once, when the last line is that old.
+/// True if the last line is at least `pause_s` old; the caller then shows a new one.
 bool TrainView::is_due(double pause_s) {
   const double now = watch_.seconds();
   if (now - shown_s_ < pause_s) return false;
@@ -62,7 +62,7 @@ bool TrainView::is_due(double pause_s) {
 void TrainView::eval(const EvalEvent& event) {
   std::string scores;
   for (const auto& [task, score] : event.scores) scores += fmt::format("  {} {:.4f}", task, score);
-  if (!event.perplexity.empty()) {  // of masked-LM training the loss tells more
+  if (!event.perplexity.empty()) {  // masked-LM training: the loss says more than the score
     scores.clear();
     for (const auto& [texts, loss] : event.loss) scores += fmt::format("  {} loss {:.4f} accuracy {:.4f}", texts, loss, event.scores.at(texts));
   }

@@ -1,4 +1,4 @@
-// TrainView: a run's events as a progress line, log lines and rows of scores.
+// TrainView: shows a run's events as a progress line, log lines and rows of scores.
 #pragma once
 
 #include <map>
@@ -27,10 +27,10 @@ class TrainView final : public TrainEvents {
   Console& console_;
   std::map<std::string, double> losses_;  // by task, averaged over about the last 20 steps
   std::string stage_;
-  std::int64_t first_step_ = 0;  // of this stage that this process saw, and the time at its end
-  double first_wall_s_ = 0;
+  std::int64_t first_step_ = 0;  // first step of the stage in this process
+  double first_wall_s_ = 0;      // time at its end
   Stopwatch watch_;
-  double shown_s_ = 0;  // when the last line was, of either kind
+  double shown_s_ = 0;  // when the last line was printed or drawn
 };
 
 }  // namespace minbert

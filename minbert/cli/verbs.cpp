@@ -1,4 +1,4 @@
-// Verbs: the list.
+// The list of verbs, in the order of --help.
 #include "minbert/cli/verbs.h"
 
 #include <array>
@@ -17,7 +17,7 @@ std::span<const Verb> verbs() {
       Verb{"eval", "scores of a model on a split; --fail-under makes a gate of it", declare_eval},
       Verb{"compare", "whether one run is better than another: paired bootstrap, McNemar's test", declare_compare},
       Verb{"predict", "labels for new texts or pairs", declare_predict},
-      Verb{"embed", "sentence vectors of lines", declare_embed},
+      Verb{"embed", "sentence vectors of texts", declare_embed},
       Verb{"tokenize", "token ids of lines", declare_tokenize},
       Verb{"inspect", "config, tensors and heads of a model, and what was mapped where", declare_inspect},
       Verb{"report", "one HTML file of a run or a study: scores, curves, error analyses, config", declare_report},

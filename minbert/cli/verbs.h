@@ -1,4 +1,4 @@
-// Verbs: the list of what the program does, each declared by its own cmd_*.cpp.
+// Verbs: the list of verbs; each is declared in its own cmd_*.cpp.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,12 +10,12 @@
 
 namespace minbert {
 
-/// What a verb does once its flags are parsed; the exit code.
+/// Runs a verb whose flags are parsed, and returns the exit code.
 using Action = std::function<int()>;
 
 struct Verb {
   std::string_view name, summary;
-  /// Declares flags on the verb's own app; the action keeps them.
+  /// Declares the verb's flags; the returned action owns their values.
   Action (*declare)(CLI::App& app, Session& session);
 };
 

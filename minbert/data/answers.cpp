@@ -1,4 +1,4 @@
-// Reading predictions and word counts.
+// Reads predictions and word counts.
 #include "minbert/data/answers.h"
 
 #include <fmt/format.h>

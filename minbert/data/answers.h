@@ -1,4 +1,4 @@
-// Answers: a model's predictions for the labelled rows of a split, and the words that training showed it, as eval/ holds them.
+// Answers: reads a run's eval/ tables: predictions for the labelled rows of a split, and word counts of train.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace minbert {
 
-/// A row of eval/SPLIT/TASK.predictions.tsv that has a label. Classes are their indices.
+/// A labelled row of eval/SPLIT/TASK.predictions.tsv. gold and predicted are numbers, or class indices.
 struct Answer {
   std::string id, text, text_pair;
   double gold = 0, predicted = 0;
@@ -21,18 +21,18 @@ struct Answer {
   bool is_error() const { return gold != predicted; }
 };
 
-/// `classes`: the labels' names in order; empty for numbers. No file: no answers. Throws Error(kData) for a broken row, naming its line.
+/// `classes` names the labels in order and is empty for numbers. A missing file gives no answers. Throws Error(kData) at a broken row.
 std::vector<Answer> read_answers(const std::filesystem::path& path, std::span<const std::string> classes);
 
-/// How often each word stands in train (eval/words/TASK.tsv).
+/// How often each word occurs in train (eval/words/TASK.tsv).
 class WordCounts {
  public:
-  /// No file: empty. Throws Error(kData) for a broken row.
+  /// A missing file gives no counts. Throws Error(kData) at a broken row.
   static WordCounts read(const std::filesystem::path& path);
 
   bool empty() const { return counts_.empty(); }
   void set(std::string word, std::int64_t count) { counts_[std::move(word)] = count; }
-  /// 0 for a word that never stood there.
+  /// 0 for a word that train lacks.
   std::int64_t of(const std::string& word) const {
     const auto found = counts_.find(word);
     return found == counts_.end() ? 0 : found->second;

@@ -1,4 +1,4 @@
-// How sources of rows are written in TOML.
+// Reads and writes sources of rows in TOML.
 #include "minbert/data/data_spec.h"
 
 #include "minbert/base/config_tree.h"
@@ -6,7 +6,7 @@
 namespace minbert {
 namespace {
 
-/// A path alone where nothing else is said, as people write it.
+/// True if only the path is set: it is then written as a plain string, as people write it.
 bool is_path_alone(const DataSource& source) {
   return source.label.empty() && source.where.empty() && source.limit == 0 && source.text.empty() && source.text_pair.empty() &&
          source.encoding.empty();

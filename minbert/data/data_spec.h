@@ -1,4 +1,4 @@
-// [task.data] of a config as a struct: which files, which columns, what the labels mean, what to do with broken rows.
+// DataSpec: [task.data] of a config: which files, which columns, what the labels mean, what to do with broken rows.
 #pragma once
 
 #include <array>
@@ -15,30 +15,30 @@ namespace minbert {
 /// One file of a split. In TOML a path, or a table with these keys.
 struct DataSource {
   std::string path;                               ///< absolute after DataSpec::make_absolute, or "-"
-  std::string label = {};                         ///< the label of every row of this file, instead of a column
-  std::map<std::string, std::string> where = {};  ///< rows are used whose columns hold exactly these values
+  std::string label = {};                         ///< label of every row of this file, instead of a label column
+  std::map<std::string, std::string> where = {};  ///< column -> value: only rows that hold exactly these values are used
   std::int64_t limit = 0;                         ///< at most this many usable rows, the first ones; 0 = all
-  std::string text = {};                          ///< this file's text column, where it differs from the task's
-  std::string text_pair = {};                     ///< and that of its second text
-  std::string encoding = {};                      ///< this file's encoding, where it differs
-  std::filesystem::path folder = {};              ///< where a relative path starts; not a key
+  std::string text = {};                          ///< text column of this file; empty: the task's
+  std::string text_pair = {};                     ///< column of the second text; empty: the task's
+  std::string encoding = {};                      ///< empty: the task's
+  std::filesystem::path folder = {};              ///< folder that a relative path starts from; not a key
 };
 
-/// The dev split: files, or a fraction of train drawn by the run's seed. Neither: no dev split.
+/// The dev split: files, or a fraction of train that the run's seed draws; with neither there is no dev split.
 struct DevSource {
   std::vector<DataSource> files;
   double fraction = 0;  ///< in (0, 1)
 };
 
-/// Where a task's rows come from. Ranges with equal ends are not given.
+/// Where a task's rows come from. A range whose ends are equal is not set.
 struct DataSpec {
   std::vector<DataSource> train;
   DevSource dev;
   std::vector<DataSource> test;
   std::string text;       ///< column name, or number from 0 where no column has that name
-  std::string text_pair;  ///< second text; empty for single texts
+  std::string text_pair;  ///< column of the second text; empty for single texts
   std::string label;
-  std::string id;  ///< empty: the row's number from 0 in its split
+  std::string id;  ///< empty: ids are row numbers, from 0 in each split
   std::string format = "auto";
   std::string delimiter = "auto";
   std::string quote = "auto";

@@ -1,4 +1,4 @@
-// Rows from files: one pass over each source that checks a record, reads its label and keeps it or says why not.
+// Reads rows in one pass over each source: checks a record, reads its label, and keeps it or says why not.
 #include "minbert/data/dataset.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include "minbert/base/check.h"
 #include "minbert/base/rng.h"
 #include "minbert/data/known_columns.h"
-#include "minbert/data/table.h"
+#include "minbert/data/row_columns.h"
 #include "minbert/data/text.h"
 
 namespace minbert {
@@ -36,7 +36,7 @@ Table read_source(const DataSpec& spec, const DataSource& source) {
   return read_table(source.path, options);
 }
 
-// The `where` of a source: a column and what it must hold.
+// The `where` of a source: columns and the values that they must hold.
 class Filter {
  public:
   Filter(const Table& table, const DataSource& source) {
@@ -51,39 +51,19 @@ class Filter {
   std::vector<std::pair<std::size_t, std::string>> conditions_;
 };
 
-// Where the parts of a row stand in one table.
-struct Columns {
-  std::size_t text = 0;
-  std::optional<std::size_t> pair, label, id;
-};
-
-std::size_t text_column(const Table& table, const std::string& name) {
-  if (table.dialect().format == TableFormat::kLines) return 0;
-  if (!name.empty()) return table.require_column(name, "text");
-  if (table.columns().size() == 1) return 0;
-  return table.require_column("text", "text");
+RowColumns find_text_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
+  return find_row_columns(table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty()});
 }
 
-Columns find_columns(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
-  Columns columns;
-  columns.text = text_column(table, text_name(spec, source));
+/// No column where the source has one label for all its rows, or where labels are optional and absent.
+std::optional<std::size_t> find_label_column(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
   const bool lines = table.dialect().format == TableFormat::kLines;
-  if (!spec.text_pair.empty()) columns.pair = lines ? 1 : table.require_column(pair_name(spec, source), "text_pair");
-  if (!spec.id.empty() && !lines) columns.id = table.require_column(spec.id, "id");
-  if (!source.label.empty() || (lines && !label_needed)) return columns;
+  if (!source.label.empty() || (lines && !label_needed)) return std::nullopt;
   if (lines)
     throw Error(ErrorTag::kData, table.name(), "expected a label for a file of plain lines",
                 "train = [{ path = \"...\", label = \"...\" }]");
-  if (!spec.label.empty() && !label_needed)
-    columns.label = table.find_column(spec.label);
-  else if (label_needed)
-    columns.label = table.require_column(spec.label.empty() ? "label" : spec.label, "label");
-  return columns;
-}
-
-std::string column_title(const Table& table, std::size_t column) {
-  const std::string& name = table.columns()[column];
-  return fmt::format("column \"{}\"", name.empty() ? std::to_string(column) : name);
+  if (label_needed) return table.require_column(spec.label.empty() ? "label" : spec.label, "label");
+  return spec.label.empty() ? std::nullopt : table.find_column(spec.label);
 }
 
 std::string shortened(std::string_view text) {
@@ -108,9 +88,8 @@ class SplitReader {
   Rows take() { return std::move(rows_); }
 
  private:
-  std::string fill(Row& row, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const;
   std::string read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const;
-  std::string read_label(double& out, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const;
+  std::string read_label(double& out, const Table& table, std::optional<std::size_t> column, const DataSource& source, std::size_t i) const;
   void bad_row(const Table& table, std::size_t i, const std::string& reason);
 
   const DataSpec& spec_;
@@ -126,20 +105,20 @@ void SplitReader::bad_row(const Table& table, std::size_t i, const std::string& 
   report_.skipped.push_back({table.name(), table.line(i), reason});
 }
 
-// The functions below return what is wrong with the row, or an empty string.
+// read_text and read_label return what is wrong with the row, or an empty string.
 std::string SplitReader::read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const {
+  if (std::string reason = missing_text(table, i, column); !reason.empty()) return reason;
   const std::string_view cell = table.cell(i, column);
-  if (cell.data() == nullptr) return fmt::format("{}: expected a text, got none", column_title(table, column));
   if (label_needed_ && strip(cell).empty()) return fmt::format("{}: expected a text, got an empty one", column_title(table, column));
   out = preprocess_text(spec_, cell);
   return {};
 }
 
-std::string SplitReader::read_label(double& out, const Table& table, const Columns& columns, const DataSource& source,
+std::string SplitReader::read_label(double& out, const Table& table, std::optional<std::size_t> column, const DataSource& source,
                                     std::size_t i) const {
-  if (source.label.empty() && !columns.label) return {};
-  const std::string_view cell = source.label.empty() ? table.cell(i, *columns.label) : std::string_view(source.label);
-  const std::string title = source.label.empty() ? column_title(table, *columns.label) : "label of the file";
+  if (source.label.empty() && !column) return {};
+  const std::string_view cell = source.label.empty() ? table.cell(i, *column) : std::string_view(source.label);
+  const std::string title = source.label.empty() ? column_title(table, *column) : "label of the file";
   if (strip(cell).empty()) return label_needed_ ? fmt::format("{}: expected {}, got nothing", title, labels_.expected()) : "";
   const auto label = labels_.read(cell);
   if (!label) return fmt::format("{}: expected {}, got \"{}\"", title, labels_.expected(), shortened(cell));
@@ -147,16 +126,10 @@ std::string SplitReader::read_label(double& out, const Table& table, const Colum
   return {};
 }
 
-std::string SplitReader::fill(Row& row, const Table& table, const Columns& columns, const DataSource& source, std::size_t i) const {
-  std::string reason = read_text(row.text, table, columns.text, i);
-  if (reason.empty() && columns.pair) reason = read_text(row.text_pair, table, *columns.pair, i);
-  if (reason.empty()) reason = read_label(row.label, table, columns, source, i);
-  return reason;
-}
-
 void SplitReader::read(const DataSource& source) {
   const Table table = read_source(spec_, source);
-  const Columns columns = find_columns(table, spec_, source, label_needed_);
+  const RowColumns columns = find_text_columns(table, spec_, source);
+  const auto label = find_label_column(table, spec_, source, label_needed_);
   const Filter filter(table, source);
   const auto file = static_cast<std::int32_t>(rows_.files.size());
   rows_.files.push_back(table.name());
@@ -180,8 +153,11 @@ void SplitReader::read(const DataSource& source) {
     Row row;
     row.file = file;
     row.line = table.line(i);
-    row.id = columns.id && table.cell(i, *columns.id).data() != nullptr ? std::string(table.cell(i, *columns.id)) : std::to_string(number);
-    if (const std::string reason = fill(row, table, columns, source, i); !reason.empty()) {
+    row.id = columns.id_of(table, i, number);
+    std::string reason = read_text(row.text, table, columns.text, i);
+    if (reason.empty() && columns.text_pair) reason = read_text(row.text_pair, table, *columns.text_pair, i);
+    if (reason.empty()) reason = read_label(row.label, table, label, source, i);
+    if (!reason.empty()) {
       bad_row(table, i, reason);
       continue;
     }
@@ -191,8 +167,8 @@ void SplitReader::read(const DataSource& source) {
   }
 }
 
-// The text columns of an exclude file: its own, else the task's where it has them, else those recognised by name. A number names a
-// column of the task's own files; elsewhere it might be anything.
+// Finds the text columns of an exclude file: those it names itself, else the task's if it has them, else those with usual names. The
+// task's column numbers are not used if the file has a header: they count columns of the task's own files.
 std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
   std::vector<std::size_t> columns;
   if (!source.text.empty()) {
@@ -207,11 +183,11 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
   const KnownColumns known = find_known_columns(table.columns());
   for (const auto& column : {known.text, known.text_pair})
     if (column) columns.push_back(*column);
-  if (columns.empty()) columns.push_back(text_column(table, ""));
+  if (columns.empty()) columns.push_back(find_row_columns(table, {}).text);
   return columns;
 }
 
-// Exclude files are other people's: their dialect is their own, whatever the task's files look like.
+// An exclude file often comes from elsewhere, so its dialect is detected afresh, whatever the task's files look like.
 std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source) {
   TableOptions options;
   if (!source.encoding.empty()) options.encoding = source.encoding;
@@ -248,7 +224,7 @@ void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, SplitReport& 
   }
 }
 
-// Keeps the rows of train or of the dev fraction, both in file order, and returns how many went to the other side.
+// Keeps the rows of one side (train, or the dev fraction) in file order and returns how many belong to the other.
 std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t seed, Split side) {
   if (!(fraction > 0 && fraction < 1))
     throw Error(ErrorTag::kUsage, "dev", fmt::format("expected files or a fraction between 0 and 1, got {}", fraction));
@@ -323,23 +299,23 @@ std::string preprocess_text(const DataSpec& spec, std::string_view text) {
 
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report) {
   SplitReport unused;
-  SplitReport& told = report != nullptr ? *report : unused;
-  told = {};
+  SplitReport& filled = report != nullptr ? *report : unused;
+  filled = {};
   const auto& sources = sources_of(spec, split);
   if (sources.empty()) throw Error(ErrorTag::kUsage, split_name(split), "expected at least one file, got none");
-  SplitReader reader(spec, labels, split != Split::kTest, told);
+  SplitReader reader(spec, labels, split != Split::kTest, filled);
   for (const DataSource& source : sources) reader.read(source);
   Rows rows = reader.take();
   const bool from_train = &sources == &spec.train;
-  if (from_train) remove_excluded(rows.rows, spec, told);
+  if (from_train) remove_excluded(rows.rows, spec, filled);
   if (from_train && spec.dev.files.empty() && (split == Split::kDev || spec.dev.fraction != 0))
-    told.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
+    filled.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
   if (rows.rows.empty())
-    throw Error(ErrorTag::kData, told.files.front(),
-                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", told.read, told.skipped.size(),
-                            told.filtered, told.removed));
-  told.used = static_cast<std::int64_t>(rows.rows.size());
-  summarise_labels(rows.rows, labels, told);
+    throw Error(ErrorTag::kData, filled.files.front(),
+                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", filled.read, filled.skipped.size(),
+                            filled.filtered, filled.removed));
+  filled.used = static_cast<std::int64_t>(rows.rows.size());
+  summarise_labels(rows.rows, labels, filled);
   return rows;
 }
 
@@ -356,10 +332,10 @@ std::vector<std::string> label_texts(const DataSpec& spec) {
       continue;
     }
     const Table table = read_source(spec, source);
-    const Columns columns = find_columns(table, spec, source, true);
+    const auto label = find_label_column(table, spec, source, true);
     const Filter filter(table, source);
     for (std::size_t i = 0; i < table.rows(); ++i)
-      if (table.problem(i).empty() && filter.passes(table, i)) add(table.cell(i, *columns.label));
+      if (table.problem(i).empty() && filter.passes(table, i)) add(table.cell(i, *label));
   }
   return texts;
 }

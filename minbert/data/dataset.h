@@ -1,4 +1,4 @@
-// Files to rows: columns chosen, labels read, broken rows reported, splits made; and the record of all that for data.json.
+// Turns files into rows: chooses columns, reads labels, reports broken rows, makes splits, and keeps the record of it for data.json.
 #pragma once
 
 #include <cstdint>
@@ -16,26 +16,28 @@ namespace minbert {
 enum class Split { kTrain, kDev, kTest };
 std::string_view split_name(Split split);
 
-/// One example. Texts are preprocessed as the spec says; text_pair is empty for single texts.
+/// One example of a task. Texts are preprocessed as the spec says; text_pair is empty for single texts.
 struct Row {
   std::string id;
   std::string text, text_pair;
-  double label = std::numeric_limits<double>::quiet_NaN();  ///< class index, value in label_range, or NaN: none
+  double label = std::numeric_limits<double>::quiet_NaN();  ///< class index, value in label_range, or NaN for no label
   std::int32_t file = 0;                                    ///< index into Rows::files
   std::int64_t line = 0;                                    ///< physical line, from 1, where the record starts
 
   bool labelled() const { return label == label; }
 };
 
+/// The rows of one split.
 struct Rows {
   std::vector<std::string> files;
   std::vector<Row> rows;
 
-  bool labelled() const;  ///< there are rows and all have labels
+  bool labelled() const;  ///< true if there are rows and all have labels
   /// "file:line" of a row, as errors print it.
   std::string place(const Row& row) const;
 };
 
+/// A record that was left out, or repaired, and why.
 struct SkippedRow {
   std::string file;
   std::int64_t line = 0;
@@ -45,8 +47,8 @@ struct SkippedRow {
 /// What one source of `exclude` took out of train.
 struct ExcludeReport {
   std::string file;
-  std::int64_t texts = 0;    ///< different ones in it, by comparison key
-  std::int64_t removed = 0;  ///< rows; one that several sources hold counts for the first
+  std::int64_t texts = 0;    ///< distinct comparison keys in the file
+  std::int64_t removed = 0;  ///< rows of train; a row that several sources hold counts for the first
 };
 
 /// What became of the records of one split: read = used + skipped + filtered + over_limit + removed + moved_to_dev.
@@ -54,35 +56,35 @@ struct SplitReport {
   std::vector<std::string> files;
   std::int64_t read = 0;
   std::int64_t used = 0;
-  std::int64_t filtered = 0;      ///< `where` said no
+  std::int64_t filtered = 0;      ///< do not match `where`
   std::int64_t over_limit = 0;    ///< beyond `limit`
-  std::int64_t removed = 0;       ///< texts found in `exclude`
-  std::int64_t moved_to_dev = 0;  ///< train, when dev is a fraction of it; in the dev report, rows that stayed in train
-  std::vector<ExcludeReport> excluded;  ///< their `removed` add up to the one above
+  std::int64_t removed = 0;       ///< have a text of an `exclude` file
+  std::int64_t moved_to_dev = 0;  ///< when dev is a fraction of train: rows drawn for dev; in the dev report, rows left in train
+  std::vector<ExcludeReport> excluded;  ///< one for each `exclude` file; their `removed` add up to the one above
   std::vector<SkippedRow> skipped;
-  std::vector<SkippedRow> repaired;                  ///< used although a quote in them was unbalanced
-  std::map<std::string, std::int64_t> label_counts;  ///< classes: by name; numbers: by whole part; "none" without a label
-  bool numeric = false;                              ///< labels are numbers: the three below hold
+  std::vector<SkippedRow> repaired;                  ///< used although a quote in the record is unbalanced
+  std::map<std::string, std::int64_t> label_counts;  ///< see label_counts()
+  bool numeric = false;                              ///< labels are numbers; only then the next three are set
   double label_mean = 0, label_min = 0, label_max = 0;
 };
 void to_json(Json& json, const SplitReport& report);
 
-/// Rows by label: a class by its name, a number by its whole part, kNoLabelName without one.
+/// Counts rows by label: a class under its name, a number under its whole part, a row without a label under kNoLabelName.
 inline constexpr std::string_view kNoLabelName = "(none)";
 std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, const TaskLabels& labels);
 
-/// A text as the spec's `preprocess` makes it; pairs differ from single texts. Throws Error(kUsage) for an unknown name.
+/// Applies the spec's `preprocess`, whose rules differ between single texts and pairs. Throws Error(kUsage) for an unknown name.
 std::string preprocess_text(const DataSpec& spec, std::string_view text);
 
-/// Reads one split. Without on_bad_row = "skip" the first bad row throws Error(kData) "file:line: column ...". A test split may
-/// lack labels, a train or dev row may not; a dev or train row with an empty text is bad. `seed` draws a dev fraction.
-/// `labels` must not be kAuto (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a bad option.
+/// Reads one split. Unless on_bad_row is "skip", the first bad row throws Error(kData) "file:line: column ...". Rows of train and dev
+/// need a label and a text that is not empty; rows of test may lack both. `seed` draws a dev fraction. `labels` must not be kAuto
+/// (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a bad option.
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report = nullptr);
 
-/// `labels` itself, or for kAuto the classes found in the label column of train (after label_map).
+/// Returns `labels`, or for kAuto the classes found in the label column of train (after label_map).
 TaskLabels resolve_labels(const DataSpec& spec, const TaskLabels& labels);
 
-/// All splits that the spec has, with the labels resolved.
+/// All splits of a task that the spec names, with the labels resolved.
 struct TaskRows {
   TaskLabels labels;
   Rows train, dev, test;
@@ -92,7 +94,7 @@ struct TaskRows {
 };
 TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed);
 
-/// The label texts of train as they stand in its files after label_map, rows with problems left out (for guess_labels).
+/// The label texts of train, after label_map, as its files have them; broken rows are left out (for guess_labels).
 std::vector<std::string> label_texts(const DataSpec& spec);
 
 }  // namespace minbert

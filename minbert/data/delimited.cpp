@@ -1,4 +1,4 @@
-// The reader of delimited records: RFC 4180 with recovery from unbalanced quotes.
+// The reader of delimited records: RFC 4180, and recovery from unbalanced quotes where that fails.
 #include "minbert/data/delimited.h"
 
 #include <algorithm>
@@ -18,10 +18,9 @@ bool RecordReader::at_field_end(std::size_t position) const {
 bool RecordReader::next() {
   while (position_ < text_.size()) {
     fields_.clear();
-    repaired_ = false;
+    repaired_ = unbalanced_ = false;
     quotes_opened_ = 0;
     line_ = next_line_;
-    record_ = position_;
     bool more = true;
     while (more) {
       const bool opens = dialect_.quote != 0 && position_ < text_.size() && text_[position_] == dialect_.quote;
@@ -33,6 +32,8 @@ bool RecordReader::next() {
       more = position_ < text_.size() && text_[position_] == dialect_.delimiter;
       position_ += more;
     }
+    const bool spans_lines = next_line_ > line_;
+    unbalanced_ = unbalanced_ || (spans_lines && expected_ > 0 && fields_.size() != expected_);
     if (position_ < text_.size() && text_[position_] == '\r' && dialect_.newline == '\n') ++position_;
     if (position_ < text_.size()) ++position_, ++next_line_;
     const bool blank = fields_.size() == 1 && fields_[0].size == 0 && quotes_opened_ == 0;
@@ -55,9 +56,12 @@ bool RecordReader::read_quoted() {
     escaped = true;
     close = text_.find(dialect_.quote, close + 2);
   }
-  if (close == text_.npos || !at_field_end(close + 1)) return false;
-  const std::string_view inside = text_.substr(begin, close - begin);
+  const std::string_view inside = text_.substr(begin, std::min(close, text_.size()) - begin);
   const auto newlines = std::count(inside.begin(), inside.end(), dialect_.newline);
+  if (close == text_.npos || !at_field_end(close + 1)) {
+    unbalanced_ = unbalanced_ || close == text_.npos || newlines > 0;
+    return false;
+  }
   if (newlines > 0 && swallows_records(close)) return false;
   next_line_ += newlines;
   fields_.push_back({begin, inside.size(), escaped});
@@ -66,9 +70,10 @@ bool RecordReader::read_quoted() {
 }
 
 // A closing quote was found some lines below. If the line of the opening quote and every line down to the closing one has the right
-// number of fields on its own, they are records of their own and the opening quote is a broken one.
+// number of fields on its own, they are records of their own and the opening quote is a broken one. In a valid table this would cut texts apart
+// that happen to hold delimiters.
 bool RecordReader::swallows_records(std::size_t close) const {
-  if (expected_ < 2) return false;
+  if (!recover_ || expected_ < 2) return false;
   const auto separate = [&](std::size_t from, std::size_t to) {
     const std::string_view part = text_.substr(from, to - from);
     return std::count(part.begin(), part.end(), dialect_.delimiter);
@@ -81,6 +86,17 @@ bool RecordReader::swallows_records(std::size_t close) const {
     if (static_cast<std::size_t>(separate(begin, end)) + 1 != expected_) return false;
   }
   return true;
+}
+
+bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::size_t fields_per_record) {
+  if (dialect.quote == 0 || text.find(dialect.quote) == text.npos) return false;
+  RecordReader reader(text, dialect);
+  reader.expect(fields_per_record);
+  for (bool first = true; reader.next(); first = false) {
+    if (reader.unbalanced()) return true;
+    if (first && fields_per_record == 0) reader.expect(reader.fields().size());
+  }
+  return false;
 }
 
 }  // namespace minbert

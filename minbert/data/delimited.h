@@ -16,13 +16,18 @@ struct Field {
   bool escaped = false;  ///< holds doubled quotes
 };
 
-/// Walks over delimited text. A quoted field follows RFC 4180 and may span lines; a quote that does not open such a field
-/// (nothing closes it, text follows the closing one, or it would swallow whole records) is a plain character.
+/// Walks over delimited text. A quoted field follows RFC 4180 and may span lines; a quote that does not open such a field, because nothing
+/// closes it or text follows the closing one, is a plain character.
 class RecordReader {
  public:
-  /// `fields_per_record` (0: unknown) tells a field of several lines from a missing closing quote.
-  RecordReader(std::string_view text, const Dialect& dialect, std::size_t fields_per_record = 0)
-      : text_(text), dialect_(dialect), expected_(fields_per_record) {}
+  RecordReader(std::string_view text, const Dialect& dialect) : text_(text), dialect_(dialect) {}
+
+  /// Fields that a record should have. With `recover`, for a text whose quotes are unbalanced, a quote that would swallow lines which have
+  /// this many fields by themselves is a plain character too.
+  void expect(std::size_t fields_per_record, bool recover = false) {
+    expected_ = fields_per_record;
+    recover_ = recover;
+  }
 
   /// Moves to the next record, leaving empty lines out; false at the end.
   bool next();
@@ -30,11 +35,15 @@ class RecordReader {
   std::string_view field(std::size_t i) const { return text_.substr(fields_[i].begin, fields_[i].size); }
   /// Physical line, from 1, where the record starts.
   std::int64_t line() const { return line_; }
+  /// Offset in the text behind the record.
+  std::size_t position() const { return position_; }
   /// True when a quote of this record was read as a plain character.
   bool repaired() const { return repaired_; }
+  /// True when a quote of this record seems to lack its partner: nothing closes it, or what closes it on a later line leaves a broken field or a
+  /// wrong number of them.
+  bool unbalanced() const { return unbalanced_; }
   /// Fields of this record that began with a quote.
   std::size_t quotes_opened() const { return quotes_opened_; }
-  void expect(std::size_t fields_per_record) { expected_ = fields_per_record; }
 
  private:
   bool read_quoted();
@@ -45,13 +54,18 @@ class RecordReader {
 
   std::string_view text_;
   Dialect dialect_;
-  std::size_t expected_;
-  std::size_t position_ = 0, record_ = 0;
+  std::size_t expected_ = 0;  // 0: unknown
+  bool recover_ = false;
+  std::size_t position_ = 0;
   std::int64_t line_ = 0, next_line_ = 1;
-  bool repaired_ = false;
+  bool repaired_ = false, unbalanced_ = false;
   std::size_t quotes_opened_ = 0;
   std::vector<Field> fields_;
 };
+
+/// Whether some record of the text is unbalanced(), so that it is no valid table whatever else it holds. `fields_per_record` 0: those of the
+/// first record.
+bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::size_t fields_per_record = 0);
 
 /// Decides format, delimiter, quote, newline and header where the options leave them open. `extension` is lower-case with its dot.
 Dialect detect_dialect(std::string_view text, std::string_view extension, const TableOptions& options);

@@ -1,8 +1,10 @@
-// The guess of a file's dialect: extension, first bytes, and how regular the first records are under each candidate delimiter.
+// The guess of a file's dialect: extension, first bytes, and how valid and regular the first records are under each candidate delimiter.
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <tuple>
 
+#include "minbert/base/json.h"
 #include "minbert/data/delimited.h"
 #include "minbert/data/known_columns.h"
 #include "minbert/data/text.h"
@@ -34,90 +36,140 @@ bool contains(std::span<const std::string> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// Whole lines from the beginning of the text.
-std::string_view sample_of(std::string_view text, char newline) {
-  if (text.size() <= kSampleBytes) return text;
-  const std::size_t end = text.rfind(newline, kSampleBytes);
-  return text.substr(0, end == text.npos ? kSampleBytes : end + 1);
+// '\r' where it alone ends lines: a \n within quotes ends none.
+char detect_newline(std::string_view text, char quote) {
+  bool inside = false, carriage = false;
+  for (const char c : text) {
+    inside ^= quote != 0 && c == quote;
+    if (c == '\n' && !inside) return '\n';
+    carriage |= c == '\r' && !inside;
+  }
+  return carriage || (text.find('\n') == text.npos && text.find('\r') != text.npos) ? '\r' : '\n';
 }
 
-// How the sample looks when cut at one delimiter.
-struct Look {
+// What the first records, those that begin within the sample, are like when cut at one delimiter.
+struct Sample {
   std::size_t fields = 0;  // of the first record
   std::size_t records = 0;
   std::size_t regular = 0;               // records with as many fields as the first
   std::size_t opened = 0, repaired = 0;  // fields that began with a quote; records with a broken one
+  bool unbalanced = false;               // some quote lacks its partner
   bool wanted = false;                   // the first record holds a wanted name
   double regularity() const { return records == 0 ? 0 : static_cast<double>(regular) / static_cast<double>(records); }
+  bool valid() const { return records > 0 && regular == records && repaired == 0; }
 };
 
-Look look_at(std::string_view sample, const Dialect& dialect, const TableOptions& options) {
-  Look look;
-  RecordReader reader(sample, dialect);
-  while (reader.next()) {
-    if (look.records == 0) {
-      look.fields = reader.fields().size();
-      reader.expect(look.fields);
-      for (std::size_t i = 0; i < look.fields; ++i) look.wanted |= contains(options.wanted, strip(reader.field(i)));
+Sample take_sample(std::string_view text, const Dialect& dialect, const TableOptions& options, bool recover) {
+  Sample sample;
+  RecordReader reader(text, dialect);
+  while (reader.position() < kSampleBytes && reader.next()) {
+    if (sample.records == 0) {
+      sample.fields = reader.fields().size();
+      reader.expect(sample.fields, recover);
+      for (std::size_t i = 0; i < sample.fields; ++i) sample.wanted |= contains(options.wanted, strip(reader.field(i)));
     }
-    ++look.records;
-    look.regular += reader.fields().size() == look.fields;
-    look.opened += reader.quotes_opened();
-    look.repaired += reader.repaired();
+    ++sample.records;
+    sample.regular += reader.fields().size() == sample.fields;
+    sample.opened += reader.quotes_opened();
+    sample.repaired += reader.repaired();
+    sample.unbalanced |= reader.unbalanced();
   }
-  return look;
+  return sample;
+}
+
+// Read as a valid table first, with recovery where that fails.
+Sample take_sample(std::string_view text, const Dialect& dialect, const TableOptions& options) {
+  const Sample sample = take_sample(text, dialect, options, false);
+  return sample.unbalanced ? take_sample(text, dialect, options, true) : sample;
 }
 
 std::string_view delimiters_by_preference(std::string_view extension) { return extension == ".csv" ? ",\t;|" : "\t,;|"; }
 
-// The delimiter under which a wanted name appears, else the one that makes the most regular table of two columns or more.
-Look detect_delimiter(std::string_view sample, std::string_view extension, const TableOptions& options, Dialect& dialect) {
+// The delimiter under which a wanted name appears, else one that makes a valid table of two columns or more, else the one that makes the most
+// regular table.
+Sample detect_delimiter(std::string_view text, std::string_view extension, const TableOptions& options, Dialect& dialect) {
   const std::string_view candidates = delimiters_by_preference(extension);
-  Look best;
+  const auto merits = [](const Sample& sample) { return std::tuple(sample.wanted, sample.valid(), sample.regularity()); };
+  Sample best;
   dialect.delimiter = candidates[0];
   for (const char candidate : candidates) {
     Dialect tried = dialect;
     tried.delimiter = candidate;
-    const Look look = look_at(sample, tried, options);
-    const bool better = look.wanted != best.wanted ? look.wanted : look.regularity() > best.regularity();
-    if (look.fields < 2 || !better) continue;
-    best = look;
+    const Sample sample = take_sample(text, tried, options);
+    if (sample.fields < 2 || merits(sample) <= merits(best)) continue;
+    best = sample;
     dialect.delimiter = candidate;
   }
   return best;
 }
 
-TableFormat detect_format(std::string_view text, std::string_view extension, const TableOptions& options, const Look& look,
-                          char delimiter) {
+// Whether one of the first lines is a JSON object: a brace alone may begin a text.
+bool holds_json_objects(std::string_view text, char newline) {
+  constexpr int kLines = 20;
+  for (int lines = 0; lines < kLines && !text.empty();) {
+    const std::string_view line = text.substr(0, text.find(newline)), record = strip(line);
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (record.empty()) continue;
+    if (lines++ == 0 && record[0] != '{') return false;
+    if (parse_json_line(record).value.is_object()) return true;
+  }
+  return false;
+}
+
+// The first record, and which of its columns hold numbers in all of the next ones.
+struct FirstRecord {
+  std::vector<std::string> cells;
+  std::vector<bool> numbers_below;
+  bool sentences_below = false;
+};
+
+FirstRecord read_first_record(std::string_view text, const Dialect& dialect) {
+  FirstRecord first;
+  RecordReader reader(text, dialect);
+  if (!reader.next()) return first;
+  for (std::size_t i = 0; i < reader.fields().size(); ++i) first.cells.emplace_back(reader.field(i));
+  first.numbers_below.assign(first.cells.size(), true);
+  std::size_t records = 0;
+  for (; records < 50 && reader.next(); ++records)
+    for (std::size_t i = 0; i < std::min(first.cells.size(), reader.fields().size()); ++i) {
+      first.numbers_below[i] = first.numbers_below[i] && is_number(reader.field(i));
+      first.sentences_below |= count_words(reader.field(i)) > 1;
+    }
+  if (records == 0) first.numbers_below.assign(first.cells.size(), false);
+  return first;
+}
+
+// Whether a first record that holds a wanted name is a header, or a text such as "text, and some more words".
+bool is_header_of_names(const FirstRecord& first, const TableOptions& options) {
+  constexpr std::size_t kMostWords = 2;
+  for (std::size_t i = 0; i < first.cells.size(); ++i) {
+    const std::string& cell = first.cells[i];
+    const std::string_view name = strip(cell);
+    const bool short_name = name.size() == cell.size() && count_words(name) <= kMostWords;
+    if (!short_name && !first.numbers_below[i] && !contains(options.wanted, name) && !is_known_column(name)) return false;
+  }
+  return true;
+}
+
+TableFormat detect_format(std::string_view text, std::string_view extension, const TableOptions& options, const Sample& sample,
+                          const Dialect& dialect) {
   if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") return TableFormat::kJsonl;
   if (extension == ".csv" || extension == ".tsv" || extension == ".tab") return TableFormat::kDelimited;
-  const std::string_view start = strip(text.substr(0, std::min<std::size_t>(text.size(), 256)));
-  if (!start.empty() && start[0] == '{') return TableFormat::kJsonl;
-  if (look.wanted) return TableFormat::kDelimited;
-  const bool tab_table = delimiter == '\t' && look.fields >= 2 && look.records >= 2 && look.regularity() > 0.9;
+  if (holds_json_objects(text, dialect.newline)) return TableFormat::kJsonl;
+  if (sample.wanted && is_header_of_names(read_first_record(text, dialect), options)) return TableFormat::kDelimited;
+  const bool tab_table = dialect.delimiter == '\t' && sample.fields >= 2 && sample.records >= 2 && sample.regularity() > 0.9;
   return tab_table && !options.pair_lines ? TableFormat::kDelimited : TableFormat::kLines;
 }
 
 // Without a name to look for: a header has no numbers and either a usual name, a number below a word, or words above sentences.
-bool detect_header(std::string_view sample, const Dialect& dialect) {
-  RecordReader reader(sample, dialect);
-  if (!reader.next()) return false;
-  std::vector<std::string> first;
-  for (std::size_t i = 0; i < reader.fields().size(); ++i) first.emplace_back(reader.field(i));
-  if (std::any_of(first.begin(), first.end(), is_known_column)) return true;
-  if (std::any_of(first.begin(), first.end(), is_number)) return false;
-  reader.expect(first.size());
-  std::vector<bool> numeric(first.size(), true);
-  bool words_above = std::none_of(first.begin(), first.end(), [](const std::string& cell) { return count_words(cell) > 1; });
-  bool sentences_below = false;
-  std::size_t records = 0;
-  for (; records < 50 && reader.next(); ++records)
-    for (std::size_t i = 0; i < std::min(first.size(), reader.fields().size()); ++i) {
-      numeric[i] = numeric[i] && is_number(reader.field(i));
-      sentences_below |= count_words(reader.field(i)) > 1;
-    }
-  if (records == 0) return false;
-  return std::find(numeric.begin(), numeric.end(), true) != numeric.end() || (words_above && sentences_below);
+bool detect_header(std::string_view text, const Dialect& dialect) {
+  const FirstRecord first = read_first_record(text, dialect);
+  const auto& cells = first.cells;
+  if (std::any_of(cells.begin(), cells.end(), is_known_column)) return true;
+  if (std::any_of(cells.begin(), cells.end(), is_number)) return false;
+  const bool words_above = std::none_of(cells.begin(), cells.end(), [](const std::string& cell) { return count_words(cell) > 1; });
+  const bool numbers_below = std::find(first.numbers_below.begin(), first.numbers_below.end(), true) != first.numbers_below.end();
+  return numbers_below || (words_above && first.sentences_below);
 }
 
 }  // namespace
@@ -128,28 +180,27 @@ Dialect detect_dialect(std::string_view text, std::string_view extension, const 
     bad_option("format", "auto, csv, tsv, jsonl or lines", options.format);
 
   Dialect dialect;
-  dialect.newline = text.find('\n') == text.npos && text.find('\r') != text.npos ? '\r' : '\n';
-  const std::string_view sample = sample_of(text, dialect.newline);
   if (options.quote == "none")
     dialect.quote = 0;
   else if (options.quote != "auto")
     dialect.quote = single_character("quote", options.quote, "auto, none or one ASCII character");
+  dialect.newline = detect_newline(text, dialect.quote);
 
   if (options.format == "tsv") extension = ".tsv";
-  Look look;
+  Sample sample;
   if (options.delimiter != "auto") {
     dialect.delimiter = single_character("delimiter", options.delimiter, "auto, tab or one ASCII character");
-    look = look_at(sample, dialect, options);
+    sample = take_sample(text, dialect, options);
   } else if (options.format == "tsv") {
     dialect.delimiter = '\t';
-    look = look_at(sample, dialect, options);
+    sample = take_sample(text, dialect, options);
   } else {
-    look = detect_delimiter(sample, extension, options, dialect);
+    sample = detect_delimiter(text, extension, options, dialect);
   }
   if (dialect.delimiter == dialect.quote) bad_option("quote", "another character than the delimiter", options.quote);
 
   if (options.format == "auto")
-    dialect.format = detect_format(text, extension, options, look, dialect.delimiter);
+    dialect.format = detect_format(text, extension, options, sample, dialect);
   else if (options.format == "jsonl")
     dialect.format = TableFormat::kJsonl;
   else if (options.format == "lines")
@@ -157,13 +208,13 @@ Dialect detect_dialect(std::string_view text, std::string_view extension, const 
 
   // Outside .csv files, quotes that are mostly not closed where a field ends are part of the text, as in the TSV files of many corpora.
   const bool csv = extension == ".csv" || options.format == "csv";
-  if (options.quote == "auto" && !csv && 2 * look.repaired > look.opened) dialect.quote = 0;
+  if (options.quote == "auto" && !csv && 2 * sample.repaired > sample.opened) dialect.quote = 0;
 
   constexpr std::array kHeaders = {"auto", "yes", "true", "no", "false"};
   const auto header = std::find(kHeaders.begin(), kHeaders.end(), options.header);
   if (header == kHeaders.end()) bad_option("header", "auto, yes or no", options.header);
   const bool asked =
-      header == kHeaders.begin() ? !options.wanted.empty() || detect_header(sample, dialect) : header - kHeaders.begin() <= 2;
+      header == kHeaders.begin() ? !options.wanted.empty() || detect_header(text, dialect) : header - kHeaders.begin() <= 2;
   dialect.header = dialect.format == TableFormat::kDelimited && asked;
   return dialect;
 }

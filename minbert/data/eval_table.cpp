@@ -1,4 +1,4 @@
-// Cells of eval/'s tables.
+// Reads cells as texts, numbers and counts.
 #include "minbert/data/eval_table.h"
 
 #include <charconv>

@@ -1,4 +1,4 @@
-// EvalTable: a table of eval/, whose cells are read with errors that name file and line.
+// EvalTable: reads a table of a run's eval/ folder, with errors that name file and line.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace minbert {
 
 class EvalTable {
  public:
-  /// `format`: "csv" quoted as RFC 4180, or "tsv" escaped (docs/run_folder.md); the first line has the columns. Throws Error(kData).
+  /// `format` is "csv" (quoted as in RFC 4180) or "tsv" (escaped, docs/run_folder.md). The first line names the columns. Throws Error(kData).
   EvalTable(const std::filesystem::path& path, std::string_view format);
 
   std::size_t rows() const { return table_.rows(); }
@@ -22,7 +22,7 @@ class EvalTable {
   std::size_t column(std::string_view name) const { return table_.require_column(name, name); }
   std::optional<std::size_t> find_column(std::string_view name) const { return table_.find_column(name); }
 
-  /// Each throws Error(kData) at the row's line when the row is broken or the cell is of another kind.
+  /// Each throws Error(kData) at the row's line if the row is broken or the cell holds something else.
   std::string text(std::size_t row, std::size_t column) const;
   double number(std::size_t row, std::size_t column) const;
   std::int64_t count(std::size_t row, std::size_t column) const;

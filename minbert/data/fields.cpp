@@ -1,4 +1,4 @@
-// Quoting and escaping, and the way back.
+// Quotes, escapes and unescapes fields.
 #include "minbert/data/fields.h"
 
 #include <array>

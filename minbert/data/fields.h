@@ -1,4 +1,4 @@
-// Fields of the tables we write: quoted for CSV, escaped for TSV.
+// Fields of written tables: quoted for CSV, escaped for TSV.
 #pragma once
 
 #include <string>
@@ -6,12 +6,12 @@
 
 namespace minbert {
 
-/// RFC 4180: in quotes, with quotes doubled, when the text holds a comma, a quote or a line break; else the text itself.
+/// Quotes a text that holds a comma, a quote or a line break, and doubles its quotes (RFC 4180); returns any other text unchanged.
 std::string csv_field(std::string_view text);
 
-/// Tab, newline, carriage return and backslash as \t \n \r and two backslashes, so that a field is one piece of one line.
+/// Writes tab, newline, carriage return and backslash as \t, \n, \r and two backslashes, so that a field never ends a line or a column.
 std::string tsv_field(std::string_view text);
-/// The text of a tsv_field. A backslash before anything else stands for itself.
+/// Reverses tsv_field. A backslash before any other character stands for itself.
 std::string parse_tsv_field(std::string_view field);
 
 }  // namespace minbert

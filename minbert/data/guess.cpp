@@ -1,4 +1,4 @@
-// Guesses from column names and label texts.
+// Guesses columns by their names and the kind of labels by their texts.
 #include "minbert/data/guess.h"
 
 #include <algorithm>

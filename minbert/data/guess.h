@@ -1,4 +1,4 @@
-// Guesses for data that comes without a config: which column is what, and what kind of labels there are.
+// Guesses for data without a config: which column holds what, and which kind of labels there are.
 #pragma once
 
 #include <array>
@@ -10,11 +10,11 @@
 
 namespace minbert {
 
-/// A spec whose train is this file. Columns that `given` does not name are recognised by their usual names (a second text only where the
-/// first is not given); a column not found stays empty. Throws Error(kData) listing the columns when none of several is a text.
+/// A spec whose train is this file. Columns that `given` does not name are recognised by their usual names, a second text only if `given`
+/// names no first one; a column that is not found stays empty. Throws Error(kData) listing the columns if none of several is a text.
 DataSpec guess_spec(const std::string& path, const DataSpec& given = {});
 
-/// Classes, or numbers in [range[0], range[1]] when some label is a fraction or there are more than 20 different numbers.
+/// Numbers in [range[0], range[1]] if all labels are numbers and one is a fraction or more than 20 differ; else classes.
 struct LabelGuess {
   TaskLabels labels;
   std::array<double, 2> range = {0, 0};

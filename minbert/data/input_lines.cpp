@@ -1,4 +1,4 @@
-// InputLines: one read, views into it.
+// Reads everything at once and keeps views of the lines.
 #include "minbert/data/input_lines.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// InputLines: a file or standard input as raw lines, which end at \n only.
+// InputLines: a file or standard input as raw lines, which end at \n only and keep every other byte.
 #pragma once
 
 #include <span>

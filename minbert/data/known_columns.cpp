@@ -1,4 +1,4 @@
-// Usual column names, in order of preference.
+// The usual names, the preferred ones first.
 #include "minbert/data/known_columns.h"
 
 #include <algorithm>
@@ -35,7 +35,7 @@ KnownColumns find_known_columns(std::span<const std::string> names) {
   KnownColumns found;
   const auto first = find(kFirst, names), second = find(kSecond, names), single = find(kText, names);
   found.text = first && second ? first : single;
-  // "text" and "text_pair" go together too.
+  // A single text's name may stand beside a second one's: "text" and "text_pair".
   if (found.text) found.text_pair = second;
   found.label = find(kLabel, names);
   found.id = find(kId, names);

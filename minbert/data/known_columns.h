@@ -1,4 +1,4 @@
-// Column names that people give to texts, labels and ids.
+// Known columns: names that people usually give to texts, labels and ids.
 #pragma once
 
 #include <optional>
@@ -9,10 +9,10 @@
 
 namespace minbert {
 
-/// False for nothing and for a column's number.
+/// False for an empty text and for a column number.
 bool is_column_name(std::string_view name_or_number);
 
-/// True for "sentence", "Label", "pair_ID" ...
+/// True for usual names in any case: "sentence", "Label", "pair_ID".
 bool is_known_column(std::string_view name);
 
 /// Columns recognised by their names, as indices into the names.

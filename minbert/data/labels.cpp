@@ -1,4 +1,4 @@
-// Labels: integers, "1.0", names, maps and rescaled numbers.
+// Reads labels: integers, "1.0", names, mapped texts and rescaled numbers.
 #include "minbert/data/labels.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace minbert {
 namespace {
 
-// Distinct labels as text; a number keeps the shortest of its spellings, so that "1" and "1.0" are one label.
+// Distinct labels as text. A number is spelled in its shortest form, so that "1" and "1.0" are one label.
 std::set<std::string> distinct(std::span<const std::string> labels) {
   std::set<std::string> out;
   for (const std::string& label : labels) {

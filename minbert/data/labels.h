@@ -1,4 +1,4 @@
-// What a task's labels may be, and reading one from a cell.
+// Labels: what the labels of a task may be, and how a cell is read as one.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace minbert {
 
-/// Labels of a task: K classes by number or by name, classes still to be found in train, or numbers in a range.
+/// Labels of a task: K numbered or named classes, classes still to be found in train (kAuto), or numbers in a range.
 struct TaskLabels {
   enum class Kind { kCount, kNames, kAuto, kRange };
   Kind kind = Kind::kAuto;
@@ -33,11 +33,12 @@ struct TaskLabels {
 /// Turns the text of a label cell into a class index or a number.
 class LabelReader {
  public:
-  /// Throws Error(kUsage) for a range without width and for a label_map that points outside the labels.
+  /// Throws Error(kUsage) for an empty range and for a label_map that maps to something that is no label.
   LabelReader(const DataSpec& spec, const TaskLabels& labels);
 
-  /// A class index or a value in label_range; nullopt when the text is no label of this task, then expected() says what is one.
+  /// A class index or a value in label_range; nullopt if the text is no label of this task.
   std::optional<double> read(std::string_view cell) const;
+  /// What a label looks like, for errors: "0..4".
   const std::string& expected() const { return expected_; }
 
  private:
@@ -50,11 +51,11 @@ class LabelReader {
   std::string expected_;
 };
 
-/// The number written in `text`, blanks around it aside, when it is nothing else and finite.
+/// The finite number that `text` holds and nothing else, blanks around it aside.
 std::optional<double> parse_number(std::string_view text);
 
-/// The classes among label texts: their count when they are the integers 0..K-1 ("1.0" counts as 1), else their names,
-/// sorted by value when all are numbers, else by bytes.
+/// The classes among label texts: numbered if they are the integers 0..K-1 ("1.0" counts as 1), else named, sorted by value if all are
+/// numbers, else by bytes.
 TaskLabels classes_among(std::span<const std::string> labels);
 
 }  // namespace minbert

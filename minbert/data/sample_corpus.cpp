@@ -1,4 +1,4 @@
-// The sample tasks as CSV files (RFC 4180).
+// Draws distinct rows and writes them as CSV (RFC 4180).
 #include "minbert/data/sample_corpus.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ constexpr SampleTask kTasks[] = {
     {"similarity", "id,sentence1,sentence2,label\n", draw_similarity},
 };
 
-// The texts of a row whatever their order, case and punctuation.
+// A key that two rows share if their texts differ only in order, case and punctuation.
 std::pair<std::string, std::string> identity(const SampleExample& example) {
   const auto keys = std::pair(comparison_key(example.text), comparison_key(example.text_pair));
   return keys.second < keys.first ? std::pair(keys.second, keys.first) : keys;

@@ -1,4 +1,4 @@
-// The sample tasks as files: sentiment, paraphrase and similarity, written by the project's own grammar.
+// Sample data: writes the three sample tasks as files, with sentences from the project's own grammar.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace minbert {
 
 struct SampleDataOptions {
   std::uint64_t seed = 11711;
-  /// Of each task. The grammar has some millions of sentences; it does not end when asked for more.
+  /// Rows of each task. Some millions of distinct sentences exist: a larger number never ends.
   std::int64_t train_rows = 2000, dev_rows = 400, test_rows = 400;
 };
 

@@ -1,4 +1,4 @@
-// Everyday events as frames: slots that several meanings can fill, and sentences that say the same about them.
+// Frames of everyday events: slots that several meanings can fill, and sentence patterns that all say the same about them.
 #pragma once
 
 #include <span>
@@ -7,8 +7,8 @@
 
 namespace minbert {
 
-/// A place in a frame. Each meaning lists phrases that say the same, "bought|purchased"; no two meanings of a slot say the same.
-/// A phrase may have two forms, "stole/stolen", written {name} and {name+} in a pattern.
+/// A slot of a frame. Each meaning lists phrases that say the same, "bought|purchased"; no two meanings say the same. A phrase may have two
+/// forms, "stole/stolen", which a pattern calls {name} and {name+}.
 struct SampleSlot {
   std::string_view name;
   std::span<const std::string_view> meanings;
@@ -16,8 +16,8 @@ struct SampleSlot {
 };
 
 struct SampleFrame {
-  int share;   ///< how often it is drawn, relative to the others
-  bool swaps;  ///< its first two slots draw from the same meanings, and exchanging them says something else
+  int share;   ///< weight with which the frame is drawn
+  bool swaps;  ///< the first two slots share their meanings, and exchanging the two changes what the sentence says
   std::vector<SampleSlot> slots;
   std::vector<std::string_view> patterns;  ///< all mean the same for the same fillers
 };

@@ -1,4 +1,4 @@
-// Pairs of sentences about everyday events: paraphrases and graded similarity.
+// Draws pairs of sentences about everyday events: paraphrases and graded similarity.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace minbert {
 namespace {
 
-/// A frame with its slots filled: by slot, the meaning and the phrase that words it.
+/// A frame with its slots filled: for each slot the meaning and the phrase that expresses it.
 struct Event {
   const SampleFrame* frame;
   std::vector<std::string_view> meanings, phrases;
@@ -28,7 +28,7 @@ const SampleFrame& draw_frame(Rng& rng) {
   return *frame;
 }
 
-// Fills a slot with a meaning that the event does not have yet, neither there nor in a slot it could be exchanged with.
+// Fills a slot with a meaning that neither the slot nor the one it could be exchanged with has yet.
 void refill(Event& event, std::size_t slot, Rng& rng) {
   std::string_view meaning;
   do meaning = draw(event.frame->slots[slot].meanings, rng);

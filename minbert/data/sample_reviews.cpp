@@ -1,4 +1,4 @@
-// Short reviews graded from 0 to 4: intensity, negation, contrast, disappointed and exceeded hopes.
+// Draws short reviews graded 0 to 4, with intensity, negation, contrast, and hopes disappointed or exceeded.
 #include <map>
 #include <vector>
 
@@ -10,7 +10,7 @@ namespace {
 
 using Alternatives = std::vector<std::string_view>;
 
-// What is judged, with its parts; one subject a review.
+// What a review judges, with its parts; a review has one subject.
 struct Subject {
   std::string_view name, parts, fact;
 };
@@ -33,7 +33,7 @@ const std::vector<Subject> kSubjects = {
      "takes six weeks|meets on Tuesdays|ends with a test"},
 };
 
-// The names used in the sentences below. Words of one strength are listed together; "{x}" refers to another rule or to the subject.
+// Rules that the sentences below refer to as {x}. A rule lists words of equal strength; its {y} is another rule or a part of the subject.
 const std::map<std::string_view, Alternatives> kRules = {
     {"best",
      {"superb", "outstanding", "wonderful", "brilliant", "magnificent", "excellent", "fantastic", "marvellous", "exquisite", "a triumph"}},
@@ -45,7 +45,7 @@ const std::map<std::string_view, Alternatives> kRules = {
     {"rather", {"rather", "fairly", "a little", "somewhat", "a bit", "on the whole"}},
     {"quite", {"quite", "fairly", "rather", "on the whole", "pretty", "overall"}},
     {"truly", {"absolutely", "truly", "simply", "quite simply", "utterly"}},
-    // Predicates of each grade, after "was".
+    // Predicates by grade, to follow "was".
     {"g4",
      {"{best}", "{truly} {best}", "{very} good", "one of the best I know", "as good as it gets", "anything but {worst}, it was {best}"}},
     {"g3",

@@ -1,4 +1,4 @@
-// Expansion of sentence templates.
+// Expands sentence templates.
 #include "minbert/data/sample_text.h"
 
 #include <algorithm>

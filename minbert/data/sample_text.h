@@ -1,4 +1,4 @@
-// Sentences from templates: the one piece of grammar that the sample tasks share.
+// Templates: the grammar that the sample tasks share.
 #pragma once
 
 #include <functional>
@@ -10,10 +10,10 @@
 
 namespace minbert {
 
-/// One of the parts of "a|b|c", all equally likely.
+/// Draws one part of "a|b|c", all equally likely.
 std::string_view draw_part(std::string_view parts, Rng& rng);
 
-/// `pattern` with each [a|b] replaced by one of its parts (no nesting) and then each {name} by resolve(name).
+/// Replaces each [a|b] of `pattern` by one of its parts (no nesting), then each {name} by resolve(name).
 std::string expand(std::string_view pattern, Rng& rng, const std::function<std::string(std::string_view)>& resolve);
 
 /// The text with its first letter (ASCII) in upper case.

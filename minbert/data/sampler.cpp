@@ -1,4 +1,4 @@
-// Samplers: first the order of tasks in an epoch, then each task's next batches from its walk.
+// Plans an epoch: first the order of tasks, then the next batches of each task's walk.
 #include "minbert/data/sampler.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace minbert {
 namespace {
 
-// Exponent of the number of rows (Stickland & Murray 2019, section 3.1, for annealed).
+// Exponent a of the number of rows; annealed as in Stickland & Murray 2019, section 3.1.
 double exponent(const SamplerOptions& options, int epoch) {
   if (options.sampler == Sampler::kProportional) return 1.0;
   if (options.sampler == Sampler::kSqrt) return 0.5;
@@ -47,7 +47,7 @@ std::vector<std::int32_t> task_order(std::span<const SampledTask> tasks, const S
   return order;
 }
 
-// A task's walk: batch after batch, round after round.
+// Walks over a task's rows, batch after batch and round after round.
 class Walk {
  public:
   Walk(const SampledTask& task, const SamplerOptions& options, std::int64_t batches_taken)

@@ -1,4 +1,4 @@
-// Samplers: which rows of which task make each step of an epoch.
+// Samplers: decide which rows of which task make up each step of an epoch.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "minbert/base/options.h"
+#include "minbert/base/round_up.h"
 
 namespace minbert {
 
@@ -24,28 +25,29 @@ constexpr std::array<OptionName<Sampler>, 6> option_names(Sampler) {
            {Sampler::kAnnealed, "annealed"}}};
 }
 
-/// What a sampler knows of a task. `batch` is rows per optimizer step, accumulation included.
+/// What a sampler knows of a task.
 struct SampledTask {
-  std::string name;  ///< part of the random streams: a task's order of rows does not depend on the tasks beside it
+  std::string name;  ///< names the random stream, so that a task's order of rows does not depend on the tasks beside it
   std::int64_t rows = 0;
-  std::int64_t batch = 0;
-  std::int64_t batches() const { return (rows + batch - 1) / batch; }
+  std::int64_t batch = 0;  ///< rows per optimizer step, accumulation included
+  std::int64_t batches() const { return divide_up(rows, batch); }
 };
 
 struct SamplerOptions {
   Sampler sampler = Sampler::kSequential;
   int epochs = 1;  ///< E, for the annealed sampler
   std::uint64_t seed = 0;
-  std::string stage = "0";  ///< part of the random streams
-  bool shuffle = true;      ///< false: every walk over a task is in file order
+  std::string stage = "0";  ///< names the random streams
+  bool shuffle = true;      ///< false: rows stay in file order
 };
 
-/// One optimizer step: `size` entries of EpochPlan::rows from `begin`, all of one task.
+/// One optimizer step: the `size` entries of EpochPlan::rows from `begin` on, all rows of one task.
 struct SampledStep {
   std::int32_t task = 0;
   std::size_t begin = 0, size = 0;
 };
 
+/// The steps of one epoch, and their rows one step after the other.
 struct EpochPlan {
   std::vector<SampledStep> steps;
   std::vector<std::uint32_t> rows;
@@ -55,15 +57,15 @@ struct EpochPlan {
 /// Steps of one epoch: the sum over tasks of ceil(rows / batch).
 std::int64_t steps_per_epoch(std::span<const SampledTask> tasks);
 
-/// The plan of `epoch`, from 1 to options.epochs. A pure function of its arguments, so that a resumed run needs no saved state: the
-/// tasks drawn in earlier epochs are replayed (draws only) to find where each task's walk stands.
+/// The plan of `epoch`, from 1 to options.epochs. It is a pure function of its arguments, so a resumed run needs no saved state: it draws
+/// the tasks of earlier epochs again to find where each task's walk stands.
 ///
-/// Task i's walk over the whole stage is a sequence of rounds; a round is a fresh permutation cut into ceil(n_i/b_i) batches, the last
-/// one short. sequential and shuffled use one round an epoch, the others go on from epoch to epoch and round when short. Drawn
-/// samplers pick task i for a step with probability in proportion to n_i^a / b_i, so that rows come in proportion to n_i^a.
+/// Task i's walk over a stage is a sequence of rounds. A round is a fresh permutation of its n_i rows, cut into ceil(n_i/b_i) batches, the
+/// last one short. sequential and shuffled use one round per epoch; the others continue their walks from epoch to epoch. Samplers that
+/// draw pick task i for a step with probability in proportion to n_i^a / b_i, so that rows come in proportion to n_i^a.
 EpochPlan plan_epoch(std::span<const SampledTask> tasks, const SamplerOptions& options, int epoch);
 
-/// Realised counts of a plan for --dry-run, by task.
+/// What a plan gives one task, for --dry-run.
 struct SampledCounts {
   std::int64_t steps = 0, rows = 0;
   std::int64_t distinct_rows = 0;

@@ -1,4 +1,4 @@
-// Figures about rows.
+// Counts and compares rows.
 #include "minbert/data/stats.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ std::int64_t count_overlap(const Rows& of, const Rows& in) {
   return std::count_if(of.rows.begin(), of.rows.end(), [&](const Row& row) { return keys.contains(row_key(row)); });
 }
 
-/// The comparison keys of a row's texts, blank ones left out.
+/// The comparison keys of a row's texts; blank texts are left out.
 std::vector<std::string> text_keys(const Row& row) {
   std::vector<std::string> keys;
   for (const std::string* text : {&row.text, &row.text_pair})

@@ -52,7 +52,7 @@ std::int64_t line_of(std::string_view bytes, std::size_t offset) {
   return 1 + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
 }
 
-// UTF-8 without its byte order mark. What is no text (another encoding, a binary file) is refused here, with the line.
+// Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
 std::vector<char> decode(std::string_view bytes, const std::string& name, const std::string& encoding) {
   if (encoding != "utf-8" && encoding != "latin-1")
     throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8 or latin-1, got \"{}\"", encoding));
@@ -101,6 +101,8 @@ std::size_t usual_field_count(std::string_view text, const Dialect& dialect) {
 Table read_delimited(TableBuilder& table, const Dialect& dialect) {
   char* const base = table.text().data();
   const std::string_view text(base, table.text().size());
+  const std::size_t usual = dialect.header ? 0 : usual_field_count(text, dialect);
+  const bool recover = has_unbalanced_quotes(text, dialect, usual);  // before quotes are taken out of the text
   RecordReader reader(text, dialect);
   std::vector<CellSlice> cells;
   const auto take_cells = [&]() -> std::span<const CellSlice> {
@@ -114,9 +116,9 @@ Table read_delimited(TableBuilder& table, const Dialect& dialect) {
     for (const CellSlice& cell : take_cells()) names.emplace_back(strip(text.substr(cell.begin, cell.size)));
     table.set_columns(std::move(names));
   } else {
-    table.set_columns(numbered_columns(usual_field_count(text, dialect)));
+    table.set_columns(numbered_columns(usual));
   }
-  reader.expect(table.columns());
+  reader.expect(table.columns(), recover);
   while (reader.next()) {
     if (reader.repaired()) table.add_repaired(reader.line());
     if (reader.fields().size() == table.columns())
@@ -159,6 +161,8 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const std::vector<
   std::vector<std::string> columns;
   std::unordered_map<std::string, std::size_t> index;
   std::vector<CellSlice> cells;
+  std::string first_problem;
+  std::int64_t first_line = 0;
   const auto append = [&](std::string_view value) {
     text.insert(text.end(), value.begin(), value.end());
     return CellSlice{text.size() - value.size(), value.size()};
@@ -179,11 +183,16 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const std::vector<
   for_each_line({source.data(), source.size()}, dialect.newline, [&](std::int64_t line, std::size_t begin, std::size_t size) {
     const std::string_view record = strip({source.data() + begin, size});
     if (record.empty()) return;
-    const Json value = Json::parse(record, nullptr, false);
-    if (value.is_discarded()) return table.add_problem(line, "expected a JSON object, got invalid JSON");
-    if (!value.is_object()) return table.add_problem(line, fmt::format("expected a JSON object, got {}", value.type_name()));
-    add_object(line, value);
+    const auto [value, broken] = parse_json_line(record);
+    if (value.is_object()) return add_object(line, value);
+    std::string problem = fmt::format("expected a JSON object, got {}", broken.empty() ? value.type_name() : broken);
+    if (first_problem.empty()) first_problem = problem, first_line = line;
+    table.add_problem(line, std::move(problem));
   });
+  // Without a single object, an error about missing columns would hide the cause.
+  if (columns.empty() && !first_problem.empty())
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), first_line), first_problem,
+                "a file of plain texts is read with format = \"lines\", or --in-format lines");
   table.set_columns(std::move(columns));
   return table.take();
 }

@@ -22,13 +22,13 @@ struct TableOptions {
   std::string quote = "auto";            ///< auto | none | any one ASCII character, doubled inside a quoted field (RFC 4180)
   std::string header = "auto";           ///< auto | yes | no  (true and false too)
   std::string encoding = "utf-8";        ///< utf-8 | latin-1
-  std::vector<std::string> wanted = {};  ///< names the caller will look up: a first record holding one of them is a header
+  std::vector<std::string> wanted = {};  ///< names that the caller will look up; a first record that holds one is a header
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
 };
 
 enum class TableFormat { kDelimited, kJsonl, kLines };
 
-/// What was decided for a file.
+/// How a file is read.
 struct Dialect {
   TableFormat format = TableFormat::kDelimited;
   char delimiter = ',';
@@ -51,12 +51,12 @@ class Table {
   std::int64_t line(std::size_t i) const { return lines_[i]; }
   /// Why row i cannot be used ("expected 4 fields, got 3"), or empty.
   std::string_view problem(std::size_t i) const;
-  /// Lines where an unbalanced quote was read as a plain character instead of swallowing what follows.
+  /// Lines where an unbalanced quote was read as a plain character. None in a table that is valid by RFC 4180.
   const std::vector<std::int64_t>& repaired_lines() const { return repaired_; }
 
   /// Index of the column of this name, else of this number (from 0).
   std::optional<std::size_t> find_column(std::string_view name_or_number) const;
-  /// The same, or Error(kData) that lists the columns and names the nearest. `key` is what asked for it, such as "text".
+  /// As find_column, but throws Error(kData) that lists the columns and names the nearest. `key` is the setting, such as "text".
   std::size_t require_column(std::string_view name_or_number, std::string_view key) const;
 
  private:
@@ -75,7 +75,7 @@ class Table {
 /// Error(kUsage) for an option without meaning.
 Table read_table(const std::filesystem::path& path, const TableOptions& options = {});
 
-/// The same from bytes; `name` stands in errors and gives the extension.
+/// Reads bytes in memory. Errors show `name`, and its extension counts as the file's.
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options = {});
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// How the readers fill a table: cells as slices of a text that may still grow or move, turned into views at the end.
+// TableBuilder: collects cells as slices of a text that may still grow or move, and turns them into views at the end.
 #pragma once
 
 #include <string>
@@ -19,6 +19,7 @@ class TableBuilder {
  public:
   TableBuilder(std::string name, const Dialect& dialect, std::vector<char> text);
   std::vector<char>& text() { return table_.text_; }
+  const std::string& name() const { return table_.name_; }
 
   void set_columns(std::vector<std::string> names) { table_.columns_ = std::move(names); }
   std::size_t columns() const { return table_.columns_.size(); }
@@ -30,7 +31,7 @@ class TableBuilder {
 
  private:
   Table table_;
-  std::vector<CellSlice> slices_;  // of all rows, one after the other
+  std::vector<CellSlice> slices_;  // the cells of all rows in order
   std::vector<std::size_t> row_begins_;
 };
 

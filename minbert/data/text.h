@@ -13,7 +13,7 @@ namespace minbert {
 char32_t lower_code_point(char32_t code_point);
 std::string lower_case(std::string_view text);
 
-/// What Python's str.isspace calls a blank, so that strip and split agree with the course's own code.
+/// Whether Python's str.isspace holds, so that strip and split agree with the course's code.
 bool is_blank(char32_t code_point);
 
 /// `text` without blanks at both ends.
@@ -28,10 +28,10 @@ std::vector<std::string> split_tokens(std::string_view text);
 /// Whether a token of split_tokens is a word, not a sign.
 bool is_word(std::string_view token);
 
-/// Course preprocessing of a single text: lower-cased and stripped.
+/// The course's preprocessing of a single text: lower case, stripped.
 std::string course_text(std::string_view text);
 
-/// Course preprocessing of either text of a pair: lower-cased, a space before . ? , and ', blanks collapsed.
+/// The course's preprocessing of each text of a pair: lower case, a space before . ? , and ', blanks collapsed.
 std::string course_pair_text(std::string_view text);
 
 /// Two texts with the same comparison key count as the same: lower-cased letters and digits without anything between them, so that

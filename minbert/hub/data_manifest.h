@@ -52,16 +52,16 @@ void visit_options(V& v, DataManifest& o) {
 /// Reads and checks a TOML file. Throws Error(kUsage): a set without name, licence or files, a name or path that stands there twice, a path
 /// that leads out of the output folder, an address that is not http or https, a malformed checksum.
 DataManifest read_data_manifest(const std::filesystem::path& file);
-/// The same from text.
+/// Reads and checks the text of such a file; `place` is its name in errors.
 DataManifest parse_data_manifest(std::string_view text, std::string_view place);
-/// The text of recipes/sources.toml: those of the paper's data sets that are publicly to be had.
+/// The text of recipes/sources.toml: the paper's data sets that are publicly available.
 std::string_view paper_data_manifest();
 
-/// The sets of these names, all without any. Throws Error(kUsage) naming those that there are.
+/// The sets with these names, or all when there are no names. An unknown name throws Error(kUsage) that lists the known ones.
 std::vector<DataSet> select_data(const DataManifest& manifest, const std::vector<std::string>& names);
 
-/// Downloads every file of a set below out_dir, as fetch_model does; each has its sha256 in the answer. Throws Error: kData for what is not
-/// there, not allowed or not the expected file, kResources as Downloader.
+/// Downloads every file of a set below out_dir, as fetch_model does; and returns the sha256 of each. Throws Error: kData for a file that is
+/// missing, refused or not the expected one, kResources as Downloader.
 std::vector<FetchedFile> fetch_data(const DataSet& set, const std::filesystem::path& out_dir, DownloadOptions options = {},
                                     const OnFetchProgress& on_progress = {});
 

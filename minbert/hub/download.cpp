@@ -1,4 +1,4 @@
-// Downloader: the loop of tries, and the words for what no further try can mend.
+// Downloader: the loop of attempts, and the errors after the last one.
 #include "minbert/hub/download.h"
 
 #include <fmt/format.h>
@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "minbert/base/check.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -22,7 +23,7 @@ bool worth_another_try(const HttpResult& result) {
   return status == 408 || status == 429 || (status >= 500 && status != 501 && status != 505);
 }
 
-/// Seconds before the next try: growing, or as long as the server asks within reason.
+/// Seconds before the next attempt: doubled each time, or what the server asks for; 10 at most.
 double pause_s(const HttpResult& result, double backoff_s, int failures) {
   constexpr double kLongest = 10;
   const double pause = std::min(kLongest, backoff_s * std::exp2(failures - 1));
@@ -32,11 +33,9 @@ double pause_s(const HttpResult& result, double backoff_s, int failures) {
   return std::clamp(static_cast<double>(seconds), pause, kLongest);
 }
 
-/// A server's own words, made safe to print.
+/// The server's error message, safe to print.
 std::string server_message(const HttpHead& head) {
-  std::string message(head.header("x-error-message").substr(0, 200));
-  std::replace_if(
-      message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  const std::string message = printable(head.header("x-error-message").substr(0, 200));
   return message.empty() ? message : ": " + message;
 }
 
@@ -65,8 +64,8 @@ std::string server_message(const HttpHead& head) {
 
 }  // namespace
 
-/// Runs `attempt` until it is done with status 2xx or 404, or stops itself. Throws for what no further try can mend, and
-/// after options_.attempts failures in a row, one that set `advanced` being the first.
+/// Repeats `attempt` until it ends with status 2xx or 404, or stops itself. Throws when another attempt would not help, and after
+/// options_.attempts failures in a row. A failure that set `advanced` counts as the first.
 HttpResult Downloader::with_retries(const std::string& url, const std::function<HttpResult(bool& advanced)>& attempt) {
   for (int failures = 0;;) {
     bool advanced = false;
@@ -102,7 +101,7 @@ std::optional<Download> Downloader::file(const std::string& url, const fs::path&
     return Download{static_cast<std::int64_t>(fs::file_size(target)), std::string(sha256), false};
   }
   make_directories(target.parent_path());
-  FileTransfer transfer(target, sha256, on_bytes, options_.refused);
+  FileTransfer transfer(target, {std::string(sha256), on_bytes, options_.max_unsized_bytes, options_.refused});
   std::int64_t furthest_byte = transfer.written_bytes();
   const HttpResult result = with_retries(url, [&](bool& advanced) {
     HttpResult got = client_.get(url, transfer.next_request(),

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kConfig = "config.json", kIndex = "model.safetensors.index.json";
-/// Asked for one by one where the repository cannot be listed.
+/// Requested one by one when the repository cannot be listed.
 constexpr std::array<std::string_view, 8> kSmallFiles = {kConfig,
                                                          "tokenizer.json",
                                                          "tokenizer_config.json",
@@ -63,7 +63,7 @@ void expect_safe(std::string_view name, const std::string& place) {
               "such a name would be written outside the output folder");
 }
 
-/// One repository at one revision, on its way to one folder.
+/// Fetches one repository at one revision into one folder.
 class ModelFetch {
  public:
   ModelFetch(const std::string& repo, const FetchOptions& options, const OnFetchProgress& on_progress)
@@ -100,7 +100,7 @@ class ModelFetch {
   std::vector<FetchedFile> fetched_;
 };
 
-/// Names of all files, or nothing where the endpoint has no such page: a plain copy of a hub's files.
+/// Names of all files, or nothing when the endpoint has no listing, as a plain copy of a hub's files.
 std::optional<std::vector<std::string>> ModelFetch::list() {
   const auto page = downloader_.text(listing_url_, kMaxListingBytes);
   if (!page) return std::nullopt;
@@ -196,10 +196,19 @@ bool is_safe_file_name(std::string_view name) {
 
 fs::path place_below(const fs::path& out_dir, std::string_view name) {
   const fs::path path = out_dir / name;
-  make_directories(path.parent_path());
-  const fs::path root = fs::canonical(out_dir), folder = fs::canonical(path.parent_path());
-  if (std::mismatch(root.begin(), root.end(), folder.begin(), folder.end()).first != root.end()) {
-    throw Error(ErrorTag::kResources, path.string(), fmt::format("leads out of the output folder, to {}", folder.string()));
+  make_directories(out_dir);
+  const fs::path root = fs::canonical(out_dir);
+  fs::path folder = out_dir;
+  for (const fs::path& part : fs::path(name).parent_path()) {
+    folder /= part;
+    // The check comes before the folder is made, since making it would follow links.
+    if (fs::symlink_status(folder).type() != fs::file_type::not_found) {
+      std::error_code error;  // of a link that leads to nothing
+      const fs::path real = fs::canonical(folder, error);
+      if (error || std::mismatch(root.begin(), root.end(), real.begin(), real.end()).first != root.end())
+        throw Error(ErrorTag::kResources, path.string(), fmt::format("leads out of the output folder, by the link {}", folder.string()));
+    }
+    make_directories(folder);
   }
   return path;
 }

@@ -1,7 +1,9 @@
-// FileTransfer: what a response's headers mean, the .part file, and the checks before it gets its name.
+// FileTransfer: reads the headers of responses, keeps the .part file, and checks it before it gets its name.
 #include "minbert/hub/file_transfer.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +24,12 @@ namespace fs = std::filesystem;
               error_number == ENOSPC ? "the disk is full; the next fetch goes on from here" : "");
 }
 
+/// A regular file with one name: neither a link nor a second name of a file elsewhere.
+bool is_own_file(const fs::path& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1;
+}
+
 std::optional<std::int64_t> parse_bytes(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -36,6 +44,11 @@ std::string_view bare_etag(std::string_view etag) {
   return etag;
 }
 
+bool is_hexadecimal(std::string_view text, std::size_t digits) {
+  const auto digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == digits && std::all_of(text.begin(), text.end(), digit);
+}
+
 void cut(HttpResult& result, std::string message) {
   result.outcome = HttpOutcome::kCut;
   result.message = std::move(message);
@@ -43,10 +56,7 @@ void cut(HttpResult& result, std::string message) {
 
 }  // namespace
 
-bool is_sha256(std::string_view text) {
-  const auto hexadecimal = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), hexadecimal);
-}
+bool is_sha256(std::string_view text) { return is_hexadecimal(text, 64); }
 
 RemoteFile describe_remote_file(const HttpHead& head) {
   RemoteFile remote;
@@ -60,17 +70,18 @@ RemoteFile describe_remote_file(const HttpHead& head) {
     remote.bytes = parse_bytes(head.header("content-length"));
   }
   if (const auto linked_bytes = parse_bytes(head.header("x-linked-size"))) remote.bytes = linked_bytes;
-  // A Hugging Face hub names large files by their SHA-256. Behind a redirect, a plain ETag is the storage's own affair.
+  // A Hugging Face hub names large files by their SHA-256. Behind a redirect, a plain ETag is the storage's, and no checksum.
   const std::string_view linked = bare_etag(head.header("x-linked-etag")), plain = bare_etag(head.header("etag"));
   const std::string_view etag = linked.empty() ? plain : linked;
-  if (is_sha256(etag) && (!linked.empty() || head.redirects == 0)) remote.sha256 = etag;
+  const bool of_the_hub = !linked.empty() || head.redirects == 0;
+  if (of_the_hub && is_hexadecimal(etag, 64)) remote.sha256 = etag;
+  if (of_the_hub && is_hexadecimal(etag, 40)) remote.git_blob = etag;
   const std::string_view version = etag.empty() ? head.header("last-modified") : etag;
   remote.identity = sha256_hex(fmt::format("{} {}", version, remote.bytes.value_or(-1))).substr(0, 16);
   return remote;
 }
 
-FileTransfer::FileTransfer(fs::path path, std::string_view sha256, OnBytes on_bytes, ErrorTag refused)
-    : path_(std::move(path)), expected_sha256_(sha256), on_bytes_(std::move(on_bytes)), refused_(refused) {
+FileTransfer::FileTransfer(fs::path path, TransferOptions options) : path_(std::move(path)), options_(std::move(options)) {
   if (const auto parts = leftovers(); parts.size() == 1) {
     std::error_code error;
     const auto size = fs::file_size(parts.front(), error);
@@ -87,6 +98,8 @@ std::int64_t FileTransfer::next_request() {
 
 bool FileTransfer::accept(const HttpHead& head, std::span<const std::byte> bytes) {
   if (!begun_ && !begin(head)) return false;
+  excess_ = written_ + std::ssize(bytes) > remote_.bytes.value_or(options_.max_unsized_bytes);
+  if (excess_) return false;
   if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) fail_to_write(part_, errno);
   hash_.update(bytes);
   written_ += static_cast<std::int64_t>(bytes.size());
@@ -118,13 +131,17 @@ bool FileTransfer::matches_existing() const {
   std::error_code error;
   const auto size = fs::file_size(path_, error);
   if (error || !remote_.bytes || static_cast<std::int64_t>(size) != *remote_.bytes) return false;
-  return wanted_sha256().empty() || sha256_file(path_, ErrorTag::kResources) == wanted_sha256();
+  if (!wanted_sha256().empty()) return sha256_file(path_, ErrorTag::kResources) == wanted_sha256();
+  return !remote_.git_blob.empty() && git_blob_hex(MappedFile(path_, ErrorTag::kResources).text()) == remote_.git_blob;
 }
 
 /// Takes the lock and opens the part: an earlier transfer's to go on with when written_ > 0, else an empty one.
 void FileTransfer::open() {
   part_ = part_path(remote_.identity);
+  std::error_code ignored;
+  if (!is_own_file(part_)) fs::remove(part_, ignored);  // the name is predictable: somebody may have put a link there
   lock_ = std::make_unique<FileLock>(part_);
+  if (!is_own_file(part_)) throw Error(ErrorTag::kResources, part_.string(), "expected a file of ours, got a link");
   if (written_ > 0) {
     const MappedFile so_far(part_, ErrorTag::kResources);
     if (static_cast<std::int64_t>(so_far.bytes().size()) != written_) {
@@ -133,9 +150,10 @@ void FileTransfer::open() {
     hash_.update(so_far.bytes());
     resumed_ = true;
   }
-  file_.reset(std::fopen(part_.c_str(), written_ > 0 ? "ab" : "wb"));
+  const int descriptor = ::open(part_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (written_ > 0 ? O_APPEND : O_TRUNC));
+  if (descriptor < 0) fail_to_write(part_, errno);
+  file_.reset(::fdopen(descriptor, written_ > 0 ? "ab" : "wb"));
   if (file_ == nullptr) fail_to_write(part_, errno);
-  std::error_code ignored;
   for (const fs::path& other : leftovers()) {
     if (other != part_) fs::remove(other, ignored);
   }
@@ -147,6 +165,14 @@ void FileTransfer::settle(HttpResult& result, const std::string& url) {
     return cut(result, "the part kept does not fit the file");
   }
   if (result.head.status / 100 != 2) return;
+  if (excess_) {
+    const std::int64_t most = remote_.bytes.value_or(options_.max_unsized_bytes);
+    const bool length_known = remote_.bytes.has_value();
+    restart();
+    throw Error(options_.refused, url,
+                length_known ? fmt::format("expected {} bytes, got more", most)
+                     : fmt::format("expected at most {} bytes of a file that comes without its length, got more", most));
+  }
   // An empty body never reaches the sink.
   if (result.outcome == HttpOutcome::kDone && !begun_ && !accept(result.head, {})) result.outcome = HttpOutcome::kStopped;
   if (!download_.downloaded) {
@@ -164,13 +190,26 @@ void FileTransfer::finish(HttpResult& result, const std::string& url) {
   if (written_ < total) return cut(result, fmt::format("expected {} bytes, got {}", total, written_));
   download_ = {written_, hash_.hex(), true};
   const bool right_hash = wanted_sha256().empty() || download_.sha256 == wanted_sha256();
-  if (download_.bytes == total && right_hash) return publish();
+  if (download_.bytes == total && right_hash) return is_there_already() ? keep_existing() : publish();
   const bool was_resumed = resumed_;
   restart();
   if (was_resumed) return cut(result, "the parts do not make the file");
-  if (download_.bytes != total) throw Error(refused_, url, fmt::format("expected {} bytes, got {}", total, download_.bytes));
-  throw Error(refused_, url, fmt::format("expected sha256 {}, got {}", wanted_sha256(), download_.sha256),
+  if (download_.bytes != total) throw Error(options_.refused, url, fmt::format("expected {} bytes, got {}", total, download_.bytes));
+  throw Error(options_.refused, url, fmt::format("expected sha256 {}, got {}", wanted_sha256(), download_.sha256),
               "the file at this address is not the expected one; nothing of it was kept");
+}
+
+/// Whether the file at the path is the one that came, where no checksum could tell before.
+bool FileTransfer::is_there_already() const {
+  std::error_code error;
+  const auto size = fs::file_size(path_, error);
+  return !error && static_cast<std::int64_t>(size) == download_.bytes && sha256_file(path_, ErrorTag::kResources) == download_.sha256;
+}
+
+void FileTransfer::keep_existing() {
+  report(true);
+  restart();
+  download_.downloaded = false;
 }
 
 /// Gives the complete part its name.
@@ -192,20 +231,20 @@ void FileTransfer::restart() {
   part_.clear();
   hash_ = Sha256();
   written_ = 0;
-  begun_ = resumed_ = false;
+  begun_ = resumed_ = excess_ = false;
 }
 
 void FileTransfer::report(bool always) {
-  if (!on_bytes_ || (!always && since_report_.seconds() < 0.1)) return;
+  if (!options_.on_bytes || (!always && since_report_.seconds() < 0.1)) return;
   since_report_.reset();
-  on_bytes_(written_, remote_.bytes.value_or(0));
+  options_.on_bytes(written_, remote_.bytes.value_or(0));
 }
 
 fs::path FileTransfer::part_path(std::string_view identity) const {
   return path_.parent_path() / fmt::format(".{}.{}.part", path_.filename().string(), identity);
 }
 
-/// Parts of this path, whoever left them.
+/// The .part files of this path that earlier transfers left.
 std::vector<fs::path> FileTransfer::leftovers() const {
   const std::string example = part_path("0123456789abcdef").filename().string();
   const std::string_view start = std::string_view(example).substr(0, example.size() - 16 - std::string_view(".part").size());
@@ -213,7 +252,7 @@ std::vector<fs::path> FileTransfer::leftovers() const {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(path_.parent_path(), ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.size() == example.size() && name.starts_with(start) && name.ends_with(".part")) parts.push_back(entry.path());
+    if (name.size() == example.size() && name.starts_with(start) && name.ends_with(".part") && is_own_file(entry.path())) parts.push_back(entry.path());
   }
   return parts;
 }

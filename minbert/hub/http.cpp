@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "minbert/base/check.h"
@@ -15,7 +16,9 @@
 namespace minbert {
 namespace {
 
-/// libcurl's process-wide set-up, made once.
+constexpr std::string_view kLinked = "x-linked-";
+
+/// Initialises libcurl once for the process.
 void initialize_curl() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
   MINBERT_CHECK(code == CURLE_OK, "{}", curl_easy_strerror(code));
@@ -60,7 +63,7 @@ HttpOutcome classify(CURL* handle, CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_PEER_FAILED_VERIFICATION: return HttpOutcome::kUnreachable;
     case CURLE_OPERATION_TIMEDOUT: {
-      // A firewall that drops packets would make every further try cost the whole timeout again.
+      // Behind a firewall that drops packets, every further attempt would take the whole timeout again.
       curl_off_t sent_us = 0;
       curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
       return sent_us > 0 ? HttpOutcome::kCut : HttpOutcome::kUnreachable;
@@ -71,10 +74,40 @@ HttpOutcome classify(CURL* handle, CURLcode code) {
 
 }  // namespace
 
+namespace {
+
+/// "https://host:port" of a URL, without user and password; as libcurl reads it.
+std::string origin_of(const char* url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), &curl_url_cleanup);
+  std::string origin;
+  if (parsed == nullptr || curl_url_set(parsed.get(), CURLUPART_URL, url, 0) != CURLUE_OK) return origin;
+  for (const CURLUPart part : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
+    char* text = nullptr;
+    if (curl_url_get(parsed.get(), part, &text, CURLU_DEFAULT_PORT) != CURLUE_OK) return {};
+    origin += (origin.empty() ? "" : part == CURLUPART_HOST ? "://" : ":") + std::string(text);
+    curl_free(text);
+  }
+  std::transform(origin.begin(), origin.end(), origin.begin(), lower);
+  return origin;
+}
+
+/// Hugging Face's own clients send a token over http to any mirror, in silence. Here only this machine may get one so.
+void expect_no_token_in_clear(const std::string& url) {
+  const std::string origin = origin_of(url.c_str());
+  if (!origin.starts_with("http://")) return;
+  const std::string host = origin.substr(7, origin.rfind(':') - 7);
+  if (host == "localhost" || host == "[::1]" || host == "127.0.0.1") return;
+  throw Error(ErrorTag::kUsage, url, "a token would go in clear over http", "use an https address, or unset HF_TOKEN");
+}
+
+}  // namespace
+
 struct HttpClient::Transfer {
   CURL* handle;
   const HttpSink& sink;
+  std::string origin;  // of the URL that was asked for
   HttpHead head;
+  bool left_origin = false;  // a redirect led to another host; no later response may vouch for the file
   bool stopped = false;
   std::exception_ptr failure;
 };
@@ -95,7 +128,10 @@ std::size_t HttpClient::on_header(char* data, std::size_t size, std::size_t coun
   auto& self = *static_cast<Transfer*>(transfer);
   const std::string_view line(data, size * count);
   if (line.starts_with("HTTP/")) {
-    std::erase_if(self.head.headers, [](const auto& header) { return !header.first.starts_with("x-linked-"); });
+    const char* url = nullptr;
+    curl_easy_getinfo(self.handle, CURLINFO_EFFECTIVE_URL, &url);
+    self.left_origin = self.left_origin || url == nullptr || origin_of(url) != self.origin;
+    std::erase_if(self.head.headers, [](const auto& header) { return !header.first.starts_with(kLinked); });
     curl_easy_getinfo(self.handle, CURLINFO_RESPONSE_CODE, &self.head.status);
     long redirects = 0;
     curl_easy_getinfo(self.handle, CURLINFO_REDIRECT_COUNT, &redirects);
@@ -103,6 +139,7 @@ std::size_t HttpClient::on_header(char* data, std::size_t size, std::size_t coun
   } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
     std::string name(line.substr(0, colon));
     std::transform(name.begin(), name.end(), name.begin(), lower);
+    if (self.left_origin && name.starts_with(kLinked)) return line.size();
     self.head.headers.insert_or_assign(std::move(name), trim(line.substr(colon + 1)));
   }
   return line.size();
@@ -123,7 +160,8 @@ std::size_t HttpClient::on_body(char* data, std::size_t size, std::size_t count,
 
 HttpResult HttpClient::get(const std::string& url, std::int64_t first_byte, const HttpSink& sink) {
   CURL* handle = handle_.get();
-  Transfer transfer{handle, sink, {}, false, {}};
+  if (!options_.token.empty()) expect_no_token_in_clear(url);
+  Transfer transfer{handle, sink, origin_of(url.c_str()), {}, false, false, {}};
   std::array<char, CURL_ERROR_SIZE> message{};
   curl_easy_reset(handle);
   set(handle, CURLOPT_URL, url.c_str());
@@ -143,7 +181,7 @@ HttpResult HttpClient::get(const std::string& url, std::int64_t first_byte, cons
   set(handle, CURLOPT_WRITEDATA, &transfer);
   if (!options_.ca_file.empty()) set(handle, CURLOPT_CAINFO, options_.ca_file.c_str());
   if (!options_.token.empty()) {
-    // Given as authentication, not as a header, the token stays with its host.
+    // As authentication, unlike as a header, libcurl sends the token to its own host only.
     set(handle, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
     set(handle, CURLOPT_XOAUTH2_BEARER, options_.token.c_str());
   }

@@ -1,4 +1,4 @@
-// HttpClient: GET requests by libcurl, the one place that talks to a network.
+// HttpClient: GET requests by libcurl. No other code uses the network.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,17 @@
 namespace minbert {
 
 struct HttpOptions {
-  std::string token;    ///< bearer token; never sent to a host that a redirect leads to
+  std::string token;    ///< bearer token; never sent to a host that a redirect leads to, and in clear (http) to this machine alone
   std::string ca_file;  ///< certificates to trust, PEM; empty: the system's
   double connect_timeout_s = 15;
-  double stall_timeout_s = 30;  ///< a transfer that brought nothing for so long (and 5 s, libcurl's window) is cut
+  double stall_timeout_s = 30;  ///< a transfer without a byte for so long is cut (libcurl adds about 5 s)
 };
 
-/// Status and headers of a response; those of redirects are dropped but for X-Linked-*, which describe the file led to.
+/// Status and headers of a response. Headers of redirects are dropped, except X-Linked-* of the hub itself: they describe the file.
 struct HttpHead {
   long status = 0;
   int redirects = 0;
-  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::map<std::string, std::string> headers;  ///< names in lower case; X-Linked-* only from the host of the URL, and before any other answered
   /// The value, or "" when absent.
   std::string_view header(std::string_view lower_case_name) const;
 };
@@ -31,17 +31,17 @@ struct HttpHead {
 enum class HttpOutcome {
   kDone,         ///< the whole response arrived, whatever its status
   kStopped,      ///< the sink asked to stop
-  kCut,          ///< the connection broke or stalled: another try may go better
-  kUnreachable,  ///< no such host, no connection, no trusted certificate: another try would not
+  kCut,          ///< the connection broke or stalled; another attempt may succeed
+  kUnreachable,  ///< no such host, no connection or no trusted certificate; another attempt would fail too
 };
 
 struct HttpResult {
   HttpOutcome outcome = HttpOutcome::kDone;
   HttpHead head;
-  std::string message;  ///< libcurl's words for kCut and kUnreachable
+  std::string message;  ///< libcurl's message for kCut and kUnreachable
 };
 
-/// Gets the bytes of a 2xx body as they arrive; returns false to stop. May throw; get() passes it on.
+/// Receives the bytes of a 2xx body as they arrive; returns false to stop. get() rethrows what it throws.
 using HttpSink = std::function<bool(const HttpHead& head, std::span<const std::byte> bytes)>;
 
 /// Keeps connections open between requests. Proxies are taken from the usual environment variables. Not thread-safe.
@@ -52,7 +52,7 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  /// Follows up to 10 redirects, never from https to http. Asks for the bytes from first_byte on when that is not 0;
+  /// Follows up to 10 redirects, never from https to http. Throws Error(kUsage) rather than send the token in clear. Asks for the bytes from first_byte on when that is not 0;
   /// whether the server obliged shows in the status (206, not 200).
   HttpResult get(const std::string& url, std::int64_t first_byte, const HttpSink& sink);
 

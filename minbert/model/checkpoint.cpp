@@ -1,8 +1,9 @@
 // Checkpoints: a selection of the table, as entries of one safetensors file.
 #include "minbert/model/checkpoint.h"
 
-#include <cstring>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "minbert/base/parallel.h"
 #include "minbert/base/safetensors.h"
@@ -10,13 +11,32 @@
 namespace minbert {
 namespace {
 
-std::vector<BFloat16> round_to_bf16(const Tensor& tensor) {
-  const auto values = tensor.span<const float>();
-  std::vector<BFloat16> rounded(values.size());
+void round_to_bf16(std::vector<BFloat16>& rounded, std::span<const float> values) {
+  rounded.resize(values.size());
   parallel_for(std::ssize(values), 1 << 14, [&](std::int64_t begin, std::int64_t end) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) rounded[i] = BFloat16(values[i]);
   });
-  return rounded;
+}
+
+/// Writes tensors as they are, or with `rounded` f32 ones as bf16. Host memory holds one of them at a time.
+void write_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata, bool rounded) {
+  std::vector<SafetensorsEntry> entries;
+  std::unordered_map<std::string_view, Tensor> sources;
+  for (const NamedTensor& named : tensors) {
+    entries.push_back(safetensors_entry(named.name, named.tensor));
+    if (rounded) entries.back().dtype = "BF16";
+    sources.emplace(named.name, named.tensor);
+  }
+  std::vector<std::byte> bytes;
+  std::vector<BFloat16> halves;
+  write_safetensors(path, std::move(entries), metadata, [&](const SafetensorsEntry& entry) -> std::span<const std::byte> {
+    const Tensor& source = sources.at(entry.name);
+    bytes.resize(source.bytes());
+    backend.copy_to_host(bytes.data(), source);
+    if (!rounded) return bytes;
+    round_to_bf16(halves, Tensor(bytes.data(), source.dtype(), source.shape()).span<const float>());
+    return std::as_bytes(std::span(halves));
+  });
 }
 
 }  // namespace
@@ -25,26 +45,16 @@ bool is_backbone(const ParamInfo& info) { return info.role == Role::kEncoder || 
 bool is_head(const ParamInfo& info) { return info.role == Role::kHead; }
 bool is_mlm(const ParamInfo& info) { return info.role == Role::kMlm; }
 
-void save_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata) {
-  std::vector<SafetensorsEntry> entries;
-  entries.reserve(tensors.size());
-  for (const NamedTensor& named : tensors) entries.push_back(safetensors_entry(named.name, named.tensor));
-  write_safetensors(path, std::move(entries), metadata);
+void save_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata) {
+  write_tensors(backend, path, tensors, metadata, false);
 }
 
-void save_tensors_as(DType dtype, const std::filesystem::path& path, std::vector<NamedTensor> tensors, const Metadata& metadata) {
+void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata) {
   MINBERT_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, "weights as {}", dtype_name(dtype));
-  std::vector<std::vector<BFloat16>> rounded;
-  if (dtype == DType::kBF16) {
-    for (NamedTensor& named : tensors) {
-      auto& values = rounded.emplace_back(round_to_bf16(named.tensor));
-      named.tensor = Tensor(values.data(), DType::kBF16, named.tensor.shape());
-    }
-  }
-  save_tensors(path, tensors, metadata);
+  write_tensors(backend, path, tensors, metadata, dtype == DType::kBF16);
 }
 
-Metadata load_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors) {
+Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors) {
   const SafetensorsFile file(path);
   std::vector<const SafetensorsEntry*> sources;
   std::unordered_set<std::string_view> names;
@@ -61,7 +71,7 @@ Metadata load_tensors(const std::filesystem::path& path, std::span<const NamedTe
   for (const SafetensorsEntry& entry : file.entries())
     if (!names.contains(entry.name)) throw Error(ErrorTag::kModel, path.string(), fmt::format("unexpected tensor \"{}\"", entry.name));
   for (std::size_t i = 0; i < sources.size(); ++i)
-    if (!sources[i]->bytes.empty()) std::memcpy(tensors[i].tensor.raw(), sources[i]->bytes.data(), sources[i]->bytes.size());
+    if (!sources[i]->bytes.empty()) backend.copy_to_device(tensors[i].tensor, sources[i]->bytes.data());
   return file.metadata();
 }
 
@@ -74,11 +84,11 @@ std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& 
 }
 
 void save_weights(const std::filesystem::path& path, const Params& params, const ParamFilter& which, DType dtype, const Metadata& metadata) {
-  save_tensors_as(dtype, path, select_params(params, which), metadata);
+  save_tensors_as(dtype, params.backend(), path, select_params(params, which), metadata);
 }
 
 Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which) {
-  Metadata metadata = load_tensors(path, select_params(params, which));
+  Metadata metadata = load_tensors(params.backend(), path, select_params(params, which));
   params.changed();
   return metadata;
 }

@@ -1,4 +1,4 @@
-// Checkpoints: parameters and optimizer state as safetensors, byte for byte. All tensors are in host memory.
+// Checkpoints: parameters and optimizer state as safetensors, byte for byte. Tensors are in the memory of the given backend.
 #pragma once
 
 #include <filesystem>
@@ -6,6 +6,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minbert/model/params.h"
@@ -28,25 +29,26 @@ bool is_head(const ParamInfo& info);
 /// Rows of mlm.safetensors.
 bool is_mlm(const ParamInfo& info);
 
-/// Writes contiguous tensors straight from their memory, atomically. Throws Error(kResources).
-void save_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata = {});
+/// Writes contiguous tensors atomically, one at a time through host memory. Throws Error(kResources).
+void save_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata = {});
 
-/// The same with f32 tensors written as f32, or rounded to bf16 (through a temporary copy).
-void save_tensors_as(DType dtype, const std::filesystem::path& path, std::vector<NamedTensor> tensors, const Metadata& metadata = {});
+/// Writes contiguous f32 tensors as f32 or rounded to bf16, otherwise as save_tensors does.
+void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                     const Metadata& metadata = {});
 
 /// Overwrites each tensor with the file's of the same name, dtype and shape; the file holds exactly these. Returns the metadata. Throws
 /// Error(kModel), before anything is written, when it does not.
-Metadata load_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors);
+Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors);
 
 /// The f32 parameters that `which` selects, in the table's order, under their names with `prefix` before them.
 std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix = {});
 
-/// save_tensors_as of select_params.
+/// Saves what select_params selects, as save_tensors_as does.
 void save_weights(const std::filesystem::path& path, const Params& params, const ParamFilter& which, DType dtype = DType::kF32,
                   const Metadata& metadata = {});
 
-/// Reads back what save_weights wrote in f32, the same selection, bit for bit, and calls params.changed(). Returns the metadata. Throws
-/// Error(kModel) as load_tensors.
+/// Reads back, bit for bit, what save_weights wrote in f32 with the same `which`, and calls params.changed(). Returns the metadata. Throws
+/// Error(kModel) as load_tensors does.
 Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which);
 
 }  // namespace minbert

@@ -28,7 +28,7 @@ constexpr std::array<std::pair<std::string_view, Activation>, 11> kActivations =
   throw Error(ErrorTag::kModel, place, fmt::format("\"{}\": {}", key, message), std::move(hint));
 }
 
-/// The keys of one config.json. An absent key and a null one leave the default, as BertConfig's own null does.
+/// Reads the keys of one config.json. An absent or null key leaves the default, as in BertConfig.
 class ConfigReader {
  public:
   ConfigReader(const Json& json, const std::string& place) : json_(json), place_(place) {}
@@ -42,7 +42,7 @@ class ConfigReader {
     const Json* json = find(key);
     if (json == nullptr) return;
     if (!json->is_number_integer()) refuse(place_, key, "expected an integer, got " + json->dump());
-    // An unsigned value beyond int64 would come back negative.
+    // An unsigned value beyond int64 would be read as a negative one.
     if (json->is_number_unsigned() && json->get<std::uint64_t>() > INT64_MAX) refuse(place_, key, json->dump() + " is too large");
     value = json->get<std::int64_t>();
   }
@@ -73,7 +73,7 @@ class ConfigReader {
   const std::string& place_;
 };
 
-/// The double that prints as the float does: 0.1, not 0.10000000149011612.
+/// The double that prints as the float: 0.1, not 0.10000000149011612.
 double shortest(float value) {
   std::array<char, 32> text;
   const auto printed = std::to_chars(text.data(), text.data() + text.size(), value);

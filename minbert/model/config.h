@@ -3,13 +3,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "minbert/base/json.h"
 #include "minbert/ops/backend.h"
 
 namespace minbert {
 
-/// Keys and defaults of transformers' BertConfig (configuration_bert.py).
+/// The keys and defaults of transformers' BertConfig (configuration_bert.py).
 struct ModelConfig {
   std::int64_t vocab_size = 30522;
   std::int64_t hidden_size = 768;             ///< C
@@ -25,7 +26,7 @@ struct ModelConfig {
   double layer_norm_eps = 1e-12;
   double initializer_range = 0.02;
 
-  /// Throws Error(kModel) naming `place` for missing or impossible sizes.
+  /// Throws Error(kModel) with `place` for missing or impossible sizes.
   void validate(const std::string& place) const;
 };
 
@@ -33,7 +34,7 @@ struct ModelConfig {
 /// unknown activations) with Error(kModel); unknown keys are ignored, as transformers does.
 ModelConfig parse_model_config(const Json& json, const std::string& place);
 
-/// A config.json that transformers reads back as BertModel.
+/// A config.json that transformers opens as BertModel.
 Json model_config_json(const ModelConfig& config);
 
 /// "gelu", "gelu_new", "relu", "silu", "tanh" and Hugging Face's aliases ("gelu_python", "swish", "gelu_pytorch_tanh", ...).

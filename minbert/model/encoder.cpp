@@ -2,24 +2,27 @@
 #include "minbert/model/encoder.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace minbert {
 namespace {
 
-// How many of the wanted rows lie in each sentence, as offsets; and their ids.
+// Fills wanted_offsets (how many wanted rows lie in each sentence) and wanted_ids from wanted_rows.
 void locate_wanted(EncoderActivations& pass) {
   const TokenBatch& batch = pass.batch;
-  pass.wanted_offsets.assign(1, 0);
-  auto at = pass.wanted_rows.begin();
+  const std::vector<std::int32_t>& wanted = pass.wanted_rows.values;
+  std::vector<std::int32_t>& offsets = pass.wanted_offsets.values;
+  offsets.assign(1, 0);
+  auto at = wanted.begin();
   for (std::size_t b = 1; b < batch.offsets.size(); ++b) {
-    at = std::lower_bound(at, pass.wanted_rows.end(), batch.offsets[b]);
-    pass.wanted_offsets.push_back(static_cast<std::int32_t>(at - pass.wanted_rows.begin()));
+    at = std::lower_bound(at, wanted.end(), batch.offsets[b]);
+    offsets.push_back(static_cast<std::int32_t>(at - wanted.begin()));
   }
-  MINBERT_CHECK(at == pass.wanted_rows.end() && std::is_sorted(pass.wanted_rows.begin(), pass.wanted_rows.end()),
-                "wanted rows must ascend and lie in the batch");
-  pass.wanted_ids.clear();
+  MINBERT_CHECK(at == wanted.end() && std::is_sorted(wanted.begin(), wanted.end()), "wanted rows must ascend and lie in the batch");
+  std::vector<RowId>& ids = pass.wanted_ids.values;
+  ids.clear();
   if (!batch.rows.empty())
-    for (const std::int32_t row : pass.wanted_rows) pass.wanted_ids.push_back(batch.rows[static_cast<std::size_t>(row)]);
+    for (const std::int32_t row : wanted) ids.push_back(batch.rows[static_cast<std::size_t>(row)]);
 }
 
 }  // namespace
@@ -59,15 +62,21 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
   EncoderActivations unsaved;
   EncoderActivations& pass = saved != nullptr ? *saved : unsaved;
   pass.batch = batch;
+  pass.tokens = upload(arena, batch);
   pass.dropout = dropout;
-  pass.wanted_rows.assign(wanted_rows.begin(), wanted_rows.end());
-  if (!wanted_rows.empty()) locate_wanted(pass);
+  pass.wanted_rows.values.assign(wanted_rows.begin(), wanted_rows.end());
+  if (!wanted_rows.empty()) {
+    locate_wanted(pass);
+    pass.wanted_rows.upload(backend_, arena);
+    pass.wanted_offsets.upload(backend_, arena);
+    pass.wanted_ids.upload(backend_, arena);
+  }
   const std::int64_t M = wanted_rows.empty() ? N : std::ssize(wanted_rows);
 
   const Tensor result = arena.allocate(params_.compute(), {M, C});
   if (saved != nullptr) {
     pass.layers.assign(static_cast<std::size_t>(L), {});
-    Tensor x = embed(arena, &pass, batch, dropout);
+    Tensor x = embed(arena, pass, true);
     for (std::int64_t l = 0; l < L; ++l) {
       LayerActivations& a = pass.layers[static_cast<std::size_t>(l)];
       a.x = x;
@@ -76,9 +85,9 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
     return result;
   }
 
-  // Without backward, a layer's memory is free again once its output stands in the other of two buffers.
+  // Without backward, a layer's memory is free again once its output is in the other of two buffers.
   Tensor next = arena.allocate(params_.compute(), {N, C});
-  Tensor x = embed(arena, nullptr, batch, dropout);
+  Tensor x = embed(arena, pass, false);
   for (std::int64_t l = 0; l < L; ++l) {
     const Arena::Mark mark = arena.mark();
     LayerActivations a;
@@ -90,41 +99,57 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
   return result;
 }
 
-// embeddings: LayerNorm(word + position + segment), then dropout.
-Tensor Encoder::embed(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, const DropoutState& dropout) {
+TokenIndices Encoder::upload(Arena& arena, const TokenBatch& batch) {
+  return {backend_.upload(arena, batch.ids), backend_.upload(arena, batch.type_ids), backend_.upload(arena, batch.positions),
+          backend_.upload(arena, batch.offsets), backend_.upload(arena, batch.rows)};
+}
+
+AttentionShape Encoder::attention_shape(std::int64_t l, const EncoderActivations& pass) const {
+  const bool partial = is_partial(l, pass);
+  return {.q_offsets = partial ? pass.wanted_offsets.view : pass.tokens.offsets,
+          .k_offsets = pass.tokens.offsets,
+          .heads = params_.config().num_attention_heads,
+          .q_rows = partial ? pass.wanted_ids.view : pass.tokens.rows,
+          .dropout = pass.dropout.site(pass.dropout.attention, attention_site(l))};
+}
+
+// LayerNorm(word + position + segment), then dropout.
+Tensor Encoder::embed(Arena& arena, EncoderActivations& pass, bool save) {
   const ModelConfig& config = params_.config();
-  const std::int64_t N = batch.tokens(), C = config.hidden_size;
+  const TokenIndices& tokens = pass.tokens;
+  const DropoutState& dropout = pass.dropout;
+  const std::int64_t N = pass.batch.tokens(), C = config.hidden_size;
   const Tensor out = arena.allocate(params_.compute(), {N, C});
-  const Tensor sum = saved != nullptr ? arena.allocate(params_.compute(), {N, C}) : out;
-  const Tensor stats = saved != nullptr ? arena.allocate(params_.dtype(), {N, 2}) : Tensor();
-  backend_.embedding(sum, params_.value(word_index_), params_.value(position_index_), params_.value(type_index_), batch.ids,
-                     batch.positions, batch.type_ids);
+  const Tensor sum = save ? arena.allocate(params_.compute(), {N, C}) : out;
+  const Tensor stats = save ? arena.allocate(params_.dtype(), {N, 2}) : Tensor();
+  backend_.embedding(sum, params_.value(word_index_), params_.value(position_index_), params_.value(type_index_), tokens.ids,
+                     tokens.positions, tokens.type_ids);
   backend_.layernorm(out, stats, sum, embedding_norm_.gamma, embedding_norm_.beta, config.layer_norm_eps);
-  if (dropout.hidden > 0) backend_.dropout(out, out, batch.rows, dropout.site(dropout.hidden, kEmbeddingSite));
-  if (saved != nullptr) {
-    saved->embedding_sum = sum;
-    saved->embedding_stats = stats;
+  if (dropout.hidden > 0) backend_.dropout(out, out, tokens.rows, dropout.site(dropout.hidden, kEmbeddingSite));
+  if (save) {
+    pass.embedding_sum = sum;
+    pass.embedding_stats = stats;
   }
   return out;
 }
 
-// One layer: attention, add & norm, feed-forward, add & norm. a.x is given; the rest of `a` is filled.
+// One layer: attention, add & norm, feed-forward, add & norm. Reads a.x and fills the rest of `a`.
 Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out) {
   const ModelConfig& config = params_.config();
   const Layer& layer = layers_[static_cast<std::size_t>(l)];
-  const TokenBatch& batch = pass.batch;
   const DropoutState& dropout = pass.dropout;
-  const bool some = some_rows(l, pass);
-  const std::int64_t N = batch.tokens(), C = config.hidden_size, F = config.intermediate_size;
-  const std::int64_t M = some ? std::ssize(pass.wanted_rows) : N;
-  const std::span<const RowId> rows = some ? std::span<const RowId>(pass.wanted_ids) : batch.rows;
+  const bool partial = is_partial(l, pass);
+  const AttentionShape shape = attention_shape(l, pass);
+  const RowIds rows = shape.q_rows;
+  const std::int64_t N = pass.batch.tokens(), C = config.hidden_size, F = config.intermediate_size;
+  const std::int64_t M = partial ? std::ssize(pass.wanted_rows.values) : N;
   const DType compute = params_.compute(), full = params_.dtype();
   const auto allocate = [&](std::int64_t n, std::int64_t c) { return arena.allocate(compute, {n, c}); };
   const auto when_saving = [&](DType dtype, std::int64_t n, std::int64_t c) { return save ? arena.allocate(dtype, {n, c}) : Tensor(); };
 
-  if (some) {
+  if (partial) {
     a.x_wanted = allocate(M, C);
-    backend_.gather_rows(a.x_wanted, a.x, pass.wanted_rows);
+    backend_.gather_rows(a.x_wanted, a.x, pass.wanted_rows.view);
     a.q = allocate(M, C);
     const Tensor kv = allocate(N, 2 * C);
     backend_.linear(a.q, a.x_wanted, *layer.query.weight, layer.query.bias);
@@ -140,8 +165,6 @@ Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a,
     a.v = qkv.slice_cols(2 * C, 3 * C);
   }
 
-  const AttentionShape shape{some ? std::span<const std::int32_t>(pass.wanted_offsets) : batch.offsets, batch.offsets,
-                             config.num_attention_heads, rows, dropout.site(dropout.attention, attention_site(l))};
   a.context = allocate(M, C);
   if (save)
     a.attention_saved = arena.allocate(DType::kU8, {static_cast<std::int64_t>(backend_.attention_saved_bytes(shape, compute))});
@@ -185,23 +208,22 @@ void Encoder::backward(Arena& arena, Gradients& gradients, Tensor dout, const En
   arena.rewind(mark);
 }
 
-// The mirror of layer_forward. Returns dx (N, C), or nothing when no parameter below trains.
+// The backward of layer_forward. Returns dx (N, C), or an empty tensor when no parameter below trains.
 Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved,
                                bool need_dx) {
   const ModelConfig& config = params_.config();
   const Layer& layer = layers_[static_cast<std::size_t>(l)];
   const LayerActivations& a = saved.layers[static_cast<std::size_t>(l)];
-  const TokenBatch& batch = saved.batch;
   const DropoutState& dropout = saved.dropout;
-  const bool some = some_rows(l, saved);
-  const std::int64_t N = batch.tokens(), C = config.hidden_size, F = config.intermediate_size, M = dout.rows();
-  const std::span<const RowId> rows = some ? std::span<const RowId>(saved.wanted_ids) : batch.rows;
+  const AttentionShape shape = attention_shape(l, saved);
+  const RowIds rows = shape.q_rows;
+  const std::int64_t N = saved.batch.tokens(), C = config.hidden_size, F = config.intermediate_size, M = dout.rows();
   const auto allocate = [&](std::int64_t n, std::int64_t c) { return arena.allocate(params_.compute(), {n, c}); };
   const auto linear_params = [&](const LinearParams& p, const Tensor& x, const Tensor& dy) {
     backend_.linear_backward_params(gradients.joined(p.weight_index, p.count), gradients.joined(p.bias_index, p.count), x, dy);
   };
 
-  // A gradient without dropout is the residual's own: one tensor serves both.
+  // Without dropout dx equals dresidual, and one tensor serves as both.
   const auto norm_backward = [&](const NormParams& p, const Tensor& dy, const Tensor& sum, const Tensor& stats, std::uint16_t site) {
     const Dropout d = dropout.site(dropout.hidden, site);
     const Tensor dresidual = allocate(M, C), dx = d ? allocate(M, C) : Tensor();
@@ -209,7 +231,7 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
     return std::pair(d ? dx : dresidual, dresidual);
   };
 
-  Tensor dx = need_dx ? allocate(N, C) : Tensor();  // before the mark: it outlives this layer's scratch
+  Tensor dx = need_dx ? allocate(N, C) : Tensor();  // allocated before the mark, because it outlives this layer's other tensors
   const Arena::Mark mark = arena.mark();
 
   const auto [dnarrowed, dh_residual] = norm_backward(layer.output_norm, dout, a.ffn_sum, a.ffn_stats, ffn_output_site(l));
@@ -228,9 +250,7 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
   const Tensor dcontext = allocate(M, C);
   backend_.linear_backward_input(dcontext, dprojected, *layer.attention_output.weight);
 
-  const AttentionShape shape{some ? std::span<const std::int32_t>(saved.wanted_offsets) : batch.offsets, batch.offsets,
-                             config.num_attention_heads, rows, dropout.site(dropout.attention, attention_site(l))};
-  if (some) {
+  if (is_partial(l, saved)) {
     const Tensor dq = allocate(M, C), dkv = allocate(N, 2 * C);
     backend_.attention_backward(dq, dkv.slice_cols(0, C), dkv.slice_cols(C, 2 * C), dcontext, a.attention_saved, a.q, a.k, a.v, shape);
     linear_params(layer.query, a.x_wanted, dq);
@@ -239,7 +259,7 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
       const Tensor dx_wanted = allocate(M, C), scattered = allocate(N, C);
       backend_.linear_backward_input(dx_wanted, dq, *layer.query.weight);
       backend_.add(dx_wanted, dx_wanted, dx_residual);
-      backend_.gather_rows_backward(scattered, dx_wanted, saved.wanted_rows);
+      backend_.gather_rows_backward(scattered, dx_wanted, saved.wanted_rows.view);
       backend_.linear_backward_input(dx, dkv, *layer.key_value.weight);
       backend_.add(dx, dx, scattered);
     }
@@ -258,14 +278,14 @@ Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradient
 }
 
 void Encoder::embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved) {
-  const TokenBatch& batch = saved.batch;
+  const TokenIndices& tokens = saved.tokens;
   const DropoutState& dropout = saved.dropout;
-  if (dropout.hidden > 0) backend_.dropout(dout, dout, batch.rows, dropout.site(dropout.hidden, kEmbeddingSite));
-  const Tensor dsum = arena.allocate(params_.compute(), {batch.tokens(), params_.config().hidden_size});
+  if (dropout.hidden > 0) backend_.dropout(dout, dout, tokens.rows, dropout.site(dropout.hidden, kEmbeddingSite));
+  const Tensor dsum = arena.allocate(params_.compute(), {saved.batch.tokens(), params_.config().hidden_size});
   backend_.layernorm_backward(dsum, gradients[embedding_norm_.index], gradients[embedding_norm_.index + 1], dout, saved.embedding_sum,
                               saved.embedding_stats, embedding_norm_.gamma);
-  backend_.embedding_backward(gradients[word_index_], gradients[position_index_], gradients[type_index_], dsum, batch.ids,
-                              batch.positions, batch.type_ids);
+  backend_.embedding_backward(gradients[word_index_], gradients[position_index_], gradients[type_index_], dsum, tokens.ids,
+                              tokens.positions, tokens.type_ids);
 }
 
 }  // namespace minbert

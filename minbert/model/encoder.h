@@ -1,6 +1,8 @@
 // The BERT encoder (paper 3.1; transformers/models/bert/modeling_bert.py), forward and backward written out.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
@@ -11,7 +13,7 @@
 
 namespace minbert {
 
-/// A batch of sentences as one packed row of tokens. Views: whoever made the batch owns the memory.
+/// A batch of sentences as one packed row of tokens. It consists of views; who makes the batch owns the memory.
 struct TokenBatch {
   std::span<const std::int32_t> ids;        ///< N, with [CLS] and [SEP]
   std::span<const std::int32_t> type_ids;   ///< N
@@ -23,7 +25,25 @@ struct TokenBatch {
   std::int64_t sentences() const { return std::ssize(offsets) - 1; }
 };
 
-/// Dropout of one micro-step. As constructed there is none: evaluation.
+/// The lists of a TokenBatch, uploaded once for a forward pass and its backward.
+struct TokenIndices {
+  Indices ids, type_ids, positions, offsets;
+  RowIds rows;
+};
+
+/// A list that the model makes itself for its ops: filled in host memory, then uploaded.
+template <class T>
+struct IndexList {
+  std::vector<T> values;
+  IndexView<T> view;  ///< of `values`, as they were when upload() was called
+
+  IndexList() = default;
+  IndexList(const IndexList&) = delete;
+  IndexList& operator=(const IndexList&) = delete;
+  void upload(Backend& backend, Arena& arena) { view = backend.upload(arena, std::span<const T>(values)); }
+};
+
+/// The dropout of one micro-step. The defaults mean no dropout, as in evaluation.
 struct DropoutState {
   float hidden = 0, attention = 0;  ///< rates in the encoder
   bool heads = false;               ///< whether task heads drop, each at its own rate
@@ -41,15 +61,15 @@ constexpr std::uint16_t attention_site(std::int64_t layer) { return static_cast<
 constexpr std::uint16_t attention_output_site(std::int64_t layer) { return static_cast<std::uint16_t>(2 + 3 * layer); }
 constexpr std::uint16_t ffn_output_site(std::int64_t layer) { return static_cast<std::uint16_t>(3 + 3 * layer); }
 constexpr std::uint16_t kMlmSite = 0xe000;
-/// Of a head: the index of its task among the model's tasks.
+/// The site of a head; `task` is the index of its task in ModelShape::heads.
 constexpr std::uint16_t head_site(std::size_t task) { return static_cast<std::uint16_t>(0xf000 + task); }
 
-/// What backward needs of one layer. M = N but in a last layer of which only some rows are wanted.
+/// What backward needs of one layer. M = N, except in the last layer where only some rows are wanted.
 struct LayerActivations {
   Tensor x;                              // (N, C) input
-  Tensor x_wanted;                       // (M, C) the rows of x that go on
+  Tensor x_wanted;                       // (M, C) the rows of x that are wanted
   Tensor q, k, v;                        // (M, C), (N, C), (N, C): columns of one or two products
-  Tensor context, attention_saved;       // (M, C), opaque
+  Tensor context, attention_saved;       // (M, C), and the op's own format
   Tensor attention_sum, attention_stats; // (M, C), (M, 2): input and statistics of the first layernorm
   Tensor h;                              // (M, C) its output
   Tensor ffn_pre, ffn_act;               // (M, F) before and after the activation
@@ -59,11 +79,12 @@ struct LayerActivations {
 /// What backward needs of a whole forward pass. Tensors live in the arena that forward was given.
 struct EncoderActivations {
   TokenBatch batch;
+  TokenIndices tokens;  // the batch, uploaded
   DropoutState dropout;
-  std::vector<std::int32_t> wanted_rows;     // empty: all
-  std::vector<std::int32_t> wanted_offsets;  // (B + 1) of the wanted rows
-  std::vector<RowId> wanted_ids;             // (M)
-  Tensor embedding_sum, embedding_stats;     // (N, C), (N, 2)
+  IndexList<std::int32_t> wanted_rows;     // (M) token indices; empty: all N
+  IndexList<std::int32_t> wanted_offsets;  // (B + 1) of the wanted rows
+  IndexList<RowId> wanted_ids;             // (M)
+  Tensor embedding_sum, embedding_stats;   // (N, C), (N, 2)
   std::vector<LayerActivations> layers;
 };
 
@@ -86,24 +107,27 @@ class Encoder {
   using GradReady = std::function<void(ParamSpan)>;
 
   /// Accumulates into `gradients`; goes no deeper than the lowest layer that trains. dout (M, C) is overwritten.
-  /// `on_grad_ready` is told of each layer, last first, then of the embeddings.
+  /// Calls `on_grad_ready` for each layer, last first, then for the embeddings.
   void backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved, const GradReady& on_grad_ready = {});
 
  private:
   /// The parameters of one layer.
   struct Layer {
     LinearParams qkv;
-    LinearParams query, key_value;  // of the last layer: for when only some rows are wanted
+    LinearParams query, key_value;  // in the last layer only, where it computes wanted rows alone
     LinearParams attention_output, intermediate, output;
     NormParams attention_norm, output_norm;
     ParamSpan span;
   };
-  Tensor embed(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, const DropoutState& dropout);
+  Tensor embed(Arena& arena, EncoderActivations& pass, bool save);
   Tensor layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out);
   Tensor layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool need_dx);
   void embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved);
+  TokenIndices upload(Arena& arena, const TokenBatch& batch);
   /// Whether layer l computes wanted rows only.
-  bool some_rows(std::int64_t l, const EncoderActivations& pass) const { return l == std::ssize(layers_) - 1 && !pass.wanted_rows.empty(); }
+  bool is_partial(std::int64_t l, const EncoderActivations& pass) const { return l == std::ssize(layers_) - 1 && !pass.wanted_rows.values.empty(); }
+  /// Which rows of layer l are queries and keys, and the dropout of its probabilities.
+  AttentionShape attention_shape(std::int64_t l, const EncoderActivations& pass) const;
 
   Backend& backend_;
   Params& params_;

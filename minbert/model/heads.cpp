@@ -26,19 +26,20 @@ void Head::forward(Arena& arena, HeadActivations& saved, Tensor logits, const Te
   saved.dropout = state;
 
   const Dropout dropout = dropout_of(state);
-  const auto drop = [&](const Tensor& x, std::vector<RowId>& ids, std::uint8_t pass) {
-    ids.clear();
+  const auto drop = [&](const Tensor& x, IndexList<RowId>& ids, std::uint8_t pass) {
+    ids.values.clear();
     if (!x || !dropout) return x;
-    for (const RowId& row : rows) ids.push_back({row.row, 0, pass});
+    for (const RowId& row : rows) ids.values.push_back({row.row, 0, pass});
+    ids.upload(*backend_, arena);
     const Tensor out = arena.allocate(dtype_, {B, x.cols()});
-    backend_->dropout(out, x, ids, dropout);
+    backend_->dropout(out, x, ids.view, dropout);
     return out;
   };
   saved.u = drop(u, saved.u_rows, 0);
   saved.v = drop(v, saved.v_rows, 1);
   saved.features = features_forward(arena, saved);
 
-  if (layers_.empty()) {  // the cosine is the prediction
+  if (layers_.empty()) {  // the cosine itself is the prediction
     backend_->activation(logits, saved.features, Activation::kRelu);
     backend_->affine(logits, logits, shape_->high - shape_->low, shape_->low);
     return;
@@ -101,8 +102,8 @@ void Head::features_backward(Tensor du, Tensor dv, const Tensor& dfeatures, cons
   }
   const Dropout dropout = dropout_of(saved.dropout);
   if (!dropout) return;
-  backend_->dropout(du, du, saved.u_rows, dropout);
-  if (dv) backend_->dropout(dv, dv, saved.v_rows, dropout);
+  backend_->dropout(du, du, saved.u_rows.view, dropout);
+  if (dv) backend_->dropout(dv, dv, saved.v_rows.view, dropout);
 }
 
 }  // namespace minbert

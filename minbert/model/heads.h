@@ -1,6 +1,8 @@
 // A task's head (paper eq. 1-3): dropout, features of one or two sentence vectors, dense layers, logits; forward and backward.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -8,27 +10,27 @@
 
 namespace minbert {
 
-/// What backward needs of a head. Tensors live in the arena that forward was given, or are its inputs.
+/// What backward needs of a head. Tensors live in the arena that was given to forward, or are its inputs.
 struct HeadActivations {
   std::size_t head = 0;  // index into ModelShape::heads
   DropoutState dropout;
-  std::vector<RowId> u_rows, v_rows;  // (B), without dropout empty
-  Tensor u, v;                        // (B, C) after dropout; v of pairs only
-  Tensor features;                    // (B, I)
-  std::vector<Tensor> pre, act;       // (B, width) of each dense layer before and after the GELU
+  IndexList<RowId> u_rows, v_rows;  // (B), empty without dropout
+  Tensor u, v;                      // (B, C) after dropout; v for pairs only
+  Tensor features;                  // (B, I)
+  std::vector<Tensor> pre, act;     // (B, width) before and after the GELU of each dense layer
 };
 
 class Head {
  public:
-  /// Head `index` of the table. `params` must outlive this object and stay where they are.
+  /// The head of ModelShape::heads[index]. `params` must outlive this object and stay where they are.
   Head(Backend& backend, Params& params, std::size_t index);
 
   const HeadShape& shape() const { return *shape_; }
   /// All parameters of the head; empty when it has none.
   ParamSpan span() const { return span_; }
 
-  /// Overwrites logits (B, K) from u (B, C) and, of pairs, v (B, C), in the parameters' dtype. rows (B), needed with dropout only:
-  /// the examples; u's masks are those of pass 0, v's of pass 1. Fills `saved` for backward.
+  /// Overwrites logits (B, K) from u (B, C) and, for pairs, v (B, C), in the parameters' dtype. rows (B) are the examples, needed with
+  /// dropout only; u has the masks of pass 0, v those of pass 1. Fills `saved` for backward.
   void forward(Arena& arena, HeadActivations& saved, Tensor logits, const Tensor& u, const Tensor& v, std::span<const RowId> rows,
                const DropoutState& dropout);
   /// Accumulates into `gradients`; overwrites du and dv (B, C) unless du is empty.

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// transformers refuses a file without it.
+// transformers refuses a file without this metadata.
 const Metadata kPyTorchMetadata = {{"format", "pt"}};
 
 void write_json(const fs::path& path, const Json& json) { write_file(path, dump_json(json, 2) + "\n"); }
@@ -23,7 +23,7 @@ Json config_json(const ModelConfig& config, DType dtype) {
   return json;
 }
 
-/// The name, and the library's own class, of each step (sentence_transformers/SentenceTransformer.py, modules.json).
+/// modules.json: path and class of each step (sentence_transformers/SentenceTransformer.py).
 Json modules_json(bool normalize) {
   Json modules = Json::array();
   const auto add = [&](const char* path, const char* type) {
@@ -45,7 +45,7 @@ const HeadShape& linear_head(const ModelShape& shape, const std::string& task) {
   return *head;
 }
 
-/// BertForSequenceClassification's reading of its logits.
+/// The keys by which BertForSequenceClassification interprets its logits.
 void describe_labels(Json& json, const ClassifierExport& options) {
   json["problem_type"] = options.labels.empty() ? "regression" : "single_label_classification";
   if (options.labels.empty()) {
@@ -76,7 +76,7 @@ void export_encoder(const fs::path& folder, const Params& params, const EncoderE
                                                     {"pooling_mode_mean_tokens", options.pooling == SentencePooling::kMean},
                                                     {"pooling_mode_max_tokens", false},
                                                     {"pooling_mode_mean_sqrt_len_tokens", false}});
-  // git and archives forget an empty folder, and the library wants the one that modules.json names.
+  // The library requires each folder that modules.json names; git and archives lose empty folders, so this one gets a file.
   if (options.normalize) {
     make_directories(folder / "2_Normalize");
     write_json(folder / "2_Normalize" / "config.json", Json::object());
@@ -90,10 +90,15 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   MINBERT_CHECK(binary || head.outputs == labels, "{} labels for {} logits", labels, head.outputs);
 
   // softmax of [0, z] gives the second class sigmoid(z).
-  std::vector<float> weight(static_cast<std::size_t>(labels * width)), bias(static_cast<std::size_t>(labels));
-  const auto put_last = [](std::span<const float> from, std::vector<float>& to) { std::copy_backward(from.begin(), from.end(), to.end()); };
-  put_last(params.value("heads." + task + ".out.weight").span<const float>(), weight);
-  put_last(params.value("heads." + task + ".out.bias").span<const float>(), bias);
+  Backend& backend = params.backend();
+  Arena arena(backend);
+  const Tensor weight = arena.allocate(DType::kF32, {labels, width}), bias = arena.allocate(DType::kF32, {labels});
+  const auto put_last = [&](const Tensor& from, const Tensor& to) {
+    backend.zero(to);
+    backend.copy(to.slice_rows(to.rows() - from.rows(), to.rows()), from);
+  };
+  put_last(params.value("heads." + task + ".out.weight"), weight);
+  put_last(params.value("heads." + task + ".out.bias"), bias);
 
   make_directories(folder);
   Json json = config_json(params.config(), options.dtype);
@@ -102,9 +107,9 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   describe_labels(json, options);
   write_json(folder / "config.json", json);
   auto tensors = select_params(params, is_backbone, "bert.");
-  tensors.push_back({"classifier.weight", Tensor::of(std::span(weight), {labels, width})});
-  tensors.push_back({"classifier.bias", Tensor::of(std::span(bias), {labels})});
-  save_tensors_as(options.dtype, folder / "model.safetensors", std::move(tensors), kPyTorchMetadata);
+  tensors.push_back({"classifier.weight", weight});
+  tensors.push_back({"classifier.bias", bias});
+  save_tensors_as(options.dtype, backend, folder / "model.safetensors", tensors, kPyTorchMetadata);
 }
 
 }  // namespace minbert

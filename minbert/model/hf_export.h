@@ -1,4 +1,4 @@
-// Export: folders that transformers and sentence-transformers open unchanged. Tokenizer files are the caller's.
+// Export: folders that transformers and sentence-transformers open unchanged. The caller adds the tokenizer's files.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,14 @@
 
 namespace minbert {
 
-/// How sentence-transformers makes a sentence vector.
+/// How sentence-transformers computes a sentence vector.
 enum class SentencePooling : std::uint8_t { kCls, kMean };
 
 struct EncoderExport {
   DType dtype = DType::kF32;  ///< or kBF16
   SentencePooling pooling = SentencePooling::kMean;
   bool normalize = false;       ///< adds a module that makes unit vectors
-  std::int64_t max_length = 512;  ///< tokens, of the sentence-transformers folder
+  std::int64_t max_length = 512;  ///< in tokens, for sentence-transformers
 };
 
 /// Writes config.json and model.safetensors (encoder, and pooler if there is one) for BertModel, and modules.json, 1_Pooling/,
@@ -31,8 +31,8 @@ struct ClassifierExport {
   float dropout = 0;                 ///< before the classifier
 };
 
-/// Writes config.json and model.safetensors for BertForSequenceClassification with the head of one task. A head of one logit for
-/// two labels becomes two rows, [0; w]. Throws Error(kUsage) where the head is not one linear layer on the pooler.
+/// Writes config.json and model.safetensors for BertForSequenceClassification with the head of one task. A head with one logit for
+/// two labels becomes two rows, [0; w]. Throws Error(kUsage) where the head is not a single linear layer on the pooler.
 void export_sequence_classification(const std::filesystem::path& folder, const Params& params, const std::string& task,
                                     const ClassifierExport& options);
 

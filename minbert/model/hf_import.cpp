@@ -20,9 +20,9 @@ constexpr std::string_view kWordEmbeddings = "embeddings.word_embeddings.weight"
 constexpr std::string_view kTiedDecoder = "cls.predictions.decoder.weight";
 constexpr std::size_t kMaxListed = 20;  // names in one message
 
-/// What wraps a BertModel: task models and pretraining, trainers, DataParallel, sentence-transformers, torch.compile.
+/// Name prefixes that wrappers of a BertModel add: task models, trainers, DataParallel, sentence-transformers, torch.compile.
 constexpr std::array<std::string_view, 6> kPrefixes = {"bert.", "model.", "module.", "0.auto_model.", "auto_model.", "_orig_mod."};
-/// First words of tensors that belong to parts which a model may lack.
+/// First words of the names of tensors whose part a model may lack.
 constexpr std::array<std::string_view, 6> kOptionalParts = {"pooler.", "cls.", "classifier.", "qa_outputs.", "heads.", "mlm."};
 
 bool starts_with_any(std::string_view name, std::span<const std::string_view> starts) {
@@ -35,7 +35,7 @@ std::string joined_names(const std::vector<std::string>& names) {
   return names.size() > listed ? fmt::format("{} and {} more", text, names.size() - listed) : text;
 }
 
-/// Tied tensors are one storage in a torch checkpoint, and equal copies elsewhere.
+/// Whether two tensors are tied: one storage in a torch checkpoint, equal copies elsewhere.
 bool same_values(const SourceTensor& a, const SourceTensor& b) {
   if (a.dtype != b.dtype || a.shape != b.shape || a.strides != b.strides || a.bytes.size() != b.bytes.size()) return false;
   return a.bytes.data() == b.bytes.data() || std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
@@ -45,7 +45,7 @@ std::string shape_mismatch(const ParamInfo& info, const SourceTensor& tensor) {
   return fmt::format("{}: expected ({}), got ({})", info.name, fmt::join(info.shape, ", "), fmt::join(tensor.shape, ", "));
 }
 
-/// The report, and beside each of its parameters the tensor that it takes (null when missing).
+/// The report, and for each of its parameters the tensor to read (null when missing).
 struct Plan {
   ImportReport report;
   std::vector<const SourceTensor*> sources;
@@ -87,14 +87,14 @@ class Planner {
     plan_.report.dropped.push_back(tensor.name);
   }
 
-  /// The MLM decoder is the word embeddings' matrix, or else one that this model has no place for.
+  /// Notes the MLM decoder: a copy of the word embeddings is dropped; any other matrix has no place in this model.
   void settle_decoder(const SourceTensor& decoder) {
     const auto words = claims_.find(kWordEmbeddings);
     const bool tied = words != claims_.end() && same_values(*words->second, decoder);
     (tied ? plan_.report.dropped : plan_.report.unused).push_back(decoder.name);
   }
 
-  /// Takes all of a head or none of it.
+  /// Reads all of a head or none of it.
   void settle_head(const HeadShape& head) {
     std::vector<const ParamInfo*> rows;
     for (const ParamInfo& info : table_)
@@ -114,7 +114,7 @@ class Planner {
     plan_.report.heads.push_back({head.task, reason.empty(), found == 0 ? "not in the folder" : reason});
   }
 
-  /// The tensor that a parameter takes; null when there is none, or it has another shape.
+  /// The tensor for a parameter; null when there is none, or when its shape differs.
   const SourceTensor* accepted(const ParamInfo& info) {
     const auto at = claims_.find(info.name);
     if (at == claims_.end()) return nullptr;
@@ -135,7 +135,7 @@ class Planner {
   const std::vector<ParamInfo> table_;
   const ImportOptions& options_;
   std::unordered_map<std::string_view, const ParamInfo*> by_name_;
-  std::unordered_map<std::string_view, const SourceTensor*> claims_;  // by the table's name
+  std::unordered_map<std::string_view, const SourceTensor*> claims_;  // by parameter name
   std::vector<const SourceTensor*> decoders_;
   Plan plan_;
 };
@@ -155,12 +155,12 @@ void refuse_incomplete(const WeightSource& source, const ImportReport& report, c
               hint);
 }
 
-/// Elements [begin, end) of a parameter.
+/// Reads elements [begin, end) of a parameter.
 void load_range(Backend& backend, const Tensor& value, const SourceTensor& source, std::int64_t begin, std::int64_t end) {
   const Tensor flat = value.reshape({value.numel()});
   if (value.dtype() == DType::kF32 && source.dtype == "F32" && source.dense() && !source.big_endian)
     return backend.copy_to_device(flat.slice_rows(begin, end), source.bytes.data() + static_cast<std::size_t>(begin) * sizeof(float));
-  constexpr std::int64_t kChunk = 1 << 14;  // elements; they stay in the cache
+  constexpr std::int64_t kChunk = 1 << 14;  // elements, few enough to stay in the cache
   std::vector<float> floats(static_cast<std::size_t>(std::min(kChunk, end - begin)));
   for (; begin < end; begin += kChunk) {
     const auto values = std::span(floats).first(static_cast<std::size_t>(std::min(kChunk, end - begin)));
@@ -172,7 +172,7 @@ void load_range(Backend& backend, const Tensor& value, const SourceTensor& sourc
   }
 }
 
-/// While it lives, ops are not profiled: threads may call them side by side.
+/// While it lives, ops are not profiled, so that several threads may call copies at once.
 class ProfilingPause {
  public:
   explicit ProfilingPause(Backend& backend) : backend_(backend), was_on_(backend.profiling()) { backend_.set_profiling(false); }
@@ -185,12 +185,12 @@ class ProfilingPause {
   bool was_on_;
 };
 
-/// All tensors in one parallel sweep over their elements: threads are woken once, and share the largest table.
+/// Reads all tensors in one parallel sweep over their elements, so that threads are woken once and divide the largest table too.
 void load_values(Params& params, const Plan& plan) {
   struct Item {
     Tensor value;
     const SourceTensor* source;
-    std::int64_t start;  // of its elements in the sweep
+    std::int64_t start;  // position of its first element in the sweep
   };
   std::vector<Item> items;
   std::int64_t total = 0;
@@ -227,7 +227,7 @@ std::string canonical_name(std::string_view tensor) {
     }
   }
   if (tensor == "cls.predictions.decoder.bias") return "cls.predictions.bias";
-  // Names of the first TensorFlow release, kept by checkpoints converted from it.
+  // LayerNorm's names in the first TensorFlow release; checkpoints converted from it still have them.
   const auto renamed = [&](std::string_view from, std::string_view to) {
     return std::string(tensor.substr(0, tensor.size() - from.size())).append(to);
   };

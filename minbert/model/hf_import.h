@@ -13,43 +13,43 @@
 namespace minbert {
 
 struct ImportOptions {
-  /// Parameters to be taken from the folder; the others keep their values and are not reported as missing. Empty: all.
+  /// Selects the parameters to be read; the others keep their values and are not reported as missing. Empty: all.
   std::function<bool(const ParamInfo&)> wanted;
-  /// Whether missing encoder tensors are an error. Inspection says no.
+  /// Whether missing encoder tensors are an error.
   bool require_encoder = true;
 };
 
-/// What an import did, or would do.
+/// What an import read, or would read.
 struct ImportReport {
   struct Parameter {
     std::string name;
     Role role = Role::kEncoder;
-    std::string task;                 ///< of a head
+    std::string task;                 ///< for a head
     std::string tensor, file, dtype;  ///< where it comes from; empty when missing
     bool missing() const { return tensor.empty(); }
   };
   struct Head {
     std::string task;
     bool loaded = false;
-    std::string reason;  ///< why not, in words
+    std::string reason;  ///< why it was not loaded
   };
   std::vector<Parameter> parameters;    ///< one for each wanted row of the table, in its order
   std::vector<Head> heads;              ///< one for each wanted head that has parameters
-  std::vector<std::string> misshapen;   ///< "name: expected (2, 3), got (2, 4)": parts of encoder, pooler or MLM head
+  std::vector<std::string> misshapen;   ///< "name: expected (2, 3), got (2, 4)", in encoder, pooler or MLM head
   std::vector<std::string> unexpected;  ///< tensors that belong to no part of a BERT of this size
   std::vector<std::string> unused;      ///< tensors of pooler, MLM or task heads that this model does not have
   std::vector<std::string> dropped;     ///< integer buffers, and copies of tied tensors
-  std::string hint;                     ///< what may be wrong, when something is
+  std::string hint;                     ///< a guess at what is wrong, when something is
 
   /// Names of the missing parameters of one role.
   std::vector<std::string> missing(Role role) const;
 };
 
-/// Tensor name -> parameter name: prefixes (bert. model. module. 0.auto_model. _orig_mod., any number of them) stripped, gamma and beta of
-/// LayerNorm renamed, the decoder bias of newer BertForMaskedLM mapped to the MLM head's.
+/// The parameter's name for a tensor's name. Strips prefixes (bert. model. module. 0.auto_model. _orig_mod., any number of them), renames
+/// gamma and beta of LayerNorm, and maps the decoder bias of newer BertForMaskedLM to the MLM head's.
 std::string canonical_name(std::string_view tensor);
 
-/// Matches tensors with parameters. A head is taken whole or not at all. Throws Error(kModel) when two tensors claim one parameter.
+/// Matches tensors with parameters. A head is read whole or not at all. Throws Error(kModel) when two tensors name one parameter.
 ImportReport plan_import(const WeightSource& source, const ModelShape& shape, const ImportOptions& options = {});
 
 /// Reads the weights that open_model_weights finds into `params` (f32; f64 and c128 are widened from f32), and
@@ -57,7 +57,7 @@ ImportReport plan_import(const WeightSource& source, const ModelShape& shape, co
 /// Error(kModel) for missing encoder tensors, and for a misshapen tensor of encoder, pooler or MLM head.
 ImportReport import_weights(const std::filesystem::path& folder, Params& params, const ImportOptions& options = {});
 
-/// The folder's weights, and its heads.safetensors and mlm.safetensors if there are such.
+/// The folder's weights, with its heads.safetensors and mlm.safetensors where it has them.
 WeightSource open_model_weights(const std::filesystem::path& folder);
 
 }  // namespace minbert

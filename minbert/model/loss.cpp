@@ -1,4 +1,4 @@
-// Losses: targets brought to the device, then the backend's op.
+// Losses: each function uploads the targets and calls the backend's op.
 #include "minbert/model/loss.h"
 
 namespace minbert {
@@ -15,7 +15,7 @@ Tensor values_on_device(Backend& backend, Arena& arena, const Targets& targets) 
 Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets) {
   const Tensor losses = arena.allocate(logits.dtype(), {logits.rows()});
   switch (loss) {
-    case Loss::kCrossEntropy: backend.cross_entropy(losses, logits, targets.labels); break;
+    case Loss::kCrossEntropy: backend.cross_entropy(losses, logits, backend.upload(arena, targets.labels)); break;
     case Loss::kBce: backend.bce_with_logits(losses, logits, values_on_device(backend, arena, targets)); break;
     case Loss::kMse: backend.mse(losses, logits, values_on_device(backend, arena, targets)); break;
   }
@@ -25,7 +25,7 @@ Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& log
 Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets, double scale) {
   const Tensor dlogits = arena.allocate(logits.dtype(), logits.shape());
   switch (loss) {
-    case Loss::kCrossEntropy: backend.cross_entropy_backward(dlogits, logits, targets.labels, scale); break;
+    case Loss::kCrossEntropy: backend.cross_entropy_backward(dlogits, logits, backend.upload(arena, targets.labels), scale); break;
     case Loss::kBce: backend.bce_with_logits_backward(dlogits, logits, values_on_device(backend, arena, targets), scale); break;
     case Loss::kMse: backend.mse_backward(dlogits, logits, values_on_device(backend, arena, targets), scale); break;
   }

@@ -1,6 +1,7 @@
-// Losses of tasks (paper eq. 4-6): one value a row, so that any mean over rows is exact.
+// Losses of tasks (paper eq. 4-6): one value for each row, so that callers can take any mean of them.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "minbert/ops/backend.h"
@@ -9,15 +10,15 @@ namespace minbert {
 
 enum class Loss : std::uint8_t { kCrossEntropy, kBce, kMse };
 
-/// What the rows of a batch should be. Views, in host memory.
+/// The targets of a batch's rows: views of host memory.
 struct Targets {
-  std::span<const std::int32_t> labels;  ///< (B) of cross-entropy, in [0, K)
-  std::span<const float> values;         ///< (B) of the others: in [0, 1] for BCE, the label itself for MSE
+  std::span<const std::int32_t> labels;  ///< (B) for cross-entropy, in [0, K)
+  std::span<const float> values;         ///< (B) for the other losses: in [0, 1] for BCE, the label itself for MSE
 };
 
-/// Losses (B) of logits (B, K), K = 1 but for cross-entropy, in their dtype.
+/// Losses (B) of logits (B, K), in the logits' dtype. K = 1 except for cross-entropy.
 Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets);
-/// dlogits (B, K) of `scale` times the sum of the losses: scale = 1 / rows of the optimizer step, times the task's weight.
+/// The gradient (B, K) of `scale` times the sum of the losses; `scale` is the task's weight / rows of the optimizer step.
 Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets, double scale);
 
 }  // namespace minbert

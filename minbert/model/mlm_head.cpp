@@ -18,13 +18,11 @@ MlmHead::MlmHead(Backend& backend, Params& params)
   span_ = {transform_.weight_index, output_.bias_index + 1};
 }
 
-void MlmHead::forward(Arena& arena, MlmHeadActivations& saved, Tensor logits, const Tensor& x, std::span<const RowId> rows,
-                      const DropoutState& state) {
+void MlmHead::forward(Arena& arena, MlmHeadActivations& saved, Tensor logits, const Tensor& x, RowIds rows, const DropoutState& state) {
   saved.dropout = state.site(state.mlm, kMlmSite);
-  saved.rows.clear();
+  saved.rows = rows;
   saved.x = x;
   if (saved.dropout) {
-    saved.rows.assign(rows.begin(), rows.end());
     saved.x = arena.allocate(compute_, {x.rows(), x.cols()});
     backend_.dropout(saved.x, x, saved.rows, saved.dropout);
   }

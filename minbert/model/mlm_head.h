@@ -1,4 +1,4 @@
-// The masked-LM head (paper eq. 7): scores of every word piece for hidden tokens; forward and backward.
+// The masked-LM head (paper eq. 7), which scores every word piece for each hidden token; forward and backward.
 #pragma once
 
 #include <span>
@@ -8,29 +8,29 @@
 
 namespace minbert {
 
-/// What backward needs of the head. Tensors live in the arena that forward was given, or are its inputs.
+/// What backward needs of the head. Tensors live in the arena that was given to forward, or are its inputs.
 struct MlmHeadActivations {
   Dropout dropout;
-  std::vector<RowId> rows;  // (M), without dropout empty
+  RowIds rows;              // (M), needed with dropout only
   Tensor x;                 // (M, C) after dropout
   Tensor pre, act;          // (M, C) before and after the transform's activation
-  Tensor stats;             // (M, 2) of the transform's layernorm
-  Tensor h;                 // (M, C) what is compared with each word piece
+  Tensor stats;             // (M, 2) statistics of the transform's layernorm
+  Tensor h;                 // (M, C) the input of the output layer
 };
 
-/// kLinear: logits = W drop(x), W (V, C) without bias. kTied: transformers' BertLMPredictionHead, whose output layer is the word
-/// embeddings: logits = E layernorm(act(D drop(x) + d)) + b.
+/// kLinear: logits = W drop(x), with W (V, C) and no bias. kTied is transformers' BertLMPredictionHead, whose output layer is the matrix E
+/// of word embeddings: logits = E layernorm(act(D drop(x) + d)) + b.
 class MlmHead {
  public:
   /// `params` must outlive this object and stay where they are.
   MlmHead(Backend& backend, Params& params);
 
-  /// The head's own parameters; the word embeddings are the encoder's.
+  /// The head's own parameters, without the word embeddings, which belong to the encoder.
   ParamSpan span() const { return span_; }
 
   /// Overwrites logits (M, V), in the parameters' dtype, from x (M, C), in the compute dtype. rows (M): needed with dropout only.
-  void forward(Arena& arena, MlmHeadActivations& saved, Tensor logits, const Tensor& x, std::span<const RowId> rows, const DropoutState& dropout);
-  /// Accumulates into `gradients` (kTied: into those of the word embeddings too); overwrites dx (M, C), compute dtype, unless empty.
+  void forward(Arena& arena, MlmHeadActivations& saved, Tensor logits, const Tensor& x, RowIds rows, const DropoutState& dropout);
+  /// Accumulates into `gradients`, with kTied also of the word embeddings; overwrites dx (M, C), in the compute dtype, unless it is empty.
   void backward(Arena& arena, Gradients& gradients, Tensor dx, const Tensor& dlogits, const MlmHeadActivations& saved);
 
  private:
@@ -41,9 +41,9 @@ class MlmHead {
   const ModelConfig& config_;
   DType compute_;
   bool tied_;
-  LinearParams output_;     // bias of kTied only
-  LinearParams transform_;  // kTied
-  NormParams norm_;         // kTied
+  LinearParams output_;     // with a bias for kTied only
+  LinearParams transform_;  // for kTied only
+  NormParams norm_;         // for kTied only
   ParamSpan span_;
 };
 

@@ -58,20 +58,21 @@ Tensor MultitaskModel::sentence_vectors(Arena& arena, const TokenBatch& batch, P
   return vectors_forward(arena, nullptr, unsaved, batch, pool, dropout);
 }
 
-// Products of the encoder run in the compute dtype; pooling, pooler and heads in the parameters'.
+// The encoder computes in the compute dtype; pooling, pooler and heads compute in the parameters' dtype.
 Tensor MultitaskModel::vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch, Pool pool,
                                        const DropoutState& dropout) {
   MINBERT_CHECK(pool != Pool::kPooler || pooler_.weight != nullptr, "the model has no pooler");
   const std::int64_t S = batch.sentences(), C = params_.config().hidden_size;
   pooling.pool = pool;
-  // A sentence begins with [CLS].
+  // Each sentence begins with [CLS].
   const auto wanted = pool == Pool::kMean ? std::span<const std::int32_t>() : batch.offsets.first(static_cast<std::size_t>(S));
-  const Tensor hidden = as(arena, params_.dtype(), encoder_.forward(arena, encoder, batch, wanted, dropout));
+  const Tensor hidden = cast_to(arena, params_.dtype(), encoder_.forward(arena, encoder, batch, wanted, dropout));
   if (pool == Pool::kCls) return hidden;
 
   const Tensor vectors = arena.allocate(params_.dtype(), {S, C});
   if (pool == Pool::kMean) {
-    backend_.mean_pool(vectors, hidden, batch.offsets);
+    pooling.offsets = encoder != nullptr ? encoder->tokens.offsets : backend_.upload(arena, batch.offsets);
+    backend_.mean_pool(vectors, hidden, pooling.offsets);
   } else {
     pooling.cls = hidden;
     pooling.pooler_pre = arena.allocate(params_.dtype(), {S, C});
@@ -87,7 +88,7 @@ void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const 
   Tensor dhidden = dvectors;
   if (saved.pool.pool == Pool::kMean) {
     dhidden = arena.allocate(params_.dtype(), {batch.tokens(), C});
-    backend_.mean_pool_backward(dhidden, dvectors, batch.offsets);
+    backend_.mean_pool_backward(dhidden, dvectors, saved.pool.offsets);
   } else if (saved.pool.pool == Pool::kPooler) {
     const Tensor dpre = arena.allocate(params_.dtype(), {S, C});
     backend_.activation_backward(dpre, dvectors, saved.pool.pooler_pre, Activation::kTanh);
@@ -97,10 +98,10 @@ void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const 
     dhidden = arena.allocate(params_.dtype(), {S, C});
     backend_.linear_backward_input(dhidden, dpre, *pooler_.weight);
   }
-  encoder_.backward(arena, gradients, as(arena, params_.compute(), dhidden), saved.encoder, on_grad_ready);
+  encoder_.backward(arena, gradients, cast_to(arena, params_.compute(), dhidden), saved.encoder, on_grad_ready);
 }
 
-Tensor MultitaskModel::as(Arena& arena, DType dtype, const Tensor& x) {
+Tensor MultitaskModel::cast_to(Arena& arena, DType dtype, const Tensor& x) {
   if (x.dtype() == dtype) return x;
   const Tensor out = arena.allocate(dtype, x.shape());
   backend_.cast(out, x);
@@ -130,7 +131,7 @@ Tensor MultitaskModel::mlm_forward(Arena& arena, MlmActivations* saved, const To
   MlmActivations unsaved;
   MlmActivations& pass = saved != nullptr ? *saved : unsaved;
   const Tensor hidden = encoder_.forward(arena, saved != nullptr ? &pass.encoder : nullptr, batch, wanted, dropout);
-  mlm_->forward(arena, pass.head, logits, hidden, pass.encoder.wanted_ids, dropout);
+  mlm_->forward(arena, pass.head, logits, hidden, pass.encoder.wanted_ids.view, dropout);
   if (saved == nullptr) arena.rewind(mark);
   return logits;
 }

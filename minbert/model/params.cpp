@@ -10,7 +10,7 @@
 namespace minbert {
 namespace {
 
-// Emits rows with the defaults of one role. `config` and `fn` must outlive it.
+// Calls `fn` with rows that have the defaults of one role. `config` and `fn` must outlive it.
 class Table {
  public:
   Table(const std::function<void(const ParamInfo&)>& fn, const ModelConfig& config, Role role, HeadInit init = HeadInit::kNormal, std::string task = {})
@@ -25,7 +25,7 @@ class Table {
     row(std::move(name), {out}, init_ == HeadInit::kTorch ? torch(in) : Start{Init::kZeros, 0}, false, false);
   }
   void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const { row(std::move(name), {rows, cols}, normal_, true, product); }
-  /// A bias that belongs to no layer's inputs.
+  /// A vector that starts at zero, such as a bias without a linear layer of its own.
   void zeros(std::string name, std::int64_t n) const { row(std::move(name), {n}, {Init::kZeros, 0}, false, false); }
   void norm(const std::string& name, std::int64_t n) const {
     row(name + ".weight", {n}, {Init::kOnes, 0}, false, false);
@@ -50,7 +50,7 @@ class Table {
   std::string task_;
 };
 
-// transformers/models/bert/modeling_bert.py: BertEmbeddings, BertLayer; q, k, v reordered to lie side by side.
+// BertEmbeddings and BertLayer of transformers/models/bert/modeling_bert.py, reordered so that q, k and v are adjacent.
 void encoder_params(const ModelShape& shape, const Table& t) {
   const ModelConfig& c = shape.config;
   t.table("embeddings.word_embeddings.weight", c.vocab_size, c.hidden_size, shape.mlm == MlmHeadKind::kTied);
@@ -156,7 +156,7 @@ Params::Params(Backend& backend, ModelShape shape, DType dtype, DType compute, W
     }
   };
   cut(*arena_, dtype_, values_, [](const ParamInfo&) { return true; });
-  // In training adamw keeps 16-bit copies of product weights; a forward-only backend makes its own, packed.
+  // In training adamw keeps 16-bit copies of product weights; for forward use the backend makes packed copies itself.
   cut(*copy_arena_, compute_, copies_, [&](const ParamInfo& info) {
     return compute_ != dtype_ && use_ == WeightUse::kTrain && info.product && (info.role == Role::kEncoder || info.role == Role::kMlm);
   });
@@ -175,13 +175,13 @@ std::size_t Params::index(std::string_view name) const {
 
 namespace {
 
-// Adjacent tensors as one: the first dimension is the sum.
+// Adjacent tensors as one tensor, whose first dimension is the sum of theirs.
 Tensor join(std::span<const Tensor> parts) {
   const Tensor& first = parts.front();
   std::int64_t rows = first.rows();
   std::size_t bytes = first.bytes();
   for (const Tensor& part : parts.subspan(1)) {
-    MINBERT_CHECK(static_cast<bool>(part) == static_cast<bool>(first), "some of joined parameters train, some do not");
+    MINBERT_CHECK(static_cast<bool>(part) == static_cast<bool>(first), "some of the joined parameters train, some do not");
     MINBERT_CHECK(!part || (part.raw() == static_cast<std::byte*>(first.raw()) + bytes && part.cols() == first.cols()),
                   "parameters are not adjacent");
     rows += part.rows();
@@ -214,7 +214,7 @@ const PreparedWeight& Params::weight(std::string_view name, std::size_t count) {
   std::unique_ptr<PreparedWeight>& weight = weights_[{first, count}];
   if (weight == nullptr) {
     const ParamInfo& info = table_[first];
-    const bool narrow = info.role == Role::kEncoder || info.role == Role::kMlm;  // pooler and heads compute in full
+    const bool narrow = info.role == Role::kEncoder || info.role == Role::kMlm;  // pooler and heads compute in dtype_
     const DType compute = narrow ? compute_ : dtype_;
     const WeightUse use = !narrow && use_ == WeightUse::kForwardInt8 ? WeightUse::kForward : use_;
     const Tensor copy = compute == dtype_ ? Tensor() : join(std::span(copies_).subspan(first, count));
@@ -251,7 +251,7 @@ void Params::init(std::uint64_t seed, const std::function<bool(const ParamInfo&)
     const ParamInfo& info = table_[i];
     if (!which(info)) continue;
     std::vector<float> values(static_cast<std::size_t>(info.numel()), info.init == Init::kOnes ? 1.0f : 0.0f);
-    // Each value has its own words of the stream (`words` a value), so chunks can be drawn in parallel.
+    // Each value has `words` words of the stream to itself, so that chunks can be drawn in parallel.
     const auto draw = [&](std::uint64_t words, const auto& value) {
       parallel_for(std::ssize(values), 4096, [&](std::int64_t begin, std::int64_t end) {
         Rng rng(seed, "init " + info.name);
@@ -261,7 +261,7 @@ void Params::init(std::uint64_t seed, const std::function<bool(const ParamInfo&)
     };
     if (info.init == Init::kNormal) draw(4, [](Rng& rng) { return rng.normal(); });
     if (info.init == Init::kUniform) draw(2, [](Rng& rng) { return 2 * rng.uniform() - 1; });
-    if (info.name == "embeddings.word_embeddings.weight") {  // the padding row of nn.Embedding(padding_idx) starts at zero
+    if (info.name == "embeddings.word_embeddings.weight") {  // nn.Embedding(padding_idx) starts its padding row at zero
       const auto row = values.begin() + shape_.config.pad_token_id * shape_.config.hidden_size;
       std::fill(row, row + shape_.config.hidden_size, 0.0f);
     }

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "minbert/base/arena.h"
@@ -24,35 +25,35 @@ namespace minbert {
 enum class Role : std::uint8_t { kEncoder, kPooler, kHead, kMlm };
 enum class Init : std::uint8_t { kNormal, kUniform, kZeros, kOnes };
 
-/// How the layers of a new head start: as torch.nn.Linear draws them (torch/nn/modules/linear.py, reset_parameters), weights and biases
-/// U(-1/sqrt(in), 1/sqrt(in)); or as BERT's own layers do, weights N(0, initializer_range) and biases zero.
+/// How the layers of a new head start. kTorch: as torch.nn.Linear draws them (torch/nn/modules/linear.py, reset_parameters), weights and
+/// biases U(-1/sqrt(in), 1/sqrt(in)). kNormal: as BERT's own layers start, weights N(0, initializer_range^2) and biases zero.
 enum class HeadInit : std::uint8_t { kTorch, kNormal };
 constexpr std::array<OptionName<HeadInit>, 2> option_names(HeadInit) { return {{{HeadInit::kTorch, "torch"}, {HeadInit::kNormal, "normal"}}}; }
 
-/// How a sentence vector is read off the encoder: the last hidden state of [CLS], tanh of a dense layer on that (BERT's pooler), or
-/// the mean over the sentence's tokens.
+/// What a sentence vector is: the last hidden state of [CLS], tanh of a dense layer on that (BERT's pooler), or the mean of the last
+/// hidden states of the sentence's tokens.
 enum class Pool : std::uint8_t { kCls, kPooler, kMean };
 inline std::array<OptionName<Pool>, 3> option_names(Pool) { return {{{Pool::kCls, "cls"}, {Pool::kPooler, "pooler"}, {Pool::kMean, "mean"}}}; }
 
-/// What a head reads: one vector [x]; of a pair [u; v] (paper eq. 2) or [u; v; |u - v|] (eq. 3); or the cosine of u and v.
+/// What a head reads: one vector [x]; for a pair [u; v] (paper eq. 2), [u; v; |u - v|] (eq. 3) or the cosine of u and v.
 enum class Features : std::uint8_t { kSingle, kPair, kPairDifference, kCosine };
 
-/// One task's head (paper 3.2): features, dense layers each followed by erf GELU, one linear layer.
+/// One task's head (paper 3.2): features, dense layers with erf GELU, and a last linear layer.
 struct HeadShape {
   std::string task = {};
   Pool pool = Pool::kCls;
   Features features = Features::kSingle;
-  float dropout = 0;                     ///< on u and on v (or x), once, before all their uses
+  float dropout = 0;                     ///< rate on u and v (or x), applied once, before all their uses
   std::vector<std::int64_t> dense = {};  ///< widths of the hidden layers
-  std::int64_t outputs = 1;              ///< rows of the last layer; 0: no parameters, a cosine that regresses
-  double low = 0, high = 5;              ///< such a cosine c becomes low + (high - low) max(c, 0)
-  HeadInit init = HeadInit::kTorch;      ///< of the dense layers and the last one
+  std::int64_t outputs = 1;              ///< rows of the last layer; 0: no parameters, and the cosine is the prediction
+  double low = 0, high = 5;              ///< where outputs = 0, a cosine c predicts low + (high - low) max(c, 0)
+  HeadInit init = HeadInit::kTorch;      ///< for the dense layers and the last one
 
-  /// Whether it reads two sentence vectors.
+  /// Whether the head reads two sentence vectors.
   bool pair() const { return features != Features::kSingle; }
-  /// Width of the features: C, 2C, 3C, or 1 of a cosine.
+  /// Width of the features: C, 2C, 3C, or 1 for a cosine.
   std::int64_t inputs(const ModelConfig& config) const;
-  /// K: the logits of one row.
+  /// K, the number of logits of a row.
   std::int64_t logits() const { return std::max<std::int64_t>(outputs, 1); }
 };
 
@@ -68,14 +69,14 @@ struct ModelShape {
 
 /// One row of the table.
 struct ParamInfo {
-  std::string name;  ///< Hugging Face's, without prefix: "encoder.layer.0.attention.self.query.weight", "heads.sst.out.bias"
+  std::string name;  ///< as Hugging Face names it, without prefix: "encoder.layer.0.attention.self.query.weight", "heads.sst.out.bias"
   std::vector<std::int64_t> shape;
   Init init = Init::kNormal;
   double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale
   bool decay = true;      ///< false for biases and LayerNorm
   Role role = Role::kEncoder;
-  std::string task;     ///< of a head, else empty
-  bool product = false; ///< multiplied by linear(): kept in the compute dtype as well
+  std::string task;     ///< for a head, else empty
+  bool product = false; ///< whether linear() reads it: then a copy in the compute dtype exists too
 
   std::int64_t numel() const;
 };
@@ -90,7 +91,7 @@ struct ParamSpan {
   std::size_t begin = 0, end = 0;
 };
 
-/// A linear layer, or `count` of them side by side as one: its place in the table and the forms that ops take.
+/// A linear layer, or `count` adjacent ones as one: its place in the table, and its weight and bias as ops read them.
 struct LinearParams {
   std::size_t weight_index = 0, bias_index = 0, count = 1;
   const PreparedWeight* weight = nullptr;
@@ -103,11 +104,11 @@ struct NormParams {
   Tensor gamma, beta;
 };
 
-/// Values of all parameters in one arena, and the forms that products read. Movable, not copyable.
+/// The values of all parameters in one arena, and the prepared weights that products read. Movable, not copyable.
 class Params {
  public:
-  /// Storage for `shape` in `dtype` (f32; f64 or c128 for checks on ref), all zero. Products of encoder and MLM run in `compute`
-  /// (by `use` in 8-bit integers, between activations in `compute`); pooler and heads always in `dtype`.
+  /// Storage for `shape` in `dtype` (f32; f64 or c128 for checks on ref), all zero. Products of encoder and MLM head run in `compute`, or
+  /// with kForwardInt8 in 8-bit integers between activations in `compute`; pooler and heads always run in `dtype`.
   Params(Backend& backend, ModelShape shape, DType dtype = DType::kF32, DType compute = DType::kF32, WeightUse use = WeightUse::kTrain);
   Params(Params&&) noexcept = default;
 
@@ -118,7 +119,7 @@ class Params {
   DType dtype() const { return dtype_; }
   DType compute() const { return compute_; }
   WeightUse use() const { return use_; }
-  /// Elements of all parameters.
+  /// The number of elements of all parameters.
   std::int64_t numel() const;
 
   /// Index of a name in the table. Throws Error(kInternal) for an unknown name.
@@ -127,7 +128,7 @@ class Params {
   /// Value of one parameter.
   Tensor value(std::size_t index) const { return values_[index]; }
   Tensor value(std::string_view name) const { return values_[index(name)]; }
-  /// `count` adjacent parameters of equal trailing shape, from `index` on, as one tensor (the QKV view).
+  /// `count` adjacent parameters from `index` on, with equal trailing shape, as one tensor (the QKV view).
   Tensor joined(std::size_t index, std::size_t count) const;
   /// All values of a span as one 1-D tensor; an empty tensor for an empty span.
   Tensor flat(ParamSpan span) const;
@@ -136,17 +137,17 @@ class Params {
   /// The copy in the compute dtype that adamw keeps up to date (1-D), empty where there is none.
   Tensor copy(std::size_t index) const { return copies_[index]; }
 
-  /// A product weight made of `count` adjacent parameters. The reference stays valid and up to date: see changed().
+  /// The prepared weight of `count` adjacent parameters. The reference stays valid, and changed() keeps the weight up to date.
   const PreparedWeight& weight(std::string_view name, std::size_t count = 1);
-  /// `name`.weight and `name`.bias, and those of the next `count` - 1 layers. For constructors: it looks names up.
+  /// The layer of `name`.weight and `name`.bias, with the next `count` - 1 layers. It looks names up, so it is for constructors.
   LinearParams linear(std::string_view name, std::size_t count = 1);
-  /// `name`.weight and `name`.bias.
+  /// The LayerNorm of `name`.weight and `name`.bias.
   NormParams norm(std::string_view name) const;
 
-  /// To be called after values were written: re-makes every prepared form. `copies_current`: adamw already wrote the copies.
+  /// Call it after writing values: it prepares every weight again. With `copies_current`, adamw has already written the copies.
   void changed(bool copies_current = false);
 
-  /// Random values as the table's init says, one stream for each name, so that adding a head changes nothing else.
+  /// Draws initial values as the table says, from one stream for each name, so that adding a head changes no other parameter.
   void init(std::uint64_t seed, const std::function<bool(const ParamInfo&)>& which);
 
  private:
@@ -177,14 +178,14 @@ class ParamSnapshot {
   std::vector<std::byte> bytes_;
 };
 
-/// Gradients of the parameters that train: one arena, laid out as the table, absent (empty tensors) for the others.
+/// Gradients of the parameters that train, in one arena in the table's order; empty tensors for the others.
 class Gradients {
  public:
   Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable);
 
   /// Empty when the parameter is frozen.
   Tensor operator[](std::size_t index) const { return tensors_[index]; }
-  /// Gradient of `count` adjacent parameters as one tensor; empty when they are frozen. All train or none does.
+  /// Gradient of `count` adjacent parameters as one tensor; empty when they are frozen. CHECKs that all train or none does.
   Tensor joined(std::size_t index, std::size_t count) const;
   /// Whether any parameter of the span trains.
   bool trainable(ParamSpan span) const;

@@ -1,4 +1,4 @@
-// The pickle machine: a stack, marks, a memo, and a short list of what may be called.
+// The pickle machine: a stack, marks, a memo, and a short list of callables.
 #include "minbert/model/pickle.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 using Kind = PickleValue::Kind;
 using Index = std::uint32_t;
 
-// Far above any checkpoint (BERT-large: 20,000); bounds the memory that a hostile file can claim.
+// Far more than any checkpoint needs (BERT-large: 20,000). It limits the memory that a hostile file can claim.
 constexpr std::size_t kMaxOperations = 4'000'000;
 constexpr std::int64_t kMaxRank = 8;
 
@@ -22,10 +22,10 @@ enum class Callee : std::uint8_t { kOrderedDict, kSize, kRebuildTensor, kRebuild
 struct Global {
   std::string_view module, name;
   Callee callee;
-  std::string_view dtype = {};  ///< of a storage type
+  std::string_view dtype = {};  ///< for a storage type
   std::int64_t element_bytes = 0;
 };
-// All that a pickle may name. A dtype object is a value; it cannot be called.
+// All names that a pickle may use. A dtype object is a value and cannot be called.
 constexpr std::array kGlobals = {
     Global{"collections", "OrderedDict", Callee::kOrderedDict},
     Global{"torch", "Size", Callee::kSize},
@@ -86,7 +86,7 @@ class PickleMachine {
          "only plain weights are read; load the file where you trust it and save its state_dict() with safetensors");
   }
 
-  /// Counts what has been done; a list that is copied counts as many times as it has items.
+  /// Counts operations; copying a list counts once for each of its items.
   void work(std::size_t operations) {
     work_ += operations;
     if (work_ > kMaxOperations) fail(fmt::format("more than {} operations", kMaxOperations));
@@ -123,7 +123,7 @@ class PickleMachine {
   void push(Index index) { stack_.push_back(index); }
   void push(Kind kind, std::int64_t integer = 0, std::string_view text = {}) { push(make(kind, integer, text)); }
 
-  /// Values above the last mark cannot be reached past it.
+  /// Fails unless `count` values lie above the last mark.
   void need(std::size_t count) const {
     if (stack_.size() - (marks_.empty() ? 0 : marks_.back()) < count) fail("the stack is empty");
   }
@@ -176,7 +176,7 @@ class PickleMachine {
       case 'X': push(Kind::kText, 0, take(number<std::uint32_t>())); return true;
       case 0x8c: push(Kind::kText, 0, take(number<std::uint8_t>())); return true;
       case 0x8d: push(Kind::kText, 0, take(number<std::uint64_t>())); return true;
-      case 'U': push(Kind::kText, 0, take(number<std::uint8_t>())); return true;  // str of Python 2
+      case 'U': push(Kind::kText, 0, take(number<std::uint8_t>())); return true;  // a str of Python 2
       case 'T': push(Kind::kText, 0, take(number<std::uint32_t>())); return true;
       case 'C': push(Kind::kBytes, 0, take(number<std::uint8_t>())); return true;
       case 'B': push(Kind::kBytes, 0, take(number<std::uint32_t>())); return true;
@@ -284,7 +284,7 @@ class PickleMachine {
     return value;
   }
 
-  // A reference to `arguments` is good until the next value is made.
+  // `arguments` refers into out_.values: making a value invalidates it.
   void reduce() {
     const PickleValue& arguments = top(Kind::kTuple);
     pop();
@@ -315,7 +315,7 @@ class PickleMachine {
     push_items(Kind::kDict, std::move(items));
   }
 
-  /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks): the last two mean nothing here.
+  /// _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks). The last two do not matter here.
   void rebuild_tensor(const PickleValue& arguments) {
     PickledTensor tensor;
     tensor.storage = static_cast<std::size_t>(item(arguments, 0, Kind::kStorage).integer);
@@ -338,7 +338,7 @@ class PickleMachine {
     return sizes;
   }
 
-  /// The last element that a view reaches must lie in its storage, and the number of its elements in 64 bits.
+  /// Checks that the last element of a view lies in its storage, and that its element count fits in 64 bits.
   void check_bounds(const PickledTensor& tensor) const {
     const std::int64_t available = out_.storages[tensor.storage].numel;
     std::int64_t numel = 1, end = 0, reach = 0;
@@ -354,7 +354,7 @@ class PickleMachine {
                        available));
   }
 
-  /// State of a dict is a module's _metadata, which says nothing about weights.
+  /// Drops the state of a dict: it is a module's _metadata, which says nothing about weights.
   void build() {
     pop();
     need(1);

@@ -1,4 +1,4 @@
-// A restricted reader of Python pickles: it builds the plain values and tensors of a checkpoint, and runs nothing.
+// A restricted reader of Python pickles. It builds the plain values and tensors of a checkpoint, and runs no code.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace minbert {
 
-/// One Python value. Containers hold indices into Pickle::values, so that a value inside itself does no harm.
+/// One Python value. Containers hold indices into Pickle::values, so that a container may contain itself.
 struct PickleValue {
   enum class Kind : std::uint8_t {
     kNone,
@@ -26,7 +26,7 @@ struct PickleValue {
     kList,     ///< items
     kSet,      ///< its items are not kept
     kDict,     ///< items: key, value, key, value ...
-    kGlobal,   ///< integer: index into a table of this reader
+    kGlobal,   ///< integer: index into the reader's table of known names
     kStorage,  ///< integer: index into Pickle::storages
     kTensor,   ///< integer: index into Pickle::tensors
   };
@@ -36,7 +36,7 @@ struct PickleValue {
   std::vector<std::uint32_t> items;
 };
 
-/// A flat array of elements that lies outside the pickle; tensors are views of it.
+/// A flat array of elements outside the pickle. Tensors are views of it.
 struct PickledStorage {
   std::string_view dtype;  ///< as in safetensors: "F32"
   std::int64_t element_bytes = 0;
@@ -50,7 +50,7 @@ struct PickledTensor {
   std::vector<std::int64_t> shape, strides;
 };
 
-/// One pickle. Texts point into the bytes that it was read from.
+/// One pickle. Texts are views of the bytes that it was read from.
 struct Pickle {
   std::vector<PickleValue> values;
   std::uint32_t root = 0;
@@ -63,8 +63,8 @@ struct Pickle {
   const PickleValue* find(const PickleValue& dict, std::string_view key) const;
 };
 
-/// Reads the pickle at the start of `bytes`: protocols 2 to 5, as torch.save writes them. Of all callables it knows OrderedDict,
-/// torch.Size and torch's tensor and parameter rebuilders; any other is refused by name. Throws Error(kModel) with `place`.
+/// Reads the pickle at the start of `bytes`: protocols 2 to 5, as torch.save writes them. The only callables that it knows are OrderedDict,
+/// torch.Size and torch's tensor and parameter rebuilders. It refuses any other by name. Throws Error(kModel) with `place`.
 Pickle read_pickle(std::span<const std::byte> bytes, std::string_view place);
 
 }  // namespace minbert

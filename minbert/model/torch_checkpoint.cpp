@@ -1,4 +1,4 @@
-// torch checkpoints: where the two file formats keep the pickle and the storages.
+// torch checkpoints: finds the pickle and the storages in both file formats.
 #include "minbert/model/torch_checkpoint.h"
 
 #include <algorithm>
@@ -18,10 +18,10 @@ using Kind = PickleValue::Kind;
 
 std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-/// A read file: the pickled object and the bytes of each of its storages.
+/// The pickled object of a file, and the bytes of each of its storages.
 struct Checkpoint {
   Pickle pickle;
-  std::vector<Bytes> storages;  // as pickle.storages
+  std::vector<Bytes> storages;  // in the order of pickle.storages
   bool big_endian = false;
 };
 
@@ -99,7 +99,7 @@ Checkpoint read_legacy(Bytes file, std::string_view place) {
   return checkpoint;
 }
 
-/// Trainers wrap the weights: {"state_dict": ...}, {"model": ...}, one inside the other at worst.
+/// Finds the weights where a trainer wrapped them, as {"state_dict": ...} or {"model": ...}, up to one inside the other.
 const PickleValue& find_state_dict(const Pickle& pickle, std::string_view place) {
   const PickleValue* dict = &pickle.value(pickle.root);
   for (int depth = 0; depth < 3; ++depth) {
@@ -115,10 +115,21 @@ const PickleValue& find_state_dict(const Pickle& pickle, std::string_view place)
   return *dict;
 }
 
+/// Views by expand() repeat elements. The limit keeps a small file from allocating much memory through them.
+void check_size(const PickledTensor& tensor, std::int64_t element_bytes, std::size_t file_bytes, std::string_view name, std::string_view place) {
+  constexpr std::int64_t kMostRepeats = 16, kAlwaysGood = 1 << 20;
+  std::int64_t bytes = element_bytes;
+  const bool fits = std::all_of(tensor.shape.begin(), tensor.shape.end(), [&](std::int64_t size) { return !__builtin_mul_overflow(bytes, size, &bytes); });
+  if (!fits || bytes > kMostRepeats * static_cast<std::int64_t>(file_bytes) + kAlwaysGood)
+    throw Error(ErrorTag::kModel, place,
+                fmt::format("tensor \"{}\": ({}) repeats the elements of a file of {} bytes more than {} times", name, fmt::join(tensor.shape, ", "),
+                            file_bytes, kMostRepeats));
+}
+
 TorchTensor view(const Checkpoint& checkpoint, const PickledTensor& tensor) {
   const PickledStorage& storage = checkpoint.pickle.storages[tensor.storage];
   const bool empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
-  // read_pickle has checked that all of this lies in the storage.
+  // read_pickle has checked that all elements lie in the storage.
   std::int64_t elements = empty ? 0 : 1;
   for (std::size_t i = 0; i < tensor.shape.size() && !empty; ++i) elements += (tensor.shape[i] - 1) * tensor.strides[i];
   const auto bytes = checkpoint.storages[tensor.storage].subspan(static_cast<std::size_t>(tensor.offset * storage.element_bytes),
@@ -141,7 +152,9 @@ std::vector<TorchTensor> read_torch_checkpoint(Bytes file, std::string_view plac
     const PickleValue &key = pickle.value(dict.items[i]), &value = pickle.value(dict.items[i + 1]);
     if (key.kind != Kind::kText || value.kind != Kind::kTensor) continue;
     if (!names.insert(key.text).second) throw Error(ErrorTag::kModel, place, fmt::format("tensor \"{}\" appears twice", key.text));
-    tensors.push_back(view(checkpoint, pickle.tensors[static_cast<std::size_t>(value.integer)]));
+    const PickledTensor& tensor = pickle.tensors[static_cast<std::size_t>(value.integer)];
+    check_size(tensor, pickle.storages[tensor.storage].element_bytes, file.size(), key.text, place);
+    tensors.push_back(view(checkpoint, tensor));
     tensors.back().name = key.text;
   }
   if (tensors.empty()) throw Error(ErrorTag::kModel, place, "the checkpoint holds no tensors");

@@ -14,12 +14,12 @@ struct TorchTensor {
   std::string name;
   std::string dtype;                         ///< as in safetensors: "F32"
   std::vector<std::int64_t> shape, strides;  ///< strides in elements
-  std::span<const std::byte> bytes;          ///< from its first element to the last one that it reaches, inside the file
+  std::span<const std::byte> bytes;          ///< from its first element to its last, inside the file
   bool big_endian = false;
 };
 
-/// Reads a whole file in memory: the ZIP archives of PyTorch 1.6 and later, and the plain pickles of those before. A state_dict
-/// under "state_dict" or "model" is found. Throws Error(kModel) with `place` for damage, and for anything but plain weights.
+/// Reads a file that is in memory: a ZIP archive of PyTorch 1.6 or later, or the plain pickles of earlier versions. Finds a state_dict
+/// under "state_dict" or "model" too. Throws Error(kModel) with `place` for damage, and for anything but plain weights.
 std::vector<TorchTensor> read_torch_checkpoint(std::span<const std::byte> file, std::string_view place);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// WeightSource: finding the weight files of a folder, and reading elements of any layout.
+// WeightSource: finds the weight files of a folder and reads elements of any layout.
 #include "minbert/model/weight_source.h"
 
 #include <fmt/ranges.h>
@@ -19,8 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool is_empty(std::span<const std::int64_t> shape) { return std::find(shape.begin(), shape.end(), 0) != shape.end(); }
+
+/// All 1 for a tensor without elements: its other sizes may be such that their product leaves 64 bits.
 std::vector<std::int64_t> dense_strides(std::span<const std::int64_t> shape) {
   std::vector<std::int64_t> strides(shape.size(), 1);
+  if (is_empty(shape)) return strides;
   for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
   return strides;
 }
@@ -40,7 +44,7 @@ std::vector<SourceTensor> read_tensors(const fs::path& file, std::span<const std
   return tensors;
 }
 
-/// What a folder without weights of ours may hold instead.
+/// A hint for a folder whose weights have another format.
 std::string hint_for(const fs::path& folder) {
   constexpr std::pair<const char*, const char*> kOthers[] = {{"tf_model.h5", "TensorFlow"},
                                                              {"model.ckpt.index", "TensorFlow"},
@@ -60,9 +64,13 @@ std::string hint_for(const fs::path& folder) {
 
 }  // namespace
 
-std::int64_t SourceTensor::numel() const { return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>()); }
+std::int64_t SourceTensor::numel() const {
+  if (is_empty(shape)) return 0;
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
 
 bool SourceTensor::dense() const {
+  if (is_empty(shape)) return true;
   const auto expected = dense_strides(shape);
   // The stride of a dimension of one element is never used.
   for (std::size_t i = 0; i < shape.size(); ++i)
@@ -129,12 +137,27 @@ void WeightSource::add_shards(const fs::path& index) {
     throw Error(ErrorTag::kModel, index.string(), "expected an object \"weight_map\" from tensors to files");
   std::map<std::string, std::vector<std::string>> shards;
   for (const auto& [tensor, file] : map->items()) {
-    // A shard lies beside its index: an index must not name files elsewhere.
+    // A shard must lie beside its index, so that an index cannot name files elsewhere.
     if (!file.is_string() || file.get<std::string>().empty() || fs::path(file.get<std::string>()).filename() != file.get<std::string>())
       throw Error(ErrorTag::kModel, index.string(), fmt::format("tensor \"{}\": expected the name of a file beside it, got {}", tensor, file.dump()));
     shards[file.get<std::string>()].push_back(tensor);
   }
   for (const auto& [file, tensors] : shards) add(folder_ / file, tensors);
+}
+
+void expect_weights_for(const fs::path& folder, std::int64_t parameters) {
+  // A stored parameter has 2 bytes or more. Shared tensors may stand for several, so that the limit is a generous one.
+  constexpr std::int64_t kMostPerByte = 8, kAlwaysGood = 32 << 20;
+  std::int64_t bytes = 0;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (const auto ending = entry.path().extension(); (ending == ".safetensors" || ending == ".bin") && entry.is_regular_file(ignored))
+      bytes += static_cast<std::int64_t>(entry.file_size(ignored));
+  if (bytes == 0 || parameters <= kMostPerByte * bytes + kAlwaysGood) return;
+  const WeightSource broken(folder);  // a cut file, or a pointer to one, has a clearer error of its own
+  throw Error(ErrorTag::kModel, (folder / "config.json").string(),
+              fmt::format("its sizes make {} parameters, more than weight files of {} bytes can hold", parameters, bytes),
+              "config.json and the weights are of two models");
 }
 
 }  // namespace minbert

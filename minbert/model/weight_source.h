@@ -1,6 +1,7 @@
-// WeightSource: the tensors of a model folder, whatever files they lie in, read where they are mapped.
+// WeightSource: the tensors of a model folder in any of its file formats, read from memory maps.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -13,13 +14,13 @@
 
 namespace minbert {
 
-/// One tensor as its file holds it.
+/// One tensor in the layout of its file.
 struct SourceTensor {
   std::string name;
   std::string dtype;  ///< as in safetensors: "F32"
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;  ///< in elements; row-major dense unless a torch checkpoint says otherwise
-  std::span<const std::byte> bytes;   ///< from its first element to the last one that it reaches
+  std::span<const std::byte> bytes;   ///< from its first element to the last one that its strides reach
   bool big_endian = false;
   std::string file;  ///< name in the folder
 
@@ -31,14 +32,14 @@ struct SourceTensor {
   void read(std::int64_t begin, std::span<float> out) const;
 };
 
-/// Movable; keeps the files mapped as long as it lives.
+/// Keeps the files mapped as long as it lives. Movable.
 class WeightSource {
  public:
   /// Opens model.safetensors, else model.safetensors.index.json and its shards, else pytorch_model.bin, else
   /// pytorch_model.bin.index.json. Throws Error(kModel) when there is none of them, or one is broken.
   explicit WeightSource(const std::filesystem::path& folder);
 
-  /// Maps one more file, .safetensors or a torch checkpoint by its name. With `only` not empty, takes these tensors, which must be in it.
+  /// Maps one more file: .safetensors, or else a torch checkpoint. Where `only` is not empty, takes only these tensors; all must exist.
   void add(const std::filesystem::path& file, std::span<const std::string> only = {});
 
   const std::filesystem::path& folder() const { return folder_; }
@@ -51,5 +52,9 @@ class WeightSource {
   std::deque<MappedFile> files_;
   std::vector<SourceTensor> tensors_;
 };
+
+/// Throws Error(kModel) when a model of so many parameters cannot come from the weight files in `folder`, by their size: a config.json must not
+/// make a small file ask for much memory. Nothing is said where there are none.
+void expect_weights_for(const std::filesystem::path& folder, std::int64_t parameters);
 
 }  // namespace minbert

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <utility>
 
 #include "minbert/base/rng.h"
 
@@ -13,16 +14,13 @@ namespace {
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-/// fn(value) of each element; nothing for types that are no real numbers.
+/// Calls fn(value) for each element of a dense tensor of real numbers in host memory; for other dtypes does nothing.
 template <class Fn>
 void for_values(const Tensor& x, const Fn& fn) {
-  for (std::int64_t r = 0; r < x.rows(); ++r) {
-    const Tensor row = x.slice_rows(r, r + 1);
-    for (std::int64_t c = 0; c < x.cols(); ++c) {
-      if (x.dtype() == DType::kF32) fn(static_cast<double>(row.data<float>()[c]));
-      if (x.dtype() == DType::kBF16) fn(static_cast<double>(static_cast<float>(row.data<BFloat16>()[c])));
-      if (x.dtype() == DType::kF64) fn(row.data<double>()[c]);
-    }
+  for (std::int64_t i = 0; i < x.numel(); ++i) {
+    if (x.dtype() == DType::kF32) fn(static_cast<double>(x.data<float>()[i]));
+    if (x.dtype() == DType::kBF16) fn(static_cast<double>(static_cast<float>(x.data<BFloat16>()[i])));
+    if (x.dtype() == DType::kF64) fn(x.data<double>()[i]);
   }
 }
 
@@ -87,6 +85,12 @@ PreparedWeight PreparedWeight::slice_rows(std::int64_t begin, std::int64_t end) 
 
 Backend::~Backend() = default;
 
+const void* Backend::upload_bytes(Arena& arena, std::span<const std::byte> host) {
+  const Tensor copy = arena.allocate(DType::kU8, {std::ssize(host)});
+  copy_to_device(copy, host.data());
+  return copy.raw();
+}
+
 void Backend::linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind) {
   const Tensor& target = pre ? pre : out;
   linear(target, x, w, bias);
@@ -94,7 +98,7 @@ void Backend::linear_activation(Tensor out, Tensor pre, const Tensor& x, const P
 }
 
 void Backend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                                    const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& d) {
+                                    const Tensor& beta, double eps, RowIds rows, const Dropout& d) {
   const Tensor& target = sum ? sum : out;
   dropout(target, x, rows, d);
   add(target, target, residual);
@@ -102,7 +106,7 @@ void Backend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const 
 }
 
 void Backend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                             const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows, const Dropout& d) {
+                                             const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& d) {
   layernorm_backward(dresidual, dgamma, dbeta, dy, sum, stats, gamma);
   if (dx) dropout(dx, dresidual, rows, d);
 }
@@ -123,16 +127,21 @@ Backend::OpScope::~OpScope() noexcept(false) {
     entry->flops += flops_;
     entry->bytes += bytes_;
   }
-  if (std::uncaught_exceptions() != exceptions_) return;
-  if (backend_->show_) {
-    for (const Tensor& output : outputs_)
-      if (output) backend_->show_(fmt::format("{} {}", op_, statistics(output)));
-  }
-  if (backend_->checking_outputs_) {
-    for (const Tensor& output : outputs_)
-      if (output && !all_finite(output))
-        throw Error(ErrorTag::kDiverged, std::string(op_), fmt::format("NaN or Inf in its output {}", output.describe()));
-  }
+  if (std::uncaught_exceptions() != exceptions_ || !(backend_->show_ || backend_->checking_outputs_)) return;
+  for (const Tensor& output : outputs_)
+    if (output) look_at(output);
+}
+
+void Backend::OpScope::look_at(const Tensor& output) const {
+  std::vector<std::byte> bytes(output.bytes());
+  const bool profiling = std::exchange(backend_->profiling_, false);  // reading the output is no part of the op
+  backend_->synchronize();
+  backend_->copy_to_host(bytes.data(), output);
+  backend_->profiling_ = profiling;
+  const Tensor values(bytes.data(), output.dtype(), output.shape());
+  if (backend_->show_) backend_->show_(fmt::format("{} {}", op_, statistics(values)));
+  if (backend_->checking_outputs_ && !all_finite(values))
+    throw Error(ErrorTag::kDiverged, std::string(op_), fmt::format("NaN or Inf in its output {}", output.describe()));
 }
 
 }  // namespace minbert

@@ -2,35 +2,50 @@
 //
 // Dimension legend, used in ops/ and model/:
 //   B sentences   N tokens of all sentences, packed   C hidden size   F intermediate size   H attention heads   D = C / H
-//   V vocabulary  K classes   I, O inputs and outputs of a linear layer   M rows that somebody asked for
+//   V vocabulary  K classes   I, O inputs and outputs of a linear layer   M rows that the caller asks for
 //
 // Laws (DESIGN.md): argument order is outputs, saved, inputs, sizes. A `d` prefix means gradient of. Gradients of parameters
 // accumulate, gradients of inputs overwrite; a function that differs says so in its name. No output may alias an input
 // unless its docstring says so. Activations are f32 or bf16 (ref: also f64, c128); statistics, losses, parameter
-// gradients, moments and master weights are f32 (ref in f64 or c128: the same as the activations).
+// gradients, moments and master weights are f32 (where ref runs in f64 or c128, all have that dtype).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "minbert/base/arena.h"
+#include "minbert/base/check.h"
 #include "minbert/base/tensor.h"
 
 namespace minbert {
 
 enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  ///< gelu: erf; gelu_new: tanh approximation
 
-/// Where a row of an activation matrix comes from; it addresses the dropout masks, so that packing changes nothing.
+/// The origin of a row of an activation matrix. Dropout masks are functions of it, so that they do not depend on packing.
 struct RowId {
   std::uint32_t row = 0;       ///< index of the example in the global batch of the micro-step; under 2^24
   std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
   std::uint8_t pass = 0;       ///< 0, or 1 for the second sentence of a separately encoded pair; under 16
 };
+
+/// A list of whole numbers that ops read beside tensors: token ids, offsets, row numbers, labels, row ids. It is a view of one list in host
+/// memory and of the same list in the backend's memory; Backend::upload() makes it.
+template <class T>
+struct IndexView {
+  std::span<const T> host;    ///< for checks and sizes; on backends that compute in host memory, for kernels too
+  const T* device = nullptr;  ///< for kernels; the address of `host` where the backend computes in host memory
+};
+using Indices = IndexView<std::int32_t>;
+using RowIds = IndexView<RowId>;
 
 /// One dropout site of one micro-step. p = 0 switches it off.
 struct Dropout {
@@ -43,9 +58,9 @@ struct Dropout {
   explicit operator bool() const { return p > 0; }
 };
 
-/// The mask: element (or attention key) i of a row is dropped when its 16-bit lane is below threshold(p), where lane i % 8
-/// is taken, low half first, from philox(seed, {step, micro_step | pass << 12 | site << 16, row | head << 24,
-/// position | (i / 8) << 16}); kept values are multiplied by dropout_scale(p). head is 0 outside attention.
+/// The mask. Element (or attention key) i of a row is dropped when its 16 random bits are below dropout_threshold(p); kept values are
+/// multiplied by dropout_scale(p). The bits are lane i % 8, low half of a word first, of philox(seed, {step, micro_step | pass << 12 |
+/// site << 16, row | head << 24, position | (i / 8) << 16}). head is 0 outside attention.
 std::uint32_t dropout_threshold(float p);
 float dropout_scale(float p);
 /// The factor (0 or dropout_scale) of element i; the definition that every backend's kernels must reproduce.
@@ -55,46 +70,58 @@ float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std:
 enum class WeightUse : std::uint8_t {
   kTrain,    ///< forward and backward; the value changes at every optimizer step
   kForward,  ///< forward only; the value changes rarely, so a backend may repack it
-  kForwardInt8,  ///< the same, in products of 8-bit integers: see Int8Range
+  kForwardInt8,  ///< as kForward, but products are of 8-bit integers: see Int8Range
 };
 
-/// 8-bit products (WeightUse::kForwardInt8). A weight is rounded once, each output row to whole multiples of max|w| / 127; an input when
-/// it comes, each row on its own: x is scale (q - zero), q in 0..255, over the range of the row and 0. All of it in f32.
+/// The rounding of a row for 8-bit products (WeightUse::kForwardInt8), computed in f32. A row of a weight becomes whole multiples of
+/// max|w| / 127, once. A row of an input becomes scale (q - zero), q in 0..255, at each product; q spans the row's values and 0.
 struct Int8Range {
   float scale = 0, inverse = 0;  ///< step, and 1 / step; both 0 for a row of zeros
   std::int32_t zero = 0;         ///< the q that stands for 0
 
-  /// Of a row whose values lie in [low, high], which holds 0.
+  /// For an input row whose values lie in [low, high]; low <= 0 <= high.
   static Int8Range of_input(float low, float high);
-  /// Of a row of a weight, zero = 0, q in -127..127.
+  /// For a weight row whose largest |w| is `largest`: zero = 0, q in -127..127.
   static Int8Range of_weight(float largest);
   /// Nearest q, ties to even, before clamping.
   std::int32_t quantize(float x) const;
 };
 
-/// A weight matrix (O, I) in the form that a backend's products want, of which several backends of that kind may read one. Views (value) and
-/// owners (storage) in one.
+/// A weight in a backend's own layout. Each backend that packs weights derives its own class.
+class PackedWeight {
+ public:
+  virtual ~PackedWeight() = default;
+};
+
+/// A weight matrix (O, I) in the form that a backend's products read. Backend objects of one kind may share it.
 struct PreparedWeight {
   Tensor master;                         ///< the parameter itself
   Tensor value;                          ///< what products read: master, or a copy in the compute dtype; empty when packed
-  std::shared_ptr<void> packed;          ///< the backend's own layout, or null
+  std::shared_ptr<PackedWeight> packed;  ///< the backend's own layout, or null
   WeightUse use = WeightUse::kTrain;
-  std::shared_ptr<void> storage;         ///< owner of value where the backend allocated it, or null
-  const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters; owned by them
+  std::shared_ptr<void> storage;         ///< owns `value` where the backend allocated it, else null
+  const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters, which own it
   std::uint64_t version = 0;             ///< *clock when value and packed were made; products CHECK that they agree
 
   std::int64_t out_features() const { return master.dim(0); }
   std::int64_t in_features() const { return master.dim(1); }
   /// Output rows [begin, end) of an unpacked weight, as a view.
   PreparedWeight slice_rows(std::int64_t begin, std::int64_t end) const;
+  /// `packed` as the class of the backend that packed it; CHECKs that it is of this class.
+  template <class Packed>
+  Packed& packed_as() const {
+    auto* const own = dynamic_cast<Packed*>(packed.get());
+    MINBERT_CHECK(own != nullptr, "weight {} was not packed by this kind of backend", master.describe());
+    return *own;
+  }
 };
 
 /// Self-attention over packed sequences: sentence b has queries [q_offsets[b], q_offsets[b+1]) and keys [k_offsets[b], ...).
 struct AttentionShape {
-  std::span<const std::int32_t> q_offsets;  ///< B + 1
-  std::span<const std::int32_t> k_offsets;  ///< B + 1; the same span as q_offsets when every row is a query
+  Indices q_offsets;  ///< B + 1
+  Indices k_offsets;  ///< B + 1; equal to q_offsets when every row is a query
   std::int64_t heads = 0;
-  std::span<const RowId> q_rows;  ///< one for each query; needed with dropout only
+  RowIds q_rows;  ///< one for each query; needed with dropout only
   Dropout dropout;                ///< on the attention probabilities
 };
 
@@ -135,10 +162,13 @@ class Backend : public Memory {
   virtual std::string_view name() const = 0;
   /// What it runs on, for logs and tests: for cpu the instruction sets in use.
   virtual std::string description() const = 0;
-  /// Whether bf16 activations and weights run natively. When not, the caller falls back to f32, once, with a warning.
+  /// Whether bf16 activations and weights run natively. Where they do not, the caller warns once and falls back to f32.
   virtual bool supports_bf16() const = 0;
-  /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). The caller falls back as above.
+  /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). Else the caller falls back likewise.
   virtual bool supports_int8() const = 0;
+  /// Another object of the same kind with the same options, for another thread: it may read this one's prepared weights. Profiling and
+  /// checks are off in it.
+  virtual std::unique_ptr<Backend> sibling() const = 0;
 
   // ---- memory (allocate and release come from Memory) ----
   virtual void copy_to_device(Tensor dst, const void* src) = 0;
@@ -147,10 +177,14 @@ class Backend : public Memory {
   virtual void zero(Tensor x) = 0;
   virtual void cast(Tensor out, const Tensor& x) = 0;  ///< same shape, between f32 and bf16
   virtual void synchronize() = 0;
+  /// Makes a list in host memory readable for this backend's ops; a backend with memory of its own copies it into `arena`. Called once for
+  /// each list of a batch, not before each op. `host` and `arena` must outlive the view.
+  Indices upload(Arena& arena, std::span<const std::int32_t> host) { return uploaded(arena, host); }
+  RowIds upload(Arena& arena, std::span<const RowId> host) { return uploaded(arena, host); }
 
   // ---- weights ----
-  /// A view or copy of `master` for products in `compute` dtype. `copy`: storage (O, I) of that dtype kept up to date by
-  /// adamw; empty: the backend allocates what it needs. `clock` counts changes of the parameters.
+  /// Makes a view or copy of `master` for products in `compute` dtype. `copy` is storage (O, I) of that dtype that adamw keeps up to date;
+  /// where it is empty, the backend allocates what it needs. `clock` counts changes of the parameters.
   virtual PreparedWeight prepare(const Tensor& master, DType compute, WeightUse use, const std::uint64_t* clock, Tensor copy) = 0;
   /// Brings value and packed up to date with master and *clock.
   virtual void refresh(PreparedWeight& weight) = 0;
@@ -168,11 +202,11 @@ class Backend : public Memory {
   virtual void activation(Tensor out, const Tensor& x, Activation kind) = 0;
   /// dx = dy f'(x), x the activation's input; dx may be dy.
   virtual void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) = 0;
-  /// out (N,C) = x times the mask of `dropout`; out may be x. It is its own backward: give it dy. A copy when p = 0.
-  virtual void dropout(Tensor out, const Tensor& x, std::span<const RowId> rows, const Dropout& dropout) = 0;
+  /// out (N,C) = x times the mask of `dropout`, or x when p = 0; out may be x. The backward is the same op on dy.
+  virtual void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) = 0;
   /// out = a + b; out may be a or b.
   virtual void add(Tensor out, const Tensor& a, const Tensor& b) = 0;
-  /// out = scale x + shift; out may be x. Its backward is the same with shift 0.
+  /// out = scale x + shift; out may be x. The backward is the same op on dy with shift 0.
   virtual void affine(Tensor out, const Tensor& x, double scale, double shift) = 0;
 
   // ---- fused, with default bodies made of the above ----
@@ -181,45 +215,44 @@ class Backend : public Memory {
   /// sum = dropout(x) + residual, out = layernorm(sum): "add & norm". out, sum, x, residual (N,C); stats (N,2). sum may be x;
   /// sum and stats may be empty when no backward follows.
   virtual void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                                     const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout);
-  /// dresidual overwritten with layernorm's input gradient, dx with its masked form (dx may be empty: no dropout, then both
-  /// are equal). dgamma, dbeta (C) accumulate; both may be empty.
+                                     const Tensor& beta, double eps, RowIds rows, const Dropout& dropout);
+  /// Overwrites dresidual with layernorm's input gradient, and dx with that gradient times the mask; without dropout both are equal, and
+  /// dx may be empty. dgamma, dbeta (C) accumulate; both may be empty.
   virtual void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                              const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
-                                              const Dropout& dropout);
+                                              const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout);
 
   // ---- layernorm ----
   /// out (N,C) = (x - mean) rstd gamma + beta over each row; stats (N,2) = mean, rstd, empty when no backward follows. out may be x.
   virtual void layernorm(Tensor out, Tensor stats, const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) = 0;
-  /// dx overwritten (may be dy); dgamma, dbeta (C) accumulate, both may be empty.
+  /// Overwrites dx, which may be dy. dgamma, dbeta (C) accumulate; both may be empty.
   virtual void layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
                                   const Tensor& gamma) = 0;
 
   // ---- embedding ----
   /// out (N,C) = word[ids] + position[positions] + type[type_ids]; tables (V,C) (L,C) (T,C). ids (N) are in range (checked).
-  virtual void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
-                         std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) = 0;
+  virtual void embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, Indices ids, Indices positions,
+                         Indices type_ids) = 0;
   /// Accumulates rows of dword, dposition, dtype in an order that does not depend on threads. An output may be empty.
-  virtual void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
-                                  std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) = 0;
+  virtual void embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, Indices ids, Indices positions,
+                                  Indices type_ids) = 0;
 
   // ---- attention ----
   /// out (Nq,C) = softmax(q k^T / sqrt(D)) v for each sentence and head, with dropout on the probabilities. q (Nq,C), k, v
   /// (Nk,C) may be strided columns of one matrix. saved: attention_saved_bytes(shape) bytes (kU8), or empty when no backward follows.
   virtual void attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) = 0;
-  /// dq, dk, dv overwritten; they may be strided columns of one matrix.
+  /// Overwrites dq, dk and dv, which may be strided columns of one matrix.
   virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q, const Tensor& k,
                                   const Tensor& v, const AttentionShape& shape) = 0;
   virtual std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const = 0;
 
   // ---- rows, pooling, pairs ----
   /// out (M,C) = x[rows].
-  virtual void gather_rows(Tensor out, const Tensor& x, std::span<const std::int32_t> rows) = 0;
-  /// dx (N,C) overwritten: zero, then dx[rows] += dy (M,C).
-  virtual void gather_rows_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> rows) = 0;
+  virtual void gather_rows(Tensor out, const Tensor& x, Indices rows) = 0;
+  /// Sets dx (N,C) to zero, then dx[rows] += dy (M,C).
+  virtual void gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) = 0;
   /// out (B,C) = mean of each sentence's rows of x (N,C).
-  virtual void mean_pool(Tensor out, const Tensor& x, std::span<const std::int32_t> offsets) = 0;
-  virtual void mean_pool_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> offsets) = 0;
+  virtual void mean_pool(Tensor out, const Tensor& x, Indices offsets) = 0;
+  virtual void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) = 0;
   /// out = [u; v] (B,2C), or [u; v; |u - v|] (B,3C) with_difference. (paper eq. 2, 3)
   virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) = 0;
   /// The derivative of |x| at 0 is 0.
@@ -228,10 +261,10 @@ class Backend : public Memory {
   virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
   virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;
 
-  // ---- losses: one loss a row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
+  // ---- losses: one for each row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
   /// losses (B) = -log softmax(logits (B,K))[labels].
-  virtual void cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) = 0;
-  virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) = 0;
+  virtual void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) = 0;
+  virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) = 0;
   /// losses (B) of logits (B) against targets in [0,1], in the stable form max(x,0) - x y + log(1 + exp(-|x|)).
   virtual void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) = 0;
   virtual void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) = 0;
@@ -241,23 +274,26 @@ class Backend : public Memory {
 
   // ---- optimizer ----
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;
-  /// Sum of squares over all tensors, in fixed chunks: independent of threads and of how the tensors are cut.
+  /// The sum of squares over all tensors, in chunks of fixed size, so that neither threads nor the cuts between tensors change it.
   virtual double squared_norm(std::span<const Tensor> tensors) = 0;
 
-  // ---- looking inside ----
+  // ---- profiling and checks ----
   void set_profiling(bool on) { profiling_ = on; }
   bool profiling() const { return profiling_; }
-  /// Turns on a NaN and Inf check of each op's outputs: Error(kDiverged) naming the op (MINBERT_DEBUG=3).
+  /// Checks each op's outputs for NaN and Inf; an op that makes one throws Error(kDiverged) with its name (MINBERT_DEBUG=3).
   void set_checking_outputs(bool on) { checking_outputs_ = on; }
   bool checking_outputs() const { return checking_outputs_; }
-  /// Called after each op with a line of each output's smallest and largest value, mean and root mean square (MINBERT_DEBUG=4); empty: not.
+  /// Calls `show` after each op with a line for each output: least and largest value, mean, root mean square (MINBERT_DEBUG=4). Empty: off.
   void set_showing_outputs(std::function<void(std::string_view line)> show) { show_ = std::move(show); }
   bool showing_outputs() const { return show_ != nullptr; }
   std::vector<OpProfile> profile() const { return profile_; }
   void reset_profile() { profile_.clear(); }
 
  protected:
-  /// Opened by every op of a backend that looks inside: adds the op's time and work to the profile, and checks outputs.
+  /// Where this backend's kernels can read the bytes of an upload(). This body copies them into `arena`.
+  virtual const void* upload_bytes(Arena& arena, std::span<const std::byte> host);
+
+  /// Every op opens one. At its end it adds the op's time and work to the profile, and checks or shows the outputs.
   class OpScope {
    public:
     OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs);
@@ -266,6 +302,8 @@ class Backend : public Memory {
     OpScope& operator=(const OpScope&) = delete;
 
    private:
+    void look_at(const Tensor& output) const;
+
     Backend* backend_;
     std::string_view op_;
     double flops_, bytes_, start_ = 0;
@@ -274,6 +312,11 @@ class Backend : public Memory {
   };
 
  private:
+  template <class T>
+  IndexView<T> uploaded(Arena& arena, std::span<const T> host) {
+    return {host, static_cast<const T*>(upload_bytes(arena, std::as_bytes(host)))};
+  }
+
   bool profiling_ = false, checking_outputs_ = false;
   std::vector<OpProfile> profile_;
   std::function<void(std::string_view)> show_;

@@ -1,4 +1,4 @@
-// Backends by name: the only file that knows them.
+// Makes backends by name; the only file that names them.
 #include "minbert/ops/cpu/cpu_backend.h"
 #include "minbert/ops/ref/ref_backend.h"
 

@@ -31,15 +31,15 @@ void weight(const PreparedWeight& w, const Tensor& x) {
 }
 
 void attention(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) {
-  offsets(shape.q_offsets, q.rows(), "attention queries");
-  offsets(shape.k_offsets, k.rows(), "attention keys");
-  MINBERT_CHECK(shape.q_offsets.size() == shape.k_offsets.size(), "{} query and {} key offsets", shape.q_offsets.size(),
-                shape.k_offsets.size());
+  offsets(shape.q_offsets.host, q.rows(), "attention queries");
+  offsets(shape.k_offsets.host, k.rows(), "attention keys");
+  MINBERT_CHECK(shape.q_offsets.host.size() == shape.k_offsets.host.size(), "{} query and {} key offsets", shape.q_offsets.host.size(),
+                shape.k_offsets.host.size());
   MINBERT_CHECK(shape.heads > 0 && q.cols() % shape.heads == 0, "{} heads over {} channels", shape.heads, q.cols());
   same(out, q, "attention output");
   same(k, v, "attention keys and values");
   MINBERT_CHECK(q.cols() == k.cols(), "queries {} against keys {}", q.describe(), k.describe());
-  rows(shape.q_rows, q.rows(), shape.dropout);
+  rows(shape.q_rows.host, q.rows(), shape.dropout);
 }
 
 void rows(std::span<const RowId> ids, std::int64_t count, const Dropout& dropout) {

@@ -1,13 +1,16 @@
-// Shape checks shared by all backends: each op's entry calls its check before it touches memory.
+// Shape checks shared by all backends: each op calls its check before it touches memory.
 #pragma once
+
+#include <cstdint>
+#include <span>
 
 #include "minbert/ops/backend.h"
 
 namespace minbert::shapes {
 
-/// x is (rows, cols) or, with cols = 1, (rows).
+/// CHECKs that x is (rows, cols) or, with cols = 1, (rows). The functions below CHECK what their comments say.
 void matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
-/// x is absent or matches.
+/// x is absent, or matrix() holds.
 void optional_matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
 void same(const Tensor& a, const Tensor& b, const char* what);
 /// Offsets start at 0, never fall and end at `rows`.

@@ -1,4 +1,4 @@
-// Texts to sequences, sequences to masked batches, masked batches to scores.
+// Turns texts into sequences, sequences into masked batches, and masked batches into scores.
 #include "minbert/pipeline/mlm.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace minbert {
 namespace {
 
-constexpr double kMaskedShare = 0.8, kRandomShare = 0.1;  // of chosen tokens; the rest stays
+constexpr double kMaskedShare = 0.8, kRandomShare = 0.1;  // shares of the chosen tokens; the rest stay
 
 TokenizedRows tokenize_texts(const Tokenizer& tokenizer, const MlmTexts& texts, const MlmReading& reading) {
   TaskSpec spec;
@@ -34,7 +34,7 @@ void append(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence
   out.labels.push_back(std::numeric_limits<double>::quiet_NaN());
 }
 
-/// Which of a source's rows are held out: at least one, where a share is asked for and two are there.
+/// Draws the rows of a source that are held out: at least one if a share is asked for and there are two rows.
 std::vector<bool> draw_held_out(const MlmTexts& texts, const MlmReading& reading) {
   const std::size_t count = texts.rows.size();
   std::vector<bool> held(count, texts.probe);
@@ -48,7 +48,7 @@ std::vector<bool> draw_held_out(const MlmTexts& texts, const MlmReading& reading
   return held;
 }
 
-/// A source whose texts are told apart: those to train on, and those held out.
+/// A source split into texts to train on and texts held out.
 struct SplitSource {
   MlmSource source;
   TokenizedRows train;
@@ -79,7 +79,7 @@ MlmCorpus read_mlm_corpus(const Tokenizer& tokenizer, std::span<const MlmTexts> 
   std::vector<SplitSource> split;
   for (const MlmTexts& source : texts) split.push_back(split_source(tokenizer, source, reading));
 
-  // Corpora repeat texts, within and among them: a held-out one that is also trained on would measure memory.
+  // Corpora repeat texts. A held-out text that is also trained on would measure memory, so training leaves it out.
   std::unordered_set<std::string_view> held;
   for (const SplitSource& part : split)
     for (std::int64_t s = 0; !part.source.probe && s < part.source.held_out.sequences(); ++s) held.insert(bytes_of(ids_of(part.source.held_out, s)));
@@ -108,7 +108,7 @@ Masking::Masking(const Tokenizer& tokenizer, double probability, std::uint64_t s
 MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
   if (tokenizer_.is_special(id)) return {id, false};
   Rng rng = rng_;
-  rng.seek(static_cast<std::uint64_t>(place) * 8);  // two blocks of Philox a token: none draws more
+  rng.seek(static_cast<std::uint64_t>(place) * 8);  // two blocks of Philox for each token, more than it can draw
   if (!(rng.uniform() < probability_)) return {id, false};
   const double kind = rng.uniform();
   if (kind < kMaskedShare) return {tokenizer_.mask_id(), true};
@@ -124,12 +124,12 @@ void MaskedBatch::fill(const TokenizedRows& rows, std::span<const std::uint32_t>
     const std::int64_t begin = rows.offsets[row], end = rows.offsets[row + 1];
     for (std::int64_t place = begin; place < end; ++place) {
       const std::int32_t id = rows.ids[static_cast<std::size_t>(place)];
-      const MaskedToken seen = masking(place, id);
-      if (seen.chosen) {
+      const MaskedToken masked = masking(place, id);
+      if (masked.chosen) {
         chosen_.push_back(static_cast<std::int32_t>(ids_.size()));
         labels_.push_back(id);
       }
-      ids_.push_back(seen.id);
+      ids_.push_back(masked.id);
     }
   }
 }
@@ -150,30 +150,22 @@ std::int64_t count_chosen(const TokenizedRows& rows, std::span<const std::uint32
 
 double MlmScore::perplexity() const { return std::exp(loss); }
 
-MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress) {
-  MlmScore score;
-  double loss = 0;
+MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress) {
+  const auto batches = batches_by_length(rows);
+  std::vector<std::vector<float>> losses(batches.size());
   std::atomic<std::int64_t> correct = 0;
-  Backend& backend = model.backend();
-  Arena arena(backend);
-  MaskedBatch batch;
-  std::vector<float> losses, host;
-  std::int64_t done = 0;
-  for (const auto& which : batches_by_length(rows)) {
-    batch.fill(rows, which, masking);
-    done += std::ssize(which);
-    if (progress) progress(done);
+  runner.run(batches, progress, [&](BatchLane& lane, std::size_t b) {
+    MaskedBatch batch;
+    batch.fill(rows, batches[b], masking);
     const auto labels = batch.labels();
-    if (labels.empty()) continue;
-    arena.reset();
-    const Tensor logits = model.mlm_forward(arena, nullptr, batch.tokens(), batch.chosen(), {});
-    const Tensor each = loss_forward(backend, arena, Loss::kCrossEntropy, logits, {labels, {}});
-    losses.resize(labels.size());
-    host.resize(static_cast<std::size_t>(logits.numel()));
-    backend.copy_to_host(losses.data(), each);
+    if (labels.empty()) return;
+    Backend& backend = lane.model.backend();
+    const Tensor logits = lane.model.mlm_forward(lane.arena, nullptr, batch.tokens(), batch.chosen(), {});
+    const Tensor each = loss_forward(backend, lane.arena, Loss::kCrossEntropy, logits, {labels, {}});
+    losses[b].resize(labels.size());
+    backend.copy_to_host(losses[b].data(), each);
+    std::vector<float> host(static_cast<std::size_t>(logits.numel()));
     backend.copy_to_host(host.data(), logits);
-    loss = std::accumulate(losses.begin(), losses.end(), loss);
-    score.tokens += std::ssize(labels);
     parallel_for(std::ssize(labels), 1, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
         const auto width = static_cast<std::size_t>(logits.cols());
@@ -181,6 +173,12 @@ MlmScore score_mlm(MultitaskModel& model, const TokenizedRows& rows, const Maski
         correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[i];
       }
     });
+  });
+  MlmScore score;
+  double loss = 0;
+  for (const std::vector<float>& batch : losses) {
+    loss = std::accumulate(batch.begin(), batch.end(), loss);
+    score.tokens += std::ssize(batch);
   }
   if (score.tokens == 0) return score;
   score.loss = loss / static_cast<double>(score.tokens);

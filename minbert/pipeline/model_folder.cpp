@@ -1,4 +1,4 @@
-// Finding, reading and writing model folders.
+// Finds, reads and writes model folders.
 #include "minbert/pipeline/model_folder.h"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include "minbert/base/files.h"
 #include "minbert/model/checkpoint.h"
 #include "minbert/model/hf_export.h"
+#include "minbert/model/weight_source.h"
 
 namespace minbert {
 namespace {
@@ -24,7 +25,7 @@ std::vector<std::string> seed_runs(const fs::path& folder) {
   return names;
 }
 
-/// minbert.json of a folder that minbert wrote.
+/// Reads minbert.json, which folders written by minbert have.
 void read_minbert_json(ModelFolder& folder, const fs::path& file) {
   const Json json = read_json(file, ErrorTag::kModel);
   const std::string place = file.string();
@@ -43,7 +44,7 @@ void read_minbert_json(ModelFolder& folder, const fs::path& file) {
   for (std::size_t i = 0; i < json["tasks"].size(); ++i) folder.tasks.push_back(parse_task(json["tasks"][i], fmt::format("{}: task {}", place, i)));
 }
 
-/// How sentence-transformers would use the folder; silence where its files are absent.
+/// Reads what sentence-transformers' files say, if they are there.
 void read_sentence_transformers(ModelFolder& folder) {
   const fs::path settings = folder.path / "sentence_bert_config.json", modules = folder.path / "modules.json",
                  pooling = folder.path / "1_Pooling" / "config.json";
@@ -71,7 +72,7 @@ SentencePooling common_pooling(std::span<const TaskSpec> tasks) {
 }  // namespace
 
 fs::path find_model_folder(const fs::path& path) {
-  std::error_code ignored;  // of a name that cannot be one
+  std::error_code ignored;  // a name that no path can have is no directory either
   if (!fs::is_directory(path, ignored)) throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none");
   if (fs::exists(path / "best" / "config.json")) return path / "best";
   if (fs::exists(path / "status.json"))
@@ -85,10 +86,13 @@ fs::path find_model_folder(const fs::path& path) {
 
 ModelFolder read_model_folder(const fs::path& path) {
   ModelFolder folder;
-  folder.path = path;
-  const fs::path config = path / "config.json";
+  folder.path = find_model_folder(path);
+  const fs::path config = folder.path / "config.json", description = folder.path / "minbert.json";
   folder.config = parse_model_config(read_json(config, ErrorTag::kModel), config.string());
-  if (fs::exists(path / "minbert.json")) read_minbert_json(folder, path / "minbert.json");
+  std::int64_t parameters = 0;
+  for (const ParamInfo& info : param_table(model_shape(folder.config, {}, false))) parameters += info.numel();
+  expect_weights_for(folder.path, parameters);
+  if (fs::exists(description)) read_minbert_json(folder, description);
   read_sentence_transformers(folder);
   const std::int64_t limit = folder.config.max_position_embeddings;
   folder.max_length = folder.max_length <= 0 ? limit : std::min(folder.max_length, limit);

@@ -1,16 +1,11 @@
-// Decoding logits, and inference over many rows.
+// Decodes logits, runs rows through the model, scores predictions.
 #include "minbert/pipeline/predict.h"
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <memory>
-#include <mutex>
 #include <numeric>
-
-#include "minbert/base/parallel.h"
 
 namespace minbert {
 namespace {
@@ -24,60 +19,6 @@ std::vector<double> softmax(std::span<const float> logits) {
   const double sum = std::accumulate(probs.begin(), probs.end(), 0.0);
   for (double& p : probs) p /= sum;
   return probs;
-}
-
-/// What a pass over one batch works with.
-struct PassContext {
-  MultitaskModel& model;
-  Arena arena;
-  Batch batch;
-  explicit PassContext(MultitaskModel& m) : model(m), arena(m.backend()) {}
-};
-
-/// Calls fn for each batch: on as many threads at once as there are batches, which wait for each other less than threads that share one do,
-/// else on all threads together. fn writes only what belongs to its rows. Who looks into the backend sees one batch at a time.
-void for_batches(MultitaskModel& model, const TokenizedRows& rows, const RowProgress& progress,
-                 const std::function<void(PassContext&, std::span<const std::uint32_t>)>& fn) {
-  const auto batches = batches_by_length(rows);
-  const bool looks = model.backend().profiling() || model.backend().showing_outputs();
-  const auto teams = looks ? std::size_t{1} : std::clamp<std::size_t>(batches.size(), 1, static_cast<std::size_t>(num_threads()));
-  std::atomic<std::size_t> next = 0;
-  std::mutex mutex;
-  std::int64_t done = 0;
-  bool stopped = false;
-  const auto work = [&](PassContext& context) {
-    try {
-      for (std::size_t i = next++; i < batches.size(); i = next++) {
-        context.arena.reset();
-        context.batch.fill(rows, batches[i], 0);
-        fn(context, batches[i]);
-        const std::lock_guard lock(mutex);
-        if (stopped) return;
-        done += std::ssize(batches[i]);
-        stopped = true;  // stays if progress throws: no other thread reports after that
-        if (progress) progress(done);
-        stopped = false;
-      }
-    } catch (...) {
-      next = batches.size();
-      throw;
-    }
-  };
-  if (teams == 1) {
-    PassContext context(model);
-    return work(context);
-  }
-  std::vector<std::unique_ptr<Backend>> backends;
-  std::vector<std::unique_ptr<MultitaskModel>> models;
-  for (std::size_t team = 0; team < teams; ++team) {
-    backends.push_back(make_backend(model.backend().name()));
-    backends.back()->set_checking_outputs(model.backend().checking_outputs());
-    models.push_back(model.beside(*backends.back()));
-  }
-  for_teams(static_cast<int>(teams), [&](int team) {
-    PassContext context(*models[static_cast<std::size_t>(team)]);
-    work(context);
-  });
 }
 
 std::vector<float> to_host(Backend& backend, const Tensor& x) {
@@ -111,23 +52,29 @@ std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logi
   return out;
 }
 
-std::vector<Prediction> predict_rows(MultitaskModel& model, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
+std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
                                      const RowProgress& progress) {
   std::vector<Prediction> out(static_cast<std::size_t>(rows.rows()));
-  for_batches(model, rows, progress, [&](PassContext& c, std::span<const std::uint32_t> which) {
-    const Tensor logits = c.model.forward(c.arena, nullptr, head, c.batch.tokens(), {});
-    auto decoded = decode(task, to_host(c.model.backend(), logits), std::ssize(which));
-    for (std::size_t i = 0; i < which.size(); ++i) out[which[i]] = std::move(decoded[i]);
+  const auto batches = batches_by_length(rows);
+  runner.run(batches, progress, [&](BatchLane& lane, std::size_t i) {
+    const std::vector<std::uint32_t>& which = batches[i];
+    lane.batch.fill(rows, which, 0);
+    const Tensor logits = lane.model.forward(lane.arena, nullptr, head, lane.batch.tokens(), {});
+    auto decoded = decode(task, to_host(lane.model.backend(), logits), std::ssize(which));
+    for (std::size_t r = 0; r < which.size(); ++r) out[which[r]] = std::move(decoded[r]);
   });
   return out;
 }
 
-std::vector<float> encode_rows(MultitaskModel& model, Pool pool, const TokenizedRows& rows, const RowProgress& progress) {
-  const auto width = static_cast<std::size_t>(model.params().config().hidden_size);
+std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress) {
+  const auto width = static_cast<std::size_t>(runner.model().params().config().hidden_size);
   std::vector<float> out(static_cast<std::size_t>(rows.sequences()) * width);
-  for_batches(model, rows, progress, [&](PassContext& c, std::span<const std::uint32_t> which) {
-    const auto vectors = to_host(c.model.backend(), c.model.sentence_vectors(c.arena, c.batch.tokens(), pool, {}));
-    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // the batch has all first sequences before all second ones
+  const auto batches = batches_by_length(rows);
+  runner.run(batches, progress, [&](BatchLane& lane, std::size_t i) {
+    const std::vector<std::uint32_t>& which = batches[i];
+    lane.batch.fill(rows, which, 0);
+    const auto vectors = to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
+    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // a batch holds all first sequences before all second ones
       const std::size_t row = which[s % which.size()], sequence = row * static_cast<std::size_t>(rows.per_row) + s / which.size();
       std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width, out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
     }

@@ -1,4 +1,4 @@
-// Tasks: what follows from a spec, and its forms in TOML and JSON.
+// Derives losses and shapes from a spec, checks it, and converts it to and from TOML and JSON.
 #include "minbert/pipeline/task.h"
 
 #include <algorithm>
@@ -24,13 +24,13 @@ Features features_of(const TaskSpec& task) {
   return task.is_regression() ? Features::kPairDifference : Features::kPair;
 }
 
-/// The value under `key`, or an error that names it.
+/// The value under `key`. Throws Error(kModel) naming a missing key.
 const Json& member(const Json& json, const char* key, const std::string& place) {
   if (!json.is_object() || !json.contains(key)) throw Error(ErrorTag::kModel, place, fmt::format("expected the key \"{}\"", key));
   return json[key];
 }
 
-/// A member converted to T; what nlohmann-json cannot convert is an error at `place`.
+/// A member converted to T. Throws Error(kModel) at `place` if it has another type.
 template <class T>
 T get(const Json& json, const char* key, const std::string& place) {
   const Json& value = member(json, key, place);
@@ -89,7 +89,7 @@ HeadSpec parse_head(const Json& json, const std::string& place) {
   }
   head.dropout = get<float>(json, "dropout", place);
   head.kind = get_enum<HeadKind>(json, "kind", place);
-  // Folders written before the key existed hold heads that started from normal values.
+  // Before this key existed, heads started from normal values.
   head.init = json.contains("init") ? get_enum<HeadInit>(json, "init", place) : HeadInit::kNormal;
   return head;
 }
@@ -126,7 +126,7 @@ HeadShape TaskSpec::head_shape(std::int64_t hidden) const {
   if (head.kind == HeadKind::kDense)
     for (const DenseWidth& width : head.dense) shape.dense.push_back(width.resolve(hidden));
   shape.outputs = outputs();
-  // A cosine that gives the number itself has no parameters.
+  // The cosine is the prediction itself: no parameters.
   if (shape.features == Features::kCosine && trained_by() == Loss::kMse) shape.outputs = 0;
   shape.low = data.label_range[0];
   shape.high = data.label_range[1];

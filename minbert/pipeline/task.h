@@ -1,4 +1,4 @@
-// TaskSpec: one [[task]] of a config, from its data to its head, and the same task as a model folder remembers it.
+// TaskSpec: one [[task]] of a config, from its data to its head; a model folder keeps it in minbert.json.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ constexpr std::array<OptionName<TaskType>, 4> option_names(TaskType) {
            {TaskType::kRegress, "regress"}}};
 }
 
-/// How a pair becomes sequences: two of them (bi-encoder), or one, [CLS] a [SEP] b [SEP] (cross-encoder).
+/// How a pair is encoded: as two sequences (bi-encoder), or as one, [CLS] a [SEP] b [SEP] (cross-encoder).
 enum class PairEncoding : std::uint8_t { kSeparate, kJoint };
 constexpr std::array<OptionName<PairEncoding>, 2> option_names(PairEncoding) {
   return {{{PairEncoding::kSeparate, "separate"}, {PairEncoding::kJoint, "joint"}}};
@@ -42,7 +42,7 @@ constexpr std::array<OptionName<LossName>, 4> option_names(LossName) {
   return {{{LossName::kDefault, "default"}, {LossName::kCrossEntropy, "cross_entropy"}, {LossName::kBce, "bce"}, {LossName::kMse, "mse"}}};
 }
 
-/// Width of a dense layer: 200, or a multiple of the hidden size C: "H", "4H".
+/// Width of a dense layer: a number, 200, or a multiple of the hidden size, "H" or "4H".
 struct DenseWidth {
   std::int64_t fixed = 0;
   std::int64_t multiple = 1;
@@ -69,14 +69,14 @@ void visit_options(V& v, HeadSpec& o) {
   v.field("init", o.init, "how new layers start: torch.nn.Linear's uniform weights and biases, or normal weights and zero biases");
 }
 
-/// Letters, digits, - and _: fit for file names and for names of tensors.
+/// True for a name of letters, digits, - and _, which files and tensors can bear too.
 bool is_plain_name(std::string_view name);
 
-/// One task. What a row means (columns, labels, label_range, label_map, label_from, preprocess) also stands in a folder's minbert.json.
+/// One task. minbert.json keeps the keys that give a row its meaning: columns, labels, label_range, label_map, label_from, preprocess.
 struct TaskSpec {
   std::string name;
   TaskType type = TaskType::kClassify;
-  TaskLabels labels;  ///< as written, kAuto until resolved; kRange for the regress types
+  TaskLabels labels;  ///< kAuto until resolved; kRange for the regress types
   PairEncoding encode = PairEncoding::kSeparate;
   Pool pool = Pool::kCls;
   HeadSpec head;
@@ -88,16 +88,16 @@ struct TaskSpec {
 
   bool is_pair() const { return type == TaskType::kPairClassify || type == TaskType::kPairRegress; }
   bool is_regression() const { return type == TaskType::kPairRegress || type == TaskType::kRegress; }
-  /// Two sequences a row.
+  /// True if a row has two sequences.
   bool is_separate() const { return is_pair() && encode == PairEncoding::kSeparate; }
   Metric scored_by() const { return metric.value_or(is_regression() ? Metric::kPearson : Metric::kAccuracy); }
-  /// "default" resolved: cross-entropy, BCE for two classes, MSE for numbers.
+  /// The loss, with "default" resolved to cross-entropy, BCE for two classes, or MSE for numbers.
   Loss trained_by() const;
   /// Columns of logits: 1 for numbers and for two classes, else K. Labels must be resolved.
   std::int64_t outputs() const;
   HeadShape head_shape(std::int64_t hidden) const;
-  /// What config and minbert.json must not combine: a cosine of single texts, BCE with three classes, a label metric for numbers ...
-  /// Calls refuse(key, message), which must throw, at the first such thing.
+  /// Checks for keys that do not go together, such as a cosine of single texts, BCE with three classes, or a label metric for numbers.
+  /// Calls refuse(key, message), which must throw, at the first such key.
   void validate(const std::function<void(std::string_view key, const std::string& message)>& refuse) const;
 };
 
@@ -135,8 +135,8 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("data", o.data, "files and columns");
 }
 
-/// A task of minbert.json: {name, type, labels, label_range, encode, pool, head, loss, metric, columns, preprocess}, and where they are
-/// given label_map and label_from, so that other files with the same labels can be scored.
+/// A task of minbert.json: {name, type, labels, label_range, encode, pool, head, loss, metric, columns, preprocess}, and label_map and
+/// label_from if they are set, so that other files with the same labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws Error(kModel) naming `place`.
 TaskSpec parse_task(const Json& json, const std::string& place);

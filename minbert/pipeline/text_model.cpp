@@ -1,4 +1,4 @@
-// Loading a model folder, and texts through it.
+// Loads a model folder and runs texts through it.
 #include "minbert/pipeline/text_model.h"
 
 #include <algorithm>
@@ -23,11 +23,12 @@ std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder,
 
 }  // namespace
 
-TextModel::TextModel(Backend& backend, const std::filesystem::path& model, Compute compute, bool pooler)
-    : folder_(read_model_folder(find_model_folder(model))),
+TextModel::TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler)
+    : folder_(std::move(folder)),
       tokenizer_(Tokenizer::load(folder_.path)),
       params_(load_params(backend, folder_, compute, pooler)),
-      model_(std::make_unique<MultitaskModel>(backend, *params_)) {
+      model_(std::make_unique<MultitaskModel>(backend, *params_)),
+      runner_(std::make_unique<BatchRunner>(*model_)) {
   if (tokenizer_.vocab_size() > folder_.config.vocab_size)
     throw Error(ErrorTag::kModel, folder_.path.string(),
                 fmt::format("the tokenizer has {} tokens, config.json says {}", tokenizer_.vocab_size(), folder_.config.vocab_size));
@@ -44,23 +45,23 @@ std::size_t TextModel::find_task(std::string_view name) const {
 
 std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
-  return predict_rows(*model_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
+  return predict_rows(*runner_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
 }
 
-std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress) {
+std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].text = preprocess_text(spec.data, inputs[i].text);
     if (spec.is_pair()) rows[i].text_pair = preprocess_text(spec.data, inputs[i].text_pair);
   }
-  return predict(task, std::span<const Row>(rows), progress);
+  return predict(task, rows, progress);
 }
 
-std::vector<float> TextModel::embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress) {
-  std::vector<Row> rows(texts.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = texts[i];
-  auto vectors = encode_rows(*model_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
+std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress) {
+  std::vector<Row> rows(inputs.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = inputs[i].text;
+  auto vectors = encode_rows(*runner_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
   if (!settings.normalize) return vectors;
   const auto width = static_cast<std::size_t>(params_->config().hidden_size);
   for (std::size_t begin = 0; begin < vectors.size(); begin += width) {

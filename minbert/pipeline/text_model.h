@@ -1,55 +1,45 @@
-// TextModel: a model folder ready to work: texts in, predictions and sentence vectors out.
+// TextModel: a loaded model folder, which turns texts into predictions and sentence vectors.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "minbert/model/multitask.h"
+#include "minbert/data/input_rows.h"
+#include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/pipeline/predict.h"
 
 namespace minbert {
 
-/// One text, or a pair.
-struct TextInput {
-  std::string text, text_pair;
-};
-
-/// How the encoder computes: activations in dtype, products of weights in it too or in 8-bit integers.
-struct Compute {
-  DType dtype = DType::kF32;
-  WeightUse use = WeightUse::kForward;
-};
-
 class TextModel {
  public:
-  /// Loads MODEL (find_model_folder) for inference. `pooler`: for embed with Pool::kPooler, where no task has
-  /// one. Throws Error(kModel).
-  TextModel(Backend& backend, const std::filesystem::path& model, Compute compute, bool pooler = false);
+  /// Loads tokenizer and weights of a folder (read_model_folder) for inference. `pooler` loads the pooler even where no task reads it,
+  /// for embed with Pool::kPooler. Throws Error(kModel).
+  TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler = false);
 
   const ModelFolder& folder() const { return folder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::vector<TaskSpec>& tasks() const { return folder_.tasks; }
-  /// Index of a task. Throws Error(kUsage) naming the tasks.
+  /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
   std::size_t find_task(std::string_view name) const;
-  MultitaskModel& model() { return *model_; }
   const Params& params() const { return *params_; }
 
-  /// In input order; texts are preprocessed as the task says.
-  std::vector<Prediction> predict(std::size_t task, std::span<const TextInput> inputs, const RowProgress& progress = {});
+  /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
-  /// (texts, C) f32, row-major.
-  std::vector<float> embed(std::span<const std::string> texts, const EmbedSettings& settings, const RowProgress& progress = {});
+  /// Predictions for raw texts, which it preprocesses as the task says, in their order.
+  std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {});
+  /// Sentence vectors (inputs, C) f32, row-major, of the inputs' first texts.
+  std::vector<float> embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress = {});
 
  private:
   ModelFolder folder_;
   Tokenizer tokenizer_;
   std::unique_ptr<Params> params_;
   std::unique_ptr<MultitaskModel> model_;
+  std::unique_ptr<BatchRunner> runner_;
 };
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Tokenising rows, and cutting packed batches from them.
+// Tokenises rows and cuts packed batches from them.
 #include "minbert/pipeline/tokens.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
       }
     }
   });
-  // A sequence as long as the limit may have been cut, or fit exactly.
+  // A sequence of max_length tokens was cut, or fits exactly: tokenising it without a limit tells.
   const auto is_cut = [&](std::size_t r) {
     const auto full = [&](std::size_t sequence) { return max_length > 0 && std::ssize(encodings[sequence].ids) == max_length; };
     const auto longer = [&](const std::string& text) { return std::ssize(tokenizer.encode(text).ids) > max_length; };
@@ -56,19 +56,20 @@ void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t
   out.first_segments.push_back(from.first_segments[s]);
 }
 
+void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row) {
+  MINBERT_CHECK(out.per_row == from.per_row, "rows of {} and of {} sequences", out.per_row, from.per_row);
+  for (std::int64_t s = row * from.per_row; s < (row + 1) * from.per_row; ++s) append_sequence(out, from, s);
+  out.labels.push_back(from.labels[static_cast<std::size_t>(row)]);
+}
+
 TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count) {
   TokenizedRows out;
   out.per_row = rows.per_row;
   count = std::min(count, end - begin);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t row = begin + i * (end - begin) / count;
-    for (std::int64_t s = row * rows.per_row; s < (row + 1) * rows.per_row; ++s) append_sequence(out, rows, s);
-    out.labels.push_back(rows.labels[static_cast<std::size_t>(row)]);
-  }
+  for (std::int64_t i = 0; i < count; ++i) append_row(out, rows, begin + i * (end - begin) / count);
   return out;
 }
 
-// Sorted by length, so that a batch's sequences take about equally long.
 std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows) {
   const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
   constexpr std::int64_t kBatchTokens = 512;  // enough for products to run at full speed, few enough for activations to stay in the caches

@@ -1,4 +1,4 @@
-// Rows as token ids: every text of a split is tokenised once, then batches are cut from the ids.
+// Token ids of rows: every text of a split is tokenised once, and batches are cut from the ids.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +13,13 @@
 
 namespace minbert {
 
-/// The sequences of many rows, one after the other: one a row, or two for separately encoded pairs (row r: 2r and 2r + 1).
+/// The sequences of many rows, one after the other. A row has one sequence, or two if it is a pair that is encoded separately: row r then
+/// has the sequences 2r and 2r + 1.
 struct TokenizedRows {
   std::vector<std::int32_t> ids;             ///< with [CLS] and [SEP]
   std::vector<std::int64_t> offsets = {0};   ///< sequences + 1
-  std::vector<std::int32_t> first_segments;  ///< tokens of type 0 at the start of each sequence; the rest are of type 1
-  std::vector<double> labels;                ///< one a row; NaN where there is none
+  std::vector<std::int32_t> first_segments;  ///< how many tokens at the start of each sequence have type 0; the rest have type 1
+  std::vector<double> labels;                ///< one a row; NaN for no label
   std::int64_t per_row = 1;                  ///< sequences a row
   std::int64_t truncated = 0;                ///< rows that max_length cut
 
@@ -27,35 +28,38 @@ struct TokenizedRows {
   std::int64_t length(std::int64_t sequence) const {
     return offsets[static_cast<std::size_t>(sequence) + 1] - offsets[static_cast<std::size_t>(sequence)];
   }
-  /// Tokens of all sequences of a row.
+  /// Number of tokens in all sequences of a row.
   std::int64_t row_tokens(std::int64_t row) const {
     return offsets[static_cast<std::size_t>((row + 1) * per_row)] - offsets[static_cast<std::size_t>(row * per_row)];
   }
 };
 
-/// Tokenises on all threads. Sequences are cut to max_length tokens, joint pairs longest first.
+/// Tokenises on all threads and cuts sequences to max_length tokens (0: no limit); a joint pair loses tokens of its longer text first.
 TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length);
 
 /// Adds a copy of a sequence, without a label.
 void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence);
-/// Copies of up to `count` of the rows [begin, end), at even distances.
+/// Adds a copy of a row: its sequences and its label. Both must have as many sequences a row.
+void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row);
+/// Copies up to `count` of the rows [begin, end), evenly spaced.
 TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count);
 
-/// Told after each batch how many rows are done; what it throws ends the work.
+/// Called after each batch with the number of rows done; what it throws ends the work.
 using RowProgress = std::function<void(std::int64_t rows)>;
 
-/// For passes without a step: all rows in groups of about 512 tokens, longest first, so that arenas grow once.
+/// For inference: cuts all rows into batches of about 512 tokens, longest rows first, so that arenas grow once and a batch's sequences have
+/// about equal lengths.
 std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows);
 
-/// A micro-batch of rows and the memory behind its views; reused from step to step.
+/// Rows packed for one forward pass. Owns the memory behind its TokenBatch and is reused from step to step.
 class Batch {
  public:
   Batch() = default;
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  /// Overwrites the batch with these rows, which have the indices first_row, first_row + 1 ... in the global batch. Of separate pairs all
-  /// first texts come before all second ones (RowId::pass 1).
+  /// Overwrites the batch with the rows `which`; they have the indices first_row, first_row + 1 ... in the global batch. For separate pairs,
+  /// all first texts come before all second ones, which have RowId::pass 1.
   void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row);
 
   TokenBatch tokens() const { return {ids_, type_ids_, positions_, offsets_, rows_}; }
@@ -67,10 +71,10 @@ class Batch {
   std::vector<RowId> rows_;
 };
 
-/// The labels of a micro-batch in the form that its loss wants.
+/// The labels of a micro-batch in the form that the task's loss takes.
 class BatchTargets {
  public:
-  /// Overwrites. Every row must be labelled. regress with BCE: scaled from label_range to [0, 1].
+  /// Overwrites. Every row must have a label. For regression with BCE, labels are scaled from label_range to [0, 1].
   void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);
   Targets targets() const { return {labels_, values_}; }
 

@@ -1,4 +1,4 @@
-// Charts: scales, ticks, lines, points, bars and their tooltips.
+// Charts: draws scales, ticks, lines, points, bars and tooltips.
 #include "minbert/report/chart.h"
 
 #include <fmt/format.h>
@@ -13,11 +13,11 @@
 namespace minbert {
 namespace {
 
-// Of the view box; at its usual width on a page a unit is about a pixel.
+// Size of the view box, and edges of the plot in it. At the usual width of a figure, a unit is about a pixel.
 constexpr double kWidth = 360, kHeight = 220, kLeft = 46, kRight = 342, kTop = 30, kBottom = 184;
-constexpr std::size_t kMarkers = 20;   // a line with more points has none
-constexpr std::size_t kTooltips = 60;  // of a line with more points, only about so many have one
-constexpr double kLetterWidth = 6.3;   // of the legend, on the average
+constexpr std::size_t kMarkers = 20;   // a line with more points has no markers
+constexpr std::size_t kTooltips = 60;  // a line with more points has only about so many tooltips
+constexpr double kLetterWidth = 6.3;   // average width of a letter in the legend
 
 /// Maps values between the first and last tick onto an axis.
 struct Axis {
@@ -33,7 +33,7 @@ struct Axis {
 
 std::string coordinate(double value) { return fmt::format("{:.1f}", value); }
 
-/// As many decimals as tell the ticks apart.
+/// Prints as many decimals as neighbouring ticks need to differ.
 std::string tick_label(double value, double step) {
   const int decimals = std::max(0, static_cast<int>(-std::floor(std::log10(step) + 1e-9)));
   return fmt::format("{:.{}f}", value == 0 ? 0.0 : value, decimals);
@@ -86,7 +86,7 @@ Html svg_figure(const std::string& title, const std::string& description, const 
   return element("figure", {}, element("figcaption", {}, title) + svg) + "\n";
 }
 
-/// To the right of the vertical axis's name; lines without a name are left out.
+/// Stands at the right end of the top row; lines without a name are left out.
 Html legend(const std::vector<ChartLine>& lines) {
   Html html;
   double x = kRight;
@@ -126,7 +126,7 @@ Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Ax
   return html;
 }
 
-/// What the chart shows, in a sentence.
+/// Describes the chart in a sentence, for screen readers.
 std::string description(const LineChart& chart) {
   std::string text = fmt::format("{}: {} by {}", chart.title, chart.y_name, chart.x_name);
   for (const ChartLine& line : chart.lines)
@@ -185,7 +185,7 @@ Html bar_chart(const BarChart& chart) {
 }
 
 std::vector<double> axis_ticks(double low, double high, int count, bool whole) {
-  if (!(high > low)) {  // one value: room on both sides of it
+  if (!(high > low)) {  // a single value gets room around it
     const double room = whole ? 1 : std::max(std::abs(low) * 0.1, 1e-3);
     low -= whole ? 0 : room;
     high += room;
@@ -194,7 +194,7 @@ std::vector<double> axis_ticks(double low, double high, int count, bool whole) {
   const double mantissa = rough / power;
   double step = power * (mantissa <= 1 ? 1 : mantissa <= 2 ? 2 : mantissa <= 5 ? 5 : 10);
   if (whole) step = std::max(step, 1.0);
-  // Rounding must not add a tick before a `low` that is one.
+  // The 1e-9 keeps rounding errors from adding a tick before `low` or after `high` when they are ticks themselves.
   const auto first = static_cast<std::int64_t>(std::floor(low / step + 1e-9)),
              last = static_cast<std::int64_t>(std::ceil(high / step - 1e-9));
   std::vector<double> ticks;
@@ -231,7 +231,7 @@ std::vector<ChartPoint> running_mean(const std::vector<ChartPoint>& points, std:
   count = std::min(count, points.size());
   for (std::size_t k = 0; k < count; ++k) {
     const std::size_t i = count == 1 ? 0 : k * (points.size() - 1) / (count - 1);
-    const std::size_t reach = std::min({window / 2, i, points.size() - 1 - i});  // the same to both sides
+    const std::size_t reach = std::min({window / 2, i, points.size() - 1 - i});  // windows are symmetric
     means.push_back({points[i].x, (sums[i + reach + 1] - sums[i - reach]) / static_cast<double>(2 * reach + 1)});
   }
   return means;

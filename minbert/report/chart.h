@@ -1,4 +1,4 @@
-// Charts as SVG that takes its colours from the page: lines, points, bars.
+// Charts of lines, points or bars as SVG; the page's style sheet gives their colours.
 #pragma once
 
 #include <cstddef>
@@ -12,32 +12,33 @@ namespace minbert {
 
 struct ChartPoint {
   double x = 0, y = 0;
-  std::string tip = {};  ///< what the tooltip says in place of the coordinates
+  std::string tip = {};  ///< text of the tooltip; default: the coordinates
 };
 
-/// How a line is told from its neighbours, in colour and without: markers are full on solid lines, hollow on dashed ones. kPoints has no
-/// line, a faint dot for each point and is meant for clouds.
+/// Styles differ in more than colour: solid lines have filled markers, dashed lines hollow ones. kPoints draws a faint dot for each point
+/// and no line, for scatter plots.
 enum class LineStyle { kSolid, kDashed, kFaint, kPoints };
 
 struct ChartLine {
   std::string name;
   LineStyle style = LineStyle::kSolid;
-  std::vector<ChartPoint> points;  ///< by x; those that are not finite are left out
+  std::vector<ChartPoint> points;  ///< sorted by x; points that are not finite are left out
 };
 
 struct LineChart {
   std::string title;
-  std::string x_name, y_name;          ///< with units where there are any
-  std::vector<ChartLine> lines;        ///< later ones on top; a legend where there are several
+  std::string x_name, y_name;          ///< names of the axes, with units
+  std::vector<ChartLine> lines;        ///< later lines cover earlier ones; several lines get a legend
   std::vector<ChartPoint> marks = {};  ///< vertical rules at x
-  bool whole_x = true;                 ///< no fractions on the horizontal axis
-  bool log_y = false;                  ///< the vertical axis in powers of ten; only values above 0 are shown
+  bool whole_x = true;                 ///< only whole numbers on the horizontal axis
+  bool log_y = false;                  ///< logarithmic vertical axis; only values above 0 are shown
 };
 
-/// A <figure> with axes, a tooltip for each point (of long lines, for some) and a label for screen readers. Empty without a finite point.
+/// A <figure> with axes, tooltips (for all points of short lines, for some of long ones) and a label for screen readers. Empty without a
+/// finite point.
 Html line_chart(LineChart chart);
 
-/// A <figure> of one bar a name, from 0 upwards, with its value above it and in a tooltip. Empty without names.
+/// A <figure> with one bar for each name, starting at 0, and its value above it and in a tooltip. Empty without names.
 struct BarChart {
   std::string title;
   std::string x_name, y_name;
@@ -45,17 +46,17 @@ struct BarChart {
 };
 Html bar_chart(const BarChart& chart);
 
-/// Round values (1, 2 or 5 times a power of ten apart) of which the first is at most `low` and the last at least `high`: about `count`
-/// of them. `whole`: no fractions.
+/// About `count` round values, 1, 2 or 5 times a power of ten apart. The first is at most `low`, the last at least `high`. `whole`: only
+/// whole numbers.
 std::vector<double> axis_ticks(double low, double high, int count, bool whole = false);
 
-/// The powers of ten from at most `low` to at least `high`, two or more; both above 0.
+/// Two or more powers of ten, from at most `low` to at least `high`; both are above 0.
 std::vector<double> log_ticks(double low, double high);
 
-/// At most 2 * `buckets` of the points: the lowest and the highest of each of `buckets` runs, so that no spike is lost.
+/// Cuts the points into `buckets` runs and keeps the lowest and the highest point of each, so that no spike is lost.
 std::vector<ChartPoint> thin_out(const std::vector<ChartPoint>& points, std::size_t buckets);
 
-/// The mean of each point and its neighbours, `window` (odd) points in all, fewer at the ends. At most `count` of them, evenly spaced.
+/// Means over windows of `window` points (odd; fewer at the ends), at `count` evenly spaced points or at all if there are fewer.
 std::vector<ChartPoint> running_mean(const std::vector<ChartPoint>& points, std::size_t window, std::size_t count);
 
 }  // namespace minbert

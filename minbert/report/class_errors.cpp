@@ -1,4 +1,4 @@
-// Errors among ordered classes.
+// Errors among ordered classes: counts.
 #include "minbert/report/class_errors.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Reading config.toml for the report.
+// ConfigView: reads config.toml for the report.
 #include "minbert/report/config_view.h"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ std::string text_of(const TomlNode& table, std::string_view key) {
   return node && node->is<std::string>() ? node->as_string() : "";
 }
 
-/// Numbers and texts alike.
+/// The items of a list as text, numbers as TOML writes them.
 std::vector<std::string> list_of(const TomlNode& table, std::string_view key) {
   std::vector<std::string> values;
   if (const auto node = table.find(key))

@@ -1,4 +1,4 @@
-// ConfigView: what a run's config.toml says about its tasks and stages, read without the code that wrote it.
+// ConfigView: the tasks and stages of a run's config.toml, read without the code that wrote it.
 #pragma once
 
 #include <filesystem>
@@ -17,8 +17,8 @@ struct TaskConfig {
   std::string encode, pool, head_kind;
   std::vector<std::string> dense;  ///< widths: "H", "4H", "200"
   double dropout = 0;
-  int classes = 0;           ///< 0: numbers, or labels = "auto"
-  double low = 0, high = 0;  ///< label_range
+  int classes = 0;           ///< 0 for regression and for labels = "auto"
+  double low = 0, high = 0;  ///< ends of label_range
 
   bool is_pair() const { return type.starts_with("pair"); }
   bool is_regression() const { return type.ends_with("regress"); }
@@ -29,35 +29,35 @@ struct StageConfig {
   std::string name;
   std::string kind;                ///< finetune | heads | mlm
   std::string from;                ///< previous | init | last | a stage's name
-  std::vector<std::string> tasks;  ///< none in an mlm stage
-  std::vector<std::string> texts;  ///< of an mlm stage
+  std::vector<std::string> tasks;  ///< empty for an mlm stage
+  std::vector<std::string> texts;  ///< empty for all but mlm stages
   TomlTable values;                ///< all keys as written
 
   bool is_mlm() const { return kind == "mlm"; }
 };
 
 struct ConfigView {
-  std::string init;  ///< model.init
+  std::string init;  ///< value of model.init
   TomlTable run, model;
   std::vector<TaskConfig> tasks;
   std::vector<StageConfig> stages;
 
-  /// Last part of the path of init, or "scratch".
+  /// Last part of init's path, or "scratch".
   std::string init_name() const { return std::filesystem::path(init).filename().string(); }
   const TaskConfig* find_task(std::string_view name) const;
   const StageConfig* find_stage(std::string_view name) const;
-  /// Whether a stage trains the task's head; others are corpora of mlm stages.
+  /// Whether a stage trains the task's head. A task without a head is only a corpus of an mlm stage.
   bool has_head(std::string_view task) const;
 };
 
-/// Of a resolved config.toml; parts that it lacks stay empty. Throws Error(kUsage) "place:line: ..." where it is no TOML or a value has
-/// another kind.
+/// Reads a resolved config.toml; missing parts stay empty. Throws Error(kUsage) "place:line: ..." when the text is not TOML or a value has
+/// the wrong type.
 ConfigView read_config_view(std::string_view text, std::string_view place);
 
-/// A value as TOML writes it, text without quotes; empty when the table has no such key. Dots step into tables: "mlm.mask".
+/// A value as TOML writes it, but text without quotes; empty when there is no such key. Dots step into tables: "mlm.mask".
 std::string setting(const TomlTable& table, std::string_view key);
 
-/// "H", "4H" or "200" for an encoder of width `hidden`.
+/// The width that "H", "4H" or "200" means for an encoder of width `hidden`.
 std::int64_t dense_width(std::string_view text, std::int64_t hidden);
 
 }  // namespace minbert

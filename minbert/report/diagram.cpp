@@ -1,4 +1,4 @@
-// Boxes and arrows: what they say, and where they stand.
+// Diagrams: the texts of boxes, and their layout.
 #include "minbert/report/diagram.h"
 
 #include <fmt/format.h>
@@ -10,13 +10,13 @@
 namespace minbert {
 namespace {
 
-// Of the view box, which is about as wide as a phone.
-constexpr double kWidth = 400, kGap = 8, kArrow = 18, kIndent = 18;
-constexpr double kLine = 15, kPadding = 9;  // of text in a box
-constexpr double kLetter = 5.6;             // of 11 pixels, on the average
-constexpr std::size_t kColumns = 3;         // heads side by side
-constexpr std::size_t kMostNames = 6;       // of tasks and texts in a box
-constexpr std::size_t kMostNodes = 60;      // of a flow that is still readable
+// Lengths in units of the view box, which is about as wide as a phone.
+constexpr double kDiagramWidth = 400, kGap = 8, kArrow = 18, kIndent = 18;
+constexpr double kLine = 15, kPadding = 9;  // height of a line of text, and space around the text of a box
+constexpr double kLetter = 5.6;             // average width of a letter at 11 pixels
+constexpr std::size_t kColumns = 3;         // heads in a row of boxes
+constexpr std::size_t kMostNames = 6;       // names of tasks or texts in a box
+constexpr std::size_t kMostNodes = 60;      // a flow with more boxes could not be read
 
 using Lines = std::vector<std::string>;
 
@@ -24,7 +24,7 @@ std::string at(double value) { return fmt::format("{:.1f}", value); }
 
 double box_height(const Lines& lines) { return static_cast<double>(lines.size()) * kLine + 2 * kPadding - 3; }
 
-/// The first line is the box's name.
+/// A box of text; the first line is its name.
 Html box(double x, double y, double width, double height, const Lines& lines, std::string_view kind = "box") {
   Html html = element(
       "rect", {{"class", std::string(kind)}, {"x", at(x)}, {"y", at(y)}, {"width", at(width)}, {"height", at(height)}, {"rx", "5"}});
@@ -38,7 +38,7 @@ Html box(double x, double y, double width, double height, const Lines& lines, st
 
 Html edge(const std::string& path) { return element("path", {{"class", "edge"}, {"d", path}}); }
 
-/// A line down to (x, y) and its tip there.
+/// A vertical line from (x, from) down to (x, y), with a tip at its end.
 Html arrow(double x, double from, double y) {
   return edge(fmt::format("M{0} {1}V{2}", at(x), at(from), at(y - 4))) +
          element("path", {{"class", "tip"}, {"d", fmt::format("M{} {}h7l-3.5 5z", at(x - 3.5), at(y - 5))}});
@@ -47,14 +47,14 @@ Html arrow(double x, double from, double y) {
 Html drawing(const std::string& id, double height, const std::string& title, const std::string& description, const Html& content) {
   const Html head = element("title", {{"id", id + "-name"}}, title) + element("desc", {{"id", id + "-text"}}, description);
   return element("svg",
-                 {{"viewBox", fmt::format("0 0 {} {}", kWidth, at(height))},
+                 {{"viewBox", fmt::format("0 0 {} {}", kDiagramWidth, at(height))},
                   {"role", "img"},
                   {"aria-labelledby", fmt::format("{0}-name {0}-text", id)}},
                  head + content) +
          "\n";
 }
 
-/// A width as a number, or as a multiple of H where the encoder's is not known.
+/// A width as a number, or as a multiple of H when the encoder's width is unknown.
 std::string width_text(std::int64_t multiple, const std::optional<EncoderSizes>& encoder) {
   if (encoder) return std::to_string(multiple * encoder->hidden);
   return multiple == 1 ? "H" : fmt::format("{}H", multiple);
@@ -117,7 +117,7 @@ std::string joined(const Lines& lines) {
   return text;
 }
 
-/// The encoder's layers as a stack of cards; moves y below it.
+/// Draws the encoder's layers as a stack of cards; moves y below it.
 Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
   const Lines name = {encoder ? fmt::format("{} encoder layers", encoder->layers) : "Encoder layers"};
   const Lines attention = {"Multi-head attention",
@@ -125,9 +125,9 @@ Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
   const Lines feed = {"Feed-forward",
                       encoder ? fmt::format("{} → {} → {}, GELU", encoder->hidden, encoder->intermediate, encoder->hidden) : "GELU"};
   const Lines norm = {"Add & norm"};
-  const double inner = kWidth - 44, height = box_height(attention) + 2 * box_height(norm) + box_height(feed) + 3 * 5 + 34;
+  const double inner = kDiagramWidth - 44, height = box_height(attention) + 2 * box_height(norm) + box_height(feed) + 3 * 5 + 34;
   Html html;
-  for (const double shift : {8.0, 4.0, 0.0}) html += box(shift, y + shift, kWidth - 10, height, shift == 0 ? name : Lines());
+  for (const double shift : {8.0, 4.0, 0.0}) html += box(shift, y + shift, kDiagramWidth - 10, height, shift == 0 ? name : Lines());
   double top = y + 26;
   for (const Lines& lines : {attention, norm, feed, norm}) {
     html += box(17, top, inner, box_height(lines), lines);
@@ -137,23 +137,23 @@ Html encoder_stack(const std::optional<EncoderSizes>& encoder, double& y) {
   return html;
 }
 
-/// Columns of boxes below y, which moves.
+/// Draws boxes in up to three columns, with arrows from y to them; moves y below them.
 Html head_boxes(const std::vector<Lines>& heads, double& y) {
   const bool several = heads.size() > kColumns;
   const double left = several ? 12 : 1;
-  const double width = (kWidth - left - 1 - 2 * kGap) / 3;
+  const double width = (kDiagramWidth - left - 1 - 2 * kGap) / 3;
   Html html;
   const double bus = y + kArrow / 2;
-  html += edge(fmt::format("M{} {}V{}", at(kWidth / 2), at(y), at(bus)));
+  html += edge(fmt::format("M{} {}V{}", at(kDiagramWidth / 2), at(y), at(bus)));
   for (std::size_t begin = 0; begin < heads.size(); begin += kColumns) {
     const std::size_t count = std::min(kColumns, heads.size() - begin);
-    const double start = several || count == kColumns ? left : (kWidth - static_cast<double>(count) * (width + kGap) + kGap) / 2;
+    const double start = several || count == kColumns ? left : (kDiagramWidth - static_cast<double>(count) * (width + kGap) + kGap) / 2;
     const double line = begin == 0 ? bus : y + kArrow / 2, top = line + kArrow / 2 + 4;
     double height = 0;
     for (std::size_t i = begin; i < begin + count; ++i) height = std::max(height, box_height(heads[i]));
     const auto middle = [&](std::size_t i) { return start + static_cast<double>(i) * (width + kGap) + width / 2; };
-    html += edge(fmt::format("M{} {}H{}", at(several ? 4 : std::min(middle(0), kWidth / 2)), at(line),
-                             at(std::max(middle(count - 1), begin == 0 ? kWidth / 2 : 0))));
+    html += edge(fmt::format("M{} {}H{}", at(several ? 4 : std::min(middle(0), kDiagramWidth / 2)), at(line),
+                             at(std::max(middle(count - 1), begin == 0 ? kDiagramWidth / 2 : 0))));
     if (begin > 0) html += edge(fmt::format("M4 {}V{}", at(bus), at(line)));
     for (std::size_t i = 0; i < count; ++i) {
       html += arrow(middle(i), line, top);
@@ -166,9 +166,9 @@ Html head_boxes(const std::vector<Lines>& heads, double& y) {
 
 struct Node {
   Lines lines;
-  std::size_t parent = 0;  ///< its own index: a root
+  std::size_t parent = 0;  ///< a root is its own parent
   std::vector<std::size_t> children = {};
-  bool end = false;  ///< a model is complete here
+  bool end = false;  ///< the last stage of a model
 };
 
 Lines stage_lines(const StageConfig& stage) {
@@ -186,7 +186,7 @@ Lines stage_lines(const StageConfig& stage) {
   return lines;
 }
 
-/// Stages of all rows, each once.
+/// The stages of all rows, each once.
 class StageTree {
  public:
   explicit StageTree(const std::vector<ModelRow>& rows) : rows_(&rows) {
@@ -202,7 +202,7 @@ class StageTree {
     return found == rows_->end() ? nullptr : &*found;
   }
 
-  /// The row that computed a row's stage.
+  /// The name of the row that trained a row's stage.
   std::string owner(const ModelRow& row, const std::string& stage) const {
     const ModelRow* at = &row;
     for (std::size_t hops = 0; hops < rows_->size(); ++hops) {
@@ -247,7 +247,7 @@ class StageTree {
   std::map<std::string, std::size_t> index_;
 };
 
-/// Draws a node and what follows it below y.
+/// Draws each node with its children below it.
 class TreeDrawing {
  public:
   explicit TreeDrawing(const std::vector<Node>& nodes) : nodes_(&nodes) {
@@ -265,7 +265,7 @@ class TreeDrawing {
     ++drawn;
     const Node& node = (*nodes_)[i];
     const double height = box_height(node.lines), bottom = y + height;
-    html += box(indent + 1, y, kWidth - indent - 2, height, node.lines, node.end ? "box end" : "box");
+    html += box(indent + 1, y, kDiagramWidth - indent - 2, height, node.lines, node.end ? "box end" : "box");
     text += (text.empty() ? "" : ". ") + joined(node.lines);
     y = bottom + kArrow;
     const bool branches = node.children.size() > 1;
@@ -304,10 +304,10 @@ Html architecture_diagram(const RunData& run, const std::string& id) {
   double y = 1;
   Html content;
   for (const Lines& lines : {input, embeddings}) {
-    if (lines.size() == 1) continue;  // no task: the texts of masked words alone
-    content += box(1, y, kWidth - 2, box_height(lines), lines);
+    if (lines.size() == 1) continue;  // not a task, only texts for masked words
+    content += box(1, y, kDiagramWidth - 2, box_height(lines), lines);
     y += box_height(lines);
-    content += arrow(kWidth / 2, y, y + kArrow);
+    content += arrow(kDiagramWidth / 2, y, y + kArrow);
     y += kArrow;
   }
   content += encoder_stack(run.encoder, y);

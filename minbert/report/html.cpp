@@ -6,7 +6,7 @@
 namespace minbert {
 namespace {
 
-/// Neither HTML nor its character references may hold these (HTML standard, 13.2.3.5).
+/// Control characters that neither HTML nor its character references may hold (HTML standard, 13.2.3.5).
 bool is_control(char32_t c) { return (c < 0x20 && c != '\t' && c != '\n') || (c >= 0x7F && c < 0xA0); }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Html: pieces of a page. Text becomes HTML by being escaped, and elements always close, so that a page is well-formed by construction.
+// Html: pieces of a page. Text is escaped and every element is closed, so that a page is well-formed by construction.
 #pragma once
 
 #include <concepts>
@@ -12,7 +12,7 @@ namespace minbert {
 class Html {
  public:
   Html() = default;
-  /// Any text: escaped, and what a page may not hold (control characters, invalid UTF-8) replaced by U+FFFD.
+  /// Escapes any text. Control characters and invalid UTF-8, which a page may not hold, become U+FFFD.
   Html(const std::convertible_to<std::string_view> auto& text) : markup_(escape(text)) {}
 
   /// Markup that is known to be well-formed.
@@ -37,14 +37,13 @@ using Attributes = std::vector<std::pair<std::string_view, std::string>>;
 /// <name attributes>content</name>; values are escaped.
 Html element(std::string_view name, const Attributes& attributes, const Html& content = {});
 
-/// What frames a table: `id` of the element, `kind` a class of the style sheet, a caption in a sentence or two.
 struct TableFrame {
-  std::string id;  ///< may be empty
-  std::string kind;
+  std::string id;    ///< of the element; may be empty
+  std::string kind;  ///< a class of the style sheet
   Html caption;
-  std::string search = {};  ///< not empty: the label of a box that filters the rows, where scripts run
+  std::string search = {};  ///< label of a box that filters the rows where scripts run; empty: no box
 };
-/// A table in a box that scrolls sideways where the screen is narrower. `head` is a <tr>, `rows` are several.
+/// A table in a box that scrolls sideways on a narrow screen. `head` is one <tr>, `rows` are any number.
 Html table(const TableFrame& frame, const Html& head, const Html& rows);
 /// A <tr> of column names.
 Html header_row(const std::vector<std::string>& names);

@@ -1,22 +1,9 @@
-// Scores of a row over its seeds.
+// ModelRow: scores over seeds, and tasks of all rows.
 #include "minbert/report/model_row.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 namespace minbert {
-
-Spread spread(const std::vector<double>& values) {
-  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  const auto count = static_cast<double>(values.size());
-  double mean = 0, squares = 0;
-  for (const double value : values) mean += value / count;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return {.count = values.size(),
-          .mean = values.empty() ? kNone : mean,
-          .deviation = values.size() < 2 ? kNone : std::sqrt(squares / (count - 1))};
-}
 
 Spread dev_scores(const ModelRow& row, const std::string& task) {
   std::vector<double> values;

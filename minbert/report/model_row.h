@@ -1,4 +1,4 @@
-// ModelRow: what a report is about: a run alone, or a row of a study with a run for each seed.
+// ModelRow: a model of a report, either a single run or a row of a study with one run for each seed.
 #pragma once
 
 #include <map>
@@ -7,30 +7,24 @@
 #include <vector>
 
 #include "minbert/report/run_data.h"
+#include "minbert/stats/spread.h"
 
 namespace minbert {
 
 struct ModelRow {
-  std::string name, title;                       ///< name: of its folder; title: for people
-  std::map<std::string, double> published = {};  ///< by task, and "mean"
-  std::vector<RunData> runs = {};                ///< one a seed, those that have begun
-  /// Stage -> name of the row that computed it.
+  std::string name, title;                       ///< the folder's name, and the title shown
+  std::map<std::string, double> published = {};  ///< published scores by task, and "mean"
+  std::vector<RunData> runs = {};                ///< one for each seed whose run has begun
+  /// Adopted stages: stage -> name of the row that trained it.
   std::map<std::string, std::string> shared = {};
 
   const RunData* first() const { return runs.empty() ? nullptr : &runs.front(); }
 };
 
-/// Mean and sample deviation of several seeds' values; the deviation is NaN for one value, both for none.
-struct Spread {
-  std::size_t count = 0;
-  double mean, deviation;
-};
-Spread spread(const std::vector<double>& values);
-
-/// Dev scores of a task over the finished seeds; "" stands for the mean over tasks.
+/// Dev scores of a task over the finished runs; the task "" stands for the mean over tasks.
 Spread dev_scores(const ModelRow& row, const std::string& task);
 
-/// Tasks with a head of all rows, in order of appearance.
+/// All tasks of all rows that have a head, in order of appearance.
 std::vector<std::string> tasks_of(const std::vector<ModelRow>& rows);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Numbers and names as text.
+// Numbers and names as text: formatting.
 #include "minbert/report/numbers.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// The page: one document with its style and its script in it.
+// The page: one HTML document that contains its style and its script.
 #pragma once
 
 #include <string>
@@ -9,14 +9,14 @@
 
 namespace minbert {
 
-/// A part with a heading, which the list of contents links to. One without content is left out.
+/// A part of the page with a heading, linked from the list of contents. A section without content is left out.
 struct PageSection {
   std::string id, title;
   Html content;
 };
 
-/// A whole document: nothing is loaded from elsewhere, and its content policy forbids it. The script adds boxes that search in tables;
-/// without it all rows are there.
+/// A whole document. It loads nothing from elsewhere, and its content policy forbids that. Its script adds search boxes to tables; without
+/// scripts, all rows are shown.
 std::string page(std::string_view title, const Html& header, const std::vector<PageSection>& sections);
 
 }  // namespace minbert

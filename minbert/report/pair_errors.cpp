@@ -1,4 +1,4 @@
-// What two sentences share, and how they differ.
+// Kinds of errors on pairs: word lists and comparisons.
 #include "minbert/report/pair_errors.h"
 
 #include <algorithm>
@@ -15,15 +15,15 @@ namespace {
 using Tokens = std::vector<std::string>;
 using Words = std::unordered_set<std::string_view>;
 
-// Who is spoken of in general. "*" takes the place of all of them, owners ("your") included, so that "How do I trim my beard" and "How
-// does one trim one's beard" agree.
+// Words for persons in general. "*" replaces them all, possessives ("your") included, so that "How do I trim my beard" equals "How does one
+// trim one's beard".
 const Words kPersons = {"i",       "you",      "he",        "she",     "we",      "they",    "me",        "him",       "her",      "us",
                         "them",    "my",       "your",      "his",     "our",     "their",   "one",       "someone",   "somebody", "anyone",
                         "anybody", "everyone", "everybody", "people",  "persons", "humans",  "men",       "women",     "guys",     "girls",
                         "boys",    "myself",   "yourself",  "himself", "herself", "oneself", "ourselves", "themselves"};
 const Words kGeneric = {"person", "human", "man", "woman", "guy", "girl", "boy", "individual", "people", "men", "women"};
 const Words kDeterminers = {"a", "an", "the", "any", "some", "every", "most"};
-// What may stand before a subject in a question, with the auxiliaries below.
+// Words that, like the auxiliaries below, may stand before the subject of a question.
 const Words kLeading = {"what",   "why",   "how",  "when",  "where", "which", "who",   "if",  "can",      "could",
                         "should", "would", "will", "may",   "might", "must",  "shall", "and", "but",      "so",
                         "much",   "many",  "long", "often", "to",    "in",    "is",    "it",  "possible", "for"};
@@ -34,7 +34,7 @@ constexpr std::string_view kStandIn = "*";
 constexpr std::size_t kLongestSubject = 4;
 
 const Words kSmallWords = {"a", "an", "the", "of", "to", "in", "on", "at", "by", "for", "and", "or", "as", "with", "from", "&", "-"};
-// Words that are often the initials of something by chance.
+// Words that often match initials by chance.
 const Words kNoAbbreviations = {"is",  "it",  "do",  "am",  "be",  "he",  "we",   "me",   "my",   "if",   "no",   "so",   "up",  "us",
                                 "go",  "id",  "oh",  "ok",  "hi",  "are", "was",  "has",  "had",  "can",  "did",  "may",  "not", "but",
                                 "his", "her", "him", "she", "you", "who", "why",  "how",  "all",  "any",  "its",  "our",  "out", "off",
@@ -47,10 +47,10 @@ std::string_view plain_auxiliary(std::string_view word) {
   return word;
 }
 
-/// Words alone, with stand-ins for persons and one form for auxiliaries. A verb right after a stand-in loses its s.
+/// A sentence's words with a stand-in for persons and one form of each auxiliary. A verb right after a stand-in loses its s.
 struct GeneralForm {
   Tokens words;
-  Tokens persons;  ///< what the stand-ins stand for, in order
+  Tokens persons;  ///< the words that stand-ins replaced, in order
 };
 
 GeneralForm general_form(std::string_view text) {
@@ -77,16 +77,16 @@ GeneralForm general_form(std::string_view text) {
 
 bool is_stand_in(std::span<const std::string> words) { return words.size() == 1 && words[0] == kStandIn; }
 
-/// What may be the subject that a stand-in replaces.
+/// Whether the words could be the subject that corresponds to a stand-in.
 bool is_subject_phrase(std::span<const std::string> words) {
   return !words.empty() && words.size() <= kLongestSubject && std::ranges::none_of(words, [](const std::string& word) {
     return word == kStandIn || kLeading.contains(word) || kPlainAuxiliaries.contains(word);
   });
 }
 
-/// The longest run that both have.
+/// Length of the longest run of tokens that both contain.
 std::size_t longest_run(std::span<const std::string> a, std::span<const std::string> b) {
-  std::vector<std::size_t> run(b.size() + 1);  // lengths of the runs that end at a[i], b[j - 1]
+  std::vector<std::size_t> run(b.size() + 1);  // run[j]: length of the common run that ends at the current token of a and at b[j - 1]
   std::size_t longest = 0;
   for (const std::string& token : a)
     for (std::size_t j = b.size(); j > 0; --j) {
@@ -96,7 +96,7 @@ std::size_t longest_run(std::span<const std::string> a, std::span<const std::str
   return longest;
 }
 
-/// "u.s.a." as one token.
+/// Joins the tokens of "u.s.a." into one.
 Tokens join_dotted(const Tokens& tokens) {
   Tokens joined;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -109,7 +109,7 @@ Tokens join_dotted(const Tokens& tokens) {
   return joined;
 }
 
-/// How many tokens from `first` on have `letters` as their initials, small words counted or passed over; 0: none do.
+/// How many of the first tokens have `letters` as their initials, with or without their small words; 0 when they have not.
 std::size_t spelled_out(std::string_view letters, std::span<const std::string> tokens) {
   if (tokens.empty() || letters.empty()) return 0;
   if (tokens.front().front() == letters.front()) {
@@ -125,7 +125,7 @@ bool is_letters(std::string_view token) {
   return std::ranges::all_of(token, [](char c) { return c >= 'a' && c <= 'z'; });
 }
 
-/// Whether the token stands in the text in capitals: "IT", "U.S.".
+/// Whether the text has the token in capitals: "IT", "U.S.".
 bool is_capital(std::string_view text, std::string_view token) {
   std::string plain, upper;
   for (const char c : text)
@@ -137,15 +137,15 @@ bool is_capital(std::string_view text, std::string_view token) {
   return false;
 }
 
-/// Whether tokens[t] may be an abbreviation at all.
+/// Whether tokens[t] could be an abbreviation.
 bool may_abbreviate(std::string_view text, const Tokens& tokens, std::size_t t) {
   const std::string& token = tokens[t];
   if (token.size() < 2 || !is_letters(token)) return false;
-  if (t + 1 < tokens.size() && tokens[t + 1] == "'t") return false;  // the isn of isn't
+  if (t + 1 < tokens.size() && tokens[t + 1] == "'t") return false;  // "isn" of "isn't"
   return (!kSmallWords.contains(token) && !kNoAbbreviations.contains(token)) || is_capital(text, token);
 }
 
-/// Whether a token of `tokens` stands for words of `others`.
+/// Whether a token of `tokens` abbreviates words of `others`.
 bool abbreviates(std::string_view text, const Tokens& tokens, const Tokens& others) {
   for (std::size_t t = 0; t < tokens.size(); ++t) {
     const std::string& token = tokens[t];

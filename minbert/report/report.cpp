@@ -1,4 +1,4 @@
-// The report: which sections stand where.
+// The report: the order of its sections.
 #include "minbert/report/report.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ Html heading(const std::string& name, const std::string& state, const std::strin
 
 Html failure(const std::string& text) { return text.empty() ? Html() : element("p", {{"class", "failure"}}, text) + "\n"; }
 
-/// The folder's name; that of a run for one of several seeds says little, so the config's goes before it.
+/// The folder's name. A name such as "seed-1" says little, so the run's name from the config goes before it.
 std::string title_of(const RunData& run) {
   const std::string name = setting(run.config.run, "name");
   return run.name.starts_with("seed-") && !name.empty() ? name + ", " + run.name : run.name;

@@ -1,4 +1,4 @@
-// The report of a run: one HTML file that needs nothing else, and the tables it shows as CSV.
+// The report of a run or study: one self-contained HTML file, and its tables as CSV.
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,11 @@ namespace minbert {
 
 struct Report {
   std::string html;
-  std::map<std::string, std::string> tables;  ///< name of a file of eval/ -> content
+  std::map<std::string, std::string> tables;  ///< name of a file in eval/ -> content
 };
 
-/// Scores with intervals, curves, error analyses, config and environment of a run folder, finished or not. Throws Error(kData) as
-/// read_run() does.
+/// Scores with intervals, curves, error analyses, config and environment of a run or study folder, finished or not. Throws what read_run()
+/// and read_study() throw.
 Report make_report(const std::filesystem::path& folder);
 
 /// Writes the tables into the folder's eval/, and returns the page.

@@ -1,4 +1,4 @@
-// Reading a run folder: each file on its own, with errors that name it.
+// RunData: reads each file of a run folder, with errors that name the file.
 #include "minbert/report/run_data.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr int kFormat = 1;
 
-/// read(), where a key that is missing or of another kind is an Error(kData) at `place`.
+/// Calls read(). A key that is missing or has the wrong type becomes an Error(kData) at `place`.
 template <class Read>
 auto checked(const std::string& place, Read&& read) {
   try {
@@ -59,7 +59,7 @@ void read_metrics(const fs::path& path, StepDetail detail, RunData& run) {
   for (std::size_t i = run.costs.size(); i-- > 1;) run.costs[i].seconds -= run.costs[i - 1].seconds;
 }
 
-/// "0: 120, 1: 80", or "0 to 5, mean 2.72".
+/// The distribution of labels: "0: 120, 1: 80" for classes, "0 to 5, mean 2.72" for numbers.
 std::string label_text(const Json& report) {
   if (report.contains("label_mean"))
     return fmt::format("{:g} to {:g}, mean {:.2f}", number_or_nan(report.at("label_min")), number_or_nan(report.at("label_max")),
@@ -93,7 +93,7 @@ void read_rows(const fs::path& path, RunData& run) {
   checked(path.string(), [&] {
     for (const auto& [task, splits] : json.items()) {
       if (task == "format") continue;
-      if (task == "mlm") {  // no task may have the name
+      if (task == "mlm") {  // the texts of mlm stages; a task may not have this name
         read_texts(splits, run);
         continue;
       }
@@ -194,7 +194,7 @@ void read_split(const fs::path& folder, const std::string& name, RunData& run) {
   if (!split.tasks.empty()) run.results.push_back(std::move(split));
 }
 
-/// Tasks of a run whose data.json is not there.
+/// Adds tasks that data.json does not list, since it may be missing.
 void add_unlisted_tasks(RunData& run) {
   const auto add = [&](const std::string& task) {
     if (std::ranges::find(run.tasks, task) == run.tasks.end()) run.tasks.push_back(task);
@@ -210,7 +210,7 @@ void add_unlisted_tasks(RunData& run) {
       for (const auto& [task, score] : eval.scores) add(task);
 }
 
-/// Of the first model folder that the run has written.
+/// Reads config.json of the first model folder that exists: best/, or a stage's.
 std::optional<EncoderSizes> read_encoder(const fs::path& folder, const ConfigView& config) {
   std::vector<fs::path> models = {folder / "best"};
   for (const StageConfig& stage : config.stages) models.push_back(folder / "checkpoints" / fmt::format("stage-{}", stage.name) / "best");

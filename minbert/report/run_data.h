@@ -1,4 +1,4 @@
-// RunData: what a run folder holds, read without the code that wrote it (docs/run_folder.md).
+// RunData: the contents of a run folder (docs/run_folder.md), read without the code that wrote it.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace minbert {
 
-inline constexpr std::size_t kWorstErrors = 50;  ///< of a task, as many are kept
+inline constexpr std::size_t kWorstErrors = 50;  ///< how many errors of a task are kept
 
 /// Optimizer steps of one stage together.
 struct StageCost {
@@ -26,23 +26,23 @@ struct StageCost {
   double seconds = 0;
 };
 
-/// A wrongly predicted row. `confidence` is absent for numbers.
+/// A wrongly predicted row. A task that predicts numbers has no `confidence`.
 struct ErrorRow {
   std::string id, text, text_pair, gold, predicted;
   std::optional<double> confidence;
 };
 
-/// eval/SPLIT of one task. Parts without a file are empty.
+/// One task's results in eval/SPLIT. Parts without a file are empty.
 struct TaskResult {
   std::string task, metric;
   std::int64_t rows = 0;
   double score = 0;
   std::optional<Interval> interval;
-  std::vector<std::pair<std::string, double>> figures;  ///< every metric of the file, and calibration
-  std::vector<std::string> classes;
-  ConfusionMatrix confusion;                ///< of `classes`
-  std::vector<ReliabilityBin> reliability;  ///< of classes
-  std::vector<ErrorRow> errors;             ///< the worst kWorstErrors
+  std::vector<std::pair<std::string, double>> figures;  ///< every metric in metrics.json, and calibration
+  std::vector<std::string> classes;                     ///< empty for a task that predicts numbers, as the next two
+  ConfusionMatrix confusion;
+  std::vector<ReliabilityBin> reliability;
+  std::vector<ErrorRow> errors;  ///< the kWorstErrors worst
   std::size_t error_count = 0;
 };
 
@@ -54,16 +54,16 @@ struct SplitResult {
   int resamples = 0;
 };
 
-/// What was read of one split of a task.
+/// Counts of the rows of one split of a task.
 struct SplitRows {
   std::string task, split;
   std::int64_t read = 0, used = 0, skipped = 0, removed = 0, truncated = 0;
   std::int64_t aside = 0;  ///< filtered, over a limit, or moved to another split
-  std::string labels;      ///< how they are spread, in words
+  std::string labels;      ///< the distribution of labels, in words
   std::vector<std::pair<std::string, std::int64_t>> label_counts;
 };
 
-/// What an mlm stage read of one of its texts.
+/// Counts of the texts that an mlm stage read from one source.
 struct TextRows {
   std::string stage, texts;
   bool probe = false;  ///< measured, never trained on
@@ -78,36 +78,36 @@ struct EncoderSizes {
 
 struct RunData {
   std::filesystem::path folder;
-  std::string name;              ///< of the folder
-  Json status = Json::object();  ///< status.json and env.json as they are
-  Json environment = Json::object();
-  std::string config_text;  ///< config.toml
+  std::string name;                   ///< the folder's name
+  Json status = Json::object();       ///< contents of status.json
+  Json environment = Json::object();  ///< contents of env.json
+  std::string config_text;            ///< contents of config.toml
   ConfigView config;
   std::optional<EncoderSizes> encoder;
-  std::vector<std::string> tasks;  ///< in the order of data.json, corpora of mlm stages left out
-  std::vector<SplitRows> rows;     ///< corpora too
+  std::vector<std::string> tasks;  ///< tasks with a head, in the order of data.json
+  std::vector<SplitRows> rows;     ///< of all tasks, those without a head included
   std::vector<TextRows> texts;     ///< of mlm stages
-  std::vector<StepRecord> steps;   ///< none where they were not asked for
+  std::vector<StepRecord> steps;   ///< empty for StepDetail::kSums
   std::vector<StageCost> costs;
   std::vector<EvalRecord> evals;
-  std::vector<SplitResult> results;  ///< dev and test, where they were scored
+  std::vector<SplitResult> results;  ///< of dev and test, if scored
 };
 
-/// Whether each optimizer step is kept, or only what stages cost: a study has many runs.
+/// Whether to keep each optimizer step, or only the sums of each stage, which is enough for the many runs of a study.
 enum class StepDetail { kEach, kSums };
 
-/// Reads what is there: a young run has no results yet, and the last line of metrics.jsonl may be torn. Throws Error(kData) for a folder
-/// that holds no run, and for a broken file, naming file and line.
+/// Reads a run folder. An unfinished run may lack results, and its metrics.jsonl may end in an incomplete line. Throws Error(kData) for a
+/// folder that holds no run, and for a broken file, naming file and line.
 RunData read_run(const std::filesystem::path& folder, StepDetail steps = StepDetail::kEach);
 
 /// The results of a split, or null.
 const SplitResult* find_split(const RunData& run, std::string_view split);
 
-/// The epoch that a stage has kept so far; absent before its first evaluation.
+/// The epoch whose weights a stage has kept so far; absent before its first evaluation.
 std::optional<int> kept_epoch(const RunData& run, std::string_view stage);
 
-/// The share of `split`'s rows that carry the most frequent label of train (of the split itself where train was not counted): the accuracy
-/// of always answering that label. Absent without counts.
+/// The accuracy on `split` of always answering train's most frequent label (the split's own when train was not counted). Absent without
+/// counts.
 std::optional<double> majority_share(const RunData& run, std::string_view task, std::string_view split);
 
 }  // namespace minbert

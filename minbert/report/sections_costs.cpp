@@ -1,4 +1,4 @@
-// What a run cost, and what is needed to make it again.
+// Costs of runs, and the config and environment that reproduce them.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,14 +10,14 @@
 namespace minbert {
 namespace {
 
-constexpr std::size_t kMostOps = 12;  // of a profile
+constexpr std::size_t kMostOps = 12;  // rows of the profile table
 
 std::int64_t peak_memory(const RunData& run) {
   const auto bytes = run.status.find("peak_memory_bytes");
   return bytes != run.status.end() && bytes->is_number_integer() ? bytes->get<std::int64_t>() : 0;
 }
 
-/// A list of names and values; those without a value are left out.
+/// A list of names and values; pairs without a value are left out.
 Html facts(const std::vector<std::pair<std::string, std::string>>& pairs) {
   Html list;
   for (const auto& [name, value] : pairs)

@@ -1,4 +1,4 @@
-// Curves: figures 3 to 5, masked words, and losses.
+// Curves: scores by epoch (figures 3 to 5), perplexity of masked words, and losses.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,13 +12,14 @@
 namespace minbert {
 namespace {
 
-constexpr std::size_t kRawBuckets = 200;  // of a loss curve
-constexpr std::size_t kSmoothPoints = 150;
-constexpr std::size_t kMostModels = 4;  // of a figure
+constexpr std::size_t kRawBuckets = 200;    // a loss curve shows the extremes of so many runs of steps
+constexpr std::size_t kSmoothPoints = 150;  // points of its running mean
+constexpr std::size_t kMostModels = 4;      // models in a figure
 
 Html chart_grid(const Html& charts) { return element("div", {{"class", "charts"}}, charts) + "\n"; }
 
-/// 3: multitask fine-tuning with linear heads; 4: with a dense layer in one at least; 5: heads alone; 0: none of them.
+/// The figure that shows a stage. 3: fine-tuning with linear heads; 4: fine-tuning with a dense layer in some head; 5: only heads are
+/// trained; 0: none.
 int figure_of(const StageConfig& stage, const ConfigView& config) {
   if (stage.kind == "heads") return 5;
   if (stage.kind != "finetune") return 0;
@@ -31,7 +32,7 @@ int figure_of(const StageConfig& stage, const ConfigView& config) {
              : 3;
 }
 
-/// A stage of a model, as a figure shows it.
+/// A stage of a model that a figure shows.
 struct ShownStage {
   const ModelRow* row;
   const StageConfig* stage;
@@ -43,8 +44,8 @@ bool has_scores(const ModelRow& row, const std::string& stage) {
   });
 }
 
-/// Those of the figure's kind with curves: of published models where there are any, each stage once. Heads that follow other stages come
-/// first, and fine-tuning that does not.
+/// The stages with scores that belong in the figure, each once; only those of published models if there are any. Figure 5 begins with
+/// stages that follow others, the other figures with first stages.
 std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
   std::vector<ShownStage> shown;
   for (const ModelRow& row : rows) {
@@ -61,7 +62,7 @@ std::vector<ShownStage> stages_of(int figure, const ModelRows& rows) {
   return shown;
 }
 
-/// Epoch -> values over seeds.
+/// Epoch -> one value for each seed.
 using Curve = std::map<int, std::vector<double>>;
 
 Curve curve(const ShownStage& shown, const std::string& split, const std::string& task,
@@ -172,7 +173,7 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
         if (!drawn || held_out.empty()) continue;
         const std::vector<ChartPoint> points = means(held_out);
         const auto [low, high] = std::ranges::minmax(points, {}, &ChartPoint::y);
-        const bool wide = low.y > 0 && high.y > 10 * low.y;  // at first a new head knows nothing
+        const bool wide = low.y > 0 && high.y > 10 * low.y;  // an untrained head begins with a huge perplexity
         charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", row.title, source) : source,
                               .x_name = "epoch",
                               .y_name = "perplexity of masked words",

@@ -13,10 +13,10 @@ namespace minbert {
 namespace {
 
 constexpr std::string_view kNoOffBy = "Table 5: no predictions of a task whose labels are three or more numbers from 0.";
-constexpr std::size_t kMostClasses = 30;   // of a confusion matrix that is still readable
-constexpr std::size_t kLongestText = 600;  // code points shown of an error's text
+constexpr std::size_t kMostClasses = 30;   // a larger confusion matrix could not be read
+constexpr std::size_t kLongestText = 600;  // code points of an error's text
 
-/// Classes that are numbers from 0, three or more: their distance means something.
+/// Whether classes are ordered: three or more that are numbers from 0.
 bool is_ordered(const TaskResult& result) {
   if (result.classes.size() < 3) return false;
   for (std::size_t c = 0; c < result.classes.size(); ++c)
@@ -98,7 +98,7 @@ Html confusion_table(const TaskResult& result) {
       header_row(header), rows);
 }
 
-/// Shares of the errors that are off by 1, 2, 3 or more, of each seed of one task.
+/// Shares of errors that are off by 1, by 2, and by 3 or more; each list has one share for each seed.
 using OffByShares = std::array<std::vector<double>, 3>;
 
 void add_shares(const std::array<std::int64_t, 3>& counts, OffByShares& shares) {
@@ -106,7 +106,7 @@ void add_shares(const std::array<std::int64_t, 3>& counts, OffByShares& shares) 
   for (std::size_t i = 0; i < counts.size() && all > 0; ++i) shares[i].push_back(static_cast<double>(counts[i]) / all);
 }
 
-/// Table 5: counts of the first seed, shares of all.
+/// Table 5: error counts of the first seed, and mean shares over all seeds.
 Html off_by_table(const Analysed& model, Sheets& sheets) {
   constexpr std::array<std::string_view, 3> kPaper = {"0.86", "0.13", "0.01"};
   Sheet sheet{.file = "table-5",
@@ -142,7 +142,7 @@ Html off_by_table(const Analysed& model, Sheets& sheets) {
   return sheet.rows.empty() ? absent("table-5", kNoOffBy) : sheets.show(sheet, "table-5");
 }
 
-/// Accuracy by confidence, and the line on which both agree.
+/// A chart of accuracy by confidence, with the diagonal on which they are equal.
 Html reliability_chart(const TaskResult& result, Sheets& sheets) {
   ChartLine line{.name = "model", .style = LineStyle::kSolid, .points = {}};
   Sheet sheet{.file = result.task + ".calibration",
@@ -170,10 +170,10 @@ Html reliability_chart(const TaskResult& result, Sheets& sheets) {
          sheets.fold(sheet, "The numbers of " + result.task);
 }
 
-/// "3.4567890123" as "3.457"; text that is no number as it is.
+/// Rounds a number: "3.4567890123" becomes "3.457". Leaves other text as it is.
 std::string label_text(const std::string& label, bool number) {
   if (!number) return label;
-  const Json value = Json::parse(label, nullptr, false);
+  const Json value = parse_json_line(label).value;
   return value.is_number() ? fmt::format("{:.3f}", value.get<double>()) : label;
 }
 

@@ -1,4 +1,4 @@
-// What was trained, and on what: figures 1 and 2, tables 1 to 3.
+// Models, settings and data: figures 1 and 2, tables 1 to 3.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,14 +11,14 @@
 namespace minbert {
 namespace {
 
-constexpr std::string_view kOfARun = "epoch kept";  // a setting that tells apart what else is the same
-constexpr std::size_t kMostSettingColumns = 6;      // more are laid on their side
+constexpr std::string_view kKeptEpoch = "epoch kept";  // differs between runs of one model: a report of several models leaves it out
+constexpr std::size_t kMostSettingColumns = 6;         // a table with more columns is transposed
 
 Html figure(std::string_view id, const Html& drawing, std::string_view caption) {
   return element("figure", {{"id", std::string(id)}}, drawing + element("figcaption", {}, caption)) + "\n";
 }
 
-/// Heads' dropouts, each once.
+/// The different dropout rates of a stage's heads.
 std::string head_dropouts(const StageConfig& stage, const ConfigView& config) {
   std::vector<std::string> values;
   for (const std::string& name : stage.tasks) {
@@ -30,7 +30,7 @@ std::string head_dropouts(const StageConfig& stage, const ConfigView& config) {
   return list_text(values);
 }
 
-/// A row of Table 2: what it is called, what the paper prints, and what a stage has.
+/// A row of Table 2: its name, the paper's value, and a function that gives a stage's value.
 struct Setting {
   std::string_view name, paper;
   std::string (*value)(const StageConfig& stage, const RunData& run);
@@ -91,7 +91,7 @@ const std::vector<Setting>& settings() {
       {"order of tasks", "", [](Stage s, Run) { return not_mlm(s, "sampler"); }},
       {"rows shuffled", "", [](Stage s, Run) { return stage_value(s, "shuffle"); }},
       {"epoch kept by", "dev mean", [](Stage s, Run) { return s.is_mlm() ? "held-out loss" : stage_value(s, "select"); }},
-      {kOfARun, "", [](Stage s, Run r) { return s.kind == "heads" ? "" : kept_text(s, r); }},
+      {kKeptEpoch, "", [](Stage s, Run r) { return s.kind == "heads" ? "" : kept_text(s, r); }},
       {"patience, epochs", "", [](Stage s, Run) { return stage_value(s, "early_stop_patience"); }},
       {"masked share", "0.15", [](Stage s, Run) { return on_mlm(s, "mlm.mask"); }},
       {"masked-word head", "linear", [](Stage s, Run) { return on_mlm(s, "mlm.head"); }},
@@ -104,7 +104,7 @@ const std::vector<Setting>& settings() {
   return kSettings;
 }
 
-/// Stages with the same settings, and the models that have them.
+/// A column of Table 2: stages with the same name and settings, and the models that have them.
 struct SettingColumn {
   std::string stage;
   std::vector<std::string> models;
@@ -124,7 +124,7 @@ std::vector<SettingColumn> setting_columns(const ModelRows& rows) {
     for (const StageConfig& stage : row.first()->config.stages) {
       SettingColumn column{.stage = stage.name, .models = {row.title}, .values = {}};
       for (const Setting& setting : settings())
-        column.values.push_back(rows.size() > 1 && setting.name == kOfARun ? "" : setting.value(stage, *row.first()));
+        column.values.push_back(rows.size() > 1 && setting.name == kKeptEpoch ? "" : setting.value(stage, *row.first()));
       const auto same =
           std::ranges::find_if(columns, [&](const SettingColumn& c) { return c.stage == column.stage && c.values == column.values; });
       if (same == columns.end())
@@ -176,7 +176,7 @@ std::vector<std::string> feature_row(const ModelRow& row) {
   return {row.title, tick(multitask), tick(dense), list_text(texts), tick(heads), list_text(deep), list_text(orders), encoder_text(run)};
 }
 
-/// The same rows of data, and the models that were given them.
+/// A row of Table 1: a split, and the models that were trained with the same rows of it.
 struct DataLine {
   const SplitRows* rows;
   std::vector<std::string> models;

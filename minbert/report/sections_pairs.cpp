@@ -1,4 +1,4 @@
-// Errors of pairs: Table 6, kinds of errors of paraphrase tasks, and what the errors of similarity tasks follow.
+// Errors of pairs: Table 6, kinds of errors of paraphrase tasks, and errors of similarity tasks by overlap and length.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,12 +17,12 @@ namespace minbert {
 namespace {
 
 constexpr std::size_t kFewEdits = 2;       // "the pairs differ by at most two tokens" (section 7.2's examples)
-constexpr std::size_t kExamples = 5;       // of each kind
-constexpr std::size_t kLongestText = 300;  // code points of an example
-constexpr std::size_t kMostPoints = 1200;  // of a cloud
-constexpr int kBins = 5;
+constexpr std::size_t kExamples = 5;       // examples of each kind
+constexpr std::size_t kLongestExample = 300;  // code points of an example's text
+constexpr std::size_t kMostPoints = 1200;  // points of a scatter plot
+constexpr int kBins = 5;                   // bins of length
 
-/// A pair of texts with its answer, and the pair's tokens.
+/// A prediction for a pair, the tokens of both texts, and the edits between them.
 struct PairAnswer {
   const Answer* answer;
   std::vector<std::string> a, b;
@@ -69,7 +69,7 @@ Html edits_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
   return sheets.show(sheet);
 }
 
-/// A kind of error: which gold class it is of, and whether a pair is of the kind.
+/// A kind of error: its gold class, and a function that tells whether a pair is of the kind.
 struct ErrorKind {
   std::string_view name;
   int gold;
@@ -110,7 +110,7 @@ Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
     std::ranges::stable_sort(found, std::greater<>(), &Answer::confidence);
     found.resize(std::min(found.size(), kExamples));
     for (const Answer* answer : found)
-      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestText), shortened(answer->text_pair, kLongestText),
+      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestExample), shortened(answer->text_pair, kLongestExample),
                                result.classes[static_cast<std::size_t>(answer->gold)],
                                result.classes[static_cast<std::size_t>(answer->predicted)], fixed_text(answer->confidence, 3)});
   }
@@ -128,7 +128,7 @@ bool is_yes_or_no(const RunData& run, const TaskResult& result) {
   return result.classes.size() == 2 && (task == nullptr || task->is_pair());
 }
 
-/// A cell of the confusion matrix as a share of all rows, over the seeds.
+/// A cell of the confusion matrix as a share of all rows: mean and deviation over the seeds.
 Spread confusion_share(const Analysed& model, const std::string& task, int gold, int predicted) {
   std::vector<double> shares;
   for (const RunData* run : model.seeds) {
@@ -144,7 +144,7 @@ Spread confusion_share(const Analysed& model, const std::string& task, int gold,
   return spread(shares);
 }
 
-/// Table 6: rows of the first seed, shares of all.
+/// Table 6: row counts of the first seed, and shares over all seeds.
 class ConfusionShares {
  public:
   explicit ConfusionShares(const Analysed& model) : model_(model), several_(model.seeds.size() > 1) {
@@ -184,16 +184,16 @@ class ConfusionShares {
                .words = 2};
 };
 
-/// At most kMostPoints of them, evenly spaced.
+/// At most kMostPoints of the points, evenly spaced.
 template <class T>
 std::vector<T> sample(const std::vector<T>& all) {
   const std::size_t step = all.size() / kMostPoints + 1;
-  std::vector<T> some;
-  for (std::size_t i = 0; i < all.size(); i += step) some.push_back(all[i]);
-  return some;
+  std::vector<T> sampled;
+  for (std::size_t i = 0; i < all.size(); i += step) sampled.push_back(all[i]);
+  return sampled;
 }
 
-/// Columns of numbers of a similarity task, one entry a row.
+/// Figures of a similarity task's rows, in columns with one entry for each row.
 struct SimilarityRows {
   std::vector<double> gold, predicted, error, overlap, length;
 };
@@ -211,8 +211,8 @@ SimilarityRows similarity_rows(const std::vector<Answer>& answers) {
   return rows;
 }
 
-/// A cloud with its least-squares line.
-Html cloud(const std::string& title, std::string_view x_name, std::string_view y_name, const std::vector<double>& x,
+/// A scatter plot with its least-squares line.
+Html scatter_plot(const std::string& title, std::string_view x_name, std::string_view y_name, const std::vector<double>& x,
            const std::vector<double>& y) {
   const FittedLine fit = fit_line(x, y);
   std::vector<ChartPoint> points;
@@ -251,9 +251,9 @@ Html similarity_part(const TaskResult& result, const SplitResult& split, const s
     points.rows.push_back({answers[i].id, number_text(rows.gold[i], 4), number_text(rows.predicted[i], 4), number_text(rows.error[i], 4),
                            number_text(rows.overlap[i], 4), number_text(rows.length[i], 1)});
   sheets.keep(points);
-  const Html charts = cloud(result.task + ": error and overlap", "continuous overlap", "error", rows.overlap, rows.error) +
-                      cloud(result.task + ": error and length", "mean length in tokens", "error", rows.length, rows.error) +
-                      cloud(result.task + ": prediction and gold", "gold", "predicted", rows.gold, rows.predicted);
+  const Html charts = scatter_plot(result.task + ": error and overlap", "continuous overlap", "error", rows.overlap, rows.error) +
+                      scatter_plot(result.task + ": error and length", "mean length in tokens", "error", rows.length, rows.error) +
+                      scatter_plot(result.task + ": prediction and gold", "gold", "predicted", rows.gold, rows.predicted);
   return element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("div", {{"class", "charts"}}, charts) +
          "\n" +
          element(

@@ -1,4 +1,4 @@
-// What in the published text cannot be, or cannot have been meant.
+// The paper's anomalies: statements that cannot be true, or cannot have been meant.
 #include <array>
 #include <string_view>
 

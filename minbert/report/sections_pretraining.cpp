@@ -1,4 +1,4 @@
-// Further pretraining: what mlm stages read, how far the texts are from each other, and what training did to their losses.
+// Further pretraining: the texts that mlm stages read, how much their vocabularies overlap, and how training changed their losses.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The run of a row whose mlm stages were trained there; null where there is none.
+/// A run of the row that trained an mlm stage itself; null if there is none.
 const RunData* pretrained(const ModelRow& row) {
   if (row.first() == nullptr) return nullptr;
   const auto own = [&](const StageConfig& stage) { return stage.is_mlm() && !row.shared.contains(stage.name); };
@@ -44,7 +44,7 @@ Html texts_table(const ModelRows& rows, Sheets& sheets) {
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }
 
-/// Losses before and after, of all models.
+/// The losses of all models before and after pretraining.
 Html shift_table(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{.file = "pretraining-shift",
               .caption =
@@ -65,7 +65,7 @@ Html shift_table(const ModelRows& rows, Sheets& sheets) {
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }
 
-/// A matrix for each stage: how much of a corpus another one covers.
+/// A matrix for each stage: the share of a corpus's tokens that another corpus has too.
 Html overlap_tables(const ModelRow& row, bool several, Sheets& sheets) {
   const RunData* run = pretrained(row);
   const fs::path path = run == nullptr ? fs::path() : run->folder / "eval" / "mlm" / "overlap.csv";

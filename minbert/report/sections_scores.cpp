@@ -13,12 +13,12 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// What a plot shows: a score as a dot, its interval as a bar, another's score as a tick. NaN: not there.
+/// What a plot shows: a score (a dot), its interval (a bar) and another score (a tick). NaN for what is absent.
 struct Plotted {
   double score, low = kNone, high = kNone, other = kNone;
 };
 
-/// On an axis from `least` to 1.
+/// Draws the plot on an axis from `least` to 1.
 Html score_plot(const Plotted& shown, double least) {
   const auto x = [&](double value) { return fmt::format("{:.1f}", 4 + 136 * std::clamp((value - least) / (1 - least), 0.0, 1.0)); };
   const auto line = [](const char* kind, const std::string& x1, const std::string& x2, const char* y1, const char* y2) {
@@ -44,7 +44,7 @@ void add_split(const RunData& run, const SplitResult& split, double low, Sheet& 
   sheet.plots.emplace_back();
 }
 
-/// Of a run without results: what its last evaluation said.
+/// The scores of the last evaluation, for a run without results.
 Html latest_scores(const RunData& run, std::string_view id, Sheets& sheets) {
   const auto eval =
       std::ranges::find_if(run.evals.rbegin(), run.evals.rend(), [](const EvalRecord& record) { return record.split == "dev"; });

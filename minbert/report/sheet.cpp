@@ -1,4 +1,4 @@
-// Sheets as HTML and as CSV.
+// Sheet: writes tables as HTML and as CSV.
 #include "minbert/report/sheet.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace minbert {
 namespace {
 
-// Letters: what is longer may break into lines.
+// Cells and column names with more letters may break into lines.
 constexpr std::size_t kLongCell = 28, kLongName = 12;
 
 Attributes classes(bool is_word, bool is_long) {

@@ -1,4 +1,4 @@
-// Sheet: a table of the report that is shown and written, each cell the same text in both.
+// Sheet: a table of the report, shown in the page and written as CSV with the same text in each cell.
 #pragma once
 
 #include <map>
@@ -11,31 +11,32 @@
 namespace minbert {
 
 struct Sheet {
-  std::string file;     ///< eval/FILE.csv of the folder
-  std::string caption;  ///< sentences
+  std::string file;     ///< it is written to eval/FILE.csv of the folder
+  std::string caption;  ///< one or more sentences
   std::vector<std::string> columns;
   std::vector<std::vector<std::string>> rows = {};
-  std::size_t words = 1;         ///< leading columns of words, aligned left; the first names its row
-  bool wraps = false;            ///< cells hold sentences
-  std::vector<Html> plots = {};  ///< one a row, shown in a last column that the file lacks
+  std::size_t words = 1;         ///< how many leading columns hold words, aligned left; the first is the row's header
+  bool wraps = false;            ///< whether cells hold sentences, which break into lines
+  std::vector<Html> plots = {};  ///< one for each row, shown in a last column that the CSV lacks
 };
 
-/// The name of its file in eval/, without what leads out of a folder.
+/// The name of the sheet's file in eval/; slashes are replaced.
 std::string sheet_file(const Sheet& sheet);
-/// RFC 4180, one line a row.
+/// CSV as in RFC 4180: the column names, then one line for each row.
 std::string sheet_csv(const Sheet& sheet);
 
-/// The files that belong to a page.
+/// The CSV files that belong to a page.
 class Sheets {
  public:
-  /// The sheet as a table whose caption names its file, which is kept. `id` is the table's (default: from the file).
+  /// Keeps the sheet's file and returns the sheet as a table whose caption names that file. `id` is the table's id (default: made from the
+  /// file's name).
   Html show(const Sheet& sheet, std::string_view id = {});
-  /// The same in a <details> that `summary` opens.
+  /// As show(), in a <details> element with this summary.
   Html fold(const Sheet& sheet, std::string_view summary);
-  /// The file alone, for what a chart draws.
+  /// Keeps the file only, for data that a chart draws.
   void keep(const Sheet& sheet) { files_[sheet_file(sheet)] = sheet_csv(sheet); }
 
-  /// Name -> content.
+  /// Name of each file -> its contents.
   const std::map<std::string, std::string>& files() const { return files_; }
 
  private:

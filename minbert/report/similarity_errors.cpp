@@ -1,4 +1,4 @@
-// Bins of errors.
+// Errors of predicted numbers: bins and their edges.
 #include "minbert/report/similarity_errors.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Reading a study's folder.
+// StudyData: reads study.json and the run folders.
 #include "minbert/report/study_data.h"
 
 #include <algorithm>

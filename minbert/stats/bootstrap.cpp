@@ -1,4 +1,4 @@
-// Resamples are addressed by counter, so that any thread can draw any of them.
+// Bootstrap: a counter addresses each resample, so that any thread can draw any of them.
 #include "minbert/stats/bootstrap.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ void draw_rows(std::uint64_t key, std::uint32_t resample, std::span<std::int32_t
   }
 }
 
-/// The statistic on each resample, in the order of resamples.
+/// The statistic's value on each resample.
 std::vector<double> resampled(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
   MINBERT_CHECK(rows >= 1 && rows <= std::numeric_limits<std::int32_t>::max(), "{} rows", rows);
   MINBERT_CHECK(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1, "{} resamples, confidence {}",
@@ -48,7 +48,7 @@ double on_all_rows(std::int64_t rows, const Statistic& statistic) {
   return statistic(all);
 }
 
-/// Percentiles of `values`, which are sorted here. One NaN makes both ends NaN: an interval must not hide it.
+/// Sorts `values` and takes the interval's ends from them. One NaN makes both ends NaN, so that the interval does not hide it.
 Interval percentile_interval(double estimate, std::vector<double>& values, double confidence) {
   if (std::any_of(values.begin(), values.end(), [](double x) { return std::isnan(x); })) {
     const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -58,7 +58,7 @@ Interval percentile_interval(double estimate, std::vector<double>& values, doubl
   return {estimate, quantile(values, (1 - confidence) / 2), quantile(values, (1 + confidence) / 2)};
 }
 
-/// The metric of gathered rows, labels being kept as integers.
+/// The metric as a function of rows. `Value` is int for labels.
 template <class Value>
 Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> predicted) {
   return [=, gold = std::move(gold), predicted = std::move(predicted)](std::span<const std::int32_t> rows) {
@@ -78,11 +78,11 @@ Statistic metric_statistic(Metric metric, std::span<const double> gold, std::spa
   return gathered(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()));
 }
 
-/// From the differences b - a of resamples.
+/// The result from both scores on all rows and the differences b - a on the resamples.
 PairedBootstrap paired_result(double a, double b, std::vector<double> differences, double confidence) {
   PairedBootstrap result{.a = a, .b = b, .difference = {}};
   const double observed = b - a;
-  // Differences are multiples of 1/rows up to rounding, so ties with the observed one are common and must count.
+  // Differences are multiples of 1/rows, so that many equal the observed one. They must count in spite of rounding errors.
   const double at_least = std::abs(observed) * (1 - 1e-12);
   const auto extreme = std::count_if(differences.begin(), differences.end(), [&](double x) { return !(std::abs(x - observed) < at_least); });
   result.p_value = (1.0 + static_cast<double>(extreme)) / (1.0 + static_cast<double>(differences.size()));

@@ -16,17 +16,17 @@ struct BootstrapOptions {
   double confidence = 0.95;  ///< in (0, 1)
 };
 
-/// A score on all rows, and the percentiles of the same score on resamples of the rows.
+/// A score on all rows, and two percentiles of its values on resamples of the rows.
 struct Interval {
   double estimate = 0, low = 0, high = 0;
 };
 
-/// Maps row numbers (with repetition) to a score. Called from several threads.
+/// Maps row numbers, which may repeat, to a score. Called from several threads at once.
 using Statistic = std::function<double(std::span<const std::int32_t> rows)>;
 
-/// Percentile interval of any statistic of `rows` rows, rows >= 1. Resamples depend only on rng, never on threads.
+/// Percentile interval of a statistic of `rows` rows, at least one. Resamples depend on rng alone, not on threads.
 Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng);
-/// The same for a metric; at least one row.
+/// Percentile interval of a metric; at least one row.
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
                             Rng& rng);
 
@@ -37,24 +37,25 @@ struct PairedBootstrap {
   double p_value = 1;   ///< two-sided
 };
 
-/// Both systems are scored on the same resamples. The p-value is the share of resamples whose difference lies as far
-/// from the observed one as that lies from 0 (the bootstrap shifted to the null hypothesis), counting the data once.
+/// Scores both systems on the same resamples. The p-value is the share of resamples whose difference is at least as far from the observed
+/// difference as that is from 0 (the bootstrap shifted to the null hypothesis); the observed data count as one more such resample.
 PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
                                  std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng);
 
-/// One task on which two systems are compared: a metric, and what each of them predicts for the same rows.
+/// One task on which two systems are compared: a metric, and both systems' predictions for the same rows.
 struct PairedTask {
   Metric metric = Metric::kAccuracy;
   std::span<const double> gold, predicted_a, predicted_b;
 };
 struct PairedScores {
   std::vector<PairedBootstrap> tasks;
-  PairedBootstrap mean;  ///< of the tasks' scores
+  PairedBootstrap mean;  ///< of the mean over tasks
 };
-/// paired_bootstrap of each task and of their mean. Each task's rows are resampled on their own. At least one task, each with a row.
+/// paired_bootstrap of each task and of the mean over tasks. Each task's rows are resampled independently. At least one task, and at least
+/// one row in each.
 PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const BootstrapOptions& options, Rng& rng);
 
-/// Quantile q in [0, 1] of ascending values, linear between neighbours (numpy.percentile's default). At least one value.
+/// Quantile q in [0, 1] of ascending values, interpolated linearly (numpy.percentile's default). At least one value.
 double quantile(std::span<const double> ascending, double q);
 
 }  // namespace minbert

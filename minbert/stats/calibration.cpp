@@ -19,7 +19,7 @@ std::vector<ReliabilityBin> reliability_bins(std::span<const double> confidence,
   }
   for (std::size_t i = 0; i < confidence.size(); ++i) {
     MINBERT_CHECK(confidence[i] >= 0 && confidence[i] <= 1, "row {}: confidence {}", i, confidence[i]);
-    // Found by comparison with the edges themselves: a product such as 0.07 * 100 can round past one.
+    // Compares with the edges, because a computed index can be off by one: 0.07 * 100 rounds to more than 7.
     const auto bin = std::lower_bound(result.begin(), result.end() - 1, confidence[i],
                                       [](const ReliabilityBin& candidate, double value) { return candidate.high < value; });
     ++bin->rows;

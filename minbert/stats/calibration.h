@@ -1,4 +1,4 @@
-// Calibration: how well predicted probabilities match how often they come true.
+// Calibration: how well predicted probabilities match the frequency with which predictions are right.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@ struct ReliabilityBin {
   double confidence = 0, accuracy = 0;  ///< means over the rows; 0 in an empty bin
 };
 
-/// Bins of equal width over [0, 1]. confidence: the probability of each row's prediction; correct: whether it was right.
+/// Bins of equal width over [0, 1]. confidence: the probability of each row's predicted class; correct: whether it was right.
 std::vector<ReliabilityBin> reliability_bins(std::span<const double> confidence, std::span<const int> correct, int bins = 15);
 
 /// Mean over rows of |accuracy - confidence| of their bin (Guo et al. 2017, eq. 3); 0 without rows.
 double expected_calibration_error(std::span<const ReliabilityBin> bins);
 
-/// Mean squared error of the probability of class 1; gold is 0 or 1. 0 without rows.
+/// Mean squared error of the probability of class 1, for gold labels 0 and 1. 0 without rows.
 double brier_score(std::span<const int> gold, std::span<const double> probability);
-/// Mean over rows of the squared distance to the one-hot label, in [0, 2] (Brier 1950). probabilities: rows x classes.
+/// Mean over rows of the squared distance between the probabilities (rows x classes) and the one-hot label, in [0, 2] (Brier 1950).
 double brier_score(std::span<const int> gold, std::span<const double> probabilities, int classes);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Both forms of McNemar's test.
+// McNemar's test: its exact and its chi-squared form.
 #include "minbert/stats/mcnemar.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace minbert {
 namespace {
 
-/// P(X <= k) for X ~ Binomial(n, 1/2), n small enough for 2^n to be exact.
+/// P(X <= k) for X ~ Binomial(n, 1/2). n is so small that 2^n is exact.
 double binomial_half_cdf(std::int64_t k, std::int64_t n) {
   double term = std::ldexp(1.0, -static_cast<int>(n)), sum = term;
   for (std::int64_t i = 1; i <= k; ++i) {
@@ -31,7 +31,7 @@ McNemar mcnemar_test(std::int64_t only_a, std::int64_t only_b) {
     test.p_value = std::min(1.0, 2 * binomial_half_cdf(fewer, discordant));
     return test;
   }
-  // The correction shrinks a difference towards 0, never past it.
+  // The correction moves the difference towards 0, but not past it.
   const double corrected = std::max(0.0, static_cast<double>(std::abs(only_a - only_b)) - 1);
   test.statistic = corrected * corrected / static_cast<double>(discordant);
   test.p_value = std::erfc(std::sqrt(test.statistic / 2));

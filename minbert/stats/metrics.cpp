@@ -1,4 +1,4 @@
-// Metrics by label counts (one pass, no matrix) and by centred unit vectors.
+// Metrics: label metrics from counts of labels, correlations from products of centred unit vectors.
 #include "minbert/stats/metrics.h"
 
 #include <algorithm>
@@ -14,14 +14,14 @@ namespace {
 
 constexpr Score kUndefined{0, false};
 
-/// Rows by class: in gold, in the predictions, in both at once.
+/// How many rows have each class as gold, as prediction, and as both.
 struct LabelCounts {
   std::vector<std::int64_t> gold, predicted, hits;
   std::int64_t rows = 0, correct = 0;
 };
 
 LabelCounts count_labels(std::span<const int> gold, std::span<const int> predicted) {
-  constexpr int kMaxLabel = 1 << 20;  // a label is an index: a stray identifier must not allocate gigabytes
+  constexpr int kMaxLabel = 1 << 20;  // so that an identifier mistaken for a label does not allocate gigabytes
   MINBERT_CHECK(gold.size() == predicted.size(), "{} gold labels, {} predictions", gold.size(), predicted.size());
   int top = -1, bottom = 0;
   for (const auto labels : {gold, predicted}) {
@@ -46,8 +46,8 @@ LabelCounts count_labels(std::span<const int> gold, std::span<const int> predict
 
 double ratio(std::int64_t part, std::int64_t whole) { return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole); }
 
-/// Values moved to mean 0 and scaled to norm 1; nothing when they are all equal. Rounding can give equal values a
-/// mean that differs from them, hence the comparison; the scaling by the largest keeps squares of tiny values from vanishing.
+/// Values shifted to mean 0 and scaled to norm 1; nothing when all values are equal, which is tested before because rounding may move the
+/// mean off them. Dividing by the largest first keeps the squares of tiny values from underflowing.
 std::optional<std::vector<double>> unit_deviations(std::span<const double> values) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   if (values.empty() || *low == *high) return std::nullopt;
@@ -128,7 +128,7 @@ Score binary_f1(std::span<const int> gold, std::span<const int> predicted) {
 
 Score mcc(std::span<const int> gold, std::span<const int> predicted) {
   const LabelCounts counts = count_labels(gold, predicted);
-  // Covariances times rows squared, exact in integers.
+  // Covariances times the squared number of rows, which are exact integers.
   const std::int64_t rows = counts.rows;
   std::int64_t joint = rows * counts.correct, of_gold = rows * rows, of_predicted = rows * rows;
   for (std::size_t k = 0; k < counts.gold.size(); ++k) {

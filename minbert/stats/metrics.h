@@ -25,23 +25,23 @@ constexpr std::array<OptionName<Metric>, 6> option_names(Metric) {
 /// True for metrics of class labels, false for correlations of values.
 bool is_label_metric(Metric metric);
 
-/// A score, and whether its definition holds. `defined` is false where it divides zero by zero (no rows, constant
-/// input of a correlation); `value` is then 0. A NaN or infinite input of a correlation makes the value NaN.
+/// `defined` is false when the score's formula divides zero by zero (no rows, a correlation with a constant); `value` is then 0. A NaN or
+/// infinity among the inputs of a correlation makes the value NaN.
 struct Score {
   double value = 0;
   bool defined = true;
 };
 
-/// Labels are class numbers from 0 (correlations take them as values). Both spans have one entry per row.
+/// Labels are class numbers from 0; correlations take them as values. Both spans have one entry for each row.
 Score compute_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted);
-/// Label metrics want whole numbers here.
+/// For label metrics, the values must be class numbers.
 Score compute_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted);
 
-/// Class numbers kept as doubles, as integers. Each must be a whole number from 0.
+/// Converts class numbers from double to int. Each must be a whole number of at least 0.
 std::vector<int> labels_from(std::span<const double> values);
 
 Score accuracy(std::span<const int> gold, std::span<const int> predicted);
-/// Mean of F1 over the classes that occur in gold or in predicted.
+/// Mean F1 over the classes that occur in gold or in predicted.
 Score macro_f1(std::span<const int> gold, std::span<const int> predicted);
 /// F1 of class 1.
 Score binary_f1(std::span<const int> gold, std::span<const int> predicted);
@@ -51,22 +51,22 @@ Score pearson(std::span<const double> x, std::span<const double> y);
 /// Pearson's correlation of average_ranks.
 Score spearman(std::span<const double> x, std::span<const double> y);
 
-/// Ranks from 1; equal values share the mean of their ranks. No NaN.
+/// Ranks from 1; equal values share the mean of their ranks. The values must not be NaN.
 std::vector<double> average_ranks(std::span<const double> values);
 
-/// Counts of (gold, predicted), gold by row.
+/// How many rows have each pair of gold and predicted class.
 struct ConfusionMatrix {
   int classes = 0;
-  std::vector<std::int64_t> counts;  ///< classes x classes
+  std::vector<std::int64_t> counts;  ///< classes x classes: a row for each gold class
   std::int64_t at(int gold, int predicted) const {
     return counts[static_cast<std::size_t>(gold) * static_cast<std::size_t>(classes) + static_cast<std::size_t>(predicted)];
   }
 };
 
-/// Labels lie in [0, classes).
+/// Labels must lie in [0, classes).
 ConfusionMatrix confusion_matrix(std::span<const int> gold, std::span<const int> predicted, int classes);
 
-/// Scores of one class; those that divide by zero are 0.
+/// Scores of one class. A score whose denominator is zero is 0.
 struct ClassScores {
   double precision = 0, recall = 0, f1 = 0;
   std::int64_t gold = 0, predicted = 0;  ///< rows of this class

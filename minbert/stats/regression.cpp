@@ -1,4 +1,4 @@
-// Least squares from centred sums.
+// Least squares: slope and intercept from centred sums.
 #include "minbert/stats/regression.h"
 
 #include <numeric>
@@ -19,7 +19,7 @@ FittedLine fit_line(std::span<const double> x, std::span<const double> y) {
     xy += (x[i] - mean_x) * (y[i] - mean_y);
   }
   const Score correlation = pearson(x, y);
-  // A constant y gives an undefined correlation and a well-defined flat line.
+  // For a constant y, the correlation is undefined, but the line is well defined and flat.
   if (!correlation.defined) return {.slope = 0, .intercept = mean_y, .correlation = 0, .defined = pearson(x, x).defined};
   return {.slope = xy / xx, .intercept = mean_y - xy / xx * mean_x, .correlation = correlation.value, .defined = true};
 }

@@ -1,19 +1,18 @@
-// Spread: two passes, for the sake of close values.
+// Spread: two passes, because a sum of squares loses the deviation of values that are close together.
 #include "minbert/stats/spread.h"
 
 #include <cmath>
-
-#include "minbert/base/check.h"
+#include <limits>
 
 namespace minbert {
 
 Spread spread(std::span<const double> values) {
-  MINBERT_CHECK(!values.empty(), "no values");
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   const auto n = static_cast<double>(values.size());
   double mean = 0, squares = 0;
   for (const double value : values) mean += value / n;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  return {mean, values.size() > 1 ? std::sqrt(squares / (n - 1)) : 0.0};
+  return {values.size(), values.empty() ? kNone : mean, values.size() < 2 ? kNone : std::sqrt(squares / (n - 1))};
 }
 
 }  // namespace minbert

@@ -1,16 +1,17 @@
 // Spread: mean and standard deviation of a few values, such as one score of several seeds.
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 namespace minbert {
 
 struct Spread {
-  double mean = 0;
-  double deviation = 0;  ///< sample standard deviation (n - 1); 0 of one value
+  std::size_t count = 0;
+  double mean;       ///< NaN without values
+  double deviation;  ///< sample standard deviation (n - 1); NaN for fewer than two values
 };
 
-/// At least one value.
 Spread spread(std::span<const double> values);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Comparisons: predictions of the same rows, checked to be that, and their two tests.
+// Comparisons: reads two runs' predictions, checks that their rows are the same, and runs the two tests.
 #include "minbert/study/compare.h"
 
 #include <fmt/format.h>
@@ -14,11 +14,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A task of one run.
+/// The predictions of one run for one task.
 struct TaskAnswers {
   std::string name;
   Metric metric = Metric::kAccuracy;
-  std::vector<std::string> classes;  ///< none: numbers
+  std::vector<std::string> classes;  ///< empty when the task predicts numbers
   fs::path file;
   std::vector<Answer> rows;
 
@@ -62,7 +62,7 @@ RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
   return tasks;
 }
 
-/// Throws at the first row of `b` that is not that of `a`.
+/// Throws at the first row in which `b` differs from `a`.
 void require_same_rows(const TaskAnswers& a, const TaskAnswers& b) {
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorTag::kData, b.file.string(), fmt::format("{}, so that it cannot be compared with {}", what, a.file.string()));
@@ -84,7 +84,7 @@ void require_same_rows(const TaskAnswers& a, const TaskAnswers& b) {
 
 RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const CompareOptions& options) {
   RunComparison comparison;
-  std::vector<std::vector<double>> values;  // of each task: gold, a, b
+  std::vector<std::vector<double>> values;  // three lists for each task: gold, a, b
   std::vector<PairedTask> paired;
   values.reserve(3 * a.size());
   for (const TaskAnswers& ours : a) {

@@ -1,4 +1,4 @@
-// Comparison of two runs on the same rows: by how much one is better, and whether that may be chance.
+// Comparison of two runs on the same rows: how much better one is, and whether chance alone could explain it.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@
 
 namespace minbert {
 
-/// One task that both runs have predicted, or the mean over all of them.
+/// One task that both runs predicted, or the mean over all such tasks.
 struct TaskComparison {
   std::string task;    ///< "mean" for the mean
   std::string metric;  ///< empty for the mean
   std::int64_t rows = 0;
   PairedBootstrap bootstrap;       ///< b minus a
-  std::optional<McNemar> mcnemar;  ///< of classes
+  std::optional<McNemar> mcnemar;  ///< absent for numbers and for the mean
 };
 
 struct RunComparison {
@@ -31,12 +31,12 @@ struct RunComparison {
 struct CompareOptions {
   std::string split = "dev";
   int resamples = BootstrapOptions{}.resamples;
-  std::uint64_t seed = 11711;  ///< of the resamples: the same for each pair
-  bool all_pairs = false;      ///< not each with the first alone
+  std::uint64_t seed = 11711;  ///< draws the resamples; every pair uses the same seed
+  bool all_pairs = false;      ///< false: compares the first run with each other run only
 };
 
-/// Reads eval/SPLIT of run folders, at least two. Throws Error(kData): no labelled predictions, no task in common, and, naming the row,
-/// predictions of other rows or other labels.
+/// Reads eval/SPLIT of at least two run folders. Throws Error(kData) when there are no labelled predictions, when two runs share no task,
+/// and when their rows or labels differ (the error names the row).
 std::vector<RunComparison> compare_runs(std::span<const std::filesystem::path> runs, const CompareOptions& options);
 
 /// {"split", "resamples", "confidence", "comparisons": [{"a", "b", "tasks": [{"task", "metric", "rows", "a", "b", "difference", "low", "high",

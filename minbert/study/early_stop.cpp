@@ -1,9 +1,11 @@
-// Early stopping: the median rule, and rungs.
+// Early stopping: the median rule and the rungs of successive halving.
 #include "minbert/study/early_stop.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+
+#include "minbert/base/round_up.h"
 
 namespace minbert {
 namespace {
@@ -37,7 +39,7 @@ std::optional<std::string> reason_to_stop(const SearchSection& search, std::span
   }
   if (!is_rung(search, evaluation)) return std::nullopt;
   const std::int64_t here = std::ssize(reached) + 1;
-  const std::int64_t kept = (here + search.eta - 1) / search.eta;
+  const std::int64_t kept = divide_up(here, search.eta);
   const std::int64_t rank = 1 + std::ranges::count_if(reached, [&](double other) { return other > score; });
   if (rank <= kept) return std::nullopt;
   return fmt::format("{:.4f} is number {} of {} at evaluation {}, where {} go on", score, rank, here, evaluation, kept);

@@ -1,4 +1,4 @@
-// Fingerprints: which parts of a config a stage's weights depend on, and their hashes.
+// Fingerprints: selects the parts of a config that a stage's weights depend on, and hashes them.
 #include "minbert/study/fingerprint.h"
 
 #include <algorithm>
@@ -15,11 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kFingerprintFormat = 1;
 
 using Files = std::map<std::string, std::string>;
 
-/// What a folder's model is read from; what else lies there (README.md, other formats) does not count.
+/// Adds the files that a model is read from. Others in the folder (README.md, other formats) do not matter.
 void add_model_files(const fs::path& folder, FileHashes& hashes, Files& files) {
   constexpr std::array<std::string_view, 4> kRead = {".safetensors", ".bin", ".json", ".txt"};
   for (const auto& entry : fs::directory_iterator(folder))
@@ -40,14 +40,14 @@ std::set<std::string> paths_of(const TaskSpec& task) {
   return paths;
 }
 
-/// What is not default, so that options of later versions leave hashes as they are.
+/// Prints only the options that differ from their defaults, so that options added in later versions do not change hashes.
 template <class T>
 std::string printed(const T& options) {
   return toml_to_json(without_defaults(write_options(options), write_options(T{})));
 }
 
-/// Without what changes no weight.
-StageSpec essence(StageSpec stage) {
+/// Resets the options that change no weight to their defaults.
+StageSpec weight_options(StageSpec stage) {
   const StageSpec defaults;
   stage.log_every = defaults.log_every;
   stage.checkpoint_every = defaults.checkpoint_every;
@@ -55,7 +55,7 @@ StageSpec essence(StageSpec stage) {
   return stage;
 }
 
-/// What an mlm stage reads, probes included: they do not change what it trains, but what its evaluations say.
+/// The texts that an mlm stage reads. Probes are included: they change its evaluations, although not its weights.
 std::vector<std::string> mlm_texts(const StageSpec& stage) {
   std::vector<std::string> texts;
   if (!stage.mlm) return texts;
@@ -76,25 +76,25 @@ const std::string& FileHashes::of(const fs::path& path, ErrorTag tag) {
 }
 
 Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, FileHashes& hashes) {
-  Fingerprint print;
-  print.code = fmt::format("minbert {}, numerics {}, backend {}", program_version(), kNumericsVersion, backend);
+  Fingerprint fingerprint;
+  fingerprint.code = fmt::format("minbert {}, numerics {}, backend {}", program_version(), kNumericsVersion, backend);
 
   Files start;
   if (!config.model.from_scratch()) add_model_files(find_model_folder(config.model.init.text), hashes, start);
   for (const PathOption& corpus : config.model.vocabulary.corpus) start[corpus.text] = hashes.of(corpus.text, ErrorTag::kData);
-  print.files = start;
-  for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, print.files);
+  fingerprint.files = start;
+  for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, fingerprint.files);
   for (const StageSpec& stage : config.stages)
     for (const std::string& text : mlm_texts(stage))
-      if (!parse_task_split(text)) print.files[text] = hashes.of(text, ErrorTag::kData);
+      if (!parse_task_split(text)) fingerprint.files[text] = hashes.of(text, ErrorTag::kData);
 
-  // Hashed one after the other: what all stages read, then stage by stage what it adds.
-  std::string state = fmt::format("{}\n{}\n{}\n", print.code, config.run.seed, printed(config.model));
+  // A stage's key is a hash of the key before it (at first: what all stages depend on) and of what the stage itself adds.
+  std::string state = fmt::format("{}\n{}\n{}\n", fingerprint.code, config.run.seed, printed(config.model));
   for (const auto& [path, hash] : start) state += fmt::format("{} {}\n", path, hash);
   const auto add_data = [&](const TaskSpec& task) {
     state += fmt::format("{} {} {}\n", task.name, option_name(task.type), printed(task.data));
     for (const std::string& path : paths_of(task))
-      if (const auto file = print.files.find(path); file != print.files.end()) state += fmt::format("{} {}\n", path, file->second);
+      if (const auto file = fingerprint.files.find(path); file != fingerprint.files.end()) state += fmt::format("{} {}\n", path, file->second);
   };
   const auto task_named = [&](std::string_view name) -> const TaskSpec& { return *std::ranges::find(config.tasks, name, &TaskSpec::name); };
   const auto add_texts = [&](const StageSpec& stage) {
@@ -102,33 +102,33 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
       if (const auto part = parse_task_split(text)) {
         const TaskSpec& task = task_named(part->task);
         add_data(task);
-        state += print_toml_value(OptionType<TaskLabels>::write(task.labels)) + "\n";  // they say which rows are broken
+        state += print_toml_value(OptionType<TaskLabels>::write(task.labels)) + "\n";  // labels decide which rows are broken
       } else {
-        state += fmt::format("{} {}\n", text, print.files.at(text));
+        state += fmt::format("{} {}\n", text, fingerprint.files.at(text));
       }
     }
   };
-  if (config.model.from_scratch()) {  // its vocabulary comes from all texts
+  if (config.model.from_scratch()) {  // the vocabulary is trained on all texts
     for (const TaskSpec& task : config.tasks) add_data(task);
     for (const StageSpec& stage : config.stages) add_texts(stage);
   }
   const std::vector<std::string> heads = config.heads();
   for (const StageSpec& stage : config.stages) {
-    state += printed(essence(stage));
+    state += printed(weight_options(stage));
     for (const std::string& name : stage.tasks) {
       const TaskSpec& task = task_named(name);
-      state += fmt::format("task {} {}\n", std::ranges::find(heads, name) - heads.begin(), printed(task));  // dropout counts heads by their number
+      state += fmt::format("task {} {}\n", std::ranges::find(heads, name) - heads.begin(), printed(task));  // dropout depends on the head's index
       add_data(task);
     }
     add_texts(stage);
     state = sha256_hex(state);
-    print.stages.emplace_back(stage.name, state);
+    fingerprint.stages.emplace_back(stage.name, state);
   }
-  return print;
+  return fingerprint;
 }
 
 Json Fingerprint::json() const {
-  Json json = {{"format", kFormat}, {"code", code}, {"files", files}, {"stages", Json::array()}};
+  Json json = {{"format", kFingerprintFormat}, {"code", code}, {"files", files}, {"stages", Json::array()}};
   for (const auto& [name, key] : stages) json["stages"].push_back({{"name", name}, {"key", key}});
   return json;
 }
@@ -138,9 +138,9 @@ std::optional<Fingerprint> find_fingerprint(const fs::path& run) {
   if (!fs::exists(file)) return std::nullopt;
   const Json json = read_json(file, ErrorTag::kData);
   try {
-    Fingerprint print{.code = json.at("code").get<std::string>(), .files = json.at("files").get<Files>(), .stages = {}};
-    for (const Json& stage : json.at("stages")) print.stages.emplace_back(stage.at("name").get<std::string>(), stage.at("key").get<std::string>());
-    return print;
+    Fingerprint fingerprint{.code = json.at("code").get<std::string>(), .files = json.at("files").get<Files>(), .stages = {}};
+    for (const Json& stage : json.at("stages")) fingerprint.stages.emplace_back(stage.at("name").get<std::string>(), stage.at("key").get<std::string>());
+    return fingerprint;
   } catch (const Json::exception& error) {
     throw Error(ErrorTag::kData, file.string(), error.what());
   }

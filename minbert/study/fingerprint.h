@@ -1,4 +1,4 @@
-// Fingerprints: all that a run's result depends on, as hashes, so that a result is taken for what a config says only where it is.
+// Fingerprints: hashes of everything that a run's result depends on, to check that a stored result belongs to a given config.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@
 
 namespace minbert {
 
-/// SHA-256 of files; each is read once as long as its size and time stay.
+/// SHA-256 of files. A file is read again only when its size or modification time changes.
 class FileHashes {
  public:
   /// Throws Error(tag) when the file cannot be read.
@@ -30,22 +30,23 @@ class FileHashes {
 };
 
 struct Fingerprint {
-  std::string code;                          ///< version of the program and its numbers, and the backend
+  std::string code;                          ///< versions of the program and of its numerics, and the backend
   std::map<std::string, std::string> files;  ///< path -> SHA-256 of every data, weights, tokenizer and config file that the run reads
-  /// By stage, its name and a hash of all that the weights at its end depend on: runs whose first n keys agree agree in their first n stages.
+  /// Each stage's name and key. The key is a hash of everything that the weights at the stage's end depend on, so that two runs with equal
+  /// first n keys have equal weights after n stages.
   std::vector<std::pair<std::string, std::string>> stages;
 
-  /// fingerprint.json
+  /// The contents of fingerprint.json.
   Json json() const;
 };
 
 /// Throws Error: kData or kModel for a file that is missing.
 Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, FileHashes& hashes);
 
-/// That of a run folder; nothing when it has none. Throws Error(kData) when it is broken.
+/// Reads fingerprint.json of a run folder; nothing when there is none. Throws Error(kData) when it is broken.
 std::optional<Fingerprint> find_fingerprint(const std::filesystem::path& run);
 
-/// The number of stages, from the first on, that the two have in common.
+/// How many stages, counted from the first, the two have in common.
 std::size_t shared_stages(const Fingerprint& a, const Fingerprint& b);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Importance: ranks of scores, grouped by value.
+// Importance: groups trials by a hyperparameter's value and compares the ranks of their scores.
 #include "minbert/study/importance.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace minbert {
 namespace {
 
-/// Groups of equal size by value; equal values stay together.
+/// Cuts the sorted values into groups of equal size; equal values share a group.
 std::vector<std::size_t> equal_groups(const std::vector<double>& values) {
   constexpr std::size_t kMost = 5, kRowsInGroup = 4;
   const std::size_t count = std::clamp<std::size_t>(values.size() / kRowsInGroup, 3, kMost);
@@ -30,23 +30,23 @@ std::vector<std::size_t> choice_groups(const std::vector<Json>& values) {
 }  // namespace
 
 double share_between(const std::vector<std::size_t>& groups, const std::vector<double>& values) {
-  struct Sum {
-    double of = 0, count = 0;
+  struct Group {
+    double sum = 0, count = 0;
   };
-  std::map<std::size_t, Sum> sums;
+  std::map<std::size_t, Group> by_group;
   double total = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    sums[groups[i]].of += values[i];
-    sums[groups[i]].count += 1;
+    by_group[groups[i]].sum += values[i];
+    by_group[groups[i]].count += 1;
     total += values[i];
   }
-  const auto n = static_cast<double>(values.size()), k = static_cast<double>(sums.size());
+  const auto n = static_cast<double>(values.size()), k = static_cast<double>(by_group.size());
   if (k < 2 || n <= k) return 0;
   double around_mean = 0, around_groups = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const Sum& sum = sums[groups[i]];
+    const Group& group = by_group[groups[i]];
     around_mean += (values[i] - total / n) * (values[i] - total / n);
-    around_groups += (values[i] - sum.of / sum.count) * (values[i] - sum.of / sum.count);
+    around_groups += (values[i] - group.sum / group.count) * (values[i] - group.sum / group.count);
   }
   if (around_mean <= 0) return 0;
   return std::max(0.0, 1 - around_groups / (n - k) / (around_mean / (n - 1)));

@@ -1,4 +1,4 @@
-// How much of a search's scores each hyperparameter explains by itself.
+// Importance: how much of the variance of a search's scores each hyperparameter explains by itself.
 #pragma once
 
 #include <array>
@@ -13,13 +13,13 @@
 
 namespace minbert {
 
-/// Fewer trials say nothing about importance.
+/// With fewer trials, importance is not reported.
 inline constexpr std::int64_t kFewestTrials = 8;
-/// What the figures are and what they are not, for those who read them.
+/// Explains the figures to the readers of a search's results.
 inline constexpr std::array<std::string_view, 4> kImportanceMethod = {
-    "share: of the variance of the scores' ranks, what lies between groups of trials with like values (3 to 5 groups of equal size, or",
-    "the choices), corrected for chance (epsilon squared). It knows no interactions, so that shares may add up to more or less than 1,",
-    "and from few trials it is rough. The scores of stopped trials are those that they had by then.",
+    "share: the part of the variance of the scores' ranks that lies between groups of trials with similar values (3 to 5 groups of equal",
+    "size, or one for each choice), corrected for chance (epsilon squared). It ignores interactions, so that shares may add up to more or",
+    "less than 1, and it is rough when trials are few. A stopped trial counts with its score when it stopped.",
     "trend: Spearman's correlation of value and score."};
 
 struct Importance {
@@ -28,11 +28,11 @@ struct Importance {
   std::optional<double> trend;  ///< absent for choices
 };
 
-/// The share of the values' variance that lies between groups, which `groups` numbers from 0, less what chance would put there: epsilon
-/// squared (Kelley 1935), 0 when that is negative or everything is one group or value.
+/// The share of the variance of `values` that lies between groups, corrected for chance: epsilon squared (Kelley 1935). groups[i] is the
+/// group of values[i]. 0 when negative, and when there is only one group or only one value.
 double share_between(const std::vector<std::size_t>& groups, const std::vector<double>& values);
 
-/// By share, the largest first; empty below kFewestTrials ended trials. A failed trial ranks below all others.
+/// Sorted by share, largest first; empty with fewer than kFewestTrials ended trials. Failed trials rank below all others.
 std::vector<Importance> importance_of(const SearchFile& file, const std::vector<Trial>& trials);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// Tables of a study: one grid of figures, written down as text, CSV, Markdown, LaTeX and JSON.
+// Tables of a study: computes the figures once and writes them as text, CSV, Markdown, LaTeX and JSON.
 #include "minbert/study/results.h"
 
 #include <fmt/format.h>
@@ -15,9 +15,9 @@
 namespace minbert {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kResultsFormat = 1;
 
-/// Figures by column: a score for each task, their mean, seconds, best epoch.
+/// The figures of one line: a score for each task, their mean, seconds, best epoch.
 using Line = std::vector<std::optional<double>>;
 
 std::vector<std::string> columns_of(const StudyResults& results) {
@@ -49,11 +49,11 @@ Line published_line(const StudyResults& results, const RowResult& row) {
   return line;
 }
 
-/// What the finished runs of a row have in common.
+/// The figures of a row's runs.
 struct RowFigures {
-  std::size_t done = 0;
-  std::vector<Line> runs;  ///< all, in order
-  Line mean, deviation;    ///< of the finished ones
+  std::size_t done = 0;    ///< finished runs
+  std::vector<Line> runs;  ///< of all runs, in order
+  Line mean, deviation;    ///< over the finished runs
 };
 
 RowFigures figures_of(const StudyResults& results, const RowResult& row) {
@@ -66,14 +66,14 @@ RowFigures figures_of(const StudyResults& results, const RowResult& row) {
     std::vector<double> values;
     for (const Line& line : figures.runs)
       if (line[column]) values.push_back(*line[column]);
-    const auto of = values.empty() ? std::nullopt : std::optional(spread(values));
-    figures.mean.push_back(of ? std::optional(of->mean) : std::nullopt);
-    figures.deviation.push_back(of ? std::optional(of->deviation) : std::nullopt);
+    const Spread summary = spread(values);
+    figures.mean.push_back(values.empty() ? std::nullopt : std::optional(summary.mean));
+    figures.deviation.push_back(values.empty() ? std::nullopt : std::optional(values.size() > 1 ? summary.deviation : 0.0));
   }
   return figures;
 }
 
-/// The table for people. Cells are plain text in UTF-8.
+/// The table that text, Markdown and LaTeX show. Cells are plain text in UTF-8.
 struct Grid {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
@@ -86,7 +86,7 @@ std::string score_cell(const RowFigures& figures, std::size_t column) {
   return cell;
 }
 
-/// "3" of three runs that are done; "2 of 3", or what became of the only one.
+/// "3" when all three runs are done, else "2 of 3"; for a single run that is not done, its state.
 std::string runs_cell(const RowResult& row, const RowFigures& figures) {
   if (figures.done == row.seeds.size()) return fmt::format("{}", figures.done);
   return row.seeds.size() == 1 ? row.seeds.front().state : fmt::format("{} of {}", figures.done, row.seeds.size());
@@ -126,7 +126,7 @@ Grid grid_of(const StudyResults& results) {
   return grid;
 }
 
-/// What stands below the table.
+/// The caption below the table.
 std::string note(const StudyResults& results) {
   std::vector<std::string> metrics;
   for (const StudyTask& task : results.tasks) metrics.push_back(fmt::format("{} of {}", task.metric, task.name));
@@ -166,7 +166,7 @@ std::string csv_line(const std::string& row, const std::string& seed, const std:
   return text + "\n";
 }
 
-/// {"scores": {task: value}, "mean", "seconds", "best_epoch"}; null for what is not known.
+/// {"scores": {task: value}, "mean", "seconds", "best_epoch"}; unknown figures are null, unknown scores are left out.
 Json line_json(const StudyResults& results, const Line& line) {
   const std::vector<std::string> columns = columns_of(results);
   Json json = {{"scores", Json::object()}};
@@ -234,7 +234,7 @@ std::string results_csv(const StudyResults& results) {
 }
 
 Json results_json(const StudyResults& results) {
-  Json json = {{"format", kFormat},           {"name", results.name},     {"title", results.title},
+  Json json = {{"format", kResultsFormat},           {"name", results.name},     {"title", results.title},
                {"caption", note(results)},    {"state", results.state},   {"tasks", Json::array()},
                {"rows", Json::array()}};
   for (const StudyTask& task : results.tasks) json["tasks"].push_back({{"name", task.name}, {"metric", task.metric}});

@@ -1,4 +1,4 @@
-// The table of a study in the formats that people put it into.
+// The table of a study as text, Markdown, LaTeX, CSV and JSON.
 #pragma once
 
 #include <string>
@@ -8,16 +8,17 @@
 
 namespace minbert {
 
-/// Scores as mean and, over several seeds, standard deviation (n - 1); published ones in a column beside them. With title and caption.
+/// Has title and caption. A score is the mean over the row's seeds, with the standard deviation (n - 1) if there are several; published
+/// scores stand in a column of their own.
 std::string results_text(const StudyResults& results);
 std::string results_markdown(const StudyResults& results);
 /// A table environment for booktabs.
 std::string results_latex(const StudyResults& results);
 
-/// Columns row, seed, state, a score for each task, mean, seconds, best_epoch. A line for each run, and after each row's runs one whose
-/// seed is "mean", one "std" (of several runs) and one "published", where there are any. In full precision.
+/// Columns row, seed, state, a score for each task, mean, seconds, best_epoch, in full precision. Each run has a line. After a row's runs
+/// come lines whose seed column reads "mean", "std" (only for several runs) and "published" (only if there are published scores).
 std::string results_csv(const StudyResults& results);
-/// The same: {"format", "name", "title", "caption", "state", "tasks": [{"name", "metric"}], "rows": [{"name", "title", "runs": [{"seed",
+/// The same figures: {"format", "name", "title", "caption", "state", "tasks": [{"name", "metric"}], "rows": [{"name", "title", "runs": [{"seed",
 /// "state", "scores", "mean", "seconds", "best_epoch"}], "mean": {...}, "std": {...}, "published": {...}}]}.
 Json results_json(const StudyResults& results);
 

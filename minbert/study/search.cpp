@@ -1,4 +1,4 @@
-// Searches: one trial after the other, each as long as it is worth it.
+// Searches: draws, trains and judges one trial after the other.
 #include "minbert/study/search.h"
 
 #include <algorithm>
@@ -14,13 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kJournalFormat = 1;
 constexpr std::string_view kLock = ".lock";
 
-/// The journal's first line: what decides about trials. How many there are may change.
+/// The journal's first line: the settings that decide what happens to a trial. The number of trials may change on resume.
 Json header_of(const SearchFile& file) {
-  Json header = {{"event", "search"}, {"format", kFormat}};
-  const Json section = Json::parse(toml_to_json(write_options(file.search)));
+  Json header = {{"event", "search"}, {"format", kJournalFormat}};
+  const Json section = parse_json(toml_to_json(write_options(file.search)), "search", ErrorTag::kInternal);
   for (const char* key : {"seed", "metric", "stop", "warmup_trials", "min_evals", "eta"}) header[key] = section.at(key);
   return header;
 }
@@ -28,14 +28,14 @@ Json header_of(const SearchFile& file) {
 Json values_json(const DrawnValues& values) {
   Json json = Json::object();
   for (const auto& [key, value] : values) {
-    TomlTable holder;  // a value alone is no JSON document to toml_to_json
+    TomlTable holder;  // toml_to_json takes tables only
     holder.set("value", value);
-    json[key] = Json::parse(toml_to_json(TomlValue(std::move(holder)))).at("value");
+    json[key] = parse_json(toml_to_json(TomlValue(std::move(holder))), key, ErrorTag::kInternal).at("value");
   }
   return json;
 }
 
-/// A trial's config, as it is merged, as it is read, and as config.toml has it.
+/// A trial's config: the merged files, the options read from them, and the text of config.toml.
 struct TrialRun {
   TrialRun(const Search& search, std::int64_t trial)
       : tree(trial_config(search.file, search.overrides, trial)),
@@ -52,7 +52,7 @@ std::int64_t planned_steps(Backend& backend, const RunConfig& config) {
   return std::accumulate(steps.begin(), steps.end(), std::int64_t{0});
 }
 
-/// The tasks whose dev scores, on average, rank trials: that of search.metric, or all of the last stage; none of the others.
+/// The tasks whose mean dev score ranks trials: the task that search.metric names, or all tasks of the last stage.
 std::vector<std::string> ranked_tasks(const SearchSection& spec, const RunConfig& config) {
   std::vector<std::string> tasks;
   for (const TaskSpec& task : config.tasks) {
@@ -63,7 +63,7 @@ std::vector<std::string> ranked_tasks(const SearchSection& spec, const RunConfig
   return tasks;
 }
 
-/// Nothing where a task has no score: an evaluation of another stage.
+/// Nothing when a task has no score, as in the evaluations of other stages.
 std::optional<double> mean_of(const std::vector<std::string>& tasks, const std::map<std::string, double>& scores) {
   double sum = 0;
   for (const std::string& task : tasks) {
@@ -74,10 +74,10 @@ std::optional<double> mean_of(const std::vector<std::string>& tasks, const std::
   return sum / static_cast<double>(tasks.size());
 }
 
-/// A run's events on their way, with what a search wants of them.
+/// Passes a run's events on, counts its steps and reports its dev evaluations.
 class TrialWatch final : public TrainEvents {
  public:
-  /// `step`: those that the run has made before.
+  /// `step`: steps that the run made before it was resumed.
   TrialWatch(TrainEvents& next, std::int64_t step, std::function<void(const EvalEvent&)> on_dev)
       : next_(next), step_(step), on_dev_(std::move(on_dev)) {}
 
@@ -132,7 +132,7 @@ class SearchRunner {
   const Stopwatch watch_;
   std::optional<FileLock> lock_;
   std::optional<TrialJournal> journal_;
-  std::optional<std::string> verdict_;  // why the running trial is to stop
+  std::optional<std::string> verdict_;  // why the running trial must stop, if it must
   SearchOutcome outcome_;
 };
 
@@ -151,7 +151,7 @@ void SearchRunner::open() {
     throw Error(ErrorTag::kUsage, folder.string(), message, std::move(hint));
   };
   if (fs::exists(journal) && !options_.resume) refuse("holds a search already", "--resume goes on with it, -o names another folder");
-  const auto is_empty = [&] {  // a process killed at its very start leaves the lock
+  const auto is_empty = [&] {  // a process that was killed before it wrote the journal leaves its lock
     return fs::is_directory(folder) &&
            std::ranges::all_of(fs::directory_iterator(folder), [](const auto& entry) { return entry.path().filename() == kLock; });
   };
@@ -163,7 +163,7 @@ void SearchRunner::open() {
   check_trials();
 }
 
-/// A search whose data or model cannot be read leaves no folder behind.
+/// Removes the folder again if no trial could begin, as when data or model cannot be read.
 SearchRunner::~SearchRunner() {
   if (!lock_ || (journal_ && journal_->begun())) return;
   std::error_code ignored;
@@ -171,7 +171,7 @@ SearchRunner::~SearchRunner() {
   fs::remove(search_.folder, ignored);
 }
 
-/// The trials that are there must be those that this file and recipe mean.
+/// Checks that the trials in the folder have the values and configs that this file and recipe give them.
 void SearchRunner::check_trials() const {
   for (const Trial& trial : journal_->trials()) {
     const auto refuse = [&](const std::string& what) {
@@ -184,7 +184,7 @@ void SearchRunner::check_trials() const {
   }
 }
 
-/// Trains the next trial to its end, or goes on with the one that was put aside; false when nothing is left to do.
+/// Trains the next trial, or resumes the one that was interrupted. False when nothing is left to do, or the search pauses.
 bool SearchRunner::next() {
   const Trial* running = journal_->running();
   const std::int64_t number = running == nullptr ? std::ssize(journal_->trials()) : running->number;
@@ -215,7 +215,7 @@ void SearchRunner::train_trial(const TrialRun& run) {
     else if (is_spent())
       journal_->end(TrialState::kBudget, fmt::format("the budget of {} steps is spent", spec_.budget), watch.step());
   };
-  if (end_early(); trial.ended()) return;  // it was killed just before this was written down
+  if (end_early(); trial.ended()) return;  // the process was killed after the trial was judged and before the journal said so
 
   TrainOptions options;
   options.folder = folder;
@@ -233,7 +233,7 @@ void SearchRunner::train_trial(const TrialRun& run) {
   }
 }
 
-/// A run that goes on may make an evaluation again that the journal has.
+/// A resumed run may repeat an evaluation that the journal already has; it is skipped.
 void SearchRunner::add_eval(const TrialEval& eval) {
   const auto is_same = [&](const TrialEval& known) { return known.stage == eval.stage && known.epoch == eval.epoch; };
   if (std::ranges::any_of(journal_->running()->evals, is_same)) return;
@@ -241,7 +241,7 @@ void SearchRunner::add_eval(const TrialEval& eval) {
   verdict_ = judgement();
 }
 
-/// Why the running trial should stop; nothing: it goes on, if only because it is at its end.
+/// Why the running trial should stop early; nothing when it should go on or has made all its steps.
 std::optional<std::string> SearchRunner::judgement() const {
   const Trial& trial = *journal_->running();
   if (trial.steps >= trial.planned_steps) return std::nullopt;
@@ -257,10 +257,10 @@ bool SearchRunner::must_pause() {
   return outcome_.stopped || outcome_.out_of_time;
 }
 
-/// Whether nothing of the budget is left once the running trial has made so many steps.
+/// Whether the budget is spent once the running trial has made `steps`.
 bool SearchRunner::spends_budget(std::int64_t steps) const { return spec_.budget > 0 && steps_before() + steps >= spec_.budget; }
 
-/// Optimizer steps of all trials that have ended.
+/// Optimizer steps of all ended trials.
 std::int64_t SearchRunner::steps_before() const {
   std::int64_t steps = 0;
   for (const Trial& trial : journal_->trials())
@@ -268,7 +268,7 @@ std::int64_t SearchRunner::steps_before() const {
   return steps;
 }
 
-/// Takes the weights of all ended trials but the best one's, which may be gigabytes.
+/// Deletes the weights of all ended trials except the best, since they may take gigabytes.
 void SearchRunner::remove_weights() const {
   if (spec_.keep == KeptModels::kAll) return;
   const SearchResults results = search_results(search_.file, journal_->trials(), "");
@@ -290,7 +290,7 @@ void SearchRunner::write(std::string_view state) {
     if (const fs::path mark = folder_of(trial.number) / "trial.json"; trial.ended() && !fs::exists(mark))
       write_file(mark, dump_json(trial_json(trial), 2) + "\n");
   const auto file = [&](std::string_view name, std::string_view text) { write_file(search_.folder / name, text); };
-  file("search.input.toml", search_.file.text);
+  file("search.input.toml", search_.file.source.text);
   file("results.txt", results_text(search_.file, outcome_.results));
   file("results.csv", results_csv(search_.file, outcome_.results));
   file("results.json", dump_json(results_json(search_.file, outcome_.results), 2) + "\n");
@@ -309,7 +309,7 @@ Search load_search(const fs::path& path, const SearchOptions& options) {
   if (search.folder.empty()) search.folder = fs::path("searches") / spec.name;
   for (std::int64_t trial = 0; trial < spec.trials; ++trial) {
     if (ranked_tasks(spec, TrialRun(search, trial).config).empty())
-      throw Error(ErrorTag::kUsage, search.file.place,
+      throw Error(ErrorTag::kUsage, search.file.source.place,
                   fmt::format("key \"search.metric\": the last stage of trial {} gives no dev score for \"{}\"", trial, spec.metric),
                   "expected mean, or a task of that stage with dev data");
   }

@@ -1,4 +1,4 @@
-// run_search(): random search for hyperparameters, in which trials that do worse than others are stopped early.
+// run_search(): random search for hyperparameters, which stops trials early when they do worse than others.
 #pragma once
 
 #include <cstdint>
@@ -16,30 +16,30 @@ namespace minbert {
 
 struct Search {
   SearchFile file;
-  RowOverrides overrides;
+  ConfigOverrides overrides;
   std::filesystem::path folder;
 };
 
 struct SearchOptions {
   std::filesystem::path folder;                                ///< default: searches/NAME
-  RowOverrides overrides;                                      ///< of every trial's config
-  bool resume = false;                                         ///< go on with what is there
-  double max_hours = std::numeric_limits<double>::infinity();  ///< after which the running trial is put aside
-  /// Asked as TrainOptions::should_stop is.
+  ConfigOverrides overrides;                                   ///< applied to every trial's config
+  bool resume = false;                                         ///< go on with the search in the folder
+  double max_hours = std::numeric_limits<double>::infinity();  ///< the search pauses after so long, with a checkpoint of the running trial
+  /// Called after each step, as TrainOptions::should_stop.
   std::function<bool()> should_stop = [] { return false; };
 };
 
-/// Reads the file and the config of every trial. Throws Error: what load_run_config throws, and kUsage for a metric without dev scores.
+/// Reads the file and the config of every trial. Throws what load_run_config throws, and Error(kUsage) for a metric without dev scores.
 Search load_search(const std::filesystem::path& file, const SearchOptions& options);
 
-/// What --dry-run prints, nothing is written: each trial's values and planned steps.
+/// Each trial's values and planned steps, for --dry-run. Writes nothing.
 Json plan_search(Backend& backend, const Search& search);
 
-/// What a search tells while it goes on.
+/// Receives the events of a search.
 class SearchEvents {
  public:
   virtual ~SearchEvents() = default;
-  /// A trial begins, or goes on; what its run tells goes to the events returned.
+  /// A trial begins or resumes. The returned object receives the events of its run.
   virtual TrainEvents& begin(const Trial& trial) = 0;
   virtual void end(const Trial& trial) = 0;
 };
@@ -50,9 +50,9 @@ struct SearchOutcome {
   SearchResults results;
 };
 
-/// Draws and trains trials, each a run folder DIR/trials/NNN, until there are enough of them or the budget is spent, and writes
-/// journal.jsonl, results.{txt,csv,json} and best.toml. A trial that diverges counts as failed. Killed at any time, it goes on as if
-/// nothing had been. Throws Error(kUsage) for a folder that is no search's or holds another search, LockHeld, and what train() throws.
+/// Draws and trains trials, each in a run folder DIR/trials/NNN, until there are enough or the budget is spent. Writes journal.jsonl,
+/// results.{txt,csv,json} and best.toml. A trial that diverges counts as failed. A search that was killed at any point resumes with the
+/// results that it would have had otherwise. Throws Error(kUsage) when the folder holds something else, LockHeld, and what train() throws.
 SearchOutcome run_search(Backend& backend, const Search& search, const SearchOptions& options, SearchEvents& events);
 
 }  // namespace minbert

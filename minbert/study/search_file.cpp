@@ -1,4 +1,4 @@
-// Search files: reading, checking, drawing.
+// Search files: reads and checks them, and draws values.
 #include "minbert/study/search_file.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Calls refuse(key, message), which throws, at the first thing wrong with a dimension.
+/// Calls refuse(key, message), which throws, at the first mistake in a dimension.
 template <class Refuse>
 void check_dimension(const SearchDimension& dimension, const Refuse& refuse) {
   if (dimension.key.empty()) refuse("key", "expected a key of the config");
@@ -35,7 +35,7 @@ void check_dimension(const SearchDimension& dimension, const Refuse& refuse) {
     refuse("low", fmt::format("expected whole numbers, got {} and {}", low, high));
 }
 
-/// Four significant digits, between the ends all the same.
+/// Rounds to four significant digits without leaving [low, high].
 double rounded(double value, double low, double high) { return std::clamp(std::stod(fmt::format("{:.3e}", value)), low, high); }
 
 TomlValue draw(const SearchDimension& dimension, Rng& rng) {
@@ -57,24 +57,19 @@ SearchFile load_search_file(const fs::path& path) {
   ConfigTree tree;
   tree.load(path);
   auto file = read_options<SearchFile>(tree.node());
-  file.text = tree.given();
-  file.place = path.string();
-  file.folder = path == "-" ? fs::current_path() : fs::absolute(path).parent_path();
+  file.source = source_file(tree, path, "search", file.search.name);
   const auto refuse = [&](const std::string& key, const std::string& message, std::string hint = {}) {
     throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message), std::move(hint));
   };
-  if (file.search.name.empty()) file.search.name = path == "-" ? "search" : path.stem().string();
-  if (!is_plain_name(file.search.name))
-    refuse("search.name", fmt::format("expected letters, digits, - and _, got \"{}\"", file.search.name));
   if (files_of(file.search.recipe).empty()) refuse("search.recipe", "expected a config file");
-  if (file.space.empty()) throw Error(ErrorTag::kUsage, file.place, "expected at least one [[space]]");
+  if (file.space.empty()) throw Error(ErrorTag::kUsage, file.source.place, "expected at least one [[space]]");
   std::set<std::string> keys;
   for (std::size_t i = 0; i < file.space.size(); ++i) {
     const std::string key = fmt::format("space.{}", i);
     check_dimension(file.space[i], [&](const std::string& part, const std::string& message, std::string hint = {}) {
       refuse(join_key(key, part), message, std::move(hint));
     });
-    if (!keys.insert(file.space[i].key).second) refuse(key + ".key", fmt::format("\"{}\" stands there twice", file.space[i].key));
+    if (!keys.insert(file.space[i].key).second) refuse(key + ".key", fmt::format("\"{}\" appears twice", file.space[i].key));
   }
   return file;
 }
@@ -88,11 +83,9 @@ DrawnValues draw_values(const SearchFile& file, std::int64_t trial) {
   return values;
 }
 
-ConfigTree trial_config(const SearchFile& file, const RowOverrides& overrides, std::int64_t trial) {
-  const TomlOrigin here{file.place, file.folder};
-  ConfigTree tree;
-  for (const fs::path& path : files_of(file.search.recipe)) tree.load(path);
-  for (const std::string& path : overrides.overlays) tree.load(path);
+ConfigTree trial_config(const SearchFile& file, const ConfigOverrides& overrides, std::int64_t trial) {
+  const TomlOrigin here{file.source.place, file.source.folder};
+  ConfigTree tree = merge_files({&file.search.recipe}, overrides);
   for (const std::string& assignment : file.search.set) tree.set(assignment, here);
   for (const std::string& assignment : overrides.sets) tree.set(assignment);
   if (!overrides.dtype.empty()) tree.set("model.dtype", overrides.dtype, "--dtype");

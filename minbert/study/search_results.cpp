@@ -1,4 +1,4 @@
-// Results of a search as text, CSV and JSON.
+// Results of a search: sorts the trials, and writes them as text, CSV and JSON.
 #include "minbert/study/search_results.h"
 
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 namespace minbert {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kSearchFormat = 1;
 
 std::string value_text(const Json& value) { return value.is_string() ? value.get<std::string>() : dump_json(value); }
 
@@ -19,7 +19,7 @@ std::string score_text(const std::optional<double>& score) { return score ? fmt:
 
 std::string saved_text(const SearchFile& file, const SearchResults& results) {
   if (results.planned_steps == 0) return "";
-  std::string text = fmt::format("{} optimizer steps; all of these trials whole would have been {}", results.steps, results.planned_steps);
+  std::string text = fmt::format("{} optimizer steps of {} planned", results.steps, results.planned_steps);
   if (file.search.stop != StopRule::kNone)
     text += fmt::format(": stopping early ({}) saved {}, {:.0f}%", option_name(file.search.stop), results.saved_steps,
                         100 * static_cast<double>(results.saved_steps) / static_cast<double>(results.planned_steps));
@@ -27,7 +27,7 @@ std::string saved_text(const SearchFile& file, const SearchResults& results) {
 }
 
 std::string importance_text(const SearchResults& results) {
-  if (results.importance.empty()) return fmt::format("What each hyperparameter is worth takes {} trials at least.\n", kFewestTrials);
+  if (results.importance.empty()) return fmt::format("The importance of hyperparameters is estimated from {} trials on.\n", kFewestTrials);
   TextTable table({"hyperparameter", "share", "trend"});
   for (const Importance& row : results.importance)
     table.add({row.key, fmt::format("{:.2f}", row.share), row.trend ? fmt::format("{:+.2f}", *row.trend) : ""});
@@ -86,7 +86,7 @@ std::string results_csv(const SearchFile& file, const SearchResults& results) {
 }
 
 Json results_json(const SearchFile& file, const SearchResults& results) {
-  Json json = {{"format", kFormat},
+  Json json = {{"format", kSearchFormat},
                {"name", file.search.name},
                {"metric", file.search.metric},
                {"stop", option_name(file.search.stop)},

@@ -1,4 +1,4 @@
-// What a search has come to: trials by score, steps saved, importance of each hyperparameter, and the best config.
+// Results of a search: trials sorted by score, the steps that early stopping saved, and the importance of each hyperparameter.
 #pragma once
 
 #include <filesystem>
@@ -11,20 +11,20 @@
 namespace minbert {
 
 struct SearchResults {
-  std::string state;               ///< done: nothing is left to do; else stopped
-  std::vector<Trial> trials;       ///< by score, the best first; without a score last
-  std::int64_t steps = 0;          ///< of all trials
-  std::int64_t planned_steps = 0;  ///< had each of them run whole
-  std::int64_t saved_steps = 0;    ///< by early stopping
+  std::string state;               ///< "running", "done" when nothing is left to do, else "stopped"
+  std::vector<Trial> trials;       ///< best score first; trials without a score last
+  std::int64_t steps = 0;          ///< optimizer steps of all trials
+  std::int64_t planned_steps = 0;  ///< steps that all trials would have made without early stopping
+  std::int64_t saved_steps = 0;    ///< steps that early stopping saved
   std::vector<Importance> importance;
 
-  /// The best trial that has ended; null when there is none with a score.
+  /// The ended trial with the best score; null when no ended trial has one.
   const Trial* best() const;
 };
 
 SearchResults search_results(const SearchFile& file, const std::vector<Trial>& trials, std::string state);
 
-/// For people: the best `rows` trials, or all; what was saved; importance.
+/// A table of the best `rows` trials, the steps saved, and the importance of hyperparameters.
 std::string results_text(const SearchFile& file, const SearchResults& results, std::size_t rows = SIZE_MAX);
 /// Columns rank, trial, state, score, the keys of the space, steps, planned_steps, evaluations, reason.
 std::string results_csv(const SearchFile& file, const SearchResults& results);
@@ -33,7 +33,7 @@ std::string results_csv(const SearchFile& file, const SearchResults& results);
 /// "share", "trend"}]}}. `curve` is {step, score} after each evaluation.
 Json results_json(const SearchFile& file, const SearchResults& results);
 
-/// Of a trial, as results.json has it but for the rank.
+/// One trial's entry of results.json, without its rank.
 Json trial_json(const Trial& trial);
 
 /// trials/007

@@ -1,4 +1,4 @@
-// Studies: which run is next, and whose stages it takes over.
+// Studies: decides which run is next and from which run it can adopt finished stages, and trains it.
 #include "minbert/study/study.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Why what is in the run's folder is not what its config says; empty when it is, or nothing is there.
+/// How the run in the folder differs from the run that the config describes; empty when it does not, or when there is none.
 std::string difference(const StudyRun& run) {
   if (!fs::exists(run.folder / "status.json")) return "";
   if (const auto key = config_difference(run.folder, run.config_text)) return *key;
@@ -42,7 +42,7 @@ Json read_status(const StudyRun& run) {
 
 bool is_locked(const StudyRun& run) { return FileLock::is_held(run.folder / ".lock"); }
 
-/// Stages that are finished in a run's folder, from the first on, at most `limit`.
+/// How many stages, counted from the first, are finished in a run's folder; at most `limit`.
 std::size_t finished_stages(const fs::path& folder, const RunConfig& config, std::size_t limit) {
   std::size_t finished = 0;
   while (finished < limit && find_stage_record(folder / "checkpoints" / ("stage-" + config.stages[finished].name))) ++finished;
@@ -58,14 +58,14 @@ std::vector<fs::path> subfolders(const fs::path& folder) {
   return found;
 }
 
-/// The run of the study's folder, whatever its row, that has most of this run's stages.
+/// The run in the study's folder, of any row, that has finished most of the stages that it shares with this run.
 AdoptStages find_donor(const Study& study, const StudyRun& run) {
   AdoptStages best;
   for (const fs::path& row : subfolders(study.folder / "rows")) {
     for (const fs::path& folder : subfolders(row)) {
-      const auto print = folder == run.folder ? std::nullopt : find_fingerprint(folder);
-      if (!print) continue;
-      const std::size_t shared = std::min(shared_stages(run.fingerprint, *print), adoptable_stages(run.config));
+      const auto fingerprint = folder == run.folder ? std::nullopt : find_fingerprint(folder);
+      if (!fingerprint) continue;
+      const std::size_t shared = std::min(shared_stages(run.fingerprint, *fingerprint), adoptable_stages(run.config));
       const std::size_t finished = shared <= best.stages ? 0 : finished_stages(folder, run.config, shared);
       if (finished > best.stages) best = {.donor = folder, .stages = finished};
     }
@@ -73,22 +73,22 @@ AdoptStages find_donor(const Study& study, const StudyRun& run) {
   return best;
 }
 
-/// Whether there is nothing but what another process, or a killed one, makes before study.json.
+/// Whether the folder is missing, or holds only the hidden files that a process makes before study.json.
 bool is_vacant(const fs::path& folder) {
   if (!fs::exists(folder)) return true;
   return fs::is_directory(folder) && std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
                                                  [](const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); });
 }
 
-/// Scores of tasks that the row does not have would stand nowhere.
+/// Throws for published scores of tasks that the row does not have: the table has no column for them.
 void check_published(const StudyFile& file, const StudyRow& row, std::vector<std::string> known) {
   known.emplace_back("mean");
   for (const auto& [name, score] : row.published)
     if (std::ranges::find(known, name) == known.end())
-      throw Error(ErrorTag::kUsage, file.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name), suggest(name, known));
+      throw Error(ErrorTag::kUsage, file.source.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name), suggest(name, known));
 }
 
-StudyRun load_run(const Study& study, std::size_t row, const RowOverrides& overrides, const std::uint64_t* seed, std::string_view backend,
+StudyRun load_run(const Study& study, std::size_t row, const ConfigOverrides& overrides, const std::uint64_t* seed, std::string_view backend,
                   FileHashes& hashes) {
   const StudyRow& spec = study.file.rows[row];
   const ConfigTree tree = row_config(study.file, spec, overrides, seed);
@@ -109,8 +109,8 @@ class StudyRunner {
   StudyOutcome run() {
     check_folder();
     make_directories(study_.folder);
-    write(true);  // study.json first: without it the rest is not known as a study
-    write_file(study_.folder / "study.input.toml", study_.file.text);
+    write(true);  // study.json comes first, because it marks the folder as a study's
+    write_file(study_.folder / "study.input.toml", study_.file.source.text);
     while (!outcome_.stopped && next()) {
     }
     outcome_.elsewhere = pending_.size();
@@ -132,10 +132,10 @@ class StudyRunner {
   const StudyOptions& options_;
   StudyEvents& events_;
   std::vector<const StudyRun*> pending_;
-  std::set<const StudyRun*> again_;  // to be overwritten
+  std::set<const StudyRun*> again_;  // runs to overwrite
   RunFailures failures_;
-  std::size_t number_ = 0, of_ = 0;
-  bool waits_ = false;
+  std::size_t settled_ = 0, total_ = 0;  // selected runs that have ended, and all
+  bool waits_ = false;                   // the message about waiting has been given
   StudyOutcome outcome_;
 };
 
@@ -153,10 +153,10 @@ void StudyRunner::check_folder() {
     const bool failed = options_.overwrite && read_status(run).value("state", "") == "failed";
     if (!what.empty() || failed) again_.insert(&run);
   }
-  of_ = pending_.size();
+  total_ = pending_.size();
 }
 
-/// Whether nothing is left to do: done, or failed in a way that would come again.
+/// Whether the run is done, or failed in a way that would repeat itself.
 bool StudyRunner::is_settled(const StudyRun& run) const {
   if (again_.contains(&run)) return false;
   const Json status = read_status(run);
@@ -172,7 +172,7 @@ bool StudyRunner::is_awaited(const StudyRun& run, std::size_t stages) const {
   });
 }
 
-/// Goes on with one run, or waits a moment for another process; false when nothing is left for this one.
+/// Trains one run, or waits a moment for another process. False when nothing is left for this process.
 bool StudyRunner::next() {
   bool waits = false, lost = false;
   for (auto at = pending_.begin(); at != pending_.end(); ++at) {
@@ -185,7 +185,7 @@ bool StudyRunner::next() {
       continue;
     }
     if (!kept && !train_run(run, adopt)) {
-      lost = true;  // perhaps to someone who only looked: see again
+      lost = true;  // another process held the lock, perhaps only to look: try again
       continue;
     }
     pending_.erase(at);
@@ -201,7 +201,7 @@ bool StudyRunner::next() {
   return true;
 }
 
-/// False when another process has it.
+/// False when another process holds the run's lock.
 bool StudyRunner::train_run(const StudyRun& run, const AdoptStages& adopt) {
   TrainOptions options;
   options.folder = run.folder;
@@ -212,7 +212,7 @@ bool StudyRunner::train_run(const StudyRun& run, const AdoptStages& adopt) {
   options.adopt = adopt;
   options.fingerprint = run.fingerprint.json();
   options.should_stop = options_.should_stop;
-  TrainEvents& events = events_.begin(run, number_ + 1, of_);
+  TrainEvents& events = events_.begin(run, settled_ + 1, total_);
   try {
     outcome_.stopped = train(backend_, run.config, options, events).stopped;
   } catch (const LockHeld&) {
@@ -226,7 +226,7 @@ bool StudyRunner::train_run(const StudyRun& run, const AdoptStages& adopt) {
 }
 
 void StudyRunner::settle(const StudyRun& run, bool kept) {
-  ++number_;
+  ++settled_;
   write(!outcome_.stopped);
   const RowResult& row = *std::ranges::find(outcome_.results.rows, study_.file.rows[run.row].name, &RowResult::name);
   const SeedResult& result = *std::ranges::find(row.seeds, run.seed, &SeedResult::seed);
@@ -252,7 +252,7 @@ Study load_study(const fs::path& path, std::string_view backend, const StudyOpti
     if (std::ranges::find(names, name) == names.end()) throw Error(ErrorTag::kUsage, "--rows", fmt::format("unknown row \"{}\"", name), suggest(name, names));
 
   FileHashes hashes;
-  std::vector<std::vector<StudyRun>> rounds;  // each row's first seed, then each one's second
+  std::vector<std::vector<StudyRun>> rounds;  // rounds[s]: the runs with their row's s-th seed
   for (std::size_t i = 0; i < study.file.rows.size(); ++i) {
     const StudyRow& row = study.file.rows[i];
     const bool selected = options.rows.empty() || std::ranges::find(options.rows, row.name) != options.rows.end();

@@ -1,18 +1,18 @@
-// Study files: reading, checking, and the configs that their rows mean.
+// Study files: reads and checks them, and makes the config of each row.
 #include "minbert/study/study_file.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "minbert/base/files.h"
+#include "minbert/pipeline/task.h"
 
 namespace minbert {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The one path list that a row starts from.
+/// The files that a row's config starts from.
 const PathList& start_of(const StudyFile& file, const StudyRow& row) { return files_of(row.recipe).empty() ? file.study.base : row.recipe; }
 
 void check_row(const ConfigTree& tree, const StudyFile& file, const StudyRow& row, std::size_t index) {
@@ -21,45 +21,26 @@ void check_row(const ConfigTree& tree, const StudyFile& file, const StudyRow& ro
     throw Error(ErrorTag::kUsage, tree.place(key), fmt::format("key \"{}\": {}", key, message));
   };
   if (!is_plain_name(row.name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", row.name));
-  if (files_of(start_of(file, row)).empty()) refuse("recipe", "expected a file, for [study] has no base");
+  if (files_of(start_of(file, row)).empty()) refuse("recipe", "expected a file, because [study] has no base");
 }
 
-ConfigTree row_files(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides) {
-  ConfigTree tree;
-  for (const PathList* list : {&start_of(file, row), &row.overlay})
-    for (const fs::path& path : files_of(*list)) tree.load(path);
-  for (const std::string& path : overrides.overlays) tree.load(path);
-  return tree;
+ConfigTree row_files(const StudyFile& file, const StudyRow& row, const ConfigOverrides& overrides) {
+  return merge_files({&start_of(file, row), &row.overlay}, overrides);
 }
 
-bool any_row_takes(const StudyFile& file, const RowOverrides& overrides, std::string_view assignment) {
+bool any_row_takes(const StudyFile& file, const ConfigOverrides& overrides, std::string_view assignment) {
   return std::ranges::any_of(file.rows, [&](const StudyRow& row) { return row_files(file, row, overrides).can_set(assignment); });
 }
 
 }  // namespace
 
-std::vector<fs::path> files_of(const PathList& list) {
-  std::vector<fs::path> files;
-  if (const auto* one = std::get_if<PathOption>(&list)) {
-    if (!one->empty()) files.push_back(one->resolve());
-  } else {
-    for (const PathOption& file : std::get<std::vector<PathOption>>(list)) files.push_back(file.resolve());
-  }
-  return files;
-}
-
 StudyFile load_study_file(const fs::path& path) {
   ConfigTree tree;
   tree.load(path);
   auto file = read_options<StudyFile>(tree.node());
-  file.text = tree.given();
-  file.place = path.string();
-  file.folder = path == "-" ? fs::current_path() : fs::absolute(path).parent_path();
-  if (file.study.name.empty()) file.study.name = path == "-" ? "study" : path.stem().string();
-  if (!is_plain_name(file.study.name))
-    throw Error(ErrorTag::kUsage, tree.place("study.name"), fmt::format("key \"study.name\": expected letters, digits, - and _, got \"{}\"", file.study.name));
+  file.source = source_file(tree, path, "study", file.study.name);
   if (file.study.title.empty()) file.study.title = file.study.name;
-  if (file.rows.empty()) throw Error(ErrorTag::kUsage, file.place, "expected at least one [[row]]");
+  if (file.rows.empty()) throw Error(ErrorTag::kUsage, file.source.place, "expected at least one [[row]]");
   for (std::size_t i = 0; i < file.rows.size(); ++i) {
     StudyRow& row = file.rows[i];
     if (row.seeds.empty()) row.seeds = file.study.seeds;
@@ -69,8 +50,8 @@ StudyFile load_study_file(const fs::path& path) {
   return file;
 }
 
-ConfigTree row_config(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides, const std::uint64_t* seed) {
-  const TomlOrigin here{fmt::format("{} row {}", file.place, row.name), file.folder};
+ConfigTree row_config(const StudyFile& file, const StudyRow& row, const ConfigOverrides& overrides, const std::uint64_t* seed) {
+  const TomlOrigin here{fmt::format("{} row {}", file.source.place, row.name), file.source.folder};
   ConfigTree tree = row_files(file, row, overrides);
   tree.set("run.name", row.name, here.place);
   for (const std::string& assignment : row.set) tree.set(assignment, here);

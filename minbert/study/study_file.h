@@ -1,22 +1,15 @@
-// StudyFile: several runs that go into one table, as a TOML file describes them.
+// StudyFile: a TOML file that describes several runs for one table.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "minbert/base/config_tree.h"
-#include "minbert/train/config.h"
+#include "minbert/study/config_files.h"
 
 namespace minbert {
-
-/// "file.toml", or a list of them.
-using PathList = std::variant<PathOption, std::vector<PathOption>>;
-/// Absolute paths; none for an empty one.
-std::vector<std::filesystem::path> files_of(const PathList& list);
 
 struct StudySection {
   std::string name, title;
@@ -26,14 +19,14 @@ struct StudySection {
 };
 template <class V>
 void visit_options(V& v, StudySection& o) {
-  v.field("name", o.name, "names the study's folder; default: the file's");
-  v.field("title", o.title, "above the table; default: the name");
+  v.field("name", o.name, "name of the study and its folder; default: the file's name");
+  v.field("title", o.title, "title above the table; default: the name");
   v.field("base", o.base, "config of every row that has no recipe: a file, or files that are merged");
-  v.field("seeds", o.seeds, "one run of each row for each; default: the config's run.seed");
-  v.field("caption", o.caption, "below the table, with the encoder's name after it");
+  v.field("seeds", o.seeds, "each row has one run for each seed; default: the config's run.seed");
+  v.field("caption", o.caption, "text below the table; the encoder's name is added");
 }
 
-/// One line of the table: a config, and a run for each seed.
+/// One line of the table: a config that is trained once for each seed.
 struct StudyRow {
   std::string name, title;
   PathList recipe, overlay;
@@ -43,22 +36,20 @@ struct StudyRow {
 };
 template <class V>
 void visit_options(V& v, StudyRow& o) {
-  v.field("name", o.name, "letters, digits, - and _; names the row's folder");
-  v.field("title", o.title, "in the table; default: the name");
-  v.field("recipe", o.recipe, "file or files in place of the study's base");
+  v.field("name", o.name, "name of the row and its folder: letters, digits, - and _");
+  v.field("title", o.title, "title in the table; default: the name");
+  v.field("recipe", o.recipe, "file or files that replace the study's base");
   v.field("overlay", o.overlay, "file or files merged on top");
-  v.field("set", o.set, "changes of single keys, as --set takes them");
-  v.field("seeds", o.seeds, "in place of the study's");
-  v.field("published", o.published, "scores by task to stand beside the row's own; mean: theirs unless given");
+  v.field("set", o.set, "changes of single keys, written as for --set");
+  v.field("seeds", o.seeds, "replace the study's seeds");
+  v.field("published", o.published, "published scores by task, shown beside the row's own; mean defaults to their mean");
 }
 
 struct StudyFile {
   std::int64_t format = 1;
   StudySection study;
   std::vector<StudyRow> rows;
-  std::string text;              ///< as given
-  std::string place;             ///< of the file, for errors
-  std::filesystem::path folder;  ///< of the file: paths in `set` start here
+  SourceFile source;
 };
 template <class V>
 void visit_options(V& v, StudyFile& o) {
@@ -67,19 +58,12 @@ void visit_options(V& v, StudyFile& o) {
   v.field("row", o.rows, "");
 }
 
-/// Reads and checks: names are plain and unique, names and titles filled in. Throws Error(kUsage) with file, line and key.
+/// Reads and checks a study file, and fills in default names, titles and seeds. Throws Error(kUsage) with file, line and key.
 StudyFile load_study_file(const std::filesystem::path& path);
 
-/// What the command line adds to all rows.
-struct RowOverrides {
-  std::vector<std::string> overlays = {};  ///< files
-  std::vector<std::string> sets = {};      ///< key=value; a row that lacks the stage or task that the key names is left as it is
-  std::string dtype = {};                  ///< model.dtype, unless empty
-};
-
 /// A row's config: recipe or base, then its overlay, the overrides' files, its `set`, the overrides' `set`, and the seed, if any. The run
-/// has the row's name unless one of the two `set` says otherwise. Throws Error(kUsage).
-/// A `set` of the overrides that no row can take is an error.
-ConfigTree row_config(const StudyFile& file, const StudyRow& row, const RowOverrides& overrides, const std::uint64_t* seed);
+/// has the row's name unless one of the two `set` says otherwise. A row skips an override that names a stage or task which it lacks, unless
+/// no row has it. Throws Error(kUsage).
+ConfigTree row_config(const StudyFile& file, const StudyRow& row, const ConfigOverrides& overrides, const std::uint64_t* seed);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// What stands in the folders of a study's runs.
+// Study folders: reads the status of each run, and writes study.json.
 #include "minbert/study/study_folder.h"
 
 #include <algorithm>
@@ -14,11 +14,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr int kStudyFormat = 1;
 
 void read_status(const Json& status, SeedResult& result) {
   result.state = status.at("state").get<std::string>();
-  if (result.state == "running") result.state = "stopped";  // whoever ran it is gone
+  if (result.state == "running") result.state = "stopped";  // unless its lock is held, which read_run checks
   if (result.state == "failed") {
     result.error = status.value("error", "");
     result.exit_code = status.value("exit_code", 1);
@@ -85,7 +85,7 @@ std::string state_of(const StudyResults& results, bool active) {
 }
 
 Json study_json(const StudyResults& results) {
-  Json json = {{"format", kFormat}, {"name", results.name}, {"title", results.title}, {"caption", results.caption}, {"state", results.state}};
+  Json json = {{"format", kStudyFormat}, {"name", results.name}, {"title", results.title}, {"caption", results.caption}, {"state", results.state}};
   json["rows"] = Json::array();
   for (const RowResult& row : results.rows) {
     Json seeds = Json::array();

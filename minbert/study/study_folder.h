@@ -1,4 +1,4 @@
-// StudyFolder: what the runs of a study have come to, read from their folders; study.json and the table are written from it.
+// Study folders: the state and scores of a study's runs, read from the run folders and written to study.json and the tables.
 #pragma once
 
 #include <cstdint>
@@ -15,25 +15,25 @@ namespace minbert {
 
 struct Study;
 
-/// One run: a row with one seed.
+/// The result of one run: a row with one seed.
 struct SeedResult {
   std::uint64_t seed = 0;
-  std::string folder = {};        ///< relative to the study's
+  std::string folder = {};        ///< relative to the study's folder
   std::string state = "waiting";  ///< waiting | running | stopped | done | failed
   std::map<std::string, double> scores = {};
-  std::optional<double> mean = {};  ///< absent without scores
-  double seconds = 0;               ///< of training, stages of others included
+  std::optional<double> mean = {};     ///< absent without scores
+  double seconds = 0;                  ///< training time, adopted stages included
   std::optional<int> best_epoch = {};  ///< of the last stage
-  std::string error = {};              ///< of a failed run
-  int exit_code = 0;                   ///< the same
-  std::vector<std::pair<std::string, std::string>> shared = {};  ///< stages taken over: name, and the run's folder
+  std::string error = {};              ///< why a run failed
+  int exit_code = 0;                   ///< of a failed run
+  std::vector<std::pair<std::string, std::string>> shared = {};  ///< adopted stages: name, and folder of the run that trained them
 
   bool done() const { return state == "done"; }
 };
 
 struct RowResult {
   std::string name, title;
-  std::map<std::string, double> published;  ///< with "mean", when there is any
+  std::map<std::string, double> published;  ///< by task, and "mean"; empty when there are none
   std::vector<SeedResult> seeds;
 };
 
@@ -43,21 +43,21 @@ struct StudyTask {
 
 struct StudyResults {
   std::string name, title, caption, state;
-  std::vector<StudyTask> tasks;  ///< in the order of the configs
+  std::vector<StudyTask> tasks;  ///< every task with a score, in the order of the configs
   std::vector<RowResult> rows;
 };
 
-/// How a run ended that may not have come as far as to have a folder.
+/// How a run of this process failed; it may have failed before it had a folder.
 struct RunFailure {
   std::string error;
   int exit_code = 1;
 };
 using RunFailures = std::map<std::filesystem::path, RunFailure>;  ///< by the run's folder
 
-/// Reads the folders of the study's runs. `active`: this process goes on with it. Throws Error(kData) for a broken file.
+/// Reads the folders of the study's runs. `active`: this process is still training. Throws Error(kData) for a broken file.
 StudyResults collect_results(const Study& study, const RunFailures& failures, bool active);
 
-/// Writes study.json and results.{txt,csv,md,tex,json}, each complete or not at all.
+/// Writes study.json and results.{txt,csv,md,tex,json}. Each file appears only when complete.
 void write_results(const std::filesystem::path& folder, const StudyResults& results);
 
 }  // namespace minbert

@@ -1,4 +1,4 @@
-// TrialJournal: events to lines and back.
+// TrialJournal: writes events as lines, and applies them to trials.
 #include "minbert/study/trial_journal.h"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ TrialState state_named(const std::string& name) {
   throw std::invalid_argument(fmt::format("expected a state of a trial, got \"{}\"", name));
 }
 
-/// Throws Error(kUsage) at the first key of the two first lines that differs.
+/// Compares the first lines of two journals. Throws Error(kUsage) at the first key that differs.
 void require_same(const fs::path& path, const Json& was, const Json& now) {
   for (const auto& [key, value] : now.items()) {
     const Json before = was.is_object() ? was.value(key, Json()) : Json();
@@ -40,7 +40,7 @@ TrialCurve Trial::curve() const {
 
 TrialJournal::TrialJournal(fs::path path, Json header) : path_(std::move(path)), header_(std::move(header)) {
   std::string text = fs::exists(path_) ? read_file(path_) : std::string();
-  text.resize(text.rfind('\n') + 1);  // npos + 1 = 0
+  text.resize(text.rfind('\n') + 1);  // without any newline, npos + 1 = 0
   std::size_t line = 0;
   for (std::size_t begin = 0; begin < text.size(); ++line) {
     const std::size_t end = text.find('\n', begin);

@@ -1,4 +1,4 @@
-// TrialJournal: what happened in a search, line by line, and the trials that follow from it.
+// TrialJournal: a search's log of events, one JSON line each, and the trials that they describe.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace minbert {
 struct TrialEval {
   std::string stage;
   int epoch = 0;
-  std::int64_t step = 0;  ///< optimizer steps of the run by then
-  double score = 0;       ///< by search.metric
+  std::int64_t step = 0;  ///< optimizer steps that the run had made
+  double score = 0;       ///< the score that search.metric names
 };
 
 enum class TrialState : std::uint8_t { kRunning, kDone, kStopped, kBudget, kFailed };
@@ -35,33 +35,35 @@ constexpr std::array<OptionName<TrialState>, 5> option_names(TrialState) {
 struct Trial {
   std::int64_t number = 0;
   Json values;                     ///< {key: value}
-  std::int64_t planned_steps = 0;  ///< when nothing stops it
+  std::int64_t planned_steps = 0;  ///< steps of the whole run
   std::vector<TrialEval> evals;
   TrialState state = TrialState::kRunning;
-  std::string reason = {};                     ///< why it was stopped, or failed
-  std::map<std::string, double> scores = {};   ///< by task, of its best model; known when it is done
-  std::int64_t steps = 0;                      ///< optimizer steps made; of a stopped one, up to the evaluation that stopped it
-  std::optional<double> score = std::nullopt;  ///< the best so far; of a finished one, its best model's
+  std::string reason = {};                     ///< why it stopped or failed
+  std::map<std::string, double> scores = {};   ///< its best model's score by task, once it is done
+  std::int64_t steps = 0;                      ///< optimizer steps made, at a stopped trial up to the evaluation that stopped it
+  std::optional<double> score = std::nullopt;  ///< the best score so far; its best model's score once it is done
 
   bool ended() const { return state != TrialState::kRunning; }
   TrialCurve curve() const;
 };
 
-/// Owns DIR/journal.jsonl. Each event is on disk when its function returns, and changes trials() as its line does when it is read again.
+/// Owns DIR/journal.jsonl. An event is on disk when its function returns, and changes trials() just as reading its line again would.
 class TrialJournal {
  public:
-  /// Reads what is there: a torn last line is cut off, as a killed process leaves one. `header` is the first line's; throws Error(kUsage)
-  /// naming a key in which it differs, and Error(kData) "file:line" for a broken line. A new file appears with the first event.
+  /// Reads the file if there is one, and cuts off an incomplete last line, which a killed process may leave. Throws Error(kUsage) naming a
+  /// key in which the first line differs from `header`, and Error(kData) "file:line" for a broken line. A new file appears with the first
+  /// event.
   TrialJournal(std::filesystem::path path, Json header);
 
+  /// Whether the file exists.
   bool begun() const { return file_.has_value(); }
   const std::vector<Trial>& trials() const { return trials_; }
-  /// The trial that has begun and not ended, which is the last one; null when there is none.
+  /// The last trial if it has not ended; else null.
   const Trial* running() const;
 
   void start(const Json& values, std::int64_t planned_steps);
   void eval(const TrialEval& eval);
-  /// `steps` and `score` of a trial that its evaluations do not tell: the others are taken from them.
+  /// `steps` and `score` default to those of the trial's evaluations.
   void end(TrialState state, std::string_view reason, std::optional<std::int64_t> steps = {}, std::optional<double> score = {},
            const std::map<std::string, double>& scores = {});
 

@@ -1,4 +1,4 @@
-// The sweep itself; normalizer_tables.cpp builds what it reads.
+// Normalises text by the tables that normalizer_tables.cpp builds.
 #include "minbert/tokenizer/normalizer.h"
 
 #include <algorithm>
@@ -39,7 +39,7 @@ void Normalizer::advance(NormalizedText& text) const {
       for (; raw < raw_end; ++raw) {
         const AsciiEntry entry = ascii_[static_cast<unsigned char>(*raw)];
         if (entry.length & kStop) break;
-        std::memcpy(out, &entry, sizeof entry);  // all four bytes: faster than as many as it has
+        std::memcpy(out, &entry, sizeof entry);  // copying all four bytes is faster than copying as many as count
         if constexpr (kSources)
           std::fill_n(text.sources_.begin() + (out - text.text_), 3, text.code_points_ + static_cast<std::int32_t>(raw - start));
         out += entry.length;

@@ -8,7 +8,7 @@
 
 namespace minbert {
 
-/// What BertNormalizer may do (tokenizers, normalizers/bert.rs).
+/// The switches of BertNormalizer (tokenizers, normalizers/bert.rs).
 struct NormalizerOptions {
   bool clean_text = true;
   bool handle_chinese_chars = true;
@@ -21,7 +21,7 @@ struct NormalizerOptions {
 inline constexpr char kSpace = ' ', kBreak = '\xFE';
 inline bool is_break(char byte) { return byte == kSpace || byte == kBreak; }
 
-/// One text on its way through a Normalizer, with room for its normalised form.
+/// A raw text, how far a Normalizer has read it, and its normalised form so far.
 class NormalizedText {
  public:
   NormalizedText(std::string_view raw, bool with_sources);
@@ -42,7 +42,7 @@ class NormalizedText {
 
  private:
   friend class Normalizer;
-  /// A combining mark that waits for the others of its run.
+  /// A combining mark whose run of marks has not ended.
   struct Mark {
     std::uint16_t part;
     std::uint8_t combining_class;

@@ -1,4 +1,4 @@
-// Compiles the options and the Unicode tables into what each code point becomes.
+// Builds the table of replacements for each code point from the options and the Unicode tables.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -15,19 +15,13 @@ constexpr char32_t kCodePoints = 0x110000, kAscii = 0x80;
 constexpr char32_t kFirstHangul = 0xAC00, kLastHangul = 0xD7A3;
 constexpr char32_t kFirstJamo = 0x1100, kLastJamo = 0x11FF;
 
-std::string utf8(char32_t code_point) {
-  std::string text;
-  append_utf8(text, code_point);
-  return text;
-}
-
 template <class Range>
 const Range* find_range(std::span<const Range> table, char32_t code_point) {
   const auto at = std::lower_bound(table.begin(), table.end(), code_point, [](const Range& range, char32_t c) { return range.last < c; });
   return at != table.end() && at->first <= code_point ? &*at : nullptr;
 }
 
-/// The code points that `code_point` turns into by a table of mappings.
+/// The code points that a table of mappings puts in the place of `code_point`.
 std::u32string map(std::span<const unicode::CodeMapping> table, char32_t code_point) {
   const auto at = std::lower_bound(table.begin(), table.end(), code_point, [](const unicode::CodeMapping& m, char32_t c) { return m.from < c; });
   if (at == table.end() || at->from != code_point) return {code_point};
@@ -96,7 +90,7 @@ class Normalizer::Builder {
     return result;
   }
 
-  /// Where the entry may change: between two neighbours of this list all code points are treated alike.
+  /// Code points where the entry may change; all from one of them up to the next have equal entries.
   static std::vector<char32_t> boundaries() {
     std::vector<char32_t> all{0, 0x80, 0x800, 0x10000, kFirstHangul, kLastHangul + 1, kCodePoints};
     const auto add = [&](char32_t first, char32_t last) { all.insert(all.end(), {first, last + 1}); };

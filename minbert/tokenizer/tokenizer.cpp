@@ -16,7 +16,7 @@ std::int32_t count_code_points(std::string_view valid) {
   return static_cast<std::int32_t>(std::count_if(valid.begin(), valid.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-/// Tokens that may stay, beside the special ones.
+/// How many tokens fit beside the special ones.
 std::size_t room_for(std::int64_t max_length, std::int64_t specials) {
   if (max_length == 0) return SIZE_MAX / 2;
   if (max_length < specials)
@@ -24,7 +24,7 @@ std::size_t room_for(std::int64_t max_length, std::int64_t specials) {
   return static_cast<std::size_t>(max_length - specials);
 }
 
-/// How many tokens of each text stay: the longer one is cut first, and what is left over when both are goes to the longer one.
+/// How many tokens of each text stay. The longer text is cut first; when both are cut, an odd token goes to the longer one.
 std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b, std::size_t room) {
   if (room >= a + b) return {a, b};
   const bool swapped = a > b;
@@ -51,7 +51,7 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
   if (options_.max_word_chars < 1)
     throw Error(ErrorTag::kModel, place, fmt::format("characters of a word: expected 1 or more, got {}", options_.max_word_chars));
   resolve_added(place);
-  build_trie();
+  build_trie(place);
 }
 
 std::array<std::pair<const std::string*, std::int32_t*>, 5> Tokenizer::named_specials() {
@@ -94,7 +94,7 @@ void Tokenizer::resolve_added(const std::string& place) {
     std::stable_sort(patterns->begin(), patterns->end(), [](const Pattern& a, const Pattern& b) { return a.text.size() > b.text.size(); });
 }
 
-/// `text` as it looks inside normalised text: without the breaks at its ends, which its neighbours there may lack.
+/// The normalised form of `text`, without breaks at its ends: inside a longer text they may be absent.
 std::string Tokenizer::normalized_pattern(std::string_view text) const {
   NormalizedText normalized(text, false);
   while (!normalized.rest().empty()) normalizer_.step<false>(normalized);
@@ -105,12 +105,16 @@ std::string Tokenizer::normalized_pattern(std::string_view text) const {
   return std::string(pattern);
 }
 
-void Tokenizer::build_trie() {
+void Tokenizer::build_trie(const std::string& place) {
   Trie::Entries entries;
-  // A token that holds a space cannot be met within a word. Added tokens are no pieces of words.
-  for (std::size_t i = 0; i < model_size_; ++i)
-    if (!vocabulary_[i].empty() && vocabulary_[i].find(kSpace) == std::string::npos) entries.emplace_back(vocabulary_[i], static_cast<std::int32_t>(i));
-  trie_ = Trie(std::move(entries));
+  // No word holds a token with a space, or one longer than the longest word that is looked up. Added tokens are no pieces of words.
+  const std::int64_t prefix_chars = count_code_points(options_.continuing_prefix);
+  for (std::size_t i = 0; i < model_size_; ++i) {
+    const std::string& token = vocabulary_[i];
+    if (!token.empty() && token.find(kSpace) == std::string::npos && count_code_points(token) - prefix_chars <= options_.max_word_chars)
+      entries.emplace_back(token, static_cast<std::int32_t>(i));
+  }
+  trie_ = Trie(std::move(entries), place);
   continuing_ = trie_.descend(options_.continuing_prefix);
 }
 
@@ -183,7 +187,7 @@ void Tokenizer::match_words(NormalizedText& text, char* begin, char* end, Encodi
   *end = after;
 }
 
-/// A word of several pieces, each the longest possible; one unknown token when a part of it matches none.
+/// Splits a word into the longest pieces possible, or makes it one unknown token when a part of it matches no piece.
 template <bool kOffsets>
 void Tokenizer::match_pieces(NormalizedText& text, const char* word, const char* word_end, Encoding& out) const {
   const std::size_t first = out.ids.size();
@@ -207,7 +211,7 @@ void Tokenizer::match_pieces(NormalizedText& text, const char* word, const char*
   }
 }
 
-/// Tokens of `text`, after those that `out` holds.
+/// Appends the tokens of `text` to `out`.
 void Tokenizer::tokenize(std::string_view text, Encoding& out, bool with_offsets) const {
   with_offsets ? tokenize<true>(text, out) : tokenize<false>(text, out);
 }

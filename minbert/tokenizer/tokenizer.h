@@ -15,12 +15,12 @@
 
 namespace minbert {
 
-/// A token that is found in the text itself, before words are split.
+/// A token that is searched for in the text before it is split into words.
 struct AddedToken {
   std::string content;
-  std::int32_t id = -1;  ///< taken from the vocabulary; one that is not there follows it, in order
+  std::int32_t id = -1;  ///< its id in the vocabulary; tokens that the vocabulary lacks get the next ids, in order
   bool special = true;
-  bool normalized = false;  ///< looked for in normalised text
+  bool normalized = false;  ///< searched for in normalised text, not in raw text
 };
 
 /// transformers' BertTokenizer settings and their defaults.
@@ -33,7 +33,7 @@ struct TokenizerOptions {
   std::string continuing_prefix = "##";
   std::int64_t max_word_chars = 100;  ///< a longer word is unknown
   std::int64_t max_length = 512;      ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
-  std::vector<AddedToken> added = {};  ///< besides the five above, or those of them that are not special or not raw
+  std::vector<AddedToken> added = {};  ///< beyond the five above; one of the five too if it is not special or is normalised
 
   NormalizerOptions normalizer() const;
 };
@@ -41,7 +41,7 @@ struct TokenizerOptions {
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> type_ids;
-  /// Code points of the raw text, [start, end); specials that it does not hold are [0, 0]. Empty unless asked for.
+  /// [start, end) in code points of the raw text; [0, 0] for special tokens that it does not hold. Empty unless requested.
   std::vector<std::array<std::int32_t, 2>> offsets;
 };
 
@@ -76,7 +76,7 @@ class Tokenizer {
   const std::vector<std::pair<AddedToken, std::int32_t>>& added_tokens() const { return added_; }
 
  private:
-  /// An added token as it is looked for.
+  /// The form of an added token that is searched for.
   struct Pattern {
     std::string text;
     std::int32_t id;
@@ -85,7 +85,7 @@ class Tokenizer {
   std::array<std::pair<const std::string*, std::int32_t*>, 5> named_specials();
   void resolve_added(const std::string& place);
   std::string normalized_pattern(std::string_view text) const;
-  void build_trie();
+  void build_trie(const std::string& place);
   static const Pattern* find_prefix(const std::vector<Pattern>& patterns, std::string_view text);
   template <bool kOffsets>
   void tokenize(std::string_view raw, Encoding& out) const;
@@ -99,8 +99,8 @@ class Tokenizer {
   void close(Encoding& out, std::size_t size, std::int32_t type_id, bool with_offsets) const;
 
   TokenizerOptions options_;
-  std::vector<std::string> vocabulary_;  // the model's own, then added tokens that it lacks
-  std::size_t model_size_ = 0;           // tokens of the model's own
+  std::vector<std::string> vocabulary_;  // the model's tokens, then the added tokens that it lacks
+  std::size_t model_size_ = 0;           // number of the model's tokens
   std::vector<bool> special_;
   std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, pad_ = 0, mask_ = 0;
   std::vector<std::pair<AddedToken, std::int32_t>> added_;

@@ -1,4 +1,4 @@
-// The files of a tokenizer: tokenizer.json, or vocab.txt with tokenizer_config.json; and writing all of them.
+// Reads tokenizer.json, or vocab.txt with tokenizer_config.json, and writes all files of a tokenizer.
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -47,16 +47,18 @@ class Reader {
   void read_token(const char* key, std::string& value) const {
     const auto* json = find(key);
     if (json != nullptr && json->is_object())
-      Reader(*json, fmt::format("{}: \"{}\"", place_, key)).read("content", value);
+      Reader(*json, place_of(key)).read("content", value);
     else
       read(key, value);
   }
+
+  std::string place_of(std::string_view key) const { return fmt::format("{}: \"{}\"", place_, key); }
 
   /// The object under `key`, whose "type" must be `type`.
   Reader section(const char* key, std::string_view type) const {
     const auto* json = find(key);
     if (json == nullptr) refuse(key, fmt::format("expected type {}, got none", type));
-    Reader section(*json, fmt::format("{}: \"{}\"", place_, key));
+    Reader section(*json, place_of(key));
     std::string actual;
     section.read("type", actual);
     if (actual != type) refuse(key, fmt::format("expected type {}, got \"{}\"", type, actual));
@@ -87,8 +89,10 @@ void read_names(const fs::path& folder, TokenizerOptions& options) {
     reader.read_token("pad_token", options.pad);
     reader.read_token("mask_token", options.mask);
     // transformers writes 1e30 for "no limit".
-    if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number() && limit->get<double>() < 1e9)
-      options.max_length = limit->get<std::int64_t>();
+    if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number()) {
+      const auto value = limit->get<double>();
+      if (value >= 1 && value < 1e9) options.max_length = static_cast<std::int64_t>(value);
+    }
   }
 }
 
@@ -108,7 +112,7 @@ AddedToken read_added(const Reader& reader) {
 
 using AddedById = std::map<std::int64_t, AddedToken>;
 
-/// Added tokens in the order of their ids, which must be the vocabulary's or follow it.
+/// Takes added tokens in the order of their ids. An id must be the token's id in the vocabulary, or the next one after it.
 void take_added(AddedById by_id, const std::vector<std::string>& vocabulary, TokenizerOptions& options, const std::string& place) {
   auto next = static_cast<std::int64_t>(vocabulary.size());
   for (auto& [id, token] : by_id) {
@@ -131,7 +135,7 @@ std::vector<std::string> read_vocabulary_object(const SortedJson& json, const st
   return vocabulary;
 }
 
-/// [CLS] A [SEP] and [CLS] A [SEP] B [SEP], as a TemplateProcessing spells it: the names of the special tokens or "A" and "B".
+/// Reads the names of [CLS] and [SEP] from a TemplateProcessing, which must spell [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
 void read_template(const Reader& processor, TokenizerOptions& options) {
   const auto parts = [&](const char* key) {
     std::vector<std::pair<std::string, std::int64_t>> result;
@@ -139,7 +143,7 @@ void read_template(const Reader& processor, TokenizerOptions& options) {
     if (list == nullptr || !list->is_array()) processor.refuse(key, "expected a list");
     for (const SortedJson& item : *list) {
       if (!item.is_object() || item.size() != 1) processor.refuse(key, "expected objects with one key, got " + item.dump());
-      const Reader part(item.front(), key);
+      const Reader part(item.front(), processor.place_of(key));
       auto& [id, type_id] = result.emplace_back("", -1);
       part.read("id", id);
       part.read("type_id", type_id);
@@ -206,7 +210,7 @@ Tokenizer load_tokenizer_json(const fs::path& path, TokenizerOptions options) {
   return Tokenizer(std::move(vocabulary), std::move(options), place);
 }
 
-/// One token a line, white space at its end cut, as tokenizers reads it (models/wordpiece/mod.rs, read_file).
+/// Reads one token a line and strips white space at its end, as tokenizers does (models/wordpiece/mod.rs, read_file).
 std::vector<std::string> read_vocabulary_lines(const fs::path& path) {
   const std::string text = read_file(path, ErrorTag::kModel);
   std::vector<std::string> vocabulary;
@@ -292,7 +296,7 @@ void Tokenizer::save(const fs::path& folder) const {
   Json::object_t vocab;
   for (std::size_t id = 0; id < model_size_; ++id) {
     lines += vocabulary_[id] + "\n";
-    vocab.push_back({vocabulary_[id], Json(id)});  // distinct: no search for each
+    vocab.push_back({vocabulary_[id], Json(id)});  // the names are distinct: no search for each
   }
   Json file{{"version", "1.0"}, {"truncation", Json()}, {"padding", Json()}, {"added_tokens", added_json(*this)}};
   file["normalizer"] = {{"type", "BertNormalizer"},

@@ -50,13 +50,7 @@ std::vector<char32_t> find_alphabet(const WordCounts& words, std::int64_t limit)
   return alphabet;
 }
 
-std::string utf8(char32_t code_point) {
-  std::string text;
-  append_utf8(text, code_point);
-  return text;
-}
-
-/// Words as sequences of tokens, in which the most frequent pair of neighbours becomes one token again and again.
+/// Keeps words as sequences of tokens and repeatedly merges the most frequent pair of neighbours into one token.
 class Merger {
  public:
   Merger(std::vector<std::string> specials, std::string prefix) : prefix_(std::move(prefix)) {
@@ -94,7 +88,7 @@ class Merger {
       const Candidate best = queue_.top();
       queue_.pop();
       const std::int64_t count = pairs_[best.pair].count;
-      if (best.count != count) {  // counted before other merges
+      if (best.count != count) {  // other merges have changed the count since
         if (count > 0) queue_.push({count, best.pair});
         continue;
       }
@@ -119,7 +113,7 @@ class Merger {
   struct Candidate {
     std::int64_t count;
     Pair pair;
-    /// The most frequent comes out first, of equals the pair of smaller ids.
+    /// The most frequent pair comes first; of equally frequent ones, the pair with the smaller ids.
     bool operator<(const Candidate& other) const { return count != other.count ? count < other.count : pair > other.pair; }
   };
 
@@ -129,7 +123,7 @@ class Merger {
     return at->second;
   }
 
-  /// Adds the word's pairs, `sign` times, to their counts. Those with `newest`, or all without one, learn where they are.
+  /// Adds the word's pairs to their counts, `sign` times. Pairs that hold `newest` (all when there is none) record the word.
   void count_pairs(std::size_t index, std::int64_t sign, std::optional<std::int32_t> newest = {}) {
     const Word& word = words_[index];
     for (std::size_t i = 0; i + 1 < word.tokens.size(); ++i) {

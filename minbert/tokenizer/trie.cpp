@@ -1,7 +1,9 @@
-// Building the double array: children of a node sit at base ^ byte, so that a block of 256 units holds all children of a node.
+// Builds the double array. A child of a node is the unit at base ^ byte, so that a block of 256 units holds all children of a node.
 #include "minbert/tokenizer/trie.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "minbert/base/check.h"
 
@@ -11,12 +13,13 @@ namespace {
 constexpr std::uint32_t kBlock = 256;
 constexpr std::uint32_t kFree = 0xFF;  // label of an unused unit: no byte of UTF-8
 constexpr std::size_t kOpenBlocks = 32;
+constexpr int kMostFailures = 1000;  // of a block that is all but full
 
 }  // namespace
 
 class Trie::Builder {
  public:
-  Builder(std::vector<Unit>& units, const Entries& entries) : units_(units), entries_(entries) {
+  Builder(std::vector<Unit>& units, const Entries& entries, std::string_view place) : units_(units), entries_(entries), place_(place) {
     add_block();  // block 0 stays free: base 0 leads nowhere
     open_.clear();
     base_used_[0] = true;
@@ -40,9 +43,16 @@ class Trie::Builder {
     std::size_t begin, end, depth;
   };
 
+  /// A block that is searched for free units.
+  struct OpenBlock {
+    Node first;                         ///< its first unit
+    std::array<std::uint64_t, 4> free;  ///< a bit for each free unit, so that full blocks cost little to search
+    int failures = 0;                   ///< nodes that found no room here
+  };
+
   void add_block() {
-    MINBERT_CHECK(units_.size() + kBlock <= 1u << 24, "a vocabulary too large for 24-bit trie nodes");
-    open_.push_back(static_cast<Node>(units_.size()));
+    if (units_.size() + kBlock > 1u << 24) throw Error(ErrorTag::kModel, place_, "the vocabulary is too large: its tokens need more than 2^24 units of a trie");
+    open_.push_back({.first = static_cast<Node>(units_.size()), .free = {~0ull, ~0ull, ~0ull, ~0ull}});
     units_.resize(units_.size() + kBlock, Unit{.base = kNowhere, .label = kFree, .id = -1});
     base_used_.resize(units_.size(), false);
     if (open_.size() > kOpenBlocks) open_.erase(open_.begin());
@@ -53,11 +63,17 @@ class Trie::Builder {
   }
 
   Node find_base() {
-    for (const Node block : open_)
-      for (Node unit = block; unit < block + kBlock; ++unit)
-        if (units_[unit].label == kFree && fits(unit ^ labels_[0])) return unit ^ labels_[0];
+    for (OpenBlock& block : open_) {
+      for (Node word = 0; word < block.free.size(); ++word)
+        for (std::uint64_t rest = block.free[word]; rest != 0; rest &= rest - 1) {
+          const Node unit = block.first + word * 64 + static_cast<Node>(std::countr_zero(rest));
+          if (fits(unit ^ labels_[0])) return unit ^ labels_[0];
+        }
+      ++block.failures;
+    }
+    std::erase_if(open_, [](const OpenBlock& block) { return block.failures > kMostFailures; });
     add_block();
-    return open_.back();
+    return open_.back().first;
   }
 
   /// Gives the children of a node their units and queues those that have children themselves.
@@ -68,6 +84,9 @@ class Trie::Builder {
       if (labels_.empty() || labels_.back() != byte(i)) labels_.push_back(byte(i));
     const Node base = find_base();
     base_used_[base] = true;
+    for (OpenBlock& block : open_)
+      if (block.first == base / kBlock * kBlock)
+        for (const unsigned char label : labels_) block.free[(base ^ label) % kBlock / 64] &= ~(1ull << (base ^ label) % 64);
     for (std::size_t i = range.begin; i < range.end;) {
       const unsigned char label = byte(i);
       Unit& unit = units_[base ^ label];
@@ -83,15 +102,16 @@ class Trie::Builder {
 
   std::vector<Unit>& units_;
   const Entries& entries_;
+  std::string_view place_;
   std::vector<bool> base_used_;
-  std::vector<Node> open_;  // first units of the blocks where room is looked for
+  std::vector<OpenBlock> open_;
   std::vector<unsigned char> labels_;
   std::vector<std::pair<Range, Node>> work_;
 };
 
-Trie::Trie(Entries entries) {
+Trie::Trie(Entries entries, std::string_view place) {
   std::sort(entries.begin(), entries.end());
-  root_ = Builder(units_, entries).build();
+  root_ = Builder(units_, entries, place).build();
 }
 
 Trie::Node Trie::descend(std::string_view text) const {

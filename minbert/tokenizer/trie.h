@@ -1,4 +1,4 @@
-// A double-array trie over bytes: the longest vocabulary entry at a place in the text, one memory access a byte.
+// A double-array trie over bytes. It finds the longest vocabulary entry at a place in the text with one memory access a byte.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace minbert {
 
 class Trie {
  public:
-  /// A place in the trie; kNowhere has no way on.
+  /// A node of the trie. kNowhere has no children.
   using Node = std::uint32_t;
   static constexpr Node kNowhere = 0;
   struct Match {
@@ -20,11 +20,11 @@ class Trie {
 
   using Entries = std::vector<std::pair<std::string_view, std::int32_t>>;
   Trie() : Trie(Entries{}) {}
-  /// Keys are distinct, not empty and without bytes 0xFF. At most 2^24 units.
-  explicit Trie(Entries entries);
+  /// Keys are distinct, not empty and without bytes 0xFF. Throws Error(kModel) at `place` when they need more than 2^24 units.
+  explicit Trie(Entries entries, std::string_view place = {});
 
   Node root() const { return root_; }
-  /// The longest entry that leads from `node` along the text at `begin`, which must hold a byte where no entry goes on.
+  /// The longest entry below `node` that the text at `begin` starts with. The text must end in a byte that continues no entry.
   Match longest(Node node, const char* begin) const {
     Match match{.id = -1, .end = begin};
     for (const char* at = begin;;) {
@@ -35,12 +35,12 @@ class Trie {
       node = unit.base;
     }
   }
-  /// Where `text` leads from the root, or kNowhere.
+  /// The node that `text` leads to from the root, or kNowhere.
   Node descend(std::string_view text) const;
 
  private:
   class Builder;
-  /// A place that its parent reaches by `label`; `id` is -1 unless an entry ends here.
+  /// A node that its parent reaches by `label`; `id` is -1 unless an entry ends here.
   struct Unit {
     std::uint32_t base : 24;
     std::uint32_t label : 8;

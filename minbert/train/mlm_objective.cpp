@@ -71,7 +71,7 @@ std::optional<EvalEvent> MlmObjective::evaluate(std::string_view split, std::spa
   for (const EvalRows& eval : rows) {
     const std::string& name = eval.source->name;
     const auto progress = follow(fmt::format("{} {}", split, name), eval.rows->rows(), events_, should_stop_);
-    const MlmScore score = score_mlm(*setup_.model, *eval.rows, eval.masking, progress);
+    const MlmScore score = score_mlm(*setup_.runner, *eval.rows, eval.masking, progress);
     if (!std::isfinite(score.loss))
       throw Error(ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, texts {}", stage_.name, epoch, name),
                   fmt::format("expected a finite loss on {}, got {}", split, score.loss));

@@ -151,11 +151,11 @@ std::vector<NamedTensor> Optimizer::named_moments() const {
 void Optimizer::save(const std::filesystem::path& path) const {
   Metadata steps;
   for (const Group& group : groups_) steps[group.name] = std::to_string(group.steps);
-  save_tensors(path, named_moments(), steps);
+  save_tensors(params_.backend(), path, named_moments(), steps);
 }
 
 void Optimizer::load(const std::filesystem::path& path) {
-  const Metadata steps = load_tensors(path, named_moments());
+  const Metadata steps = load_tensors(params_.backend(), path, named_moments());
   for (Group& group : groups_) {
     const auto at = steps.find(group.name);
     const std::string text = at == steps.end() ? "" : at->second;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "minbert/pipeline/compute.h"
 #include "minbert/train/start.h"
 
 namespace minbert {
@@ -16,10 +17,8 @@ void tokenize_task(TaskData& task, const RunSetup& setup, TrainEvents& events) {
 }
 
 DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents& events) {
-  if (config.model.dtype == ComputeType::kF32) return DType::kF32;
-  if (backend.supports_bf16()) return DType::kBF16;
-  events.message(MessageLevel::kWarning, "this processor has no bf16 products: computing in f32");
-  return DType::kF32;
+  const auto warn = [&](const std::string& what) { events.message(MessageLevel::kWarning, what + "; computing in f32"); };
+  return resolve_compute(backend, option_name(config.model.dtype), warn).dtype;
 }
 
 MlmCorpus read_stage_texts(const StageSpec& stage, const RunConfig& config, const RunRows& rows, const RunSetup& setup, TrainEvents& events) {
@@ -66,6 +65,7 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   shape.mlm = config.mlm_head();
   setup.params = std::make_unique<Params>(backend, std::move(shape), DType::kF32, compute_dtype(backend, config, events));
   setup.model = std::make_unique<MultitaskModel>(backend, *setup.params);
+  setup.runner = std::make_unique<BatchRunner>(*setup.model);
   return setup;
 }
 

@@ -21,6 +21,7 @@ struct RunSetup {
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
   std::unique_ptr<Params> params = {};
   std::unique_ptr<MultitaskModel> model = {};
+  std::unique_ptr<BatchRunner> runner = {};  ///< runs the model where no step is made: scores and cached vectors
 
   DType compute() const { return params->compute(); }
   /// The specs of `tasks`.

@@ -34,7 +34,7 @@ void TaskObjective::prepare() {
 std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& rows) {
   if (stage_.kind != StageKind::kHeads || !stage_.cache_features) return {};
   const TaskSpec& spec = setup_.tasks[task].spec;
-  return encode_rows(*setup_.model, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), events_, should_stop_));
+  return encode_rows(*setup_.runner, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), events_, should_stop_));
 }
 
 StepResult TaskObjective::step(std::size_t i, const StepShare& share, int, DropoutState dropout, Optimizer& optimizer) {
@@ -47,7 +47,7 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
   for (const EvalRows& eval : rows) {
     const TaskSpec& task = setup_.tasks[eval.task].spec;
     const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), events_, should_stop_);
-    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.model, eval.task, task, *eval.rows, progress)
+    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress)
                                                   : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
     const Score score = score_predictions(task, predictions, eval.rows->labels);
     const double loss = mean_loss(task, predictions, eval.rows->labels);

@@ -105,7 +105,7 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
     const TaskData& task = setup.tasks[i];
     if ((task.rows.*rows).rows.empty()) continue;
     const auto progress = follow(fmt::format("{} {}", split, task.spec.name), (task.*tokens).rows(), folder, should_stop);
-    evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.model, i, task.spec, task.*tokens, progress)});
+    evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.runner, i, task.spec, task.*tokens, progress)});
   }
   if (evaluations.empty()) return Json::object();
   return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);

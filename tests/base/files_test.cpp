@@ -64,6 +64,46 @@ TEST(Files, MissingFileAndFolderAreErrorsOfTheCallersKind) {
   expect_error(ErrorTag::kResources, {"directory"}, [&] { write_file(folder.path(), "x"); });
 }
 
+TEST(Files, CutWhileMappedIsReportedByName) {
+  const TempFolder folder;
+  const std::string content(1 << 20, 'x');
+  write_file(folder / "f", content);
+  const auto read_after_cut = [&](bool report) {
+    return run_in_child([&] {
+      const MappedFile other(folder / "f", ErrorTag::kData), map(folder / "f", ErrorTag::kModel);
+      AtomicFile unfinished(folder / "g");
+      unfinished.write("x");
+      if (report) {
+        on_cut_file([](const char* path, ErrorTag tag) {
+          const bool named = std::string_view(path).ends_with("/f");
+          ::_exit(named ? static_cast<int>(tag) : 99);
+        });
+      }
+      fs::resize_file(folder / "f", 10);
+      return map.text().back() == 'x' ? 1 : 2;
+    });
+  };
+  EXPECT_EQ(read_after_cut(true), static_cast<int>(ErrorTag::kModel));
+  EXPECT_EQ(folder.count(), 1) << "the temporary file is gone";
+  write_file(folder / "f", content);
+  EXPECT_EQ(read_after_cut(false), 1000 + SIGBUS);
+}
+
+TEST(Files, OtherBusErrorsKeepTheirEffect) {
+  const int status = run_in_child([] {
+    on_cut_file([](const char*, ErrorTag) { ::_exit(99); });
+    return ::raise(SIGBUS);
+  });
+  EXPECT_EQ(status, 1000 + SIGBUS);
+}
+
+TEST(FileLock, FollowsNoLink) {
+  const TempFolder folder;
+  fs::create_symlink(folder / "target", folder / "lock");
+  expect_error(ErrorTag::kResources, {"lock"}, [&] { FileLock lock(folder / "lock"); });
+  EXPECT_FALSE(fs::exists(folder / "target"));
+}
+
 TEST(AtomicFile, KeepsTheOldContentUntilCommit) {
   const TempFolder folder;
   write_file(folder / "f", "old");

@@ -32,6 +32,31 @@ TEST(Json, RefusesDeepNesting) {
   EXPECT_NO_THROW(parse_json("\"" + std::string(1000, '[') + "\\\"" + std::string(1000, '{') + "\"", "f", ErrorTag::kData));
 }
 
+TEST(Json, BrokenLinesAreToldNotThrown) {
+  EXPECT_EQ(parse_json_line("{\"a\": [1]}").value, (Json{{"a", {1}}}));
+  EXPECT_EQ(parse_json_line("{\"a\": [1]}").problem, "");
+  for (const char* broken : {"", "{", "{\"a\":1", "{}{}", "1e999", "\"\xFF\""}) {
+    EXPECT_EQ(parse_json_line(broken).problem, "invalid JSON") << broken;
+    EXPECT_TRUE(parse_json_line(broken).value.is_null());
+  }
+  const std::string deep(100000, '[');
+  EXPECT_EQ(parse_json_line(deep + std::string(100000, ']')).problem, "one nested deeper than 512 levels");
+}
+
+TEST(Json, RefusesTextsWithoutEnd) {
+  const std::string blanks(kMaxJsonBytes + 1, ' ');
+  expect_error(ErrorTag::kModel, {"f: expected at most 268435456 bytes of JSON, got 268435457"}, [&] { parse_json(blanks, "f", ErrorTag::kModel); });
+  EXPECT_EQ(parse_json_line(blanks).problem, "268435457 bytes, more than 268435456");
+}
+
+TEST(Json, WritesNothingWithoutEnd) {
+  Json value = 1;
+  for (int i = 0; i < 600; ++i) value = Json::array({std::move(value)});
+  EXPECT_EQ(dump_json(value).size(), 1201u);
+  for (int i = 0; i < 100000; ++i) value = Json::array({std::move(value)});
+  expect_error(ErrorTag::kInternal, {"nested deeper"}, [&] { dump_json(value); });
+}
+
 TEST(Json, ReadsFiles) {
   const TempFolder folder;
   write_file(folder / "f.json", "{\"a\": 1}");

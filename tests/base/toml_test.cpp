@@ -56,7 +56,34 @@ TEST(Toml, SyntaxErrorsNameFileAndLine) {
   expect_error(ErrorTag::kUsage, {"f.toml:3: not valid TOML", "redefine"}, [] { parse("a = 1\n\na = 2\n"); });
   expect_error(ErrorTag::kUsage, {"f.toml:1"}, [] { parse("a = \"\xFF\"\n"); });
   expect_error(ErrorTag::kUsage, {"f.toml:1: expected no dates", "put it in quotes"}, [] { parse("a = 2024-01-01\n"); });
-  expect_error(ErrorTag::kUsage, {"not valid TOML"}, [] { parse("a = " + std::string(1000, '[')); });
+  expect_error(ErrorTag::kUsage, {"not valid TOML"}, [] { parse("a = " + std::string(300, '[')); });
+}
+
+TEST(Toml, RefusesDeepNesting) {
+  const auto dotted = [](int parts) {
+    std::string key = "a";
+    for (int i = 1; i < parts; ++i) key += i % 2 == 0 ? ".a" : " . \"b.\\\"\"";
+    return key;
+  };
+  for (const auto& [open, close] : {std::pair{"[", "]"}, {"[[", "]]"}, {"", " = 1"}, {"x = { ", " = 1 }"}, {"x = [{ ", " = 1 }]"}}) {
+    SCOPED_TRACE(open);
+    EXPECT_NO_THROW(parse(fmt::format("y = 1\n{}{}{}\n", open, dotted(500), close)));
+    expect_error(ErrorTag::kUsage, {"f.toml:2: nested deeper than 512 levels"},
+                 [&] { parse(fmt::format("y = 1\n{}{}{}\n", open, dotted(100000), close)); });
+  }
+  std::string tables;
+  for (int i = 0; i < 200; ++i) tables += dotted(500) + " = { ";
+  expect_error(ErrorTag::kUsage, {"f.toml:1: nested deeper than 512 levels"}, [&] { parse(tables + "a = 1" + std::string(200, '}')); });
+  // Dots elsewhere nest nothing.
+  const std::string dots(100000, '.'), three_double(3, '"'), three_single(3, '\'');
+  EXPECT_NO_THROW(parse(fmt::format("# {0}\na = \"{0}\"\nb = '{0}'\nc = {1}\n\"{0}\n{1}\nd = {2}\n{0}{2}\n", dots, three_double, three_single)));
+  std::string list = "a = [";
+  for (int i = 0; i < 100000; ++i) list += "0.5,";
+  EXPECT_NO_THROW(parse(list + "]\n"));
+  expect_error(ErrorTag::kUsage, {"--set", "512"}, [&] { parse_toml_value("{ " + dotted(100000) + " = 1 }", "--set"); });
+  std::string key = "a";
+  for (int i = 0; i < 100000; ++i) key += ".a";
+  expect_error(ErrorTag::kUsage, {"--set", "nested deeper than 512 levels"}, [&] { split_key(key, "--set"); });
 }
 
 TEST(TomlNode, ComplaintsNameFileLineKeyExpectedAndGot) {

@@ -1,4 +1,4 @@
-// What the verbs print, to the byte where a script may rely on it.
+// Outputs of the verbs, compared to the byte where a script may rely on it.
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -60,7 +60,7 @@ TEST_F(FormatsTest, PredictTables) {
 }
 
 TEST_F(FormatsTest, PredictAgreesWhereverARowStands) {
-  std::string lines;  // of all lengths, several chunks
+  std::string lines;  // various lengths, several chunks
   for (int i = 0; i < 5000; ++i)
     lines += i % 1000 == 0 ? "a fine film\n" : fmt::format("line {}{}\n", i, i % 7 == 0 ? " and more of it" : "");
   const auto rows = lines_of(output({"predict", "run", "--task", "sentiment"}, lines));
@@ -108,6 +108,23 @@ TEST_F(FormatsTest, EmbedWritesTheSameVectorsInEachFormat) {
   EXPECT_NEAR(squares, 1, 1e-5);
 }
 
+TEST_F(FormatsTest, EmbedReadsTablesAsPredictDoes) {
+  write("mine.csv", "n,words,mood\n7,\"a fine film, a\",1\n8,so so,0\n");
+  write("mine.jsonl", "{\"n\": 7, \"words\": \"a fine film, a\"}\n{\"n\": 8, \"words\": \"so so\"}\n");
+  const auto vectors = lines_of(output({"embed", "run", "-o", "-"}, "a fine film, a\nso so\n"));
+  ASSERT_EQ(vectors.size(), 2u);
+  for (const char* file : {"mine.csv", "mine.jsonl"}) {
+    EXPECT_EQ(lines_of(output({"embed", "run", "-i", file, "--text", "words", "-o", "-"})), vectors) << file;
+    const auto named = lines_of(output({"embed", "run", "-i", file, "--text", "words", "--id", "n", "-o", "-"}));
+    EXPECT_EQ(named.at(1), fmt::format("{{\"id\":\"8\",\"embedding\":{}}}", vectors[1])) << file;
+  }
+  const std::string piped = "words\ta\na fine film, a\tb\n";
+  EXPECT_EQ(lines_of(output({"embed", "run", "--in-format", "tsv", "--text", "words", "-o", "-"}, piped)).at(0), vectors[0]);
+  EXPECT_EQ(lines_of(output({"embed", "run", "-o", "-"}, piped)).size(), 2u) << "without a name or a flag, lines are lines";
+  EXPECT_EQ(lines_of(output({"embed", "run", "-i", "mine.csv", "--in-format", "lines", "-o", "-"})).size(), 3u);
+  expect_failure(minbert({"embed", "run", "-i", "mine.csv", "-o", "-"}), 3, "expected a column \"text\"");
+}
+
 TEST_F(FormatsTest, DebugShowsMoreOnStderrOnly) {
   const auto embed = [&](const std::string& level) {
     RunOptions how = options("so so\n");
@@ -117,13 +134,13 @@ TEST_F(FormatsTest, DebugShowsMoreOnStderrOnly) {
   const Finished plain = embed("0");
   expect_success(plain);
   EXPECT_EQ(plain.err, "");
-  const std::vector<std::vector<std::string_view>> parts = {{"backend cpu: ", "model: ", "1 lines: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
+  const std::vector<std::vector<std::string_view>> parts = {{"backend cpu: ", "model: ", "1 rows: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
   for (std::size_t level = 1; level <= parts.size(); ++level) {
-    const Finished told = embed(std::to_string(level));
-    expect_success(told);
-    EXPECT_EQ(told.out, plain.out);
+    const Finished shown = embed(std::to_string(level));
+    expect_success(shown);
+    EXPECT_EQ(shown.out, plain.out);
     for (std::size_t i = 0; i < parts.size(); ++i)
-      for (const std::string_view part : parts[i]) EXPECT_TRUE(i >= level || told.err.find(part) != std::string::npos) << level << ": " << part << " in " << told.err;
+      for (const std::string_view part : parts[i]) EXPECT_TRUE(i >= level || shown.err.find(part) != std::string::npos) << level << ": " << part << " in " << shown.err;
   }
   EXPECT_NE(text("run/log.txt").find("rows and tokens: "), std::string::npos);
 }
@@ -140,7 +157,7 @@ TEST_F(FormatsTest, InspectNamesWhatIsThere) {
 
 TEST_F(FormatsTest, EvalAsJson) {
   const Json json = parsed(output({"eval", "run", "--json", "--bootstrap", "50"}));
-  for (const auto& [task, score] : parsed(text("run/eval/dev/metrics.json"))["scores"].items())  // but for rounding: weights are packed here
+  for (const auto& [task, score] : parsed(text("run/eval/dev/metrics.json"))["scores"].items())  // not to the bit: weights are packed here
     EXPECT_NEAR(json["scores"][task].get<double>(), score.get<double>(), 1e-3) << "the score that the run itself had";
   EXPECT_LE(json["tasks"]["sentiment"]["interval"]["low"].get<double>(), json["scores"]["sentiment"].get<double>());
   const std::string table = output({"eval", "run"});

@@ -1,4 +1,4 @@
-// Mistakes of users, by exit code: one error line that names the place, no traces. (Code 1 is the program's own mistake.)
+// Mistakes of users, by exit code: each gives one error line that names the place and leaves no files. (Code 1 is a mistake of the program.)
 #include <set>
 
 #include "tests/base/file_size_limit.h"
@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 struct Mistake {
   std::vector<std::string> arguments;
   int code;
-  std::string part;  ///< of the error line
+  std::string part;  ///< expected in the error line
   std::string input = {};
 };
 
@@ -32,7 +32,7 @@ class MistakesTest : public ProjectTest {
     fs::resize_file(path("spoilt/model.safetensors"), 100);
   }
 
-  /// Every file and folder of the project.
+  /// Lists every file and folder of the project.
   std::set<fs::path> everything() const {
     std::set<fs::path> paths;
     for (const auto& entry : fs::recursive_directory_iterator(path("."))) paths.insert(entry.path());

@@ -1,4 +1,4 @@
-// Program: fork and exec, with files for the three streams, so that no pipe can fill up.
+// Starts the program with fork and exec; its three streams are files, so that no pipe can fill up.
 #include "tests/cli/program.h"
 
 #include <fcntl.h>
@@ -45,7 +45,7 @@ Program::Program(const std::vector<std::string>& arguments, const RunOptions& op
   redirect(STDIN_FILENO, files_ / "in", O_RDONLY);
   redirect(STDOUT_FILENO, options.output.empty() ? files_ / "out" : std::filesystem::path(options.output), O_WRONLY | O_CREAT);
   redirect(STDERR_FILENO, options.errors.empty() ? files_ / "err" : std::filesystem::path(options.errors), O_WRONLY | O_CREAT);
-  ::signal(SIGXFSZ, SIG_DFL);  // as a shell's child has it, under a FileSizeLimit too
+  ::signal(SIGXFSZ, SIG_DFL);  // a shell's child has the default, under a FileSizeLimit too
   if (::chdir(options.folder.c_str()) != 0) ::_exit(126);
   ::execve(MINBERT_PROGRAM, argv.data(), envp.data());
   ::_exit(127);

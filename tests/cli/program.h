@@ -1,4 +1,4 @@
-// Program: the built minbert run as its users run it.
+// Program: runs the built minbert as users do.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,8 +15,8 @@
 namespace minbert {
 
 struct Finished {
-  int code = 0;          ///< exit code; negative: the signal that ended it
-  std::string out, err;  ///< what it wrote
+  int code = 0;          ///< exit code; minus the signal's number if a signal ended it
+  std::string out, err;  ///< its standard output and error output
 };
 
 struct RunOptions {
@@ -27,7 +27,7 @@ struct RunOptions {
   std::vector<std::string> environment = {};  ///< "NAME=VALUE", beside the test's own
 };
 
-/// A program that still runs; the destructor kills it.
+/// A running program; the destructor kills it.
 class Program {
  public:
   Program(const std::vector<std::string>& arguments, const RunOptions& options = {});
@@ -36,12 +36,12 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void send(int signal);
-  /// What it has written to stderr by now.
+  /// Its error output so far.
   std::string errors() const;
-  /// Signals that it was sent and has not met yet.
+  /// Signals that were sent and are still pending.
   bool has_pending_signals() const;
   bool ended();
-  /// Waits until `condition` holds; false when the program ended, or a minute passed, without it.
+  /// Waits until `condition` holds; returns false if the program ends or a minute passes before.
   bool wait_until(const std::function<bool()>& condition);
   Finished wait();
 
@@ -54,9 +54,9 @@ class Program {
 
 Finished run(const std::vector<std::string>& arguments, const RunOptions& options = {});
 
-/// The run ended with `code` after one error line of the documented form that holds `part`, and a hint line at most.
+/// Expects `code`, one error line of the documented form that holds `part`, and at most a hint line.
 void expect_failure(const Finished& finished, int code, std::string_view part);
-/// The run ended with 0; its errors are shown otherwise.
+/// Expects exit code 0; shows the errors otherwise.
 void expect_success(const Finished& finished);
 
 std::vector<std::string> lines_of(const std::string& text);

@@ -1,4 +1,4 @@
-// Project: three sample tasks with every kind of label, an encoder 16 wide.
+// Writes three sample tasks with every kind of label, and an encoder 16 wide.
 #include "tests/cli/project.h"
 
 namespace minbert {

@@ -1,4 +1,4 @@
-// Project: a folder with sample data, a config of a model that trains in an instant, and the program run in it.
+// Project: a folder with sample data and a config that trains in an instant; the program runs in it.
 #pragma once
 
 #include "minbert/base/files.h"
@@ -10,11 +10,11 @@ class ProjectTest : public testing::Test {
  protected:
   ProjectTest();
 
-  /// The program in this folder, on one thread: the matrices are too small for two.
+  /// Runs the program in this folder on one thread, as the matrices are too small for two.
   Finished minbert(const std::vector<std::string>& arguments, const std::string& input = {}) const;
-  /// How to start it there when it is to be left running.
+  /// Options that start the program here and leave it running.
   RunOptions options(const std::string& input = {}) const;
-  /// tiny.toml trained into run/.
+  /// Trains tiny.toml into run/.
   void train();
 
   std::filesystem::path path(std::string_view name) const { return folder_ / name; }

@@ -17,7 +17,7 @@ class RunTest : public ProjectTest {
  protected:
   Json json(std::string_view name) const { return Json::parse(text(name)); }
   std::string state(std::string_view run) const { return json(fmt::format("{}/status.json", run))["state"]; }
-  /// Steps in metrics.jsonl.
+  /// The number of steps in metrics.jsonl.
   std::vector<int> steps(std::string_view run) const {
     std::vector<int> numbers;
     for (const std::string& line : lines_of(text(fmt::format("{}/metrics.jsonl", run))))
@@ -129,7 +129,7 @@ TEST_F(RunTest, DryRunAndOverfitWriteNothing) {
   EXPECT_FALSE(fs::exists(path("runs")));
 }
 
-/// tiny.toml made too long to end by itself.
+/// Trains tiny.toml with too many epochs to end by itself.
 const std::vector<std::string> kEndless = {"train", "tiny.toml", "-o", "run", "--resume", "--set", "stage.0.epochs=1000000",
                                            "--set", "stage.0.checkpoint_every=1", "--set", "stage.0.log_every=1"};
 
@@ -174,7 +174,7 @@ TEST_F(RunTest, SecondCtrlCEndsAtOnce) {
   blocked.output = path("full").string();
   Program program({"tokenize", "words"}, blocked);
   int waiting = 0, before = -1;
-  ASSERT_TRUE(program.wait_until([&] {  // the pipe is full: no write ends before somebody reads
+  ASSERT_TRUE(program.wait_until([&] {  // the pipe is full: writes block until somebody reads
     before = waiting;
     return ::ioctl(reader, FIONREAD, &waiting) == 0 && waiting > 0 && waiting == before;
   }));

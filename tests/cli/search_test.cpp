@@ -1,4 +1,4 @@
-// minbert search as its users run it: tables, files, exit codes.
+// minbert search, run as users do: tables, files, exit codes.
 #include <csignal>
 #include <regex>
 

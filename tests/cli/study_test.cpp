@@ -1,4 +1,4 @@
-// study and compare as their users run them: cut in any way, and by several processes at once.
+// study and compare, run as users do: interrupted in any way, and by several processes at once.
 #include <signal.h>
 
 #include <map>
@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Two rows that share a stage of 12 steps, one of them with 6 more, and a row of its own.
+/// Two rows that share a stage of 12 steps, one of them with 6 more steps, and a row that shares nothing.
 constexpr std::string_view kStudy = R"([study]
 title = "Heads"
 base = "tiny.toml"
@@ -36,7 +36,7 @@ class StudyVerbTest : public ProjectTest {
     write("study.toml", kStudy);
   }
   Json json(std::string_view name) const { return Json::parse(text(name)); }
-  /// Folders of runs, those of two studies in the same order.
+  /// The run folders of a study, in an order that two studies share.
   std::vector<std::string> runs(const std::string& study) const {
     std::vector<std::string> folders;
     for (const Json& row : json(study + "/study.json")["rows"])
@@ -49,7 +49,7 @@ class StudyVerbTest : public ProjectTest {
       for (const char* file : {"/best/model.safetensors", "/best/heads.safetensors", "/eval/dev/metrics.json"})
         EXPECT_TRUE(text(runs(a)[i] + file) == text(runs(b)[i] + file)) << runs(b)[i] << file;
   }
-  /// Each step of each run stands in its metrics once.
+  /// Expects each step of each run once in its metrics.
   void expect_counted(const std::string& study) const {
     for (const std::string& run : runs(study)) {
       int step = 0;

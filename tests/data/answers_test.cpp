@@ -1,4 +1,4 @@
-// Predictions and word counts as the files hold them.
+// Reads predictions and word counts as a run's files hold them.
 #include "minbert/data/answers.h"
 
 #include <gtest/gtest.h>

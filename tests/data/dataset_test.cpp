@@ -114,7 +114,7 @@ TEST_F(Dataset, SkippedRowsAreListedWithReasonAndLine) {
   spec.on_bad_row = "skip";
   const Rows rows = train(spec);
   EXPECT_EQ(texts(rows), (Texts{"a", "\"e", "g"}));
-  EXPECT_EQ(rows.rows[2].id, "7");  // the record's number, whatever was skipped before it
+  EXPECT_EQ(rows.rows[2].id, "7");  // the record's number counts skipped records too
   EXPECT_EQ(report_.read, 8);
   EXPECT_EQ(report_.used, 3);
   std::vector<std::pair<std::int64_t, std::string>> skipped;
@@ -140,6 +140,7 @@ TEST_F(Dataset, SeveralFilesWithTheirOwnLabelFilterAndLimit) {
   const Rows rows = train(spec);
   EXPECT_EQ(texts(rows), (Texts{"a", "c", "café", "plain"}));
   EXPECT_EQ(labels(rows), (Labels{0, 1, 2, 2}));
+  ASSERT_EQ(rows.rows.size(), 4u);
   EXPECT_EQ(rows.rows[3].id, "5");
   EXPECT_EQ(report_.filtered, 1);
   EXPECT_EQ(report_.over_limit, 1);
@@ -203,7 +204,7 @@ TEST_F(Dataset, ExcludedPairsAreRemovedByEitherTextOrByBoth) {
   expect_error(ErrorTag::kUsage, {"exclude_pairs", "either or both", "\"all\""}, [&] { train(spec); });
 }
 
-// A task of plain Latin-1 lines against files of every other kind, the case of corpora that share their texts.
+// The task reads plain Latin-1 lines; the exclude files have every other format.
 TEST_F(Dataset, ExcludeFilesKeepTheirOwnFormat) {
   DataSpec spec;
   spec.train = {{.path = file("a.pos", "caf\xE9 , open late\nthe soup was cold .\na fine evening\n"), .label = "1"},

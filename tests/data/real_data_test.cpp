@@ -1,4 +1,4 @@
-// The real corpora, where they are: every usable row is read, the broken ones are named.
+// The real corpora, if they are there: every usable row is read, and broken ones are named.
 #include <gtest/gtest.h>
 
 #include <filesystem>

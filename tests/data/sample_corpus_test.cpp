@@ -1,4 +1,4 @@
-// The sample tasks: files as promised, and paraphrases that cannot be told by the words that two sentences share.
+// The sample tasks: files as documented, and paraphrases that shared words do not give away.
 #include "minbert/data/sample_corpus.h"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ TaskRows load(const std::filesystem::path& folder, const std::string& name) {
   return load_task(spec, labels, 1);
 }
 
-/// The default files, written and read once.
+/// Writes and reads the default files once.
 const std::map<std::string, TaskRows>& tasks() {
   static const auto all = [] {
     const TempFolder folder;
@@ -74,7 +74,7 @@ double jaccard(const Row& row) {
 using Binary = std::function<bool(const Row&)>;
 bool is_one(const Row& row) { return row.label == 1; }
 
-/// Accuracy of "at or above a threshold" or of its opposite, whichever is better, for the threshold that suits these rows best.
+/// Best accuracy of a rule "at or above a threshold", or its opposite, over all thresholds.
 double best_jaccard_accuracy(const std::vector<Row>& rows, const Binary& positive) {
   std::vector<std::pair<double, bool>> scored;
   for (const Row& row : rows) scored.emplace_back(jaccard(row), positive(row));
@@ -87,7 +87,7 @@ double best_jaccard_accuracy(const std::vector<Row>& rows, const Binary& positiv
   return best / static_cast<double>(scored.size());
 }
 
-/// Logistic regression on bags of words: for each word whether it is in the first text, in the second, in both, in one alone.
+/// Logistic regression on bags of words: each word has features for being in the first text, the second, both, or only one.
 class BagOfWords {
  public:
   BagOfWords(const std::vector<Row>& rows, const Binary& positive) {
@@ -207,7 +207,7 @@ TEST(SampleCorpus, ParaphrasesAreNotWordOverlap) {
   EXPECT_LE(bag.accuracy(task.test.rows, is_one), kCeiling);
 }
 
-// The same two baselines where words do tell: else the ceiling above would prove nothing.
+// Both baselines must succeed where words do tell; else the ceiling above would prove nothing.
 TEST(SampleCorpus, BaselinesLearnWhereWordsTell) {
   const TaskRows& reviews = tasks().at("sentiment");
   const Binary good = [](const Row& row) { return row.label >= 3; };

@@ -26,7 +26,7 @@ std::vector<std::int32_t> tasks_of(const EpochPlan& plan) {
   return tasks;
 }
 
-/// A task's batches over all epochs.
+/// Collects a task's batches over all epochs.
 std::vector<RowIds> walk_of(std::int32_t task, const SamplerOptions& options, std::span<const SampledTask> tasks = kTasks) {
   std::vector<RowIds> batches;
   for (int epoch = 1; epoch <= options.epochs; ++epoch) {
@@ -111,7 +111,7 @@ TEST(Sampler, SeedStageAndNameDecideAWalkAndNeighboursDoNot) {
   EXPECT_NE(walk_of(1, other), walk);
 }
 
-/// Steps come in proportion to n^power / batch: five standard errors of their count.
+/// Expects steps in proportion to n^power / batch, within five standard errors.
 void expect_odds(const SamplerOptions& options, int epoch, double power) {
   const std::vector<SampledTask> tasks = {{"large", 40000, 4}, {"small", 2500, 4}, {"wide", 10000, 16}};
   const EpochPlan plan = plan_epoch(tasks, options, epoch);

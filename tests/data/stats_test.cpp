@@ -1,4 +1,4 @@
-// Figures about rows, counted by hand.
+// Statistics of rows, against counts by hand.
 #include "minbert/data/stats.h"
 
 #include <gtest/gtest.h>
@@ -34,8 +34,8 @@ TEST(DataStats, LengthsAreOfSortedTexts) {
 }
 
 TEST(DataStats, DuplicatesConflictsAndBalance) {
-  const Rows some = rows({{"It rained.", ""}, {"it  rained", ""}, {"IT RAINED!", ""}, {"two words more", ""}}, {1, 1, 0, 1});
-  const SplitStats stats = split_stats(some, TaskLabels::classes(2));
+  const Rows repeated = rows({{"It rained.", ""}, {"it  rained", ""}, {"IT RAINED!", ""}, {"two words more", ""}}, {1, 1, 0, 1});
+  const SplitStats stats = split_stats(repeated, TaskLabels::classes(2));
   EXPECT_EQ(stats.duplicates, 2);
   EXPECT_EQ(stats.conflicting, 1);
   EXPECT_EQ(stats.duplicate_places, (std::vector<std::string>{"a.csv:2 = a.csv:1", "a.csv:3 = a.csv:1"}));

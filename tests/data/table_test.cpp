@@ -77,9 +77,50 @@ TEST(Table, UnbalancedQuoteCostsOneRowNotTheFile) {
 }
 
 TEST(Table, QuoteThatWouldSwallowWholeRecordsIsACharacter) {
-  // The quote of line 2 could be closed by the one that ends a field in line 3; both lines are records by themselves.
-  const Table table = parse_table("id,text,label\n1,\"six inches,0\n2,five inches\",1\n3,\"a \"\"b\"\"\",1\n", "a.csv");
-  EXPECT_EQ(cells_of(table), (Cells{{"1", "\"six inches", "0"}, {"2", "five inches\"", "1"}, {"3", "a \"b\"", "1"}}));
+  // The quote of line 2 could be closed by the one that ends a field in line 3, and both lines are records by themselves. Line 4 shows
+  // that this file's quotes are broken.
+  const Table table = parse_table("id,text,label\n1,\"six inches,0\n2,five inches\",1\n3,\"a \"\"b\"\"\",1\n4,\"never closed,0\n", "a.csv");
+  EXPECT_EQ(cells_of(table),
+            (Cells{{"1", "\"six inches", "0"}, {"2", "five inches\"", "1"}, {"3", "a \"b\"", "1"}, {"4", "\"never closed", "0"}}));
+  EXPECT_EQ(table.repaired_lines(), (Lines{2, 5}));
+}
+
+TEST(Table, ValidQuotesAreNeverCutApart) {
+  // Each line of the quoted fields holds as many delimiters as a record, yet read by RFC 4180 every record has three fields.
+  const Table table = parse_table("label,text,other\n0,\"one, two\nthree, four\",five\n1,\"x, y\",z\n0,\"p, q\nr, s, t\",u\n", "a.csv");
+  EXPECT_EQ(cells_of(table), (Cells{{"0", "one, two\nthree, four", "five"}, {"1", "x, y", "z"}, {"0", "p, q\nr, s, t", "u"}}));
+  EXPECT_EQ(lines_of(table), (Lines{2, 4, 5}));
+  EXPECT_TRUE(table.repaired_lines().empty());
+}
+
+TEST(Table, RowWithAFieldTooFewLeavesValidQuotesAlone) {
+  const Table table = parse_table("label,text,other\n0,\"one, two\nthree, four\",five\n1,short\n2,\"Hello\" she said,z\n", "a.csv");
+  EXPECT_EQ(cells_of(table),
+            (Cells{{"0", "one, two\nthree, four", "five"}, {"!expected 3 fields, got 2"}, {"2", "\"Hello\" she said", "z"}}));
+  EXPECT_EQ(table.repaired_lines(), (Lines{5}));
+}
+
+TEST(Table, ValidQuotesOfATsvStayQuotes) {
+  // By the sample alone, quotes that span lines look like plain characters.
+  std::string text = "text\tlabel\n";
+  for (int i = 0; i < 40; ++i) text += fmt::format("\"one\ttwo {}\nthree four\"\t1\n", i);
+  const Table table = parse_table(text, "a.tsv");
+  EXPECT_EQ(table.dialect().quote, '"');
+  ASSERT_EQ(table.rows(), 40u);
+  EXPECT_EQ(table.cell(39, 0), "one\ttwo 39\nthree four");
+  EXPECT_TRUE(table.repaired_lines().empty());
+}
+
+TEST(Table, QuotedFieldAcrossTheEndOfTheSampleHidesNoDelimiter) {
+  // 64 KiB from the start, a quoted field of many lines is open; each of its lines holds one comma.
+  std::string text = "text, all of it;label\n";
+  while (text.size() < 64000) text += "plain words, more;1\n";
+  text += "\"";
+  for (int i = 0; i < 4000; ++i) text += "a, b\n";
+  text += "\";0\n";
+  const Table table = parse_table(text, "a.csv");
+  EXPECT_EQ(table.dialect().delimiter, ';');
+  EXPECT_TRUE(table.repaired_lines().empty());
 }
 
 TEST(Table, TextAfterAClosingQuoteKeepsTheQuotes) {
@@ -102,6 +143,16 @@ TEST(Table, ByteOrderMarkAndLoneCarriageReturns) {
   EXPECT_EQ(lines_of(old), (Lines{2, 3}));
   const Table mixed = parse_table("text,label\na\rb,1\n", "a.csv");  // beside \n, a lone \r is a character
   EXPECT_EQ(cells_of(mixed), (Cells{{"a\rb", "1"}}));
+  const Table within = parse_table("text,label\r\"a\nb\",1\rc,0\r", "a.csv");  // a \n in quotes ends no line
+  EXPECT_EQ(cells_of(within), (Cells{{"a\nb", "1"}, {"c", "0"}}));
+}
+
+TEST(Table, CarriageReturnThatLostItsNewlineEndsTheFile) {
+  EXPECT_EQ(cells_of(parse_table("text,label\na b,1\nc d,0\r", "a.csv")), (Cells{{"a b", "1"}, {"c d", "0"}}));
+  EXPECT_EQ(cells_of(parse_table("text,label\na b,1\nc d,\"0\"\r", "a.csv")), (Cells{{"a b", "1"}, {"c d", "0"}}));
+  EXPECT_EQ(cells_of(parse_table("one\ntwo\r", "a.txt")), (Cells{{"one"}, {"two"}}));
+  EXPECT_EQ(cells_of(parse_table("a\tb\nc\td\r", "a.txt", {.pair_lines = true})), (Cells{{"a", "b"}, {"c", "d"}}));
+  EXPECT_EQ(cells_of(parse_table("{\"text\": \"a\"}\n{\"text\": \"b\"}\r", "a.jsonl")), (Cells{{"a"}, {"b"}}));
 }
 
 TEST(Table, DelimitersAreDetected) {
@@ -156,6 +207,35 @@ TEST(Table, JsonLines) {
                                     {"!expected a JSON object, got invalid JSON"},
                                     {"!column \"text\": expected a string or a number, got an array"}}));
   EXPECT_EQ(lines_of(table), (Lines{1, 3, 4, 5, 6, 7}));
+}
+
+TEST(Table, DeepJsonIsABrokenRow) {
+  const std::string deep = "{\"text\": \"b\", \"meta\": " + std::string(100000, '[') + std::string(100000, ']') + "}";
+  EXPECT_EQ(cells_of(parse_table("{\"text\": \"a\"}\n" + deep + "\n", "a.jsonl", {.wanted = {"text"}})),
+            (Cells{{"a"}, {"!expected a JSON object, got one nested deeper than 512 levels"}}));
+}
+
+TEST(Table, TextThatBeginsWithABraceIsNoJson) {
+  EXPECT_EQ(cells_of(parse_table("{name} is a good film\nbad\n", "standard input")), (Cells{{"{name} is a good film"}, {"bad"}}));
+  EXPECT_EQ(parse_table("{\"text\": \"a\"}\n{\"text\": \n", "standard input").dialect().format, TableFormat::kJsonl);
+  EXPECT_EQ(parse_table("{\"text\": \n{\"text\": \"a\"}\n", "standard input").dialect().format, TableFormat::kJsonl);
+  // Where the name or the caller says JSON lines, the first broken line is the cause of all else.
+  for (const char* name : {"a.jsonl", "standard input"})
+    expect_error(ErrorTag::kData, {std::string(name) + ":1: expected a JSON object, got invalid JSON", "lines"},
+                 [&] { parse_table("{name} is a good film\nbad\n", name, {.format = name[0] == 'a' ? "auto" : "jsonl"}); });
+}
+
+TEST(Table, FirstTextIsNotAHeader) {
+  const TableOptions wanted{.wanted = {"text"}};
+  const auto lines = [&](std::string_view text) { return cells_of(parse_table(text, "standard input", wanted)).size(); };
+  EXPECT_EQ(lines("text, some more words\nbad, film\ngood, one\n"), 3u);
+  EXPECT_EQ(lines("text; and so on\nbad; film\n"), 2u);
+  EXPECT_EQ(lines("good text\ttext\nbad\tfilm\n"), 1u);  // a tab and a name: a table
+  const auto columns = [&](std::string_view text) { return parse_table(text, "standard input", wanted).columns(); };
+  EXPECT_EQ(columns("text,label\nbad,1\n"), (Names{"text", "label"}));
+  EXPECT_EQ(columns("id, text, label\n1, bad, 1\n"), (Names{"id", "text", "label"}));
+  EXPECT_EQ(columns("text,number of stars\nbad,1\ngood,2\n"), (Names{"text", "number of stars"}));
+  EXPECT_EQ(parse_table("text, some more words\nbad, film\n", "a.csv", wanted).columns(), (Names{"text", "some more words"}));
 }
 
 TEST(Table, Latin1) { EXPECT_EQ(parse_table("caf\xE9\n", "a.txt", {.encoding = "latin-1"}).cell(0, 0), "café"); }

@@ -52,6 +52,7 @@ std::vector<std::string> minbert::fuzz_seeds() {
       "abcdef");
   add(R"({"d":{"dtype":"F64","shape":[],"data_offsets":[0,8]},"e":{"dtype":"I8","shape":[0,9],"data_offsets":[8,8]},"u":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}})",
       "abcdefghi");
+  add(R"({"o":{"dtype":"F32","shape":[0,4611686018427387904,4611686018427387904],"data_offsets":[0,0]}})", "");
   seeds.push_back("version https://git-lfs.github.com/spec/v1\n");
   return seeds;
 }

@@ -196,6 +196,103 @@ TEST_F(DownloadTest, LinkedChecksumSurvivesTheRedirect) {
   expect_error(ErrorTag::kModel, {"sha256", sha256_hex(other_)}, [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
 }
 
+TEST_F(DownloadTest, StorageCannotVouchForItsOwnBytes) {
+  // The hub names the file by its checksum; whoever it redirects to serves other bytes and names theirs.
+  HubServer storage;
+  const auto spoilt = [this](const httplib::Request&, httplib::Response& response) {
+    response.set_header("X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(other_)));
+    response.set_content(other_, "text/plain");
+  };
+  storage.put("/storage", spoilt);
+  storage.put("/back", status(302, {{"Location", server_.url("/own")}, {"X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(other_))}}));
+  server_.put("/own", spoilt);  // a repository of the storage's owner, on the hub itself
+  for (const char* way : {"/storage", "/back"}) {
+    server_.put("/file", status(302, {{"Location", storage.url(way, "localhost")}, {"X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(content_))}}));
+    expect_error(ErrorTag::kModel, {"expected sha256 " + sha256_hex(content_)}, [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
+  }
+  EXPECT_EQ(folder_.count(), 0);
+}
+
+TEST_F(DownloadTest, HubsOwnRedirectKeepsItsWord) {
+  server_.put("/file", status(307, {{"Location", "/renamed"}}));
+  server_.put("/renamed", [this](const httplib::Request&, httplib::Response& response) {
+    response.set_header("X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(content_)));
+    response.set_content(other_, "text/plain");
+  });
+  expect_error(ErrorTag::kModel, {"expected sha256 " + sha256_hex(content_)}, [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
+}
+
+TEST_F(DownloadTest, FileOfTheSameSizeIsNotTakenForTheFile) {
+  write_file(target_, other_);
+  server_.put("/file", content_);  // no checksum, no tag
+  EXPECT_TRUE(fetch_file(server_.url("/file"), target_, {}, quick()).downloaded);
+  EXPECT_EQ(read_file(target_), content_);
+  EXPECT_EQ(folder_.count(), 1);
+}
+
+TEST_F(DownloadTest, SmallFileOfAHubIsKnownByItsGitName) {
+  // printf 'hello\n' | git hash-object --stdin
+  server_.put("/file", with_etag("hello\n", "\"ce013625030ba8dba906f756967f9e9ca394464a\""));
+  write_file(target_, "jello\n");
+  EXPECT_TRUE(fetch_file(server_.url("/file"), target_, {}, quick()).downloaded);
+  EXPECT_EQ(read_file(target_), "hello\n");
+  EXPECT_FALSE(fetch_file(server_.url("/file"), target_, {}, quick()).downloaded);
+}
+
+TEST_F(DownloadTest, EndlessFileIsCutOff) {
+  server_.put("/file", chunked(content_));  // no length
+  DownloadOptions options = quick();
+  options.max_unsized_bytes = 299999;
+  expect_error(ErrorTag::kModel, {server_.url("/file"), "at most 299999 bytes", "without its length"},
+               [&] { fetch_file(server_.url("/file"), target_, {}, options); });
+  EXPECT_EQ(folder_.count(), 0);
+  options.max_unsized_bytes = 300000;
+  fetch_file(server_.url("/file"), target_, {}, options);
+  EXPECT_EQ(read_file(target_), content_);
+}
+
+TEST_F(DownloadTest, MoreThanTheHubSaysIsCutOff) {
+  server_.put("/file", [this](const httplib::Request&, httplib::Response& response) {
+    response.set_header("X-Linked-Size", "1000");
+    response.set_content(content_, "text/plain");
+  });
+  std::int64_t most = 0;
+  expect_error(ErrorTag::kModel, {server_.url("/file"), "expected 1000 bytes, got more"}, [&] {
+    fetch_file(server_.url("/file"), target_, {}, quick(), [&](std::int64_t done, std::int64_t) { most = std::max(most, done); });
+  });
+  EXPECT_LE(most, 1000);
+  EXPECT_EQ(folder_.count(), 0);
+}
+
+TEST_F(DownloadTest, PartThatIsALinkIsNotFollowed) {
+  const TempFolder elsewhere;
+  const fs::path victim = elsewhere / "victim";
+  for (const bool symbolic : {true, false}) {
+    leave_part(content_, 120000, "\"one\"");
+    const fs::path name = part();
+    fs::remove(name);
+    write_file(victim, "precious");
+    symbolic ? fs::create_symlink(victim, name) : fs::create_hard_link(victim, name);
+    server_.put("/file", with_etag(content_, "\"one\""));
+    fetch_file(server_.url("/file"), target_, {}, quick(1));
+    EXPECT_EQ(read_file(victim), "precious");
+    EXPECT_EQ(read_file(target_), content_);
+    EXPECT_FALSE(fs::is_symlink(target_));
+    fs::remove(target_);
+    fs::remove(victim);
+  }
+}
+
+TEST_F(DownloadTest, TokenNeverGoesInClear) {
+  DownloadOptions options = quick();
+  options.http.token = "secret";
+  for (const char* url : {"http://mirror.example.org/file", "http://127.0.0.1.example.org/file", "http://user@example.org:80/file", "HTTP://example.org"})
+    expect_error(ErrorTag::kUsage, {url, "in clear", "HF_TOKEN"}, [&] { fetch_file(url, target_, {}, options); });
+  server_.put("/file", content_);
+  fetch_file(server_.url("/file", "localhost"), target_, {}, options);  // the machine itself
+  EXPECT_EQ(server_.seen("/file").at(0).authorization, "Bearer secret");
+}
+
 TEST_F(DownloadTest, CompleteFileIsKept) {
   server_.put("/file", with_etag(content_, fmt::format("\"{}\"", sha256_hex(content_))));
   write_file(target_, content_);

@@ -179,6 +179,25 @@ TEST_F(FetchTest, LinkOutOfTheFolderIsRefused) {
   EXPECT_TRUE(fs::is_empty(folder_ / "elsewhere"));
 }
 
+TEST_F(FetchTest, NoFolderIsMadeBehindALink) {
+  server_.put_repository("owner/tiny", {{"config.json", "{}"}, {"deep/er/x.bin", "x"}, {"model.safetensors", weights_}});
+  fs::create_directories(folder_ / "elsewhere");
+  fs::create_directories(out_);
+  FetchOptions one = options();
+  one.files = {"deep/er/x.bin"};
+  for (const char* target : {"elsewhere", "nowhere"}) {  // a folder, and a link that leads to nothing yet
+    fs::create_directory_symlink(folder_ / target, out_ / "deep");
+    expect_error(ErrorTag::kResources, {"deep", "leads out"}, [&] { fetch_model("owner/tiny", one); });
+    fs::remove(out_ / "deep");
+  }
+  EXPECT_TRUE(fs::is_empty(folder_ / "elsewhere"));
+  EXPECT_FALSE(fs::exists(folder_ / "nowhere"));
+  fs::create_directories(out_ / "within");
+  fs::create_directory_symlink("within", out_ / "deep");  // a link inside the folder is the user's own affair
+  fetch_model("owner/tiny", one);
+  EXPECT_EQ(read_file(out_ / "within/er/x.bin"), "x");
+}
+
 TEST_F(FetchTest, WhatIsMissingIsNamed) {
   expect_error(ErrorTag::kModel, {"/owner/tiny/resolve/main/config.json", "404", "names of repository"}, [&] { fetch(); });
   server_.put_repository("owner/tiny", {{"README.md", "no model"}});

@@ -59,13 +59,14 @@ class HubServer {
     const std::lock_guard lock(mutex_);
     once_[path].push_back(std::move(handler));
   }
-  /// A repository with these files, listed at revision main; large files (over 1,000 bytes) are named by their SHA-256.
+  /// A repository with these files, listed at revision main; large files (over 1,000 bytes) are named by their SHA-256, small ones as git does.
   void put_repository(const std::string& repo, const std::map<std::string, std::string>& files) {
     Json siblings = Json::array();
     for (const auto& [name, content] : files) {
       siblings.push_back({{"rfilename", name}});
       put(fmt::format("/{}/resolve/main/{}", repo, name), [content = content](const httplib::Request&, httplib::Response& response) {
-        if (content.size() > 1000) response.set_header("X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(content)));
+        const bool large = content.size() > 1000;
+        response.set_header(large ? "X-Linked-Etag" : "ETag", fmt::format("\"{}\"", large ? sha256_hex(content) : git_blob_hex(content)));
         response.set_content(content, "application/octet-stream");
       });
     }

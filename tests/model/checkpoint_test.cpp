@@ -1,4 +1,4 @@
-// Checkpoints: bytes that come back as they were, and files that are not the ones expected.
+// Checkpoints: they restore every bit, and refuse files that are not the expected ones.
 #include "minbert/model/checkpoint.h"
 
 #include <gtest/gtest.h>
@@ -70,20 +70,21 @@ TEST(Checkpoint, Bf16IsRounded) {
 
 TEST(Checkpoint, TensorsOfAnyDtype) {
   const TempFolder folder;
+  const auto backend = make_backend("ref");
   std::vector<float> m = {1, 2, 3, 4};
   std::vector<BFloat16> half = {BFloat16(1.0f), BFloat16(2.0f)};
   std::vector<std::int32_t> counts = {7};
   const std::vector<NamedTensor> saved = {{"m.a", Tensor::of(std::span(m), {2, 2})},
                                           {"half", Tensor::of(std::span(half), {2})},
                                           {"counts", Tensor::of(std::span(counts), {1})}};
-  save_tensors(folder / "o.safetensors", saved, {{"format", "1"}});
+  save_tensors(*backend, folder / "o.safetensors", saved, {{"format", "1"}});
   std::vector<float> m2(4);
   std::vector<BFloat16> half2(2);
   std::vector<std::int32_t> counts2(1);
   const std::vector<NamedTensor> loaded = {{"counts", Tensor::of(std::span(counts2), {1})},
                                            {"m.a", Tensor::of(std::span(m2), {2, 2})},
                                            {"half", Tensor::of(std::span(half2), {2})}};
-  EXPECT_EQ(load_tensors(folder / "o.safetensors", loaded), (Metadata{{"format", "1"}}));
+  EXPECT_EQ(load_tensors(*backend, folder / "o.safetensors", loaded), (Metadata{{"format", "1"}}));
   EXPECT_EQ(m2, m);
   EXPECT_EQ(half2[1].bits, half[1].bits);
   EXPECT_EQ(counts2, counts);
@@ -91,13 +92,14 @@ TEST(Checkpoint, TensorsOfAnyDtype) {
 
 TEST(Checkpoint, AnotherSelectionIsRefusedBeforeAnythingIsWritten) {
   const TempFolder folder;
+  const auto backend = make_backend("ref");
   const auto path = folder / "o.safetensors";
   std::vector<float> a = {1, 2}, b = {3, 4};
-  save_tensors(path, std::vector<NamedTensor>{{"a", Tensor::of(std::span(a), {2})}, {"b", Tensor::of(std::span(b), {2})}});
+  save_tensors(*backend, path, std::vector<NamedTensor>{{"a", Tensor::of(std::span(a), {2})}, {"b", Tensor::of(std::span(b), {2})}});
   std::vector<float> target = {8, 9}, other = {8, 9};
   const Tensor into = Tensor::of(std::span(target), {2}), second = Tensor::of(std::span(other), {2});
   const auto refused = [&](std::vector<NamedTensor> tensors, std::initializer_list<std::string_view> parts) {
-    expect_error(ErrorTag::kModel, parts, [&] { load_tensors(path, tensors); });
+    expect_error(ErrorTag::kModel, parts, [&] { load_tensors(*backend, path, tensors); });
     EXPECT_EQ(target, (std::vector<float>{8, 9}));
   };
   refused({{"a", into}, {"c", second}}, {"o.safetensors", "expected tensor \"c\""});

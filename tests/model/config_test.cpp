@@ -1,4 +1,4 @@
-// config.json: BertConfig's defaults, what is refused and how, and the way back.
+// config.json: BertConfig's defaults, what is refused with which message, and writing.
 #include "minbert/model/config.h"
 
 #include <gtest/gtest.h>

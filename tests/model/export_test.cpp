@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include "minbert/base/files.h"
 #include "minbert/base/json.h"
 #include "minbert/base/safetensors.h"
 #include "minbert/model/hf_import.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 #include "tests/model/tiny_model.h"
+#include "tests/ops/remote_backend.h"
 
 namespace minbert {
 namespace {
@@ -50,6 +52,26 @@ TEST_F(Export, EncoderComesBackByImport) {
   const ModelConfig config = parse_model_config(read_json(folder / "new/folder/config.json", ErrorTag::kModel), "c");
   EXPECT_EQ(model_config_json(config), model_config_json(params.config()));
   EXPECT_EQ(SafetensorsFile(folder / "new/folder/model.safetensors").metadata().at("format"), "pt");
+}
+
+TEST_F(Export, TheMemoryMayBeADevices) {
+  const auto remote = make_remote_backend(make_backend("ref"));
+  Params far = tiny_params(*remote, shape_with_heads());
+  const auto expect_same = [&](const char* name, const auto& write) {
+    write(folder / "near", params);
+    write(folder / "far", far);
+    EXPECT_TRUE(read_file(folder / "near/model.safetensors") == read_file(folder / "far/model.safetensors")) << name;
+  };
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    expect_same("encoder", [&](const fs::path& path, const Params& from) { export_encoder(path, from, {.dtype = dtype}); });
+    expect_same("classifier", [&](const fs::path& path, const Params& from) {
+      export_sequence_classification(path, from, "two", {.dtype = dtype, .labels = {"no", "yes"}});
+    });
+  }
+  export_encoder(folder / "far", far, {});
+  Params back(*remote, tiny_shape());
+  import_weights(folder / "far", back);
+  for (const ParamInfo& info : back.table()) EXPECT_EQ(values(back, info.name), values(params, info.name)) << info.name;
 }
 
 TEST_F(Export, SentenceTransformersFiles) {

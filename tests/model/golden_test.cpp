@@ -1,4 +1,4 @@
-// A BERT of two layers against PyTorch and transformers: logits, losses, every gradient, and ten steps of AdamW, with the dropout
+// Compares a BERT of two layers with PyTorch and transformers: logits, losses, every gradient and ten steps of AdamW, with the dropout
 // masks of backend.h (tools/export_golden.py).
 #include <gtest/gtest.h>
 
@@ -38,7 +38,7 @@ std::vector<std::int32_t> integers(const std::string& name) {
   return {values.begin(), values.end()};
 }
 
-/// A case of export_golden.py; its head is named for the case, and "task" in the file.
+/// A case of export_golden.py. Its head has the name of the case here, and the name "task" in the file.
 struct GoldenCase {
   HeadShape head;
   Loss loss;
@@ -81,7 +81,7 @@ struct GoldenBatch {
 
 class GoldenModel : public ::testing::TestWithParam<GoldenCase> {
  protected:
-  /// f64 where the backend has it: then all digits but the last few agree.
+  /// f64 where the backend has it; then all digits but the last few agree.
   static Backend& backend() { return tested_backend(); }
   static DType dtype() { return backend().name() == "ref" ? DType::kF64 : DType::kF32; }
   static double tolerance() { return dtype() == DType::kF64 ? 1e-9 : 1e-5; }
@@ -91,7 +91,7 @@ class GoldenModel : public ::testing::TestWithParam<GoldenCase> {
     shape.config = parse_model_config(parse_json(golden().metadata().at("config"), "config", ErrorTag::kModel), "config");
     return shape;
   }
-  /// A parameter's name in the file, which has the head of this case only.
+  /// The name of a parameter in the file, which has the head of this case only.
   static std::string file_name(const ParamInfo& info) {
     std::string name = info.name;
     if (info.task == GetParam().head.task) name.replace(name.find(info.task), info.task.size(), "task");
@@ -115,14 +115,14 @@ class GoldenModel : public ::testing::TestWithParam<GoldenCase> {
     else
       backend().copy_to_device(x, narrow.data());
   }
-  /// Forward and backward of one step. Returns the logits; the mean loss goes to `loss`.
+  /// Runs forward and backward of one step. Returns the logits, and sets `loss` to the mean loss.
   Tensor step(std::uint32_t number, double& loss) {
     const GoldenCase& c = GetParam();
     const DropoutState dropout{.hidden = 0.2f, .attention = 0.3f, .heads = true, .seed = 0x0123456789abcdef, .step = number};
     const Targets targets{c.labels, c.values};
     gradients.zero(backend());
     const Tensor logits = model.forward(arena, &saved, kTinyHead, batch.view(), dropout);
-    const std::vector<double> losses = to_doubles(loss_forward(backend(), arena, c.loss, logits, targets));
+    const std::vector<double> losses = download(backend(), loss_forward(backend(), arena, c.loss, logits, targets));
     loss = std::accumulate(losses.begin(), losses.end(), 0.0) / 3;
     model.backward(arena, gradients, loss_backward(backend(), arena, c.loss, logits, targets, 1.0 / 3), saved);
     return logits;
@@ -139,7 +139,7 @@ class GoldenModel : public ::testing::TestWithParam<GoldenCase> {
 TEST_P(GoldenModel, FirstStep) {
   double loss = 0;
   const std::string name = GetParam().head.task;
-  EXPECT_TRUE(compare(to_doubles(step(0, loss)), stored(name + "/logits"), {tolerance(), tolerance()}, "logits"));
+  EXPECT_TRUE(compare(download(backend(), step(0, loss)), stored(name + "/logits"), {tolerance(), tolerance()}, "logits"));
   EXPECT_NEAR(loss, stored(name + "/losses_paper").at(0), tolerance() * loss);
 
   double largest = 0;
@@ -149,7 +149,7 @@ TEST_P(GoldenModel, FirstStep) {
   int compared = 0;
   for (std::size_t i = 0; i < params.table().size(); ++i) {
     const ParamInfo& info = params.table()[i];
-    const std::vector<double> actual = to_doubles(gradients[i]), expected = stored(name + "/gradient/" + file_name(info));
+    const std::vector<double> actual = download(backend(), gradients[i]), expected = stored(name + "/gradient/" + file_name(info));
     if (expected.empty() || info.name.ends_with("key.bias")) {  // not part of the task; zero but for rounding
       for (const double g : actual) EXPECT_NEAR(g, 0, tolerance() * largest) << info.name;
     } else {
@@ -176,6 +176,29 @@ TEST_P(GoldenModel, TenStepsOfAdamW) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tasks, GoldenModel, ::testing::ValuesIn(golden_cases()), [](const auto& row) { return row.param.head.task; });
+
+/// Heads start from the values that tools/export_golden_init.py computes in numpy from the definition alone.
+TEST(Golden, InitialValuesOfHeads) {
+  const SafetensorsFile file(MINBERT_SOURCE_DIR "/tests/golden/model/init.safetensors");
+  ModelShape shape = tiny_shape();
+  shape.heads = {{.task = "pair", .features = Features::kPairDifference, .dense = {5}}};
+  shape.mlm = MlmHeadKind::kLinear;
+  const auto backend = make_backend("ref");
+  Params params(*backend, shape);
+  params.init(0x0123456789ABCDEF, [](const ParamInfo&) { return true; });
+  std::size_t compared = 0;
+  for (const ParamInfo& info : params.table()) {
+    if (info.role != Role::kHead && info.role != Role::kMlm) continue;
+    const SafetensorsEntry* entry = file.find(info.name);
+    ASSERT_NE(entry, nullptr) << info.name;
+    const std::vector<double> expected = widened<float>(*entry);
+    const std::vector<float> actual = values(params, info.name);
+    ASSERT_EQ(actual.size(), expected.size()) << info.name;
+    for (std::size_t i = 0; i < actual.size(); ++i) EXPECT_FLOAT_EQ(actual[i], static_cast<float>(expected[i])) << info.name << " " << i;
+    ++compared;
+  }
+  EXPECT_EQ(compared, file.entries().size());
+}
 
 }  // namespace
 }  // namespace minbert

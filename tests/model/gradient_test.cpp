@@ -1,4 +1,4 @@
-// The whole model's gradients by complex step on the reference: every pool, kind of features and choice of rows, dropout on.
+// Checks the whole model's gradients by complex step on the reference: every pool, kind of features and choice of rows, with dropout.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -18,7 +18,7 @@ Backend& ref() {
   return *backend;
 }
 
-/// A function of the parameters. Returns its output; with `gradients`, also accumulates those of `cotangent` times the output.
+/// A function of the parameters. Returns its output. With `gradients`, also accumulates the gradients of `cotangent` times the output.
 using Function = std::function<Tensor(Params&, Arena&, Gradients* gradients, std::span<const double> cotangent)>;
 
 Tensor upload(Arena& arena, std::span<const double> values, const Tensor& like) {
@@ -27,13 +27,7 @@ Tensor upload(Arena& arena, std::span<const double> values, const Tensor& like) 
   return x;
 }
 
-std::vector<double> download(const Tensor& x) {
-  std::vector<double> values(static_cast<std::size_t>(x.numel()));
-  ref().copy_to_host(values.data(), x);
-  return values;
-}
-
-/// For each parameter tensor, the derivative along a random direction by complex step against the gradient's.
+/// For each parameter, compares the derivative along a random direction by complex step with the gradient along it.
 void check_gradients(const ModelShape& shape, const Function& function, std::span<const std::string_view> unused = {}) {
   constexpr double kStep = 1e-50;
   for (const double scale : {0.3, 1.0}) {
@@ -55,7 +49,7 @@ void check_gradients(const ModelShape& shape, const Function& function, std::spa
 
     std::vector<double> actual, expected;
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::vector<double> direction = normal_values(rng, std::ssize(values[i])), gradient = download(gradients[i]);
+      const std::vector<double> direction = normal_values(rng, std::ssize(values[i])), gradient = download(ref(), gradients[i]);
       std::vector<Complex> point(values[i].begin(), values[i].end());
       double along = 0;
       for (std::size_t e = 0; e < point.size(); ++e) {
@@ -80,7 +74,7 @@ void check_gradients(const ModelShape& shape, const Function& function, std::spa
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const std::string& name = real.table()[i].name;
       EXPECT_NEAR(actual[i], expected[i], 1e-12 * largest + 1e-9 * std::fabs(expected[i])) << name;
-      // A key's bias adds the same to all scores of a query, which the softmax takes away.
+      // A key's bias adds the same number to all scores of a query, which the softmax cancels.
       const bool constant = name.ends_with("key.bias") || std::any_of(unused.begin(), unused.end(), [&](auto part) { return name.starts_with(part); });
       EXPECT_EQ(std::fabs(expected[i]) < 1e-12 * largest, constant) << name << ": " << expected[i];
     }
@@ -122,7 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
                       HeadShape{.task = "CosineOfPooler", .pool = Pool::kPooler, .features = Features::kCosine, .outputs = 0}),
     [](const auto& row) { return row.param.task; });
 
-// As masked-language modelling asks for: several rows of a sentence, none of another.
+// As in masked-LM training, several rows of one sentence are wanted and none of another.
 TEST(EncoderGradients, OfAnyRows) {
   const TinyBatch batch({4, 1, 3, 5}, false, kSeed);
   for (const std::vector<std::int32_t>& wanted : {std::vector<std::int32_t>{}, {1, 2, 5, 7, 12}, {12}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}) {
@@ -140,7 +134,7 @@ TEST(EncoderGradients, OfAnyRows) {
   }
 }
 
-// The decoder of the tied head and the embedding of its input share one matrix: its gradient has both parts.
+// The tied head's decoder and the word embeddings are one matrix, whose gradient is the sum of both uses.
 TEST(MlmGradients, OfBothHeads) {
   const TinyBatch batch({4, 1, 3, 5}, false, kSeed);
   const std::vector<std::int32_t> chosen = {1, 2, 5, 7, 12};

@@ -1,6 +1,6 @@
 // import_probe FOLDER [mlm] [backbone|seqcls OUT f32|bf16]: imports a model folder, prints what came from where as JSON lines, and
-// exports it again. import_probe FOLDER vectors cls|pooler|mean: prints the vectors of sentences, lines of token ids on standard
-// input, instead. transformers_test.py runs it on folders that transformers wrote.
+// exports it again. import_probe FOLDER vectors cls|pooler|mean: instead prints the vectors of sentences, which it reads as lines of token
+// ids from standard input. transformers_test.py runs it on folders that transformers wrote.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -41,7 +41,7 @@ void export_classifier(Params& params, const std::filesystem::path& out, DType d
   export_sequence_classification(out / "score", params, "one", score);
 }
 
-/// One line a sentence; all of segment 0, in one batch.
+/// Prints one line for each sentence; all are of segment 0 and in one batch.
 void print_vectors(Params& params, const std::string& pool_name) {
   std::vector<std::int32_t> ids, positions, offsets = {0};
   for (std::string line; std::getline(std::cin, line);) {

@@ -1,4 +1,4 @@
-// Import: names, dtypes and shards of other programs' folders; what is missing, misshapen or superfluous is said.
+// Import: names, dtypes and shards of other programs' folders, and reports of what is missing, misshapen or superfluous.
 #include "minbert/model/hf_import.h"
 
 #include <gtest/gtest.h>
@@ -79,7 +79,7 @@ TEST_F(Import, HalvesAndDoublesAreConverted) {
   Rng rng(5, "eighths");
   for (const ParamInfo& info : original.table())
     for (float& value : original.value(info.name).span<float>()) value = static_cast<float>(rng.below(64)) / 8 - 4;
-  const auto half = [](float value) {  // of an eighth
+  const auto half = [](float value) {  // exact for multiples of 1/8
     if (value == 0) return std::uint16_t{0};
     int exponent = 0;
     const float mantissa = std::frexp(std::abs(value), &exponent);
@@ -220,7 +220,7 @@ TEST_F(Import, TheTiedMlmHeadIsTransformersOwn) {
   decoder.name = "cls.predictions.decoder.weight";
   auto bias = entries.back();
   ASSERT_EQ(bias.name, "cls.predictions.bias");
-  entries.back().name = "cls.predictions.decoder.bias";  // newer checkpoints keep this name only
+  entries.back().name = "cls.predictions.decoder.bias";  // newer checkpoints have this name only
   entries.push_back(decoder);
   write(entries);
   Params params(*backend, shape);

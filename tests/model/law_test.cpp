@@ -1,10 +1,11 @@
-// What holds whatever the weights: parts equal the whole, packing and threads change nothing, frozen parts cost nothing, one batch
-// can be learned, nothing is allocated once warm; and the tested backend beside the reference.
+// Laws of the model at any weights: parts equal the whole, packing and threads change nothing, frozen parts cost nothing, one batch
+// can be learned, nothing is allocated once warm, and the tested backend agrees with the reference.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numeric>
 
+#include "minbert/base/round_up.h"
 #include "minbert/model/loss.h"
 #include "tests/base/error_matchers.h"
 #include "tests/model/tiny_task.h"
@@ -19,14 +20,6 @@ using Values = std::vector<double>;
 
 Backend& backend() { return tested_backend(); }
 
-/// Of any floating dtype.
-Values download(Backend& from, const Tensor& x) {
-  std::vector<std::byte> host(x.bytes());
-  from.synchronize();
-  from.copy_to_host(host.data(), x);
-  return to_doubles(Tensor(host.data(), x.dtype(), x.shape()));
-}
-
 /// A head for each way of reading sentences, and one that trains well.
 std::vector<HeadShape> head_kinds() {
   return {{.task = "single", .dropout = 0.3f, .dense = {5}, .outputs = 3},
@@ -36,7 +29,7 @@ std::vector<HeadShape> head_kinds() {
           {.task = "cosine", .pool = Pool::kMean, .features = Features::kCosine, .dropout = 0.3f, .outputs = 0}};
 }
 
-/// tiny_shape(), or one with rows of several vectors, and all head_kinds().
+/// tiny_shape(), or with `wide` one whose rows span several vectors, with all head_kinds().
 ModelShape model_shape(bool wide = false) {
   ModelShape shape = tiny_shape();
   if (wide) {
@@ -53,13 +46,13 @@ ModelShape model_shape(bool wide = false) {
 struct Model {
   explicit Model(Backend& on, ModelShape shape = model_shape(), DType compute = DType::kF32, WeightUse use = WeightUse::kTrain)
       : params(on, std::move(shape), DType::kF32, compute, use) {
-    // Of the size that training starts from, so that no softmax is saturated.
+    // Values are as large as at the start of training, so that no softmax is saturated.
     const double scale = 1 / std::sqrt(static_cast<double>(params.config().hidden_size));
     for (std::size_t i = 0; i < params.table().size(); ++i)
       set_values<float>(params, i, initial_values(params.table()[i], params.table()[i].decay ? scale : 0.1, kSeed));
     params.changed();
   }
-  /// Logits; with `gradients`, a backward of the fixed cotangent cos(i).
+  /// Returns the logits. With `gradients`, runs a backward with the fixed cotangent cos(i).
   Values run(std::size_t head, const TinyBatch& batch, Gradients* gradients = nullptr, const Encoder::GradReady& ready = {}) {
     arena.reset();
     TaskActivations saved;
@@ -81,7 +74,7 @@ struct Model {
 
 TinyBatch batch_for(const HeadShape& head, std::vector<std::int32_t> lengths = {4, 1, 3, 5, 2, 6}) { return {std::move(lengths), head.pair(), kSeed}; }
 
-/// Every gradient, empty where frozen.
+/// Every parameter's gradient; empty where it is frozen.
 std::vector<Values> all_gradients(Model& m, std::size_t head, const TinyBatch& batch, const std::function<bool(const ParamInfo&)>& trainable = everything,
                                   const Encoder::GradReady& ready = {}) {
   Gradients gradients(m.params.backend(), m.params, trainable);
@@ -115,25 +108,26 @@ TEST(Laws, WantedRowsEqualThoseOfAll) {
   const std::vector<std::int32_t> wanted = {0, 2, 4, 8, 9, 12};
   const std::int64_t C = m.params.config().hidden_size;
   Encoder& encoder = m.model.encoder();
-  EncoderActivations some_saved, all_saved;
-  Gradients some_gradients(backend(), m.params, everything), all_gradients(backend(), m.params, everything);
+  EncoderActivations partial_saved, all_saved;
+  Gradients partial_gradients(backend(), m.params, everything), all_gradients(backend(), m.params, everything);
 
-  const Tensor some = encoder.forward(m.arena, &some_saved, batch.view(), wanted, tiny_dropout());
+  const Tensor partial = encoder.forward(m.arena, &partial_saved, batch.view(), wanted, tiny_dropout());
   const Tensor all = encoder.forward(m.arena, &all_saved, batch.view(), {}, tiny_dropout()), chosen = m.arena.allocate(DType::kF32, {6, C});
-  backend().gather_rows(chosen, all, wanted);
-  EXPECT_TRUE(compare(download(backend(), some), download(backend(), chosen), {1e-6, 1e-5}, "last hidden states"));
+  const Indices rows = backend().upload(m.arena, wanted);
+  backend().gather_rows(chosen, all, rows);
+  EXPECT_TRUE(compare(download(backend(), partial), download(backend(), chosen), {1e-6, 1e-5}, "last hidden states"));
 
   Rng rng(kSeed, "cotangent");
   const Values values = normal_values(rng, 6 * C);
   const std::vector<float> cotangent(values.begin(), values.end());
-  const Tensor dsome = m.arena.allocate(DType::kF32, {6, C}), dall = m.arena.allocate(DType::kF32, {13, C});
-  backend().copy_to_device(dsome, cotangent.data());
-  backend().gather_rows_backward(dall, dsome, wanted);
-  encoder.backward(m.arena, some_gradients, dsome, some_saved);
+  const Tensor dpartial = m.arena.allocate(DType::kF32, {6, C}), dall = m.arena.allocate(DType::kF32, {13, C});
+  backend().copy_to_device(dpartial, cotangent.data());
+  backend().gather_rows_backward(dall, dpartial, rows);
+  encoder.backward(m.arena, partial_gradients, dpartial, partial_saved);
   encoder.backward(m.arena, all_gradients, dall, all_saved);
   for (std::size_t i = encoder.span().begin; i < encoder.span().end; ++i) {
     if (m.params.table()[i].name.ends_with("key.bias")) continue;  // zero but for rounding
-    EXPECT_TRUE(compare(download(backend(), some_gradients[i]), download(backend(), all_gradients[i]), {1e-5, 1e-5}, m.params.table()[i].name));
+    EXPECT_TRUE(compare(download(backend(), partial_gradients[i]), download(backend(), all_gradients[i]), {1e-5, 1e-5}, m.params.table()[i].name));
   }
 }
 
@@ -159,7 +153,9 @@ TEST(Laws, SentenceVectorsAndTheHeadMakeTheModel) {
     Gradients gradients(backend(), m.params, [&](const ParamInfo& info) { return info.task == head.task; });
     std::vector<float> cotangent(whole.size());
     for (std::size_t i = 0; i < cotangent.size(); ++i) cotangent[i] = std::cos(static_cast<float>(i));
-    m.model.head_backward(m.arena, gradients, Tensor::of(std::span(cotangent), {B, head.logits()}), saved);
+    const Tensor dlogits = m.arena.allocate(DType::kF32, {B, head.logits()});
+    backend().copy_to_device(dlogits, cotangent.data());
+    m.model.head_backward(m.arena, gradients, dlogits, saved);
     for (std::size_t i = 0; i < m.params.table().size(); ++i) {
       if (gradients.trainable(i)) {
         EXPECT_EQ(download(backend(), gradients[i]), whole_gradients[i]) << m.params.table()[i].name;
@@ -179,7 +175,7 @@ TEST(Laws, WithoutActivationsTheSameLogitsAndNothingElse) {
       const Tensor logits = m.model.forward(m.arena, nullptr, h, batch.view(), tiny_dropout());
       const Tensor next = m.arena.allocate(DType::kF32, {1});
       EXPECT_EQ(download(backend(), logits), expected);
-      const std::int64_t aligned = (static_cast<std::int64_t>(logits.bytes()) + 63) / 64 * 64;
+      const std::int64_t aligned = round_up(static_cast<std::int64_t>(logits.bytes()), 64);
       EXPECT_EQ(static_cast<std::byte*>(next.raw()) - static_cast<std::byte*>(logits.raw()), aligned);
     }
   }
@@ -193,7 +189,7 @@ TEST(Laws, WeightsPackedForForwardGiveTheSame) {
   }
 }
 
-// Dropout included: masks belong to examples, not to places in the batch.
+// It holds with dropout too, because masks depend on examples, not on places in the batch.
 TEST(Laws, PackingChangesNothing) {
   Model m(backend());
   const TinyBatch together({5, 2, 6}, false, kSeed);
@@ -279,7 +275,7 @@ TEST(Laws, GradientsAreReadyOnceEachFromTheTop) {
 
 // ---- training ----
 
-/// Learns one batch by heart. Returns the mean loss at the end.
+/// Trains on one batch until it is learned. Returns the mean loss at the end.
 double overfit(Model& m, std::size_t head, Loss loss, const Targets& targets, int steps) {
   const TinyBatch batch = batch_for(m.params.shape().heads[head]);
   Gradients gradients(backend(), m.params, everything);
@@ -318,7 +314,7 @@ TEST(Laws, OneBatchIsLearned) {
   }
 }
 
-/// Counts what it passes on.
+/// Memory that counts its allocations.
 class CountingMemory final : public Memory {
  public:
   void* allocate(std::size_t bytes) override {
@@ -363,7 +359,7 @@ TEST(Laws, AgreesWithTheReference) {
     DType compute;
     double logits, gradients;  // relative distances
   };
-  // bf16: 8 bits in each of about 20 roundings between the embeddings and a gradient.
+  // In bf16 each of about 20 roundings between the embeddings and a gradient keeps 8 bits.
   for (const Row& row : {Row{DType::kF32, 2e-6, 2e-6}, {DType::kBF16, 0.02, 0.02}}) {
     if (row.compute == DType::kBF16 && !backend().supports_bf16()) continue;
     Model actual(backend(), model_shape(true), row.compute), expected(oracle(), model_shape(true));
@@ -413,7 +409,7 @@ TEST(Laws, WrongUseIsRefused) {
   backend().zero(u);
   refused([&] { m.model.head_forward(m.arena, nullptr, 0, u, u, {}, {}); });
   refused([&] { m.model.head_forward(m.arena, nullptr, 2, u, {}, {}, {}); });
-  refused([&] { m.model.head_forward(m.arena, nullptr, 0, u, {}, {}, tiny_dropout()); });  // whose rows?
+  refused([&] { m.model.head_forward(m.arena, nullptr, 0, u, {}, {}, tiny_dropout()); });  // dropout needs rows
   ModelShape shape = model_shape();
   shape.pooler = false;
   refused([&] { Model without(backend(), shape); });

@@ -49,7 +49,7 @@ TEST(Params, QueryKeyAndValueAreOneMatrix) {
   EXPECT_EQ(params.table()[qkv.bias_index + 2].name, "encoder.layer.1.attention.self.value.bias");
   const NormParams norm = params.norm("encoder.layer.0.output.LayerNorm");
   EXPECT_EQ(norm.beta.raw(), params.value("encoder.layer.0.output.LayerNorm.bias").raw());
-  // A bias lies behind the value's.
+  // The tensor behind the value's bias has another shape.
   expect_error(ErrorTag::kInternal, {"not adjacent"}, [&] { params.joined(qkv.bias_index, 4); });
 }
 
@@ -61,10 +61,10 @@ TEST(Params, JoinedGradientsTrainTogether) {
   EXPECT_EQ(all.joined(query, 3).describe(), "f32 (18, 6)");
   EXPECT_FALSE(none.joined(query, 3));
   for (const char* one : {"query.weight", "value.weight"}) {
-    const Gradients some(*backend, params, [&](const ParamInfo& info) { return info.name.ends_with(one); });
-    EXPECT_TRUE(some.trainable({query, query + 3}));
-    EXPECT_FALSE(some.trainable({query + 3, query + 6}));
-    expect_error(ErrorTag::kInternal, {"some do not"}, [&] { some.joined(query, 3); });
+    const Gradients partial(*backend, params, [&](const ParamInfo& info) { return info.name.ends_with(one); });
+    EXPECT_TRUE(partial.trainable({query, query + 3}));
+    EXPECT_FALSE(partial.trainable({query + 3, query + 6}));
+    expect_error(ErrorTag::kInternal, {"some do not"}, [&] { partial.joined(query, 3); });
   }
 }
 

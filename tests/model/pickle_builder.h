@@ -1,4 +1,4 @@
-// Pickles by hand, for tests and fuzz seeds: the opcodes that torch.save writes, as short functions that return text.
+// Pickles made by hand, for tests and fuzz seeds. A short function for each opcode that torch.save writes returns its bytes.
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ using namespace pickled;
 
 const fs::path kFixtures = fs::path(MINBERT_SOURCE_DIR) / "tests/golden/model";
 
-/// A checkpoint of tools/make_pickle_fixtures.py, opened as a model folder's.
+/// A checkpoint that tools/make_pickle_fixtures.py wrote, opened as part of a model folder.
 class Fixture {
  public:
   explicit Fixture(const std::string& file) : folder_(), source_((fs::copy_file(kFixtures / file, folder_ / "pytorch_model.bin"), folder_.path())) {}
@@ -70,6 +70,41 @@ TEST(TorchCheckpoint, EveryFormatGivesTheSameTensors) {
     EXPECT_EQ(state["empty"].shape, (Shape{0, 4}));
     EXPECT_EQ(state.values("parameter"), (Floats{8, 9}));
   }
+}
+
+TEST(TorchCheckpoint, ViewsMayRepeatElementsButNotWithoutEnd) {
+  const auto file_with = [](const std::string& shape, const std::string& strides) {
+    return stored_zip({{"m/data.pkl", pickle(dict({text("w"), tensor(storage("FloatStorage", "0", 16), 0, shape, strides)}))}, {"m/data/0", std::string(64, 'a')}});
+  };
+  const auto read = [](const std::string& file) { return read_torch_checkpoint(std::as_bytes(std::span(file)), "f.bin"); };
+  EXPECT_EQ(read(file_with(numbers({100, 16}), numbers({0, 1}))).at(0).shape, (Shape{100, 16}));
+  for (const auto& [rows, columns] : {std::pair{1 << 26, 1 << 16}, {1 << 20, 1}, {1 << 30, 1 << 30}})
+    expect_error(ErrorTag::kModel, {"f.bin", "tensor \"w\"", "repeats the elements"},
+                 [&] { read(file_with(numbers({rows, columns}), numbers({0, 0}))); });
+}
+
+TEST(WeightSource, EmptyTensorsMayHaveAnySizes) {
+  const TempFolder folder;
+  for (const Shape& shape : {Shape{0, std::int64_t{1} << 62, std::int64_t{1} << 62}, Shape{std::int64_t{1} << 62, 3, 0}, Shape{0, INT64_MAX}}) {
+    const std::string header = fmt::format(R"({{"x":{{"dtype":"U8","shape":[{}],"data_offsets":[0,0]}}}})", fmt::join(shape, ","));
+    write_file(folder / "model.safetensors", std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header);
+    const WeightSource source(folder.path());
+    ASSERT_EQ(source.tensors().size(), 1u);
+    EXPECT_EQ(source.tensors()[0].shape, shape);
+    EXPECT_EQ(source.tensors()[0].strides, (Shape(shape.size(), 1)));
+    EXPECT_EQ(source.tensors()[0].numel(), 0);
+    EXPECT_TRUE(source.tensors()[0].dense());
+  }
+}
+
+TEST(WeightSource, SmallFilesCannotAskForMuchMemory) {
+  const TempFolder folder;
+  EXPECT_NO_THROW(expect_weights_for(folder.path(), 1 << 30));  // no weights: another error's affair
+  write_file(folder / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
+  EXPECT_NO_THROW(expect_weights_for(folder.path(), 30'000'000));
+  expect_error(ErrorTag::kModel, {"config.json", "4000000000 parameters", "10 bytes"}, [&] { expect_weights_for(folder.path(), 4'000'000'000); });
+  write_file(folder / "model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
+  expect_error(ErrorTag::kModel, {"git-lfs"}, [&] { expect_weights_for(folder.path(), 4'000'000'000); });
 }
 
 TEST(TorchCheckpoint, BigEndianStoragesAreTurned) {
@@ -215,7 +250,7 @@ TEST(Pickle, BrokenStacksAndMemosAreRefused) {
 
 TEST(Pickle, WorkIsBounded) {
   expect_refused(std::string(5'000'000, 'N'), {"more than 4000000 operations"});
-  // A long list that is copied again and again.
+  // It copies a long list again and again.
   std::string copies = "](NN\x86q\x02";
   for (int i = 0; i < 100'000; ++i) copies += "h\x02";
   copies += "eq\x01" "0";

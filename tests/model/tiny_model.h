@@ -1,9 +1,13 @@
-// A BERT small enough to look at, filled with values that differ everywhere, and ways to write it as other programs do.
+// A BERT small enough to print, filled with values that all differ, and ways to write it as other programs do.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "minbert/base/rng.h"
@@ -24,11 +28,13 @@ inline ModelShape tiny_shape() {
   return shape;
 }
 
-/// Values N(0, 1), a stream for each name.
+/// Fills parameters with N(0, 1), from one stream for each name.
 inline void fill(Params& params, std::uint64_t seed) {
   for (const ParamInfo& info : params.table()) {
     Rng rng(seed, info.name);
-    for (float& value : params.value(info.name).span<float>()) value = static_cast<float>(rng.normal());
+    std::vector<float> drawn(static_cast<std::size_t>(info.numel()));
+    for (float& value : drawn) value = static_cast<float>(rng.normal());
+    params.backend().copy_to_device(params.value(info.name), drawn.data());
   }
   params.changed();
 }
@@ -40,11 +46,13 @@ inline Params tiny_params(Backend& backend, ModelShape shape, std::uint64_t seed
 }
 
 inline std::vector<float> values(const Params& params, std::string_view name) {
-  const auto span = params.value(name).span<const float>();
-  return {span.begin(), span.end()};
+  const Tensor value = params.value(name);
+  std::vector<float> result(static_cast<std::size_t>(value.numel()));
+  params.backend().copy_to_host(result.data(), value);
+  return result;
 }
 
-/// Entries over the parameters' own memory.
+/// Entries over the parameters' own memory, which must be host memory.
 inline std::vector<SafetensorsEntry> entries_of(const Params& params, const std::function<std::string(const std::string&)>& rename = {}) {
   std::vector<SafetensorsEntry> entries;
   for (std::size_t i = 0; i < params.table().size(); ++i) {

@@ -2,7 +2,11 @@
 #pragma once
 
 #include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <ostream>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "minbert/model/multitask.h"
@@ -10,7 +14,7 @@
 
 namespace minbert {
 
-/// Sentences of given lengths with random ids and segments of tiny_shape()'s sizes. Of pairs, the second half holds the second ones.
+/// Sentences of given lengths with random ids and segments within tiny_shape()'s sizes. For pairs the second half holds the second ones.
 class TinyBatch {
  public:
   TinyBatch(std::vector<std::int32_t> lengths, bool pairs, std::uint64_t seed) {
@@ -33,7 +37,7 @@ class TinyBatch {
   std::vector<RowId> rows_;
 };
 
-/// tiny_shape() with a head that is not under test before the one that is, so that an index mixed up shows.
+/// tiny_shape() with another head before the tested one, so that a wrong index fails.
 inline ModelShape tiny_task_shape(HeadShape head) {
   ModelShape shape = tiny_shape();
   shape.heads = {{.task = "other", .dense = {3}, .outputs = 2}, std::move(head)};
@@ -43,12 +47,12 @@ constexpr std::size_t kTinyHead = 1;
 
 inline void PrintTo(const HeadShape& head, std::ostream* out) { *out << head.task; }
 
-/// Rates that drop much, of an arbitrary step.
+/// High rates, at an arbitrary step.
 inline DropoutState tiny_dropout() { return {.hidden = 0.2f, .attention = 0.3f, .heads = true, .seed = 42, .step = 7, .micro_step = 1}; }
 
 inline bool everything(const ParamInfo&) { return true; }
 
-/// N(0, scale^2), a stream for each name; norms around 1.
+/// Draws N(0, scale^2) from one stream for each name; LayerNorm weights are around 1.
 inline std::vector<double> initial_values(const ParamInfo& info, double scale, std::uint64_t seed) {
   Rng rng(seed, info.name);
   std::vector<double> result(static_cast<std::size_t>(info.numel()));
@@ -56,14 +60,14 @@ inline std::vector<double> initial_values(const ParamInfo& info, double scale, s
   return result;
 }
 
-/// Overwrites one parameter; the caller tells `params` that it changed.
+/// Overwrites one parameter; the caller then calls params.changed().
 template <class T, class From>
 void set_values(Params& params, std::size_t index, const std::vector<From>& from) {
   const std::vector<T> converted(from.begin(), from.end());
   params.backend().copy_to_device(params.value(index), converted.data());
 }
 
-/// AdamW on everything that trains, with one rate; decay where the table says.
+/// AdamW with one rate on all parameters that train; they decay where the table says so.
 class TinyOptimizer {
  public:
   TinyOptimizer(Params& params, const Gradients& gradients, float lr, float weight_decay) : params_(&params), arena_(params.backend()) {

@@ -1,4 +1,4 @@
-// Every op of the tested backend against the reference in f64, and its results at 1, 2 and 3 threads against each other.
+// Compares every op of the tested backend with the reference in f64, and its results at 1, 2 and 3 threads with each other.
 #include <algorithm>
 #include <bit>
 
@@ -8,23 +8,23 @@
 namespace minbert {
 namespace {
 
-/// Differences from the oracle that pass, by what the op runs on and what the output holds. The first row that fits counts.
+/// The differences from the oracle that pass, by the dtype of the run and the dtype of the output. The first row that matches counts.
 /// Inputs are N(0,1) and weights N(0,1/I), so outputs are near 1.
 struct ToleranceRow {
-  std::string_view op;  ///< beginning of the case's name
+  std::string_view op;  ///< the beginning of the case's name
   DType run, output;
   Tolerance tolerance;
 };
 constexpr ToleranceRow kTolerances[] = {
-    // The sum is rounded to bf16 before it is normalised, and gamma up to 3 magnifies that.
+    // The sum is rounded to bf16 before it is normalised, and a gamma of up to 3 magnifies the error.
     {"dropout_add_layernorm", DType::kBF16, DType::kBF16, {2e-2, 1e-2}},
     {"dropout_add_layernorm", DType::kBF16, DType::kF32, {3e-3, 1e-2}},
-    // A row given several times is summed in bf16.
+    // The gradients of a row that is gathered several times are summed in bf16.
     {"gather_rows", DType::kBF16, DType::kBF16, {2e-2, 1e-2}},
 
     {"", DType::kF32, DType::kF32, {1e-5, 1e-5}},    // sums of up to 1000 terms
-    {"", DType::kF32, DType::kBF16, {0, 0x1.1p-8}},  // adamw's copy: rounded to nearest, of a value with an f32 error
-    {"", DType::kBF16, DType::kBF16, {1e-2, 1e-2}},  // rounded by up to 2^-9, once or twice within
+    {"", DType::kF32, DType::kBF16, {0, 0x1.1p-8}},  // adamw's copy: a value with an f32 error, rounded to nearest
+    {"", DType::kBF16, DType::kBF16, {1e-2, 1e-2}},  // rounded by up to 2^-9, once or twice
     {"", DType::kBF16, DType::kF32, {1e-5, 1e-5}},   // bf16 inputs are exact here, and their sums in f32
 };
 
@@ -36,7 +36,7 @@ Tolerance tolerance_of(std::string_view op, DType run, DType output) {
 
 constexpr Precision kOracle{DType::kF64, DType::kF64};
 
-constexpr std::uint64_t kSeed = 11711;  // each case draws from a stream of its own name
+constexpr std::uint64_t kSeed = 11711;  // each case draws from the stream of its name
 
 std::vector<OpResult> run(const OpCase& c, Backend& backend, Precision stored, Precision rounded) {
   OpRun t(backend, stored, rounded, kSeed, c.name);

@@ -1,4 +1,4 @@
-// The reference against PyTorch, in f64, where the meaning of an op could be misread (tools/export_golden_ops.py).
+// Compares the reference with PyTorch in f64, where the meaning of an op could be misread (tools/export_golden_ops.py).
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -18,20 +18,20 @@ class Golden {
  public:
   explicit Golden(const std::string& op) : op_(op), file_(std::string(MINBERT_SOURCE_DIR "/tests/golden/ops/") + op + ".safetensors") {}
 
-  /// A floating tensor of the file.
+  /// A tensor of f64 in the file.
   Tensor operator[](const std::string& name) {
     const SafetensorsEntry& stored = entry(name, "F64");
     const Tensor x = empty(stored.shape);
     std::memcpy(x.raw(), stored.bytes.data(), stored.bytes.size());
     return x;
   }
-  std::vector<std::int32_t> integers(const std::string& name) {
+  Indices integers(const std::string& name) {
     const SafetensorsEntry& stored = entry(name, "I32");
-    std::vector<std::int32_t> values(static_cast<std::size_t>(stored.shape.at(0)));
+    std::vector<std::int32_t>& values = lists_.emplace_back(static_cast<std::size_t>(stored.shape.at(0)));
     std::memcpy(values.data(), stored.bytes.data(), stored.bytes.size());
-    return values;
+    return in_host_memory(values);
   }
-  /// NaN, or zeros for what accumulates, shaped like a tensor of the file.
+  /// A tensor with the shape of one in the file, filled with NaN, or with zeros for an op that accumulates.
   Tensor like(const std::string& name, double fill = NAN) {
     const Tensor x = empty(entry(name, "F64").shape);
     for (double& value : x.span<double>()) value = fill;
@@ -56,6 +56,7 @@ class Golden {
   std::string op_;
   SafetensorsFile file_;
   std::deque<std::vector<double>> memory_;
+  std::deque<std::vector<std::int32_t>> lists_;
 };
 
 Backend& ref() {
@@ -116,9 +117,10 @@ TEST(Golden, Embedding) {
   g.expect(dtype, "dtype");
 }
 
-// As in export_golden_ops.py, which computes the masks from backend.h's text.
+// The same as in export_golden_ops.py, which computes the masks from the definition in backend.h.
 constexpr Dropout kDropout{.p = 0.3f, .seed = 0x0123456789abcdef, .step = 70000, .micro_step = 2, .site = 9};
-constexpr RowId kRows[] = {{0, 0, 0}, {0, 1, 0}, {5, 0, 1}, {5, 1, 1}, {5, 2, 1}, {9999999, 511, 0}};
+constexpr RowId kRowList[] = {{0, 0, 0}, {0, 1, 0}, {5, 0, 1}, {5, 1, 1}, {5, 2, 1}, {9999999, 511, 0}};
+const RowIds kRows = in_host_memory(kRowList);
 
 TEST(Golden, Dropout) {
   Golden g("dropout");
@@ -206,7 +208,7 @@ TEST(Golden, Mse) {
   g.expect(dpredictions, "dpredictions");
 }
 
-// Five steps from zero moments; torch's are clipped to norm 1.5 by clip_grad_norm_.
+// Five steps from zero moments. In torch's form clip_grad_norm_ clips to norm 1.5.
 TEST(Golden, AdamW) {
   for (const auto& [form, name] : {std::pair(AdamWForm::kPaper, "adamw_paper"), {AdamWForm::kTorch, "adamw_torch"}}) {
     Golden g(name);
@@ -225,7 +227,7 @@ TEST(Golden, AdamW) {
       ref().adamw(std::span(&segment, 1), options);
     }
     if (norms) g.expect(norms, "squared_norms");
-    // gradient_scale is a float.
+    // gradient_scale is a float, which limits the precision.
     const Tolerance tolerance = norms ? Tolerance{1e-7, 1e-6} : kTolerance;
     for (const auto& [actual, field] : {std::pair(value, "value"), {m, "m"}, {v, "v"}})
       EXPECT_TRUE(compare(actual, g[field], tolerance, fmt::format("{}: {}", name, field)));

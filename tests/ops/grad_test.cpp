@@ -1,4 +1,4 @@
-// Every backward of the reference against complex step on its forward. What passes here is the oracle of all other backends.
+// Compares every backward of the reference with the complex step on its forward. What passes is the oracle of all other backends.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -20,12 +20,12 @@ Backend& ref() {
 
 void check(const GradCase& c) { grad_check(ref(), c, kSeed); }
 
-// A weight of the dtype it is given in.
+// The weight prepared in its own dtype.
 PreparedWeight prepared(const Tensor& w) { return ref().prepare(w, w.dtype(), WeightUse::kTrain, nullptr, {}); }
 
 const std::vector<RowId> kRows = {{3, 0, 0}, {3, 1, 0}, {3, 2, 0}, {70000, 0, 1}, {70000, 1, 1},
                                   {9, 0, 0}, {9, 1, 0}, {9, 2, 0}, {9, 3, 0}};
-std::span<const RowId> rows(std::int64_t n) { return std::span(kRows).first(static_cast<std::size_t>(n)); }
+RowIds rows(std::int64_t n) { return in_host_memory(std::span(kRows).first(static_cast<std::size_t>(n))); }
 Dropout dropout(float p) { return {.p = p, .seed = 42, .step = 7, .micro_step = 1, .site = 5}; }
 
 constexpr Activation kActivations[] = {Activation::kGelu, Activation::kGeluNew, Activation::kRelu, Activation::kSilu, Activation::kTanh};
@@ -47,7 +47,7 @@ TEST(Grad, Linear) {
 
 TEST(Grad, LinearActivation) {
   for (const Activation kind : kActivations)
-    // Small weights: where every tanh is 1, all gradients are 0 and show nothing.
+    // Weights are small, because where every tanh is 1 all gradients are 0 and any backward would pass.
     check({.inputs = {{"x", {3, 5}}, {"w", {7, 5}, true, 0.1}, {"bias", {7}, true, 0.1}},
            .output_shape = {3, 7},
            .forward = [=](Arena&, Tensors in, const Tensor& out) { ref().linear_activation(out, {}, in[0], prepared(in[1]), in[2], kind); },
@@ -116,7 +116,8 @@ TEST(Grad, DropoutAddLayerNorm) {
 }
 
 TEST(Grad, Embedding) {
-  static const std::vector<std::int32_t> ids = {4, 0, 4, 2, 4}, positions = {0, 1, 2, 0, 1}, types = {0, 0, 1, 0, 1};
+  static const std::vector<std::int32_t> id_list = {4, 0, 4, 2, 4}, position_list = {0, 1, 2, 0, 1}, type_list = {0, 0, 1, 0, 1};
+  static const Indices ids = in_host_memory(id_list), positions = in_host_memory(position_list), types = in_host_memory(type_list);
   check({.inputs = {{"word", {6, 3}, true}, {"position", {4, 3}, true}, {"type", {2, 3}, true}},
          .output_shape = {5, 3},
          .forward = [](Arena&, Tensors in, const Tensor& out) { ref().embedding(out, in[0], in[1], in[2], ids, positions, types); },
@@ -130,13 +131,13 @@ struct AttentionSetup {
 };
 
 TEST(Grad, Attention) {
-  // Every row a query; the first of each sentence; a sentence without rows, and one without queries.
+  // All rows are queries; only first rows are; a sentence has no rows, another no queries.
   const AttentionSetup setups[] = {
       {{0, 3, 4, 9}, {0, 3, 4, 9}, 2, 3}, {{0, 1, 2, 3}, {0, 3, 4, 9}, 2, 3}, {{0, 2, 2, 2}, {0, 2, 2, 5}, 1, 2}, {{0, 1}, {0, 1}, 1, 1}};
   for (const AttentionSetup& s : setups)
     for (const float p : {0.0f, 0.3f}) {
       const std::int64_t Nq = s.q_offsets.back(), Nk = s.k_offsets.back(), C = s.heads * s.head_size;
-      const AttentionShape shape{s.q_offsets, s.k_offsets, s.heads, rows(Nq), dropout(p)};
+      const AttentionShape shape{in_host_memory(s.q_offsets), in_host_memory(s.k_offsets), s.heads, rows(Nq), dropout(p)};
       check({.inputs = {{"q", {Nq, C}}, {"k", {Nk, C}}, {"v", {Nk, C}}},
              .output_shape = {Nq, C},
              .forward = [=](Arena&, Tensors in, const Tensor& out) { ref().attention(out, {}, in[0], in[1], in[2], shape); },
@@ -151,7 +152,8 @@ TEST(Grad, Attention) {
 }
 
 TEST(Grad, GatherRows) {
-  static const std::vector<std::int32_t> wanted = {4, 0, 4};
+  static const std::vector<std::int32_t> list = {4, 0, 4};
+  static const Indices wanted = in_host_memory(list);
   check({.inputs = {{"x", {6, 3}}},
          .output_shape = {3, 3},
          .forward = [](Arena&, Tensors in, const Tensor& out) { ref().gather_rows(out, in[0], wanted); },
@@ -159,7 +161,8 @@ TEST(Grad, GatherRows) {
 }
 
 TEST(Grad, MeanPool) {
-  static const std::vector<std::int32_t> offsets = {0, 1, 4, 9};
+  static const std::vector<std::int32_t> list = {0, 1, 4, 9};
+  static const Indices offsets = in_host_memory(list);
   check({.inputs = {{"x", {9, 3}}},
          .output_shape = {3, 3},
          .forward = [](Arena&, Tensors in, const Tensor& out) { ref().mean_pool(out, in[0], offsets); },
@@ -183,14 +186,14 @@ TEST(Grad, Cosine) {
            .backward = [](Arena&, Tensors d, const Tensor& dout, Tensors in) { ref().cosine_backward(d[0], d[1], dout, in[0], in[1]); }});
 }
 
-// A loss has one value a row and its backward takes one factor, so the output is the sum over rows and the cotangent the factor.
+// A loss has one value for each row, and its backward takes one factor. So the output is the sum over rows, and the cotangent the factor.
 template <class Losses, class Backward>
 GradCase loss_case(const Shape& shape, Losses losses, Backward backward) {
   const auto sum = [=](Arena& scratch, Tensors in, const Tensor& out) {
     const Tensor each = scratch.allocate(out.dtype(), {shape[0], 1});
     losses(each, in[0]);
     const std::vector<std::int32_t> offsets = {0, static_cast<std::int32_t>(shape[0])};
-    ref().mean_pool(out, each, offsets);
+    ref().mean_pool(out, each, in_host_memory(offsets));
     ref().affine(out, out, static_cast<double>(shape[0]), 0);
   };
   return {
@@ -200,7 +203,8 @@ GradCase loss_case(const Shape& shape, Losses losses, Backward backward) {
 }
 
 TEST(Grad, CrossEntropy) {
-  static const std::vector<std::int32_t> labels = {2, 0, 6, 2};
+  static const std::vector<std::int32_t> list = {2, 0, 6, 2};
+  static const Indices labels = in_host_memory(list);
   check(loss_case(
       {4, 7}, [](const Tensor& losses, const Tensor& x) { ref().cross_entropy(losses, x, labels); },
       [](const Tensor& dx, const Tensor& x, double scale) { ref().cross_entropy_backward(dx, x, labels, scale); }));

@@ -1,5 +1,5 @@
-// What backend.h promises beyond values: which backend runs, prepared weights, dropout's masks, the optimizer's formulas, sums
-// that do not depend on cuts, fused ops beside their default bodies, memory, profiling and the check of outputs.
+// What backend.h promises beyond the values of ops: which backend runs, prepared weights, dropout's masks, the optimizer's formulas,
+// sums that do not depend on cuts, fused ops that equal their default bodies, memory, profiling and the check of outputs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kSeed = 11711;
 
-/// Tensors of a test, in the tested backend's memory.
+/// Makes a test's tensors in the tested backend's memory.
 class Laws : public ::testing::Test {
  protected:
   Tensor empty(DType dtype, std::initializer_list<std::int64_t> shape) { return arena_.allocate(dtype, shape); }
@@ -37,13 +37,11 @@ class Laws : public ::testing::Test {
     for (const std::int64_t d : shape) count *= d;
     return put(dtype, shape, normal_values(rng_, count));
   }
-  std::vector<double> get(const Tensor& x) {
-    std::vector<std::byte> host(x.bytes());
-    backend().synchronize();
-    backend().copy_to_host(host.data(), x);
-    return to_doubles(Tensor(host.data(), x.dtype(), x.shape()));
-  }
+  std::vector<double> get(const Tensor& x) { return download(backend(), x); }
   static Backend& backend() { return tested_backend(); }
+  /// The list must outlive what is returned.
+  Indices upload(std::span<const std::int32_t> list) { return backend().upload(arena_, list); }
+  RowIds upload(std::span<const RowId> list) { return backend().upload(arena_, list); }
 
   Rng rng_{kSeed, ::testing::UnitTest::GetInstance()->current_test_info()->name()};
   Arena arena_{tested_backend()};
@@ -56,7 +54,7 @@ TEST_F(Laws, TheNamedBackendRuns) {
   EXPECT_EQ(backend().name(), env.backend);
   EXPECT_FALSE(backend().description().empty());
   RecordProperty("backend", backend().description());
-  // Only AVX-512 has bf16 products, and a capped backend says what it runs on.
+  // A capped backend names the set that it runs on. Below AVX-512 it has no bf16 products.
   if ((env.isa != "avx2" && env.isa != "sse2") || env.backend != "cpu") return;
   std::string text = backend().description();
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -68,6 +66,21 @@ TEST_F(Laws, TheNamedBackendRuns) {
 TEST_F(Laws, UnknownNamesAreUsageErrors) {
   expect_error(ErrorTag::kUsage, {"gpu", "ref", "cpu"}, [] { make_backend("gpu"); });
   expect_error(ErrorTag::kUsage, {"MINBERT_ISA: expected one of sse2, avx2, avx512", "got \"AVX2\""}, [] { make_backend("cpu", {.isa = "AVX2"}); });
+}
+
+TEST_F(Laws, SiblingsReadPreparedWeights) {
+  const std::unique_ptr<Backend> sibling = backend().sibling();
+  EXPECT_EQ(sibling->name(), backend().name());
+  EXPECT_EQ(sibling->description(), backend().description());
+  const Tensor x = normal(DType::kF32, {3, 40}), out = empty(DType::kF32, {3, 17}), same = empty(DType::kF32, {3, 17});
+  const Tensor master = normal(DType::kF32, {17, 40});
+  for (const WeightUse use : {WeightUse::kTrain, WeightUse::kForward, WeightUse::kForwardInt8}) {
+    if (use == WeightUse::kForwardInt8 && !backend().supports_int8()) continue;
+    const PreparedWeight w = backend().prepare(master, DType::kF32, use, nullptr, {});
+    backend().linear(out, x, w, {});
+    sibling->linear(same, x, w, {});
+    EXPECT_EQ(get(out), get(same));
+  }
 }
 
 // ---- weights ----
@@ -120,14 +133,14 @@ TEST_F(Laws, AdamWKeepsTheCopyOfAWeightFresh) {
 // ---- dropout ----
 
 TEST_F(Laws, DropoutIsItsDefinition) {
-  // 21 elements: two whole blocks of lanes and a part of one.
+  // 21 elements are two whole blocks of lanes and a part of one.
   const std::vector<RowId> rows = {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {(1u << 24) - 1, 65535, 15}};
   const auto N = std::ssize(rows);
   for (const float p : {0.1f, 0.5f, 0.97f}) {
     const Dropout d{.p = p, .seed = 0x123456789abcdefull, .step = 77, .micro_step = 4095, .site = 513};
     const Tensor ones = put(DType::kF32, {N, 21}, std::vector<double>(static_cast<std::size_t>(N) * 21, 1)),
                  out = empty(DType::kF32, {N, 21});
-    backend().dropout(out, ones, rows, d);
+    backend().dropout(out, ones, upload(rows), d);
     std::vector<double> expected;
     for (const RowId& row : rows)
       for (std::uint32_t i = 0; i < 21; ++i) expected.push_back(static_cast<double>(dropout_factor(d, row, 0, i)));
@@ -139,21 +152,21 @@ TEST_F(Laws, DropoutKeepsTheMean) {
   const Dropout d{.p = 0.3f, .seed = 3, .step = 1};
   const std::vector<RowId> rows = {{5, 2, 0}};
   const Tensor x = put(DType::kF32, {1, 40000}, std::vector<double>(40000, 1));
-  backend().dropout(x, x, rows, d);
+  backend().dropout(x, x, upload(rows), d);
   const std::vector<double> values = get(x);
   EXPECT_NEAR(static_cast<double>(std::count(values.begin(), values.end(), 0.0)) / 40000, 0.3, 0.01);
   EXPECT_NEAR(std::accumulate(values.begin(), values.end(), 0.0) / 40000, 1, 0.015);
 }
 
-// Equal scores make every probability 1/16 and one-hot values put probability j into channel j, so the output shows the mask; in
-// the backward a one-hot dout puts a query's column of the mask into dv.
+// Equal scores make every probability 1/16, and one-hot values put probability j into channel j. So the output shows the mask. In the
+// backward a one-hot dout puts a query's column of the mask into dv.
 TEST_F(Laws, AttentionDropoutIsItsDefinition) {
   constexpr std::int64_t T = 16, H = 3, D = 16, C = H * D;
   const std::vector<std::int32_t> offsets = {0, T, 2 * T};
   std::vector<RowId> rows;
   for (std::uint16_t n = 0; n < 2 * T; ++n)
     rows.push_back({n < T ? 9u : 1000003u, static_cast<std::uint16_t>(n % T), n < T ? std::uint8_t{0} : std::uint8_t{1}});
-  const AttentionShape shape{offsets, offsets, H, rows, {.p = 0.4f, .seed = 99, .step = 12, .micro_step = 3, .site = 8}};
+  const AttentionShape shape{upload(offsets), upload(offsets), H, upload(rows), {.p = 0.4f, .seed = 99, .step = 12, .micro_step = 3, .site = 8}};
 
   std::vector<double> one_hot(2 * T * C), mask(2 * T * C), transposed(2 * T * C);
   for (std::int64_t n = 0; n < 2 * T; ++n)
@@ -264,10 +277,10 @@ TEST_F(Laws, DropoutAddLayerNormIsItsDefault) {
       for (int i = 0; i < 2; ++i) r.push_back(put(DType::kF32, {C}, std::vector<double>(C, 3)));
     }
     const auto &f = results[0], &g = results[1];
-    backend().dropout_add_layernorm(f[0], f[1], f[4], x, residual, gamma, beta, 1e-12, rows, d);
-    backend().dropout_add_layernorm_backward(f[2], f[3], f[5], f[6], dy, f[1], f[4], gamma, rows, d);
-    backend().Backend::dropout_add_layernorm(g[0], g[1], g[4], x, residual, gamma, beta, 1e-12, rows, d);
-    backend().Backend::dropout_add_layernorm_backward(g[2], g[3], g[5], g[6], dy, g[1], g[4], gamma, rows, d);
+    backend().dropout_add_layernorm(f[0], f[1], f[4], x, residual, gamma, beta, 1e-12, upload(rows), d);
+    backend().dropout_add_layernorm_backward(f[2], f[3], f[5], f[6], dy, f[1], f[4], gamma, upload(rows), d);
+    backend().Backend::dropout_add_layernorm(g[0], g[1], g[4], x, residual, gamma, beta, 1e-12, upload(rows), d);
+    backend().Backend::dropout_add_layernorm_backward(g[2], g[3], g[5], g[6], dy, g[1], g[4], gamma, upload(rows), d);
     const char* names[] = {"out", "sum", "dx", "dresidual", "stats", "dgamma", "dbeta"};
     for (std::size_t i = 0; i < f.size(); ++i) EXPECT_TRUE(compare(get(f[i]), get(g[i]), {1e-5, 1e-5}, names[i])) << "p = " << p;
   }
@@ -276,7 +289,7 @@ TEST_F(Laws, DropoutAddLayerNormIsItsDefault) {
 // ---- memory ----
 
 TEST_F(Laws, CastRoundsToNearestEven) {
-  // Ties at an even and an odd last bit, values beside ties, infinity, a value that rounds up to it, NaN; then bits as they come.
+  // Ties at an even and an odd last bit, values beside ties, infinity, a value that rounds up to it, NaN; then random bits.
   std::vector<double> values = {0, 1, 1 + 0x1p-8, 1 + 0x3p-8, 1 + 0x1.1p-8, -1 - 0x1p-8, INFINITY, 3.4028234e38, 0.1, -7.3, 12345.678, NAN};
   while (values.size() < 5003)
     if (const float x = std::bit_cast<float>(rng_.next_u32()); std::fpclassify(x) != FP_SUBNORMAL) values.push_back(static_cast<double>(x));
@@ -327,7 +340,9 @@ TEST_F(Laws, AllocationsAreAligned) {
 TEST_F(Laws, WrongShapesAndIndicesAreRefused) {
   const Tensor x = normal(DType::kF32, {4, 6}), y = normal(DType::kF32, {4, 5}), vector = normal(DType::kF32, {6});
   const PreparedWeight w = backend().prepare(normal(DType::kF32, {5, 6}), DType::kF32, WeightUse::kTrain, nullptr, {});
-  const std::vector<std::int32_t> over = {0, 4}, under = {-1, 0}, falling = {0, 3, 2, 4}, fine = {0, 4};
+  const std::vector<std::int32_t> lists[] = {{0, 4}, {-1, 0}, {0, 3, 2, 4}, {0, 4}, {0, 3}, {0, 6}};
+  const Indices over = upload(lists[0]), under = upload(lists[1]), falling = upload(lists[2]), fine = upload(lists[3]);
+  const Indices short_of = upload(lists[4]), over_classes = upload(lists[5]);
   const auto refused = [](auto&& body) { expect_error(ErrorTag::kInternal, {"check failed"}, body); };
   refused([&] { backend().linear(x, x, w, {}); });
   refused([&] { backend().linear(y, y, w, {}); });
@@ -341,16 +356,16 @@ TEST_F(Laws, WrongShapesAndIndicesAreRefused) {
   refused([&] { backend().gather_rows(x.slice_rows(0, 2), x, under); });
   refused([&] { backend().embedding(x.slice_rows(0, 2), x, x, x, over, fine, fine); });
   refused([&] { backend().mean_pool(x.slice_rows(0, 3), x, falling); });
-  refused([&] { backend().mean_pool(x.slice_rows(0, 1), x, std::span(falling).first(2)); });
+  refused([&] { backend().mean_pool(x.slice_rows(0, 1), x, short_of); });
   refused([&] { backend().attention(x, {}, x, x, x, {fine, fine, 4, {}, {}}); });
   refused([&] { backend().attention(x, {}, x, x, y, {fine, fine, 2, {}, {}}); });
   refused([&] { backend().pair_features(x, x, x, false); });
   refused([&] { backend().cosine(vector, x, x); });
-  refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), std::vector<std::int32_t>{0, 6}); });
+  refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), over_classes); });
   refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), under); });
 }
 
-// ---- looking inside ----
+// ---- profiling and checks ----
 
 TEST_F(Laws, ProfileCountsOps) {
   const Tensor x = normal(DType::kF32, {4, 6});

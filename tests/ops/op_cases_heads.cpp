@@ -1,4 +1,4 @@
-// Cases of what heads use: rows, pooling, pairs, losses, the optimizer; and the list of all cases.
+// Cases of the ops of heads and the optimizer: rows, pooling, pairs, losses, AdamW; and the list of all cases.
 #include "tests/ops/op_run.h"
 
 namespace minbert {
@@ -10,7 +10,7 @@ void add_rows(Cases& cases) {
   for (const std::int64_t M : {0, 1, 5, 40})
     cases.push_back({fmt::format("gather_rows_{}", M), [=](OpRun& t) {
                        const Tensor x = t.input({23, 33}), dy = t.input({M, 33});
-                       const auto rows = t.indices(M, 23);  // 40 of 23: some twice
+                       const auto rows = t.indices(M, 23);  // 40 of 23 rows: some come twice
                        t.backend().gather_rows(t.output("out", {M, 33}), x, rows);
                        t.backend().gather_rows_backward(t.output("dx", {23, 33}), dy, rows);
                      }});
@@ -24,8 +24,9 @@ void add_rows(Cases& cases) {
     cases.push_back({fmt::format("mean_pool_{}", s.name), [=](OpRun& t) {
                        const auto B = std::ssize(s.offsets) - 1, N = static_cast<std::ptrdiff_t>(s.offsets.back());
                        const Tensor x = t.input({N, s.C}), dy = t.input({B, s.C});
-                       t.backend().mean_pool(t.output("out", {B, s.C}), x, s.offsets);
-                       t.backend().mean_pool_backward(t.output("dx", {N, s.C}), dy, s.offsets);
+                       const Indices offsets = t.upload(s.offsets);
+                       t.backend().mean_pool(t.output("out", {B, s.C}), x, offsets);
+                       t.backend().mean_pool_backward(t.output("dx", {N, s.C}), dy, offsets);
                      }});
 }
 
@@ -41,7 +42,7 @@ void add_pairs(Cases& cases) {
                          t.backend().pair_features_backward(t.output("du", {B, C}), t.output("dv", {B, C}), dy, u, v, difference);
                        }});
     cases.push_back({fmt::format("cosine_{}x{}", B, C), [=](OpRun& t) {
-                       // Gradients are about dy / C.
+                       // Gradients are about as large as dy / C.
                        const Tensor u = t.input({B, C}), v = t.input({B, C}, 3), dy = t.input({B}, 2 * static_cast<double>(C));
                        t.backend().cosine(t.output("out", {B}), u, v);
                        t.backend().cosine_backward(t.output("du", {B, C}), t.output("dv", {B, C}), dy, u, v);

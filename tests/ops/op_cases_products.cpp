@@ -12,7 +12,7 @@ struct LinearShape {
   std::int64_t N, I, O;
   std::string name() const { return fmt::format("{}x{}x{}", N, I, O); }
 };
-// Nothing, one, primes, one less and more than a vector, MiniLM's layers.
+// Sizes 0 and 1, primes, one less and one more than a vector, and MiniLM's layers.
 constexpr LinearShape kLinearShapes[] = {{0, 5, 3},    {1, 1, 1},    {1, 17, 2},     {2, 3, 31},     {7, 33, 17},
                                          {13, 63, 65}, {29, 384, 5}, {31, 384, 384}, {203, 384, 96}, {61, 96, 384}};
 
@@ -121,7 +121,7 @@ struct AttentionSetup {
   const char* name;
   std::vector<std::int32_t> lengths;
   std::int64_t heads, head_size;
-  double scale = 1;  // of queries
+  double scale = 1;  // of the queries
 };
 
 std::vector<std::int32_t> offsets_of(const std::vector<std::int32_t>& lengths) {
@@ -132,14 +132,14 @@ std::vector<std::int32_t> offsets_of(const std::vector<std::int32_t>& lengths) {
 
 enum class Queries : std::uint8_t { kAll, kFirst };  // every row, or the first of each sentence (CLS)
 
-// Forward, with and without a saved buffer, and backward; q, k, v and their gradients are columns of wider matrices.
+// Runs forward with and without a saved buffer, then backward; q, k, v and their gradients are columns of wider matrices.
 void run_attention(OpRun& t, const AttentionSetup& a, Queries which, float p) {
   const std::vector<std::int32_t> k_offsets = offsets_of(a.lengths);
   const std::vector<std::int32_t> q_offsets =
       which == Queries::kAll ? k_offsets : offsets_of(std::vector<std::int32_t>(a.lengths.size(), 1));
   const std::int64_t C = a.heads * a.head_size, Nq = q_offsets.back(), Nk = k_offsets.back();
-  const std::vector<RowId> rows = t.rows(Nq);
-  const AttentionShape shape{q_offsets, k_offsets, a.heads, p > 0 ? rows : std::span<const RowId>{}, t.dropout(p)};
+  const RowIds rows = t.rows(Nq);
+  const AttentionShape shape{t.upload(q_offsets), t.upload(k_offsets), a.heads, p > 0 ? rows : RowIds{}, t.dropout(p)};
 
   const Tensor q = t.input({Nq, C}, a.scale, 7), kv = t.input({Nk, 2 * C}), dout = t.input({Nq, C});
   const Tensor k = kv.slice_cols(0, C), v = kv.slice_cols(C, 2 * C);
@@ -158,7 +158,7 @@ void add_attention(Cases& cases) {
   for (const AttentionSetup& a : setups) {
     cases.push_back({fmt::format("attention_{}", a.name), [=](OpRun& t) { run_attention(t, a, Queries::kAll, 0); }});
     cases.push_back({fmt::format("attention_{}_dropout", a.name), [=](OpRun& t) { run_attention(t, a, Queries::kAll, 0.2f); }});
-    if (std::string_view(a.name) == "empty_sentences") continue;  // nothing to attend to
+    if (std::string_view(a.name) == "empty_sentences") continue;  // these have no key to attend to
     cases.push_back({fmt::format("attention_{}_cls", a.name), [=](OpRun& t) { run_attention(t, a, Queries::kFirst, 0); }});
     cases.push_back({fmt::format("attention_{}_cls_dropout", a.name), [=](OpRun& t) { run_attention(t, a, Queries::kFirst, 0.1f); }});
   }

@@ -20,7 +20,7 @@ void add_activation(Cases& cases) {
                          t.backend().activation(t.output("out", {s.N, s.C}), x, kind);
                          t.backend().activation_backward(t.output("dx", {s.N, s.C}), dy, x, kind);
                        }});
-    // Where exp overflows in a careless formula.
+    // Inputs at which exp overflows in a careless formula.
     cases.push_back({fmt::format("activation_{}_extreme", name), [kind = kind](OpRun& t) {
                        const Tensor x = t.input({5, 33}, 100), dy = t.input({5, 33});
                        t.backend().activation(t.output("out", {5, 33}), x, kind);
@@ -41,7 +41,7 @@ void add_elementwise(Cases& cases) {
                          const Tensor x = t.input({s.N, s.C});
                          const auto rows = t.rows(s.N);
                          const Dropout d = t.dropout(p);
-                         t.backend().dropout(t.output("out", {s.N, s.C}), x, d ? rows : std::span<const RowId>{}, d);
+                         t.backend().dropout(t.output("out", {s.N, s.C}), x, d ? rows : RowIds{}, d);
                        }});
     cases.push_back({"add_" + s.name(), [=](OpRun& t) {
                        const Tensor a = t.input({s.N, s.C}), b = t.input({s.N, s.C});
@@ -86,7 +86,7 @@ void add_layernorm(Cases& cases) {
                                                       t.accumulator("dbeta", {s.C}), dy, x, stats, gamma);
                      }});
   }
-  // A mean far from 0 shows a variance computed as E[x^2] - E[x]^2.
+  // With a mean far from 0, a variance computed as E[x^2] - E[x]^2 fails.
   cases.push_back({"layernorm_shifted", [](OpRun& t) {
                      const Tensor x = t.shifted_input({5, 96}, 64);
                      const auto [gamma, beta] = layernorm_params(t, 96);

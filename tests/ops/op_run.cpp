@@ -43,7 +43,7 @@ Tensor OpRun::uniform_param(const Shape& shape) {
 
 PreparedWeight OpRun::weight(std::int64_t O, std::int64_t I, WeightUse use, bool with_copy) {
   Buffer& master = make(Role::kInput, "a weight", stored_.parameter, {O, I});
-  // Rounded as the product will read it: how the cast rounds is another test's business.
+  // The master is rounded already as the product will read it; how a cast rounds has a test of its own.
   fill(master, rounded_.activation, 1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(I, 1))));
   Tensor copy;
   if (with_copy && stored_.activation != stored_.parameter)
@@ -85,20 +85,22 @@ Tensor OpRun::attention_saved(const AttentionShape& shape) {
   return make(Role::kScratch, "attention's saved buffer", DType::kU8, {static_cast<std::int64_t>(bytes)}).tensor.tensor();
 }
 
-std::vector<std::int32_t> OpRun::indices(std::int64_t count, std::int64_t limit) {
+Indices OpRun::upload(std::vector<std::int32_t> list) { return backend_->upload(arena_, lists_.emplace_back(std::move(list))); }
+
+Indices OpRun::indices(std::int64_t count, std::int64_t limit) {
   std::vector<std::int32_t> values(static_cast<std::size_t>(count));
   for (std::int32_t& value : values) value = static_cast<std::int32_t>(rng_.below(static_cast<std::uint64_t>(limit)));
-  return values;
+  return upload(std::move(values));
 }
 
-std::vector<RowId> OpRun::rows(std::int64_t count) {
-  std::vector<RowId> ids(static_cast<std::size_t>(count));
+RowIds OpRun::rows(std::int64_t count) {
+  std::vector<RowId>& ids = row_lists_.emplace_back(static_cast<std::size_t>(count));
   for (RowId& id : ids) {
     id.row = static_cast<std::uint32_t>(rng_.below(1u << 24));
     id.position = static_cast<std::uint16_t>(rng_.below(512));
     id.pass = static_cast<std::uint8_t>(rng_.below(2));
   }
-  return ids;
+  return backend_->upload(arena_, ids);
 }
 
 Dropout OpRun::dropout(float p) {

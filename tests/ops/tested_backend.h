@@ -1,5 +1,7 @@
-// The backend that this process tests, named by MINBERT_BACKEND and capped by MINBERT_ISA.
+// The backend that this process tests, which MINBERT_BACKEND names and MINBERT_ISA caps.
 #pragma once
+
+#include <memory>
 
 #include "minbert/base/env.h"
 #include "minbert/base/parallel.h"
@@ -13,13 +15,13 @@ inline Backend& tested_backend() {
   return *backend;
 }
 
-/// ref, whatever is tested.
+/// The reference, whichever backend is tested.
 inline Backend& oracle() {
   static const std::unique_ptr<Backend> backend = make_ref_backend();
   return *backend;
 }
 
-/// Restores the number of threads.
+/// Restores the number of threads when it is destroyed.
 class ThreadGuard {
  public:
   ThreadGuard() : threads_(num_threads()) {}

@@ -1,4 +1,4 @@
-// The tests' own tools: each must see what it is there to see.
+// Tests of the tests' own tools: each must find the faults that it looks for.
 #include "tests/testing.h"
 
 #include <gtest/gtest-spi.h>
@@ -91,7 +91,7 @@ GradCase cube(double factor, bool adds, bool forgets_one) {
               }};
 }
 
-// Failures of a grad_check, which belong to the check and not to this test.
+// The failures of a grad_check, which do not fail this test.
 int failures(const GradCase& c) {
   const auto backend = make_ref_backend();
   ::testing::TestPartResultArray results;

@@ -1,4 +1,4 @@
-// Model folders: written, found and read back; what is broken is named.
+// Model folders are written, found and read back, and broken ones are named.
 #include "minbert/base/files.h"
 #include "minbert/pipeline/text_model.h"
 #include "tests/base/error_matchers.h"
@@ -22,7 +22,7 @@ class Folder : public testing::Test {
 TEST_F(Folder, SavedModelPredictsTheSame) {
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   save_model_folder(folder_.path(), params, tasks_, word_tokenizer(), {.max_length = 8, .dtype = "f32", .model_card = "# card\n"});
-  TextModel loaded(*backend_, folder_.path(), {});
+  TextModel loaded(*backend_, read_model_folder(folder_.path()), {});
   EXPECT_EQ(loaded.folder().max_length, 8);
   ASSERT_EQ(loaded.tasks().size(), 3u);
   EXPECT_EQ(loaded.tasks()[0].labels, tasks_[0].labels);
@@ -31,18 +31,19 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
   expect_error(ErrorTag::kUsage, {"neer", "near"}, [&] { loaded.find_task("neer"); });
 
   MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
   const std::vector<Row> rows = {make_row("a b c", "d"), make_row("e f a b c d e f", "a b c d e f")};
   for (std::size_t t = 0; t < 3; ++t) {
-    const auto expected = predict_rows(model, t, tasks_[t], tokenize_rows(word_tokenizer(), tasks_[t], rows, 8));
-    const auto got = loaded.predict(t, std::span<const TextInput>(std::vector<TextInput>{{"a b c", "d"}, {"e f a b c d e f", "a b c d e f"}}));
+    const auto expected = predict_rows(runner, t, tasks_[t], tokenize_rows(word_tokenizer(), tasks_[t], rows, 8));
+    const auto got = loaded.predict_texts(t, std::vector<InputRow>{{"a b c", "d", ""}, {"e f a b c d e f", "a b c d e f", ""}});
     for (std::size_t r = 0; r < rows.size(); ++r) EXPECT_NEAR(got[r].value, expected[r].value, 1e-5);
   }
 }
 
 TEST_F(Folder, EmbeddingsArePooledAndNormalised) {
   save(folder_.path());
-  TextModel loaded(*backend_, folder_.path(), Compute{});
-  const std::vector<std::string> texts = {"a b", "c"};
+  TextModel loaded(*backend_, read_model_folder(folder_.path()), Compute{});
+  const std::vector<InputRow> texts = {{"a b", "", ""}, {"c", "", ""}};
   const auto raw = loaded.embed(texts, {.pool = Pool::kMean, .normalize = false});
   const auto unit = loaded.embed(texts, {.pool = Pool::kMean, .normalize = true});
   ASSERT_EQ(raw.size(), 12u);
@@ -81,7 +82,7 @@ TEST_F(Folder, BrokenDescriptionsAreModelErrors) {
   broken("{\"format\": 1}", {"max_length"});
   write_file(folder_ / "minbert.json", good);
   std::filesystem::remove(folder_ / "heads.safetensors");
-  expect_error(ErrorTag::kModel, {"mood"}, [&] { TextModel(*backend_, folder_.path(), Compute{}); });
+  expect_error(ErrorTag::kModel, {"mood"}, [&] { TextModel(*backend_, read_model_folder(folder_.path()), Compute{}); });
 }
 
 }  // namespace

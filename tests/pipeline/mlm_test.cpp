@@ -1,4 +1,4 @@
-// Masked-LM corpora, masks and scores: who is hidden how often, what is held out, and that neither batches nor threads matter.
+// Masked-LM corpora, masks and scores: how often tokens are hidden, what is held out, and that neither batches nor threads matter.
 #include "minbert/pipeline/mlm.h"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ Tokenizer numbered_tokenizer(int words) {
   return Tokenizer(std::move(vocabulary));
 }
 
-/// A count of `n` draws with probability p within four standard errors.
+/// Expects `n` draws with probability p to give a count within four standard errors.
 void expect_share(std::int64_t count, std::int64_t n, double p, std::string_view what) {
   const double mean = static_cast<double>(n) * p;
   EXPECT_NEAR(static_cast<double>(count), mean, 4 * std::sqrt(mean * (1 - p))) << what << ", seed " << kSeed;
@@ -52,7 +52,7 @@ TEST(Masking, SharesAreThoseOfTheBinomialLaw) {
     else if (seen.id == tokenizer.mask_id()) ++hidden;
     else ++replaced[seen.id];
   }
-  // A random token is the true one, or [MASK], as often as any other of the V.
+  // A random token is the true one, or [MASK], as often as it is any other of the V tokens.
   const double one = 0.1 / static_cast<double>(tokenizer.vocab_size());
   expect_share(chosen, kTokens, 0.15, "chosen");
   expect_share(both, kTokens, 0.15 * 0.15, "neighbours chosen");
@@ -60,7 +60,7 @@ TEST(Masking, SharesAreThoseOfTheBinomialLaw) {
   expect_share(same, chosen, 0.1 + one, "unchanged");
   for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
     if (id == tokenizer.mask_id()) continue;
-    const double truth = id < 5 ? 0 : 1.0 / kWords;  // of the tokens that are `id` themselves
+    const double truth = id < 5 ? 0 : 1.0 / kWords;  // share of tokens whose true id is `id`
     expect_share(replaced[id], chosen, one * (1 - truth), fmt::format("replaced by token {}", id));
   }
   EXPECT_EQ(replaced.rbegin()->first, tokenizer.vocab_size() - 1);
@@ -215,9 +215,13 @@ class MlmScoreTest : public ::testing::Test {
 TEST_F(MlmScoreTest, IsTheMeanOverHiddenTokensWhateverTheBatches) {
   const Masking masking(tokenizer, 0.3, kSeed, "score");
   set_num_threads(1);
-  const MlmScore score = score_mlm(*model, tokens, masking);
+  BatchRunner runner(*model);
+  const MlmScore score = score_mlm(runner, tokens, masking);
   set_num_threads(2);
-  EXPECT_EQ(score_mlm(*model, tokens, masking).loss, score.loss);
+  BatchRunner two(*model);
+  const MlmScore same = score_mlm(two, tokens, masking);
+  EXPECT_EQ(same.loss, score.loss);
+  EXPECT_EQ(same.accuracy, score.accuracy);
 
   double loss = 0;
   std::int64_t count = 0, correct = 0;
@@ -244,7 +248,8 @@ TEST_F(MlmScoreTest, IsTheMeanOverHiddenTokensWhateverTheBatches) {
 }
 
 TEST_F(MlmScoreTest, WithoutAHiddenTokenThereIsNone) {
-  EXPECT_EQ(score_mlm(*model, tokens, Masking(tokenizer, 1e-12, kSeed, "score")).tokens, 0);
+  BatchRunner runner(*model);
+  EXPECT_EQ(score_mlm(runner, tokens, Masking(tokenizer, 1e-12, kSeed, "score")).tokens, 0);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
-// Decoding logits; rows through a model in any batching; cached features against the whole model.
+// Decodes logits; runs rows in any batching and on any thread; compares cached features with the whole model.
 #include "minbert/pipeline/predict.h"
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <thread>
 
 #include "minbert/base/parallel.h"
 #include "tests/pipeline/text_fixture.h"
@@ -72,17 +74,18 @@ TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
   tasks_[1].pool = Pool::kPooler;
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
   const auto all = rows(700);  // several batches
   for (std::size_t t = 0; t < tasks_.size(); ++t) {
     const TokenizedRows tokens = tokenize_rows(word_tokenizer(), tasks_[t], all, 9);
-    const auto together = predict_rows(model, t, tasks_[t], tokens);
-    const auto from_features = predict_features(model, t, tasks_[t], encode_rows(model, tasks_[t].pool, tokens), tokens.rows());
+    const auto together = predict_rows(runner, t, tasks_[t], tokens);
+    const auto from_features = predict_features(model, t, tasks_[t], encode_rows(runner, tasks_[t].pool, tokens), tokens.rows());
     ASSERT_EQ(together.size(), all.size());
     ASSERT_EQ(from_features.size(), all.size());
     for (std::size_t r = 0; r < all.size(); ++r) EXPECT_NEAR(from_features[r].value, together[r].value, 1e-5) << r;
     for (const std::size_t r : {0ul, 1ul, 333ul, 699ul}) {
       const TokenizedRows alone = tokenize_rows(word_tokenizer(), tasks_[t], std::span(all).subspan(r, 1), 9);
-      const auto prediction = predict_rows(model, t, tasks_[t], alone).front();
+      const auto prediction = predict_rows(runner, t, tasks_[t], alone).front();
       EXPECT_EQ(prediction.value, together[r].value) << tasks_[t].name << " row " << r;
       EXPECT_EQ(prediction.probs, together[r].probs) << tasks_[t].name << " row " << r;
     }
@@ -92,15 +95,16 @@ TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
 TEST_P(PredictRows, ProgressCountsRowsAndMayEndTheWork) {
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
   const TokenizedRows tokens = tokenize_rows(word_tokenizer(), tasks_[0], rows(700), 9);
   std::vector<std::int64_t> done;
   const auto record = [&](std::int64_t count) { done.push_back(count); };
-  predict_rows(model, 0, tasks_[0], tokens, record);
+  predict_rows(runner, 0, tasks_[0], tokens, record);
   EXPECT_GT(done.size(), 1u);
   EXPECT_TRUE(std::ranges::is_sorted(done));
   EXPECT_EQ(done.back(), 700);
   const auto predicted = std::exchange(done, {});
-  encode_rows(model, tasks_[0].pool, tokens, record);
+  encode_rows(runner, tasks_[0].pool, tokens, record);
   EXPECT_EQ(done.size(), predicted.size());
   EXPECT_EQ(done.back(), 700);
   int batches = 0;
@@ -108,7 +112,7 @@ TEST_P(PredictRows, ProgressCountsRowsAndMayEndTheWork) {
     ++batches;
     throw std::runtime_error("enough");
   };
-  EXPECT_THROW(predict_rows(model, 0, tasks_[0], tokens, refuse), std::runtime_error);
+  EXPECT_THROW(predict_rows(runner, 0, tasks_[0], tokens, refuse), std::runtime_error);
   EXPECT_EQ(batches, 1);
 }
 
@@ -120,7 +124,8 @@ TEST_P(PredictRows, SeveralBatchesAtOnceChangeNothing) {
   std::vector<std::vector<float>> vectors;
   for (const int n : {1, 2, 5}) {
     set_num_threads(n);
-    vectors.push_back(encode_rows(model, Pool::kMean, tokens));
+    BatchRunner runner(model);
+    vectors.push_back(encode_rows(runner, Pool::kMean, tokens));
   }
   set_num_threads(threads);
   EXPECT_EQ(vectors[1], vectors[0]);
@@ -130,7 +135,43 @@ TEST_P(PredictRows, SeveralBatchesAtOnceChangeNothing) {
 TEST_P(PredictRows, NoRows) {
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   MultitaskModel model(*backend_, params);
-  EXPECT_TRUE(predict_rows(model, 0, tasks_[0], TokenizedRows{}).empty());
+  BatchRunner runner(model);
+  EXPECT_TRUE(predict_rows(runner, 0, tasks_[0], TokenizedRows{}).empty());
+}
+
+TEST_P(PredictRows, ARunnerServesAnyThreadAndGoesOnAfterAFailure) {
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  const int threads = num_threads();
+  set_num_threads(2);
+  BatchRunner runner(model);
+  const TokenizedRows tokens = tokenize_rows(word_tokenizer(), tasks_[1], rows(700), 9);
+  const auto expected = encode_rows(runner, Pool::kMean, tokens);
+  EXPECT_THROW(encode_rows(runner, Pool::kMean, tokens, [](std::int64_t) { throw std::runtime_error("enough"); }), std::runtime_error);
+  std::array<std::vector<float>, 2> found;
+  {
+    std::vector<std::jthread> schedulers;
+    for (auto& vectors : found) schedulers.emplace_back([&] { vectors = encode_rows(runner, Pool::kMean, tokens); });
+  }
+  for (const auto& vectors : found) EXPECT_EQ(vectors, expected);
+  set_num_threads(threads);
+}
+
+TEST_P(PredictRows, RowsOfSeveralRequestsMayBeJoined) {
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
+  const auto all = rows(12);
+  const TokenizedRows first = tokenize_rows(word_tokenizer(), tasks_[1], std::span(all).first(5), 9);
+  const TokenizedRows second = tokenize_rows(word_tokenizer(), tasks_[1], std::span(all).subspan(5), 9);
+  TokenizedRows joined;
+  joined.per_row = 2;
+  for (std::int64_t r = 0; r < first.rows(); ++r) append_row(joined, first, r);
+  for (std::int64_t r = 0; r < second.rows(); ++r) append_row(joined, second, r);
+  auto expected = encode_rows(runner, Pool::kCls, first);
+  const auto rest = encode_rows(runner, Pool::kCls, second);
+  expected.insert(expected.end(), rest.begin(), rest.end());
+  EXPECT_EQ(encode_rows(runner, Pool::kCls, joined), expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, PredictRows, testing::Values("ref", "cpu"), [](const auto& param) { return std::string(param.param); });

@@ -1,4 +1,4 @@
-// Tasks: what follows from a spec, TOML and JSON forms, refused combinations.
+// Tasks: what follows from a spec, its TOML and JSON forms, refused combinations.
 #include "minbert/pipeline/task.h"
 
 #include "minbert/base/config_tree.h"

@@ -24,7 +24,7 @@ inline TaskSpec make_task(std::string name, TaskType type, TaskLabels labels) {
   return task;
 }
 
-/// Sentiment of three classes, paraphrases in two sequences, similarity in one.
+/// Sentiment in three classes, paraphrases as two sequences, similarity as one.
 inline std::vector<TaskSpec> three_tasks() {
   std::vector<TaskSpec> tasks = {make_task("mood", TaskType::kClassify, TaskLabels::named({"bad", "so-so", "good"})),
                                  make_task("same", TaskType::kPairClassify, TaskLabels::classes(2)),

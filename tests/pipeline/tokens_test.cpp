@@ -47,7 +47,7 @@ TEST(Tokens, BatchOfSeparatePairsHasFirstTextsFirst) {
   const std::vector<Row> rows = {make_row("a", "b"), make_row("c d", "e"), make_row("f", "f f")};
   const TokenizedRows tokens = tokenize_rows(tokenizer, three_tasks()[1], rows, 0);
   Batch batch;
-  batch.fill(tokens, std::vector<std::uint32_t>{0}, 0);  // what an earlier step left must go
+  batch.fill(tokens, std::vector<std::uint32_t>{0}, 0);  // must not keep anything of the batch before
   batch.fill(tokens, std::vector<std::uint32_t>{2, 1}, 4);
   const TokenBatch view = batch.tokens();
   EXPECT_EQ(copy(view.ids), (Ids{2, 10, 3, 2, 7, 8, 3, 2, 10, 10, 3, 2, 9, 3}));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pages of a trained run, a young run and a study: well-formed, and in headless Chromium as they should be.
+"""Pages of a trained run, an unfinished run and a study are well-formed and work in headless Chromium.
 
 Usage: browser_test.py MINBERT text|browser. `text` parses them as XML. `browser` (77 without Chromium) looks for messages on the
 console, for sideways scrolling at 375 pixels, at the search, and for what axe-core finds in both colour schemes (where axe_core_python
@@ -92,7 +92,7 @@ def make_pages(folder):
 
 
 def visit(page, dark=False):
-    """(the document after its scripts, console messages)"""
+    """(the document after its scripts have run, console messages)"""
     command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900", "--virtual-time-budget=20000",
                "--enable-logging=stderr", "--dump-dom"]
     if dark:
@@ -102,8 +102,8 @@ def visit(page, dark=False):
 
 
 def with_script(page, script, narrow=False):
-    """A copy of the page, as wide as a phone or as the window, that runs one more script, and so has no policy; answer_of finds what the
-    script passes to `answer`."""
+    """A copy of the page, as wide as a phone or as the window, which runs one more script and therefore has no policy. answer_of() finds
+    what the script passes to `answer`."""
     text = page.read_text(encoding="utf-8")
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     show = "value => { const pre = document.createElement('pre'); pre.id = 'answer'; pre.textContent = value; document.body.append(pre); }"
@@ -111,7 +111,7 @@ def with_script(page, script, narrow=False):
               f" parent === window ? ({show})(text) : parent.postMessage(text, '*'); }};")
     copy = page.with_name("probed.html")
     copy.write_text(text.replace("</body>", f"<script>{answer}\n{script}</script></body>"), encoding="utf-8")
-    frame = page.with_name("phone.html")  # a window of Chromium's own is at least 500 wide
+    frame = page.with_name("phone.html")  # Chromium's windows are at least 500 pixels wide
     frame.write_text(f"<body><iframe src='probed.html' style='border:0;width:{NARROW}px;height:900px'></iframe>"
                      f"<script>addEventListener('message', event => ({show})(event.data));</script>")
     return frame if narrow else copy

@@ -1,4 +1,4 @@
-// Charts: ticks, thinning, running means, and what a chart says.
+// Charts: ticks, thinning, running means, and texts.
 #include "minbert/report/chart.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ TEST(Chart, TicksAreRoundAndCoverTheValues) {
       EXPECT_LE(ticks.front(), low + 1e-9);
       EXPECT_GE(ticks.back(), high - 1e-9);
       if (low == high || ticks.size() == 2) continue;
-      EXPECT_GT(ticks[1], low);  // none to spare
+      EXPECT_GT(ticks[1], low);  // no unneeded tick
       EXPECT_LT(ticks[ticks.size() - 2], high);
       for (const double tick : ticks) EXPECT_TRUE(!whole || tick == std::round(tick));
     }

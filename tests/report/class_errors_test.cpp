@@ -35,8 +35,8 @@ TEST(ClassErrors, UnseenAndRareWordsAreTold) {
   counts.set("meander", 1);
   const std::vector<Answer> answers = {answer(0, 0, "The plot, the plot!"),              // every word is known
                                        answer(0, 2, "The SOGGY plot"),                   // one rare word
-                                       answer(4, 2, "Soggy quibbles quibbles meander"),  // one unseen (twice), two rare
-                                       answer(1, 3, "zesty quaint humdrum plot")};       // three unseen
+                                       answer(4, 2, "Soggy quibbles quibbles meander"),  // one unseen word twice, two rare words
+                                       answer(1, 3, "zesty quaint humdrum plot")};       // three unseen words
   const auto unseen = errors_by_words(answers, 5, counts, 0);
   EXPECT_EQ(unseen[0].rows, 2);
   EXPECT_EQ(unseen[0].errors, 1);

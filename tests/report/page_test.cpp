@@ -1,4 +1,4 @@
-// page: nothing comes from elsewhere, and the policy names the script that is there.
+// page(): the page loads nothing, and its policy allows exactly the script that it has.
 #include "minbert/report/page.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@ std::string between(const std::string& text, std::string_view from, std::string_
   return text.substr(begin, text.find(to, begin) - begin);
 }
 
-/// The bytes of base64 as hexadecimal digits.
+/// Converts base64 to hexadecimal digits.
 std::string hex_of(std::string_view base64) {
   constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string bits, hex;

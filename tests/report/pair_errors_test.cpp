@@ -1,4 +1,4 @@
-// Kinds of errors on pairs: sentences that are of a kind, and sentences that only look like it.
+// Kinds of errors on pairs: sentences of each kind, and sentences that are only similar to it.
 #include "minbert/report/pair_errors.h"
 
 #include <gtest/gtest.h>
@@ -47,7 +47,7 @@ TEST(PairErrors, ASubjectThatChanges) {
       {"Can you grow taller after thirty?", "Can you grow taller after thirty?"},
       {"Can you grow taller after thirty?", "Can you grow taller after forty?"},
       {"What's your favourite harbour?", "What is your favourite harbour?"},
-      {"Can a dog eat rice?", "Can a cat eat rice?"},  // neither is said in general
+      {"Can a dog eat rice?", "Can a cat eat rice?"},  // neither speaks of persons in general
       {"Where can I buy cheap rope?", "How can I buy cheap rope?"},
       {"How do I paint a fence?", "How do you repair a roof?"},                                        // more than the subject
       {"Tell the porter to call you before noon.", "Tell the porter to call the guard before noon."},  // not the subject

@@ -1,4 +1,4 @@
-// Reading a report back: balanced tags, tables against their files.
+// Reads a report back: checks its tags, and compares tables with their files.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ inline std::string without(const std::string& html, const std::string& element) 
   return html.substr(0, begin) + html.substr(end + element.size() + 3);
 }
 
-/// Every element is closed in order; <meta/> has no end.
+/// Expects that every element is closed in order; <meta/> has no end tag.
 inline void expect_balanced(const std::string& html) {
   const std::string text = without(without(html, "style"), "script");
   const std::regex tag("<(/?)([a-z0-9]+)[^<>]*>");
@@ -57,7 +57,7 @@ inline std::string plain(std::string text) {
   return text;
 }
 
-/// File that a table's caption names -> its cells, header first, plots left out.
+/// The tables of a page: the file that a caption names -> the table's cells, header first, without plots.
 inline std::map<std::string, Grid> tables_of(const std::string& html) {
   std::map<std::string, Grid> tables;
   const std::regex row("<tr>(.*?)</tr>"), cell("<(th|td)([^>]*)>(.*?)</(th|td)>");
@@ -82,7 +82,7 @@ inline Grid csv_grid(const std::string& text) {
   return grid;
 }
 
-/// Every table of the page is its file, cell by cell.
+/// Expects that every table of the page equals its file, cell by cell.
 inline void expect_cells_of_files(const Report& report, std::size_t least) {
   const auto tables = tables_of(report.html);
   EXPECT_GE(tables.size(), least);
@@ -92,7 +92,7 @@ inline void expect_cells_of_files(const Report& report, std::size_t least) {
   }
 }
 
-/// The figures and tables that a report always has, each once; no id twice; tags balanced.
+/// Expects every figure and table that a report always has exactly once, no id twice, and balanced tags.
 inline void expect_all_parts(const std::string& html) {
   for (const char* part : {"fig-1", "fig-2", "fig-3", "fig-4", "fig-5", "table-1", "table-2", "table-3", "table-4", "table-5", "table-6"})
     EXPECT_EQ(count(html, fmt::format("id=\"{}\"", part)), 1) << part;

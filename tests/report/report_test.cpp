@@ -1,4 +1,4 @@
-// make_report: balanced tags, the numbers of the files, hostile texts, young runs.
+// make_report(): balanced tags, the same numbers as in the files, hostile texts, unfinished runs.
 #include "minbert/report/report.h"
 
 #include "tests/report/read_report.h"
@@ -67,7 +67,7 @@ TEST(Report, ModelsAreDrawnFromTheConfig) {
 
 TEST(Report, CurvesHaveTheirFigures) {
   const Report report = whole_report();
-  EXPECT_TRUE(has(report.html, "<p id=\"fig-3\""));  // no stage has linear heads alone
+  EXPECT_TRUE(has(report.html, "<p id=\"fig-3\""));  // no stage has only linear heads
   EXPECT_TRUE(has(report.html, "<figure id=\"fig-4\">"));
   EXPECT_TRUE(has(report.html, "<figure id=\"fig-5\">"));
   EXPECT_TRUE(has(report.html, "<title>dev, epoch 1: 0.4000</title>"));
@@ -82,7 +82,7 @@ TEST(Report, WhatPretrainingReadAndDid) {
   const Report report = whole_report();
   const auto row = [&](const char* name, std::size_t i) {
     std::vector<std::string> cells = csv_grid(report.tables.at(name)).at(i);
-    return std::vector<std::string>(cells.begin() + 1, cells.end());  // without the model: the folder's name
+    return std::vector<std::string>(cells.begin() + 1, cells.end());  // without the model, which is the folder's name
   };
   EXPECT_EQ(row("pretraining-texts.csv", 1), (std::vector<std::string>{"pretrain", "tales.train", "9", "6", "0", "2", "1", "0", "70"}));
   EXPECT_EQ(row("pretraining-texts.csv", 2)[1], "notes.txt, probe");

@@ -1,4 +1,4 @@
-// read_run: every file of a run folder, whole, missing and broken.
+// read_run(): every file of a run folder, complete, missing and broken.
 #include "minbert/report/run_data.h"
 
 #include <gtest/gtest.h>

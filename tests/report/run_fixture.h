@@ -1,4 +1,4 @@
-// RunFixture: a small run folder, written file by file as docs/run_folder.md describes them.
+// RunFixture: a small run folder, written file by file as docs/run_folder.md describes it.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,7 @@ namespace minbert {
 
 class RunFixture {
  public:
-  /// A finished run of two tasks: "mood" in three classes, one with a hostile name, and "likeness" in numbers.
+  /// A finished run of two tasks: "mood" with three classes, one of which has a hostile name, and "likeness" with numbers.
   RunFixture() {
     start();
     write("metrics.jsonl",
@@ -47,8 +47,8 @@ class RunFixture {
     write("config.toml", "format = 1\n\n[run]\nname = \"<b>tidy</b>\"\n");
   }
 
-  /// A run of three stages (masked words, multitask, heads) and two tasks more: "stars", five classes by number, and "same", yes or no
-  /// about pairs.
+  /// A run of three stages (masked words, multitask, heads) with two more tasks: "stars", five numbered classes, and "same", two classes of
+  /// pairs.
   void make_whole() {
     write("config.toml", config());
     write("best/config.json",
@@ -143,7 +143,7 @@ class RunFixture {
 
   void write(std::string_view name, std::string_view text) const {
     std::filesystem::create_directories((folder_ / name).parent_path());
-    std::ofstream(folder_ / name, std::ios::binary) << text;  // without a sync to disk, for speed
+    std::ofstream(folder_ / name, std::ios::binary) << text;  // write_file would sync to disk, which is slow
   }
   void remove(std::string_view name) const { std::filesystem::remove_all(folder_ / name); }
   const std::filesystem::path& path() const { return folder_.path(); }

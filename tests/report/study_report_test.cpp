@@ -1,4 +1,4 @@
-// The report of a study: its rows, what they share, published numbers, and rows that have not begun.
+// The report of a study: its rows, shared stages, published numbers, and rows that have not begun.
 #include "tests/base/error_matchers.h"
 #include "tests/report/read_report.h"
 #include "tests/report/run_fixture.h"
@@ -8,7 +8,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Three models: Alpha with two seeds, Beta, which takes Alpha's first stages over, and Gamma, which waits.
+/// Three models: Alpha with two seeds, Beta, which adopts Alpha's first stages, and Gamma, which has not begun.
 class StudyReportTest : public testing::Test {
  protected:
   StudyReportTest() {

@@ -1,4 +1,4 @@
-// Bootstrap: determinism, known sampling distributions, and the paired test under and off the null hypothesis.
+// Bootstrap: determinism, known sampling distributions, and the paired test with and without a difference.
 #include "minbert/stats/bootstrap.h"
 
 #include <gtest/gtest.h>
@@ -49,7 +49,7 @@ TEST(Bootstrap, AccuracyIntervalIsTheBinomialOne) {
 }
 
 TEST(Bootstrap, EveryRowIsDrawnEquallyOften) {
-  // Not a multiple of 4: the last block of words is used in part.
+  // The number of rows is not a multiple of 4, so that part of the last block of random words is unused.
   constexpr std::size_t kRows = 7;
   constexpr int kResamples = 20000;
   set_num_threads(1);
@@ -60,7 +60,7 @@ TEST(Bootstrap, EveryRowIsDrawnEquallyOften) {
   };
   Rng rng(5, "bootstrap");
   bootstrap_interval(kRows, count, {.resamples = kResamples}, rng);
-  // 20,000 draws a row (and one of the estimate); five standard deviations are 5 * sqrt(140000 * 1/7 * 6/7).
+  // Each row is drawn about 20,000 times (and once for the estimate); five standard deviations are 5 * sqrt(140000 * 1/7 * 6/7).
   for (const int c : counts) EXPECT_NEAR(c, kResamples + 1, 655);
 }
 
@@ -127,7 +127,7 @@ TEST(Bootstrap, PairedPValueAgreesWithTheNormalOne) {
 }
 
 TEST(Bootstrap, NotANumberShows) {
-  // About 4 resamples of 1000 draw one row four times: too few to reach a percentile by sorting.
+  // About 4 resamples of 1000 draw one row four times, which are too few to reach a percentile by sorting.
   const Statistic rarely = [](std::span<const std::int32_t> rows) {
     const bool constant = std::all_of(rows.begin(), rows.end(), [&](std::int32_t row) { return row == 2; });
     return constant ? std::numeric_limits<double>::quiet_NaN() : 1.0;

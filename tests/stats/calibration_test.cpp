@@ -1,4 +1,4 @@
-// Calibration and McNemar's test against scikit-learn, statsmodels and figures worked by hand.
+// Calibration and McNemar's test against scikit-learn, statsmodels and figures computed by hand.
 #include "minbert/stats/calibration.h"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ TEST(Calibration, EveryEdgeFallsInTheBinThatItCloses) {
 }
 
 TEST(Calibration, ErrorOfKnownRows) {
-  // Two bins: confidences .3 .4 with one right (.5 against .35), .9 .7 .8 with none right (0 against .8).
+  // Two bins: confidences .3 and .4 with one right (.5 against .35), and .9, .7 and .8 with none right (0 against .8).
   const auto bins = reliability_bins(Values{0.3, 0.4, 0.9, 0.7, 0.8}, Labels{0, 1, 0, 0, 0}, 2);
   EXPECT_NEAR(expected_calibration_error(bins), (2 * 0.15 + 3 * 0.8) / 5, 1e-15);
   EXPECT_EQ(expected_calibration_error(reliability_bins(Values{}, Labels{})), 0);

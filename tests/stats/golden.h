@@ -1,4 +1,4 @@
-// The golden table of scores that make_golden.py writes with scikit-learn, SciPy and statsmodels.
+// Golden scores, which make_golden.py computes with scikit-learn, SciPy and statsmodels.
 #pragma once
 
 #include "minbert/base/json.h"
@@ -10,7 +10,7 @@ inline const Json& golden() {
   return table;
 }
 
-/// Tolerance against the golden scores: sums in another order differ by a few units in the last place.
+/// Tolerance for golden scores: sums in another order differ by a few units in the last place.
 inline constexpr double kGoldenTolerance = 1e-12;
 
 }  // namespace minbert

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes golden.json: inputs and the scores that scikit-learn, SciPy and statsmodels give them."""
+"""Writes golden.json: inputs, and their scores by scikit-learn, SciPy and statsmodels."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn import metrics
 from statsmodels.stats.contingency_tables import mcnemar
 
-warnings.simplefilter("ignore")  # undefined scores are part of the table
+warnings.simplefilter("ignore")  # some cases have undefined scores
 random = np.random.default_rng(20240521)
 
 

@@ -1,4 +1,4 @@
-// Metrics, ranks, confusion matrices and fitted lines against scikit-learn and SciPy, and at the edges of their definitions.
+// Metrics, ranks, confusion matrices and fitted lines against scikit-learn and SciPy, and in edge cases.
 #include "minbert/stats/metrics.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +65,7 @@ TEST(Metrics, FittedLinesEqualSciPy) {
     if (row["line"].is_null()) continue;
     SCOPED_TRACE(row["name"].get<std::string>());
     const FittedLine line = fit_line(row["x"].get<Values>(), row["y"].get<Values>());
-    // SciPy divides covariances already divided by the rows; an offset of 1e6 amplifies the difference.
+    // SciPy divides covariances that were already divided by the number of rows; an offset of 1e6 amplifies the rounding difference.
     for (const auto& [got, expected] :
          {std::pair(line.slope, row["line"][0].get<double>()), {line.intercept, row["line"][1].get<double>()}}) {
       EXPECT_NEAR(got, expected, 1e-10 * std::abs(expected));
@@ -85,7 +85,7 @@ TEST(Metrics, FlatAndVerticalLines) {
 }
 
 TEST(Metrics, ConstantInputScoresZeroAndSaysSo) {
-  // The sum of ten times 0.1 is not 1: a mean that differs from every value must not pass for variance.
+  // Ten times 0.1 does not sum to 1, so that the mean differs from every value. That must not count as variance.
   const Values constant(10, 0.1), varied = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
   for (const Metric metric : {Metric::kPearson, Metric::kSpearman}) {
     for (const Score score : {values_score(metric, constant, varied), values_score(metric, varied, constant)}) {

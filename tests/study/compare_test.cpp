@@ -1,4 +1,4 @@
-// Comparisons: cases small enough to be counted by hand, and runs that must not be compared.
+// Comparisons: cases small enough to count by hand, and runs that must not be compared.
 #include "minbert/study/compare.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 class CompareTest : public testing::Test {
  protected:
-  /// A run with two rows of yes and no for each of two tasks, `right` of them right, and three numbers.
+  /// A run with two tasks of two rows (yes and no), of which it gets `right` right, and a task of three numbers.
   void write_run(std::string_view name, std::array<int, 2> right, std::string_view numbers) const {
     const auto yes_no = [](int count) {
       std::string text = "id\ttext\tgold\tpred\tscore\tp_0\tp_1\n";
@@ -53,7 +53,7 @@ TEST_F(CompareTest, ProbabilitiesThatCanBeCounted) {
   ASSERT_EQ(comparisons.size(), 1u);
   const std::vector<TaskComparison>& tasks = comparisons[0].tasks;
   ASSERT_EQ(tasks.size(), 3u);
-  // Row differences are 0 and 1, the observed mean 1/2: of two draws, half give 0 or 1, as far from 1/2 as that is from 0.
+  // The differences of the two rows are 0 and 1, their mean is 1/2. Half of all resamples have mean 0 or 1, as far from 1/2 as 1/2 from 0.
   for (const std::size_t i : {0u, 1u}) {
     EXPECT_EQ(tasks[i].bootstrap.a, 0.5);
     EXPECT_EQ(tasks[i].bootstrap.b, 1.0);
@@ -63,7 +63,7 @@ TEST_F(CompareTest, ProbabilitiesThatCanBeCounted) {
     EXPECT_EQ(tasks[i].mcnemar->only_b, 1);
     EXPECT_EQ(tasks[i].mcnemar->p_value, 1.0);
   }
-  // Of both tasks' four draws, one of sixteen is 0 in all and one 1 in all.
+  // Both tasks together draw four rows: one of sixteen resamples draws four zeros, and one draws four ones.
   EXPECT_EQ(tasks[2].task, "mean");
   EXPECT_EQ(tasks[2].bootstrap.difference.estimate, 0.5);
   EXPECT_NEAR(tasks[2].bootstrap.p_value, 0.125, 0.01);
@@ -85,7 +85,7 @@ TEST_F(CompareTest, McNemarCountsRowsThatOneAloneHasRight) {
   EXPECT_EQ(test.only_a, 2);
   EXPECT_EQ(test.only_b, 5);
   EXPECT_TRUE(test.exact);
-  EXPECT_DOUBLE_EQ(test.p_value, 2 * (1 + 7 + 21) / 128.0);  // of seven coins, at most two heads or at most two tails
+  EXPECT_DOUBLE_EQ(test.p_value, 2 * (1 + 7 + 21) / 128.0);  // at most two heads or at most two tails of seven coins
 }
 
 TEST_F(CompareTest, EachWithTheFirstOrEachWithEach) {

@@ -1,4 +1,4 @@
-// Which trials stop: synthetic curves whose fate is plain.
+// Early stopping of synthetic curves.
 #include "minbert/study/early_stop.h"
 
 #include <gtest/gtest.h>

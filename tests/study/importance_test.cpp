@@ -1,4 +1,4 @@
-// Importance on trials whose scores are made of their values.
+// Importance for trials whose scores are computed from their values.
 #include "minbert/study/importance.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@ namespace minbert {
 namespace {
 
 TEST(Importance, ShareBetweenGroupsByHand) {
-  // Groups {1, 2, 3} and {7, 8, 9}: within 4 with 4 degrees of freedom, in all 58 with 5.
+  // Groups {1, 2, 3} and {7, 8, 9}: the sum of squares is 4 within groups (4 degrees of freedom) and 58 in total (5).
   EXPECT_DOUBLE_EQ(share_between({0, 0, 0, 1, 1, 1}, {1, 2, 3, 7, 8, 9}), 1 - (4.0 / 4) / (58.0 / 5));
   EXPECT_EQ(share_between({0, 1, 0, 1, 0, 1}, {1, 2, 3, 3, 2, 1}), 0) << "less than chance";
   EXPECT_EQ(share_between({0, 0, 0}, {1, 2, 3}), 0);

@@ -1,12 +1,14 @@
-// Search files: what they may say, and what is drawn from them.
+// Search files: their keys and mistakes, and the values drawn from them.
 #include "minbert/study/search_file.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "minbert/base/files.h"
+#include "minbert/train/config.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 
@@ -77,7 +79,7 @@ TEST_F(SearchFileTest, DrawsAreAsTheirKindSays) {
     ++epochs[*value_of(values, "stage.0.epochs").get_if<std::int64_t>()];
     ++heads[print_toml_value(value_of(values, "task.mood.head.dense"))];
   }
-  // Four standard deviations of a binomial share.
+  // The tolerance is four standard deviations of a binomial share.
   const auto expect_share = [&](int count, double share) {
     EXPECT_NEAR(count / double{kTrials}, share, 4 * std::sqrt(share * (1 - share) / kTrials)) << "seed " << file.search.seed;
   };
@@ -112,7 +114,7 @@ TEST_F(SearchFileTest, ValuesGoIntoTheConfig) {
              "[run]\nname = \"base\"\n[model]\ninit = \"scratch\"\n[[task]]\nname = \"mood\"\nlabels = 2\ndata = { train = \"a.csv\" "
              "}\n[[stage]]\nlr = 1\n");
   const SearchFile file = load(kSpace);
-  RowOverrides overrides;
+  ConfigOverrides overrides;
   overrides.sets = {"stage.0.batch=3", "stage.0.lr=7"};
   const RunConfig config = load_run_config(trial_config(file, overrides, 5));
   const DrawnValues values = draw_values(file, 5);
@@ -128,7 +130,7 @@ TEST_F(SearchFileTest, MistakesNamePlaceAndKey) {
   const std::string head = "[search]\nrecipe = \"base.toml\"\n";
   struct Mistake {
     std::string text;
-    std::initializer_list<std::string_view> told;
+    std::initializer_list<std::string_view> expected;
   };
   const Mistake mistakes[] = {
       {"[search]\n[[space]]\nkey = \"a\"\nlow = 0\nhigh = 1\n", {"mine.toml:1", "search.recipe"}},
@@ -144,9 +146,9 @@ TEST_F(SearchFileTest, MistakesNamePlaceAndKey) {
       {head + "stop = \"mean\"\n[[space]]\nkey = \"a\"\nlow = 0\nhigh = 1\n", {"mine.toml:3", "did you mean \"median\"?"}},
       {head + "trials = 0\n[[space]]\nkey = \"a\"\nlow = 0\nhigh = 1\n", {"mine.toml:3", "search.trials"}},
   };
-  for (const auto& [text, told] : mistakes) {
+  for (const auto& [text, expected] : mistakes) {
     SCOPED_TRACE(text);
-    expect_error(ErrorTag::kUsage, told, [&] { load(text); });
+    expect_error(ErrorTag::kUsage, expected, [&] { load(text); });
   }
 }
 

@@ -1,4 +1,4 @@
-// Searches: trials are runs as train() makes them, the journal alone says where a search stands, and a kill changes nothing.
+// Searches: trials equal runs of train(), the journal alone holds a search's state, and a kill changes no result.
 #include "minbert/study/search.h"
 
 #include <sys/wait.h>
@@ -21,7 +21,7 @@ num_hidden_layers = 1
 tasks = ["near"]
 epochs = 3
 )";
-// Rates that learn and rates that spoil everything, in the order good, bad, good, bad, bad.
+// Learning rates that train well and learning rates that train badly, in the order good, bad, good, bad, bad.
 constexpr std::string_view kSearch = R"(
 [search]
 recipe = ["base.toml", "one-task.toml"]
@@ -39,7 +39,7 @@ low = 0
 high = 0.4
 )";
 
-/// Notes trials as they begin and end. `at_point` is called whenever something is told.
+/// Records trials as they begin and end. Every event calls `at_point`.
 struct RecordedSearch final : SearchEvents, TrainEvents {
   std::vector<std::int64_t> begun;
   std::vector<std::string> ended;
@@ -71,7 +71,7 @@ class SearchTest : public TinyRunTest {
     write("mine.toml", kSearch);
   }
   void write(std::string_view name, std::string_view text) const { write_file(folder.path() / name, text); }
-  /// mine.toml with keys of [search] added or replaced.
+  /// Writes mine.toml with some keys of [search] added or replaced.
   void set(const std::vector<std::pair<std::string, std::string>>& keys) const {
     std::string text(kSearch);
     for (const auto& [key, value] : keys) {
@@ -86,12 +86,12 @@ class SearchTest : public TinyRunTest {
 
   SearchOutcome search(std::string_view name, SearchOptions options = {}) {
     options.folder = path(name);
-    told.begun.clear();
-    told.ended.clear();
-    told.steps = 0;
-    return run_search(*backend, load_search(folder.path() / "mine.toml", options), options, told);
+    recorded.begun.clear();
+    recorded.ended.clear();
+    recorded.steps = 0;
+    return run_search(*backend, load_search(folder.path() / "mine.toml", options), options, recorded);
   }
-  /// What a search leaves must not depend on how often it was cut.
+  /// Expects that the files of a search do not depend on how often it was interrupted.
   void expect_same(std::string_view a, std::string_view b) {
     for (const char* file : {"journal.jsonl", "results.txt", "results.csv", "results.json", "best.toml"})
       EXPECT_EQ(text(a, file), text(b, file)) << file << " of " << a;
@@ -100,7 +100,7 @@ class SearchTest : public TinyRunTest {
     EXPECT_TRUE(text(a, best) == text(b, best)) << best;
   }
 
-  RecordedSearch told;
+  RecordedSearch recorded;
 };
 
 TEST_F(SearchTest, TrialsAreRunsAndTheBestConfigTrainsToItsScore) {
@@ -136,14 +136,14 @@ TEST_F(SearchTest, WithoutEarlyStoppingAllRunWhole) {
   const SearchResults results = search("whole").results;
   EXPECT_EQ(results.steps, results.planned_steps);
   EXPECT_EQ(results.saved_steps, 0);
-  EXPECT_EQ(told.steps, results.steps);
-  EXPECT_EQ(told.ended, (std::vector<std::string>{"0 done", "1 done"}));
+  EXPECT_EQ(recorded.steps, results.steps);
+  EXPECT_EQ(recorded.ended, (std::vector<std::string>{"0 done", "1 done"}));
 }
 
 TEST_F(SearchTest, AtItsEndNoTrialIsStopped) {
   set({{"trials", "4"}, {"min_evals", "3"}});
   EXPECT_EQ(search("late").results.saved_steps, 0);
-  EXPECT_EQ(told.ended, (std::vector<std::string>{"0 done", "1 done", "2 done", "3 done"}));
+  EXPECT_EQ(recorded.ended, (std::vector<std::string>{"0 done", "1 done", "2 done", "3 done"}));
 }
 
 TEST_F(SearchTest, HalvingStopsAtRungs) {
@@ -171,13 +171,13 @@ TEST_F(SearchTest, StoppedAnywhereItGoesOnToTheSameEnd) {
   EXPECT_GT(calls, 4);
   expect_same("cut", "straight");
   search("cut", options);
-  EXPECT_EQ(told.begun, std::vector<std::int64_t>());
+  EXPECT_EQ(recorded.begun, std::vector<std::int64_t>());
 }
 
 TEST_F(SearchTest, KilledAnywhereItGoesOnToTheSameEnd) {
   set({{"trials", "4"}, {"budget", "32"}, {"warmup_trials", "1"}});
   int points = 0;
-  told.at_point = [&] { ++points; };
+  recorded.at_point = [&] { ++points; };
   const SearchResults results = search("straight").results;
   EXPECT_GT(points, 50);
   for (const TrialState state : {TrialState::kDone, TrialState::kStopped, TrialState::kBudget})
@@ -190,7 +190,7 @@ TEST_F(SearchTest, KilledAnywhereItGoesOnToTheSameEnd) {
     const pid_t child = ::fork();
     if (child == 0) {
       int seen = 0;
-      told.at_point = [&] {
+      recorded.at_point = [&] {
         if (++seen == kill_at) ::_exit(9);
       };
       search(name);
@@ -200,7 +200,7 @@ TEST_F(SearchTest, KilledAnywhereItGoesOnToTheSameEnd) {
     ::waitpid(child, &status, 0);
     ASSERT_EQ(WEXITSTATUS(status), 9);
     AppendFile(path(name) / "journal.jsonl").write(R"({"event":"eval","tri)");  // the line that a killed writer leaves
-    told.at_point = [] {};
+    recorded.at_point = [] {};
     search(name, resume);
     expect_same(name, "straight");
     if (HasFailure()) return;
@@ -221,11 +221,11 @@ TEST_F(SearchTest, AnEndThatWasNotWrittenDownIsFoundAgain) {
     write_file(path(name) / "journal.jsonl", journal.substr(0, at));
     search(name, resume);
     expect_same(name, "straight");
-    EXPECT_EQ(told.begun.front(), ends);
-    std::int64_t later = 0;  // a trial makes one step more before it stops
+    EXPECT_EQ(recorded.begun.front(), ends);
+    std::int64_t later = 0;  // a trial makes one more step before it stops
     for (const Trial& trial : results.trials)
       if (trial.number > ends) later += trial.steps + (trial.state == TrialState::kStopped ? 1 : 0);
-    EXPECT_EQ(told.steps, later);
+    EXPECT_EQ(recorded.steps, later);
   }
   EXPECT_EQ(ends, std::ssize(results.trials));
 }
@@ -234,12 +234,12 @@ TEST_F(SearchTest, TheBudgetIsAllThatIsSpent) {
   set({{"budget", "22"}, {"stop", "\"none\""}});
   const SearchResults results = search("budget").results;
   EXPECT_EQ(results.steps, 22);
-  EXPECT_EQ(told.steps, 22);
-  EXPECT_EQ(told.ended, (std::vector<std::string>{"0 done", "1 budget"}));
+  EXPECT_EQ(recorded.steps, 22);
+  EXPECT_EQ(recorded.ended, (std::vector<std::string>{"0 done", "1 budget"}));
   EXPECT_EQ(results.state, "done");
   set({{"budget", "30"}, {"stop", "\"none\""}});
   EXPECT_EQ(search("exact").results.steps, 30);
-  EXPECT_EQ(told.ended, (std::vector<std::string>{"0 done", "1 done"}));
+  EXPECT_EQ(recorded.ended, (std::vector<std::string>{"0 done", "1 done"}));
 }
 
 TEST_F(SearchTest, MoreTrialsGoOnWhereFewerEnded) {
@@ -251,7 +251,7 @@ TEST_F(SearchTest, MoreTrialsGoOnWhereFewerEnded) {
   SearchOptions options;
   options.resume = true;
   search("one", options);
-  EXPECT_EQ(told.begun, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(recorded.begun, (std::vector<std::int64_t>{1, 2}));
   expect_same("one", "three");
 }
 

@@ -1,4 +1,4 @@
-// Study files: what their rows are as configs, what is refused, and what a fingerprint takes note of.
+// Study files: the configs of their rows, mistakes, and the changes that fingerprints notice.
 #include "minbert/study/study_file.h"
 
 #include "minbert/study/fingerprint.h"
@@ -24,7 +24,7 @@ TEST_F(StudyFileTest, LaterPartsOfARowWin) {
   write("recipe.toml", lr(0.01));
   write("overlay.toml", lr(0.02));
   write("flag.toml", lr(0.03));
-  const auto rate = [&](const std::string& row, const RowOverrides& overrides = {}) {
+  const auto rate = [&](const std::string& row, const ConfigOverrides& overrides = {}) {
     const StudyFile study = file("[study]\nbase = \"base.toml\"\n[[row]]\nname = \"r\"\n" + row);
     const RunConfig config = load_run_config(row_config(study, study.rows[0], overrides, nullptr));
     EXPECT_EQ(config.run.name, "r");
@@ -90,7 +90,7 @@ TEST_F(StudyFileTest, KeysOfStagesTakeNoteOfWhatChangesWeights) {
   EXPECT_EQ(shared(""), 0u) << "the vocabulary comes from all tasks";
 }
 
-/// A run's stages with their epochs and rates, and the dense layers of SST's head: "mlm 10 1e-05, finetune 10 1e-05, dense H".
+/// A run's stages with epochs and learning rates, and the dense layers of SST's head: "mlm 10 1e-05, finetune 10 1e-05, dense H".
 std::string in_brief(const RunConfig& config) {
   std::string line;
   for (const StageSpec& stage : config.stages) line += fmt::format("{} {} {:g}, ", option_name(stage.kind), stage.epochs, stage.lr);
@@ -103,11 +103,11 @@ std::string in_brief(const RunConfig& config) {
 
 TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
   const StudyFile study = load_study_file(MINBERT_SOURCE_DIR "/recipes/paper/study.toml");
-  const RowOverrides overrides = {.sets = {"model.init=some-bert", "data.root=some-data"}};
+  const ConfigOverrides overrides = {.sets = {"model.init=some-bert", "data.root=some-data"}};
   std::map<std::string, RunConfig> rows;
   for (const StudyRow& row : study.rows) rows[row.name] = load_run_config(row_config(study, row, overrides, nullptr));
 
-  // Table 3: what each of the eight is trained by (10 epochs, 1e-5; heads alone 1e-3), and equations 1 to 3 with their dense layers.
+  // The eight models of Table 3: their stages (10 epochs; learning rate 1e-5, or 1e-3 for heads alone) and dense layers.
   EXPECT_EQ(in_brief(rows.at("stft")), "heads 10 0.001, dense");
   EXPECT_EQ(in_brief(rows.at("mtft")), "finetune 10 1e-05, dense");
   EXPECT_EQ(in_brief(rows.at("mtft-d")), "finetune 10 1e-05, dense H");
@@ -135,13 +135,13 @@ TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
       EXPECT_EQ(stage.select, stage.kind == StageKind::kHeads ? Selection::kPerTask : Selection::kMean) << name;
   }
 
-  // Rows of ours differ from one of the eight in what they are named for.
+  // The added rows differ from one of the eight in what their name says.
   EXPECT_EQ(rows.at("mtft-shuffled").stages[0].sampler, Sampler::kShuffled);
   EXPECT_EQ(rows.at("mtft-d-shuffled").stages[0].sampler, Sampler::kShuffled);
-  EXPECT_EQ(in_brief(rows.at("mtft-dd-narrow")), "finetune 10 1e-05, dense H H");
+  EXPECT_EQ(in_brief(rows.at("mtft-dd-narrow")), "finetune 3 1e-05, dense H H");
   EXPECT_EQ(in_brief(rows.at("fp1-stft")), "mlm 10 1e-05, heads 10 0.001, dense");
   EXPECT_EQ(rows.at("mtft-d-accumulate").stages[0].accumulate, 4);
-  EXPECT_EQ(in_brief(rows.at("mtft-d-literal")), "finetune 10 0.001, dense H");
+  EXPECT_EQ(in_brief(rows.at("mtft-d-literal")), "finetune 3 0.001, dense H");
   EXPECT_EQ(rows.at("mtft-d-literal").model.hidden_dropout, 0.3f);
   EXPECT_FALSE(rows.at("stft-dropout").stages[0].cache_features);
   const auto excluded = [&](const std::string& row) { return rows.at(row).tasks.front().data.exclude.size(); };

@@ -1,4 +1,4 @@
-// Studies: a row is what train() makes of its config alone, whatever it shared, and however often the study was cut.
+// Studies: each row equals a run of train() with its config, whatever stages it shared and however often the study was interrupted.
 #include "minbert/study/study.h"
 
 #include <sys/wait.h>
@@ -49,7 +49,7 @@ class StudyTest : public TinyStudyTest {
     write("heads.toml", kHeads);
   }
 
-  /// Rows of a study with seed 3 against train() of their configs alone: all files that do not tell the time.
+  /// Compares rows of a study with seed 3 with train() of their configs: all files without times in them.
   void expect_as_alone(std::string_view study, const StudyOptions& options, const std::vector<std::string>& rows) {
     for (const StudyRun& run : load(study, options).runs)
       if (run.seed == 3 && std::ranges::find(rows, run.folder.parent_path().filename().string()) != rows.end()) expect_as_alone(run);
@@ -67,7 +67,7 @@ class StudyTest : public TinyStudyTest {
     for (const std::string& file : files) EXPECT_TRUE(read_file(a / file) == read_file(b / file)) << file << " of " << a;
     EXPECT_EQ(without_times(read_file(a / "metrics.jsonl")), without_times(read_file(b / "metrics.jsonl"))) << a;
   }
-  /// Files whose bytes follow from the config.
+  /// The files whose bytes depend on the config alone.
   static std::set<std::string> files_of(const fs::path& run) {
     static const std::set<std::string> kTimes = {"config.input.toml", "config.toml", "env.json", "fingerprint.json", "log.txt",
                                                  "metrics.csv", "metrics.jsonl", "stage.json", "state.json", "status.json"};
@@ -91,10 +91,10 @@ TEST_F(StudyTest, SharedStagesRunOnceToTheSameBytes) {
   const StudyOutcome outcome = study("three");
   EXPECT_FALSE(outcome.stopped);
   EXPECT_EQ(outcome.exit_code, 0);
-  EXPECT_EQ(told.begun, (std::vector<std::string>{"one/3", "two/3", "other/3", "one/5", "two/5", "other/5"}));
-  EXPECT_EQ(told.steps("one/3"), (std::map<std::string, int>{{"first", 30}}));
-  EXPECT_EQ(told.steps("two/3"), (std::map<std::string, int>{{"second", 16}}));
-  EXPECT_EQ(told.steps("other/3"), (std::map<std::string, int>{{"first", 30}}));
+  EXPECT_EQ(recorded.begun, (std::vector<std::string>{"one/3", "two/3", "other/3", "one/5", "two/5", "other/5"}));
+  EXPECT_EQ(recorded.steps("one/3"), (std::map<std::string, int>{{"first", 30}}));
+  EXPECT_EQ(recorded.steps("two/3"), (std::map<std::string, int>{{"second", 16}}));
+  EXPECT_EQ(recorded.steps("other/3"), (std::map<std::string, int>{{"first", 30}}));
   expect_as_alone("three", {}, {"two", "other"});
 
   const Json json = read_json(study_path("three") / "study.json", ErrorTag::kData);
@@ -107,8 +107,8 @@ TEST_F(StudyTest, SharedStagesRunOnceToTheSameBytes) {
   EXPECT_EQ(json["rows"][1]["seeds"][0]["mean"], metrics["mean"]);
 
   study("three");
-  EXPECT_EQ(told.begun, std::vector<std::string>());
-  EXPECT_EQ(told.kept.size(), 6u);
+  EXPECT_EQ(recorded.begun, std::vector<std::string>());
+  EXPECT_EQ(recorded.kept.size(), 6u);
 }
 
 TEST_F(StudyTest, APretrainedEncoderServesOtherHeads) {
@@ -135,7 +135,7 @@ name = "other"
 set = ["stage.pretrain.mlm.mask=0.3", "stage.finetune.epochs=1"]
 )");
   study("pretrained");
-  const auto pretrained = [&](const std::string& run) { return told.steps(run)["pretrain"]; };
+  const auto pretrained = [&](const std::string& run) { return recorded.steps(run)["pretrain"]; };
   EXPECT_GT(pretrained("narrow/3"), 0);
   EXPECT_EQ(pretrained("wide/3"), 0);
   EXPECT_EQ(pretrained("other/3"), pretrained("narrow/3"));
@@ -172,7 +172,7 @@ name = "second"
 set = ["stage.late.lr=5e-3"]
 )");
   study("starts");
-  const auto steps = told.steps("second/3");
+  const auto steps = recorded.steps("second/3");
   EXPECT_EQ(steps.size(), 1u) << "two of its three stages are those of the first row";
   EXPECT_TRUE(steps.contains("late"));
   expect_as_alone("starts", {}, {"second"});
@@ -194,8 +194,8 @@ name = "without-again"
 set = ["task.near.pool=mean"]
 )");
   study("pooler");
-  EXPECT_EQ(told.steps("with/3")["0"], 0);
-  EXPECT_EQ(told.steps("without-again/3")["0"], 0);
+  EXPECT_EQ(recorded.steps("with/3")["0"], 0);
+  EXPECT_EQ(recorded.steps("without-again/3")["0"], 0);
   expect_as_alone("pooler", {}, {"with", "without-again"});
 }
 
@@ -217,9 +217,9 @@ name = "again"
 set = ["stage.second.from=last", "stage.0.select=last", "stage.second.lr=1e-3"]
 )");
   study("last");
-  EXPECT_EQ(told.steps("last/3")["0"], 30) << "its best epoch is not what the second stage starts from";
-  EXPECT_EQ(told.steps("kept/3")["0"], 30);
-  EXPECT_EQ(told.steps("again/3")["0"], 0) << "the last epoch is the one that was kept";
+  EXPECT_EQ(recorded.steps("last/3")["0"], 30) << "its best epoch is not what the second stage starts from";
+  EXPECT_EQ(recorded.steps("kept/3")["0"], 30);
+  EXPECT_EQ(recorded.steps("again/3")["0"], 0) << "the last epoch is the one that was kept";
   expect_as_alone("last", {}, {"last", "again"});
 }
 
@@ -234,8 +234,8 @@ TEST_F(StudyTest, StoppedAnywhereItGoesOnToTheSameBytes) {
     int asked = 0;
     options.should_stop = [&] { return ++asked == 11 + calls; };
     stopped = study("three", options).stopped;
-    for (const auto& run : told.begun)
-      for (const auto& [stage, count] : told.steps(run)) steps[run + " " + stage] += count;
+    for (const auto& run : recorded.begun)
+      for (const auto& [stage, count] : recorded.steps(run)) steps[run + " " + stage] += count;
     EXPECT_EQ(read_json(study_path("three") / "study.json", ErrorTag::kData)["state"], stopped ? "stopped" : "done");
   }
   EXPECT_GT(calls, 4);
@@ -249,7 +249,7 @@ TEST_F(StudyTest, WhatDiffersIsRefusedUntilOverwritten) {
   study("three", options);
   const auto refused = [&](std::initializer_list<std::string_view> parts) {
     expect_error(ErrorTag::kUsage, parts, [&] { study("three", options); });
-    EXPECT_EQ(told.begun, std::vector<std::string>());
+    EXPECT_EQ(recorded.begun, std::vector<std::string>());
   };
   std::string changed(kThreeRows);
   changed.replace(changed.find("lr=2e-3"), 7, "lr=3e-3");
@@ -257,8 +257,8 @@ TEST_F(StudyTest, WhatDiffersIsRefusedUntilOverwritten) {
   refused({"row other, seed 3", "stage.first.lr was 0.002, is now 0.003"});
   options.overwrite = true;
   study("three", options);
-  EXPECT_EQ(told.begun, (std::vector<std::string>{"other/3"}));
-  EXPECT_EQ(told.kept, (std::vector<std::string>{"one/3", "two/3"}));
+  EXPECT_EQ(recorded.begun, (std::vector<std::string>{"other/3"}));
+  EXPECT_EQ(recorded.kept, (std::vector<std::string>{"one/3", "two/3"}));
   expect_as_alone("three", options, {"other"});
 
   options.overwrite = false;
@@ -281,8 +281,8 @@ name = "warm"
     const StudyOutcome outcome = study("diverging");
     EXPECT_EQ(outcome.exit_code, static_cast<int>(ErrorTag::kDiverged));
     EXPECT_EQ(states("diverging"), (std::vector<std::string>{"hot/3 failed", "warm/3 done"}));
-    EXPECT_EQ(told.begun.size(), again ? 0u : 2u) << "it would diverge again";
-    EXPECT_NE(told.ended["hot/3"].error.find("[diverged] stage 0"), std::string::npos);
+    EXPECT_EQ(recorded.begun.size(), again ? 0u : 2u) << "it would diverge again";
+    EXPECT_NE(recorded.ended["hot/3"].error.find("[diverged] stage 0"), std::string::npos);
   }
   EXPECT_NE(read_file(study_path("diverging") / "results.txt").find("failed"), std::string::npos);
 }

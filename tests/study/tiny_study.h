@@ -1,4 +1,4 @@
-// Studies of runs small enough for a test.
+// TinyStudyTest: studies of runs small enough for a test.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 
 namespace minbert {
 
-/// Remembers which runs a call trained, what they told, and how they ended, by "row/seed".
+/// Records which runs a call trained, their events, and how they ended; keys are "row/seed".
 struct RecordedStudy final : StudyEvents {
   std::vector<std::string> begun, kept;
   std::map<std::string, RecordedEvents> events;
@@ -27,7 +27,7 @@ struct RecordedStudy final : StudyEvents {
   }
   void message(std::string_view text) override { messages.emplace_back(text); }
 
-  /// Steps that were trained, by stage.
+  /// The number of trained steps, by stage.
   std::map<std::string, int> steps(const std::string& run) const {
     std::map<std::string, int> counts;
     if (const auto at = events.find(run); at != events.end())
@@ -50,13 +50,13 @@ class TinyStudyTest : public TinyRunTest {
     options.folder = study_path(name);
     return load_study(folder.path() / (std::string(name) + ".toml"), backend->name(), options);
   }
-  /// Runs NAME.toml in studies/NAME; `told` is of this call alone.
+  /// Runs NAME.toml in studies/NAME; `recorded` then has only the events of this call.
   StudyOutcome study(std::string_view name, StudyOptions options = {}) {
-    told = {};
-    return run_study(*backend, load(name, options), options, told);
+    recorded = {};
+    return run_study(*backend, load(name, options), options, recorded);
   }
 
-  RecordedStudy told;
+  RecordedStudy recorded;
 };
 
 }  // namespace minbert

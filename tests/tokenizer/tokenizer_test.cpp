@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "minbert/base/clock.h"
 #include "minbert/base/parallel.h"
 #include "tests/base/error_matchers.h"
 
@@ -56,6 +57,21 @@ TEST(Tokenizer, CountsTheCharactersOfAWord) {
   EXPECT_EQ(repeated(101), "[UNK]");
   EXPECT_EQ(pieces(Tokenizer(words(), {.max_word_chars = 3}), "able un"), "[UNK] un") << "even for a word in the vocabulary";
   EXPECT_EQ(pieces(Tokenizer(words(), {.strip_accents = false, .max_word_chars = 4}), "café"), "café") << "characters, not bytes";
+}
+
+TEST(Tokenizer, EndlessTokenCostsLittle) {
+  std::vector<std::string> vocabulary = words();
+  std::string token;  // 3 MB, of bytes in no order
+  for (std::uint32_t i = 0, bits = 1; i < 3'000'000; ++i, bits = bits * 1664525 + 1013904223) token += static_cast<char>('!' + (bits >> 24) % 90);
+  vocabulary.push_back(token);
+  for (const std::int64_t most : {100, 10'000'000}) {  // too long to be met, and not
+    const Stopwatch watch;
+    EXPECT_EQ(pieces(Tokenizer(vocabulary, {.max_word_chars = most}), "unable"), "un ##able");
+    EXPECT_LT(watch.seconds(), 10);  // 1 on a quiet machine
+  }
+  vocabulary.back().append(20'000'000, 'x');
+  EXPECT_EQ(pieces(Tokenizer(vocabulary), "unable"), "un ##able");
+  expect_error(ErrorTag::kModel, {"vocab.txt", "too large"}, [&] { Tokenizer(vocabulary, {.max_word_chars = 100'000'000}, "vocab.txt"); });
 }
 
 TEST(Tokenizer, FindsSpecialTokensInTheText) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_commands.py accepts documents that agree with a small program, and names each planted disagreement."""
+"""check_commands.py accepts documents that agree with a small program, and reports each planted disagreement."""
 import pathlib
 import sys
 import tempfile
@@ -17,7 +17,7 @@ esac
 """
 README = "# m\n\n## Verbs\n\n| verb | what |\n|---|---|\n| `train` | t |\n| `sample-data` | s |\n| `serve` | planned: s |\n\n## End\n"
 
-# (document, what is appended or replaced, expected)
+# (document, text to append or to replace, expected report)
 PLANTED = [
     ("README.md", README.replace("| `train` | t |\n", ""), "README.md: the list of verbs has no train"),
     ("README.md", README.replace("| t |", "| planned: t |"), 'README.md: train is there; take "planned: " off its row'),

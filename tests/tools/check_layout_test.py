@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_layout.py accepts a small well-kept tree and names each violation planted in it, at its line."""
+"""check_layout.py accepts a small tree without violations, and reports each planted violation with its line."""
 import contextlib
 import io
 import pathlib
@@ -15,7 +15,7 @@ WELL_KEPT = {
     "CMakeLists.txt": "find_package(fmt REQUIRED)  # find_package(Qt)\n",
     "tools/install_dependencies.sh": "#!/bin/sh\n# Installs packages.\nlibfmt-dev  # [fmt]\n",
     "minbert/base/a.h": "// A: a number.\n#pragma once\n#include <sys/mman.h>\n#include <vector>\n",
-    "minbert/base/env.cpp": '// Env: the only getenv.\n#include <cstdlib>\nconst char* a = std::getenv("A");\n',
+    "minbert/base/env.cpp": '// Env: the only getenv.\n#include <cstdlib>\nconst char* a = std::getenv("A");\nint b = nlohmann::json::parse("1");  // base may\n',
     "minbert/base/CMakeLists.txt": "minbert_room(base SOURCES env.cpp)\n",
     "minbert/ops/backends.cpp": '// Backends by name.\n#include "minbert/base/a.h"\n#include "minbert/ops/ref/ref.h"\n',
     "minbert/ops/ref/ref.h": "// Ref: plain loops.\n",
@@ -29,7 +29,7 @@ WELL_KEPT = {
     "tests/cli/x.py": '#!/usr/bin/env python3\n"""X."""\n',
 }
 
-# (what is planted: path -> appended text, or None to remove it) -> what must be said, with its place.
+# ({path: text to append, or None to remove the file}, expected report with its place).
 PLANTED = [
     ({"minbert/base/a.h": '#include "minbert/data/rows.h"\n'}, "minbert/base/a.h:5: base may not include data"),
     ({"minbert/data/rows.cpp": '#include "minbert/ops/backend.h"\n'}, "minbert/data/rows.cpp:5: data may not include ops"),
@@ -49,6 +49,8 @@ PLANTED = [
     ({"minbert/data/rows.cpp": "#include <spdlog/spdlog.h>\n"}, "minbert/data/rows.cpp:5: <spdlog/spdlog.h> belongs to minbert/cli/"),
     ({"minbert/data/rows.cpp": "#include <boost/any.hpp>\n"}, "minbert/data/rows.cpp:5: <boost/any.hpp> has no room"),
     ({"minbert/data/rows.cpp": "int y = getenv(x);\n"}, "minbert/data/rows.cpp:5: getenv belongs to"),
+    ({"minbert/data/rows.cpp": "Json a = Json::parse(x, nullptr, false);\n"}, "minbert/data/rows.cpp:5: Json::parse: parse_json"),
+    ({"minbert/data/rows.cpp": "auto a = toml::parse_file(x);\n"}, "minbert/data/rows.cpp:5: toml::parse_file: parse_json"),
     ({"minbert/data/rows.cpp": "/* two\nlines */ void g() { std::cout << 1; }\n"}, "minbert/data/rows.cpp:6: std::cout: only cli prints"),
     ({"minbert/data/rows.cpp": "void g() { std::fprintf(stderr, x); }\n"}, "minbert/data/rows.cpp:5: std::fprintf: only cli prints"),
     ({"minbert/data/rows.cpp": "void g() { exit(1); }\n"}, "minbert/data/rows.cpp:5: exit: only cli prints and ends"),
@@ -86,7 +88,7 @@ class CheckLayout(unittest.TestCase):
     def test_well_kept_tree_passes_and_is_counted(self):
         code, lines = check(WELL_KEPT)
         self.assertEqual((code, len(lines)), (0, 1), lines)
-        self.assertRegex(lines[0], r"^36 lines: minbert 25, tests 8, bench 0, tools 3$")
+        self.assertRegex(lines[0], r"^37 lines: minbert 26, tests 8, bench 0, tools 3$")
 
     def test_each_planted_violation_is_the_only_one_named(self):
         for planted, expected in PLANTED:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_paper.py accepts a complete table whose links hold, and names each planted mistake at its line."""
+"""check_paper.py accepts a complete table with valid links, and reports each planted mistake with its line."""
 import pathlib
 import sys
 import tempfile
@@ -14,7 +14,7 @@ FILES = {
 }
 GOOD = ["`minbert/model/heads.cpp`: `Head::forward`", "`tests/model/heads_test.cpp`: `Heads.Forward`", "all", "done", ""]
 
-# (cell, what it becomes) of the row of equation 1 -> what must be said.
+# (index of a cell in equation 1's row, its new text, expected report).
 PLANTED = [
     (0, "`minbert/model/head.cpp`: `Head::forward`", "no file minbert/model/head.cpp"),
     (0, "`minbert/model/heads.cpp`: `Head::for`", "no Head::for in minbert/model/heads.cpp"),
@@ -31,7 +31,7 @@ PLANTED = [
 
 
 def check(rows, without=None):
-    """(mistakes of a table with these rows, line of equation 1); all other elements are planned."""
+    """(mistakes in a table with these rows, line of equation 1); all other elements are planned."""
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         lines = ["| element | code | test | recipe | status | why |", "|---|---|---|---|---|---|"]

@@ -18,7 +18,7 @@ struct Normal {
   V integral, bell;
 };
 /// The tail exp(-x^2/2) t p(t), t = 1 / (1 + 0.3 |x|), is Abramowitz & Stegun's form 7.1.26 with more terms, fitted on
-/// [0, 14] to a relative error of 1.5e-7; so negative x lose nothing to cancellation.
+/// [0, 14] to a relative error of 1.5e-7. Negative x take the tail itself, without cancellation.
 HWY_INLINE Normal normal(V x) {
   const V bell = exp_nonpositive(hn::Mul(hn::Mul(x, x), set(-0.5)));
   const V t = hn::Div(set(1), hn::MulAdd(hn::Abs(x), set(0.3), set(1)));
@@ -70,7 +70,7 @@ struct Silu {
 
 struct Tanh {
   HWY_INLINE V value(V x) const {
-    // Below 0.6 the series x + x^3 p(x^2) (Cephes tanhf), since 1 - 2 / (e^2x + 1) cancels there.
+    // Below 0.625 the series x + x^3 p(x^2) (Cephes tanhf) is used, because 1 - 2 / (e^2x + 1) cancels there.
     const V a = hn::Abs(x), e = exp_nonpositive(hn::Mul(a, set(-2)));
     const V large = hn::CopySign(hn::Div(hn::Sub(set(1), e), hn::Add(set(1), e)), x);
     const V z = hn::Mul(x, x);
@@ -87,7 +87,7 @@ struct Tanh {
   }
 };
 
-/// body(functor) with the functor of `kind`.
+/// Calls body(f) with the function object for `kind`.
 template <class Body>
 HWY_INLINE void with_activation(Activation kind, const Body& body) {
   switch (kind) {

@@ -1,4 +1,5 @@
 // AdamW in one sweep over memory, and the gradient norm.
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -19,10 +20,10 @@ namespace minbert::cpu {
 struct AdamWFactors {
   float beta1, beta2, gradient_scale;
   float step, root_scale, eps;
-  float keep_before, keep_after;  // decay, 1 - lr wd, in the place where the form has it
+  float keep_before, keep_after;  // weight decay: one is 1 - lr wd, where the form decays, and the other is 1
 };
 
-/// Lanes of squared_norm's sums: fixed, so that the result depends on neither threads, cuts nor instruction set.
+/// squared_norm adds in this many lanes. The number is fixed, so that threads, cuts and instruction sets do not change the result.
 inline constexpr std::int64_t kNormLanes = 16;
 
 }  // namespace minbert::cpu
@@ -84,8 +85,8 @@ HWY_EXPORT(add_squares);
 
 namespace {
 
-/// With c1 = 1 - b1^t and c2 = 1 - b2^t: kPaper's step is lr sqrt(c2) / c1 over sqrt(v) + eps; kTorch's is lr / c1 over
-/// sqrt(v) / sqrt(c2) + eps.
+/// With c1 = 1 - b1^t and c2 = 1 - b2^t, kPaper moves by lr sqrt(c2) / c1 m / (sqrt(v) + eps), and kTorch by
+/// lr / c1 m / (sqrt(v) / sqrt(c2) + eps).
 AdamWFactors adamw_factors(const AdamWSegment& s, const AdamWOptions& o) {
   const auto t = static_cast<double>(s.step);
   const double c1 = 1.0 - std::pow(static_cast<double>(o.beta1), t), c2 = 1.0 - std::pow(static_cast<double>(o.beta2), t);
@@ -102,7 +103,7 @@ AdamWFactors adamw_factors(const AdamWSegment& s, const AdamWOptions& o) {
           .keep_after = paper ? keep : 1.0f};
 }
 
-/// body(index, begin, end) for the parts of each tensor that lie in [begin, end) of their concatenation.
+/// Calls body(index, begin, end) for the part of each tensor that lies in [begin, end) of their concatenation.
 template <class Sizes, class Body>
 void for_concatenated(std::size_t count, const Sizes& size, std::int64_t begin, std::int64_t end, const Body& body) {
   std::int64_t start = 0;
@@ -130,7 +131,7 @@ void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
   const OpScope scope(*this, "adamw", 14.0 * static_cast<double>(total), moved, {});
   // Parts end at multiples of a cache line, so that two threads never write one.
   constexpr std::int64_t kLine = 32;
-  for_ranges((total + kLine - 1) / kLine, kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
+  for_ranges(divide_up(total, kLine), kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
     for_concatenated(segments.size(), size, begin * kLine, std::min(total, end * kLine), [&](std::size_t i, std::int64_t from, std::int64_t to) {
       HWY_DYNAMIC_DISPATCH(adamw_range)(segments[i], adamw_factors(segments[i], options), from, to);
     });
@@ -146,7 +147,7 @@ double CpuBackend::squared_norm(std::span<const Tensor> tensors) {
     total += size(i);
   }
   const OpScope scope(*this, "squared_norm", 2.0 * static_cast<double>(total), 4.0 * static_cast<double>(total), {});
-  const std::int64_t chunks = (total + kChunk - 1) / kChunk;
+  const std::int64_t chunks = divide_up(total, kChunk);
   double* sums = scratch_.get<double>(chunks);
   for_ranges(chunks, 1, [&](std::int64_t first, std::int64_t last) {
     alignas(64) double lanes[kNormLanes] = {};

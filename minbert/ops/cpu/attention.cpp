@@ -1,6 +1,9 @@
-// Self-attention: one task for each sentence and head, all of it in the cache of one core. Scores exist for a block of
-// queries at a time; backward recomputes them from the maximum and the sum of each row, so memory is linear in the length.
+// Self-attention. Each sentence and head is one task, small enough for the cache of a core. Scores exist for a block of queries at
+// a time; backward recomputes them from the maximum and the sum of each row. So memory is linear in the length.
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "minbert/ops/cpu/cpu.h"
 
@@ -28,7 +31,7 @@ struct AttentionArguments {
   std::int64_t head_size, max_keys;
 };
 
-/// What backward needs of a query's softmax: probability = exp(score - max) * inverse_sum. Stored by head, then query.
+/// What backward needs of a query's softmax: probability = exp(score - max) * inverse_sum. The saved buffer holds them by head, then query.
 struct SoftmaxRow {
   float max, inverse_sum;
 };
@@ -40,9 +43,9 @@ HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
-/// Padded sizes of one task, and its scratch memory carved into matrices.
+/// The padded sizes of one task's matrices.
 struct Sizes {
-  std::int64_t head, keys;    // D and the longest sequence
+  std::int64_t head, keys;    // D, and the length of the longest sequence
   std::int64_t width, depth;  // both rounded up to whole vectors
 
   explicit Sizes(const AttentionArguments& a)
@@ -50,58 +53,50 @@ struct Sizes {
   static std::int64_t padded_keys(std::int64_t n) { return round_up(n, std::max<std::int64_t>(kLanes, kTileRows)); }
 };
 
-struct Carver {
-  float* next;
-  float* take(std::int64_t rows, std::int64_t cols) {
-    float* result = next;
-    next += round_up(rows * cols, 16);
-    return result;
-  }
-};
-
 struct ForwardScratch {
   float *k_transposed, *v, *q, *scores, *out;
   std::uint16_t* lanes;
-  ForwardScratch(float* data, const Sizes& s) {
-    Carver carver{data};
-    k_transposed = carver.take(s.head, s.depth);
-    v = carver.take(s.keys, s.width);
-    q = carver.take(kQueryBlock, s.width);
-    scores = carver.take(kQueryBlock, s.depth);
-    out = carver.take(kQueryBlock, s.width);
-    lanes = reinterpret_cast<std::uint16_t*>(carver.take(1, round_up(s.depth, kMaskLanes)));
-    end = carver.next;
+  std::int64_t bytes;
+  ForwardScratch(std::byte* memory, const Sizes& s) {
+    Carver carver(memory);
+    const auto take = [&](std::int64_t rows, std::int64_t cols) { return carver.take<float>(rows * cols); };
+    k_transposed = take(s.head, s.depth);
+    v = take(s.keys, s.width);
+    q = take(kQueryBlock, s.width);
+    scores = take(kQueryBlock, s.depth);
+    out = take(kQueryBlock, s.width);
+    lanes = carver.take<std::uint16_t>(round_up(s.depth, kMaskLanes));
+    bytes = carver.bytes();
   }
-  float* end;
 };
 
 struct BackwardScratch {
   float *k_transposed, *v_transposed, *k, *q, *dout, *probabilities, *dscores, *dq, *dk, *dv;
   std::uint16_t* lanes;
-  BackwardScratch(float* data, const Sizes& s) {
-    Carver carver{data};
-    k_transposed = carver.take(s.head, s.depth);
-    v_transposed = carver.take(s.head, s.depth);
-    k = carver.take(s.keys, s.width);
-    q = carver.take(kQueryBlock, s.width);
-    dout = carver.take(kQueryBlock, s.width);
-    probabilities = carver.take(kQueryBlock, s.depth);
-    dscores = carver.take(kQueryBlock, s.depth);
-    dq = carver.take(kQueryBlock, s.width);
-    dk = carver.take(s.depth, s.width);
-    dv = carver.take(s.depth, s.width);
-    lanes = reinterpret_cast<std::uint16_t*>(carver.take(1, round_up(s.depth, kMaskLanes)));
-    end = carver.next;
+  std::int64_t bytes;
+  BackwardScratch(std::byte* memory, const Sizes& s) {
+    Carver carver(memory);
+    const auto take = [&](std::int64_t rows, std::int64_t cols) { return carver.take<float>(rows * cols); };
+    k_transposed = take(s.head, s.depth);
+    v_transposed = take(s.head, s.depth);
+    k = take(s.keys, s.width);
+    q = take(kQueryBlock, s.width);
+    dout = take(kQueryBlock, s.width);
+    probabilities = take(kQueryBlock, s.depth);
+    dscores = take(kQueryBlock, s.depth);
+    dq = take(kQueryBlock, s.width);
+    dk = take(s.depth, s.width);
+    dv = take(s.depth, s.width);
+    lanes = carver.take<std::uint16_t>(round_up(s.depth, kMaskLanes));
+    bytes = carver.bytes();
   }
-  float* end;
 };
 
-/// The sentence and head of a task, and where its rows start. Heads vary slowest, so that each thread gets every sentence.
+/// The sentence and head of a task, and its rows. Heads vary slowest, so that each thread gets tasks of every sentence.
 struct Task {
   std::int64_t sentence, head, first_query, queries, first_key, keys, column;
   Task(const AttentionArguments& a, std::int64_t index) {
-    const auto& q = a.shape->q_offsets;
-    const auto& k = a.shape->k_offsets;
+    const auto q = a.shape->q_offsets.host, k = a.shape->k_offsets.host;
     const std::int64_t sentences = std::ssize(q) - 1;
     head = index / sentences;
     sentence = index % sentences;
@@ -119,12 +114,12 @@ HWY_INLINE T* cell(const Tensor& x, std::int64_t row, std::int64_t col) {
   return x.data<T>() + row * x.row_stride() + col;
 }
 
-/// Where the SoftmaxRow of a query is in the saved bytes, which have no alignment.
+/// The byte at which the saved buffer holds the SoftmaxRow of a query; the buffer may have any alignment.
 HWY_INLINE std::size_t saved_at(const AttentionArguments& a, std::int64_t head, std::int64_t query) {
   return static_cast<std::size_t>(head * a.q.rows() + query) * sizeof(SoftmaxRow);
 }
 
-/// to (rows, stride) = scale * from, the columns beyond `cols` zero.
+/// to (rows, stride) = scale * from; columns beyond `cols` become zero up to a whole vector.
 template <class T>
 HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols, float scale) {
   const V factor = set(scale);
@@ -135,14 +130,14 @@ HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t
   }
 }
 
-/// to (cols, stride) = from^T, the columns beyond `rows` zero.
+/// to (cols, stride) = from^T; columns beyond `rows` become zero up to padded_keys(rows).
 template <class T>
 HWY_INLINE void pack_keys(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols) {
   pack_transposed(to, stride, from, from_stride, rows, cols);
   for (std::int64_t col = 0; col < cols; ++col) std::fill(to + col * stride + rows, to + col * stride + Sizes::padded_keys(rows), 0.0f);
 }
 
-/// to = scale * from, `cols` columns.
+/// to (rows, cols) = scale * from.
 template <class T>
 HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::int64_t stride, std::int64_t rows, std::int64_t cols, float scale) {
   const V factor = set(scale);
@@ -153,13 +148,13 @@ HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::in
   }
 }
 
-/// Random bits of one query's keys, whole blocks.
+/// Draws the random bits of one query's keys, in whole blocks of kMaskLanes.
 HWY_INLINE void draw_mask(const AttentionShape& shape, std::int64_t query, std::int64_t head, std::int64_t keys, std::uint16_t* lanes) {
-  const MaskRow row(shape.dropout, shape.q_rows[static_cast<std::size_t>(query)], static_cast<std::uint32_t>(head));
+  const MaskRow row(shape.dropout, shape.q_rows.host[static_cast<std::size_t>(query)], static_cast<std::uint32_t>(head));
   for (std::size_t begin = 0; begin < static_cast<std::size_t>(keys); begin += kMaskLanes) mask_lanes(shape.dropout, row, begin, lanes + begin);
 }
 
-/// scores[0, keys) become exp(score - max), the padding 0. Scores of the padding are those of zero keys.
+/// Turns scores[0, keys) into exp(score - max) and the padding behind them into 0.
 HWY_INLINE SoftmaxRow softmax_row(float* scores, std::int64_t keys) {
   const V lowest = set(-std::numeric_limits<float>::infinity());
   V max = lowest, sum = set(0);
@@ -184,7 +179,7 @@ HWY_INLINE void apply_mask(float* x, std::int64_t keys, const std::uint16_t* lan
 }
 
 template <class T>
-void attention_forward(const AttentionArguments& a, std::int64_t index, float* memory) {
+void attention_forward(const AttentionArguments& a, std::int64_t index, std::byte* memory) {
   const Task t(a, index);
   const Sizes s(a);
   const ForwardScratch w(memory, s);
@@ -212,8 +207,8 @@ void attention_forward(const AttentionArguments& a, std::int64_t index, float* m
   }
 }
 
-/// From scores and the gradient of the dropped probabilities of one row: dropped probabilities in place of scores, the
-/// gradient of the scores in place of the other. lanes is null without dropout.
+/// One row of the softmax's backward, in place: `scores` become the probabilities after dropout, and `gradient` turns from the gradient
+/// of those into the gradient of the scores. `lanes` is null without dropout.
 HWY_INLINE void softmax_backward_row(float* scores, float* gradient, std::int64_t keys, SoftmaxRow row, const std::uint16_t* lanes,
                                      const MaskFactors& factors) {
   const V shift = set(row.max), inverse = set(row.inverse_sum);
@@ -234,7 +229,7 @@ HWY_INLINE void softmax_backward_row(float* scores, float* gradient, std::int64_
 }
 
 template <class T>
-void attention_gradient(const AttentionArguments& a, std::int64_t index, float* memory) {
+void attention_gradient(const AttentionArguments& a, std::int64_t index, std::byte* memory) {
   const Task t(a, index);
   const Sizes s(a);
   const BackwardScratch w(memory, s);
@@ -267,7 +262,7 @@ void attention_gradient(const AttentionArguments& a, std::int64_t index, float* 
   unpack(cell<T>(a.dv, t.first_key, t.column), a.dv.row_stride(), w.dv, s.width, t.keys, s.head, 1);
 }
 
-void attention_tasks(const AttentionArguments& a, bool backward, std::int64_t begin, std::int64_t end, float* memory) {
+void attention_tasks(const AttentionArguments& a, bool backward, std::int64_t begin, std::int64_t end, std::byte* memory) {
   with_type(a.q.dtype(), [&]<class T>(T) HWY_ATTR {
     for (std::int64_t index = begin; index < end; ++index) {
       if (backward) {
@@ -279,11 +274,10 @@ void attention_tasks(const AttentionArguments& a, bool backward, std::int64_t be
   });
 }
 
-/// Floats of scratch memory that one thread needs.
+/// Bytes of scratch memory that one thread needs.
 std::int64_t attention_scratch(const AttentionArguments& a, bool backward) {
   const Sizes s(a);
-  float* const zero = nullptr;
-  return (backward ? BackwardScratch(zero, s).end : ForwardScratch(zero, s).end) - zero;
+  return backward ? BackwardScratch(nullptr, s).bytes : ForwardScratch(nullptr, s).bytes;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -304,21 +298,21 @@ std::int64_t longest(std::span<const std::int32_t> offsets) {
   return result;
 }
 
-/// Multiplications of queries by keys, times C.
+/// Multiplications in q k^T: pairs of a query and a key, times the channels.
 double pairs(const AttentionShape& shape, std::int64_t channels) {
+  const auto q = shape.q_offsets.host, k = shape.k_offsets.host;
   double result = 0;
-  for (std::size_t b = 1; b < shape.q_offsets.size(); ++b)
-    result += static_cast<double>(shape.q_offsets[b] - shape.q_offsets[b - 1]) * static_cast<double>(shape.k_offsets[b] - shape.k_offsets[b - 1]);
+  for (std::size_t b = 1; b < q.size(); ++b) result += static_cast<double>(q[b] - q[b - 1]) * static_cast<double>(k[b] - k[b - 1]);
   return result * static_cast<double>(channels);
 }
 
 void run(const AttentionArguments& a, bool backward, Scratch& scratch) {
   for (const Tensor* t : {&a.k, &a.v, &a.out, &a.dq, &a.dk, &a.dv, &a.dout})
     MINBERT_CHECK(!*t || t->dtype() == a.q.dtype(), "attention over {} and {}", a.q.describe(), t->describe());
-  const std::int64_t tasks = a.shape->heads * (std::ssize(a.shape->q_offsets) - 1);
+  const std::int64_t tasks = a.shape->heads * (std::ssize(a.shape->q_offsets.host) - 1);
   if (tasks == 0) return;
   const std::int64_t part_size = HWY_DYNAMIC_DISPATCH(attention_scratch)(a, backward);
-  float* memory = scratch.get<float>(parts(tasks) * part_size);
+  std::byte* memory = scratch.get<std::byte>(parts(tasks) * part_size);
   for_parts(tasks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(attention_tasks)(a, backward, begin, end, memory + part * part_size);
   });
@@ -327,7 +321,7 @@ void run(const AttentionArguments& a, bool backward, Scratch& scratch) {
 }  // namespace
 
 std::size_t CpuBackend::attention_saved_bytes(const AttentionShape& shape, DType) const {
-  return sizeof(SoftmaxRow) * static_cast<std::size_t>(shape.heads) * static_cast<std::size_t>(shape.q_offsets.back());
+  return sizeof(SoftmaxRow) * static_cast<std::size_t>(shape.heads) * static_cast<std::size_t>(shape.q_offsets.host.back());
 }
 
 void CpuBackend::attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) {
@@ -335,7 +329,7 @@ void CpuBackend::attention(Tensor out, Tensor saved, const Tensor& q, const Tens
   MINBERT_CHECK(!saved || saved.bytes() >= attention_saved_bytes(shape, q.dtype()), "attention saves into {}", saved.describe());
   const OpScope scope(*this, "attention", 4.0 * pairs(shape, q.cols()), bytes_of({&out, &q, &k, &v}), {out});
   run({.out = out, .saved = saved, .q = q, .k = k, .v = v, .dq = {}, .dk = {}, .dv = {}, .dout = {}, .shape = &shape,
-       .head_size = q.cols() / shape.heads, .max_keys = longest(shape.k_offsets)},
+       .head_size = q.cols() / shape.heads, .max_keys = longest(shape.k_offsets.host)},
       false, scratch_);
 }
 
@@ -348,7 +342,7 @@ void CpuBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tenso
   MINBERT_CHECK(saved && saved.bytes() >= attention_saved_bytes(shape, q.dtype()), "attention saved {}", saved.describe());
   const OpScope scope(*this, "attention_backward", 10.0 * pairs(shape, q.cols()), bytes_of({&dq, &dk, &dv, &dout, &q, &k, &v}), {dq, dk, dv});
   run({.out = {}, .saved = saved, .q = q, .k = k, .v = v, .dq = dq, .dk = dk, .dv = dv, .dout = dout, .shape = &shape,
-       .head_size = q.cols() / shape.heads, .max_keys = longest(shape.k_offsets)},
+       .head_size = q.cols() / shape.heads, .max_keys = longest(shape.k_offsets.host)},
       true, scratch_);
 }
 

@@ -1,11 +1,11 @@
-// Whether vectors are rounded to bf16 by the instruction of AVX512_BF16.
+// The switch between two ways to round vectors to bf16.
 #pragma once
 
 #include <atomic>
 
 namespace minbert::cpu {
 
-/// Set by each CpuBackend, to what the processor has within the cap of MINBERT_ISA. Where it is false the same is done in eight steps.
+/// Whether the AVX512_BF16 instruction rounds. Each CpuBackend sets it by the processor and MINBERT_ISA. Else eight steps round alike.
 inline std::atomic<bool> rounds_by_instruction = false;
 
 }  // namespace minbert::cpu

@@ -1,6 +1,7 @@
 // The CPU backend's entry point, the choice of instruction set, and memory.
 #include "minbert/ops/cpu/cpu_backend.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -13,7 +14,7 @@ namespace minbert {
 namespace cpu {
 namespace {
 
-/// Highway's targets above a cap; "" where the cap leaves them all.
+/// Highway's targets that the cap `isa` forbids.
 std::int64_t targets_above(std::string_view isa) {
   constexpr std::int64_t kAvx512 = HWY_AVX3 | HWY_AVX3_DL;
   if (isa == "sse2") return kAvx512 | HWY_AVX2 | HWY_SSE4 | HWY_SSSE3;
@@ -21,7 +22,7 @@ std::int64_t targets_above(std::string_view isa) {
   return 0;
 }
 
-/// Highway's targets within the cap. Asking SupportedTargets() makes dispatch forget the cap, so it is told again.
+/// Highway's targets within the cap. SupportedTargets() makes dispatch forget the cap, so Update() sets it again.
 std::int64_t usable_targets() {
   const std::int64_t targets = hwy::SupportedTargets();
   hwy::GetChosenTarget().Update(targets);
@@ -40,7 +41,7 @@ void cap_isa(std::string_view isa) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(const BackendOptions& options) {
+CpuBackend::CpuBackend(const BackendOptions& options) : options_(options) {
   cap_isa(options.isa);
   supports_bf16_ = gemm_.supports_bf16();
   rounds_by_instruction = has_avx512_bf16();
@@ -59,12 +60,19 @@ void CpuBackend::copy_to_device(Tensor dst, const void* src) {
   copy(dst, Tensor(const_cast<void*>(src), dst.dtype(), dst.shape()));
 }
 
-void CpuBackend::copy_to_host(void* dst, const Tensor& src) { copy(Tensor(dst, src.dtype(), src.shape()), src); }
+void CpuBackend::copy_to_host(void* dst, const Tensor& src) {
+  const OpScope scope(*this, "copy", 0, 2.0 * static_cast<double>(src.bytes()), {});
+  copy_elements(Tensor(dst, src.dtype(), src.shape()), src);
+}
 
 void CpuBackend::copy(Tensor dst, const Tensor& src) {
   shapes::same(dst, src, "copy");
   MINBERT_CHECK(dst.dtype() == src.dtype(), "copy of {} to {}", src.describe(), dst.describe());
   const OpScope scope(*this, "copy", 0, 2.0 * static_cast<double>(src.bytes()), {dst});
+  copy_elements(dst, src);
+}
+
+void CpuBackend::copy_elements(const Tensor& dst, const Tensor& src) {
   const std::size_t size = dtype_size(src.dtype());
   for_pieces({&dst, &src}, [&](const Piece& piece) {
     const auto at = [&](const Tensor& x) { return static_cast<std::byte*>(x.raw()) + static_cast<std::size_t>(piece.row * x.row_stride() + piece.col) * size; };

@@ -1,5 +1,5 @@
-// 14 rows by two vectors of columns, as in panel_gemm.cpp: 28 sums, two vectors of b, and a's pairs broadcast from memory by the
-// instruction itself.
+// A tile has 14 rows and two vectors of columns, as in panel_gemm.cpp. Its 28 sums and two vectors of b fill the registers; the
+// instruction itself broadcasts a's pairs from memory.
 #include "minbert/ops/cpu/dot_tile.h"
 
 #include <array>

@@ -1,10 +1,13 @@
-// Dropout masks: Philox4x32-10 over several counters at once, bit for bit the numbers of dropout_factor (backend.h).
+// Dropout masks: Philox4x32-10 over several counters at once, with exactly the factors of dropout_factor (backend.h).
 #if defined(MINBERT_OPS_CPU_DROPOUT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MINBERT_OPS_CPU_DROPOUT_INL_H_
 #undef MINBERT_OPS_CPU_DROPOUT_INL_H_
 #else
 #define MINBERT_OPS_CPU_DROPOUT_INL_H_
 #endif
+
+#include <cstddef>
+#include <cstdint>
 
 #include "minbert/ops/backend.h"
 #include "minbert/ops/cpu/vector-inl.h"
@@ -15,10 +18,10 @@ namespace HWY_NAMESPACE {
 
 using U64 = hn::ScalableTag<std::uint64_t>;
 constexpr U64 kU64;
-/// Philox blocks computed together: one 64-bit lane each, of which the low half is the word and the high half is noise,
-/// since the widening multiplication reads low halves only.
+/// Philox blocks computed together, one in each 64-bit lane. The low half of a lane is the word; the high half is noise, which
+/// the widening multiplication does not read.
 constexpr std::size_t kBlocks = hn::MaxLanes(U64());
-/// 16-bit lanes in that many blocks.
+/// 16-bit lanes in kBlocks blocks.
 constexpr std::size_t kMaskLanes = 8 * kBlocks;
 
 using Words = hn::Vec<U64>;
@@ -32,7 +35,7 @@ HWY_INLINE Words widening_product(Words a, Words b) {
 #endif
 }
 
-/// The blocks of counters (c0, c1, c2, c3) as 8 * kBlocks lanes of 16 bits, in order.
+/// Computes the blocks of counters (c0, c1, c2, c3), as kMaskLanes lanes of 16 bits in order.
 HWY_INLINE void philox_lanes(std::uint64_t key, Words c0, Words c1, Words c2, Words c3, std::uint16_t* lanes) {
   const auto m0 = hn::Set(kU64, 0xD2511F53u), m1 = hn::Set(kU64, 0xCD9E8D57u);
   auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
@@ -76,7 +79,7 @@ struct MaskFactors {
   }
 };
 
-/// body(i, extent, factor) over the n elements of a row, factor being dropout's; 1 when it is off.
+/// Calls body(i, extent, factor) over the n elements of a row; `factor` is 1 when dropout is off.
 template <class Body>
 HWY_INLINE void for_masked_lanes(const Dropout& d, RowId id, std::size_t n, const Body& body) {
   if (!d) {

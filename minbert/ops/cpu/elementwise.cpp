@@ -101,13 +101,13 @@ void CpuBackend::activation_backward(Tensor dx, const Tensor& dy, const Tensor& 
   for_pieces({&x, &dy, &dx}, [&](const Piece& piece) { HWY_DYNAMIC_DISPATCH(activation_backward_piece)(dx, dy, x, kind, piece); });
 }
 
-void CpuBackend::dropout(Tensor out, const Tensor& x, std::span<const RowId> rows, const Dropout& dropout) {
+void CpuBackend::dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) {
   shapes::same(out, x, "dropout");
-  shapes::rows(rows, x.rows(), dropout);
+  shapes::rows(rows.host, x.rows(), dropout);
   const OpScope scope(*this, "dropout", 0, bytes_of({&out, &x}), {out});
   for_rows(x.rows(), x.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      const RowId id = dropout ? rows[static_cast<std::size_t>(row)] : RowId{};
+      const RowId id = dropout ? rows.host[static_cast<std::size_t>(row)] : RowId{};
       HWY_DYNAMIC_DISPATCH(dropout_row)(out, x, id, dropout, Piece{row, 0, x.cols()});
     }
   });

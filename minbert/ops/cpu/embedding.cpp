@@ -1,4 +1,7 @@
-// Embedding tables: the sum of three rows a token, and their gradients.
+// Embedding tables: the sum of three rows for each token, and its gradients.
+#include <algorithm>
+#include <utility>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -57,33 +60,33 @@ void check_ids(std::span<const std::int32_t> ids, const Tensor& table, std::int6
 
 }  // namespace
 
-void CpuBackend::embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, std::span<const std::int32_t> ids,
-                           std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) {
+void CpuBackend::embedding(Tensor out, const Tensor& word, const Tensor& position, const Tensor& type, Indices ids, Indices positions,
+                           Indices type_ids) {
   for (const Tensor* table : {&word, &position, &type}) {
     shapes::matrix(*table, table->rows(), out.cols(), "embedding table");
     MINBERT_CHECK(table->dtype() == word.dtype(), "embedding tables of {} and {}", dtype_name(word.dtype()), dtype_name(table->dtype()));
   }
-  check_ids(ids, word, out.rows(), "word");
-  check_ids(positions, position, out.rows(), "position");
-  check_ids(type_ids, type, out.rows(), "type");
+  check_ids(ids.host, word, out.rows(), "word");
+  check_ids(positions.host, position, out.rows(), "position");
+  check_ids(type_ids.host, type, out.rows(), "type");
   const OpScope scope(*this, "embedding", 2.0 * static_cast<double>(out.numel()), 3.0 * bytes_of({&out}), {out});
   for_rows(out.rows(), out.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n) {
       const auto i = static_cast<std::size_t>(n);
-      HWY_DYNAMIC_DISPATCH(embedding_row)(out, n, row_at(word, ids[i]), row_at(position, positions[i]), row_at(type, type_ids[i]));
+      HWY_DYNAMIC_DISPATCH(embedding_row)(out, n, row_at(word, ids.host[i]), row_at(position, positions.host[i]), row_at(type, type_ids.host[i]));
     }
   });
 }
 
-void CpuBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, std::span<const std::int32_t> ids,
-                                    std::span<const std::int32_t> positions, std::span<const std::int32_t> type_ids) {
-  const std::pair<const Tensor*, std::span<const std::int32_t>> tables[] = {{&dword, ids}, {&dposition, positions}, {&dtype, type_ids}};
+void CpuBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, Indices ids, Indices positions,
+                                    Indices type_ids) {
+  const std::pair<const Tensor*, std::span<const std::int32_t>> tables[] = {{&dword, ids.host}, {&dposition, positions.host}, {&dtype, type_ids.host}};
   for (const auto& [table, rows] : tables) {
     shapes::optional_matrix(*table, table->rows(), dy.cols(), "embedding gradient");
     if (*table) check_ids(rows, *table, dy.rows(), "embedding");
   }
   const OpScope scope(*this, "embedding_backward", 3.0 * static_cast<double>(dy.numel()), bytes_of({&dy}) * 3.0, {});
-  // Threads share out the columns, so that each sum is made in the order of tokens whatever their number; a cache line at least.
+  // Threads divide the columns, at least a cache line each. So each sum is made in the order of tokens on any number of threads.
   for_ranges(dy.cols(), std::max<std::int64_t>(16, kGrain / std::max<std::int64_t>(1, dy.rows())), [&](std::int64_t begin, std::int64_t end) {
     for (const auto& [table, rows] : tables)
       if (*table) HWY_DYNAMIC_DISPATCH(scatter_add_columns)(*table, dy, rows, begin, end);

@@ -1,6 +1,6 @@
-// Products by dtype. The only user of oneDNN: primitives cached by exact shape, user-managed scratch memory, no allocation
-// once warm. f32 goes to our own kernel because oneDNN's depends on the number of threads below AVX-512, and is half as fast
-// on (out, in) weights of some machines; oneDNN knows AMX.
+// Products by dtype; the only user of oneDNN. Primitives are cached by exact shape and use our scratch memory, so that nothing is
+// allocated once warm. f32 goes to our own kernel: below AVX-512 oneDNN's results depend on the number of threads, and on some
+// machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest.
 #include "minbert/ops/cpu/gemm.h"
 
 #include <algorithm>
@@ -22,15 +22,15 @@ namespace {
 
 using Desc = dnnl::memory::desc;
 
-/// Ragged batches bring a dozen shapes for each number of tokens; beyond this the least recently used goes.
+/// Ragged batches need a dozen shapes for each number of tokens. Beyond this many the least recently used one is dropped.
 constexpr std::size_t kMaxPrimitives = 2048;
 
-/// Everything that a primitive is specialised for; compared as a whole.
+/// Everything that a primitive is specialised for.
 struct Key {
   std::int64_t m, n, k;
   std::int64_t dst_stride, a_row_stride, a_col_stride, b_row_stride, b_col_stride;
   std::uint8_t dst_dtype, ab_dtype;
-  bool has_bias, accumulate, packed;  // shape and dtype determine the packed layout
+  bool has_bias, accumulate, packed;  // the packed layout follows from shape and dtype
 
   bool operator==(const Key&) const = default;
 };
@@ -54,22 +54,6 @@ struct Product {
   std::int64_t scratch_bytes = 0;
 };
 
-/// A packed matrix: panels when f32, oneDNN's own layout when bf16, whose packed products are as fast as ours and faster for few rows.
-struct Packed {
-  Matrix shape;
-  float* panels = nullptr;
-  std::size_t bytes = 0;
-  Desc layout;
-  dnnl::memory memory;
-
-  Packed() = default;
-  Packed(const Packed&) = delete;
-  Packed& operator=(const Packed&) = delete;
-  ~Packed() {
-    if (panels != nullptr) HostMemory().release(panels, bytes);
-  }
-};
-
 dnnl::memory::data_type onednn_type(DType dtype) {
   using Type = dnnl::memory::data_type;
   switch (dtype) {
@@ -84,7 +68,7 @@ dnnl::memory::data_type onednn_type(DType dtype) {
 
 Desc plain(const Matrix& x) { return Desc({x.rows, x.cols}, onednn_type(x.dtype), {x.row_stride, x.col_stride}); }
 
-/// oneDNN's exceptions as ours: a failure here is a bug or a missing instruction set, never the user's input.
+/// Calls body() and turns oneDNN's exceptions into kInternal: they mean a bug or a missing instruction set, never bad input.
 template <class Body>
 decltype(auto) onednn(std::string_view what, Body&& body) {
   try {
@@ -137,6 +121,22 @@ Product make_product(const dnnl::engine& engine, const Desc& dst, const Desc& a,
 
 }  // namespace
 
+/// f32 is packed as our panels, bf16 and i8 in oneDNN's layout: its packed bf16 products are as fast as ours, and faster for few rows.
+struct PackedMatrix {
+  Matrix shape;
+  float* panels = nullptr;
+  std::size_t bytes = 0;
+  Desc layout;
+  dnnl::memory memory;
+
+  PackedMatrix() = default;
+  PackedMatrix(const PackedMatrix&) = delete;
+  PackedMatrix& operator=(const PackedMatrix&) = delete;
+  ~PackedMatrix() {
+    if (panels != nullptr) HostMemory().release(panels, bytes);
+  }
+};
+
 struct Gemm::Impl {
   using Entry = std::pair<Key, Product>;
 
@@ -145,15 +145,12 @@ struct Gemm::Impl {
   std::list<Entry> recent;  // front: used last
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
   Scratch scratch;
-  Statistics statistics;
 
   Product& find(const Key& key, const Matrix& dst, const Matrix& a, const Desc& b) {
     if (const auto found = index.find(key); found != index.end()) {
-      ++statistics.hits;
       recent.splice(recent.begin(), recent, found->second);
       return found->second->second;
     }
-    ++statistics.misses;
     if (recent.size() >= kMaxPrimitives) {
       index.erase(recent.back().first);
       recent.pop_back();
@@ -178,7 +175,7 @@ struct Gemm::Impl {
       product.bias.set_data_handle(const_cast<float*>(bias));
       arguments[static_cast<std::size_t>(count++)] = {DNNL_ARG_BIAS, product.bias.get()};
     }
-    // The C++ wrapper takes a hash map, that is several allocations a call.
+    // The C++ wrapper takes a hash map, which allocates in each call.
     dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), stream.get(), count, arguments.data()), "execute");
   }
 };
@@ -205,7 +202,7 @@ Key make_key(const Matrix& dst, const Matrix& a, const Matrix& b, const float* b
           .packed = packed};
 }
 
-/// A product over no inputs: the bias, or zero.
+/// The product for K = 0: each row is the bias, or zero.
 void fill_rows(const Matrix& dst, const float* bias) {
   for (std::int64_t row = 0; row < dst.rows; ++row) {
     for (std::int64_t col = 0; col < dst.cols; ++col) {
@@ -216,20 +213,20 @@ void fill_rows(const Matrix& dst, const float* bias) {
   }
 }
 
-/// Whether oneDNN may use these instructions: its sets are bits that hold those of smaller ones.
+/// Whether oneDNN may use these instructions. A larger set has all bits of a smaller one.
 bool has_isa(dnnl::cpu_isa isa) {
   const auto wanted = static_cast<unsigned>(isa);
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
 }
 
-/// Whether our own kernel takes the product: all of f32; of bf16 those whose words along k are aligned and whose sums need no memory.
+/// Whether our own kernel takes the product: all f32 ones, and bf16 ones with whole words along k whose bf16 dst needs one block of k.
 bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
   MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
   if (a.dtype != DType::kBF16) return a.dtype == DType::kF32;
-  // With AMX oneDNN's bf16 is faster than ours; without AVX512_BF16 there is no instruction for ours.
+  // With AMX oneDNN's bf16 is faster than ours; without AVX512_BF16 ours has no instruction.
   static const bool dot = dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16;
-  const auto of_words = [&](std::int64_t along_k, std::int64_t stride) { return along_k != 1 || (a.cols % 2 == 0 && stride % 2 == 0); };
-  return dot && of_words(a.col_stride, a.row_stride) && of_words(b.row_stride, b.col_stride) &&
+  const auto whole_words = [&](std::int64_t along_k, std::int64_t stride) { return along_k != 1 || (a.cols % 2 == 0 && stride % 2 == 0); };
+  return dot && whole_words(a.col_stride, a.row_stride) && whole_words(b.row_stride, b.col_stride) &&
          (dst.dtype == DType::kF32 || (!accumulate && a.cols <= 2 * kMaxPanelPairs));
 }
 
@@ -252,9 +249,9 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
   onednn("product", [&] { impl_->run(impl_->find(key, dst, a, plain(b)), dst, a, b.data, bias); });
 }
 
-std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
+std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
   if (b.rows == 0 || b.cols == 0) return nullptr;
-  auto packed = std::make_shared<Packed>();
+  auto packed = std::make_shared<PackedMatrix>();
   packed->shape.dtype = dtype;
   packed->shape.rows = b.rows;
   packed->shape.cols = b.cols;
@@ -263,7 +260,7 @@ std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
     packed->panels = static_cast<float*>(HostMemory().allocate(packed->bytes));
   } else {
     onednn("packing", [&] {
-      // Asked with enough rows for the blocked kernels to be the answer; their layout serves any number of rows.
+      // oneDNN chooses the blocked layout when it is asked about enough rows; products with any number of rows can use it.
       constexpr std::int64_t kRows = 256;
       const auto type = onednn_type(dtype);
       const Desc any({b.rows, b.cols}, type, dnnl::memory::format_tag::any);
@@ -274,34 +271,32 @@ std::shared_ptr<void> Gemm::pack(const Matrix& b, DType dtype) {
       packed->memory = dnnl::memory(packed->layout, impl_->engine);
     });
   }
-  repack(packed.get(), b);
+  repack(*packed, b);
   return packed;
 }
 
-void Gemm::repack(void* packed, const Matrix& b) {
-  auto& target = *static_cast<Packed*>(packed);
-  MINBERT_CHECK(target.shape.rows == b.rows && target.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
-                target.shape.rows, target.shape.cols);
-  if (target.panels != nullptr) {
-    pack_panels(target.panels, b);
+void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
+  MINBERT_CHECK(packed.shape.rows == b.rows && packed.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
+                packed.shape.rows, packed.shape.cols);
+  if (packed.panels != nullptr) {
+    pack_panels(packed.panels, b);
     return;
   }
   onednn("packing", [&] {
     dnnl::memory source(plain(b), impl_->engine, b.data);
-    dnnl::reorder(source, target.memory).execute(impl_->stream, source, target.memory);
+    dnnl::reorder(source, packed.memory).execute(impl_->stream, source, packed.memory);
   });
 }
 
-void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, void* packed, const float* bias) {
-  auto& target = *static_cast<Packed*>(packed);
-  const Key key = make_key(dst, a, target.shape, bias, false, true);
+void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatrix& b, const float* bias) {
+  const Key key = make_key(dst, a, b.shape, bias, false, true);
   if (key.m == 0) return;
-  if (target.panels != nullptr) {
+  if (b.panels != nullptr) {
     MINBERT_CHECK(dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
-    panel_multiply({.dst = dst, .a = a, .b = target.shape, .packed_b = target.panels, .bias = bias, .accumulate = false}, impl_->scratch);
+    panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false}, impl_->scratch);
     return;
   }
-  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, target.layout), dst, a, target.memory.get_data_handle(), bias); });
+  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, b.layout), dst, a, b.memory.get_data_handle(), bias); });
 }
 
 bool Gemm::supports_bf16() {
@@ -316,8 +311,6 @@ bool Gemm::supports_bf16() {
 
 bool Gemm::supports_int8() const { return has_isa(dnnl::cpu_isa::avx512_core_vnni) || has_isa(dnnl::cpu_isa::avx2_vnni); }
 
-Gemm::Statistics Gemm::statistics() const { return impl_->statistics; }
-
 void cap_gemm_isa(std::string_view isa) {
   using dnnl::cpu_isa;
   static constexpr std::pair<std::string_view, cpu_isa> kCaps[] = {{"sse2", cpu_isa::sse41},
@@ -328,7 +321,7 @@ void cap_gemm_isa(std::string_view isa) {
   const auto cap = std::find_if(std::begin(kCaps), std::end(kCaps), [&](const auto& entry) { return entry.first == isa; });
   MINBERT_CHECK(cap != std::end(kCaps), "instruction set \"{}\"", isa);
   const auto status = dnnl_set_max_cpu_isa(static_cast<dnnl_cpu_isa_t>(cap->second));
-  // oneDNN fixes its choice at the first product; a later cap is fine only if it changes nothing.
+  // oneDNN fixes its choice at the first product. A later cap is accepted only if it changes nothing.
   const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
   const bool within = (effective & ~static_cast<unsigned>(cap->second)) == 0;
   if (status != dnnl_success && !within)

@@ -1,5 +1,9 @@
-// Products of 8-bit integers: inputs are rounded as they come, oneDNN multiplies, and one sweep turns its exact sums into numbers,
-// adding the bias and, where one follows, applying the activation.
+// Products of 8-bit integers. Each call rounds its inputs, oneDNN multiplies, and one sweep turns its exact sums into numbers, adds
+// the bias and applies the activation where one follows.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -16,7 +20,7 @@ namespace HWY_NAMESPACE {
 
 constexpr hn::Rebind<std::uint8_t, F32> kU8;
 
-/// q (n) of one row of inputs.
+/// Rounds one row of inputs to q (n).
 Int8Range quantize_row(std::uint8_t* q, const Tensor& x, std::int64_t row) {
   const auto n = static_cast<std::size_t>(x.cols());
   Int8Range range;
@@ -24,7 +28,7 @@ Int8Range quantize_row(std::uint8_t* q, const Tensor& x, std::int64_t row) {
     const T* p = x.data<T>() + row * x.row_stride();
     V low = set(0), high = set(0);
     for_lanes(n, [&](std::size_t i, auto extent) HWY_ATTR {
-      const V v = load(extent, p + i);  // lanes beyond the row load as 0, which the range holds anyhow
+      const V v = load(extent, p + i);  // lanes beyond the row load as 0, which is always in the range
       low = hn::Min(low, v);
       high = hn::Max(high, v);
     });
@@ -53,10 +57,10 @@ struct Identity {
   HWY_INLINE V value(V x) const { return x; }
 };
 
-/// Row `row` of out = f(range.scale * scales * (sums - range.zero * weight_sums) + bias).
+/// Row `row` of out = f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias).
 template <class Function>
 void dequantize(const Function& f, const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range,
-                const Int8Weight& weight, const float* bias) {
+                const CpuPackedWeight& weight, const float* bias) {
   const V scale = hn::Set(kF32, range.scale);
   const auto zero = hn::Set(kI32, range.zero);
   with_type(out.dtype(), [&]<class T>(T) HWY_ATTR {
@@ -70,7 +74,7 @@ void dequantize(const Function& f, const Tensor& out, std::int64_t row, const st
   });
 }
 
-void dequantize_row(const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range, const Int8Weight& weight,
+void dequantize_row(const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range, const CpuPackedWeight& weight,
                     const float* bias, const Activation* kind) {
   if (kind == nullptr) return dequantize(Identity{}, out, row, sums, range, weight, bias);
   with_activation(*kind, [&](auto f) HWY_ATTR { dequantize(f, out, row, sums, range, weight, bias); });
@@ -86,16 +90,29 @@ namespace minbert::cpu {
 HWY_EXPORT(quantize_row);
 HWY_EXPORT(dequantize_row);
 
-std::shared_ptr<Int8Weight> make_int8_weight(Gemm& gemm, const Tensor& master) {
-  auto weight = std::make_shared<Int8Weight>();
-  refresh_int8_weight(gemm, *weight, master);
-  return weight;
-}
+namespace {
 
-void refresh_int8_weight(Gemm& gemm, Int8Weight& weight, const Tensor& master) {
+/// What a product of N inputs needs between its steps.
+struct Int8Scratch {
+  std::int32_t* sums;    // (N, O)
+  Int8Range* ranges;     // (N)
+  std::uint8_t* inputs;  // (N, I)
+  std::int64_t bytes;
+  Int8Scratch(std::byte* memory, std::int64_t N, std::int64_t I, std::int64_t O) {
+    Carver carver(memory);
+    sums = carver.take<std::int32_t>(N * O);
+    ranges = carver.take<Int8Range>(N);
+    inputs = carver.take<std::uint8_t>(N * I);
+    bytes = carver.bytes();
+  }
+};
+
+}  // namespace
+
+void pack_int8(Gemm& gemm, CpuPackedWeight& packed, const Tensor& master) {
   const std::int64_t O = master.rows(), I = master.cols();
-  weight.scales.resize(static_cast<std::size_t>(O));
-  weight.sums.resize(static_cast<std::size_t>(O));
+  packed.scales.resize(static_cast<std::size_t>(O));
+  packed.sums.resize(static_cast<std::size_t>(O));
   std::vector<std::int8_t> rounded(static_cast<std::size_t>(O * I));
   for_rows(O, I, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
@@ -109,35 +126,30 @@ void refresh_int8_weight(Gemm& gemm, Int8Weight& weight, const Tensor& master) {
         rounded[static_cast<std::size_t>(row * I) + i] = static_cast<std::int8_t>(q);
         sum += q;
       }
-      weight.scales[static_cast<std::size_t>(row)] = range.scale;
-      weight.sums[static_cast<std::size_t>(row)] = sum;
+      packed.scales[static_cast<std::size_t>(row)] = range.scale;
+      packed.sums[static_cast<std::size_t>(row)] = sum;
     }
   });
   const Matrix transposed = Matrix(Tensor(rounded.data(), DType::kI8, master.shape())).transposed();
-  if (weight.product == nullptr)
-    weight.product = gemm.pack(transposed, DType::kI8);
+  if (packed.product == nullptr)
+    packed.product = gemm.pack(transposed, DType::kI8);
   else
-    gemm.repack(weight.product.get(), transposed);
+    gemm.repack(*packed.product, transposed);
 }
 
-void CpuBackend::int8_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind) {
-  const auto& weight = *static_cast<const Int8Weight*>(w.packed.get());
+void CpuBackend::int8_linear(Tensor out, const Tensor& x, const CpuPackedWeight& w, const Tensor& bias, const Activation* kind) {
   const std::int64_t N = x.rows(), I = x.cols(), O = out.cols();
-  // One piece of scratch memory for rounded inputs, sums and ranges, in order of falling alignment.
-  auto* const sums = scratch_.get<std::int32_t>(N * O + (N * static_cast<std::int64_t>(sizeof(Int8Range)) + N * I) / 4 + 1);
-  auto* const ranges = reinterpret_cast<Int8Range*>(sums + N * O);
-  auto* const inputs = reinterpret_cast<std::uint8_t*>(ranges + N);
-
+  const Int8Scratch s(scratch_.get<std::byte>(Int8Scratch(nullptr, N, I, O).bytes), N, I, O);
   for_rows(N, I, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) ranges[row] = HWY_DYNAMIC_DISPATCH(quantize_row)(inputs + row * I, x, row);
+    for (std::int64_t row = begin; row < end; ++row) s.ranges[row] = HWY_DYNAMIC_DISPATCH(quantize_row)(s.inputs + row * I, x, row);
   });
-  if (weight.product != nullptr)
-    gemm_.multiply_packed(Matrix(Tensor(sums, DType::kI32, {N, O})), Matrix(Tensor(inputs, DType::kU8, {N, I})), weight.product.get(), nullptr);
+  if (w.product != nullptr)
+    gemm_.multiply_packed(Matrix(Tensor(s.sums, DType::kI32, {N, O})), Matrix(Tensor(s.inputs, DType::kU8, {N, I})), *w.product, nullptr);
   else
-    std::fill_n(sums, N * O, 0);
+    std::fill_n(s.sums, N * O, 0);
   const float* b = bias ? bias.data<float>() : nullptr;
   for_rows(N, O, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(dequantize_row)(out, row, sums + row * O, ranges[row], weight, b, kind);
+    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(dequantize_row)(out, row, s.sums + row * O, s.ranges[row], w, b, kind);
   });
 }
 

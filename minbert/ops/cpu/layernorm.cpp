@@ -1,4 +1,8 @@
-// LayerNorm, alone and as "add & norm": dropout, residual and normalisation in one visit to each row.
+// LayerNorm, alone and as "add & norm", which does dropout, residual and normalisation in one visit to each row.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -14,7 +18,7 @@
 namespace minbert::cpu {
 
 struct NormForward {
-  Tensor out, sum, stats, x, residual;  // residual is empty for a plain layernorm, sum and stats where not wanted
+  Tensor out, sum, stats, x, residual;  // residual is empty for a plain layernorm; sum and stats are empty where not wanted
   const float *gamma, *beta;
   float eps;
   std::span<const RowId> rows;
@@ -22,15 +26,15 @@ struct NormForward {
 };
 
 struct NormBackward {
-  Tensor dx, dresidual, dy, x, stats;  // x: what was normalised; dx: the masked copy of dresidual, may be empty
+  Tensor dx, dresidual, dy, x, stats;  // x was normalised; dx is dresidual times the mask, and may be empty
   const float* gamma;
   float* partial;  // (chunks, 2, C): sums for dgamma and dbeta over fixed chunks of rows; null when not wanted
   std::span<const RowId> rows;
   Dropout dropout;
 };
 
-/// Rows whose parameter gradients are summed together; a function of N alone, so that threads change nothing.
-inline std::int64_t norm_chunk_rows(std::int64_t rows) { return std::max<std::int64_t>(8, (rows + 63) / 64); }
+/// Rows whose parameter gradients are summed together. It is a function of N alone, so that threads change nothing.
+inline std::int64_t norm_chunk_rows(std::int64_t rows) { return std::max<std::int64_t>(8, divide_up(rows, 64)); }
 
 }  // namespace minbert::cpu
 #endif  // MINBERT_OPS_CPU_LAYERNORM_ARGUMENTS_
@@ -44,7 +48,7 @@ HWY_INLINE T* row_of(const Tensor& x, std::int64_t row) {
   return x.data<T>() + row * x.row_stride();
 }
 
-/// values = dropout(x) + residual, or x when there is no residual, also stored to `sum` if wanted; returns their mean.
+/// values = dropout(x) + residual, or x where there is no residual. Stores them to `sum` too if that is wanted. Returns their mean.
 template <class T>
 HWY_INLINE float gather_row(const NormForward& n, std::int64_t row, float* values, std::size_t width) {
   V total = set(0);
@@ -69,8 +73,8 @@ HWY_INLINE float gather_row(const NormForward& n, std::int64_t row, float* value
   return sum_lanes(total) / static_cast<float>(width);
 }
 
-/// Rows [begin, end); values is room for one row, padded to whole vectors. Statistics are those of the sum before it is
-/// rounded to its dtype.
+/// Normalises rows [begin, end). `values` is room for one row, padded to whole vectors. Statistics are of the sum before it
+/// is rounded to its dtype.
 template <class T>
 void norm_forward(const NormForward& n, std::int64_t begin, std::int64_t end, float* values) {
   const auto width = static_cast<std::size_t>(n.x.cols());
@@ -84,7 +88,7 @@ void norm_forward(const NormForward& n, std::int64_t begin, std::int64_t end, fl
       squares = hn::MulAdd(d, d, squares);
       rest = hn::Add(rest, d);
     });
-    // What rounding has left of the mean, which matters where it is large beside the deviation.
+    // The mean of what is left after subtracting the rounded mean. It matters where the mean is large beside the deviation.
     const float left = sum_lanes(rest) / count;
     const float rstd = 1.0f / std::sqrt(sum_lanes(squares) / count - left * left + n.eps);
     const V scale = set(rstd), shift = set(-left * rstd);
@@ -105,7 +109,7 @@ void norm_forward_rows(const NormForward& n, std::int64_t begin, std::int64_t en
   with_type(n.x.dtype(), [&]<class T>(T) HWY_ATTR { norm_forward<T>(n, begin, end, values); });
 }
 
-/// dx of one row: rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma; adds dy xhat and dy to the partial sums.
+/// One row of dx = rstd (g - mean(g) - xhat mean(g xhat)) with g = dy gamma. Adds dy xhat to dgamma and dy to dbeta.
 template <class T>
 HWY_INLINE void norm_backward_row(const NormBackward& n, std::int64_t row, float* dgamma, float* dbeta) {
   const auto width = static_cast<std::size_t>(n.x.cols());
@@ -181,8 +185,8 @@ void check_forward(const NormForward& n, const Tensor& gamma, const Tensor& beta
 }
 
 void forward(const NormForward& n, Scratch& scratch) {
-  const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows worth a thread
-  const std::int64_t blocks = (n.x.rows() + block - 1) / block, padded = (n.x.cols() + 31) / 16 * 16;
+  const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows that are worth a thread
+  const std::int64_t blocks = divide_up(n.x.rows(), block), padded = round_up(n.x.cols() + 16, 16);
   float* values = scratch.get<float>(parts(blocks) * padded);
   for_parts(blocks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(norm_forward_rows)(n, begin * block, std::min(n.x.rows(), end * block), values + part * padded);
@@ -198,7 +202,7 @@ void backward(NormBackward n, Tensor& dgamma, Tensor& dbeta, const Tensor& gamma
   shapes::optional_matrix(dgamma, width, 1, "dgamma");
   shapes::optional_matrix(dbeta, width, 1, "dbeta");
   shapes::rows(n.rows, rows, n.dropout);
-  const std::int64_t step = norm_chunk_rows(rows), chunks = (rows + step - 1) / step;
+  const std::int64_t step = norm_chunk_rows(rows), chunks = divide_up(rows, step);
   n.partial = dgamma || dbeta ? scratch.get<float>(chunks * 2 * width) : nullptr;
   for_ranges(chunks, std::max<std::int64_t>(1, kGrain / (step * std::max<std::int64_t>(1, width))), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t chunk = begin; chunk < end; ++chunk) HWY_DYNAMIC_DISPATCH(norm_backward_chunk)(n, chunk);
@@ -227,20 +231,19 @@ void CpuBackend::layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, cons
 }
 
 void CpuBackend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
-                                       const Tensor& beta, double eps, std::span<const RowId> rows, const Dropout& dropout) {
+                                       const Tensor& beta, double eps, RowIds rows, const Dropout& dropout) {
   const NormForward n{.out = out, .sum = sum, .stats = stats, .x = x, .residual = residual, .gamma = gamma.data<float>(),
-                      .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = rows, .dropout = dropout};
+                      .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = rows.host, .dropout = dropout};
   check_forward(n, gamma, beta);
   const OpScope scope(*this, "dropout_add_layernorm", 10.0 * static_cast<double>(x.numel()), bytes_of({&out, &sum, &x, &residual}), {out, sum});
   forward(n, scratch_);
 }
 
 void CpuBackend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                                const Tensor& stats, const Tensor& gamma, std::span<const RowId> rows,
-                                                const Dropout& dropout) {
+                                                const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout) {
   const OpScope scope(*this, "dropout_add_layernorm_backward", 15.0 * static_cast<double>(sum.numel()), bytes_of({&dx, &dresidual, &dy, &sum}),
                       {dx, dresidual, dgamma, dbeta});
-  backward({.dx = dx, .dresidual = dresidual, .dy = dy, .x = sum, .stats = stats, .gamma = gamma.data<float>(), .partial = nullptr, .rows = rows, .dropout = dropout},
+  backward({.dx = dx, .dresidual = dresidual, .dy = dy, .x = sum, .stats = stats, .gamma = gamma.data<float>(), .partial = nullptr, .rows = rows.host, .dropout = dropout},
            dgamma, dbeta, gamma, scratch_);
 }
 

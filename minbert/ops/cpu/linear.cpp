@@ -1,4 +1,6 @@
 // Linear layers: products by Gemm, bias gradients, prepared weights, and the product fused with its activation.
+#include <algorithm>
+
 #include "minbert/ops/cpu/cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -12,8 +14,8 @@ HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
-/// sums[col] += the sum of column col of x, for col in [begin, end): blocks of rows first, which keeps rounding errors small,
-/// and always in the same order.
+/// sums[col] += the sum of column col of x, for col in [begin, end). It adds up blocks of rows, which keeps rounding errors small,
+/// always in the same order.
 void add_column_sums(float* sums, const Tensor& x, std::int64_t begin, std::int64_t end) {
   constexpr std::int64_t kRows = 64;
   const std::int64_t rows = x.rows();
@@ -62,13 +64,16 @@ PreparedWeight CpuBackend::prepare(const Tensor& master, DType compute, WeightUs
   weight.use = use;
   weight.clock = clock;
   weight.version = clock != nullptr ? *clock : 0;
-  if (use == WeightUse::kForwardInt8) {
-    weight.packed = make_int8_weight(gemm_, master);
+  // Packing pays only where the weight rarely changes: packing again in every training step costs twice what products gain.
+  if (use == WeightUse::kForwardInt8 || (use == WeightUse::kForward && master.numel() > 0)) {
+    const auto packed = std::make_shared<CpuPackedWeight>();
+    if (use == WeightUse::kForwardInt8)
+      pack_int8(gemm_, *packed, master);
+    else
+      packed->product = gemm_.pack(Matrix(master).transposed(), compute);
+    weight.packed = packed;
     return weight;
   }
-  // Packing pays only where the weight rarely changes: re-packing in every training step costs twice what products gain.
-  if (use == WeightUse::kForward) weight.packed = gemm_.pack(Matrix(master).transposed(), compute);
-  if (weight.packed != nullptr) return weight;
   if (compute == DType::kF32) {
     weight.value = master;
     return weight;
@@ -88,9 +93,9 @@ PreparedWeight CpuBackend::prepare(const Tensor& master, DType compute, WeightUs
 void CpuBackend::refresh(PreparedWeight& weight) {
   weight.version = weight.clock != nullptr ? *weight.clock : 0;
   if (weight.use == WeightUse::kForwardInt8) {
-    refresh_int8_weight(gemm_, *static_cast<Int8Weight*>(weight.packed.get()), weight.master);
+    pack_int8(gemm_, weight.packed_as<CpuPackedWeight>(), weight.master);
   } else if (weight.packed != nullptr) {
-    gemm_.repack(weight.packed.get(), Matrix(weight.master).transposed());
+    gemm_.repack(*weight.packed_as<CpuPackedWeight>().product, Matrix(weight.master).transposed());
   } else if (weight.value.raw() != weight.master.raw()) {
     cast(weight.value, weight.master);
   }
@@ -106,9 +111,9 @@ void CpuBackend::checked_linear(Tensor out, const Tensor& x, const PreparedWeigh
   const OpScope scope(*this, "linear", product_flops(x, w.out_features()), bytes_of({&out, &x, &w.value}), {out});
   const float* b = bias ? bias.data<float>() : nullptr;
   if (w.use == WeightUse::kForwardInt8) {
-    int8_linear(out, x, w, bias, kind);
+    int8_linear(out, x, w.packed_as<CpuPackedWeight>(), bias, kind);
   } else if (w.packed != nullptr) {
-    gemm_.multiply_packed(Matrix(out), Matrix(x), w.packed.get(), b);
+    gemm_.multiply_packed(Matrix(out), Matrix(x), *w.packed_as<CpuPackedWeight>().product, b);
   } else {
     gemm_.multiply(Matrix(out), Matrix(x), Matrix(w.value).transposed(), b);
   }

@@ -1,5 +1,7 @@
-// Losses, one a row. Cross-entropy is vectorised: masked-language-model logits have a vocabulary of columns.
+// Losses, one for each row. Cross-entropy is vectorised, because logits of masked-LM training have a column for each word piece.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "minbert/ops/cpu/cpu.h"
 
@@ -44,7 +46,7 @@ SoftmaxSums softmax_sums(const Tensor& logits, std::int64_t row) {
   return result;
 }
 
-/// dlogits = scale (softmax - one at the label).
+/// dlogits = scale (softmax(logits) - onehot(label)) for one row.
 void softmax_gradient(const Tensor& dlogits, const Tensor& logits, std::int64_t row, std::int32_t label, float scale) {
   const SoftmaxSums sums = softmax_sums(logits, row);
   with_type(logits.dtype(), [&]<class T>(T) HWY_ATTR {
@@ -85,7 +87,7 @@ void set_value(const Tensor& x, std::int64_t row, double value) {
   with_type(x.dtype(), [&]<class T>(T) { x.data<T>()[row * x.row_stride()] = T(static_cast<float>(value)); });
 }
 
-/// out[b] = f(x[b], y[b]), in double.
+/// out[b] = f(x[b], y[b]), computed in double.
 template <class F>
 void for_each_row(const Tensor& out, const Tensor& x, const Tensor& y, const F& f) {
   for (std::int64_t b = 0; b < x.rows(); ++b) set_value(out, b, f(static_cast<double>(value_at(x, b)), static_cast<double>(value_at(y, b))));
@@ -98,26 +100,27 @@ void check_labels(const Tensor& logits, std::span<const std::int32_t> labels) {
 
 }  // namespace
 
-void CpuBackend::cross_entropy(Tensor losses, const Tensor& logits, std::span<const std::int32_t> labels) {
-  check_labels(logits, labels);
+void CpuBackend::cross_entropy(Tensor losses, const Tensor& logits, Indices labels) {
+  check_labels(logits, labels.host);
   shapes::matrix(losses, logits.rows(), 1, "losses");
   const OpScope scope(*this, "cross_entropy", 0, bytes_of({&logits}), {losses});
   for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       const SoftmaxSums sums = HWY_DYNAMIC_DISPATCH(softmax_sums)(logits, b);
-      const float at_label = value_at(logits.slice_cols(labels[static_cast<std::size_t>(b)], labels[static_cast<std::size_t>(b)] + 1), b);
+      const std::int32_t label = labels.host[static_cast<std::size_t>(b)];
+      const float at_label = value_at(logits.slice_cols(label, label + 1), b);
       set_value(losses, b, std::log(static_cast<double>(sums.sum)) - (static_cast<double>(at_label) - static_cast<double>(sums.max)));
     }
   });
 }
 
-void CpuBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, std::span<const std::int32_t> labels, double scale) {
-  check_labels(logits, labels);
+void CpuBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) {
+  check_labels(logits, labels.host);
   shapes::same(dlogits, logits, "dlogits");
   const OpScope scope(*this, "cross_entropy_backward", 0, bytes_of({&dlogits, &logits}), {dlogits});
   for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b)
-      HWY_DYNAMIC_DISPATCH(softmax_gradient)(dlogits, logits, b, labels[static_cast<std::size_t>(b)], static_cast<float>(scale));
+      HWY_DYNAMIC_DISPATCH(softmax_gradient)(dlogits, logits, b, labels.host[static_cast<std::size_t>(b)], static_cast<float>(scale));
   });
 }
 

@@ -1,4 +1,4 @@
-// Matrix: what products work on.
+// Matrix: the operand of products.
 #pragma once
 
 #include <cstdint>

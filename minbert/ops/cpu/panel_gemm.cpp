@@ -1,9 +1,10 @@
-// The product in the manner of BLIS: a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile
-// of dst stays in registers over a block of k. a is packed once for all threads; each panel of b by the thread that uses it,
-// into its own cache, so that weights that change every step cost no memory traffic to repack. Of bf16 a panel holds pairs along k
-// as words of the size of a float, so that all but the innermost loop (dot_tile.h) and the packing across k is the same.
+// A product in the manner of BLIS. a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile of dst
+// stays in registers over a block of k. a is packed once for all threads. Each panel of b is packed by the thread that uses it, into
+// its own cache, so that packing weights that change in every step costs no memory traffic. A bf16 panel stores two consecutive k in
+// one float-sized word; only the innermost loop (dot_tile.h) and the packing across k differ from f32.
 #include "minbert/ops/cpu/panel_gemm.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -21,14 +22,14 @@
 #define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
 namespace minbert::cpu {
 
-/// Sums over k are made in blocks of equal size up to this, a function of K alone: sizes of tiles may differ, sums may not. With a bf16 dst
-/// there is one block, because such sums leave the registers only when they are whole.
+/// Sums over k are made in blocks of equal size, at most this. The size is a function of K alone, so that the instruction set's tiles do not
+/// change sums. A bf16 dst has one block, because its sums leave the registers only when they are complete.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
-  std::int64_t depth, size, count;  // in words: floats or pairs
+  std::int64_t depth, size, count;  // in words: floats, or pairs of bf16
   DepthBlocks(std::int64_t words, std::int64_t most)
-      : depth(words), size(0), count((words + most - 1) / most) {
-    size = (depth + count - 1) / count;
+      : depth(words), size(0), count(divide_up(words, most)) {
+    size = divide_up(depth, count);
   }
   std::int64_t begin(std::int64_t block) const { return block * size; }
   std::int64_t length(std::int64_t block) const { return std::min(size, depth - begin(block)); }
@@ -39,15 +40,15 @@ struct PanelSizes {
   std::int64_t rows, row_stride, cols;
 };
 
-/// A piece of the product with its packed a: rows [first_row, first_row + rows), blocks of k from first_block.
+/// A piece of the product with its packed a: `rows` rows from first_row, block_count blocks of k from first_block.
 struct PanelTask {
   const PanelProduct* product;
-  Matrix a, b;  // those of bf16 that are dense along k as words
+  Matrix a, b;  // a bf16 matrix that is dense along k as a matrix of words
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  std::int64_t groups;      // parts of the rows that are different tasks
-  std::int64_t row_panels;  // of equal numbers of rows, that is 8 and 8 rather than 14 and 2
+  std::int64_t groups;      // each group of row panels is a task of its own
+  std::int64_t row_panels;  // they have equal numbers of rows: 8 and 8 rather than 14 and 2
 
   std::int64_t row_of(std::int64_t panel) const { return rows * panel / row_panels; }
 };
@@ -62,13 +63,13 @@ namespace HWY_NAMESPACE {
 // A tile's sums, two vectors of b and one broadcast fill the registers.
 constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
-constexpr std::int64_t kRowStride = (kRows + static_cast<std::int64_t>(kLanes) - 1) / static_cast<std::int64_t>(kLanes) * static_cast<std::int64_t>(kLanes);
+constexpr std::int64_t kRowStride = round_up(kRows, kLanes);
 
 static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride));
 
 PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
 
-/// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. What is added to comes in from memory while the sums are made.
+/// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. Prefetches c while the sums are made.
 template <int R, bool kAdd>
 void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
   V sums[R][2];
@@ -109,8 +110,8 @@ TileFunction tile_function(std::int64_t rows) {
   return kTable[static_cast<std::size_t>(rows - 1)];
 }
 
-/// to[i * step + c] = the pair of x(2 (k + i), col + c) and of x one row on, for c < cols, i < depth; x is dense along its columns. Beyond
-/// the last row are zeros.
+/// to[i * step + c] = the pair x(2 (k + i), col + c) and x(2 (k + i) + 1, col + c), for c < cols and i < depth. x is dense along its
+/// columns and counts as zero beyond its last row.
 void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col, std::int64_t cols, std::int64_t k, std::int64_t depth) {
   const BFloat16* from = static_cast<const BFloat16*>(x.data) + 2 * k * x.row_stride + col;
   for (std::int64_t i = 0; i < depth; ++i, from += 2 * x.row_stride, to += step) {
@@ -126,7 +127,7 @@ void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col,
 /// Packs rows [row, row + rows) and k [k, k + depth) of a.
 void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
   if (a.dtype == DType::kBF16) {
-    // Whole vectors where they stay inside the matrix: beyond a row's end, but before the next one's.
+    // Reads whole vectors where they stay inside the matrix: a vector may reach past its row's end into the next row.
     const bool whole = row + kRowStride <= a.rows || (2 * (k + depth) < a.cols && a.col_stride >= kRowStride);
     pack_pairs(to, kRowStride, a.transposed(), row, whole ? kRowStride : rows, k, depth);
     return;
@@ -138,7 +139,7 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
   }
   for (std::int64_t i = 0; i < depth; ++i) {
     const float* p = from + i * a.col_stride;
-    // A whole vector may be read where it stays inside the matrix: beyond the row's end, but before the next one's.
+    // Reads whole vectors where they stay inside the matrix: a vector may reach past its row's end into the next row.
     if (row + kRowStride <= a.rows || (k + i + 1 < a.cols && a.col_stride >= kRowStride)) {
       for (std::int64_t r = 0; r < kRowStride; r += static_cast<std::int64_t>(kLanes)) store(load(p + r), to + i * kRowStride + r);
     } else {
@@ -147,7 +148,7 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
   }
 }
 
-/// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns that b lacks are 0.
+/// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns beyond b's last are 0.
 void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
   const std::int64_t cols = std::min(kCols, b.cols - col);
   if (cols < kCols) std::fill(to, to + depth * kCols, 0.0f);
@@ -184,7 +185,7 @@ struct PairTile {
   }
 };
 
-/// One tile of dst; at the right edge by way of a buffer.
+/// Computes one tile of dst; at the right edge in a buffer first.
 template <class Tile>
 void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth, bool add,
               const float* bias) {
@@ -203,13 +204,13 @@ void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64
   for (std::int64_t r = 0; r < rows; ++r) std::copy(edge + r * kCols, edge + r * kCols + cols, c + r * dst.row_stride);
 }
 
-/// Where a panel of a starts: blocks of k one after the other, the panels of a block one after the other.
+/// The start of a packed panel of a. Blocks of k follow each other, and within a block its panels.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
   return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * kRowStride;
 }
 
-/// The cache lines of the panel that is packed next, of b or of a's transpose, fetched while another is multiplied or packed: rows of a
-/// large matrix lie too far apart for the hardware to foresee.
+/// Fetches the cache lines of the panel of b, or of a's transpose, that is packed next, while another is multiplied or packed: rows of a
+/// large matrix lie too far apart for the hardware's own prefetcher.
 class PanelPrefetch {
  public:
   PanelPrefetch() = default;
@@ -223,11 +224,11 @@ class PanelPrefetch {
     width_ = (along_k ? depth : cols) * size;
     stride_ = (along_k ? b.col_stride : b.row_stride) * size;
   }
-  /// Fetches one of `shares` equal parts.
+  /// Fetches part `share` of `shares` equal ones.
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
     constexpr std::int64_t kLine = 64;
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
-      for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // to the second cache: the first one is in use
+      for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // into the second cache, since the first one is in use
   }
 
  private:
@@ -244,7 +245,7 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
   }
 }
 
-/// Tasks [begin, end): the groups of rows of each panel of b, and panel after panel. buffer holds a packed panel of one block.
+/// Runs tasks [begin, end). Tasks go through the groups of rows of one panel of b, then the next. `buffer` is room for a packed panel.
 template <class Tile>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
@@ -256,7 +257,7 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
       const std::int64_t col = index / t.groups * kCols, group = index % t.groups;
       const float* b = buffer;
       if (p.packed_b != nullptr) {
-        b = p.packed_b + (block * ((t.b.cols + kCols - 1) / kCols) + col / kCols) * t.blocks.size * kCols;
+        b = p.packed_b + (block * divide_up(t.b.cols, kCols) + col / kCols) * t.blocks.size * kCols;
       } else if (packed_col != col) {
         pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
@@ -280,7 +281,7 @@ void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, f
 
 void pack_b_panels(float* packed, const Matrix& b, std::int64_t begin, std::int64_t end) {
   const DepthBlocks blocks(b.rows, kMaxDepth);
-  const std::int64_t panels = (b.cols + kCols - 1) / kCols;
+  const std::int64_t panels = divide_up(b.cols, kCols);
   for (std::int64_t index = begin; index < end; ++index) {
     const std::int64_t block = index / panels, panel = index % panels;
     pack_b(packed + index * blocks.size * kCols, b, panel * kCols, blocks.begin(block), blocks.length(block));
@@ -301,11 +302,13 @@ HWY_EXPORT(pack_b_panels);
 
 namespace {
 
-/// Floats of packed a at a time: what the last cache holds beside the rest.
+/// The most floats of a that are packed at a time: what the last cache holds beside the rest.
 constexpr std::int64_t kPackedA = 1 << 20;
+/// Blocks of k that are packed together; each tile of dst is visited once for each block.
+constexpr std::int64_t kBlocksAtOnce = 8;
 
-/// Parts of the rows, so that tasks share out evenly among threads; one where b's panels do so by themselves, since each group
-/// packs b anew.
+/// Into how many groups the rows are cut, so that tasks divide evenly among threads. It is 1 where b's panels divide evenly by
+/// themselves, because each group packs b again.
 std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
   const std::int64_t threads = num_threads();
   std::int64_t groups = 1;
@@ -314,9 +317,9 @@ std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
 }
 
 void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
-  const std::int64_t row_panels = (t.rows + sizes.rows - 1) / sizes.rows, col_panels = (t.product->dst.cols + sizes.cols - 1) / sizes.cols;
-  const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = (t.blocks.size * sizes.cols + 15) / 16 * 16;
-  const std::int64_t size_a = (t.block_count * row_panels * panel_a + 15) / 16 * 16;
+  const std::int64_t row_panels = divide_up(t.rows, sizes.rows), col_panels = divide_up(t.product->dst.cols, sizes.cols);
+  const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
+  const std::int64_t size_a = round_up(t.block_count * row_panels * panel_a, 16);
   t.row_panels = row_panels;
   t.groups = row_groups(col_panels, row_panels);
   const std::int64_t tasks = col_panels * t.groups;
@@ -331,7 +334,7 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
 
 }  // namespace
 
-/// A matrix of bf16 that is dense along its columns as one of words; others as they are.
+/// A bf16 matrix that is dense along its columns, as a matrix of words; any other matrix as it is.
 Matrix words_along_columns(const Matrix& x) {
   if (x.dtype != DType::kBF16 || x.col_stride != 1) return x;
   Matrix words = x;
@@ -343,11 +346,11 @@ Matrix words_along_columns(const Matrix& x) {
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : (product.a.cols + 1) / 2,
+  const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : divide_up(product.a.cols, 2),
                            product.dst.dtype == DType::kF32 ? kMaxDepth : kMaxPanelPairs);
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
-  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, 8 * blocks.size) / sizes.rows * sizes.rows);
-  for (std::int64_t block = 0; block < blocks.count; block += 8) {
+  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+  for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
                       .a = a,
@@ -356,7 +359,7 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
                       .first_row = row,
                       .rows = std::min(rows_at_once, product.dst.rows - row),
                       .first_block = block,
-                      .block_count = std::min<std::int64_t>(8, blocks.count - block),
+                      .block_count = std::min(kBlocksAtOnce, blocks.count - block),
                       .packed_a = nullptr,
                       .groups = 1,
                       .row_panels = 1},
@@ -368,12 +371,12 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
 std::int64_t packed_panels_size(const Matrix& b) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
   const DepthBlocks blocks(b.rows, kMaxDepth);
-  return blocks.count * blocks.size * ((b.cols + sizes.cols - 1) / sizes.cols * sizes.cols);
+  return blocks.count * blocks.size * round_up(b.cols, sizes.cols);
 }
 
 void pack_panels(float* packed, const Matrix& b) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const std::int64_t panels = DepthBlocks(b.rows, kMaxDepth).count * ((b.cols + sizes.cols - 1) / sizes.cols);
+  const std::int64_t panels = DepthBlocks(b.rows, kMaxDepth).count * divide_up(b.cols, sizes.cols);
   for_ranges(panels, 1, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, begin, end); });
 }
 

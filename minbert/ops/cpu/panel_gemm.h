@@ -1,6 +1,6 @@
-// Products by our own kernel: of f32 matrices everywhere, of bf16 ones where the processor has AVX512_BF16 and nothing better. It sums
-// over k in one order whatever the threads and the instruction set's tiling of rows and columns, and it packs (out, in) weights on its
-// way, which oneDNN's plain products are slow at.
+// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX512_BF16 but no AMX. The order of sums over
+// k depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
+// oneDNN's plain products are slow.
 #pragma once
 
 #include <cstdint>
@@ -10,16 +10,16 @@
 
 namespace minbert::cpu {
 
-/// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. All f32; or a and b bf16 (not packed) and dst either,
-/// not accumulated to when bf16.
+/// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. Either all are f32, or a and b are bf16 (not packed) and
+/// dst is f32 or bf16; a bf16 dst does not accumulate.
 struct PanelProduct {
   Matrix dst, a, b;
-  const float* packed_b = nullptr;  ///< b packed by pack_panels, then b.data is not read
+  const float* packed_b = nullptr;  ///< b as packed by pack_panels; then b.data is not read
   const float* bias = nullptr;
   bool accumulate = false;
 };
 
-/// A bf16 product with a bf16 dst is of no more pairs along k than this.
+/// The most pairs along k of a product with a bf16 dst.
 inline constexpr std::int64_t kMaxPanelPairs = 2048;
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch);

@@ -1,4 +1,5 @@
-// Rows, pooling and pairs: small work on sentence vectors, in plain loops with sums in double.
+// Rows, pooling and pairs: small work on sentence vectors, in plain loops; products of vectors are summed in double.
+#include <algorithm>
 #include <cmath>
 
 #include "minbert/ops/cpu/cpu.h"
@@ -13,7 +14,7 @@ T* row_of(const Tensor& x, std::int64_t row) {
 
 void check_segments(const Tensor& pooled, const Tensor& x, std::span<const std::int32_t> offsets) {
   shapes::offsets(offsets, x.rows(), "mean_pool");
-  shapes::matrix(pooled, static_cast<std::int64_t>(offsets.size()) - 1, x.cols(), "mean_pool");
+  shapes::matrix(pooled, std::ssize(offsets) - 1, x.cols(), "mean_pool");
 }
 
 void check_pair(const Tensor& features, const Tensor& u, const Tensor& v, bool with_difference) {
@@ -21,7 +22,7 @@ void check_pair(const Tensor& features, const Tensor& u, const Tensor& v, bool w
   shapes::matrix(features, u.rows(), (with_difference ? 3 : 2) * u.cols(), "pair_features");
 }
 
-/// u.v, |u| and |v| of one row, as cosine's two directions need them.
+/// u.v, |u| and |v| of one row, for cosine and its backward.
 struct Products {
   double dot = 0, u_norm = 0, v_norm = 0;
 };
@@ -41,14 +42,14 @@ constexpr double kCosineFloor = 1e-8;
 
 }  // namespace
 
-void CpuBackend::gather_rows(Tensor out, const Tensor& x, std::span<const std::int32_t> rows) {
-  shapes::indices(rows, x.rows(), "gather_rows");
-  shapes::matrix(out, static_cast<std::int64_t>(rows.size()), x.cols(), "gather_rows");
+void CpuBackend::gather_rows(Tensor out, const Tensor& x, Indices rows) {
+  shapes::indices(rows.host, x.rows(), "gather_rows");
+  shapes::matrix(out, std::ssize(rows.host), x.cols(), "gather_rows");
   const OpScope scope(*this, "gather_rows", 0, 2.0 * bytes_of({&out}), {out});
   with_type(x.dtype(), [&]<class In>(In) {
     with_type(out.dtype(), [&]<class Out>(Out) {
       for (std::int64_t m = 0; m < out.rows(); ++m) {
-        const In* p = row_of<In>(x, rows[static_cast<std::size_t>(m)]);
+        const In* p = row_of<In>(x, rows.host[static_cast<std::size_t>(m)]);
         Out* o = row_of<Out>(out, m);
         for (std::int64_t i = 0; i < x.cols(); ++i) o[i] = Out(static_cast<float>(p[i]));
       }
@@ -56,31 +57,31 @@ void CpuBackend::gather_rows(Tensor out, const Tensor& x, std::span<const std::i
   });
 }
 
-void CpuBackend::gather_rows_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> rows) {
-  shapes::indices(rows, dx.rows(), "gather_rows gradient");
-  shapes::matrix(dy, static_cast<std::int64_t>(rows.size()), dx.cols(), "gather_rows gradient");
+void CpuBackend::gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) {
+  shapes::indices(rows.host, dx.rows(), "gather_rows gradient");
+  shapes::matrix(dy, std::ssize(rows.host), dx.cols(), "gather_rows gradient");
   zero(dx);
   const OpScope scope(*this, "gather_rows_backward", 0, 2.0 * bytes_of({&dy}), {dx});
   with_type(dy.dtype(), [&]<class In>(In) {
     with_type(dx.dtype(), [&]<class Out>(Out) {
       for (std::int64_t m = 0; m < dy.rows(); ++m) {
         const In* d = row_of<In>(dy, m);
-        Out* o = row_of<Out>(dx, rows[static_cast<std::size_t>(m)]);
+        Out* o = row_of<Out>(dx, rows.host[static_cast<std::size_t>(m)]);
         for (std::int64_t i = 0; i < dx.cols(); ++i) o[i] = Out(static_cast<float>(o[i]) + static_cast<float>(d[i]));
       }
     });
   });
 }
 
-void CpuBackend::mean_pool(Tensor out, const Tensor& x, std::span<const std::int32_t> offsets) {
-  check_segments(out, x, offsets);
+void CpuBackend::mean_pool(Tensor out, const Tensor& x, Indices offsets) {
+  check_segments(out, x, offsets.host);
   const OpScope scope(*this, "mean_pool", static_cast<double>(x.numel()), bytes_of({&out, &x}), {out});
   with_type(x.dtype(), [&]<class In>(In) {
     with_type(out.dtype(), [&]<class Out>(Out) {
       for_ranges(out.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
-        constexpr std::int64_t kBlock = 64;  // columns summed together, in registers
+        constexpr std::int64_t kBlock = 64;  // columns that are summed together, in registers
         for (std::int64_t b = begin; b < end; ++b) {
-          const std::int64_t first = offsets[static_cast<std::size_t>(b)], last = offsets[static_cast<std::size_t>(b) + 1];
+          const std::int64_t first = offsets.host[static_cast<std::size_t>(b)], last = offsets.host[static_cast<std::size_t>(b) + 1];
           const float inverse = last > first ? 1.0f / static_cast<float>(last - first) : 0.0f;
           for (std::int64_t c = 0; c < x.cols(); c += kBlock) {
             const std::int64_t width = std::min(kBlock, x.cols() - c);
@@ -95,14 +96,14 @@ void CpuBackend::mean_pool(Tensor out, const Tensor& x, std::span<const std::int
   });
 }
 
-void CpuBackend::mean_pool_backward(Tensor dx, const Tensor& dy, std::span<const std::int32_t> offsets) {
-  check_segments(dy, dx, offsets);
+void CpuBackend::mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) {
+  check_segments(dy, dx, offsets.host);
   const OpScope scope(*this, "mean_pool_backward", static_cast<double>(dx.numel()), bytes_of({&dx, &dy}), {dx});
   with_type(dy.dtype(), [&]<class In>(In) {
     with_type(dx.dtype(), [&]<class Out>(Out) {
       for_ranges(dy.rows(), 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t b = begin; b < end; ++b) {
-          const std::int64_t first = offsets[static_cast<std::size_t>(b)], last = offsets[static_cast<std::size_t>(b) + 1];
+          const std::int64_t first = offsets.host[static_cast<std::size_t>(b)], last = offsets.host[static_cast<std::size_t>(b) + 1];
           const float inverse = last > first ? 1.0f / static_cast<float>(last - first) : 0.0f;
           for (std::int64_t n = first; n < last; ++n)
             for (std::int64_t i = 0; i < dx.cols(); ++i) row_of<Out>(dx, n)[i] = Out(static_cast<float>(row_of<In>(dy, b)[i]) * inverse);

@@ -1,4 +1,4 @@
-// Products of matrices that fit the first caches, for attention: no packing step, no threads, always the same order of sums.
+// Products of matrices that fit the first caches, for attention: without packing or threads, always in the same order of sums.
 #if defined(MINBERT_OPS_CPU_SMALL_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MINBERT_OPS_CPU_SMALL_PRODUCT_INL_H_
 #undef MINBERT_OPS_CPU_SMALL_PRODUCT_INL_H_
@@ -6,16 +6,16 @@
 #define MINBERT_OPS_CPU_SMALL_PRODUCT_INL_H_
 #endif
 
+#include <cstdint>
+
 #include "minbert/ops/cpu/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
-/// Rows computed together; row counts of padded matrices are multiples of it.
+/// Rows that are computed together. Padded matrices have a multiple of it.
 constexpr std::int64_t kTileRows = 4;
-
-constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 /// The left factor: element (i, k) at data[i * row_stride + k * col_stride], so that a transpose costs nothing.
 struct Left {
@@ -47,7 +47,7 @@ template <bool kAdd>
 HWY_INLINE void small_product(float* c, std::int64_t c_stride, Left a, const float* b, std::int64_t b_stride, std::int64_t rows,
                               std::int64_t cols, std::int64_t depth) {
   constexpr auto kStep = static_cast<std::int64_t>(kLanes);
-  constexpr int kWide = HWY_TARGET <= HWY_AVX3 ? 4 : 2;  // by the number of registers
+  constexpr int kWide = HWY_TARGET <= HWY_AVX3 ? 4 : 2;  // as many as the registers hold
   for (std::int64_t i = 0; i < rows; i += kTileRows) {
     const Left tile{a.data + i * a.row_stride, a.row_stride, a.col_stride};
     float* out = c + i * c_stride;

@@ -1,4 +1,4 @@
-// How this backend's own kernels spread over threads, and the scratch memory they use.
+// How our own kernels divide work among threads, and the scratch memory that they use.
 #pragma once
 
 #include <algorithm>
@@ -12,12 +12,13 @@
 
 #include "minbert/base/arena.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/round_up.h"
 #include "minbert/base/tensor.h"
 
 namespace minbert::cpu {
 
-/// While it lives, this thread reads and writes denormal floats as zero: moments of embedding rows that are no longer touched
-/// decay into denormals and would stay there, at over a hundred cycles an operation on some CPUs.
+/// While it lives, this thread reads and writes denormal floats as zero. Else moments of embedding rows that are no longer touched
+/// would decay into denormals and stay there, at over a hundred cycles for each operation on some processors.
 class FlushDenormals {
  public:
 #if defined(__SSE__)
@@ -49,13 +50,13 @@ void for_ranges(std::int64_t count, std::int64_t grain, Body&& body) {
   });
 }
 
-/// body(begin, end) over rows of `cols` elements.
+/// Calls body(begin, end) on ranges of rows of `cols` elements.
 template <class Body>
 void for_rows(std::int64_t rows, std::int64_t cols, Body&& body) {
   for_ranges(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, cols)), body);
 }
 
-/// body(part, begin, end) with part < parts(count), for kernels that need a piece of scratch memory each.
+/// Calls body(part, begin, end) with part < parts(count), for kernels whose threads need scratch memory of their own.
 inline std::int64_t parts(std::int64_t count) { return std::min<std::int64_t>(count, num_threads()); }
 template <class Body>
 void for_parts(std::int64_t count, Body&& body) {
@@ -74,14 +75,14 @@ struct Piece {
   }
 };
 
-/// body(piece) for pieces that cover the first tensor; the others have its shape. Dense tensors are cut regardless of rows.
+/// Calls body(piece) for pieces that cover the tensors, which have one shape. Where all are dense, pieces may span rows.
 template <class Body>
 void for_pieces(std::initializer_list<const Tensor*> tensors, Body&& body) {
   constexpr std::int64_t kPiece = 4096;
   const Tensor& first = **tensors.begin();
   if (std::all_of(tensors.begin(), tensors.end(), [](const Tensor* t) { return t->contiguous(); })) {
     const std::int64_t total = first.numel();
-    for_ranges((total + kPiece - 1) / kPiece, kGrain / kPiece, [&](std::int64_t begin, std::int64_t end) {
+    for_ranges(divide_up(total, kPiece), kGrain / kPiece, [&](std::int64_t begin, std::int64_t end) {
       body(Piece{0, begin * kPiece, std::min(total, end * kPiece) - begin * kPiece});
     });
     return;
@@ -105,7 +106,7 @@ class Scratch {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     if (bytes > size_) {
       release();
-      constexpr std::size_t kHugePages = std::size_t{4} << 20;  // on small pages, chance decides what collides in the caches
+      constexpr std::size_t kHugePages = std::size_t{4} << 20;  // with small pages, which addresses collide in the caches is chance
       const std::size_t size = std::max(kHugePages, bytes + bytes / 4);
       data_ = memory_.allocate(size);
       size_ = size;
@@ -123,6 +124,26 @@ class Scratch {
   HostMemory memory_;
   void* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// Cuts a piece of scratch memory into arrays, each of which starts on a cache line. Over null it only counts the bytes.
+class Carver {
+ public:
+  explicit Carver(std::byte* memory) : memory_(memory) {}
+
+  /// Uninitialised room for `count` elements.
+  template <class T>
+  T* take(std::int64_t count) {
+    std::byte* const start = memory_ != nullptr ? memory_ + bytes_ : nullptr;
+    bytes_ += round_up(count * static_cast<std::int64_t>(sizeof(T)), 64);
+    return reinterpret_cast<T*>(start);
+  }
+  /// Bytes taken so far.
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* memory_;
+  std::int64_t bytes_ = 0;
 };
 
 }  // namespace minbert::cpu

@@ -1,10 +1,12 @@
-// Transposes of four rows at a time, by which matrices are packed.
+// Transposes of four rows at a time, for packing matrices.
 #if defined(MINBERT_OPS_CPU_TRANSPOSE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MINBERT_OPS_CPU_TRANSPOSE_INL_H_
 #undef MINBERT_OPS_CPU_TRANSPOSE_INL_H_
 #else
 #define MINBERT_OPS_CPU_TRANSPOSE_INL_H_
 #endif
+
+#include <cstdint>
 
 #include "minbert/ops/cpu/vector-inl.h"
 
@@ -40,8 +42,8 @@ HWY_INLINE void transpose_four(float* to, std::int64_t step, V r0, V r1, V r2, V
 
 #endif
 
-/// to[k * step + r] = from[r * stride + k] for r < rows, k < depth. What follows each row of `to`, up to the next multiple of
-/// four, is overwritten too.
+/// to[k * step + r] = from[r * stride + k] for r < rows, k < depth. Also overwrites what follows each row of `to`, up to the
+/// next multiple of four.
 template <class T>
 HWY_INLINE void pack_transposed(float* to, std::int64_t step, const T* from, std::int64_t stride, std::int64_t rows, std::int64_t depth) {
   std::int64_t k = 0;

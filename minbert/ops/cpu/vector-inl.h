@@ -29,7 +29,7 @@ constexpr F32 kF32;
 constexpr hn::RebindToUnsigned<F32> kU32;
 constexpr hn::RebindToSigned<F32> kI32;
 constexpr hn::Rebind<std::uint16_t, F32> kU16;
-/// Floats in a vector. A constant: targets without a fixed vector size are disabled in this folder's CMakeLists.txt.
+/// Floats in a vector. It is a constant, because this folder's CMakeLists.txt disables targets without a fixed vector size.
 constexpr std::size_t kLanes = hn::MaxLanes(F32());
 
 HWY_INLINE V set(double value) { return hn::Set(kF32, static_cast<float>(value)); }
@@ -41,11 +41,11 @@ HWY_INLINE V load(const BFloat16* p) {
 }
 
 HWY_INLINE void store(V v, float* p) { hn::StoreU(v, kF32, p); }
-/// Rounds to nearest even as BFloat16 does; NaN stays NaN. By instruction denormals become 0, which kernels flush anyhow.
+/// Rounds to nearest even as BFloat16 does; NaN stays NaN. The instruction makes denormals 0, as kernels do anyhow.
 HWY_INLINE void store(V v, BFloat16* p) {
 #if HWY_TARGET == HWY_AVX3
   if (rounds_by_instruction.load(std::memory_order_relaxed)) {
-    __m256i halves;  // in assembly: Highway 1.0 does not know it, and compiles this target for processors without it
+    __m256i halves;  // assembly, because Highway 1.0 lacks it and compiles this target for processors without it
     asm("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(v.raw));
     return _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
   }
@@ -57,7 +57,7 @@ HWY_INLINE void store(V v, BFloat16* p) {
   hn::StoreU(hn::TruncateTo(kU16, half), kU16, reinterpret_cast<std::uint16_t*>(p));
 }
 
-/// A whole vector, or the first n lanes of one at the end of a row; the other lanes load as 0 and are not stored.
+/// The extent of a load or store: a whole vector, or its first n lanes at the end of a row. Other lanes load as 0 and are not stored.
 struct Whole {};
 struct Part {
   std::size_t n;
@@ -88,7 +88,7 @@ HWY_INLINE void store(Part part, V v, T* p) {
 HWY_INLINE V fill_rest(Whole, V v, V) { return v; }
 HWY_INLINE V fill_rest(Part part, V v, V fill) { return hn::IfThenElse(hn::FirstN(kF32, part.n), v, fill); }
 
-/// body(i, extent) for i = 0, kLanes, ... below n; extent is Whole, at the end perhaps Part.
+/// Calls body(i, extent) for i = 0, kLanes, ... below n; extent is Whole, or Part for the last vector.
 template <class Body>
 HWY_INLINE void for_lanes(std::size_t n, const Body& body) {
   std::size_t i = 0;
@@ -101,9 +101,9 @@ HWY_INLINE float sum_lanes(V v) { return hn::GetLane(hn::SumOfLanes(kF32, v)); }
 /// exp(x) for x <= 0, within 2 ulp; 0 below -87.3, where the result would be denormal.
 HWY_INLINE V exp_nonpositive(V x) {
   const V n = hn::Round(hn::Mul(x, set(1.44269504088896341)));
-  V r = hn::MulAdd(n, set(-0.693145751953125), x);  // ln 2 in two parts, the first with trailing zeros: n times it is exact
+  V r = hn::MulAdd(n, set(-0.693145751953125), x);  // ln 2 in two parts; the first has trailing zeros, so that n times it is exact
   r = hn::MulAdd(n, set(-1.42860682030941723212e-6), r);
-  // e^r = 1 + r + r^2 q(r) on |r| <= ln 2 / 2, q by least squares towards the minimax error 3e-9.
+  // e^r = 1 + r + r^2 q(r) on |r| <= ln 2 / 2. q was fitted by least squares, to nearly the minimax error of 3e-9.
   V q = set(0.001381461248);
   q = hn::MulAdd(q, r, set(0.008368709896));
   q = hn::MulAdd(q, r, set(0.04166838738));
@@ -114,7 +114,7 @@ HWY_INLINE V exp_nonpositive(V x) {
   return hn::IfThenZeroElse(hn::Lt(x, set(-87.3)), hn::Mul(y, hn::BitCast(kF32, power)));
 }
 
-/// 1 / (1 + exp(-x)) and 1 minus it, both without cancellation.
+/// value = 1 / (1 + exp(-x)) and rest = 1 - value, both without cancellation.
 struct Sigmoid {
   V value, rest;
 };

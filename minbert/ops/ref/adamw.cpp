@@ -1,4 +1,6 @@
 // The optimizer and the gradient norm of the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {
@@ -35,7 +37,7 @@ void RefBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
 }
 
 double RefBackend::squared_norm(std::span<const Tensor> tensors) {
-  double sum = 0;  // one sum over all elements in order: how the tensors are cut does not matter
+  double sum = 0;  // one sum over all elements in order, so that the cuts between tensors do not matter
   for (const Tensor& tensor : tensors) {
     const OpScope scope(*this, "squared_norm", product(2, tensor.numel()), bytes_of({tensor}), {});
     const Matrix<double> x(tensor);

@@ -1,4 +1,6 @@
 // Self-attention of the reference: the textbook formulas, one sentence and head at a time.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "minbert/ops/ref/reference.h"
@@ -7,7 +9,7 @@ namespace minbert::ref {
 namespace {
 
 // One sentence and head: queries [q0, q0 + Q), keys [k0, k0 + K), channels [c0, c0 + D). Its Q x K probabilities, before dropout,
-// lie at `saved` in the saved buffer.
+// begin at element `saved` of the saved buffer.
 struct Block {
   std::int64_t q0, Q, k0, K, c0, D, saved;
   std::uint32_t head;
@@ -19,10 +21,10 @@ template <class Body>
 void for_each_block(const AttentionShape& shape, std::int64_t C, const Body& body) {
   const std::int64_t D = C / shape.heads;
   std::int64_t saved = 0;
-  for (std::size_t b = 0; b + 1 < shape.q_offsets.size(); ++b)
+  const auto q = shape.q_offsets.host, k = shape.k_offsets.host;
+  for (std::size_t b = 0; b + 1 < q.size(); ++b)
     for (std::int64_t h = 0; h < shape.heads; ++h) {
-      const std::int64_t q0 = shape.q_offsets[b], Q = shape.q_offsets[b + 1] - q0;
-      const std::int64_t k0 = shape.k_offsets[b], K = shape.k_offsets[b + 1] - k0;
+      const std::int64_t q0 = q[b], Q = q[b + 1] - q0, k0 = k[b], K = k[b + 1] - k0;
       body(Block{q0, Q, k0, K, h * D, D, saved, static_cast<std::uint32_t>(h), 1 / std::sqrt(static_cast<double>(D))});
       saved += Q * K;
     }
@@ -36,7 +38,7 @@ std::int64_t probabilities(const AttentionShape& shape) {
 
 double factor(const AttentionShape& shape, const Block& block, std::int64_t i, std::int64_t j) {
   if (!shape.dropout) return 1;
-  return static_cast<double>(dropout_factor(shape.dropout, shape.q_rows[block.q0 + i], block.head, static_cast<std::uint32_t>(j)));
+  return static_cast<double>(dropout_factor(shape.dropout, shape.q_rows.host[block.q0 + i], block.head, static_cast<std::uint32_t>(j)));
 }
 
 double attention_flops(const AttentionShape& shape, std::int64_t C) { return product(4, probabilities(shape), C / shape.heads); }
@@ -104,7 +106,7 @@ void RefBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tenso
       for (std::int64_t i = 0; i < b.Q; ++i) {
         const std::int64_t n = b.q0 + i;
         const S* row = &P[b.saved + i * b.K];
-        S expected = 0;  // of dP under P
+        S expected = 0;  // sum of P times dP
         for (std::int64_t j = 0; j < b.K; ++j) {
           const double f = factor(shape, b, i, j);
           S dot = 0;

@@ -1,4 +1,6 @@
 // Activations, dropout and sums of the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {
@@ -68,16 +70,16 @@ void RefBackend::activation_backward(Tensor dx, const Tensor& dy, const Tensor& 
   });
 }
 
-void RefBackend::dropout(Tensor out, const Tensor& x, Rows rows, const Dropout& dropout) {
+void RefBackend::dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) {
   shapes::same(out, x, "dropout");
-  shapes::rows(rows, x.rows(), dropout);
+  shapes::rows(rows.host, x.rows(), dropout);
   const OpScope scope(*this, "dropout", 0, bytes_of({out, x}), {out});
   with_scalar(x, [&]<class S>() {
     Matrix<S> y(x);
     if (dropout)
       for (std::int64_t n = 0; n < y.rows(); ++n)
         for (std::int64_t c = 0; c < y.cols(); ++c)
-          y(n, c) *= static_cast<double>(dropout_factor(dropout, rows[n], 0, static_cast<std::uint32_t>(c)));
+          y(n, c) *= static_cast<double>(dropout_factor(dropout, rows.host[n], 0, static_cast<std::uint32_t>(c)));
     y.store(out);
   });
 }

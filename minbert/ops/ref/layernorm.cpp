@@ -1,4 +1,6 @@
 // Layer normalisation of the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {
@@ -44,7 +46,7 @@ void RefBackend::layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, cons
     Matrix<S> dX(N, C), dg(C, 1), db(C, 1);
     for (std::int64_t n = 0; n < N; ++n) {
       const S mean = saved(n, 0), rstd = saved(n, 1);
-      // d and xhat of a row: dx = rstd (d - mean(d) - xhat mean(d xhat)), where d = dy gamma.
+      // For each row dx = rstd (d - mean(d) - xhat mean(d xhat)), where d = dy gamma.
       S mean_d = 0, mean_d_xhat = 0;
       for (std::int64_t c = 0; c < C; ++c) {
         const S xhat = (X(n, c) - mean) * rstd, d = dY(n, c) * g[c];

@@ -1,5 +1,7 @@
 // Linear layers of the reference.
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 #include "minbert/ops/ref/reference.h"
 

@@ -1,5 +1,6 @@
-// Losses of the reference, one value a row.
+// Losses of the reference, one value for each row.
 #include <algorithm>
+#include <cmath>
 
 #include "minbert/ops/ref/reference.h"
 
@@ -7,8 +8,8 @@ namespace minbert::ref {
 namespace {
 
 void check_labels(Indices labels, const Tensor& logits, const char* what) {
-  MINBERT_CHECK(std::ssize(labels) == logits.rows(), "{}: {} labels for {}", what, labels.size(), logits.describe());
-  shapes::indices(labels, logits.cols(), what);
+  MINBERT_CHECK(std::ssize(labels.host) == logits.rows(), "{}: {} labels for {}", what, labels.host.size(), logits.describe());
+  shapes::indices(labels.host, logits.cols(), what);
 }
 
 template <class S>
@@ -26,6 +27,21 @@ S log_sum_exp(const Matrix<S>& x, std::int64_t row) {
   return top + std::log(sum);
 }
 
+void check_columns(const Tensor& out, const Tensor& x, const Tensor& y, const char* what) {
+  for (const Tensor* t : {&out, &x, &y}) shapes::matrix(*t, x.rows(), 1, what);
+}
+
+// out[b] = fn(x[b], y[b]) over columns of numbers.
+template <class Fn>
+void map_pairs(const Tensor& out, const Tensor& x, const Tensor& y, const Fn& fn) {
+  with_scalar(x, [&]<class S>() {
+    const Matrix<S> X(x), Y(y);
+    Matrix<S> result(x.rows(), 1);
+    for (std::int64_t b = 0; b < x.rows(); ++b) result[b] = fn(X[b], Y[b]);
+    result.store(out);
+  });
+}
+
 }  // namespace
 
 void RefBackend::cross_entropy(Tensor losses, const Tensor& logits, Indices labels) {
@@ -35,7 +51,7 @@ void RefBackend::cross_entropy(Tensor losses, const Tensor& logits, Indices labe
   with_scalar(logits, [&]<class S>() {
     const Matrix<S> x(logits);
     Matrix<S> loss(x.rows(), 1);
-    for (std::int64_t b = 0; b < x.rows(); ++b) loss[b] = log_sum_exp(x, b) - x(b, labels[b]);
+    for (std::int64_t b = 0; b < x.rows(); ++b) loss[b] = log_sum_exp(x, b) - x(b, labels.host[b]);
     loss.store(losses);
   });
 }
@@ -49,66 +65,34 @@ void RefBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, In
     Matrix<S> dx(x.rows(), x.cols());
     for (std::int64_t b = 0; b < x.rows(); ++b) {
       const S total = log_sum_exp(x, b);
-      for (std::int64_t k = 0; k < x.cols(); ++k) dx(b, k) = scale * (std::exp(x(b, k) - total) - (k == labels[b] ? 1.0 : 0.0));
+      for (std::int64_t k = 0; k < x.cols(); ++k) dx(b, k) = scale * (std::exp(x(b, k) - total) - (k == labels.host[b] ? 1.0 : 0.0));
     }
     dx.store(dlogits);
   });
 }
 
 void RefBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) {
-  const std::int64_t B = logits.rows();
-  shapes::matrix(logits, B, 1, "bce_with_logits: logits");
-  shapes::matrix(targets, B, 1, "bce_with_logits: targets");
-  shapes::matrix(losses, B, 1, "bce_with_logits: losses");
+  check_columns(losses, logits, targets, "bce_with_logits");
   const OpScope scope(*this, "bce_with_logits", 0, bytes_of({losses, logits, targets}), {losses});
-  with_scalar(logits, [&]<class S>() {
-    const Matrix<S> x(logits), y(targets);
-    Matrix<S> loss(B, 1);
-    for (std::int64_t b = 0; b < B; ++b) loss[b] = positive_part(x[b]) - x[b] * y[b] + log1p(std::exp(-absolute(x[b])));
-    loss.store(losses);
-  });
+  map_pairs(losses, logits, targets, [](auto x, auto y) { return positive_part(x) - x * y + log1p(std::exp(-absolute(x))); });
 }
 
 void RefBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) {
-  const std::int64_t B = logits.rows();
-  shapes::matrix(logits, B, 1, "bce_with_logits_backward: logits");
-  shapes::matrix(targets, B, 1, "bce_with_logits_backward: targets");
-  shapes::matrix(dlogits, B, 1, "bce_with_logits_backward: dlogits");
+  check_columns(dlogits, logits, targets, "bce_with_logits_backward");
   const OpScope scope(*this, "bce_with_logits_backward", 0, bytes_of({dlogits, logits, targets}), {dlogits});
-  with_scalar(logits, [&]<class S>() {
-    const Matrix<S> x(logits), y(targets);
-    Matrix<S> dx(B, 1);
-    for (std::int64_t b = 0; b < B; ++b) dx[b] = scale * (sigmoid(x[b]) - y[b]);
-    dx.store(dlogits);
-  });
+  map_pairs(dlogits, logits, targets, [scale](auto x, auto y) { return scale * (sigmoid(x) - y); });
 }
 
 void RefBackend::mse(Tensor losses, const Tensor& predictions, const Tensor& targets) {
-  const std::int64_t B = predictions.rows();
-  shapes::matrix(predictions, B, 1, "mse: predictions");
-  shapes::matrix(targets, B, 1, "mse: targets");
-  shapes::matrix(losses, B, 1, "mse: losses");
+  check_columns(losses, predictions, targets, "mse");
   const OpScope scope(*this, "mse", 0, bytes_of({losses, predictions, targets}), {losses});
-  with_scalar(predictions, [&]<class S>() {
-    const Matrix<S> x(predictions), y(targets);
-    Matrix<S> loss(B, 1);
-    for (std::int64_t b = 0; b < B; ++b) loss[b] = (x[b] - y[b]) * (x[b] - y[b]);
-    loss.store(losses);
-  });
+  map_pairs(losses, predictions, targets, [](auto x, auto y) { return (x - y) * (x - y); });
 }
 
 void RefBackend::mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) {
-  const std::int64_t B = predictions.rows();
-  shapes::matrix(predictions, B, 1, "mse_backward: predictions");
-  shapes::matrix(targets, B, 1, "mse_backward: targets");
-  shapes::matrix(dpredictions, B, 1, "mse_backward: dpredictions");
+  check_columns(dpredictions, predictions, targets, "mse_backward");
   const OpScope scope(*this, "mse_backward", 0, bytes_of({dpredictions, predictions, targets}), {dpredictions});
-  with_scalar(predictions, [&]<class S>() {
-    const Matrix<S> x(predictions), y(targets);
-    Matrix<S> dx(B, 1);
-    for (std::int64_t b = 0; b < B; ++b) dx[b] = 2 * scale * (x[b] - y[b]);
-    dx.store(dpredictions);
-  });
+  map_pairs(dpredictions, predictions, targets, [scale](auto x, auto y) { return 2 * scale * (x - y); });
 }
 
 }  // namespace minbert::ref

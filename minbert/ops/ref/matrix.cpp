@@ -6,7 +6,7 @@
 namespace minbert::ref {
 namespace {
 
-// Calls body(row pointer, row index) for each row of x, typed by its dtype.
+// Calls body(row, index) for each row of x; `row` points to elements of x's dtype.
 template <class S, class Body>
 void for_each_row(const Tensor& x, const Body& body) {
   const auto rows_of = [&]<class T>(T* first) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <complex>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -30,9 +31,9 @@ class Matrix {
   const S& operator[](std::int64_t i) const { return values_[static_cast<std::size_t>(i)]; }
   std::int64_t size() const { return rows_ * cols_; }
 
-  /// out = this. `out` may be complex only where S is, and then must be.
+  /// out = this. `out` is complex when and only when S is.
   void store(const Tensor& out) const;
-  /// out += this, for gradients of parameters; nothing where `out` is absent.
+  /// out += this, for gradients of parameters; does nothing where `out` is absent.
   void add_to(const Tensor& out) const;
 
  private:

@@ -1,4 +1,6 @@
 // Sentence vectors and pairs of them, in the reference.
+#include <cmath>
+
 #include "minbert/ops/ref/reference.h"
 
 namespace minbert::ref {
@@ -17,29 +19,29 @@ S dot_rows(const Matrix<S>& a, const Matrix<S>& b, std::int64_t row) {
 }  // namespace
 
 void RefBackend::mean_pool(Tensor out, const Tensor& x, Indices offsets) {
-  shapes::offsets(offsets, x.rows(), "mean_pool");
-  shapes::matrix(out, std::ssize(offsets) - 1, x.cols(), "mean_pool: out");
+  shapes::offsets(offsets.host, x.rows(), "mean_pool");
+  shapes::matrix(out, std::ssize(offsets.host) - 1, x.cols(), "mean_pool: out");
   const OpScope scope(*this, "mean_pool", 0, bytes_of({out, x}), {out});
   with_scalar(x, [&]<class S>() {
     const Matrix<S> X(x);
     Matrix<S> y(out.rows(), out.cols());
     for (std::int64_t b = 0; b < y.rows(); ++b)
-      for (std::int64_t n = offsets[b]; n < offsets[b + 1]; ++n)
-        for (std::int64_t c = 0; c < y.cols(); ++c) y(b, c) += X(n, c) / static_cast<double>(offsets[b + 1] - offsets[b]);
+      for (std::int64_t n = offsets.host[b]; n < offsets.host[b + 1]; ++n)
+        for (std::int64_t c = 0; c < y.cols(); ++c) y(b, c) += X(n, c) / static_cast<double>(offsets.host[b + 1] - offsets.host[b]);
     y.store(out);
   });
 }
 
 void RefBackend::mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) {
-  shapes::offsets(offsets, dx.rows(), "mean_pool_backward");
-  shapes::matrix(dy, std::ssize(offsets) - 1, dx.cols(), "mean_pool_backward: dy");
+  shapes::offsets(offsets.host, dx.rows(), "mean_pool_backward");
+  shapes::matrix(dy, std::ssize(offsets.host) - 1, dx.cols(), "mean_pool_backward: dy");
   const OpScope scope(*this, "mean_pool_backward", 0, bytes_of({dx, dy}), {dx});
   with_scalar(dy, [&]<class S>() {
     const Matrix<S> dY(dy);
     Matrix<S> dX(dx.rows(), dx.cols());
     for (std::int64_t b = 0; b < dY.rows(); ++b)
-      for (std::int64_t n = offsets[b]; n < offsets[b + 1]; ++n)
-        for (std::int64_t c = 0; c < dY.cols(); ++c) dX(n, c) = dY(b, c) / static_cast<double>(offsets[b + 1] - offsets[b]);
+      for (std::int64_t n = offsets.host[b]; n < offsets.host[b + 1]; ++n)
+        for (std::int64_t c = 0; c < dY.cols(); ++c) dX(n, c) = dY(b, c) / static_cast<double>(offsets.host[b + 1] - offsets.host[b]);
     dX.store(dx);
   });
 }

@@ -12,7 +12,7 @@ std::unique_ptr<Backend> make_ref_backend() { return std::make_unique<ref::RefBa
 namespace ref {
 namespace {
 
-// Calls body(row's address, bytes of a row, row index): rows of a strided tensor are apart.
+// Calls body(address, bytes, index) for each row of x; rows of a strided tensor are not adjacent.
 template <class Body>
 void for_each_row_bytes(const Tensor& x, const Body& body) {
   const std::size_t row_bytes = static_cast<std::size_t>(x.cols()) * dtype_size(x.dtype());
@@ -64,7 +64,7 @@ PreparedWeight RefBackend::prepare(const Tensor& master, DType compute, WeightUs
   weight.master = weight.value = master;
   weight.use = use;
   weight.clock = clock;
-  if (use == WeightUse::kForwardInt8) {  // multiples of each row's step, as f64: exact
+  if (use == WeightUse::kForwardInt8) {  // multiples of each row's step, exact in f64
     const auto storage = std::make_shared<std::vector<double>>(static_cast<std::size_t>(master.numel()));
     weight.value = Tensor(storage->data(), DType::kF64, master.shape());
     weight.storage = storage;

@@ -1,7 +1,13 @@
 // RefBackend: the class behind make_ref_backend. Its ops are defined by family, one file each.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "minbert/ops/backend.h"
 #include "minbert/ops/ref/matrix.h"
@@ -10,18 +16,15 @@
 
 namespace minbert::ref {
 
-using Indices = std::span<const std::int32_t>;
-using Rows = std::span<const RowId>;
-
-/// Product as a double, for counts of operations.
+/// The product of whole numbers as a double, for counts of operations.
 template <class... Factors>
 double product(Factors... factors) {
   return (1.0 * ... * static_cast<double>(factors));
 }
-/// Bytes of all tensors that are there.
+/// Bytes of all tensors that are not absent.
 double bytes_of(std::initializer_list<Tensor> tensors);
 
-/// The rows of x as 8-bit products see them (Int8Range).
+/// x with each row rounded as 8-bit products round it (Int8Range).
 enum class Int8Rows : std::uint8_t { kInput, kWeight };
 Matrix<double> round_rows(Matrix<double> x, Int8Rows which);
 
@@ -31,6 +34,7 @@ class RefBackend final : public Backend {
   std::string description() const override { return "plain loops, sums in double"; }
   bool supports_bf16() const override { return true; }
   bool supports_int8() const override { return true; }
+  std::unique_ptr<Backend> sibling() const override { return std::make_unique<RefBackend>(); }
 
   // memory and weights (ref_backend.cpp)
   void* allocate(std::size_t bytes) override { return memory_.allocate(bytes); }
@@ -52,7 +56,7 @@ class RefBackend final : public Backend {
   // elementwise.cpp
   void activation(Tensor out, const Tensor& x, Activation kind) override;
   void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) override;
-  void dropout(Tensor out, const Tensor& x, Rows rows, const Dropout& dropout) override;
+  void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) override;
   void add(Tensor out, const Tensor& a, const Tensor& b) override;
   void affine(Tensor out, const Tensor& x, double scale, double shift) override;
 
@@ -96,6 +100,8 @@ class RefBackend final : public Backend {
   double squared_norm(std::span<const Tensor> tensors) override;
 
  private:
+  const void* upload_bytes(Arena&, std::span<const std::byte> host) override { return host.data(); }
+
   HostMemory memory_;
 };
 

@@ -1,0 +1,54 @@
+// Rows to be answered: one pass that checks them, then access by number.
+#include "minbert/data/input_rows.h"
+
+#include <fmt/format.h>
+
+#include "minbert/data/known_columns.h"
+
+namespace minbert {
+
+InputRows::InputRows(const InputOptions& options) {
+  const RowColumnNames& names = options.columns;
+  if (options.format == "lines" && !names.pair) {
+    lines_.emplace(options.path);
+    return;
+  }
+  TableOptions reading{.format = options.format, .pair_lines = names.pair};
+  for (const std::string& name : {names.text, names.text_pair})
+    if (is_column_name(name)) reading.wanted.push_back(name);
+  table_ = read_table(options.path, reading);
+  columns_ = find_row_columns(table_, names);
+  for (std::size_t row = 0; row < table_.rows(); ++row) {
+    const std::string reason = problem(row);
+    if (reason.empty())
+      usable_.push_back(row);
+    else if (options.skip_bad_rows)
+      ++skipped_;
+    else
+      throw Error(ErrorTag::kData, fmt::format("{}:{}", table_.name(), table_.line(row)), reason, "--on-bad-row skip leaves such rows out");
+  }
+}
+
+/// Why a row of the table cannot be used, or nothing.
+std::string InputRows::problem(std::size_t row) const {
+  std::string reason(table_.problem(row));
+  if (reason.empty()) reason = missing_text(table_, row, columns_.text);
+  if (reason.empty() && columns_.text_pair) reason = missing_text(table_, row, *columns_.text_pair);
+  return reason;
+}
+
+InputRow InputRows::operator[](std::size_t i) const {
+  InputRow out;
+  if (lines_) {
+    out.text = (*lines_)[i];
+    out.id = std::to_string(i);
+    return out;
+  }
+  const std::size_t row = usable_[i];
+  out.text = table_.cell(row, columns_.text);
+  if (columns_.text_pair) out.text_pair = table_.cell(row, *columns_.text_pair);
+  out.id = columns_.id_of(table_, row, static_cast<std::int64_t>(row));
+  return out;
+}
+
+}  // namespace minbert

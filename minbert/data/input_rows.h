@@ -1,0 +1,48 @@
+// InputRows: the rows of a file or of standard input that a model is to answer: CSV, TSV, JSON lines or plain lines.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "minbert/data/input_lines.h"
+#include "minbert/data/row_columns.h"
+
+namespace minbert {
+
+/// One text, or a pair, as it was given.
+struct InputRow {
+  std::string text, text_pair;
+  std::string id;  ///< of its column, else its number from 0 in the input
+};
+
+struct InputOptions {
+  std::string path = "-";       ///< "-" is standard input
+  std::string format = "auto";  ///< auto | csv | tsv | jsonl | lines
+  RowColumnNames columns = {};
+  bool skip_bad_rows = false;
+};
+
+class InputRows {
+ public:
+  /// Reads all of the input, which may be a pipe, and checks each row: a bad one throws Error(kData) or is left out. Single texts as
+  /// "lines" are InputLines: cut at \n alone, bytes kept. Throws Error(kData) too when there is nothing to read.
+  explicit InputRows(const InputOptions& options);
+
+  /// Usable rows.
+  std::size_t size() const { return lines_ ? lines_->size() : usable_.size(); }
+  std::size_t skipped() const { return skipped_; }
+  InputRow operator[](std::size_t i) const;
+
+ private:
+  std::string problem(std::size_t row) const;
+
+  std::optional<InputLines> lines_;  // either these
+  Table table_;                      // or a table
+  RowColumns columns_;
+  std::vector<std::size_t> usable_;  // rows of the table
+  std::size_t skipped_ = 0;
+};
+
+}  // namespace minbert

@@ -1,0 +1,17 @@
+// Resolves a dtype's name against what the backend supports.
+#include "minbert/pipeline/compute.h"
+
+#include "minbert/base/check.h"
+
+namespace minbert {
+
+Compute resolve_compute(const Backend& backend, std::string_view dtype, const std::function<void(const std::string& what)>& lacks) {
+  const bool bf16 = dtype == "bf16", int8 = dtype == "int8";
+  MINBERT_CHECK(bf16 || int8 || dtype == "f32", "dtype {}", dtype);
+  if (int8 && backend.supports_int8()) return {backend.supports_bf16() ? DType::kBF16 : DType::kF32, WeightUse::kForwardInt8};
+  if (bf16 && backend.supports_bf16()) return {DType::kBF16};
+  if (bf16 || int8) lacks(fmt::format("this processor has no {} products ({})", dtype, backend.description()));
+  return {};
+}
+
+}  // namespace minbert

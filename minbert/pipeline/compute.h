@@ -1,0 +1,22 @@
+// Compute: what the dtype names f32, bf16 and int8 mean to a model on this processor.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "minbert/ops/backend.h"
+
+namespace minbert {
+
+/// How an encoder computes: activations have `dtype`; products run in it too, or in 8-bit integers (WeightUse::kForwardInt8).
+struct Compute {
+  DType dtype = DType::kF32;
+  WeightUse use = WeightUse::kForward;
+};
+
+/// The computation that `dtype` ("f32", "bf16" or "int8") names: int8 means 8-bit products between bf16 activations, or f32 ones where the
+/// backend has no bf16. What the backend lacks becomes f32, after a call of `lacks` with what is missing; it may throw instead.
+Compute resolve_compute(const Backend& backend, std::string_view dtype, const std::function<void(const std::string& what)>& lacks);
+
+}  // namespace minbert

@@ -1,0 +1,73 @@
+// Rows to be answered: every format, columns, ids, bad rows, and plain lines as they are.
+#include "minbert/data/input_rows.h"
+
+#include <gtest/gtest.h>
+
+#include <tuple>
+
+#include "minbert/base/files.h"
+#include "tests/base/error_matchers.h"
+#include "tests/base/temp_folder.h"
+
+namespace minbert {
+namespace {
+
+using Found = std::vector<std::tuple<std::string, std::string, std::string>>;  // id, text, text_pair
+
+class InputRowsTest : public testing::Test {
+ protected:
+  InputOptions file(const std::string& name, const std::string& content) const {
+    write_file(folder_ / name, content);
+    return {.path = (folder_ / name).string()};
+  }
+  static Found found(const InputOptions& options) {
+    const InputRows rows(options);
+    Found out;
+    for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(rows[i].id, rows[i].text, rows[i].text_pair);
+    return out;
+  }
+  TempFolder folder_;
+};
+
+TEST_F(InputRowsTest, FormatsGiveTheSameRows) {
+  const Found expected = {{"7", "a, b", "c"}, {"8", "d", "e"}};
+  for (auto options : {file("a.csv", "n,first,second\n7,\"a, b\",c\n8,d,e\n"), file("a.tsv", "n\tfirst\tsecond\n7\ta, b\tc\n8\td\te\n"),
+                       file("a.jsonl", "{\"n\": 7, \"first\": \"a, b\", \"second\": \"c\"}\n{\"second\": \"e\", \"first\": \"d\", \"n\": 8}\n")}) {
+    options.columns = {.text = "first", .text_pair = "second", .id = "n", .pair = true};
+    EXPECT_EQ(found(options), expected) << options.path;
+    options.columns = {.text = "first", .text_pair = "second", .id = "", .pair = false};
+    EXPECT_EQ(found(options), (Found{{"0", "a, b", ""}, {"1", "d", ""}})) << options.path;
+  }
+  InputOptions pairs = file("pairs.txt", "a, b\tc\nd\te\n");
+  pairs.columns.pair = true;
+  EXPECT_EQ(found(pairs), (Found{{"0", "a, b", "c"}, {"1", "d", "e"}}));
+}
+
+TEST_F(InputRowsTest, UnnamedColumns) {
+  EXPECT_EQ(found(file("a.csv", "n,text\n7,a\n")), (Found{{"0", "a", ""}}));
+  EXPECT_EQ(found(file("b.csv", "review\na\nb\n")), (Found{{"0", "a", ""}, {"1", "b", ""}})) << "the only column";
+  expect_error(ErrorTag::kData, {"c.csv", "text: expected a column \"text\"", "\"n\", \"review\""}, [&] { found(file("c.csv", "n,review\n7,a\n")); });
+  InputOptions lacking = file("d.csv", "text\na\n");
+  lacking.columns = {.text = "text", .text_pair = "", .id = "key"};
+  expect_error(ErrorTag::kData, {"id: expected a column \"key\""}, [&] { found(lacking); });
+  lacking.columns.id_may_lack = true;
+  EXPECT_EQ(found(lacking), (Found{{"0", "a", ""}}));
+}
+
+TEST_F(InputRowsTest, BadRowsAreNamedOrLeftOut) {
+  InputOptions options = file("a.jsonl", "{\"n\": 7, \"text\": \"a\"}\n{\"n\": 8}\n[]\n{\"text\": \"b\"}\n");
+  options.columns.id = "n";
+  expect_error(ErrorTag::kData, {"a.jsonl:2", "column \"text\": expected a text, got none", "--on-bad-row skip"}, [&] { found(options); });
+  options.skip_bad_rows = true;
+  EXPECT_EQ(found(options), (Found{{"7", "a", ""}, {"3", "b", ""}})) << "a number counts all rows";
+  EXPECT_EQ(InputRows(options).skipped(), 2u);
+}
+
+TEST_F(InputRowsTest, PlainLinesAreTakenAsTheyAre) {
+  InputOptions options = file("a.csv", "{\"text\"\r\n\n\xFF,b\n");
+  options.format = "lines";
+  EXPECT_EQ(found(options), (Found{{"0", "{\"text\"\r", ""}, {"1", "", ""}, {"2", "\xFF,b", ""}}));
+}
+
+}  // namespace
+}  // namespace minbert
