@@ -11,13 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERSION = "14.0.6"
+VERSION = "18.1.8"
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("minbert", "tests", "bench")
 
 
 def find_clang_format():
-    for name in ("clang-format", "clang-format-14"):
+    for name in ("clang-format", f"clang-format-{VERSION.split(chr(46))[0]}"):
         path = shutil.which(name)
         if path and f"version {VERSION}" in subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout:
             return path

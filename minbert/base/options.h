@@ -49,8 +49,8 @@ inline Range from_to_below(double low, double high) { return {.low = low, .high 
 
 /// A file or folder as it was written, and the folder it starts from.
 struct PathOption {
-  std::string text;
-  std::filesystem::path folder;
+  std::string text = {};
+  std::filesystem::path folder = {};
 
   bool empty() const { return text.empty(); }
   /// Absolute, without "." and "..". An absolute text stays; others start at `root` or, when that is empty, at `folder`.

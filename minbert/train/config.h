@@ -126,11 +126,11 @@ std::optional<TaskSplit> parse_task_split(std::string_view text);
 
 /// [stage.mlm]: masked-LM further pretraining (paper 3.4).
 struct MlmSection {
-  std::vector<PathOption> texts, probes;
+  std::vector<PathOption> texts = {}, probes = {};
   MlmPairs pairs = MlmPairs::kSingle;
   double mask = 0.15;
   MlmHeadChoice head = MlmHeadChoice::kLinear;
-  std::optional<float> dropout;
+  std::optional<float> dropout = {};
   double held_out = 0.02;
 
   MlmHeadKind kind() const { return head == MlmHeadChoice::kLinear ? MlmHeadKind::kLinear : MlmHeadKind::kTied; }

@@ -164,7 +164,9 @@ TEST_F(StepShareTest, AnAnnouncedGradientIsFinal) {
         const bool used = std::ranges::any_of(last[i], [](float x) { return x != 0; });
         EXPECT_LE(announced[i], 1) << setup_->params->table()[i].name;
         EXPECT_TRUE(announced[i] == 1 || !used) << setup_->params->table()[i].name;
-        if (announced[i] == 1) EXPECT_EQ(gradients[i], last[i]) << setup_->params->table()[i].name;
+        if (announced[i] == 1) {
+          EXPECT_EQ(gradients[i], last[i]) << setup_->params->table()[i].name;
+        }
       }
     }
   }
