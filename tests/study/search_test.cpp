@@ -32,7 +32,7 @@ keep = "all"
 [[space]]
 key = "stage.0.lr"
 kind = "choice"
-values = [1e-3, 0.5]
+values = [5e-2, 0.5]
 [[space]]
 key = "model.hidden_dropout"
 low = 0
