@@ -24,6 +24,8 @@ DataSpec guess_spec(const std::string& path, const DataSpec& given) {
     if (!known.text && table.columns().size() > 1) table.require_column("text", "text");
     fill(spec.text, known.text);
     fill(spec.text_pair, known.text_pair);
+  } else {
+    table.require_column(given.text, "text");
   }
   fill(spec.label, known.label);
   fill(spec.id, known.id);
