@@ -82,7 +82,9 @@ class SimulatedStep {
   void make_inputs();
   void make_parameters();
   void make_activations();
-  Dropout site(int index) const { return {.p = options_.dropout, .seed = 7, .step = 1, .micro_step = 0, .site = static_cast<std::uint16_t>(index)}; }
+  Dropout site(int index) const {
+    return {.p = options_.dropout, .seed = 7, .step = 1, .micro_step = 0, .site = static_cast<std::uint16_t>(index)};
+  }
   AttentionShape attention_shape(int layer) const;
 
   void forward(Recorder& r);
@@ -244,7 +246,8 @@ void SimulatedStep::product(Recorder& r, std::string_view label, Linear& layer, 
          [&] { backend_.linear(out, x, layer.weight, layer.bias); });
 }
 
-void SimulatedStep::product_gradients(Recorder& r, std::string_view label, Linear& layer, const Tensor& dx, const Tensor& x, const Tensor& dy) {
+void SimulatedStep::product_gradients(Recorder& r, std::string_view label, Linear& layer, const Tensor& dx, const Tensor& x,
+                                      const Tensor& dy) {
   const double flops = 2.0 * static_cast<double>(x.numel() * dy.cols());
   r.time(fmt::format("linear_backward_params {}", label), flops, bytes({layer.dw, layer.dw, x, dy}),
          [&] { backend_.linear_backward_params(layer.dw, layer.dbias, x, dy); });
@@ -263,7 +266,8 @@ void SimulatedStep::forward_layer(Recorder& r, int index, const Tensor& x) {
   const auto add_norm = [&](int i, const Tensor& residual) {
     const auto k = static_cast<std::size_t>(i);
     r.time("dropout_add_layernorm", 0, bytes({l.normed[i], l.sums[i], d_a_, residual}), [&] {
-      backend_.dropout_add_layernorm(l.normed[i], l.sums[i], l.stats[i], d_a_, residual, l.gamma[k], l.beta[k], kEps, rows_, site(2 * index + i));
+      backend_.dropout_add_layernorm(l.normed[i], l.sums[i], l.stats[i], d_a_, residual, l.gamma[k], l.beta[k], kEps, rows_,
+                                     site(2 * index + i));
     });
   };
   add_norm(0, x);
@@ -290,13 +294,15 @@ void SimulatedStep::backward_layer(Recorder& r, int index, const Tensor& x) {
   const auto add_norm_backward = [&](int i, const Tensor& dx, const Tensor& dresidual, const Tensor& dy) {
     const auto k = static_cast<std::size_t>(i);
     r.time("dropout_add_layernorm_backward", 0, bytes({dx, dresidual, dy, l.sums[i]}), [&] {
-      backend_.dropout_add_layernorm_backward(dx, dresidual, l.dgamma[k], l.dbeta[k], dy, l.sums[i], l.stats[i], l.gamma[k], rows_, site(2 * index + i));
+      backend_.dropout_add_layernorm_backward(dx, dresidual, l.dgamma[k], l.dbeta[k], dy, l.sums[i], l.stats[i], l.gamma[k], rows_,
+                                              site(2 * index + i));
     });
   };
   // d_a is the gradient of this layer's output, then of its input; d_b that of a residual branch; d_c that of the branch beside it.
   add_norm_backward(1, d_c_, d_b_, d_a_);
   product_gradients(r, "down", l.down, d_inner_, l.inner, d_c_);
-  r.time("activation_backward", 0, 3 * bytes({l.pre}), [&] { backend_.activation_backward(d_inner2_, d_inner_, l.pre, Activation::kGelu); });
+  r.time("activation_backward", 0, 3 * bytes({l.pre}),
+         [&] { backend_.activation_backward(d_inner2_, d_inner_, l.pre, Activation::kGelu); });
   product_gradients(r, "up", l.up, d_c_, l.normed[0], d_inner2_);
   r.time("add", 0, 3 * bytes({d_c_}), [&] { backend_.add(d_c_, d_c_, d_b_); });
   add_norm_backward(0, d_a_, d_b_, d_c_);
@@ -316,16 +322,20 @@ void SimulatedStep::backward(Recorder& r) {
   r.time("gather_rows_backward", 0, bytes({d_a_, dcls_}), [&] { backend_.gather_rows_backward(d_a_, dcls_, firsts_); });
   for (int i = static_cast<int>(layers_.size()) - 1; i >= 0; --i) backward_layer(r, i, layer_input(i));
   r.time("dropout", 0, 2 * bytes({d_a_}), [&] { backend_.dropout(d_a_, d_a_, rows_, site(200)); });
-  r.time("layernorm_backward", 0, 3 * bytes({d_a_}), [&] { backend_.layernorm_backward(d_b_, dgamma_, dbeta_, d_a_, sum_, stats_, gamma_); });
-  r.time("embedding_backward", 0, 9 * bytes({d_b_}), [&] { backend_.embedding_backward(dword_, dposition_, dtype_, d_b_, ids_, positions_, types_); });
+  r.time("layernorm_backward", 0, 3 * bytes({d_a_}),
+         [&] { backend_.layernorm_backward(d_b_, dgamma_, dbeta_, d_a_, sum_, stats_, gamma_); });
+  r.time("embedding_backward", 0, 9 * bytes({d_b_}),
+         [&] { backend_.embedding_backward(dword_, dposition_, dtype_, d_b_, ids_, positions_, types_); });
 }
 
 void SimulatedStep::run(Recorder& r) {
   r.begin_step();
   forward(r);
   backward(r);
-  const AdamWSegment all{.value = values_, .gradient = gradients_, .m = m_, .v = v_, .copy = copies_, .lr = 1e-5f, .weight_decay = 0.01f, .step = 1};
-  r.time("adamw", 0, 32.0 * static_cast<double>(values_.numel()) + (copies_ ? bytes({copies_}) : 0.0), [&] { backend_.adamw({&all, 1}, {}); });
+  const AdamWSegment all{
+      .value = values_, .gradient = gradients_, .m = m_, .v = v_, .copy = copies_, .lr = 1e-5f, .weight_decay = 0.01f, .step = 1};
+  r.time("adamw", 0, 32.0 * static_cast<double>(values_.numel()) + (copies_ ? bytes({copies_}) : 0.0),
+         [&] { backend_.adamw({&all, 1}, {}); });
 }
 
 }  // namespace
@@ -361,7 +371,11 @@ std::vector<Json> bench_ops(Backend& backend, const OpBench& options) {
     const double seconds = entry.median();
     total += seconds;
     best += entry.best();
-    Json line{{"bench", "op"}, {"op", entry.label}, {"calls", entry.calls}, {"ms", rounded(seconds * 1e3)}, {"best_ms", rounded(entry.best() * 1e3)}};
+    Json line{{"bench", "op"},
+              {"op", entry.label},
+              {"calls", entry.calls},
+              {"ms", rounded(seconds * 1e3)},
+              {"best_ms", rounded(entry.best() * 1e3)}};
     if (entry.flops > 0) {
       line["gflops"] = rounded(entry.flops / seconds * 1e-9);
       line["of_peak"] = rounded(entry.flops / seconds * 1e-9 / peak);

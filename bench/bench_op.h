@@ -21,7 +21,8 @@ struct EncoderSizes {
   double linear_parameters() const;
 };
 
-/// "bert-tiny" (2 layers of 128), "minilm" (6 of 384), "bert-base" (12 of 768) or "bert-large" (24 of 1024). Throws Error(kUsage) for another name.
+/// "bert-tiny" (2 layers of 128), "minilm" (6 of 384), "bert-base" (12 of 768) or "bert-large" (24 of 1024). Throws Error(kUsage) for
+/// another name.
 EncoderSizes encoder_sizes(std::string_view name);
 
 struct OpBench {

@@ -6,7 +6,8 @@
 
 namespace minbert {
 
-/// How `dtype` computes (resolve_compute; kI8 stands for int8). Throws Error(kUsage) where the backend lacks it: a benchmark never falls back.
+/// How `dtype` computes (resolve_compute; kI8 stands for int8). Throws Error(kUsage) where the backend lacks it: a benchmark never falls
+/// back.
 Compute compute_in(const Backend& backend, DType dtype);
 
 /// GFLOP/s of one large square product with a packed weight on all threads, the best of several.

@@ -22,11 +22,14 @@ void print(const Json& line) {
 }
 
 void add_dtype(CLI::App& verb, DType& dtype) {
-  verb.add_option("--dtype", dtype, "f32 | bf16; infer and embed: int8 too")->transform(CLI::CheckedTransformer(kDTypes))->default_str("f32");
+  verb.add_option("--dtype", dtype, "f32 | bf16; infer and embed: int8 too")
+      ->transform(CLI::CheckedTransformer(kDTypes))
+      ->default_str("f32");
 }
 
 void add_ragged_options(CLI::App& verb, RaggedBench& o) {
-  verb.add_option("--model", o.model, "Hugging Face folder; bert-tiny, minilm, bert-base or bert-large: that size with random weights")->capture_default_str();
+  verb.add_option("--model", o.model, "Hugging Face folder; bert-tiny, minilm, bert-base or bert-large: that size with random weights")
+      ->capture_default_str();
   CLI::Option_group& examples = *verb.add_option_group("examples");
   examples.require_option(1);
   examples.add_option("--ids", o.ids, "file with the token ids of an example on each line, as minbert tokenize prints them")
@@ -81,7 +84,8 @@ int run(int argc, char** argv) {
 
   set_num_threads(threads);
   const auto backend = make_backend(env.backend, {.isa = env.isa});
-  for (const DType dtype : {op.dtype, step.dtype, infer.dtype, embed.dtype}) compute_in(*backend, dtype);  // refuses what the processor lacks
+  for (const DType dtype : {op.dtype, step.dtype, infer.dtype, embed.dtype})
+    compute_in(*backend, dtype);  // refuses what the processor lacks
   if (op.dtype == DType::kI8 || step.dtype == DType::kI8) throw Error(ErrorTag::kUsage, "--dtype", "int8 is for infer and embed");
   backend->set_profiling(profile);
   if (op_verb.parsed()) {

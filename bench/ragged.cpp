@@ -93,7 +93,8 @@ TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config)
   return rows;
 }
 
-RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows, const std::function<void(const Batch&)>& work) {
+RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows,
+                         const std::function<void(const Batch&)>& work) {
   std::vector<Batch> batches(static_cast<std::size_t>(options.steps));
   std::vector<std::uint32_t> which(static_cast<std::size_t>(options.batch));
   for (std::size_t b = 0; b < batches.size(); ++b) {

@@ -36,11 +36,12 @@ void load_bench_weights(const RaggedBench& options, Params& params);
 /// Fills a batch with each run of examples and times `work` on it.
 struct RaggedTimes {
   Timing each;
-  std::int64_t tokens = 0;     ///< in all batches
+  std::int64_t tokens = 0;  ///< in all batches
   std::int64_t batches = 0;
   double pair_tokens = 0;  ///< sum of squared lengths
 };
-RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows, const std::function<void(const Batch&)>& work);
+RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows,
+                         const std::function<void(const Batch&)>& work);
 
 /// The line to print: times, tokens per second, peak memory, the machine's peaks (which it measures), time by op when profiling, and the
 /// floor (docs/performance.md) of `passes` over the encoder's linear layers (1 forward, 3 with backward) and AdamW on `trained` parameters.

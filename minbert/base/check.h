@@ -44,8 +44,8 @@ namespace internal {
 }  // namespace minbert
 
 /// Throws Error(kInternal) naming file, line and condition, with a message formatted by fmt. Always on.
-#define MINBERT_CHECK(condition, ...)                                                                  \
-  do {                                                                                                 \
-    if (!(condition)) [[unlikely]]                                                                     \
+#define MINBERT_CHECK(condition, ...)                                                                   \
+  do {                                                                                                  \
+    if (!(condition)) [[unlikely]]                                                                      \
       ::minbert::internal::check_failed(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)

@@ -111,7 +111,8 @@ const TomlValue* find_element(const TomlArray& array, std::string_view part) {
   std::vector<std::string> labels;
   for (std::size_t i = 0; i < array.size(); ++i) labels.push_back(label_of(array, i));
   const std::string known = labels.empty() ? "is empty" : fmt::format("has {}", fmt::join(labels, ", "));
-  throw Error(ErrorTag::kUsage, place, fmt::format("key \"{}\": there is no \"{}\" in {}, which {}", key, part, parent, known), suggest(part, labels));
+  throw Error(ErrorTag::kUsage, place, fmt::format("key \"{}\": there is no \"{}\" in {}, which {}", key, part, parent, known),
+              suggest(part, labels));
 }
 
 /// The value that set() makes for a missing key on its way: a table, or for x.0.y a list with one block.
@@ -150,7 +151,8 @@ void ConfigTree::set(std::string_view assignment) { set(assignment, {"--set", fs
 
 void ConfigTree::set(std::string_view assignment, const TomlOrigin& origin) {
   const auto equals = assignment.find('=');
-  if (equals == std::string_view::npos) throw Error(ErrorTag::kUsage, origin.place, fmt::format("expected key=value, got \"{}\"", assignment));
+  if (equals == std::string_view::npos)
+    throw Error(ErrorTag::kUsage, origin.place, fmt::format("expected key=value, got \"{}\"", assignment));
   const auto trim = [](std::string_view text) {
     const auto first = std::min(text.find_first_not_of(' '), text.size());
     return text.substr(first, text.find_last_not_of(' ') + 1 - first);
@@ -175,7 +177,8 @@ void ConfigTree::set(std::string_view key, TomlValue value, const TomlOrigin& or
       at = const_cast<TomlValue*>(find_element(*array, parts[i]));
       if (at == nullptr) fail_unknown_element(*array, path, parts[i], key, origin.place);
     } else {
-      throw Error(ErrorTag::kUsage, origin.place, fmt::format("key \"{}\": expected {} to be a table or a list, got {}", key, path, print_toml_value(*at)));
+      throw Error(ErrorTag::kUsage, origin.place,
+                  fmt::format("key \"{}\": expected {} to be a table or a list, got {}", key, path, print_toml_value(*at)));
     }
     path = join_key(path, parts[i]);
   }

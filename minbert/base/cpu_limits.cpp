@@ -55,13 +55,14 @@ std::optional<double> quota_v2(const fs::path& group) {
 
 /// A quota of -1 means no limit.
 std::optional<double> quota_v1(const fs::path& group) {
-  const auto quota = number(first_line(group / "cpu.cfs_quota_us").value_or("")), period = number(first_line(group / "cpu.cfs_period_us").value_or(""));
+  const auto quota = number(first_line(group / "cpu.cfs_quota_us").value_or("")),
+             period = number(first_line(group / "cpu.cfs_period_us").value_or(""));
   if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
   return *quota / *period;
 }
 
-/// Takes the least quota of a group and those that it lies in. Inside a container /proc/self/cgroup may name a path of the host's, of which only
-/// the end of the walk, the mount itself, is to be seen.
+/// Takes the least quota of a group and those that it lies in. Inside a container /proc/self/cgroup may name a path of the host's, of which
+/// only the end of the walk, the mount itself, is to be seen.
 template <class ReadQuota>
 void apply_quotas(CpuLimits& limits, const fs::path& mount, const std::string& group, const char* source, ReadQuota&& read_quota) {
   for (fs::path path = fs::path(group).relative_path();; path = path.parent_path()) {
@@ -88,7 +89,8 @@ void read_cgroups(CpuLimits& limits, const fs::path& root) {
     std::istringstream names(controllers);
     for (std::string name; std::getline(names, name, ',');) {
       if (name != "cpu") continue;
-      for (const fs::path& mount : {mounts / controllers, mounts / "cpu"}) apply_quotas(limits, mount, group, "cgroup v1 cpu.cfs_quota_us", quota_v1);
+      for (const fs::path& mount : {mounts / controllers, mounts / "cpu"})
+        apply_quotas(limits, mount, group, "cgroup v1 cpu.cfs_quota_us", quota_v1);
     }
   }
 }

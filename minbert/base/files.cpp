@@ -136,7 +136,8 @@ void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(te
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   MINBERT_CHECK(file_ != nullptr, "write after commit");
-  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size()) fail(ErrorTag::kResources, path_, "write", errno);
+  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_) != bytes.size())
+    fail(ErrorTag::kResources, path_, "write", errno);
 }
 
 void AtomicFile::commit() {
@@ -180,7 +181,9 @@ void AppendFile::sync() {
 
 namespace {
 
-fs::path beside(const fs::path& path, std::string_view suffix) { return path.parent_path() / fmt::format(".{}.{}", path.filename().string(), suffix); }
+fs::path beside(const fs::path& path, std::string_view suffix) {
+  return path.parent_path() / fmt::format(".{}.{}", path.filename().string(), suffix);
+}
 
 void rename_folder(const fs::path& from, const fs::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail(ErrorTag::kResources, to, "rename", errno);

@@ -17,8 +17,8 @@ namespace minbert {
 /// The whole file, or standard input for "-". Throws Error(tag) naming the path when it cannot be read.
 std::string read_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
-/// A read-only memory map of a whole file. Movable; the bytes live as long as the object. When another program cuts the file short meanwhile,
-/// reading what is gone ends the process (on_cut_file).
+/// A read-only memory map of a whole file. Movable; the bytes live as long as the object. When another program cuts the file short
+/// meanwhile, reading what is gone ends the process (on_cut_file).
 class MappedFile {
  public:
   /// Throws Error(tag) when the file is missing or cannot be mapped. An empty file maps to an empty span.
@@ -79,7 +79,8 @@ class AppendFile {
   int descriptor_ = -1;
 };
 
-/// Replaces a folder as a whole or not at all, even when the process is killed meanwhile. Without commit() nothing is left behind. Every failure throws Error(kResources).
+/// Replaces a folder as a whole or not at all, even when the process is killed meanwhile. Without commit() nothing is left behind. Every
+/// failure throws Error(kResources).
 class AtomicFolder {
  public:
   /// Recovers `path` first.

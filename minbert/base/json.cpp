@@ -75,7 +75,9 @@ Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) { r
 
 Json read_json(const std::filesystem::path& path, ErrorTag tag) { return parse_json(read_file(path, tag), path.string(), tag); }
 
-SortedJson read_sorted_json(const std::filesystem::path& path, ErrorTag tag) { return parse<SortedJson>(read_file(path, tag), path.string(), tag); }
+SortedJson read_sorted_json(const std::filesystem::path& path, ErrorTag tag) {
+  return parse<SortedJson>(read_file(path, tag), path.string(), tag);
+}
 
 JsonLine parse_json_line(std::string_view line) {
   if (line.size() > kMaxJsonBytes) return {nullptr, fmt::format("{} bytes, more than {}", line.size(), kMaxJsonBytes)};

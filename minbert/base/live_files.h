@@ -9,12 +9,13 @@
 
 namespace minbert {
 
-/// Reading a mapped file beyond the end that another program has cut it to raises SIGBUS. From now on `report` is called then, by the signal
-/// handler, once temporary files are removed; it may use async-signal-safe functions only, and must end the process. A SIGBUS of another
-/// cause keeps its effect. Called once, at start.
+/// Reading a mapped file beyond the end that another program has cut it to raises SIGBUS. From now on `report` is called then, by the
+/// signal handler, once temporary files are removed; it may use async-signal-safe functions only, and must end the process. A SIGBUS of
+/// another cause keeps its effect. Called once, at start.
 void on_cut_file(void (*report)(const char* path, ErrorTag tag));
 
-/// Unlinks the temporary files that AtomicFile is writing at this moment. Async-signal-safe, for a process that ends without its destructors.
+/// Unlinks the temporary files that AtomicFile is writing at this moment. Async-signal-safe, for a process that ends without its
+/// destructors.
 void remove_temporary_files();
 
 namespace internal {

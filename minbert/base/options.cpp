@@ -80,7 +80,8 @@ void OptionLister::add(std::string_view key, std::string type, std::string defau
 
 void OptionLister::append(std::vector<OptionInfo> rows) { std::move(rows.begin(), rows.end(), std::back_inserter(rows_)); }
 
-void OptionSchema::add(std::string_view key, TomlValue schema, std::optional<TomlValue> default_value, std::string_view help, const Range& range) {
+void OptionSchema::add(std::string_view key, TomlValue schema, std::optional<TomlValue> default_value, std::string_view help,
+                       const Range& range) {
   auto& table = *schema.get_if<TomlTable>();
   if (!help.empty()) table.set("description", help);
   if (default_value) table.set("default", std::move(*default_value));

@@ -137,7 +137,8 @@ struct OptionType<T> {
   static bool accepts(const TomlNode& node) { return node.is<std::int64_t>(); }
   static void read(const TomlNode& node, T& value) {
     const std::int64_t number = node.as_int();
-    if (!std::in_range<T>(number)) node.fail(std::is_unsigned_v<T> && number < 0 ? "a whole number of at least 0" : "a smaller whole number");
+    if (!std::in_range<T>(number))
+      node.fail(std::is_unsigned_v<T> && number < 0 ? "a whole number of at least 0" : "a smaller whole number");
     value = static_cast<T>(number);
   }
   static TomlValue write(T value) { return value; }

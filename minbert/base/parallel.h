@@ -12,8 +12,8 @@ namespace minbert {
 int num_threads();
 /// Sets the number of threads for the process; n >= 1. Called once, at start.
 void set_num_threads(int n);
-/// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads to
-/// itself. An exception thrown by body is rethrown here once all have returned.
+/// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads
+/// to itself. An exception thrown by body is rethrown here once all have returned.
 void for_teams(int teams, const std::function<void(int team)>& body);
 /// The default number of threads: CpuLimits::threads() of this process.
 int available_cores();

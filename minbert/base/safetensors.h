@@ -64,8 +64,8 @@ void write_safetensors(const std::filesystem::path& path, std::vector<Safetensor
 
 /// Gives the bytes of an entry, which are read before the next entry is asked for.
 using EntryBytes = std::function<std::span<const std::byte>(const SafetensorsEntry&)>;
-/// Writes tensors that are not in memory as the file wants them: `bytes_of` gives the bytes of one entry at a time; of `entries` only names,
-/// dtypes and shapes are read.
+/// Writes tensors that are not in memory as the file wants them: `bytes_of` gives the bytes of one entry at a time; of `entries` only
+/// names, dtypes and shapes are read.
 void write_safetensors(const std::filesystem::path& path, std::vector<SafetensorsEntry> entries,
                        const std::map<std::string, std::string>& metadata, const EntryBytes& bytes_of);
 

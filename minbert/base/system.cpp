@@ -15,9 +15,7 @@ namespace minbert {
 
 std::string_view program_version() { return MINBERT_VERSION; }
 
-std::string_view compiler_version() {
-  return __VERSION__;
-}
+std::string_view compiler_version() { return __VERSION__; }
 
 std::vector<std::pair<std::string, std::string>> library_versions() {
   return {{"fmt", fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},

@@ -73,8 +73,6 @@ bool Tensor::same_shape(const Tensor& other) const {
   return rank_ == other.rank_ && std::equal(shape().begin(), shape().end(), other.shape().begin());
 }
 
-std::string Tensor::describe() const {
-  return fmt::format("{} ({})", dtype_name(dtype_), fmt::join(shape(), ", "));
-}
+std::string Tensor::describe() const { return fmt::format("{} ({})", dtype_name(dtype_), fmt::join(shape(), ", ")); }
 
 }  // namespace minbert

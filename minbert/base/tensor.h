@@ -26,19 +26,33 @@ std::string_view dtype_name(DType dtype);
 template <class T>
 constexpr DType dtype_of();
 template <>
-constexpr DType dtype_of<float>() { return DType::kF32; }
+constexpr DType dtype_of<float>() {
+  return DType::kF32;
+}
 template <>
-constexpr DType dtype_of<BFloat16>() { return DType::kBF16; }
+constexpr DType dtype_of<BFloat16>() {
+  return DType::kBF16;
+}
 template <>
-constexpr DType dtype_of<double>() { return DType::kF64; }
+constexpr DType dtype_of<double>() {
+  return DType::kF64;
+}
 template <>
-constexpr DType dtype_of<std::complex<double>>() { return DType::kC128; }
+constexpr DType dtype_of<std::complex<double>>() {
+  return DType::kC128;
+}
 template <>
-constexpr DType dtype_of<std::int32_t>() { return DType::kI32; }
+constexpr DType dtype_of<std::int32_t>() {
+  return DType::kI32;
+}
 template <>
-constexpr DType dtype_of<std::int8_t>() { return DType::kI8; }
+constexpr DType dtype_of<std::int8_t>() {
+  return DType::kI8;
+}
 template <>
-constexpr DType dtype_of<std::uint8_t>() { return DType::kU8; }
+constexpr DType dtype_of<std::uint8_t>() {
+  return DType::kU8;
+}
 
 /// Up to four dimensions, row-major. Dimension 0 may be strided (a block of columns of a wider matrix); the rest is dense.
 /// Copying a Tensor copies the view. An empty Tensor (`!t`) stands for "absent" where an argument is optional.

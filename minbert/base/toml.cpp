@@ -98,7 +98,8 @@ Json to_json(const TomlValue& value) {
       value.data);
 }
 
-/// Walks over TOML text as toml++ will, to see what it would recurse into: it limits the nesting of values, but not the parts of a dotted key.
+/// Walks over TOML text as toml++ will, to see what it would recurse into: it limits the nesting of values, but not the parts of a dotted
+/// key.
 class NestingCheck {
  public:
   NestingCheck(std::string_view text, std::string_view place) : text_(text), place_(place) {}
@@ -121,9 +122,11 @@ class NestingCheck {
   }
 
  private:
-  /// One character outside strings and comments. Dots with only names and blanks between them make one key; no number has more than one dot.
+  /// One character outside strings and comments. Dots with only names and blanks between them make one key; no number has more than one
+  /// dot.
   void step(char c) {
-    const bool of_a_key = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == ' ' || c == '\t';
+    const bool of_a_key =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == ' ' || c == '\t';
     if (of_a_key) return;
     if (c == '.') {
       ++parts_;
@@ -239,14 +242,16 @@ void TomlNode::fail(std::string_view expected, std::string hint) const {
 }
 
 void TomlNode::complain(std::string_view message, std::string hint) const {
-  throw Error(ErrorTag::kUsage, value_->origin.place, key_.empty() ? std::string(message) : fmt::format("key \"{}\": {}", key_, message), std::move(hint));
+  throw Error(ErrorTag::kUsage, value_->origin.place, key_.empty() ? std::string(message) : fmt::format("key \"{}\": {}", key_, message),
+              std::move(hint));
 }
 
 TomlValue parse_toml(std::string_view text, std::string_view place, const std::filesystem::path& folder) {
   try {
     return Converter(place, folder).convert(parse_within_limits(text, place));
   } catch (const toml::parse_error& error) {
-    throw Error(ErrorTag::kUsage, fmt::format("{}:{}", place, error.source().begin.line), fmt::format("not valid TOML: {}", error.description()));
+    throw Error(ErrorTag::kUsage, fmt::format("{}:{}", place, error.source().begin.line),
+                fmt::format("not valid TOML: {}", error.description()));
   }
 }
 

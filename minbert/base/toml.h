@@ -111,8 +111,8 @@ class TomlNode {
   std::string key_;
 };
 
-/// Parses a file's text into a table. `place` is its name in origins and errors; throws Error(kUsage) "place:line: ..." for what is no TOML, nests
-/// deeper than kMaxNesting (json.h), or is longer than 16 MiB.
+/// Parses a file's text into a table. `place` is its name in origins and errors; throws Error(kUsage) "place:line: ..." for what is no
+/// TOML, nests deeper than kMaxNesting (json.h), or is longer than 16 MiB.
 TomlValue parse_toml(std::string_view text, std::string_view place, const std::filesystem::path& folder);
 
 /// The value of `--set key=TEXT`: TOML if it is, else (a bare word, a path, a date) the text itself. Text that starts as a

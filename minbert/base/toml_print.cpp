@@ -22,8 +22,10 @@ std::string quote(std::string_view text) {
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
       default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) out += fmt::format("\\u{:04X}", static_cast<int>(c));
-        else out += c;
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+          out += fmt::format("\\u{:04X}", static_cast<int>(c));
+        else
+          out += c;
     }
   }
   return out + '"';
@@ -46,7 +48,8 @@ std::string print_double(double value) {
 }
 
 bool is_section(const TomlValue& value) {
-  return value.section && (value.get_if<TomlTable>() != nullptr || (value.get_if<TomlArray>() != nullptr && !value.get_if<TomlArray>()->empty()));
+  return value.section &&
+         (value.get_if<TomlTable>() != nullptr || (value.get_if<TomlArray>() != nullptr && !value.get_if<TomlArray>()->empty()));
 }
 
 void print_table(std::string& out, const TomlTable& table, const std::string& path, bool with_origins) {

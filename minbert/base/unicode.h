@@ -19,8 +19,8 @@ std::string utf8(char32_t code_point);
 /// Offset where the first invalid sequence starts, or npos.
 std::size_t find_invalid_utf8(std::string_view text);
 
-/// Makes a name from a file safe to print on one line of a terminal or a log. Tabs and line ends become blanks; other controls (C0, C1, DEL),
-/// line separators, characters that reorder what is shown, and invalid UTF-8 become U+FFFD.
+/// Makes a name from a file safe to print on one line of a terminal or a log. Tabs and line ends become blanks; other controls (C0, C1,
+/// DEL), line separators, characters that reorder what is shown, and invalid UTF-8 become U+FFFD.
 std::string printable(std::string_view text);
 
 /// Latin-1 bytes as UTF-8.

@@ -84,12 +84,14 @@ class ZipReader {
   ZipEntry central_entry(std::uint64_t& at) const {
     bytes(at, kCentralBytes);
     expect(at, kCentral, "a directory entry");
-    const auto name_size = number<std::uint16_t>(at + 28), extra_size = number<std::uint16_t>(at + 30), comment_size = number<std::uint16_t>(at + 32);
+    const auto name_size = number<std::uint16_t>(at + 28), extra_size = number<std::uint16_t>(at + 30),
+               comment_size = number<std::uint16_t>(at + 32);
     const auto name_bytes = bytes(at + kCentralBytes, name_size);
     const std::string_view name(reinterpret_cast<const char*>(name_bytes.data()), name_size);
     if (number<std::uint16_t>(at + 8) & kEncrypted) fail(fmt::format("entry \"{}\" is encrypted", name));
     if (const auto method = number<std::uint16_t>(at + 10); method != 0)
-      fail(fmt::format("expected stored entries, got \"{}\" compressed with method {}", name, method), "save the file again with torch.save");
+      fail(fmt::format("expected stored entries, got \"{}\" compressed with method {}", name, method),
+           "save the file again with torch.save");
 
     std::uint64_t stored = number<std::uint32_t>(at + 20), size = number<std::uint32_t>(at + 24), local = number<std::uint32_t>(at + 42);
     widen(at + kCentralBytes + name_size, extra_size, {&size, &stored, &local});

@@ -237,7 +237,8 @@ Action declare_data(CLI::App& app, Session& session) {
   app.require_subcommand(1);
   auto flags = std::make_shared<DataFlags>();
   CLI::App* check = app.add_subcommand("check", "read every row, list the bad ones with their places, and end with 3 if there are any");
-  CLI::App* stats = app.add_subcommand("stats", "label balance, lengths, duplicates, texts shared between splits or tasks, texts longer than max_length");
+  CLI::App* stats =
+      app.add_subcommand("stats", "label balance, lengths, duplicates, texts shared between splits or tasks, texts longer than max_length");
   for (CLI::App* sub : {check, stats}) {
     sub->fallthrough();
     add_config(*sub, flags->config, true);

@@ -52,7 +52,9 @@ class NpyWriter final : public VectorWriter {
 class SafetensorsWriter final : public VectorWriter {
  public:
   SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) {}
-  void add(std::span<const InputRow>, std::span<const float> vectors) override { values_.insert(values_.end(), vectors.begin(), vectors.end()); }
+  void add(std::span<const InputRow>, std::span<const float> vectors) override {
+    values_.insert(values_.end(), vectors.begin(), vectors.end());
+  }
   void commit() override {
     write_safetensors(path_, {{"embeddings", "F32", {std::ssize(values_) / width_, width_}, std::as_bytes(std::span(values_))}});
   }
@@ -104,7 +106,8 @@ EmbedSettings settings_of(const EmbedFlags& flags, EmbedSettings settings) {
 /// Input is plain lines, whatever they look like, unless the file's name or a named column says that it is a table.
 std::string default_format(const InputFlags& flags) {
   const std::string extension = std::filesystem::path(flags.path).extension().string();
-  const bool table = extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();
+  const bool table =
+      extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();
   return table ? "auto" : "lines";
 }
 

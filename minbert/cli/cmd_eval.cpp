@@ -97,7 +97,8 @@ bool has_split(const DataSpec& data, Split split) {
 /// The scores with another dtype and the change from them: {"dtype", "scores", "mean", "change": {task: number, "mean": number}}.
 Json change_json(const Json& json, const Json& other, const std::string& dtype) {
   Json change = Json::object();
-  for (const auto& [task, score] : json.at("scores").items()) change[task] = score.get<double>() - other.at("scores").at(task).get<double>();
+  for (const auto& [task, score] : json.at("scores").items())
+    change[task] = score.get<double>() - other.at("scores").at(task).get<double>();
   if (json.at("mean").is_number()) change["mean"] = json["mean"].get<double>() - other.at("mean").get<double>();
   return {{"dtype", dtype}, {"scores", other.at("scores")}, {"mean", other.at("mean")}, {"change", change}};
 }
@@ -214,7 +215,10 @@ Action declare_eval(CLI::App& app, Session& session) {
   add_set(app, flags->config);
   app.add_option("--task", flags->task, "only this task")->type_name("NAME");
   app.add_option("--data", flags->file, "this file instead of a config's")->type_name("FILE");
-  app.add_option("--split", flags->split, "train | dev | test")->check(one_of({"train", "dev", "test"}))->capture_default_str()->type_name("NAME");
+  app.add_option("--split", flags->split, "train | dev | test")
+      ->check(one_of({"train", "dev", "test"}))
+      ->capture_default_str()
+      ->type_name("NAME");
   add_columns(app, flags->columns, true);
   app.add_option("--bootstrap", flags->bootstrap, "resamples for 95% intervals; 0 = none")
       ->check(whole_number(0, 1'000'000))

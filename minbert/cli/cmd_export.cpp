@@ -54,7 +54,8 @@ bool has_pooler(const ModelFolder& folder) {
 void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype) {
   const TaskSpec& task = model.tasks()[model.find_task(name)];
   if (task.is_separate())
-    throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: it reads a pair as one sequence, this task as two", name), "train the task with encode = \"joint\"");
+    throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: it reads a pair as one sequence, this task as two", name),
+                "train the task with encode = \"joint\"");
   ClassifierExport options{.dtype = dtype, .labels = {}, .dropout = task.head.dropout};
   for (int k = 0; k < task.labels.count; ++k) options.labels.push_back(task.labels.class_name(k));
   export_sequence_classification(to, model.params(), name, options);
@@ -96,7 +97,8 @@ Action declare_export(CLI::App& app, Session& session) {
       ->type_name("KIND");
   app.add_option("--dtype", session.dtype, "of the weights: f32 | bf16 [f32]")->check(one_of({"f32", "bf16"}))->type_name("DTYPE");
   add_threads(app, session);
-  add_examples(app, "  minbert export runs/mine -o mine-encoder --as sentence-transformers\n  minbert export runs/mine -o mine-sst --as seqcls:sst");
+  add_examples(
+      app, "  minbert export runs/mine -o mine-encoder --as sentence-transformers\n  minbert export runs/mine -o mine-sst --as seqcls:sst");
   return [flags, &session] { return run_export(*flags, session); };
 }
 

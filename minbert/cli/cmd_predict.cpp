@@ -26,7 +26,8 @@ InputRows read_input(const InputFlags& flags, const TaskSpec& task) {
   RowColumnNames& columns = options.columns;
   columns.pair = task.is_pair();
   columns.id_may_lack = columns.id.empty();
-  for (const auto& [name, fallback] : {std::pair(&columns.text, &task.data.text), {&columns.text_pair, &task.data.text_pair}, {&columns.id, &task.data.id}})
+  for (const auto& [name, fallback] :
+       {std::pair(&columns.text, &task.data.text), {&columns.text_pair, &task.data.text_pair}, {&columns.id, &task.data.id}})
     if (name->empty()) *name = *fallback;
   return InputRows(options);
 }

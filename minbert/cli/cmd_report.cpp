@@ -28,7 +28,8 @@ int run_report(const ReportFlags& flags) {
 Action declare_report(CLI::App& app, Session&) {
   auto flags = std::make_shared<ReportFlags>();
   app.add_option("RUN", flags->run, "run or study folder")->required()->type_name("");
-  app.add_option("-o,--output", flags->output, "HTML file; - is standard output [RUN/report.html]; the tables go to RUN/eval in any case")->type_name("FILE");
+  app.add_option("-o,--output", flags->output, "HTML file; - is standard output [RUN/report.html]; the tables go to RUN/eval in any case")
+      ->type_name("FILE");
   add_examples(app, "  minbert report runs/mine\n  minbert report studies/paper -o paper.html");
   return [flags] { return run_report(*flags); };
 }

@@ -94,7 +94,8 @@ std::string check_hours(const std::string& text) {
 
 Action declare_search(CLI::App& app, Session& session) {
   auto flags = std::make_shared<SearchFlags>();
-  add_many_runs(app, flags->runs, "SEARCH", "TOML file with [search] and [[space]]s", "search folder [searches/NAME, NAME being search.name]");
+  add_many_runs(app, flags->runs, "SEARCH", "TOML file with [search] and [[space]]s",
+                "search folder [searches/NAME, NAME being search.name]");
   app.add_flag("--resume", flags->options.resume, "go on with the search in the folder");
   app.add_option("--max-hours", flags->options.max_hours, "pause the search after so many hours; --resume goes on [no limit]")
       ->check(CLI::Validator([](std::string& text) { return check_hours(text); }, ""))

@@ -47,7 +47,8 @@ class StudyView final : public StudyEvents {
     if (result.state == "failed") return console_.warning(fmt::format("{} failed: {}", what, result.error));
     if (!result.done()) return;
     if (!fs::exists(run.folder / "report.html")) write_report(run.folder, console_);
-    console_.info(fmt::format("{} {}{}", what, kept ? "is done already" : "done", result.mean ? fmt::format(", mean {:.4f}", *result.mean) : ""));
+    console_.info(
+        fmt::format("{} {}{}", what, kept ? "is done already" : "done", result.mean ? fmt::format(", mean {:.4f}", *result.mean) : ""));
   }
 
   void message(std::string_view text) override { console_.info(text); }
@@ -97,9 +98,11 @@ Action declare_study(CLI::App& app, Session& session) {
     return app.add_option(name, list, help)->delimiter(',')->allow_extra_args(false)->type_name(type);
   };
   add_list("--rows", flags->options.rows, "train only these rows", "a,b");
-  add_list("--seeds", flags->options.seeds, "train each row once for each of these seeds, instead of the file's", "1,2,3")->check(whole_number(0, INT64_MAX));
+  add_list("--seeds", flags->options.seeds, "train each row once for each of these seeds, instead of the file's", "1,2,3")
+      ->check(whole_number(0, INT64_MAX));
   app.add_flag("--resume", flags->resume, "go on with the study in the folder, as it does without this flag too");
-  app.add_flag("--overwrite", flags->options.overwrite, "train runs again that failed or that were made with another config, other files or another program");
+  app.add_flag("--overwrite", flags->options.overwrite,
+               "train runs again that failed or that were made with another config, other files or another program");
   add_plan(app, flags->runs, session, "print what would be done: runs, steps, shared stages");
   add_examples(app,
                "  minbert study recipes/paper/study.toml --set model.init=MODEL --set data.root=DATA\n"

@@ -93,8 +93,10 @@ void print_texts(const TrainResult& result, bool json) {
   for (const CorpusRecord& corpus : result.corpora) {
     Json& row = rows.emplace_back(Json{{"stage", corpus.stage}, {"corpus", corpus.corpus}, {"role", corpus.role}, {"texts", corpus.texts}});
     std::vector<std::string> cells = {corpus.stage, corpus.corpus, corpus.role, std::to_string(corpus.texts)};
-    for (const auto& [name, figure] : {std::pair("loss_before", corpus.loss.before), {"loss_after", corpus.loss.after},
-                                       {"perplexity_after", corpus.perplexity.after}, {"accuracy_after", corpus.accuracy.after}}) {
+    for (const auto& [name, figure] : {std::pair("loss_before", corpus.loss.before),
+                                       {"loss_after", corpus.loss.after},
+                                       {"perplexity_after", corpus.perplexity.after},
+                                       {"accuracy_after", corpus.accuracy.after}}) {
       row[name] = figure ? Json(*figure) : Json();
       cells.push_back(figure ? score(*figure) : "");
     }
@@ -120,7 +122,8 @@ Json spread_json(const std::vector<double>& values) {
 }
 
 int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
-  if (fs::exists(folder / "status.json")) throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
+  if (fs::exists(folder / "status.json"))
+    throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
   std::map<std::string, std::vector<double>> scores;
   std::vector<double> means;
   for (const std::uint64_t seed : flags.seeds) {
@@ -150,9 +153,10 @@ int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& fold
 void require_mlm(const RunConfig& config, const ConfigTree& tree) {
   for (const StageSpec& stage : config.stages)
     if (!stage.mlm)
-      throw Error(ErrorTag::kUsage, tree.place("stage." + stage.name),
-                  fmt::format("pretrain: expected stages of kind \"mlm\" only, stage \"{}\" is \"{}\"", stage.name, option_name(stage.kind)),
-                  "minbert train runs stages of every kind");
+      throw Error(
+          ErrorTag::kUsage, tree.place("stage." + stage.name),
+          fmt::format("pretrain: expected stages of kind \"mlm\" only, stage \"{}\" is \"{}\"", stage.name, option_name(stage.kind)),
+          "minbert train runs stages of every kind");
 }
 
 int run_train(const TrainFlags& flags, Session& session) {

@@ -23,7 +23,9 @@ int run_version(bool json, Session& session) {
   if (!json && !session.console.verbose()) return 0;
   const auto backend = open_backend(session);
   Json environment = environment_json(backend->name(), backend->description());
-  environment["threads_decided_by"] = session.threads ? "--threads" : session.env.threads > 0 ? "MINBERT_THREADS" : read_cpu_limits().decided_by();
+  environment["threads_decided_by"] = session.threads           ? "--threads"
+                                      : session.env.threads > 0 ? "MINBERT_THREADS"
+                                                                : read_cpu_limits().decided_by();
   if (json) {
     print_json(environment);
     return 0;

@@ -6,11 +6,14 @@ namespace minbert {
 void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::string& default_help) {
   add_input(app, flags.path);
   const char* const lines = pairs ? "lines (a tab splits a pair)" : "lines";
-  app.add_option("--in-format", flags.format, fmt::format("format of the input: auto (detected) | csv | tsv | jsonl | {} [{}]", lines, default_help))
+  app.add_option("--in-format", flags.format,
+                 fmt::format("format of the input: auto (detected) | csv | tsv | jsonl | {} [{}]", lines, default_help))
       ->check(one_of({"auto", "csv", "tsv", "jsonl", "lines"}))
       ->type_name("NAME");
   add_columns(app, flags.columns, false, pairs);
-  app.add_option("--on-bad-row", flags.on_bad_row, "error: end with 3; skip: leave the row out and count it [error]")->check(one_of({"error", "skip"}))->type_name("NAME");
+  app.add_option("--on-bad-row", flags.on_bad_row, "error: end with 3; skip: leave the row out and count it [error]")
+      ->check(one_of({"error", "skip"}))
+      ->type_name("NAME");
 }
 
 InputOptions input_options(const InputFlags& flags, const std::string& default_format) {
@@ -21,7 +24,8 @@ InputOptions input_options(const InputFlags& flags, const std::string& default_f
 }
 
 void warn_of_skipped(Session& session, const InputRows& rows) {
-  if (rows.skipped() > 0) session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size() + rows.skipped()));
+  if (rows.skipped() > 0)
+    session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size() + rows.skipped()));
 }
 
 }  // namespace minbert

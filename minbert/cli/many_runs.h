@@ -18,7 +18,8 @@ struct ManyRunsFlags {
 };
 
 /// Declares the positional `name`, -o, --set and --overlay.
-void add_many_runs(CLI::App& app, ManyRunsFlags& flags, const std::string& name, const std::string& file_help, const std::string& output_help);
+void add_many_runs(CLI::App& app, ManyRunsFlags& flags, const std::string& name, const std::string& file_help,
+                   const std::string& output_help);
 /// Declares --dry-run, --json, --threads and --dtype.
 void add_plan(CLI::App& app, ManyRunsFlags& flags, Session& session, const std::string& dry_run_help);
 

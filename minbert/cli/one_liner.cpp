@@ -43,7 +43,8 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
 std::string stage_text(std::string_view preset) {
   const std::string_view text = preset_named(preset).text;
   const std::size_t begin = text.find("[[stage]]");
-  return "# The learning rate rises for a tenth of the steps, then falls to 0.\n" + std::string(text.substr(begin, text.find("[stage.", begin) - begin));
+  return "# The learning rate rises for a tenth of the steps, then falls to 0.\n" +
+         std::string(text.substr(begin, text.find("[stage.", begin) - begin));
 }
 
 }  // namespace
@@ -61,7 +62,8 @@ std::string one_liner_config(const OneLinerFlags& flags) {
   if (fraction && !(*fraction > 0 && *fraction < 1))
     throw Error(ErrorTag::kUsage, "--dev", fmt::format("expected a file, or a fraction above 0 and below 1, got {}", flags.dev));
   const TaskSpec task = infer_task(flags.train, flags.columns);
-  return fmt::format(R"(# One task, made by `minbert train --init ... --train ...`; edit it and train it again with `minbert train THIS.toml`.
+  return fmt::format(
+      R"(# One task, made by `minbert train --init ... --train ...`; edit it and train it again with `minbert train THIS.toml`.
 [run]
 name = {}
 
@@ -71,13 +73,14 @@ init = {}
 {}
 {}
 {})",
-                     quoted(task.name), init, task_text(task), data_text(flags, task), stage_text("classify"));
+      quoted(task.name), init, task_text(task), data_text(flags, task), stage_text("classify"));
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files) {
   std::vector<std::string> texts;
   for (const std::string& file : text_files) texts.push_back(absolute(file));
-  return fmt::format(R"(# Masked-LM further pretraining, made by `minbert pretrain --init ... --text-file ...`; edit it and run `minbert pretrain THIS.toml`.
+  return fmt::format(
+      R"(# Masked-LM further pretraining, made by `minbert pretrain --init ... --text-file ...`; edit it and run `minbert pretrain THIS.toml`.
 [run]
 name = "pretrain"
 
@@ -88,7 +91,7 @@ init = {}
 texts = [{}]
 head = "tied"              # the checkpoint's MLM head where it has one
 )",
-                     init_value(init), stage_text("pretrain"), fmt::join(texts, ", "));
+      init_value(init), stage_text("pretrain"), fmt::join(texts, ", "));
 }
 
 }  // namespace minbert

@@ -12,13 +12,15 @@
 namespace minbert {
 
 void add_threads(CLI::App& app, Session& session) {
-  app.add_option("--threads", session.threads, "threads for maths [MINBERT_THREADS, else as many as cores, affinity mask and CPU quota allow]")
+  app.add_option("--threads", session.threads,
+                 "threads for maths [MINBERT_THREADS, else as many as cores, affinity mask and CPU quota allow]")
       ->check(whole_number(1, 4096))
       ->type_name("N");
 }
 
 void add_compute(CLI::App& app, Session& session, bool forward_only) {
-  const std::vector<std::string> names = forward_only ? std::vector<std::string>{"f32", "bf16", "int8"} : std::vector<std::string>{"f32", "bf16"};
+  const std::vector<std::string> names =
+      forward_only ? std::vector<std::string>{"f32", "bf16", "int8"} : std::vector<std::string>{"f32", "bf16"};
   app.add_option("--dtype", session.dtype, fmt::format("dtype to compute in: {} [the model's]", fmt::join(names, " | ")))
       ->check(one_of(names))
       ->type_name("DTYPE");

@@ -12,7 +12,8 @@ constexpr double kRedraw_s = 0.1;
 
 double TrainView::seconds_left(const StepEvent& event) const {
   const auto seen = event.stage_step - first_step_;
-  return seen <= 0 ? -1 : (event.wall_s - first_wall_s_) / static_cast<double>(seen) * static_cast<double>(event.stage_steps - event.stage_step);
+  return seen <= 0 ? -1
+                   : (event.wall_s - first_wall_s_) / static_cast<double>(seen) * static_cast<double>(event.stage_steps - event.stage_step);
 }
 
 std::string TrainView::step_text(const StepEvent& event) const {
@@ -64,7 +65,8 @@ void TrainView::eval(const EvalEvent& event) {
   for (const auto& [task, score] : event.scores) scores += fmt::format("  {} {:.4f}", task, score);
   if (!event.perplexity.empty()) {  // masked-LM training: the loss says more than the score
     scores.clear();
-    for (const auto& [texts, loss] : event.loss) scores += fmt::format("  {} loss {:.4f} accuracy {:.4f}", texts, loss, event.scores.at(texts));
+    for (const auto& [texts, loss] : event.loss)
+      scores += fmt::format("  {} loss {:.4f} accuracy {:.4f}", texts, loss, event.scores.at(texts));
   }
   const bool shows_mean = event.scores.size() > 1 && event.perplexity.empty();
   std::string row = fmt::format("stage {} epoch {}  {:<5}{}", event.stage, event.epoch, event.split, scores);

@@ -16,8 +16,8 @@ struct CorpusRecord {
   struct Shift {
     std::optional<double> before = {}, after = {};
   };
-  std::string stage, corpus, role;         ///< role: text, probe or task
-  std::int64_t texts = 0, held_out = 0;    ///< sequences, held-out ones among them
+  std::string stage, corpus, role;       ///< role: text, probe or task
+  std::int64_t texts = 0, held_out = 0;  ///< sequences, held-out ones among them
   std::int64_t word_pieces = 0, distinct = 0, unknown = 0;
   Shift loss = {}, perplexity = {}, accuracy = {};
 };

@@ -52,7 +52,8 @@ class Filter {
 };
 
 RowColumns find_text_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
-  return find_row_columns(table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty()});
+  return find_row_columns(
+      table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty()});
 }
 
 /// No column where the source has one label for all its rows, or where labels are optional and absent.
@@ -78,11 +79,7 @@ std::string shortened(std::string_view text) {
 class SplitReader {
  public:
   SplitReader(const DataSpec& spec, const TaskLabels& labels, bool label_needed, SplitReport& report)
-      : spec_(spec),
-        labels_(spec, labels),
-        skip_(skips_bad_rows(spec)),
-        label_needed_(label_needed),
-        report_(report) {}
+      : spec_(spec), labels_(spec, labels), skip_(skips_bad_rows(spec)), label_needed_(label_needed), report_(report) {}
 
   void read(const DataSource& source);
   Rows take() { return std::move(rows_); }
@@ -312,8 +309,8 @@ Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std:
     filled.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
   if (rows.rows.empty())
     throw Error(ErrorTag::kData, filled.files.front(),
-                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", filled.read, filled.skipped.size(),
-                            filled.filtered, filled.removed));
+                fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", filled.read,
+                            filled.skipped.size(), filled.filtered, filled.removed));
   filled.used = static_cast<std::int64_t>(rows.rows.size());
   summarise_labels(rows.rows, labels, filled);
   return rows;

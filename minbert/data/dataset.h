@@ -56,10 +56,10 @@ struct SplitReport {
   std::vector<std::string> files;
   std::int64_t read = 0;
   std::int64_t used = 0;
-  std::int64_t filtered = 0;      ///< do not match `where`
-  std::int64_t over_limit = 0;    ///< beyond `limit`
-  std::int64_t removed = 0;       ///< have a text of an `exclude` file
-  std::int64_t moved_to_dev = 0;  ///< when dev is a fraction of train: rows drawn for dev; in the dev report, rows left in train
+  std::int64_t filtered = 0;            ///< do not match `where`
+  std::int64_t over_limit = 0;          ///< beyond `limit`
+  std::int64_t removed = 0;             ///< have a text of an `exclude` file
+  std::int64_t moved_to_dev = 0;        ///< when dev is a fraction of train: rows drawn for dev; in the dev report, rows left in train
   std::vector<ExcludeReport> excluded;  ///< one for each `exclude` file; their `removed` add up to the one above
   std::vector<SkippedRow> skipped;
   std::vector<SkippedRow> repaired;                  ///< used although a quote in the record is unbalanced

@@ -70,8 +70,8 @@ bool RecordReader::read_quoted() {
 }
 
 // A closing quote was found some lines below. If the line of the opening quote and every line down to the closing one has the right
-// number of fields on its own, they are records of their own and the opening quote is a broken one. In a valid table this would cut texts apart
-// that happen to hold delimiters.
+// number of fields on its own, they are records of their own and the opening quote is a broken one. In a valid table this would cut texts
+// apart that happen to hold delimiters.
 bool RecordReader::swallows_records(std::size_t close) const {
   if (!recover_ || expected_ < 2) return false;
   const auto separate = [&](std::size_t from, std::size_t to) {

@@ -39,8 +39,8 @@ class RecordReader {
   std::size_t position() const { return position_; }
   /// True when a quote of this record was read as a plain character.
   bool repaired() const { return repaired_; }
-  /// True when a quote of this record seems to lack its partner: nothing closes it, or what closes it on a later line leaves a broken field or a
-  /// wrong number of them.
+  /// True when a quote of this record seems to lack its partner: nothing closes it, or what closes it on a later line leaves a broken field
+  /// or a wrong number of them.
   bool unbalanced() const { return unbalanced_; }
   /// Fields of this record that began with a quote.
   std::size_t quotes_opened() const { return quotes_opened_; }
@@ -63,8 +63,8 @@ class RecordReader {
   std::vector<Field> fields_;
 };
 
-/// Whether some record of the text is unbalanced(), so that it is no valid table whatever else it holds. `fields_per_record` 0: those of the
-/// first record.
+/// Whether some record of the text is unbalanced(), so that it is no valid table whatever else it holds. `fields_per_record` 0: those of
+/// the first record.
 bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::size_t fields_per_record = 0);
 
 /// Decides format, delimiter, quote, newline and header where the options leave them open. `extension` is lower-case with its dot.

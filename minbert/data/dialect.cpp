@@ -85,8 +85,8 @@ Sample take_sample(std::string_view text, const Dialect& dialect, const TableOpt
 
 std::string_view delimiters_by_preference(std::string_view extension) { return extension == ".csv" ? ",\t;|" : "\t,;|"; }
 
-// The delimiter under which a wanted name appears, else one that makes a valid table of two columns or more, else the one that makes the most
-// regular table.
+// The delimiter under which a wanted name appears, else one that makes a valid table of two columns or more, else the one that makes the
+// most regular table.
 Sample detect_delimiter(std::string_view text, std::string_view extension, const TableOptions& options, Dialect& dialect) {
   const std::string_view candidates = delimiters_by_preference(extension);
   const auto merits = [](const Sample& sample) { return std::tuple(sample.wanted, sample.valid(), sample.regularity()); };
@@ -213,8 +213,7 @@ Dialect detect_dialect(std::string_view text, std::string_view extension, const 
   constexpr std::array kHeaders = {"auto", "yes", "true", "no", "false"};
   const auto header = std::find(kHeaders.begin(), kHeaders.end(), options.header);
   if (header == kHeaders.end()) bad_option("header", "auto, yes or no", options.header);
-  const bool asked =
-      header == kHeaders.begin() ? !options.wanted.empty() || detect_header(text, dialect) : header - kHeaders.begin() <= 2;
+  const bool asked = header == kHeaders.begin() ? !options.wanted.empty() || detect_header(text, dialect) : header - kHeaders.begin() <= 2;
   dialect.header = dialect.format == TableFormat::kDelimited && asked;
   return dialect;
 }

@@ -13,7 +13,8 @@ namespace minbert {
 
 class EvalTable {
  public:
-  /// `format` is "csv" (quoted as in RFC 4180) or "tsv" (escaped, docs/run_folder.md). The first line names the columns. Throws Error(kData).
+  /// `format` is "csv" (quoted as in RFC 4180) or "tsv" (escaped, docs/run_folder.md). The first line names the columns. Throws
+  /// Error(kData).
   EvalTable(const std::filesystem::path& path, std::string_view format);
 
   std::size_t rows() const { return table_.rows(); }

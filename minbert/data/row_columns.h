@@ -14,8 +14,8 @@ namespace minbert {
 /// Columns that are asked for, by name or by number from 0; empty: not named.
 struct RowColumnNames {
   std::string text, text_pair, id;
-  bool pair = false;          ///< rows have a second text
-  bool id_may_lack = false;   ///< a table without the id column is good too
+  bool pair = false;         ///< rows have a second text
+  bool id_may_lack = false;  ///< a table without the id column is good too
 };
 
 /// Indices into Table::columns().

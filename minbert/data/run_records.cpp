@@ -23,7 +23,8 @@ class Members {
   template <class Int>
   Int count(const char* key, std::int64_t low) const {
     const Json& value = at(key);
-    const bool whole = value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::numeric_limits<Int>::max());
+    const bool whole =
+        value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::numeric_limits<Int>::max());
     if (!whole || value.get<std::int64_t>() < low || value.get<std::int64_t>() > std::numeric_limits<Int>::max())
       fail(key, fmt::format("a whole number from {}", low), value);
     return value.get<Int>();
@@ -94,8 +95,8 @@ std::string record_line(const StepRecord& step) {
 }
 
 std::string record_line(const EvalRecord& eval) {
-  Json json = {{"event", "eval"}, {"stage", eval.stage}, {"epoch", eval.epoch}, {"split", eval.split},
-               {"scores", eval.scores}, {"mean", eval.mean}, {"loss", eval.loss}};
+  Json json = {{"event", "eval"},       {"stage", eval.stage}, {"epoch", eval.epoch}, {"split", eval.split},
+               {"scores", eval.scores}, {"mean", eval.mean},   {"loss", eval.loss}};
   if (!eval.perplexity.empty()) json["perplexity"] = eval.perplexity;
   if (eval.best) json["best"] = true;
   return dump_json(json);

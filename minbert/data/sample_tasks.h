@@ -19,7 +19,8 @@ SampleExample draw_review(Rng& rng);
 /// in both classes, and every phrase is equally frequent in both, so that words alone do not give the label away.
 SampleExample draw_paraphrase(Rng& rng);
 
-/// Two sentences and their similarity: 5.0 for the same meaning, 1.0 for the same kind of event with other details, 0.0 for nothing in common.
+/// Two sentences and their similarity: 5.0 for the same meaning, 1.0 for the same kind of event with other details, 0.0 for nothing in
+/// common.
 SampleExample draw_similarity(Rng& rng);
 
 }  // namespace minbert

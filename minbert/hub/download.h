@@ -19,7 +19,7 @@ struct DownloadOptions {
   int attempts = 5;        ///< failures in a row after which to give up; one that brought new bytes counts as the first
   double backoff_s = 0.5;  ///< pause after the first failed try, doubled by each further one up to 10 s
   std::int64_t max_unsized_bytes = std::int64_t{4} << 30;  ///< the most that is taken of a file whose length nobody tells
-  ErrorTag refused = ErrorTag::kModel;  ///< tag of the error for a file that is missing, refused or has a wrong checksum
+  ErrorTag refused = ErrorTag::kModel;                     ///< tag of the error for a file that is missing, refused or has a wrong checksum
 };
 
 /// Every failure except 404 throws Error: kResources for network, server and disk trouble (after the last attempt, where another
@@ -33,7 +33,8 @@ class Downloader {
 
   /// Downloads to `path`, or nothing for 404. `sha256` (64 hexadecimal digits, or empty) is checked, as is the checksum
   /// that a Hugging Face hub sends. A complete `path` is kept: one with that sha256 (then no request is made), or with the
-  /// size and checksum (SHA-256, or git's name of a small file) that the server tells; a size alone proves nothing. A cut download is kept beside `path` as a hidden .part file and resumed.
+  /// size and checksum (SHA-256, or git's name of a small file) that the server tells; a size alone proves nothing. A cut download is kept
+  /// beside `path` as a hidden .part file and resumed.
   std::optional<Download> file(const std::string& url, const std::filesystem::path& path, std::string_view sha256 = {},
                                const OnBytes& on_bytes = {});
 

@@ -171,7 +171,7 @@ void FileTransfer::settle(HttpResult& result, const std::string& url) {
     restart();
     throw Error(options_.refused, url,
                 length_known ? fmt::format("expected {} bytes, got more", most)
-                     : fmt::format("expected at most {} bytes of a file that comes without its length, got more", most));
+                             : fmt::format("expected at most {} bytes of a file that comes without its length, got more", most));
   }
   // An empty body never reaches the sink.
   if (result.outcome == HttpOutcome::kDone && !begun_ && !accept(result.head, {})) result.outcome = HttpOutcome::kStopped;
@@ -252,7 +252,8 @@ std::vector<fs::path> FileTransfer::leftovers() const {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(path_.parent_path(), ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name.size() == example.size() && name.starts_with(start) && name.ends_with(".part") && is_own_file(entry.path())) parts.push_back(entry.path());
+    if (name.size() == example.size() && name.starts_with(start) && name.ends_with(".part") && is_own_file(entry.path()))
+      parts.push_back(entry.path());
   }
   return parts;
 }

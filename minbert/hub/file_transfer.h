@@ -33,8 +33,8 @@ struct RemoteFile {
   std::optional<std::int64_t> bytes;
   std::int64_t first_byte = 0;  ///< of the body that follows
   std::string sha256;           ///< empty when the server does not say
-  std::string git_blob;         ///< git's name of the content (git_blob_hex), which hubs send for small files; empty when the server does not say
-  std::string identity;         ///< 16 hexadecimal digits, equal for two responses that carry parts of one file
+  std::string git_blob;  ///< git's name of the content (git_blob_hex), which hubs send for small files; empty when the server does not say
+  std::string identity;  ///< 16 hexadecimal digits, equal for two responses that carry parts of one file
 };
 
 RemoteFile describe_remote_file(const HttpHead& head);
@@ -44,7 +44,7 @@ bool is_sha256(std::string_view text);
 struct TransferOptions {
   std::string sha256;  ///< what the file must hash to; empty: what the server says
   OnBytes on_bytes;
-  std::int64_t max_unsized_bytes = 0;    ///< limit of a file whose length the server does not say
+  std::int64_t max_unsized_bytes = 0;   ///< limit of a file whose length the server does not say
   ErrorTag refused = ErrorTag::kModel;  ///< tag of a wrong size or checksum
 };
 

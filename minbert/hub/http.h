@@ -23,7 +23,8 @@ struct HttpOptions {
 struct HttpHead {
   long status = 0;
   int redirects = 0;
-  std::map<std::string, std::string> headers;  ///< names in lower case; X-Linked-* only from the host of the URL, and before any other answered
+  std::map<std::string, std::string>
+      headers;  ///< names in lower case; X-Linked-* only from the host of the URL, and before any other answered
   /// The value, or "" when absent.
   std::string_view header(std::string_view lower_case_name) const;
 };
@@ -52,8 +53,8 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  /// Follows up to 10 redirects, never from https to http. Throws Error(kUsage) rather than send the token in clear. Asks for the bytes from first_byte on when that is not 0;
-  /// whether the server obliged shows in the status (206, not 200).
+  /// Follows up to 10 redirects, never from https to http. Throws Error(kUsage) rather than send the token in clear. Asks for the bytes
+  /// from first_byte on when that is not 0; whether the server obliged shows in the status (206, not 200).
   HttpResult get(const std::string& url, std::int64_t first_byte, const HttpSink& sink);
 
  private:

@@ -19,7 +19,8 @@ void round_to_bf16(std::vector<BFloat16>& rounded, std::span<const float> values
 }
 
 /// Writes tensors as they are, or with `rounded` f32 ones as bf16. Host memory holds one of them at a time.
-void write_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata, bool rounded) {
+void write_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata,
+                   bool rounded) {
   std::vector<SafetensorsEntry> entries;
   std::unordered_map<std::string_view, Tensor> sources;
   for (const NamedTensor& named : tensors) {
@@ -49,7 +50,8 @@ void save_tensors(Backend& backend, const std::filesystem::path& path, std::span
   write_tensors(backend, path, tensors, metadata, false);
 }
 
-void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, const Metadata& metadata) {
+void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                     const Metadata& metadata) {
   MINBERT_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, "weights as {}", dtype_name(dtype));
   write_tensors(backend, path, tensors, metadata, dtype == DType::kBF16);
 }
@@ -83,7 +85,8 @@ std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& 
   return tensors;
 }
 
-void save_weights(const std::filesystem::path& path, const Params& params, const ParamFilter& which, DType dtype, const Metadata& metadata) {
+void save_weights(const std::filesystem::path& path, const Params& params, const ParamFilter& which, DType dtype,
+                  const Metadata& metadata) {
   save_tensors_as(dtype, params.backend(), path, select_params(params, which), metadata);
 }
 

@@ -112,18 +112,18 @@ void ModelConfig::validate(const std::string& place) const {
                                       {"max_position_embeddings", max_position_embeddings, 1 << 16},
                                       {"type_vocab_size", type_vocab_size, 1 << 10}}};
   for (const Size& size : sizes) {
-    if (size.value < 1 || size.value > size.most)
-      refuse(place, size.key, fmt::format("expected 1..{}, got {}", size.most, size.value));
+    if (size.value < 1 || size.value > size.most) refuse(place, size.key, fmt::format("expected 1..{}, got {}", size.most, size.value));
   }
   if (hidden_size % num_attention_heads != 0)
     refuse(place, "hidden_size", fmt::format("expected a multiple of num_attention_heads ({}), got {}", num_attention_heads, hidden_size));
   if (pad_token_id < 0 || pad_token_id >= vocab_size)
     refuse(place, "pad_token_id", fmt::format("expected 0..{}, got {}", vocab_size - 1, pad_token_id));
-  for (const auto& [key, p] : {std::pair{"hidden_dropout_prob", hidden_dropout_prob},
-                               std::pair{"attention_probs_dropout_prob", attention_probs_dropout_prob}}) {
+  for (const auto& [key, p] :
+       {std::pair{"hidden_dropout_prob", hidden_dropout_prob}, std::pair{"attention_probs_dropout_prob", attention_probs_dropout_prob}}) {
     if (!(p >= 0 && p < 1)) refuse(place, key, fmt::format("expected 0 <= p < 1, got {}", p));
   }
-  if (!(layer_norm_eps > 0 && layer_norm_eps < 1)) refuse(place, "layer_norm_eps", fmt::format("expected 0 < eps < 1, got {}", layer_norm_eps));
+  if (!(layer_norm_eps > 0 && layer_norm_eps < 1))
+    refuse(place, "layer_norm_eps", fmt::format("expected 0 < eps < 1, got {}", layer_norm_eps));
   if (!(initializer_range >= 0 && initializer_range < 1e3))
     refuse(place, "initializer_range", fmt::format("expected 0 <= range < 1000, got {}", initializer_range));
 }
@@ -135,7 +135,8 @@ ModelConfig parse_model_config(const Json& json, const std::string& place) {
   if (const std::string type = reader.text("model_type", "bert"); type != "bert")
     refuse(place, "model_type", fmt::format("expected \"bert\", got \"{}\"", type), "only BERT encoders are supported");
   if (const std::string position = reader.text("position_embedding_type", "absolute"); position != "absolute")
-    refuse(place, "position_embedding_type", fmt::format("expected \"absolute\", got \"{}\"", position), "relative positions are not supported");
+    refuse(place, "position_embedding_type", fmt::format("expected \"absolute\", got \"{}\"", position),
+           "relative positions are not supported");
   reader.refuse_if_set("is_decoder", "decoders are not supported");
   reader.refuse_if_set("add_cross_attention", "cross-attention is not supported");
   reader.refuse_if_set("pruned_heads", "pruned attention heads are not supported");

@@ -13,10 +13,10 @@ namespace minbert {
 /// The keys and defaults of transformers' BertConfig (configuration_bert.py).
 struct ModelConfig {
   std::int64_t vocab_size = 30522;
-  std::int64_t hidden_size = 768;             ///< C
+  std::int64_t hidden_size = 768;  ///< C
   std::int64_t num_hidden_layers = 12;
-  std::int64_t num_attention_heads = 12;      ///< H
-  std::int64_t intermediate_size = 3072;      ///< F
+  std::int64_t num_attention_heads = 12;  ///< H
+  std::int64_t intermediate_size = 3072;  ///< F
   std::int64_t max_position_embeddings = 512;
   std::int64_t type_vocab_size = 2;
   std::int64_t pad_token_id = 0;

@@ -166,8 +166,7 @@ Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a,
   }
 
   a.context = allocate(M, C);
-  if (save)
-    a.attention_saved = arena.allocate(DType::kU8, {static_cast<std::int64_t>(backend_.attention_saved_bytes(shape, compute))});
+  if (save) a.attention_saved = arena.allocate(DType::kU8, {static_cast<std::int64_t>(backend_.attention_saved_bytes(shape, compute))});
   backend_.attention(a.context, a.attention_saved, a.q, a.k, a.v, shape);
 
   const Tensor projected = allocate(M, C);

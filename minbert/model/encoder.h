@@ -66,14 +66,14 @@ constexpr std::uint16_t head_site(std::size_t task) { return static_cast<std::ui
 
 /// What backward needs of one layer. M = N, except in the last layer where only some rows are wanted.
 struct LayerActivations {
-  Tensor x;                              // (N, C) input
-  Tensor x_wanted;                       // (M, C) the rows of x that are wanted
-  Tensor q, k, v;                        // (M, C), (N, C), (N, C): columns of one or two products
-  Tensor context, attention_saved;       // (M, C), and the op's own format
-  Tensor attention_sum, attention_stats; // (M, C), (M, 2): input and statistics of the first layernorm
-  Tensor h;                              // (M, C) its output
-  Tensor ffn_pre, ffn_act;               // (M, F) before and after the activation
-  Tensor ffn_sum, ffn_stats;             // (M, C), (M, 2)
+  Tensor x;                               // (N, C) input
+  Tensor x_wanted;                        // (M, C) the rows of x that are wanted
+  Tensor q, k, v;                         // (M, C), (N, C), (N, C): columns of one or two products
+  Tensor context, attention_saved;        // (M, C), and the op's own format
+  Tensor attention_sum, attention_stats;  // (M, C), (M, 2): input and statistics of the first layernorm
+  Tensor h;                               // (M, C) its output
+  Tensor ffn_pre, ffn_act;                // (M, F) before and after the activation
+  Tensor ffn_sum, ffn_stats;              // (M, C), (M, 2)
 };
 
 /// What backward needs of a whole forward pass. Tensors live in the arena that forward was given.
@@ -125,7 +125,9 @@ class Encoder {
   void embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved);
   TokenIndices upload(Arena& arena, const TokenBatch& batch);
   /// Whether layer l computes wanted rows only.
-  bool is_partial(std::int64_t l, const EncoderActivations& pass) const { return l == std::ssize(layers_) - 1 && !pass.wanted_rows.values.empty(); }
+  bool is_partial(std::int64_t l, const EncoderActivations& pass) const {
+    return l == std::ssize(layers_) - 1 && !pass.wanted_rows.values.empty();
+  }
   /// Which rows of layer l are queries and keys, and the dropout of its probabilities.
   AttentionShape attention_shape(std::int64_t l, const EncoderActivations& pass) const;
 

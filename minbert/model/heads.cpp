@@ -11,7 +11,8 @@ Head::Head(Backend& backend, Params& params, std::size_t index)
       inputs_(shape_->inputs(params.config())) {
   MINBERT_CHECK(shape_->outputs > 0 || shape_->features == Features::kCosine, "head {} without outputs", shape_->task);
   if (shape_->outputs == 0) return;
-  for (std::size_t i = 0; i < shape_->dense.size(); ++i) layers_.push_back(params.linear(fmt::format("heads.{}.dense.{}", shape_->task, i)));
+  for (std::size_t i = 0; i < shape_->dense.size(); ++i)
+    layers_.push_back(params.linear(fmt::format("heads.{}.dense.{}", shape_->task, i)));
   layers_.push_back(params.linear(fmt::format("heads.{}.out", shape_->task)));
   span_ = {layers_.front().weight_index, layers_.back().bias_index + 1};
 }

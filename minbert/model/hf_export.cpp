@@ -28,7 +28,8 @@ Json modules_json(bool normalize) {
   Json modules = Json::array();
   const auto add = [&](const char* path, const char* type) {
     const auto number = std::to_string(modules.size());
-    modules.push_back({{"idx", modules.size()}, {"name", number}, {"path", path}, {"type", std::string("sentence_transformers.models.") + type}});
+    modules.push_back(
+        {{"idx", modules.size()}, {"name", number}, {"path", path}, {"type", std::string("sentence_transformers.models.") + type}});
   };
   add("", "Transformer");
   add("1_Pooling", "Pooling");
@@ -40,7 +41,8 @@ const HeadShape& linear_head(const ModelShape& shape, const std::string& task) {
   const auto head = std::find_if(shape.heads.begin(), shape.heads.end(), [&](const HeadShape& h) { return h.task == task; });
   if (head == shape.heads.end()) throw Error(ErrorTag::kUsage, "seqcls:" + task, fmt::format("the model has no task \"{}\"", task));
   if (head->pool != Pool::kPooler || head->features != Features::kSingle || !head->dense.empty() || !shape.pooler)
-    throw Error(ErrorTag::kUsage, "seqcls:" + task, "BertForSequenceClassification has one linear layer on the pooler, this head is another",
+    throw Error(ErrorTag::kUsage, "seqcls:" + task,
+                "BertForSequenceClassification has one linear layer on the pooler, this head is another",
                 "train the task with pool = \"pooler\", dense = [] and single or joint text");
   return *head;
 }
@@ -83,7 +85,8 @@ void export_encoder(const fs::path& folder, const Params& params, const EncoderE
   }
 }
 
-void export_sequence_classification(const fs::path& folder, const Params& params, const std::string& task, const ClassifierExport& options) {
+void export_sequence_classification(const fs::path& folder, const Params& params, const std::string& task,
+                                    const ClassifierExport& options) {
   const HeadShape& head = linear_head(params.shape(), task);
   const std::int64_t width = params.config().hidden_size, labels = options.labels.empty() ? 1 : std::ssize(options.labels);
   const bool binary = head.outputs == 1 && labels == 2;

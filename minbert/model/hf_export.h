@@ -17,7 +17,7 @@ enum class SentencePooling : std::uint8_t { kCls, kMean };
 struct EncoderExport {
   DType dtype = DType::kF32;  ///< or kBF16
   SentencePooling pooling = SentencePooling::kMean;
-  bool normalize = false;       ///< adds a module that makes unit vectors
+  bool normalize = false;         ///< adds a module that makes unit vectors
   std::int64_t max_length = 512;  ///< in tokens, for sentence-transformers
 };
 
@@ -26,9 +26,9 @@ struct EncoderExport {
 void export_encoder(const std::filesystem::path& folder, const Params& params, const EncoderExport& options);
 
 struct ClassifierExport {
-  DType dtype = DType::kF32;         ///< or kBF16
-  std::vector<std::string> labels;   ///< a name for each class; empty: regression
-  float dropout = 0;                 ///< before the classifier
+  DType dtype = DType::kF32;        ///< or kBF16
+  std::vector<std::string> labels;  ///< a name for each class; empty: regression
+  float dropout = 0;                ///< before the classifier
 };
 
 /// Writes config.json and model.safetensors for BertForSequenceClassification with the head of one task. A head with one logit for

@@ -106,8 +106,10 @@ class Planner {
       const auto at = claims_.find(info->name);
       found += at != claims_.end();
       if (!reason.empty()) continue;
-      if (at == claims_.end()) reason = fmt::format("no tensor {}", info->name);
-      else if (at->second->shape != info->shape) reason = shape_mismatch(*info, *at->second);
+      if (at == claims_.end())
+        reason = fmt::format("no tensor {}", info->name);
+      else if (at->second->shape != info->shape)
+        reason = shape_mismatch(*info, *at->second);
     }
     if (!reason.empty())
       for (const ParamInfo* info : rows) claims_.erase(info->name);
@@ -122,8 +124,10 @@ class Planner {
     if (tensor.shape == info.shape) return &tensor;
     plan_.report.misshapen.push_back(shape_mismatch(info, tensor));
     if (info.name == kWordEmbeddings && tensor.shape.size() == 2 && tensor.shape[1] == info.shape[1]) {
-      plan_.report.hint = fmt::format("config.json says vocab_size = {}, the weights have {} rows: tokens were added without saving config.json, "
-                                      "or the files are of two models", info.shape[0], tensor.shape[0]);
+      plan_.report.hint = fmt::format(
+          "config.json says vocab_size = {}, the weights have {} rows: tokens were added without saving config.json, "
+          "or the files are of two models",
+          info.shape[0], tensor.shape[0]);
     } else if (plan_.report.hint.empty()) {
       plan_.report.hint = "config.json and the weights are of two models";
     }
@@ -142,17 +146,20 @@ class Planner {
 
 void refuse_incomplete(const WeightSource& source, const ImportReport& report, const ImportOptions& options) {
   if (!report.misshapen.empty())
-    throw Error(ErrorTag::kModel, source.folder().string(), fmt::format("tensors of another shape: {}", joined_names(report.misshapen)), report.hint);
+    throw Error(ErrorTag::kModel, source.folder().string(), fmt::format("tensors of another shape: {}", joined_names(report.misshapen)),
+                report.hint);
   const auto missing = report.missing(Role::kEncoder);
   if (missing.empty() || !options.require_encoder) return;
   std::string hint;
-  if (std::none_of(report.parameters.begin(), report.parameters.end(), [](const auto& p) { return p.role == Role::kEncoder && !p.missing(); })) {
+  if (std::none_of(report.parameters.begin(), report.parameters.end(),
+                   [](const auto& p) { return p.role == Role::kEncoder && !p.missing(); })) {
     std::vector<std::string> names;
-    for (const SourceTensor& tensor : source.tensors().first(std::min<std::size_t>(3, source.tensors().size()))) names.push_back(tensor.name);
+    for (const SourceTensor& tensor : source.tensors().first(std::min<std::size_t>(3, source.tensors().size())))
+      names.push_back(tensor.name);
     hint = fmt::format("no tensor has a BERT encoder's name; the first are {}", joined_names(names));
   }
-  throw Error(ErrorTag::kModel, source.folder().string(), fmt::format("{} encoder tensors are missing: {}", missing.size(), joined_names(missing)),
-              hint);
+  throw Error(ErrorTag::kModel, source.folder().string(),
+              fmt::format("{} encoder tensors are missing: {}", missing.size(), joined_names(missing)), hint);
 }
 
 /// Reads elements [begin, end) of a parameter.
@@ -166,9 +173,12 @@ void load_range(Backend& backend, const Tensor& value, const SourceTensor& sourc
     const auto values = std::span(floats).first(static_cast<std::size_t>(std::min(kChunk, end - begin)));
     source.read(begin, values);
     const Tensor part = flat.slice_rows(begin, begin + std::ssize(values));
-    if (value.dtype() == DType::kF32) backend.copy_to_device(part, values.data());
-    else if (value.dtype() == DType::kF64) backend.copy_to_device(part, std::vector<double>(values.begin(), values.end()).data());
-    else backend.copy_to_device(part, std::vector<std::complex<double>>(values.begin(), values.end()).data());
+    if (value.dtype() == DType::kF32)
+      backend.copy_to_device(part, values.data());
+    else if (value.dtype() == DType::kF64)
+      backend.copy_to_device(part, std::vector<double>(values.begin(), values.end()).data());
+    else
+      backend.copy_to_device(part, std::vector<std::complex<double>>(values.begin(), values.end()).data());
   }
 }
 

@@ -11,11 +11,11 @@ namespace minbert {
 /// What backward needs of the head. Tensors live in the arena that was given to forward, or are its inputs.
 struct MlmHeadActivations {
   Dropout dropout;
-  RowIds rows;              // (M), needed with dropout only
-  Tensor x;                 // (M, C) after dropout
-  Tensor pre, act;          // (M, C) before and after the transform's activation
-  Tensor stats;             // (M, 2) statistics of the transform's layernorm
-  Tensor h;                 // (M, C) the input of the output layer
+  RowIds rows;      // (M), needed with dropout only
+  Tensor x;         // (M, C) after dropout
+  Tensor pre, act;  // (M, C) before and after the transform's activation
+  Tensor stats;     // (M, 2) statistics of the transform's layernorm
+  Tensor h;         // (M, C) the input of the output layer
 };
 
 /// kLinear: logits = W drop(x), with W (V, C) and no bias. kTied is transformers' BertLMPredictionHead, whose output layer is the matrix E

@@ -32,7 +32,8 @@ Tensor MultitaskModel::forward(Arena& arena, TaskActivations* saved, std::size_t
   const Tensor vectors = vectors_forward(arena, saved != nullptr ? &saved->encoder : nullptr, pass.pool, batch, task.shape().pool, dropout);
   pass.examples.clear();
   if (!batch.rows.empty())
-    for (std::int64_t b = 0; b < B; ++b) pass.examples.push_back(batch.rows[static_cast<std::size_t>(batch.offsets[static_cast<std::size_t>(b)])]);
+    for (std::int64_t b = 0; b < B; ++b)
+      pass.examples.push_back(batch.rows[static_cast<std::size_t>(batch.offsets[static_cast<std::size_t>(b)])]);
   task.forward(arena, pass.head, logits, vectors.slice_rows(0, B), pair ? vectors.slice_rows(B, S) : Tensor(), pass.examples, dropout);
   if (saved == nullptr) arena.rewind(mark);
   return logits;
@@ -59,8 +60,8 @@ Tensor MultitaskModel::sentence_vectors(Arena& arena, const TokenBatch& batch, P
 }
 
 // The encoder computes in the compute dtype; pooling, pooler and heads compute in the parameters' dtype.
-Tensor MultitaskModel::vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch, Pool pool,
-                                       const DropoutState& dropout) {
+Tensor MultitaskModel::vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch,
+                                       Pool pool, const DropoutState& dropout) {
   MINBERT_CHECK(pool != Pool::kPooler || pooler_.weight != nullptr, "the model has no pooler");
   const std::int64_t S = batch.sentences(), C = params_.config().hidden_size;
   pooling.pool = pool;

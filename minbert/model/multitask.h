@@ -83,7 +83,7 @@ class MultitaskModel {
   Backend& backend_;
   Params& params_;
   Encoder encoder_;
-  LinearParams pooler_;     // empty where the table has none
+  LinearParams pooler_;  // empty where the table has none
   ParamSpan pooler_span_;
   std::vector<Head> heads_;
   std::optional<MlmHead> mlm_;

@@ -13,7 +13,8 @@ namespace {
 // Calls `fn` with rows that have the defaults of one role. `config` and `fn` must outlive it.
 class Table {
  public:
-  Table(const std::function<void(const ParamInfo&)>& fn, const ModelConfig& config, Role role, HeadInit init = HeadInit::kNormal, std::string task = {})
+  Table(const std::function<void(const ParamInfo&)>& fn, const ModelConfig& config, Role role, HeadInit init = HeadInit::kNormal,
+        std::string task = {})
       : fn_(fn), normal_{Init::kNormal, config.initializer_range}, role_(role), init_(init), task_(std::move(task)) {}
 
   /// A linear layer's weight; `in` is its number of inputs.
@@ -24,7 +25,9 @@ class Table {
   void bias(std::string name, std::int64_t out, std::int64_t in) const {
     row(std::move(name), {out}, init_ == HeadInit::kTorch ? torch(in) : Start{Init::kZeros, 0}, false, false);
   }
-  void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const { row(std::move(name), {rows, cols}, normal_, true, product); }
+  void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const {
+    row(std::move(name), {rows, cols}, normal_, true, product);
+  }
   /// A vector that starts at zero, such as a bias without a linear layer of its own.
   void zeros(std::string name, std::int64_t n) const { row(std::move(name), {n}, {Init::kZeros, 0}, false, false); }
   void norm(const std::string& name, std::int64_t n) const {
@@ -85,7 +88,9 @@ void head_params(const HeadShape& head, const ModelConfig& config, const Table& 
   t.bias(prefix + ".out.bias", head.outputs, width);
 }
 
-void linear_mlm_params(const ModelConfig& c, const Table& t) { t.weight("mlm.weight", c.vocab_size, c.hidden_size); }  // paper eq. 7: no bias
+void linear_mlm_params(const ModelConfig& c, const Table& t) {
+  t.weight("mlm.weight", c.vocab_size, c.hidden_size);
+}  // paper eq. 7: no bias
 
 void tied_mlm_params(const ModelConfig& c, const Table& t) {
   t.weight("cls.predictions.transform.dense.weight", c.hidden_size, c.hidden_size);
@@ -164,7 +169,8 @@ Params::Params(Backend& backend, ModelShape shape, DType dtype, DType compute, W
 }
 
 std::int64_t Params::numel() const {
-  return std::accumulate(table_.begin(), table_.end(), std::int64_t{0}, [](std::int64_t n, const ParamInfo& info) { return n + info.numel(); });
+  return std::accumulate(table_.begin(), table_.end(), std::int64_t{0},
+                         [](std::int64_t n, const ParamInfo& info) { return n + info.numel(); });
 }
 
 std::size_t Params::index(std::string_view name) const {

@@ -28,12 +28,16 @@ enum class Init : std::uint8_t { kNormal, kUniform, kZeros, kOnes };
 /// How the layers of a new head start. kTorch: as torch.nn.Linear draws them (torch/nn/modules/linear.py, reset_parameters), weights and
 /// biases U(-1/sqrt(in), 1/sqrt(in)). kNormal: as BERT's own layers start, weights N(0, initializer_range^2) and biases zero.
 enum class HeadInit : std::uint8_t { kTorch, kNormal };
-constexpr std::array<OptionName<HeadInit>, 2> option_names(HeadInit) { return {{{HeadInit::kTorch, "torch"}, {HeadInit::kNormal, "normal"}}}; }
+constexpr std::array<OptionName<HeadInit>, 2> option_names(HeadInit) {
+  return {{{HeadInit::kTorch, "torch"}, {HeadInit::kNormal, "normal"}}};
+}
 
 /// What a sentence vector is: the last hidden state of [CLS], tanh of a dense layer on that (BERT's pooler), or the mean of the last
 /// hidden states of the sentence's tokens.
 enum class Pool : std::uint8_t { kCls, kPooler, kMean };
-inline std::array<OptionName<Pool>, 3> option_names(Pool) { return {{{Pool::kCls, "cls"}, {Pool::kPooler, "pooler"}, {Pool::kMean, "mean"}}}; }
+inline std::array<OptionName<Pool>, 3> option_names(Pool) {
+  return {{{Pool::kCls, "cls"}, {Pool::kPooler, "pooler"}, {Pool::kMean, "mean"}}};
+}
 
 /// What a head reads: one vector [x]; for a pair [u; v] (paper eq. 2), [u; v; |u - v|] (eq. 3) or the cosine of u and v.
 enum class Features : std::uint8_t { kSingle, kPair, kPairDifference, kCosine };
@@ -75,8 +79,8 @@ struct ParamInfo {
   double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale
   bool decay = true;      ///< false for biases and LayerNorm
   Role role = Role::kEncoder;
-  std::string task;     ///< for a head, else empty
-  bool product = false; ///< whether linear() reads it: then a copy in the compute dtype exists too
+  std::string task;      ///< for a head, else empty
+  bool product = false;  ///< whether linear() reads it: then a copy in the compute dtype exists too
 
   std::int64_t numel() const;
 };

@@ -55,8 +55,9 @@ constexpr std::array kGlobals = {
 };
 
 std::string_view kind_name(Kind kind) {
-  static constexpr std::array<std::string_view, 14> kNames = {"None", "a bool", "an int",  "a long int", "a float",  "a text",    "bytes",
-                                                              "a tuple", "a list", "a set", "a dict",     "a global", "a storage", "a tensor"};
+  static constexpr std::array<std::string_view, 14> kNames = {"None",   "a bool",   "an int",    "a long int", "a float",
+                                                              "a text", "bytes",    "a tuple",   "a list",     "a set",
+                                                              "a dict", "a global", "a storage", "a tensor"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -241,7 +242,8 @@ class PickleMachine {
         return true;
       }
       case 'Q': push_storage(); return true;
-      case 'R': case 0x81: reduce(); return true;
+      case 'R':
+      case 0x81: reduce(); return true;
       case 'b': build(); return true;
       default: return false;
     }
@@ -322,7 +324,8 @@ class PickleMachine {
     tensor.offset = item(arguments, 1, Kind::kInt).integer;
     tensor.shape = sizes(item(arguments, 2, Kind::kTuple));
     tensor.strides = sizes(item(arguments, 3, Kind::kTuple));
-    if (tensor.shape.size() != tensor.strides.size()) fail(fmt::format("{} sizes with {} strides", tensor.shape.size(), tensor.strides.size()));
+    if (tensor.shape.size() != tensor.strides.size())
+      fail(fmt::format("{} sizes with {} strides", tensor.shape.size(), tensor.strides.size()));
     check_bounds(tensor);
     push(Kind::kTensor, static_cast<std::int64_t>(out_.tensors.size()));
     out_.tensors.push_back(std::move(tensor));
@@ -350,8 +353,8 @@ class PickleMachine {
              !__builtin_add_overflow(end, reach, &end);
     }
     if (!fits || (empty ? tensor.offset : end) > available)
-      fail(fmt::format("a tensor of shape ({}) at offset {} leaves its storage of {} elements", fmt::join(tensor.shape, ", "), tensor.offset,
-                       available));
+      fail(fmt::format("a tensor of shape ({}) at offset {} leaves its storage of {} elements", fmt::join(tensor.shape, ", "),
+                       tensor.offset, available));
   }
 
   /// Drops the state of a dict: it is a module's _metadata, which says nothing about weights.
@@ -372,12 +375,14 @@ class PickleMachine {
     if (type.callee != Callee::kStorageType) fail(fmt::format("expected a storage type, got {}.{}", type.module, type.name));
     if (id.items.size() > 5 && out_.values[id.items[5]].kind != Kind::kNone) fail("views of storages are not supported");
     const PickledStorage storage{type.dtype, type.element_bytes, item(id, 2, Kind::kText).text, item(id, 4, Kind::kInt).integer};
-    if (storage.numel < 0 || storage.numel > INT64_MAX / storage.element_bytes) fail(fmt::format("a storage of {} elements", storage.numel));
+    if (storage.numel < 0 || storage.numel > INT64_MAX / storage.element_bytes)
+      fail(fmt::format("a storage of {} elements", storage.numel));
 
     const auto [at, added] = storage_of_.emplace(storage.key, out_.storages.size());
     if (added) out_.storages.push_back(storage);
     const PickledStorage& known = out_.storages[at->second];
-    if (known.dtype != storage.dtype || known.numel != storage.numel) fail(fmt::format("storage \"{}\" has two types or sizes", storage.key));
+    if (known.dtype != storage.dtype || known.numel != storage.numel)
+      fail(fmt::format("storage \"{}\" has two types or sizes", storage.key));
     push(Kind::kStorage, static_cast<std::int64_t>(at->second));
   }
 

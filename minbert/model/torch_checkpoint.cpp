@@ -37,7 +37,8 @@ Checkpoint read_archive(Bytes file, std::string_view place) {
     if (entry.name.ends_with(kPickle)) root = entry.name.substr(0, entry.name.size() - kPickle.size());
   }
   const auto record = [&](const std::string& name) { return records.find(root + "/" + name); };
-  if (record("data.pkl") == records.end()) throw Error(ErrorTag::kModel, place, "expected a PyTorch checkpoint, got a ZIP archive without data.pkl");
+  if (record("data.pkl") == records.end())
+    throw Error(ErrorTag::kModel, place, "expected a PyTorch checkpoint, got a ZIP archive without data.pkl");
   if (record("constants.pkl") != records.end())
     throw Error(ErrorTag::kModel, place, "expected weights, got a TorchScript program", "save the model's state_dict() instead");
 
@@ -69,7 +70,8 @@ Checkpoint read_legacy(Bytes file, std::string_view place) {
   if (magic.value(magic.root).text != kMagic) throw Error(ErrorTag::kModel, place, "expected a PyTorch checkpoint, got another pickle");
   const Pickle protocol = next("protocol");
   if (protocol.value(protocol.root).integer != kProtocol)
-    throw Error(ErrorTag::kModel, place, fmt::format("expected checkpoint protocol {}, got {}", kProtocol, protocol.value(protocol.root).integer));
+    throw Error(ErrorTag::kModel, place,
+                fmt::format("expected checkpoint protocol {}, got {}", kProtocol, protocol.value(protocol.root).integer));
   next("system");
   Checkpoint checkpoint{next("object"), {}, false};
 
@@ -116,14 +118,16 @@ const PickleValue& find_state_dict(const Pickle& pickle, std::string_view place)
 }
 
 /// Views by expand() repeat elements. The limit keeps a small file from allocating much memory through them.
-void check_size(const PickledTensor& tensor, std::int64_t element_bytes, std::size_t file_bytes, std::string_view name, std::string_view place) {
+void check_size(const PickledTensor& tensor, std::int64_t element_bytes, std::size_t file_bytes, std::string_view name,
+                std::string_view place) {
   constexpr std::int64_t kMostRepeats = 16, kAlwaysGood = 1 << 20;
   std::int64_t bytes = element_bytes;
-  const bool fits = std::all_of(tensor.shape.begin(), tensor.shape.end(), [&](std::int64_t size) { return !__builtin_mul_overflow(bytes, size, &bytes); });
+  const bool fits = std::all_of(tensor.shape.begin(), tensor.shape.end(),
+                                [&](std::int64_t size) { return !__builtin_mul_overflow(bytes, size, &bytes); });
   if (!fits || bytes > kMostRepeats * static_cast<std::int64_t>(file_bytes) + kAlwaysGood)
     throw Error(ErrorTag::kModel, place,
-                fmt::format("tensor \"{}\": ({}) repeats the elements of a file of {} bytes more than {} times", name, fmt::join(tensor.shape, ", "),
-                            file_bytes, kMostRepeats));
+                fmt::format("tensor \"{}\": ({}) repeats the elements of a file of {} bytes more than {} times", name,
+                            fmt::join(tensor.shape, ", "), file_bytes, kMostRepeats));
 }
 
 TorchTensor view(const Checkpoint& checkpoint, const PickledTensor& tensor) {

@@ -35,7 +35,8 @@ std::vector<SourceTensor> read_tensors(const fs::path& file, std::span<const std
   if (file.extension() == ".safetensors") {
     for (SafetensorsEntry& entry : parse_safetensors(bytes, file.string()).entries) {
       auto strides = dense_strides(entry.shape);
-      tensors.push_back({std::move(entry.name), std::move(entry.dtype), std::move(entry.shape), std::move(strides), entry.bytes, false, name});
+      tensors.push_back(
+          {std::move(entry.name), std::move(entry.dtype), std::move(entry.shape), std::move(strides), entry.bytes, false, name});
     }
   } else {
     for (TorchTensor& t : read_torch_checkpoint(bytes, file.string()))
@@ -58,7 +59,8 @@ std::string hint_for(const fs::path& folder) {
       return fmt::format("the folder has only {} weights ({}); open it in transformers and save it with save_pretrained()", kind, file);
   }
   if (fs::exists(folder / "0_Transformer")) return "the weights of this sentence-transformers folder are in its 0_Transformer";
-  if (fs::exists(folder / "adapter_config.json")) return "this folder holds an adapter, not a whole model; merge it into its base model first";
+  if (fs::exists(folder / "adapter_config.json"))
+    return "this folder holds an adapter, not a whole model; merge it into its base model first";
   return {};
 }
 
@@ -91,8 +93,10 @@ void SourceTensor::read(std::int64_t begin, std::span<float> out) const {
     for (std::size_t d = shape.size(); d-- > 0; rest /= shape[d]) at += rest % shape[d] * strides[d];
     const auto element = bytes.subspan(static_cast<std::size_t>(at) * size, size);
     const auto to = gathered.begin() + static_cast<std::ptrdiff_t>(i * size);
-    if (big_endian) std::reverse_copy(element.begin(), element.end(), to);
-    else std::copy(element.begin(), element.end(), to);
+    if (big_endian)
+      std::reverse_copy(element.begin(), element.end(), to);
+    else
+      std::copy(element.begin(), element.end(), to);
   }
   convert_to_f32(dtype, gathered, out);
 }
@@ -105,8 +109,10 @@ WeightSource::WeightSource(const fs::path& folder) : folder_(folder) {
   for (const char* name : {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
     const fs::path file = folder / name;
     if (!fs::exists(file)) continue;
-    if (file.extension() == ".json") add_shards(file);
-    else add(file);
+    if (file.extension() == ".json")
+      add_shards(file);
+    else
+      add(file);
     return;
   }
   throw Error(ErrorTag::kModel, folder.string(),
@@ -125,7 +131,8 @@ void WeightSource::add(const fs::path& file, std::span<const std::string> only) 
   for (const SourceTensor& tensor : tensors) by_name.emplace(tensor.name, &tensor);
   for (const std::string& name : only) {
     const auto found = by_name.find(name);
-    if (found == by_name.end()) throw Error(ErrorTag::kModel, file.string(), fmt::format("expected tensor \"{}\", as the index says", name));
+    if (found == by_name.end())
+      throw Error(ErrorTag::kModel, file.string(), fmt::format("expected tensor \"{}\", as the index says", name));
     tensors_.push_back(*found->second);
   }
 }
@@ -139,7 +146,8 @@ void WeightSource::add_shards(const fs::path& index) {
   for (const auto& [tensor, file] : map->items()) {
     // A shard must lie beside its index, so that an index cannot name files elsewhere.
     if (!file.is_string() || file.get<std::string>().empty() || fs::path(file.get<std::string>()).filename() != file.get<std::string>())
-      throw Error(ErrorTag::kModel, index.string(), fmt::format("tensor \"{}\": expected the name of a file beside it, got {}", tensor, file.dump()));
+      throw Error(ErrorTag::kModel, index.string(),
+                  fmt::format("tensor \"{}\": expected the name of a file beside it, got {}", tensor, file.dump()));
     shards[file.get<std::string>()].push_back(tensor);
   }
   for (const auto& [file, tensors] : shards) add(folder_ / file, tensors);

@@ -53,8 +53,8 @@ class WeightSource {
   std::vector<SourceTensor> tensors_;
 };
 
-/// Throws Error(kModel) when a model of so many parameters cannot come from the weight files in `folder`, by their size: a config.json must not
-/// make a small file ask for much memory. Nothing is said where there are none.
+/// Throws Error(kModel) when a model of so many parameters cannot come from the weight files in `folder`, by their size: a config.json must
+/// not make a small file ask for much memory. Nothing is said where there are none.
 void expect_weights_for(const std::filesystem::path& folder, std::int64_t parameters);
 
 }  // namespace minbert

@@ -39,7 +39,9 @@ std::string statistics(const Tensor& x) {
     squares += value * value;
     ++count;
   });
-  return count == 0 ? x.describe() : fmt::format("{}: {:.4g} to {:.4g}, mean {:.4g}, rms {:.4g}", x.describe(), least, most, sum / count, std::sqrt(squares / count));
+  return count == 0 ? x.describe()
+                    : fmt::format("{}: {:.4g} to {:.4g}, mean {:.4g}, rms {:.4g}", x.describe(), least, most, sum / count,
+                                  std::sqrt(squares / count));
 }
 
 }  // namespace
@@ -113,7 +115,8 @@ void Backend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor
 
 Backend::OpScope::OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs)
     : backend_(&backend), op_(op), flops_(flops), bytes_(bytes), exceptions_(std::uncaught_exceptions()) {
-  if (backend_->checking_outputs_ || backend_->show_) std::copy(outputs.begin(), outputs.begin() + std::min<std::ptrdiff_t>(4, std::ssize(outputs)), outputs_.begin());
+  if (backend_->checking_outputs_ || backend_->show_)
+    std::copy(outputs.begin(), outputs.begin() + std::min<std::ptrdiff_t>(4, std::ssize(outputs)), outputs_.begin());
   if (backend_->profiling_) start_ = now_seconds();
 }
 

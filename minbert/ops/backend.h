@@ -68,8 +68,8 @@ float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std:
 
 /// What a prepared weight will be used for.
 enum class WeightUse : std::uint8_t {
-  kTrain,    ///< forward and backward; the value changes at every optimizer step
-  kForward,  ///< forward only; the value changes rarely, so a backend may repack it
+  kTrain,        ///< forward and backward; the value changes at every optimizer step
+  kForward,      ///< forward only; the value changes rarely, so a backend may repack it
   kForwardInt8,  ///< as kForward, but products are of 8-bit integers: see Int8Range
 };
 
@@ -121,8 +121,8 @@ struct AttentionShape {
   Indices q_offsets;  ///< B + 1
   Indices k_offsets;  ///< B + 1; equal to q_offsets when every row is a query
   std::int64_t heads = 0;
-  RowIds q_rows;  ///< one for each query; needed with dropout only
-  Dropout dropout;                ///< on the attention probabilities
+  RowIds q_rows;    ///< one for each query; needed with dropout only
+  Dropout dropout;  ///< on the attention probabilities
 };
 
 enum class AdamWForm : std::uint8_t {
@@ -241,8 +241,8 @@ class Backend : public Memory {
   /// (Nk,C) may be strided columns of one matrix. saved: attention_saved_bytes(shape) bytes (kU8), or empty when no backward follows.
   virtual void attention(Tensor out, Tensor saved, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) = 0;
   /// Overwrites dq, dk and dv, which may be strided columns of one matrix.
-  virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q, const Tensor& k,
-                                  const Tensor& v, const AttentionShape& shape) = 0;
+  virtual void attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q,
+                                  const Tensor& k, const Tensor& v, const AttentionShape& shape) = 0;
   virtual std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const = 0;
 
   // ---- rows, pooling, pairs ----

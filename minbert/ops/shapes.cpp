@@ -27,7 +27,8 @@ void indices(std::span<const std::int32_t> values, std::int64_t limit, const cha
 
 void weight(const PreparedWeight& w, const Tensor& x) {
   MINBERT_CHECK(w.clock == nullptr || *w.clock == w.version, "stale weight {}: version {} of {}", w.master.describe(), w.version, *w.clock);
-  MINBERT_CHECK(!w.value || w.value.dtype() == x.dtype() || w.use == WeightUse::kForwardInt8, "x is {}, weight {}", x.describe(), w.value.describe());
+  MINBERT_CHECK(!w.value || w.value.dtype() == x.dtype() || w.use == WeightUse::kForwardInt8, "x is {}, weight {}", x.describe(),
+                w.value.describe());
 }
 
 void attention(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape) {

@@ -82,7 +82,8 @@ MlmCorpus read_mlm_corpus(const Tokenizer& tokenizer, std::span<const MlmTexts> 
   // Corpora repeat texts. A held-out text that is also trained on would measure memory, so training leaves it out.
   std::unordered_set<std::string_view> held;
   for (const SplitSource& part : split)
-    for (std::int64_t s = 0; !part.source.probe && s < part.source.held_out.sequences(); ++s) held.insert(bytes_of(ids_of(part.source.held_out, s)));
+    for (std::int64_t s = 0; !part.source.probe && s < part.source.held_out.sequences(); ++s)
+      held.insert(bytes_of(ids_of(part.source.held_out, s)));
 
   MlmCorpus corpus;
   for (SplitSource& part : split) {
@@ -112,7 +113,8 @@ MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
   if (!(rng.uniform() < probability_)) return {id, false};
   const double kind = rng.uniform();
   if (kind < kMaskedShare) return {tokenizer_.mask_id(), true};
-  if (kind < kMaskedShare + kRandomShare) return {static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(tokenizer_.vocab_size()))), true};
+  if (kind < kMaskedShare + kRandomShare)
+    return {static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(tokenizer_.vocab_size()))), true};
   return {id, true};
 }
 

@@ -13,17 +13,17 @@ namespace minbert {
 
 /// The texts of one source.
 struct MlmTexts {
-  std::string name;             ///< "sst.train", or a file's name
+  std::string name;  ///< "sst.train", or a file's name
   std::span<const Row> rows;
-  bool pairs = false;           ///< rows have two texts
-  bool probe = false;           ///< only measured, never trained on
+  bool pairs = false;  ///< rows have two texts
+  bool probe = false;  ///< only measured, never trained on
 };
 
 /// How texts become sequences.
 struct MlmReading {
-  bool joined = false;    ///< [CLS] a [SEP] b [SEP]; else each text of a pair on its own
-  double held_out = 0;    ///< share of each source's rows to measure on
-  std::uint64_t seed = 0; ///< draws the held-out rows
+  bool joined = false;     ///< [CLS] a [SEP] b [SEP]; else each text of a pair on its own
+  double held_out = 0;     ///< share of each source's rows to measure on
+  std::uint64_t seed = 0;  ///< draws the held-out rows
   std::int64_t max_length = 0;
 };
 
@@ -31,11 +31,11 @@ struct MlmReading {
 struct MlmSource {
   std::string name;
   bool probe = false;
-  std::int64_t read = 0;       ///< texts found: those trained on plus the next three
-  std::int64_t empty = 0;      ///< texts without a word piece, left out
-  std::int64_t set_aside = 0;  ///< texts in held_out
-  std::int64_t repeated = 0;   ///< texts that some source holds out, left out of training
-  std::int64_t truncated = 0;  ///< rows that max_length cut
+  std::int64_t read = 0;            ///< texts found: those trained on plus the next three
+  std::int64_t empty = 0;           ///< texts without a word piece, left out
+  std::int64_t set_aside = 0;       ///< texts in held_out
+  std::int64_t repeated = 0;        ///< texts that some source holds out, left out of training
+  std::int64_t truncated = 0;       ///< rows that max_length cut
   std::int64_t begin = 0, end = 0;  ///< its sequences in MlmCorpus::train; a probe has none
   TokenizedRows held_out;           ///< sequences to measure on; all of a probe
 };
@@ -56,9 +56,9 @@ struct MaskedToken {
   bool chosen = false;  ///< the model must predict the token
 };
 
-/// Hides tokens in one pass over a corpus as BERT does (Devlin et al. 2019, 3.1; transformers' DataCollatorForLanguageModeling). Every token
-/// that is not special is chosen with the same probability; 80% of the chosen ones become [MASK], 10% a random token of the vocabulary, and
-/// 10% stay. The choice is a pure function of seed, stream and the token's place in the corpus.
+/// Hides tokens in one pass over a corpus as BERT does (Devlin et al. 2019, 3.1; transformers' DataCollatorForLanguageModeling). Every
+/// token that is not special is chosen with the same probability; 80% of the chosen ones become [MASK], 10% a random token of the
+/// vocabulary, and 10% stay. The choice is a pure function of seed, stream and the token's place in the corpus.
 class Masking {
  public:
   /// `stream` names the pass; the tokenizer must outlive this object.

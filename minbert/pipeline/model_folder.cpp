@@ -36,12 +36,14 @@ void read_minbert_json(ModelFolder& folder, const fs::path& file) {
   if (json["format"].get<std::int64_t>() > kFormat)
     throw Error(ErrorTag::kModel, place, fmt::format("expected format {} at most, got {}", kFormat, dump_json(json["format"])),
                 "it was written by a newer minbert");
-  expect(json.contains("max_length") && json["max_length"].is_number_integer() && json["max_length"].get<std::int64_t>() >= 3, "max_length, at least 3");
+  expect(json.contains("max_length") && json["max_length"].is_number_integer() && json["max_length"].get<std::int64_t>() >= 3,
+         "max_length, at least 3");
   expect(json.contains("dtype") && (json["dtype"] == "f32" || json["dtype"] == "bf16"), "dtype f32 or bf16");
   expect(json.contains("tasks") && json["tasks"].is_array(), "a list of tasks");
   folder.max_length = json["max_length"].get<std::int64_t>();
   folder.dtype = json["dtype"].get<std::string>();
-  for (std::size_t i = 0; i < json["tasks"].size(); ++i) folder.tasks.push_back(parse_task(json["tasks"][i], fmt::format("{}: task {}", place, i)));
+  for (std::size_t i = 0; i < json["tasks"].size(); ++i)
+    folder.tasks.push_back(parse_task(json["tasks"][i], fmt::format("{}: task {}", place, i)));
 }
 
 /// Reads what sentence-transformers' files say, if they are there.
@@ -50,7 +52,8 @@ void read_sentence_transformers(ModelFolder& folder) {
                  pooling = folder.path / "1_Pooling" / "config.json";
   if (folder.max_length == 0 && fs::exists(settings)) {
     const Json json = read_json(settings, ErrorTag::kModel);
-    if (json.contains("max_seq_length") && json["max_seq_length"].is_number_integer()) folder.max_length = json["max_seq_length"].get<std::int64_t>();
+    if (json.contains("max_seq_length") && json["max_seq_length"].is_number_integer())
+      folder.max_length = json["max_seq_length"].get<std::int64_t>();
   }
   if (!fs::exists(modules)) return;
   for (const Json& module : read_json(modules, ErrorTag::kModel))
@@ -80,7 +83,8 @@ fs::path find_model_folder(const fs::path& path) {
   if (const auto seeds = seed_runs(path); !seeds.empty())
     throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got runs of several seeds: {}", fmt::join(seeds, ", ")),
                 fmt::format("name one of them: {}", (path / seeds.front()).string()));
-  if (!fs::exists(path / "config.json")) throw Error(ErrorTag::kModel, path.string(), "expected a model folder, got one without config.json");
+  if (!fs::exists(path / "config.json"))
+    throw Error(ErrorTag::kModel, path.string(), "expected a model folder, got one without config.json");
   return path;
 }
 

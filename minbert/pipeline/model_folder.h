@@ -49,7 +49,7 @@ struct SaveModelOptions {
 /// Writes config.json, model.safetensors, heads.safetensors (and mlm.safetensors), minbert.json, tokenizer files and the files of
 /// sentence-transformers into `folder`, which it creates if need be. Each file appears complete or not at all. The pooling is cls if all
 /// tasks use it, else mean.
-void save_model_folder(const std::filesystem::path& folder, const Params& params, std::span<const TaskSpec> tasks, const Tokenizer& tokenizer,
-                       const SaveModelOptions& options);
+void save_model_folder(const std::filesystem::path& folder, const Params& params, std::span<const TaskSpec> tasks,
+                       const Tokenizer& tokenizer, const SaveModelOptions& options);
 
 }  // namespace minbert

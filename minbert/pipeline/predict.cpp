@@ -76,7 +76,8 @@ std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRo
     const auto vectors = to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
     for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // a batch holds all first sequences before all second ones
       const std::size_t row = which[s % which.size()], sequence = row * static_cast<std::size_t>(rows.per_row) + s / which.size();
-      std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width, out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
+      std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width,
+                  out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
     }
   });
   return out;
@@ -93,10 +94,12 @@ std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head
     arena.reset();
     const std::int64_t count = std::min(kBatchRows, rows - begin);
     std::array<Tensor, 2> vectors;
-    for (std::int64_t pass = 0; pass < per_row; ++pass) vectors[static_cast<std::size_t>(pass)] = arena.allocate(DType::kF32, {count, width});
+    for (std::int64_t pass = 0; pass < per_row; ++pass)
+      vectors[static_cast<std::size_t>(pass)] = arena.allocate(DType::kF32, {count, width});
     for (std::int64_t i = 0; i < count * per_row; ++i) {
       const std::int64_t sequence = begin * per_row + i;
-      backend.copy_to_device(vectors[static_cast<std::size_t>(i % per_row)].slice_rows(i / per_row, i / per_row + 1), features.data() + sequence * width);
+      backend.copy_to_device(vectors[static_cast<std::size_t>(i % per_row)].slice_rows(i / per_row, i / per_row + 1),
+                             features.data() + sequence * width);
     }
     const auto logits = to_host(backend, model.head_forward(arena, nullptr, head, vectors[0], vectors[1], {}, {}));
     for (Prediction& prediction : decode(task, logits, count)) out.push_back(std::move(prediction));

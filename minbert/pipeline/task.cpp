@@ -46,7 +46,8 @@ E get_enum(const Json& json, const char* key, const std::string& place) {
   const auto name = get<std::string>(json, key, place);
   for (const auto& row : option_names(E{}))
     if (row.name == name) return row.value;
-  throw Error(ErrorTag::kModel, place, fmt::format("key \"{}\": expected one of {}, got \"{}\"", key, fmt::join(OptionType<E>::names(), ", "), name));
+  throw Error(ErrorTag::kModel, place,
+              fmt::format("key \"{}\": expected one of {}, got \"{}\"", key, fmt::join(OptionType<E>::names(), ", "), name));
 }
 
 Json labels_json(const TaskLabels& labels) {
@@ -58,7 +59,8 @@ Json labels_json(const TaskLabels& labels) {
 
 TaskLabels parse_labels(const Json& json, const std::string& place) {
   if (json.is_null()) return TaskLabels::range();
-  if (json.is_number_integer() && json.get<std::int64_t>() >= 2 && json.get<std::int64_t>() <= INT32_MAX) return TaskLabels::classes(json.get<int>());
+  if (json.is_number_integer() && json.get<std::int64_t>() >= 2 && json.get<std::int64_t>() <= INT32_MAX)
+    return TaskLabels::classes(json.get<int>());
   if (json.is_array() && json.size() >= 2 && std::all_of(json.begin(), json.end(), [](const Json& name) { return name.is_string(); }))
     return TaskLabels::named(json.get<std::vector<std::string>>());
   throw Error(ErrorTag::kModel, place, fmt::format("key \"labels\": expected a count, a list of names or null, got {}", dump_json(json)));
@@ -72,7 +74,10 @@ Json head_json(const HeadSpec& head) {
     else
       dense.push_back(width.text());
   }
-  return {{"dense", dense}, {"dropout", std::stod(fmt::format("{}", head.dropout))}, {"kind", option_name(head.kind)}, {"init", option_name(head.init)}};
+  return {{"dense", dense},
+          {"dropout", std::stod(fmt::format("{}", head.dropout))},
+          {"kind", option_name(head.kind)},
+          {"init", option_name(head.init)}};
 }
 
 HeadSpec parse_head(const Json& json, const std::string& place) {
@@ -135,7 +140,9 @@ HeadShape TaskSpec::head_shape(std::int64_t hidden) const {
 }
 
 bool is_plain_name(std::string_view name) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
   return !name.empty() && std::all_of(name.begin(), name.end(), plain);
 }
 
@@ -203,7 +210,8 @@ TomlValue OptionType<TaskLabels>::schema() {
 
 Json task_json(const TaskSpec& task) {
   Json columns = Json::object();
-  for (const auto& [key, column] : {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
+  for (const auto& [key, column] :
+       {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
     if (!column->empty()) columns[key] = *column;
   Json json = {{"name", task.name}, {"type", option_name(task.type)}, {"labels", labels_json(task.labels)}};
   if (task.is_regression()) json["label_range"] = task.data.label_range;
@@ -233,7 +241,8 @@ TaskSpec parse_task(const Json& json, const std::string& place) {
   task.loss = get_enum<LossName>(json, "loss", place);
   task.metric = get_enum<Metric>(json, "metric", place);
   const Json& columns = member(json, "columns", place);
-  for (const auto& [key, column] : {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
+  for (const auto& [key, column] :
+       {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
     if (columns.contains(key)) *column = get<std::string>(columns, key, place);
   task.data.preprocess = get<std::string>(json, "preprocess", place);
   if (json.contains("label_map")) task.data.label_map = get<std::map<std::string, std::string>>(json, "label_map", place);

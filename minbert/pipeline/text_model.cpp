@@ -11,7 +11,8 @@ namespace minbert {
 namespace {
 
 std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder, Compute compute, bool pooler) {
-  auto params = std::make_unique<Params>(backend, model_shape(folder.config, folder.tasks, pooler), DType::kF32, compute.dtype, compute.use);
+  auto params =
+      std::make_unique<Params>(backend, model_shape(folder.config, folder.tasks, pooler), DType::kF32, compute.dtype, compute.use);
   const ImportReport report = import_weights(folder.path, *params);
   for (const ImportReport::Head& head : report.heads)
     if (!head.loaded)

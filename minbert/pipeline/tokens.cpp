@@ -19,7 +19,8 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
         encodings[2 * r] = tokenizer.encode(rows[r].text, max_length);
         encodings[2 * r + 1] = tokenizer.encode(rows[r].text_pair, max_length);
       } else {
-        encodings[r] = task.is_pair() ? tokenizer.encode_pair(rows[r].text, rows[r].text_pair, max_length) : tokenizer.encode(rows[r].text, max_length);
+        encodings[r] = task.is_pair() ? tokenizer.encode_pair(rows[r].text, rows[r].text_pair, max_length)
+                                      : tokenizer.encode(rows[r].text, max_length);
       }
     }
   });
@@ -109,7 +110,8 @@ void Batch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which
   offsets_.push_back(0);
   for (std::int64_t pass = 0; pass < rows.per_row; ++pass)
     for (std::size_t i = 0; i < which.size(); ++i)
-      append(rows, which[i] * rows.per_row + pass, {.row = first_row + static_cast<std::uint32_t>(i), .pass = static_cast<std::uint8_t>(pass)});
+      append(rows, which[i] * rows.per_row + pass,
+             {.row = first_row + static_cast<std::uint32_t>(i), .pass = static_cast<std::uint8_t>(pass)});
 }
 
 void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which) {

@@ -58,8 +58,8 @@ class Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  /// Overwrites the batch with the rows `which`; they have the indices first_row, first_row + 1 ... in the global batch. For separate pairs,
-  /// all first texts come before all second ones, which have RowId::pass 1.
+  /// Overwrites the batch with the rows `which`; they have the indices first_row, first_row + 1 ... in the global batch. For separate
+  /// pairs, all first texts come before all second ones, which have RowId::pass 1.
   void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row);
 
   TokenBatch tokens() const { return {ids_, type_ids_, positions_, offsets_, rows_}; }

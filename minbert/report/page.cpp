@@ -60,8 +60,8 @@ std::string page(std::string_view title, const Html& header, const std::vector<P
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"" +
          policy + "\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n" +
-         element("title", {}, title).markup() + "\n<style>" + std::string(without_opener(page_style())) + "</style>\n</head>\n<body>\n" + body.markup() +
-         "<script>" + std::string(script) + "</script>\n</body>\n</html>\n";
+         element("title", {}, title).markup() + "\n<style>" + std::string(without_opener(page_style())) + "</style>\n</head>\n<body>\n" +
+         body.markup() + "<script>" + std::string(script) + "</script>\n</body>\n</html>\n";
 }
 
 }  // namespace minbert

@@ -16,11 +16,11 @@
 namespace minbert {
 namespace {
 
-constexpr std::size_t kFewEdits = 2;       // "the pairs differ by at most two tokens" (section 7.2's examples)
-constexpr std::size_t kExamples = 5;       // examples of each kind
+constexpr std::size_t kFewEdits = 2;          // "the pairs differ by at most two tokens" (section 7.2's examples)
+constexpr std::size_t kExamples = 5;          // examples of each kind
 constexpr std::size_t kLongestExample = 300;  // code points of an example's text
-constexpr std::size_t kMostPoints = 1200;  // points of a scatter plot
-constexpr int kBins = 5;                   // bins of length
+constexpr std::size_t kMostPoints = 1200;     // points of a scatter plot
+constexpr int kBins = 5;                      // bins of length
 
 /// A prediction for a pair, the tokens of both texts, and the edits between them.
 struct PairAnswer {
@@ -110,8 +110,8 @@ Html kinds_part(const TaskResult& result, const std::vector<PairAnswer>& pairs, 
     std::ranges::stable_sort(found, std::greater<>(), &Answer::confidence);
     found.resize(std::min(found.size(), kExamples));
     for (const Answer* answer : found)
-      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestExample), shortened(answer->text_pair, kLongestExample),
-                               result.classes[static_cast<std::size_t>(answer->gold)],
+      examples.rows.push_back({std::string(kind.name), shortened(answer->text, kLongestExample),
+                               shortened(answer->text_pair, kLongestExample), result.classes[static_cast<std::size_t>(answer->gold)],
                                result.classes[static_cast<std::size_t>(answer->predicted)], fixed_text(answer->confidence, 3)});
   }
   return sheets.show(kinds) + (examples.rows.empty() ? Html() : sheets.show(examples));
@@ -213,7 +213,7 @@ SimilarityRows similarity_rows(const std::vector<Answer>& answers) {
 
 /// A scatter plot with its least-squares line.
 Html scatter_plot(const std::string& title, std::string_view x_name, std::string_view y_name, const std::vector<double>& x,
-           const std::vector<double>& y) {
+                  const std::vector<double>& y) {
   const FittedLine fit = fit_line(x, y);
   std::vector<ChartPoint> points;
   for (std::size_t i = 0; i < x.size(); ++i)

@@ -58,9 +58,9 @@ Html shift_table(const ModelRows& rows, Sheets& sheets) {
     const fs::path path = run == nullptr ? fs::path() : run->folder / "eval" / "mlm" / "corpora.csv";
     if (run == nullptr || !fs::exists(path)) continue;
     for (const CorpusRecord& corpus : read_corpora(path))
-      sheet.rows.push_back({row.title, corpus.stage, corpus.corpus, corpus.role, std::to_string(corpus.texts), std::to_string(corpus.word_pieces),
-                            std::to_string(corpus.distinct), figure(corpus.perplexity.before, 2), figure(corpus.perplexity.after, 2),
-                            figure(corpus.accuracy.before, 3), figure(corpus.accuracy.after, 3)});
+      sheet.rows.push_back({row.title, corpus.stage, corpus.corpus, corpus.role, std::to_string(corpus.texts),
+                            std::to_string(corpus.word_pieces), std::to_string(corpus.distinct), figure(corpus.perplexity.before, 2),
+                            figure(corpus.perplexity.after, 2), figure(corpus.accuracy.before, 3), figure(corpus.accuracy.after, 3)});
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }

@@ -84,7 +84,8 @@ PairedBootstrap paired_result(double a, double b, std::vector<double> difference
   const double observed = b - a;
   // Differences are multiples of 1/rows, so that many equal the observed one. They must count in spite of rounding errors.
   const double at_least = std::abs(observed) * (1 - 1e-12);
-  const auto extreme = std::count_if(differences.begin(), differences.end(), [&](double x) { return !(std::abs(x - observed) < at_least); });
+  const auto extreme =
+      std::count_if(differences.begin(), differences.end(), [&](double x) { return !(std::abs(x - observed) < at_least); });
   result.p_value = (1.0 + static_cast<double>(extreme)) / (1.0 + static_cast<double>(differences.size()));
   result.difference = percentile_interval(observed, differences, confidence);
   return result;
@@ -114,7 +115,8 @@ PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const Bootstrap
   PairedScores scores;
   std::vector<double> means(static_cast<std::size_t>(options.resamples), 0.0);
   for (const PairedTask& task : tasks) {
-    const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a), b = metric_statistic(task.metric, task.gold, task.predicted_b);
+    const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a),
+                    b = metric_statistic(task.metric, task.gold, task.predicted_b);
     const auto rows = static_cast<std::int64_t>(task.gold.size());
     std::vector<double> values = resampled(rows, [&](std::span<const std::int32_t> drawn) { return b(drawn) - a(drawn); }, options, rng);
     for (std::size_t i = 0; i < values.size(); ++i) means[i] += values[i] / count;

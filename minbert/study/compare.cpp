@@ -50,7 +50,11 @@ RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
   RunAnswers tasks;
   try {
     for (const auto& [name, figures] : metrics.at("tasks").items()) {
-      TaskAnswers task{.name = name, .metric = metric_named(figures.at("metric").get<std::string>(), file), .classes = {}, .file = folder / (name + ".predictions.tsv"), .rows = {}};
+      TaskAnswers task{.name = name,
+                       .metric = metric_named(figures.at("metric").get<std::string>(), file),
+                       .classes = {},
+                       .file = folder / (name + ".predictions.tsv"),
+                       .rows = {}};
       if (const auto classes = figures.find("classes"); classes != figures.end())
         for (const auto& [label, scores] : classes->items()) task.classes.push_back(label);
       tasks.push_back(std::move(task));
@@ -125,7 +129,8 @@ std::vector<RunComparison> compare_runs(std::span<const fs::path> runs, const Co
       comparison.a = runs[a].string();
       comparison.b = runs[b].string();
       if (comparison.tasks.empty())
-        throw Error(ErrorTag::kData, comparison.b, fmt::format("expected labelled {} rows of a task that {} has too, got none", options.split, comparison.a));
+        throw Error(ErrorTag::kData, comparison.b,
+                    fmt::format("expected labelled {} rows of a task that {} has too, got none", options.split, comparison.a));
       comparisons.push_back(std::move(comparison));
     }
   }
@@ -133,7 +138,11 @@ std::vector<RunComparison> compare_runs(std::span<const fs::path> runs, const Co
 }
 
 Json comparison_json(std::span<const RunComparison> comparisons, const CompareOptions& options) {
-  Json json = {{"format", 1}, {"split", options.split}, {"resamples", options.resamples}, {"confidence", BootstrapOptions{}.confidence}, {"comparisons", Json::array()}};
+  Json json = {{"format", 1},
+               {"split", options.split},
+               {"resamples", options.resamples},
+               {"confidence", BootstrapOptions{}.confidence},
+               {"comparisons", Json::array()}};
   for (const RunComparison& comparison : comparisons) {
     Json pair = {{"a", comparison.a}, {"b", comparison.b}, {"tasks", Json::array()}};
     for (const TaskComparison& task : comparison.tasks) {
@@ -148,7 +157,11 @@ Json comparison_json(std::span<const RunComparison> comparisons, const CompareOp
                   {"high", scores.difference.high},
                   {"p_value", scores.p_value}};
       if (const auto& test = task.mcnemar)
-        row["mcnemar"] = {{"only_a", test->only_a}, {"only_b", test->only_b}, {"statistic", test->statistic}, {"p_value", test->p_value}, {"exact", test->exact}};
+        row["mcnemar"] = {{"only_a", test->only_a},
+                          {"only_b", test->only_b},
+                          {"statistic", test->statistic},
+                          {"p_value", test->p_value},
+                          {"exact", test->exact}};
       pair["tasks"].push_back(std::move(row));
     }
     json["comparisons"].push_back(std::move(pair));

@@ -39,8 +39,8 @@ struct CompareOptions {
 /// and when their rows or labels differ (the error names the row).
 std::vector<RunComparison> compare_runs(std::span<const std::filesystem::path> runs, const CompareOptions& options);
 
-/// {"split", "resamples", "confidence", "comparisons": [{"a", "b", "tasks": [{"task", "metric", "rows", "a", "b", "difference", "low", "high",
-/// "p_value", "mcnemar": {"only_a", "only_b", "statistic", "p_value", "exact"}}]}]}
+/// {"split", "resamples", "confidence", "comparisons": [{"a", "b", "tasks": [{"task", "metric", "rows", "a", "b", "difference", "low",
+/// "high", "p_value", "mcnemar": {"only_a", "only_b", "statistic", "p_value", "exact"}}]}]}
 Json comparison_json(std::span<const RunComparison> comparisons, const CompareOptions& options);
 
 }  // namespace minbert

@@ -94,7 +94,8 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   const auto add_data = [&](const TaskSpec& task) {
     state += fmt::format("{} {} {}\n", task.name, option_name(task.type), printed(task.data));
     for (const std::string& path : paths_of(task))
-      if (const auto file = fingerprint.files.find(path); file != fingerprint.files.end()) state += fmt::format("{} {}\n", path, file->second);
+      if (const auto file = fingerprint.files.find(path); file != fingerprint.files.end())
+        state += fmt::format("{} {}\n", path, file->second);
   };
   const auto task_named = [&](std::string_view name) -> const TaskSpec& { return *std::ranges::find(config.tasks, name, &TaskSpec::name); };
   const auto add_texts = [&](const StageSpec& stage) {
@@ -117,7 +118,8 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
     state += printed(weight_options(stage));
     for (const std::string& name : stage.tasks) {
       const TaskSpec& task = task_named(name);
-      state += fmt::format("task {} {}\n", std::ranges::find(heads, name) - heads.begin(), printed(task));  // dropout depends on the head's index
+      state += fmt::format("task {} {}\n", std::ranges::find(heads, name) - heads.begin(),
+                           printed(task));  // dropout depends on the head's index
       add_data(task);
     }
     add_texts(stage);
@@ -139,7 +141,8 @@ std::optional<Fingerprint> find_fingerprint(const fs::path& run) {
   const Json json = read_json(file, ErrorTag::kData);
   try {
     Fingerprint fingerprint{.code = json.at("code").get<std::string>(), .files = json.at("files").get<Files>(), .stages = {}};
-    for (const Json& stage : json.at("stages")) fingerprint.stages.emplace_back(stage.at("name").get<std::string>(), stage.at("key").get<std::string>());
+    for (const Json& stage : json.at("stages"))
+      fingerprint.stages.emplace_back(stage.at("name").get<std::string>(), stage.at("key").get<std::string>());
     return fingerprint;
   } catch (const Json::exception& error) {
     throw Error(ErrorTag::kData, file.string(), error.what());

@@ -143,7 +143,9 @@ std::string replaced(std::string_view text, const std::function<std::string(char
 }
 
 std::string markdown_text(std::string_view text) {
-  return replaced(text, [](char c) { return std::string_view("|\\`*_<").find(c) != std::string_view::npos ? std::string{'\\', c} : std::string(1, c); });
+  return replaced(text, [](char c) {
+    return std::string_view("|\\`*_<").find(c) != std::string_view::npos ? std::string{'\\', c} : std::string(1, c);
+  });
 }
 
 std::string latex_text(std::string_view text) {
@@ -210,12 +212,13 @@ std::string results_latex(const StudyResults& results) {
     for (const std::string& cell : cells) escaped.push_back(latex_text(cell));
     return fmt::format("    {} \\\\\n", fmt::join(escaped, " & "));
   };
-  std::string text = fmt::format("% Needs the package booktabs.\n\\begin{{table}}\n  \\centering\n  \\begin{{tabular}}{{l{}}}\n    \\toprule\n",
-                                 std::string(grid.header.size() - 1, 'r'));
+  std::string text =
+      fmt::format("% Needs the package booktabs.\n\\begin{{table}}\n  \\centering\n  \\begin{{tabular}}{{l{}}}\n    \\toprule\n",
+                  std::string(grid.header.size() - 1, 'r'));
   text += line(grid.header) + "    \\midrule\n";
   for (const auto& row : grid.rows) text += line(row);
-  return text + fmt::format("    \\bottomrule\n  \\end{{tabular}}\n  \\caption{{{}. {}}}\n  \\label{{tab:{}}}\n\\end{{table}}\n", latex_text(results.title),
-                            latex_text(note(results)), results.name);
+  return text + fmt::format("    \\bottomrule\n  \\end{{tabular}}\n  \\caption{{{}. {}}}\n  \\label{{tab:{}}}\n\\end{{table}}\n",
+                            latex_text(results.title), latex_text(note(results)), results.name);
 }
 
 std::string results_csv(const StudyResults& results) {
@@ -234,9 +237,8 @@ std::string results_csv(const StudyResults& results) {
 }
 
 Json results_json(const StudyResults& results) {
-  Json json = {{"format", kResultsFormat},           {"name", results.name},     {"title", results.title},
-               {"caption", note(results)},    {"state", results.state},   {"tasks", Json::array()},
-               {"rows", Json::array()}};
+  Json json = {{"format", kResultsFormat}, {"name", results.name},   {"title", results.title}, {"caption", note(results)},
+               {"state", results.state},   {"tasks", Json::array()}, {"rows", Json::array()}};
   for (const StudyTask& task : results.tasks) json["tasks"].push_back({{"name", task.name}, {"metric", task.metric}});
   for (const RowResult& row : results.rows) {
     const RowFigures figures = figures_of(results, row);

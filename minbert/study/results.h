@@ -18,8 +18,8 @@ std::string results_latex(const StudyResults& results);
 /// Columns row, seed, state, a score for each task, mean, seconds, best_epoch, in full precision. Each run has a line. After a row's runs
 /// come lines whose seed column reads "mean", "std" (only for several runs) and "published" (only if there are published scores).
 std::string results_csv(const StudyResults& results);
-/// The same figures: {"format", "name", "title", "caption", "state", "tasks": [{"name", "metric"}], "rows": [{"name", "title", "runs": [{"seed",
-/// "state", "scores", "mean", "seconds", "best_epoch"}], "mean": {...}, "std": {...}, "published": {...}}]}.
+/// The same figures: {"format", "name", "title", "caption", "state", "tasks": [{"name", "metric"}], "rows": [{"name", "title", "runs":
+/// [{"seed", "state", "scores", "mean", "seconds", "best_epoch"}], "mean": {...}, "std": {...}, "published": {...}}]}.
 Json results_json(const StudyResults& results);
 
 }  // namespace minbert

@@ -45,7 +45,8 @@ void visit_options(V& v, SearchSection& o) {
   v.field("budget", o.budget, "largest number of optimizer steps of all trials together; 0 = no limit", at_least(0));
   v.field("seed", o.seed, "seed of the draws; the runs use the recipe's run.seed");
   v.field("metric", o.metric, "the dev score that ranks trials: mean (over the tasks of the last stage), or the name of one task");
-  v.field("stop", o.stop, "which trials stop early: none; median: those below the others' median; halving: those not among the best 1/eta at a rung");
+  v.field("stop", o.stop,
+          "which trials stop early: none; median: those below the others' median; halving: those not among the best 1/eta at a rung");
   v.field("warmup_trials", o.warmup_trials, "median: a trial is judged once so many others have come as far", at_least(1));
   v.field("min_evals", o.min_evals, "a trial is judged from this evaluation on (the one before training is not counted); the first rung",
           at_least(1));
@@ -68,7 +69,8 @@ struct SearchDimension {
 template <class V>
 void visit_options(V& v, SearchDimension& o) {
   v.field("key", o.key, "key of the config, written as for --set: stage.0.lr");
-  v.field("kind", o.kind, "uniform from low to high; log: uniform in the logarithm; int: whole numbers from low to high, both included; choice");
+  v.field("kind", o.kind,
+          "uniform from low to high; log: uniform in the logarithm; int: whole numbers from low to high, both included; choice");
   v.field("low", o.low, "lowest value");
   v.field("high", o.high, "highest value");
   v.field("values", o.values, "choice: the values to choose from");

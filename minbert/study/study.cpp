@@ -76,8 +76,9 @@ AdoptStages find_donor(const Study& study, const StudyRun& run) {
 /// Whether the folder is missing, or holds only the hidden files that a process makes before study.json.
 bool is_vacant(const fs::path& folder) {
   if (!fs::exists(folder)) return true;
-  return fs::is_directory(folder) && std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
-                                                 [](const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); });
+  return fs::is_directory(folder) &&
+         std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
+                     [](const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); });
 }
 
 /// Throws for published scores of tasks that the row does not have: the table has no column for them.
@@ -85,11 +86,12 @@ void check_published(const StudyFile& file, const StudyRow& row, std::vector<std
   known.emplace_back("mean");
   for (const auto& [name, score] : row.published)
     if (std::ranges::find(known, name) == known.end())
-      throw Error(ErrorTag::kUsage, file.source.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name), suggest(name, known));
+      throw Error(ErrorTag::kUsage, file.source.place, fmt::format("key \"row.{}.published\": unknown task \"{}\"", row.name, name),
+                  suggest(name, known));
 }
 
-StudyRun load_run(const Study& study, std::size_t row, const ConfigOverrides& overrides, const std::uint64_t* seed, std::string_view backend,
-                  FileHashes& hashes) {
+StudyRun load_run(const Study& study, std::size_t row, const ConfigOverrides& overrides, const std::uint64_t* seed,
+                  std::string_view backend, FileHashes& hashes) {
   const StudyRow& spec = study.file.rows[row];
   const ConfigTree tree = row_config(study.file, spec, overrides, seed);
   StudyRun run{.row = row, .config = load_run_config(tree), .config_text = {}, .input_text = tree.given(), .fingerprint = {}};
@@ -142,13 +144,15 @@ class StudyRunner {
 void StudyRunner::check_folder() {
   const fs::path& folder = study_.folder;
   if (!is_vacant(folder) && !fs::exists(folder / "study.json"))
-    throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no study folder: it has no study.json", "name another folder with -o");
+    throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no study folder: it has no study.json",
+                "name another folder with -o");
   for (const StudyRun& run : study_.runs) {
     if (!run.selected) continue;
     pending_.push_back(&run);
     const std::string what = difference(run);
     if (!what.empty() && !options_.overwrite)
-      throw Error(ErrorTag::kUsage, run.folder.string(), fmt::format("row {}, seed {} differs: {}", study_.file.rows[run.row].name, run.seed, what),
+      throw Error(ErrorTag::kUsage, run.folder.string(),
+                  fmt::format("row {}, seed {} differs: {}", study_.file.rows[run.row].name, run.seed, what),
                   "--overwrite trains such rows again, -o names another folder");
     const bool failed = options_.overwrite && read_status(run).value("state", "") == "failed";
     if (!what.empty() || failed) again_.insert(&run);
@@ -168,7 +172,8 @@ bool StudyRunner::is_settled(const StudyRun& run) const {
 bool StudyRunner::is_awaited(const StudyRun& run, std::size_t stages) const {
   if (fs::exists(run.folder / "checkpoints")) return false;
   return std::ranges::any_of(study_.runs, [&](const StudyRun& other) {
-    return &other != &run && std::min(shared_stages(run.fingerprint, other.fingerprint), adoptable_stages(run.config)) > stages && is_locked(other);
+    return &other != &run && std::min(shared_stages(run.fingerprint, other.fingerprint), adoptable_stages(run.config)) > stages &&
+           is_locked(other);
   });
 }
 
@@ -195,7 +200,8 @@ bool StudyRunner::next() {
     return true;
   }
   if (!waits && !lost) return false;
-  if (waits && !std::exchange(waits_, true)) events_.message("waiting for another process, which trains the stages that the remaining rows share");
+  if (waits && !std::exchange(waits_, true))
+    events_.message("waiting for another process, which trains the stages that the remaining rows share");
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   outcome_.stopped = options_.should_stop();
   return true;
@@ -249,7 +255,8 @@ Study load_study(const fs::path& path, std::string_view backend, const StudyOpti
   std::vector<std::string> names;
   for (const StudyRow& row : study.file.rows) names.push_back(row.name);
   for (const std::string& name : options.rows)
-    if (std::ranges::find(names, name) == names.end()) throw Error(ErrorTag::kUsage, "--rows", fmt::format("unknown row \"{}\"", name), suggest(name, names));
+    if (std::ranges::find(names, name) == names.end())
+      throw Error(ErrorTag::kUsage, "--rows", fmt::format("unknown row \"{}\"", name), suggest(name, names));
 
   FileHashes hashes;
   std::vector<std::vector<StudyRun>> rounds;  // rounds[s]: the runs with their row's s-th seed
@@ -259,7 +266,8 @@ Study load_study(const fs::path& path, std::string_view backend, const StudyOpti
     if (!selected && !fs::exists(study.folder / "rows" / row.name)) continue;
     const std::vector<std::uint64_t>& seeds = options.seeds.empty() ? row.seeds : options.seeds;
     if (std::set(seeds.begin(), seeds.end()).size() != seeds.size())
-      throw Error(ErrorTag::kUsage, fmt::format("row {}", row.name), fmt::format("expected seeds that differ, got {}", fmt::join(seeds, ", ")));
+      throw Error(ErrorTag::kUsage, fmt::format("row {}", row.name),
+                  fmt::format("expected seeds that differ, got {}", fmt::join(seeds, ", ")));
     const std::size_t count = std::max<std::size_t>(seeds.size(), 1);
     rounds.resize(std::max(rounds.size(), count));
     for (std::size_t s = 0; s < count; ++s) {

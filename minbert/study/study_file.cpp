@@ -1,9 +1,9 @@
 // Study files: reads and checks them, and makes the config of each row.
 #include "minbert/study/study_file.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "minbert/pipeline/task.h"
 

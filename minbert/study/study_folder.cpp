@@ -85,7 +85,8 @@ std::string state_of(const StudyResults& results, bool active) {
 }
 
 Json study_json(const StudyResults& results) {
-  Json json = {{"format", kStudyFormat}, {"name", results.name}, {"title", results.title}, {"caption", results.caption}, {"state", results.state}};
+  Json json = {
+      {"format", kStudyFormat}, {"name", results.name}, {"title", results.title}, {"caption", results.caption}, {"state", results.state}};
   json["rows"] = Json::array();
   for (const RowResult& row : results.rows) {
     Json seeds = Json::array();
@@ -110,14 +111,19 @@ Json study_json(const StudyResults& results) {
 }  // namespace
 
 StudyResults collect_results(const Study& study, const RunFailures& failures, bool active) {
-  StudyResults results{.name = study.file.study.name, .title = study.file.study.title, .caption = caption_of(study), .state = {}, .tasks = {}, .rows = {}};
+  StudyResults results{
+      .name = study.file.study.name, .title = study.file.study.title, .caption = caption_of(study), .state = {}, .tasks = {}, .rows = {}};
   for (std::size_t i = 0; i < study.file.rows.size(); ++i) {
-    RowResult row{.name = study.file.rows[i].name, .title = study.file.rows[i].title, .published = with_mean(study.file.rows[i].published), .seeds = {}};
+    RowResult row{.name = study.file.rows[i].name,
+                  .title = study.file.rows[i].title,
+                  .published = with_mean(study.file.rows[i].published),
+                  .seeds = {}};
     for (const StudyRun& run : study.runs) {
       if (run.row != i) continue;
       row.seeds.push_back(read_run(study, run, failures));
       for (const TaskSpec& task : run.config.tasks)
-        if (row.seeds.back().scores.contains(task.name) && std::ranges::find(results.tasks, task.name, &StudyTask::name) == results.tasks.end())
+        if (row.seeds.back().scores.contains(task.name) &&
+            std::ranges::find(results.tasks, task.name, &StudyTask::name) == results.tasks.end())
           results.tasks.push_back({task.name, std::string(option_name(task.scored_by()))});
     }
     if (!row.seeds.empty()) results.rows.push_back(std::move(row));

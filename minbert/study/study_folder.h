@@ -21,11 +21,11 @@ struct SeedResult {
   std::string folder = {};        ///< relative to the study's folder
   std::string state = "waiting";  ///< waiting | running | stopped | done | failed
   std::map<std::string, double> scores = {};
-  std::optional<double> mean = {};     ///< absent without scores
-  double seconds = 0;                  ///< training time, adopted stages included
-  std::optional<int> best_epoch = {};  ///< of the last stage
-  std::string error = {};              ///< why a run failed
-  int exit_code = 0;                   ///< of a failed run
+  std::optional<double> mean = {};                               ///< absent without scores
+  double seconds = 0;                                            ///< training time, adopted stages included
+  std::optional<int> best_epoch = {};                            ///< of the last stage
+  std::string error = {};                                        ///< why a run failed
+  int exit_code = 0;                                             ///< of a failed run
   std::vector<std::pair<std::string, std::string>> shared = {};  ///< adopted stages: name, and folder of the run that trained them
 
   bool done() const { return state == "done"; }

@@ -116,7 +116,8 @@ void Normalizer::finish(NormalizedText& text) const {
     if (!mark.inserted) sources.push_back(mark.source);
   auto next = sources.begin();
   std::int32_t source = text.marks_.front().source;
-  std::stable_sort(text.marks_.begin(), text.marks_.end(), [](const auto& a, const auto& b) { return a.combining_class < b.combining_class; });
+  std::stable_sort(text.marks_.begin(), text.marks_.end(),
+                   [](const auto& a, const auto& b) { return a.combining_class < b.combining_class; });
   for (const auto& mark : text.marks_) {
     if (!mark.inserted) source = *next++;
     const Part& part = parts_[mark.part];

@@ -23,7 +23,8 @@ const Range* find_range(std::span<const Range> table, char32_t code_point) {
 
 /// The code points that a table of mappings puts in the place of `code_point`.
 std::u32string map(std::span<const unicode::CodeMapping> table, char32_t code_point) {
-  const auto at = std::lower_bound(table.begin(), table.end(), code_point, [](const unicode::CodeMapping& m, char32_t c) { return m.from < c; });
+  const auto at =
+      std::lower_bound(table.begin(), table.end(), code_point, [](const unicode::CodeMapping& m, char32_t c) { return m.from < c; });
   if (at == table.end() || at->from != code_point) return {code_point};
   return {at->to.begin(), std::find(at->to.begin(), at->to.end(), 0)};
 }
@@ -59,7 +60,8 @@ class Normalizer::Builder {
     std::vector<Part> parts;
     for (const char32_t piece : options_.strip_accents ? map(unicode::decompositions(), c) : std::u32string{c}) {
       std::uint8_t combining_class = 0;
-      if (const auto* range = find_range(unicode::combining(), piece); range && options_.strip_accents) combining_class = range->combining_class;
+      if (const auto* range = find_range(unicode::combining(), piece); range && options_.strip_accents)
+        combining_class = range->combining_class;
       const bool drop = options_.strip_accents && find_range(unicode::marks(), piece);
       for (const char32_t lower : options_.lowercase ? map(unicode::lower(), piece) : std::u32string{piece}) {
         parts.push_back(part(lower, drop ? Action::kDrop : own_action(lower)));
@@ -84,7 +86,9 @@ class Normalizer::Builder {
     const bool itself = parts.size() == 1 && parts[0].combining_class == 0 && parts[0].action != Action::kDrop &&
                         std::string_view(parts[0].utf8.data(), parts[0].length) == own;
     if (itself) return {.action = parts[0].action};
-    const Entry result{.action = Action::kParts, .count = static_cast<std::uint8_t>(parts.size()), .first = static_cast<std::uint16_t>(normalizer_.parts_.size())};
+    const Entry result{.action = Action::kParts,
+                       .count = static_cast<std::uint8_t>(parts.size()),
+                       .first = static_cast<std::uint16_t>(normalizer_.parts_.size())};
     MINBERT_CHECK(normalizer_.parts_.size() + parts.size() <= 0xFFFF);
     normalizer_.parts_.insert(normalizer_.parts_.end(), parts.begin(), parts.end());
     return result;
@@ -108,7 +112,8 @@ class Normalizer::Builder {
   void add_pages() {
     std::vector<Entry> entries(kCodePoints);
     const std::vector<char32_t> limits = boundaries();
-    for (std::size_t i = 0; i + 1 < limits.size(); ++i) std::fill(entries.begin() + limits[i], entries.begin() + limits[i + 1], entry(limits[i]));
+    for (std::size_t i = 0; i + 1 < limits.size(); ++i)
+      std::fill(entries.begin() + limits[i], entries.begin() + limits[i + 1], entry(limits[i]));
     std::map<std::string_view, std::uint16_t> seen;  // pages by content
     for (auto first = entries.begin(); first != entries.end(); first += 256) {
       const std::string_view content(reinterpret_cast<const char*>(&*first), 256 * sizeof(Entry));

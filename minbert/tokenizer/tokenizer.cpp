@@ -47,7 +47,10 @@ NormalizerOptions TokenizerOptions::normalizer() const {
 }
 
 Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options, const std::string& place)
-    : options_(std::move(options)), vocabulary_(std::move(vocabulary)), model_size_(vocabulary_.size()), normalizer_(options_.normalizer()) {
+    : options_(std::move(options)),
+      vocabulary_(std::move(vocabulary)),
+      model_size_(vocabulary_.size()),
+      normalizer_(options_.normalizer()) {
   if (options_.max_word_chars < 1)
     throw Error(ErrorTag::kModel, place, fmt::format("characters of a word: expected 1 or more, got {}", options_.max_word_chars));
   resolve_added(place);
@@ -77,7 +80,8 @@ void Tokenizer::resolve_added(const std::string& place) {
     const auto at = ids.find(*name);
     if (at == ids.end()) throw Error(ErrorTag::kModel, place, fmt::format("the special token \"{}\" is not in the vocabulary", *name));
     *id = at->second;
-    if (std::none_of(all.begin(), all.end(), [&](const AddedToken& added) { return added.content == *name; })) all.push_back({.content = *name});
+    if (std::none_of(all.begin(), all.end(), [&](const AddedToken& added) { return added.content == *name; }))
+      all.push_back({.content = *name});
   }
   special_.resize(vocabulary_.size(), false);
   for (const AddedToken& added : all) {

@@ -31,8 +31,8 @@ struct TokenizerOptions {
   bool clean_text = true;
   std::string unk = "[UNK]", cls = "[CLS]", sep = "[SEP]", pad = "[PAD]", mask = "[MASK]";
   std::string continuing_prefix = "##";
-  std::int64_t max_word_chars = 100;  ///< a longer word is unknown
-  std::int64_t max_length = 512;      ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
+  std::int64_t max_word_chars = 100;   ///< a longer word is unknown
+  std::int64_t max_length = 512;       ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
   std::vector<AddedToken> added = {};  ///< beyond the five above; one of the five too if it is not special or is normalised
 
   NormalizerOptions normalizer() const;

@@ -116,8 +116,10 @@ using AddedById = std::map<std::int64_t, AddedToken>;
 void take_added(AddedById by_id, const std::vector<std::string>& vocabulary, TokenizerOptions& options, const std::string& place) {
   auto next = static_cast<std::int64_t>(vocabulary.size());
   for (auto& [id, token] : by_id) {
-    const bool known = id >= 0 && id < static_cast<std::int64_t>(vocabulary.size()) && vocabulary[static_cast<std::size_t>(id)] == token.content;
-    if (!known && id != next++) throw Error(ErrorTag::kModel, place, fmt::format("the added token \"{}\" has id {}, which is not its place", token.content, id));
+    const bool known =
+        id >= 0 && id < static_cast<std::int64_t>(vocabulary.size()) && vocabulary[static_cast<std::size_t>(id)] == token.content;
+    if (!known && id != next++)
+      throw Error(ErrorTag::kModel, place, fmt::format("the added token \"{}\" has id {}, which is not its place", token.content, id));
     options.added.push_back(std::move(token));
   }
 }
@@ -128,7 +130,8 @@ std::vector<std::string> read_vocabulary_object(const SortedJson& json, const st
   std::vector<bool> seen(json.size(), false);
   for (const auto& [token, id] : json.items()) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= json.size() || seen[id.get<std::size_t>()])
-      throw Error(ErrorTag::kModel, place, fmt::format("\"vocab\": expected each id of 0..{} once, got {} for \"{}\"", json.size() - 1, id.dump(), token));
+      throw Error(ErrorTag::kModel, place,
+                  fmt::format("\"vocab\": expected each id of 0..{} once, got {} for \"{}\"", json.size() - 1, id.dump(), token));
     seen[id.get<std::size_t>()] = true;
     vocabulary[id.get<std::size_t>()] = token;
   }
@@ -168,7 +171,8 @@ void read_processor(const Reader& file, TokenizerOptions& options) {
     return read_template(file.section("post_processor", "TemplateProcessing"), options);
   for (const auto& [key, name] : {std::pair{"cls", &options.cls}, {"sep", &options.sep}}) {  // each [name, id]
     const SortedJson* token = file.section("post_processor", "BertProcessing").find(key);
-    if (token == nullptr || !token->is_array() || token->empty() || !token->front().is_string()) file.refuse("post_processor", fmt::format("no \"{}\"", key));
+    if (token == nullptr || !token->is_array() || token->empty() || !token->front().is_string())
+      file.refuse("post_processor", fmt::format("no \"{}\"", key));
     *name = token->front().get<std::string>();
   }
 }
@@ -238,7 +242,8 @@ Tokenizer load_vocabulary(const fs::path& folder, TokenizerOptions options) {
       for (const auto& [key, item] : decoder->items()) {
         std::int64_t id = -1;
         const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-        if (error != std::errc() || end != key.data() + key.size()) reader.refuse("added_tokens_decoder", fmt::format("expected an id, got \"{}\"", key));
+        if (error != std::errc() || end != key.data() + key.size())
+          reader.refuse("added_tokens_decoder", fmt::format("expected an id, got \"{}\"", key));
         added[id] = read_added(Reader(item, config.string() + ": \"added_tokens_decoder\""));
       }
     }
@@ -307,14 +312,14 @@ void Tokenizer::save(const fs::path& folder) const {
   file["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
   file["post_processor"] = processor_json(o, cls_, sep_);
   file["decoder"] = {{"type", "WordPiece"}, {"prefix", o.continuing_prefix}, {"cleanup", true}};
-  file["model"] = {{"type", "WordPiece"}, {"unk_token", o.unk}, {"continuing_subword_prefix", o.continuing_prefix}, {"max_input_chars_per_word", o.max_word_chars}};
+  file["model"] = {{"type", "WordPiece"},
+                   {"unk_token", o.unk},
+                   {"continuing_subword_prefix", o.continuing_prefix},
+                   {"max_input_chars_per_word", o.max_word_chars}};
   file["model"]["vocab"] = std::move(vocab);
-  Json config{{"tokenizer_class", "BertTokenizer"},
-              {"do_lower_case", o.lowercase},
-              {"strip_accents", strip_accents},
-              {"tokenize_chinese_chars", o.handle_chinese_chars},
-              {"clean_up_tokenization_spaces", true},
-              {"model_max_length", o.max_length}};
+  Json config{{"tokenizer_class", "BertTokenizer"},   {"do_lower_case", o.lowercase},
+              {"strip_accents", strip_accents},       {"tokenize_chinese_chars", o.handle_chinese_chars},
+              {"clean_up_tokenization_spaces", true}, {"model_max_length", o.max_length}};
   config.update(names);
   write_file(folder / "vocab.txt", lines);
   write_file(folder / "tokenizer.json", dump_json(file, 2) + "\n");

@@ -169,13 +169,15 @@ class Merger {
 
 }  // namespace
 
-std::vector<std::string> train_vocabulary(std::span<const std::string> texts, const VocabularyTraining& training, const TokenizerOptions& options) {
+std::vector<std::string> train_vocabulary(std::span<const std::string> texts, const VocabularyTraining& training,
+                                          const TokenizerOptions& options) {
   const WordCounts words = count_words(texts, Normalizer(options.normalizer()));
   Merger merger({options.pad, options.unk, options.cls, options.sep, options.mask}, options.continuing_prefix);
   merger.take_words(words, find_alphabet(words, training.alphabet_limit));
   const auto least = static_cast<std::int64_t>(merger.size());
   if (training.size < least)
-    throw Error(ErrorTag::kUsage, "vocabulary size", fmt::format("expected at least {} for the special tokens and the characters, got {}", least, training.size));
+    throw Error(ErrorTag::kUsage, "vocabulary size",
+                fmt::format("expected at least {} for the special tokens and the characters, got {}", least, training.size));
   merger.merge_until(static_cast<std::size_t>(training.size), training.min_frequency);
   return merger.take();
 }

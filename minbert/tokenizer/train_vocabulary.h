@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <span>
 #include <vector>
 
 #include "minbert/tokenizer/tokenizer.h"
@@ -13,8 +13,8 @@ namespace minbert {
 
 /// The parameters of Hugging Face's BertWordPieceTokenizer.train.
 struct VocabularyTraining {
-  std::int64_t size = 30000;         ///< tokens, the special ones included; fewer when the texts hold no more
-  std::int64_t min_frequency = 2;    ///< a pair that is rarer is not merged
+  std::int64_t size = 30000;           ///< tokens, the special ones included; fewer when the texts hold no more
+  std::int64_t min_frequency = 2;      ///< a pair that is rarer is not merged
   std::int64_t alphabet_limit = 1000;  ///< characters kept, most frequent first
 };
 
@@ -22,6 +22,7 @@ struct VocabularyTraining {
 /// the size is reached. Order: [PAD] [UNK] [CLS] [SEP] [MASK] by their names in `options`, characters, merges. The result depends on
 /// the arguments only.
 /// Throws Error(kUsage) when the size has no room for the special tokens and the characters.
-std::vector<std::string> train_vocabulary(std::span<const std::string> texts, const VocabularyTraining& training = {}, const TokenizerOptions& options = {});
+std::vector<std::string> train_vocabulary(std::span<const std::string> texts, const VocabularyTraining& training = {},
+                                          const TokenizerOptions& options = {});
 
 }  // namespace minbert

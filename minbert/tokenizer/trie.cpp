@@ -51,7 +51,8 @@ class Trie::Builder {
   };
 
   void add_block() {
-    if (units_.size() + kBlock > 1u << 24) throw Error(ErrorTag::kModel, place_, "the vocabulary is too large: its tokens need more than 2^24 units of a trie");
+    if (units_.size() + kBlock > 1u << 24)
+      throw Error(ErrorTag::kModel, place_, "the vocabulary is too large: its tokens need more than 2^24 units of a trie");
     open_.push_back({.first = static_cast<Node>(units_.size()), .free = {~0ull, ~0ull, ~0ull, ~0ull}});
     units_.resize(units_.size() + kBlock, Unit{.base = kNowhere, .label = kFree, .id = -1});
     base_used_.resize(units_.size(), false);
@@ -59,7 +60,8 @@ class Trie::Builder {
   }
 
   bool fits(Node base) const {
-    return !base_used_[base] && std::all_of(labels_.begin(), labels_.end(), [&](unsigned char c) { return units_[base ^ c].label == kFree; });
+    return !base_used_[base] &&
+           std::all_of(labels_.begin(), labels_.end(), [&](unsigned char c) { return units_[base ^ c].label == kFree; });
   }
 
   Node find_base() {

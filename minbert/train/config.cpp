@@ -20,7 +20,9 @@ std::vector<std::string> names_of(const Items& items) {
   return names;
 }
 
-bool contains(std::span<const std::string> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool contains(std::span<const std::string> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 /// The files of `split` with their columns, for another task's `exclude`. That cannot say a dialect, so the task must have a plain one.
 std::vector<DataSource> split_files(const TaskSpec& task, Split split, const ConfigTree& tree, const std::string& key) {
@@ -29,7 +31,8 @@ std::vector<DataSource> split_files(const TaskSpec& task, Split split, const Con
   const auto& files = split == Split::kTrain ? data.train : split == Split::kDev ? data.dev.files : data.test;
   if (files.empty()) refuse(tree, key, fmt::format("\"{}\" has no files of its own", name));
   for (const std::string* option : {&data.format, &data.delimiter, &data.quote, &data.header})
-    if (*option != DataSpec{}.format) refuse(tree, key, fmt::format("\"{}\" is read with a dialect of its own", name), "name its files instead");
+    if (*option != DataSpec{}.format)
+      refuse(tree, key, fmt::format("\"{}\" is read with a dialect of its own", name), "name its files instead");
   std::vector<DataSource> sources = files;
   for (DataSource& source : sources) {
     if (source.text.empty()) source.text = data.text;
@@ -80,10 +83,12 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
     TaskSpec& task = config.tasks[i];
     const std::string key = join_key("task", task.name.empty() ? std::to_string(i) : task.name);
     if (contains(names, task.name)) refuse(tree, key + ".name", fmt::format("two tasks are named \"{}\"", task.name));
-    if (task.name == kMlmName) refuse(tree, key + ".name", fmt::format("\"{}\" stands for masked-LM training in the run's files", kMlmName));
+    if (task.name == kMlmName)
+      refuse(tree, key + ".name", fmt::format("\"{}\" stands for masked-LM training in the run's files", kMlmName));
     names.push_back(task.name);
     if (task.is_regression()) {
-      if (task.labels.kind != TaskLabels::Kind::kAuto) refuse(tree, key + ".labels", "numbers have no classes", "label_range gives their limits");
+      if (task.labels.kind != TaskLabels::Kind::kAuto)
+        refuse(tree, key + ".labels", "numbers have no classes", "label_range gives their limits");
       task.labels = TaskLabels::range();
     }
     task.validate([&](std::string_view part, const std::string& message) { refuse(tree, fmt::format("{}.{}", key, part), message); });
@@ -95,7 +100,8 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
 }
 
 /// Checks a key that holds a number or one word.
-void expect_word(const ConfigTree& tree, const std::string& key, const std::variant<std::int64_t, std::string>& value, std::string_view word) {
+void expect_word(const ConfigTree& tree, const std::string& key, const std::variant<std::int64_t, std::string>& value,
+                 std::string_view word) {
   const auto* text = std::get_if<std::string>(&value);
   if (text != nullptr && *text != word) refuse(tree, key, fmt::format("expected \"{}\" or a whole number, got \"{}\"", word, *text));
 }
@@ -122,7 +128,8 @@ void check_mlm_text(const ConfigTree& tree, const RunConfig& config, const std::
   if (trained && part->split != Split::kTrain)
     refuse(tree, key, fmt::format("\"{}\" is not trained on: only train splits are", text), "probes measure the loss on it");
   const DataSpec& data = task->data;
-  if ((part->split == Split::kDev && data.dev.files.empty() && data.dev.fraction == 0) || (part->split == Split::kTest && data.test.empty()))
+  if ((part->split == Split::kDev && data.dev.files.empty() && data.dev.fraction == 0) ||
+      (part->split == Split::kTest && data.test.empty()))
     refuse(tree, key, fmt::format("task \"{}\" has no {} split", part->task, split_name(part->split)));
 }
 
@@ -133,7 +140,8 @@ void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage
   }
   if (!stage.tasks.empty()) refuse(tree, key + ".tasks", "an mlm stage trains no tasks", "mlm.texts names what it reads");
   if (!stage.mlm) stage.mlm.emplace();
-  if (stage.mlm->texts.empty()) refuse(tree, key + ".mlm.texts", "expected texts to train on", "mlm.texts = [\"TASK.train\", \"lines.txt\"]");
+  if (stage.mlm->texts.empty())
+    refuse(tree, key + ".mlm.texts", "expected texts to train on", "mlm.texts = [\"TASK.train\", \"lines.txt\"]");
   std::vector<std::string> seen;
   const auto check_list = [&](std::string_view list, std::span<const PathOption> texts, bool trained) {
     const std::string place = fmt::format("{}.mlm.{}", key, list);
@@ -147,7 +155,8 @@ void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage
   check_list("probes", stage.mlm->probes, false);
   if (stage.mlm->head == MlmHeadChoice::kPretrained && config.model.from_scratch())
     refuse(tree, key + ".mlm.head", "a model from scratch has no pretrained one", "mlm.head = \"tied\"");
-  if (stage.mlm->kind() != config.mlm_head()) refuse(tree, key + ".mlm.head", "an earlier stage has another one: the mlm stages of a run share their head");
+  if (stage.mlm->kind() != config.mlm_head())
+    refuse(tree, key + ".mlm.head", "an earlier stage has another one: the mlm stages of a run share their head");
 }
 
 void check_stages(const ConfigTree& tree, RunConfig& config) {
@@ -206,7 +215,8 @@ MlmHeadKind RunConfig::mlm_head() const {
 
 RunConfig load_run_config(const ConfigTree& tree) {
   auto config = read_options<RunConfig>(tree.node());
-  if (!is_plain_name(config.run.name)) refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));
+  if (!is_plain_name(config.run.name))
+    refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));
   resolve_excludes(tree, config);
   resolve_paths(tree, config);
   check_tasks(tree, config);

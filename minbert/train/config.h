@@ -19,7 +19,9 @@
 namespace minbert {
 
 enum class ComputeType : std::uint8_t { kF32, kBf16 };
-constexpr std::array<OptionName<ComputeType>, 2> option_names(ComputeType) { return {{{ComputeType::kF32, "f32"}, {ComputeType::kBf16, "bf16"}}}; }
+constexpr std::array<OptionName<ComputeType>, 2> option_names(ComputeType) {
+  return {{{ComputeType::kF32, "f32"}, {ComputeType::kBf16, "bf16"}}};
+}
 
 enum class StageKind : std::uint8_t { kFinetune, kHeads, kMlm };
 constexpr std::array<OptionName<StageKind>, 6> option_names(StageKind) {
@@ -89,7 +91,8 @@ void visit_options(V& v, ModelSection& o) {
   v.field("max_length", o.max_length, "tokens of a sequence, special ones included", at_least(3));
   v.field("dtype", o.dtype, "number type of the encoder's products and activations");
   v.field("hidden_dropout", o.hidden_dropout, "dropout rate in the encoder; default: the checkpoint's", from_to_below(0, 1));
-  v.field("attention_dropout", o.attention_dropout, "dropout rate on attention probabilities; default: the checkpoint's", from_to_below(0, 1));
+  v.field("attention_dropout", o.attention_dropout, "dropout rate on attention probabilities; default: the checkpoint's",
+          from_to_below(0, 1));
   v.field("config", o.config, "sizes, from scratch");
   v.field("vocabulary", o.vocabulary, "from scratch");
 }
@@ -104,7 +107,9 @@ void visit_options(V& v, DataSection& o) {
 
 /// How masked-LM training reads a pair: each text as a sequence of its own, as the paper does, or both as [CLS] a [SEP] b [SEP].
 enum class MlmPairs : std::uint8_t { kSingle, kJoined };
-constexpr std::array<OptionName<MlmPairs>, 2> option_names(MlmPairs) { return {{{MlmPairs::kSingle, "single"}, {MlmPairs::kJoined, "joined"}}}; }
+constexpr std::array<OptionName<MlmPairs>, 2> option_names(MlmPairs) {
+  return {{{MlmPairs::kSingle, "single"}, {MlmPairs::kJoined, "joined"}}};
+}
 
 /// linear: one new layer (paper eq. 7). tied: BERT's own transform with the word embeddings as its output layer, taken from the checkpoint
 /// if it has one, else new. pretrained: tied, and a checkpoint without such a head is an error.
@@ -152,7 +157,7 @@ void visit_options(V& v, MlmSection& o) {
 struct StageSpec {
   std::string name;  ///< default: its index
   StageKind kind = StageKind::kFinetune;
-  std::string from = "previous";  ///< previous (its best) | init | last | a stage's name
+  std::string from = "previous";   ///< previous (its best) | init | last | a stage's name
   std::vector<std::string> tasks;  ///< default: all, in the order of the file
   bool cache_features = true;
   Sampler sampler = Sampler::kSequential;

@@ -46,7 +46,8 @@ Json data_json(const RunSetup& setup, const RunConfig& config) {
   for (const TaskData& task : setup.tasks) {
     json[task.spec.name] = task.rows.reports;
     for (const auto& [split, tokens] : {std::pair("train", &task.train), {"dev", &task.dev}, {"test", &task.test}})
-      if (json[task.spec.name].contains(split)) json[task.spec.name][split].update({{"tokens", tokens->ids.size()}, {"truncated", tokens->truncated}});
+      if (json[task.spec.name].contains(split))
+        json[task.spec.name][split].update({{"tokens", tokens->ids.size()}, {"truncated", tokens->truncated}});
   }
   for (const TaskData& corpus : setup.corpora) json[corpus.spec.name] = corpus.rows.reports;
   for (std::size_t i = 0; i < config.stages.size(); ++i)

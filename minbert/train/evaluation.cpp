@@ -45,8 +45,11 @@ Json class_json(const TaskSpec& task, const ConfusionMatrix& matrix) {
   Json classes = Json::object();
   const std::vector<ClassScores> scores = class_scores(matrix);
   for (std::size_t c = 0; c < scores.size(); ++c)
-    classes[task.labels.class_name(static_cast<int>(c))] = {
-        {"precision", scores[c].precision}, {"recall", scores[c].recall}, {"f1", scores[c].f1}, {"gold", scores[c].gold}, {"predicted", scores[c].predicted}};
+    classes[task.labels.class_name(static_cast<int>(c))] = {{"precision", scores[c].precision},
+                                                            {"recall", scores[c].recall},
+                                                            {"f1", scores[c].f1},
+                                                            {"gold", scores[c].gold},
+                                                            {"predicted", scores[c].predicted}};
   return classes;
 }
 
@@ -81,7 +84,8 @@ Json scores_json(const TaskEvaluation& evaluation, int bootstrap, std::uint64_t 
   if (bootstrap > 0) {
     Rng rng(seed, "bootstrap/" + task.name);
     const Interval interval = bootstrap_interval(metric, labelled.gold, labelled.predicted, {.resamples = bootstrap}, rng);
-    json["interval"] = {{"confidence", BootstrapOptions{}.confidence}, {"resamples", bootstrap}, {"low", interval.low}, {"high", interval.high}};
+    json["interval"] = {
+        {"confidence", BootstrapOptions{}.confidence}, {"resamples", bootstrap}, {"low", interval.low}, {"high", interval.high}};
   }
   if (task.is_regression()) return json;
   json["classes"] = class_json(task, confusion_matrix(labels_from(labelled.gold), labels_from(labelled.predicted), task.labels.count));
@@ -119,7 +123,8 @@ std::string errors_tsv(const TaskEvaluation& evaluation) {
   std::vector<std::pair<double, std::size_t>> errors;
   for (std::size_t i = 0; i < labelled.rows.size(); ++i) {
     const double distance = std::abs(labelled.predicted[i] - labelled.gold[i]);
-    if (distance > 0) errors.emplace_back(evaluation.task->is_regression() ? distance : evaluation.predictions[labelled.rows[i]].score(), labelled.rows[i]);
+    if (distance > 0)
+      errors.emplace_back(evaluation.task->is_regression() ? distance : evaluation.predictions[labelled.rows[i]].score(), labelled.rows[i]);
   }
   std::ranges::stable_sort(errors, std::greater<>(), &std::pair<double, std::size_t>::first);
   std::string text = header(*evaluation.task);
@@ -165,7 +170,9 @@ Json write_evaluation(const std::filesystem::path& folder, std::string_view spli
                       std::uint64_t seed) {
   make_directories(folder);
   for (const TaskEvaluation& evaluation : tasks) {
-    const auto write = [&](std::string_view kind, const std::string& text) { write_file(folder / fmt::format("{}.{}", evaluation.task->name, kind), text); };
+    const auto write = [&](std::string_view kind, const std::string& text) {
+      write_file(folder / fmt::format("{}.{}", evaluation.task->name, kind), text);
+    };
     write("predictions.tsv", predictions_tsv(evaluation));
     if (!evaluation.labelled()) continue;
     write("errors.tsv", errors_tsv(evaluation));

@@ -31,8 +31,8 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
 Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 
-/// Counts the words of the train rows (data/text.h, without punctuation) and writes them into `file` as TSV (word, count), the most frequent
-/// first. Creates its folder if need be.
+/// Counts the words of the train rows (data/text.h, without punctuation) and writes them into `file` as TSV (word, count), the most
+/// frequent first. Creates its folder if need be.
 void write_train_words(const std::filesystem::path& file, const Rows& train);
 
 }  // namespace minbert

@@ -31,8 +31,10 @@ void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, 
   if (count_chosen(rows, all, fixed) > 0)
     to.push_back({&source, &rows, fixed});
   else
-    events_.message(MessageLevel::kWarning, fmt::format("stage {}: the {} texts of {} that are set aside are too few to hide a token of them, "
-                                                        "they are not scored", stage_.name, rows.rows(), source.name));
+    events_.message(MessageLevel::kWarning,
+                    fmt::format("stage {}: the {} texts of {} that are set aside are too few to hide a token of them, "
+                                "they are not scored",
+                                stage_.name, rows.rows(), source.name));
 }
 
 StepResult MlmObjective::step(std::size_t, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) {

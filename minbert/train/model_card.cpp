@@ -10,16 +10,19 @@ std::string task_row(const TaskData& task) {
   const TaskSpec& spec = task.spec;
   const std::string labels = spec.is_regression() ? fmt::format("{} to {}", spec.data.label_range[0], spec.data.label_range[1])
                                                   : fmt::format("{} classes", spec.labels.count);
-  return fmt::format("| {} | {} | {} | {} | {} |\n", spec.name, option_name(spec.type), labels, option_name(spec.pool), task.rows.train.rows.size());
+  return fmt::format("| {} | {} | {} | {} | {} |\n", spec.name, option_name(spec.type), labels, option_name(spec.pool),
+                     task.rows.train.rows.size());
 }
 
 std::string pretraining_card(const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
   const ModelConfig& model = setup.params->config();
   std::string card = fmt::format(
       "---\nlibrary_name: transformers\n---\n\n# {}\n\n"
-      "A BERT encoder ({} layers, {} wide, {} heads) further pretrained by minbert as a masked language model, seed {}.\n`model.safetensors` holds "
+      "A BERT encoder ({} layers, {} wide, {} heads) further pretrained by minbert as a masked language model, seed "
+      "{}.\n`model.safetensors` holds "
       "the encoder, `mlm.safetensors` the MLM head (`{}`).\n\n| texts | sequences |\n|---|---|\n",
-      config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed, option_name(stage.mlm->head));
+      config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed,
+      option_name(stage.mlm->head));
   const auto index = static_cast<std::size_t>(std::ranges::find(config.stages, stage.name, &StageSpec::name) - config.stages.begin());
   for (const MlmSource& source : setup.mlm[index].sources)
     if (!source.probe) card += fmt::format("| {} | {} |\n", source.name, source.end - source.begin);
@@ -31,7 +34,8 @@ std::string model_card(const RunSetup& setup, const RunConfig& config, const Sta
   const ModelConfig& model = setup.params->config();
   std::string card = fmt::format(
       "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-similarity\n- text-classification\n---\n\n# {}\n\n"
-      "A BERT encoder ({} layers, {} wide, {} heads) fine-tuned by minbert, seed {}.\n`model.safetensors` holds the encoder for transformers and "
+      "A BERT encoder ({} layers, {} wide, {} heads) fine-tuned by minbert, seed {}.\n`model.safetensors` holds the encoder for "
+      "transformers and "
       "sentence-transformers, `heads.safetensors` the task heads\nand `minbert.json` what they read; `minbert predict` uses all three.\n\n"
       "| task | type | labels | pool | train rows |\n|---|---|---|---|---|\n",
       config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed);

@@ -7,8 +7,8 @@
 
 namespace minbert {
 
-/// Saves the current parameters, which `stage` trained, as a model folder that replaces an earlier one, completely or not at all. For an mlm
-/// stage the folder holds the MLM head too.
+/// Saves the current parameters, which `stage` trained, as a model folder that replaces an earlier one, completely or not at all. For an
+/// mlm stage the folder holds the MLM head too.
 void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config, const StageSpec& stage);
 
 }  // namespace minbert

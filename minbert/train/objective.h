@@ -35,11 +35,13 @@ class Objective {
   virtual Optimizer::StepHead head(std::size_t i) const = 0;
   /// The number of terms that the loss of a step on these rows of sampled()[i] is the mean of: the rows, or the tokens that `epoch` hides.
   virtual std::int64_t loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const = 0;
-  /// Accumulates the share's gradient of a step on sampled()[i], one micro-batch after the other, and calls optimizer.touch() for their words.
-  /// `epoch` counts from 1. Sets dropout.micro_step itself.
+  /// Accumulates the share's gradient of a step on sampled()[i], one micro-batch after the other, and calls optimizer.touch() for their
+  /// words. `epoch` counts from 1. Sets dropout.micro_step itself.
   virtual StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) = 0;
   /// A step on these rows as one share.
-  StepShare whole_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const { return {.rows = rows, .total = loss_terms(i, rows, epoch)}; }
+  StepShare whole_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const {
+    return {.rows = rows, .total = loss_terms(i, rows, epoch)};
+  }
   /// Peak bytes of activations so far.
   virtual std::size_t activation_bytes() const = 0;
 

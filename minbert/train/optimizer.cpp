@@ -76,14 +76,16 @@ void Optimizer::add_dense(Group& group, std::size_t index) {
     group.dense.push_back(next);
     return;
   }
-  for (Tensor AdamWSegment::* part : {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
+  for (Tensor AdamWSegment::*part :
+       {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
     last->*part = extended(last->*part, next.*part);
 }
 
 AdamWSegment Optimizer::word_rows(const RowRun& run) const {
   AdamWSegment rows = segment(*word_);
   const std::int64_t width = params_.value(*word_).cols();
-  for (Tensor AdamWSegment::* part : {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
+  for (Tensor AdamWSegment::*part :
+       {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
     if (rows.*part) rows.*part = (rows.*part).slice_rows(run.begin * width, run.end * width);
   return rows;
 }

@@ -59,12 +59,12 @@ class Optimizer {
   Params& params_;
   StageSpec stage_;
   Gradients gradients_, m_, v_;
-  std::vector<Group> groups_;           // encoder, pooler, one for each head, the MLM head if there is one
-  std::optional<std::size_t> word_;     // index of the word embedding table, if it trains
-  bool all_rows_ = false;               // weight decay moves all of its rows in each step
-  WordRows words_{0};                   // which of its rows a step moves without decay
-  std::vector<Group*> used_;            // groups of the step that gradient_norm() measured; empty after step()
-  double norm_ = 0;                     // that step's norm
+  std::vector<Group> groups_;        // encoder, pooler, one for each head, the MLM head if there is one
+  std::optional<std::size_t> word_;  // index of the word embedding table, if it trains
+  bool all_rows_ = false;            // weight decay moves all of its rows in each step
+  WordRows words_{0};                // which of its rows a step moves without decay
+  std::vector<Group*> used_;         // groups of the step that gradient_norm() measured; empty after step()
+  double norm_ = 0;                  // that step's norm
   std::vector<Tensor> norm_parts_;
   std::vector<AdamWSegment> segments_;
 };

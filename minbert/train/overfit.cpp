@@ -26,7 +26,8 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
       std::vector<std::uint32_t> which(static_cast<std::size_t>(std::min(sampled.batch / stage.accumulate, sampled.rows)));
       std::iota(which.begin(), which.end(), 0u);
       const StepResult result = objective->step(task, objective->whole_step(task, which, 1), 1, {}, optimizer);
-      const StepOutcome outcome = finish_step(result, objective->head(task), 1, optimizer, fmt::format("step {}, task {}", ++number, sampled.name));
+      const StepOutcome outcome =
+          finish_step(result, objective->head(task), 1, optimizer, fmt::format("step {}, task {}", ++number, sampled.name));
       wall_s += watch.seconds();
       const StepRecord record{.stage = stage.name,
                               .task = sampled.name,

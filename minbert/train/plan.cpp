@@ -102,7 +102,10 @@ Json plan_training(Backend& backend, const RunConfig& config) {
   TrainEvents silent;
   RunSetup setup = prepare_run(backend, config, silent);
   set_initial_weights(setup, config, silent);
-  Json json = {{"run", config.run.name}, {"tasks", rows_json(setup, config)}, {"parameters", parameters_json(*setup.params)}, {"stages", Json::array()}};
+  Json json = {{"run", config.run.name},
+               {"tasks", rows_json(setup, config)},
+               {"parameters", parameters_json(*setup.params)},
+               {"stages", Json::array()}};
   for (std::size_t index = 0; index < config.stages.size(); ++index) json["stages"].push_back(stage_json(setup, config, index, silent));
   json["parameter_bytes"] = setup.params->numel() * static_cast<std::int64_t>(dtype_size(setup.params->dtype()));
   json["peak_memory_bytes"] = peak_memory_bytes();

@@ -9,9 +9,9 @@ namespace {
 constexpr int kFormat = 1;
 
 Json to_json(const Progress& p) {
-  return {{"format", kFormat},           {"stage", p.stage},       {"epoch", p.epoch},   {"epoch_step", p.epoch_step},
-          {"stage_step", p.stage_step}, {"run_step", p.run_step}, {"wall_s", p.wall_s}, {"selection", p.selection},
-          {"data", p.data}};
+  return {{"format", kFormat},          {"stage", p.stage},           {"epoch", p.epoch},
+          {"epoch_step", p.epoch_step}, {"stage_step", p.stage_step}, {"run_step", p.run_step},
+          {"wall_s", p.wall_s},         {"selection", p.selection},   {"data", p.data}};
 }
 
 Progress from_json(const Json& json) {
@@ -80,6 +80,8 @@ void load_checkpoint_weights(const std::filesystem::path& folder, Params& params
   if (params.shape().mlm != MlmHeadKind::kNone) load_weights(folder / "mlm.safetensors", params, is_mlm);
 }
 
-void load_checkpoint_optimizer(const std::filesystem::path& folder, Optimizer& optimizer) { optimizer.load(folder / "optimizer.safetensors"); }
+void load_checkpoint_optimizer(const std::filesystem::path& folder, Optimizer& optimizer) {
+  optimizer.load(folder / "optimizer.safetensors");
+}
 
 }  // namespace minbert

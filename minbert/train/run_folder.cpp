@@ -111,7 +111,8 @@ std::string cell(double value) { return std::isfinite(value) ? dump_json(value) 
 /// last step before an evaluation.
 std::string csv_lines(const StepRecord& record, std::int64_t) {
   return fmt::format("step,{},{},{},,{},{},,{},{},{},{},{}\n", csv_field(record.stage), record.step, record.epoch, csv_field(record.task),
-                     cell(record.loss), cell(record.lr), cell(record.grad_norm), record.tokens, cell(record.tokens_per_s), cell(record.wall_s));
+                     cell(record.loss), cell(record.lr), cell(record.grad_norm), record.tokens, cell(record.tokens_per_s),
+                     cell(record.wall_s));
 }
 
 std::string csv_lines(const EvalRecord& record, std::int64_t step) {
@@ -203,7 +204,8 @@ void RunFolder::cut_metrics(std::int64_t step) {
   table.write(kColumns);
   const std::size_t kept = step > 0 && fs::exists(path) ? keep_records(step, table) : 0;
   if (writers_->step < step)
-    message(MessageLevel::kWarning, fmt::format("{} ends at step {}, before the checkpoint's step {}", path.string(), writers_->step, step));
+    message(MessageLevel::kWarning,
+            fmt::format("{} ends at step {}, before the checkpoint's step {}", path.string(), writers_->step, step));
   table.commit();
   writers_->metrics.emplace(path);
   fs::resize_file(path, kept);
@@ -251,7 +253,9 @@ void RunFolder::append(const Record& record) {
   writers_->table->write(csv_lines(record, writers_->step));
 }
 
-void RunFolder::curve(const std::string& tag, double value) { writers_->tb->scalar(tag, writers_->step, static_cast<float>(value), unix_time()); }
+void RunFolder::curve(const std::string& tag, double value) {
+  writers_->tb->scalar(tag, writers_->step, static_cast<float>(value), unix_time());
+}
 
 /// Writes a record into all files but the log.
 void RunFolder::record(const StepRecord& step) {
@@ -276,8 +280,8 @@ void RunFolder::step(const StepEvent& event) {
   step.wall_s = std::round(event.wall_s * 1e6) / 1e6;
   record(step);
   if (event.log) {
-    log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step, event.stage,
-                    event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));
+    log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step,
+                    event.stage, event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));
     writers_->tb->flush();
   }
   next_->step(event);
@@ -319,7 +323,8 @@ void RunFolder::flush() {
 
 void RunFolder::set_status(std::string_view state, const Json& more) {
   MINBERT_CHECK(begun(), "a status before begin");
-  Json status = {{"format", kFormat}, {"state", state}, {"started", writers_->started}, {"updated", utc_timestamp()}, {"resumes", writers_->resumes}};
+  Json status = {
+      {"format", kFormat}, {"state", state}, {"started", writers_->started}, {"updated", utc_timestamp()}, {"resumes", writers_->resumes}};
   status.update(more);
   write_json(kStatus, status);
 }

@@ -23,8 +23,8 @@ struct TaskData {
 };
 
 struct RunRows {
-  std::vector<TaskData> tasks;    ///< tasks that stages train, not tokenised yet
-  std::vector<TaskData> corpora;  ///< all other tasks
+  std::vector<TaskData> tasks;                                 ///< tasks that stages train, not tokenised yet
+  std::vector<TaskData> corpora;                               ///< all other tasks
   std::map<std::string, std::vector<Row>, std::less<>> files;  ///< text files of mlm stages by path, one row a line
 };
 

@@ -13,7 +13,8 @@ void tokenize_task(TaskData& task, const RunSetup& setup, TrainEvents& events) {
   for (const auto& [rows, tokens] : {std::pair(&task.rows.train, &task.train), {&task.rows.dev, &task.dev}, {&task.rows.test, &task.test}})
     *tokens = tokenize_rows(setup.tokenizer, task.spec, rows->rows, setup.max_length);
   if (const std::int64_t cut = task.train.truncated + task.dev.truncated + task.test.truncated; cut > 0)
-    events.message(MessageLevel::kInfo, fmt::format("{}: {} rows are longer than {} tokens and cut", task.spec.name, cut, setup.max_length));
+    events.message(MessageLevel::kInfo,
+                   fmt::format("{}: {} rows are longer than {} tokens and cut", task.spec.name, cut, setup.max_length));
 }
 
 DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents& events) {
@@ -21,14 +22,16 @@ DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents
   return resolve_compute(backend, option_name(config.model.dtype), warn).dtype;
 }
 
-MlmCorpus read_stage_texts(const StageSpec& stage, const RunConfig& config, const RunRows& rows, const RunSetup& setup, TrainEvents& events) {
+MlmCorpus read_stage_texts(const StageSpec& stage, const RunConfig& config, const RunRows& rows, const RunSetup& setup,
+                           TrainEvents& events) {
   const MlmSection& mlm = *stage.mlm;
   MlmCorpus corpus = read_mlm_corpus(
       setup.tokenizer, stage_texts(mlm, rows),
       {.joined = mlm.pairs == MlmPairs::kJoined, .held_out = mlm.held_out, .seed = config.run.seed, .max_length = setup.max_length});
   for (const MlmSource& source : corpus.sources)
     if (source.truncated > 0)
-      events.message(MessageLevel::kInfo, fmt::format("{}: {} rows are longer than {} tokens and cut", source.name, source.truncated, setup.max_length));
+      events.message(MessageLevel::kInfo,
+                     fmt::format("{}: {} rows are longer than {} tokens and cut", source.name, source.truncated, setup.max_length));
   return corpus;
 }
 
@@ -55,7 +58,8 @@ std::vector<std::size_t> RunSetup::tasks_of(const StageSpec& stage) const {
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events) {
   RunRows rows = read_run_rows(config, events);
   Start start = read_start(config, rows);
-  RunSetup setup{.backend = &backend, .tokenizer = std::move(start.tokenizer), .max_length = config.model.max_length, .init = std::move(start.folder)};
+  RunSetup setup{
+      .backend = &backend, .tokenizer = std::move(start.tokenizer), .max_length = config.model.max_length, .init = std::move(start.folder)};
   for (const StageSpec& stage : config.stages)
     setup.mlm.push_back(stage.mlm ? read_stage_texts(stage, config, rows, setup, events) : MlmCorpus{});
   setup.tasks = std::move(rows.tasks);

@@ -43,7 +43,8 @@ void load_best(const fs::path& folder, Params& params) {
   AtomicFolder::recover(folder);
   load_weights(folder / "model.safetensors", params, is_backbone);
   load_weights(folder / "heads.safetensors", params, is_head);
-  if (const fs::path mlm = folder / "mlm.safetensors"; params.shape().mlm != MlmHeadKind::kNone && fs::exists(mlm)) load_weights(mlm, params, is_mlm);
+  if (const fs::path mlm = folder / "mlm.safetensors"; params.shape().mlm != MlmHeadKind::kNone && fs::exists(mlm))
+    load_weights(mlm, params, is_mlm);
 }
 
 Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const ShouldStop& should_stop)
@@ -149,8 +150,8 @@ void Stage::finish_epoch(Progress& at) {
     folder_.eval(*event);
   }
   if (const auto event = objective_->score_train(at.epoch)) folder_.eval(*event);
-  folder_.message(MessageLevel::kDetail, fmt::format("stage {}, epoch {}: scores: {:.2f} s, best model to disk: {:.2f} s", spec_.name, at.epoch,
-                                                     watch.seconds() - saving_s, saving_s));
+  folder_.message(MessageLevel::kDetail, fmt::format("stage {}, epoch {}: scores: {:.2f} s, best model to disk: {:.2f} s", spec_.name,
+                                                     at.epoch, watch.seconds() - saving_s, saving_s));
   ++at.epoch;
   at.epoch_step = 0;
   at.selection = selection_.state();

@@ -24,13 +24,15 @@ Start start_from_scratch(const RunConfig& config, std::span<const std::string> t
   start.config.pad_token_id = start.tokenizer.pad_id();
   if (sizes.hidden_size % sizes.num_attention_heads != 0)
     throw Error(ErrorTag::kUsage, "model.config",
-                fmt::format("expected hidden_size to be a multiple of num_attention_heads, got {} and {}", sizes.hidden_size, sizes.num_attention_heads));
+                fmt::format("expected hidden_size to be a multiple of num_attention_heads, got {} and {}", sizes.hidden_size,
+                            sizes.num_attention_heads));
   return start;
 }
 
 bool weights_have_pooler(const std::filesystem::path& folder) {
   const WeightSource source = open_model_weights(folder);
-  return std::ranges::any_of(source.tensors(), [](const SourceTensor& tensor) { return canonical_name(tensor.name) == "pooler.dense.weight"; });
+  return std::ranges::any_of(source.tensors(),
+                             [](const SourceTensor& tensor) { return canonical_name(tensor.name) == "pooler.dense.weight"; });
 }
 
 Start start_from_folder(const RunConfig& config) {
@@ -55,11 +57,13 @@ bool needs_new_mlm_head(const RunConfig& config, const ModelFolder& folder, cons
   const MlmHeadKind kind = config.mlm_head();
   if (kind == MlmHeadKind::kNone) return false;
   const auto missing = report.missing(Role::kMlm);
-  const bool demanded = std::ranges::any_of(config.stages, [](const StageSpec& s) { return s.mlm && s.mlm->head == MlmHeadChoice::kPretrained; });
+  const bool demanded =
+      std::ranges::any_of(config.stages, [](const StageSpec& s) { return s.mlm && s.mlm->head == MlmHeadChoice::kPretrained; });
   if (demanded && !missing.empty())
     throw Error(ErrorTag::kModel, folder.path.string(), fmt::format("expected an MLM head, got none: {} is missing", missing.front()),
                 "mlm.head = \"tied\" makes a new one where the checkpoint has none");
-  events.message(MessageLevel::kInfo, fmt::format("MLM head, {}: {}", kind == MlmHeadKind::kTied ? "tied" : "linear", missing.empty() ? "from there too" : "new"));
+  events.message(MessageLevel::kInfo, fmt::format("MLM head, {}: {}", kind == MlmHeadKind::kTied ? "tied" : "linear",
+                                                  missing.empty() ? "from there too" : "new"));
   return !missing.empty();
 }
 

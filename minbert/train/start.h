@@ -20,7 +20,8 @@ struct Start {
 /// Trains the vocabulary of a scratch model, or reads the folder of model.init. Throws Error: kModel, kUsage for sizes that do not fit.
 Start read_start(const RunConfig& config, const RunRows& rows);
 
-/// Overwrites all parameters with their initial values: the folder's, or drawn by seed where it has none. Reports to `events` which is which.
+/// Overwrites all parameters with their initial values: the folder's, or drawn by seed where it has none. Reports to `events` which is
+/// which.
 void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& events);
 
 }  // namespace minbert

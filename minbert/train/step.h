@@ -10,9 +10,9 @@ namespace minbert {
 
 /// Rows of a task that steps are drawn from.
 struct StepRows {
-  std::size_t task = 0;                ///< index into RunSetup::tasks
+  std::size_t task = 0;  ///< index into RunSetup::tasks
   const TokenizedRows* rows = nullptr;
-  std::span<const float> vectors;      ///< their sentence vectors (encode_rows) if a frozen encoder is cached; else empty
+  std::span<const float> vectors;  ///< their sentence vectors (encode_rows) if a frozen encoder is cached; else empty
 };
 
 class TrainStep {

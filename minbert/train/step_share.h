@@ -58,6 +58,7 @@ struct StepOutcome {
 
 /// Ends a step on `head` after the backward passes of its shares: measures the gradient and updates the parameters. Everything that depends
 /// on the whole step happens here. Throws Error(kDiverged) naming `place`, with the parameters unchanged, if loss or norm is not finite.
-StepOutcome finish_step(const StepResult& result, Optimizer::StepHead head, double lr_factor, Optimizer& optimizer, const std::string& place);
+StepOutcome finish_step(const StepResult& result, Optimizer::StepHead head, double lr_factor, Optimizer& optimizer,
+                        const std::string& place);
 
 }  // namespace minbert

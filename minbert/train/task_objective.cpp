@@ -52,11 +52,13 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
     const Score score = score_predictions(task, predictions, eval.rows->labels);
     const double loss = mean_loss(task, predictions, eval.rows->labels);
     if (!std::isfinite(score.value) || !std::isfinite(loss))
-      throw Error(ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, task {}", stage_.name, epoch, task.name),
-                  fmt::format("expected finite numbers on {}, got {} {} and loss {}", split, option_name(task.scored_by()), score.value, loss));
+      throw Error(
+          ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, task {}", stage_.name, epoch, task.name),
+          fmt::format("expected finite numbers on {}, got {} {} and loss {}", split, option_name(task.scored_by()), score.value, loss));
     if (!score.defined)
-      events_.message(MessageLevel::kWarning, fmt::format("stage {}, epoch {}: {} of {} is not defined for constant predictions and counts as 0",
-                                                          stage_.name, epoch, option_name(task.scored_by()), task.name));
+      events_.message(MessageLevel::kWarning,
+                      fmt::format("stage {}, epoch {}: {} of {} is not defined for constant predictions and counts as 0", stage_.name,
+                                  epoch, option_name(task.scored_by()), task.name));
     event.scores[task.name] = score.value;
     event.loss[task.name] = loss;
   }

@@ -61,7 +61,8 @@ void load_trained(const fs::path& best, const StageSpec& stage, Params& params) 
 
 /// Makes this run's folder what it would be after training the donor's stages, except for times. Returns where the run goes on.
 Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
-  const std::string from = fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
+  const std::string from =
+      fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
   Progress at{.stage = adopt.stages, .selection = {}, .data = data_digest(setup)};
   std::set<std::string> names;
   for (std::size_t i = 0; i < adopt.stages; ++i) {

@@ -15,8 +15,8 @@
 
 namespace minbert {
 
-/// Version of the trained bits: to be raised by every change that alters a bit of any trained weight, such as a new default. Fingerprints of
-/// kept results include it.
+/// Version of the trained bits: to be raised by every change that alters a bit of any trained weight, such as a new default. Fingerprints
+/// of kept results include it.
 inline constexpr int kNumericsVersion = 3;
 
 /// Finished stages of another run to be taken over, because this run would train them to the same bits.
@@ -30,10 +30,10 @@ std::size_t adoptable_stages(const RunConfig& config);
 struct TrainOptions {
   std::filesystem::path folder;  ///< the run folder
   OpenRun open;
-  std::string config_text;  ///< resolved config.toml with origins
-  std::string input_text;   ///< text of the given files
-  AdoptStages adopt;        ///< for a run that has not begun
-  Json fingerprint;         ///< written as fingerprint.json unless it is null
+  std::string config_text;     ///< resolved config.toml with origins
+  std::string input_text;      ///< text of the given files
+  AdoptStages adopt;           ///< for a run that has not begun
+  Json fingerprint;            ///< written as fingerprint.json unless it is null
   bool overfit_batch = false;  ///< train on the first batch of each task over and over, to see the loss go to 0
   bool profile = false;        ///< write the time of each op to profile.json
   /// Called after each step and each batch of an evaluation. True, as after a signal, saves a checkpoint and stops.
@@ -41,8 +41,8 @@ struct TrainOptions {
 };
 
 struct TrainResult {
-  bool stopped = false;           ///< should_stop returned true; a checkpoint is saved
-  bool already_finished = false;  ///< the resumed run was finished before
+  bool stopped = false;                           ///< should_stop returned true; a checkpoint is saved
+  bool already_finished = false;                  ///< the resumed run was finished before
   std::map<std::string, double> dev_scores = {};  ///< scores of best/ by task; empty without dev data
   double dev_mean = 0;
   std::vector<CorpusRecord> corpora = {};  ///< texts of mlm stages, with losses before and after

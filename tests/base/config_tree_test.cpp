@@ -11,19 +11,19 @@ namespace minbert {
 namespace {
 
 constexpr std::string_view kBase =
-    "[run]\n"                             // 1
-    "name = \"base\"\n"                   // 2
-    "[[task]]\n"                          // 3
-    "name = \"para\"\n"                   // 4
-    "batch = 8\n"                         // 5
+    "[run]\n"                                // 1
+    "name = \"base\"\n"                      // 2
+    "[[task]]\n"                             // 3
+    "name = \"para\"\n"                      // 4
+    "batch = 8\n"                            // 5
     "head = { dense = [\"H\"], p = 0.3 }\n"  // 6
-    "[[task]]\n"                          // 7
-    "name = \"sst\"\n"                    // 8
-    "batch = 8\n"                         // 9
-    "[[stage]]\n"                         // 10
-    "lr = 1e-5\n"                         // 11
-    "[[stage]]\n"                         // 12
-    "lr = 2e-5\n";                        // 13
+    "[[task]]\n"                             // 7
+    "name = \"sst\"\n"                       // 8
+    "batch = 8\n"                            // 9
+    "[[stage]]\n"                            // 10
+    "lr = 1e-5\n"                            // 11
+    "[[stage]]\n"                            // 12
+    "lr = 2e-5\n";                           // 13
 
 ConfigTree base_and(std::string_view overlay) {
   ConfigTree tree;
@@ -111,11 +111,13 @@ TEST(ConfigTreeSet, OtherOriginsAreRecorded) {
 
 TEST(ConfigTreeSet, ErrorsNameTheKeyAndWhatIsThere) {
   const auto set = [](std::string_view assignment) { base_and("").set(assignment); };
-  expect_error(ErrorTag::kUsage, {"--set: key \"task.sts.batch\": there is no \"sts\" in task, which has para, sst", "did you mean \"sst\"?"},
+  expect_error(ErrorTag::kUsage,
+               {"--set: key \"task.sts.batch\": there is no \"sts\" in task, which has para, sst", "did you mean \"sst\"?"},
                [&] { set("task.sts.batch=1"); });
   expect_error(ErrorTag::kUsage, {"there is no \"2\" in stage, which has 0, 1"}, [&] { set("stage.2.lr=1"); });
   expect_error(ErrorTag::kUsage, {"there is no \"-1\" in stage"}, [&] { set("stage.-1.lr=1"); });
-  expect_error(ErrorTag::kUsage, {"key \"stage.0.lr.x\": expected stage.0.lr to be a table or a list, got 1e-05"}, [&] { set("stage.0.lr.x=1"); });
+  expect_error(ErrorTag::kUsage, {"key \"stage.0.lr.x\": expected stage.0.lr to be a table or a list, got 1e-05"},
+               [&] { set("stage.0.lr.x=1"); });
   expect_error(ErrorTag::kUsage, {"--set: expected key=value, got \"task.sst\""}, [&] { set("task.sst"); });
   expect_error(ErrorTag::kUsage, {"--set: expected a key such as"}, [&] { set("=1"); });
   expect_error(ErrorTag::kUsage, {"--set: not a TOML value"}, [&] { set("a=[1"); });
@@ -141,11 +143,16 @@ TEST(ConfigTree, LoadsFilesAndKeepsTheirFolders) {
 TEST(ConfigTree, ResolvedFileSaysWhereValuesComeFrom) {
   ConfigTree tree = base_and("[[task]]\nname = \"sst\"\nbatch = 16\n");
   tree.set("stage.0.lr=3e-5");
-  TomlValue resolved = parse_toml("[run]\nname = \"base\"\nseed = 11711\n[[task]]\nname = \"para\"\n[[task]]\nname = \"sst\"\nbatch = 16\n[[stage]]\nlr = 3e-5\n", "", "");
-  const auto line = [](std::string value, const char* place) { return value + std::string(44 - value.size(), ' ') + "  # " + place + "\n"; };
-  EXPECT_EQ(tree.print_resolved(resolved), "[run]\n" + line("name = \"base\"", "base.toml:2") + line("seed = 11711", "default") + "\n[[task]]\n" +
-                                               line("name = \"para\"", "base.toml:4") + "\n[[task]]\n" + line("name = \"sst\"", "over.toml:2") +
-                                               line("batch = 16", "over.toml:3") + "\n[[stage]]\n" + line("lr = 3e-05", "--set"));
+  TomlValue resolved = parse_toml(
+      "[run]\nname = \"base\"\nseed = 11711\n[[task]]\nname = \"para\"\n[[task]]\nname = \"sst\"\nbatch = 16\n[[stage]]\nlr = 3e-5\n", "",
+      "");
+  const auto line = [](std::string value, const char* place) {
+    return value + std::string(44 - value.size(), ' ') + "  # " + place + "\n";
+  };
+  EXPECT_EQ(tree.print_resolved(resolved), "[run]\n" + line("name = \"base\"", "base.toml:2") + line("seed = 11711", "default") +
+                                               "\n[[task]]\n" + line("name = \"para\"", "base.toml:4") + "\n[[task]]\n" +
+                                               line("name = \"sst\"", "over.toml:2") + line("batch = 16", "over.toml:3") + "\n[[stage]]\n" +
+                                               line("lr = 3e-05", "--set"));
 }
 
 }  // namespace

@@ -49,9 +49,8 @@ TEST(Env, ReadsEveryVariableOfTheTable) {
 
 TEST(Env, BadValuesNameTheVariable) {
   for (const char* bad : {"0", "-1", "two", "2x", "5000", " 2", "99999999999"})
-    expect_error(ErrorTag::kUsage, {"MINBERT_THREADS: expected a whole number from 1 to 4096, got", bad}, [&] {
-      with({{"MINBERT_THREADS", bad}});
-    });
+    expect_error(ErrorTag::kUsage, {"MINBERT_THREADS: expected a whole number from 1 to 4096, got", bad},
+                 [&] { with({{"MINBERT_THREADS", bad}}); });
   expect_error(ErrorTag::kUsage, {"MINBERT_DEBUG: expected", "got \"5\""}, [] { with({{"MINBERT_DEBUG", "5"}}); });
 }
 

@@ -45,7 +45,8 @@ TEST(Json, BrokenLinesAreToldNotThrown) {
 
 TEST(Json, RefusesTextsWithoutEnd) {
   const std::string blanks(kMaxJsonBytes + 1, ' ');
-  expect_error(ErrorTag::kModel, {"f: expected at most 268435456 bytes of JSON, got 268435457"}, [&] { parse_json(blanks, "f", ErrorTag::kModel); });
+  expect_error(ErrorTag::kModel, {"f: expected at most 268435456 bytes of JSON, got 268435457"},
+               [&] { parse_json(blanks, "f", ErrorTag::kModel); });
   EXPECT_EQ(parse_json_line(blanks).problem, "268435457 bytes, more than 268435456");
 }
 

@@ -39,7 +39,9 @@ struct OptionType<Width> {
       node.fail("a width such as 128, \"H\" or \"4H\"");
     }
   }
-  static TomlValue write(const Width& width) { return width.hidden ? TomlValue(std::to_string(width.count) + "H") : TomlValue(width.count); }
+  static TomlValue write(const Width& width) {
+    return width.hidden ? TomlValue(std::to_string(width.count) + "H") : TomlValue(width.count);
+  }
   static std::string type() { return "width"; }
   static TomlValue schema() { return internal::schema_of("string"); }
 };
@@ -172,8 +174,10 @@ TEST(OptionsRead, ErrorsNameFileLineKeyExpectedAndGot) {
   refused("kind = 3\n", {"key \"kind\": expected one of finetune, heads, multitask, got 3"});
   refused("mlm = 3\n", {"key \"mlm\": expected a table, got 3"});
   refused("task = {}\n", {"key \"task\": expected a list, got a table"});
-  refused("[[task]]\nname = \"sst\"\nlabels = true\n", {"f.toml:3: key \"task.sst.labels\": expected whole number | list of text | text, got true"});
-  refused("[[task]]\nname = \"sst\"\nhead = { dense = [\"H\", \"x\"] }\n", {"f.toml:3: key \"task.sst.head.dense.1\": expected a width such as", "got \"x\""});
+  refused("[[task]]\nname = \"sst\"\nlabels = true\n",
+          {"f.toml:3: key \"task.sst.labels\": expected whole number | list of text | text, got true"});
+  refused("[[task]]\nname = \"sst\"\nhead = { dense = [\"H\", \"x\"] }\n",
+          {"f.toml:3: key \"task.sst.head.dense.1\": expected a width such as", "got \"x\""});
   refused("[[task]]\n[[task]]\npublished = { a = \"b\" }\n", {"key \"task.1.published.a\": expected a number"});
 }
 
@@ -213,7 +217,9 @@ TEST(OptionsSchema, DescribesEveryField) {
   EXPECT_EQ(dump_json(fields["seed"]), R"({"type":"integer","description":"of everything random","default":11711})");
   EXPECT_EQ(dump_json(fields["kind"]), R"({"enum":["finetune","heads","multitask"],"description":"what trains","default":"finetune"})");
   EXPECT_EQ(dump_json(fields["batch"]), R"({"type":"integer","description":"rows","minimum":1.0})");
-  EXPECT_EQ(dump_json(fields["betas"]), R"({"type":"array","items":{"type":"number","minimum":0.0,"exclusiveMaximum":1.0},"description":"of AdamW","default":[0.9,0.999]})");
+  EXPECT_EQ(
+      dump_json(fields["betas"]),
+      R"({"type":"array","items":{"type":"number","minimum":0.0,"exclusiveMaximum":1.0},"description":"of AdamW","default":[0.9,0.999]})");
   EXPECT_EQ(fields["mlm"]["properties"]["mask"]["maximum"], 1.0);
   const Json& task = fields["task"]["items"]["properties"];
   EXPECT_EQ(dump_json(task["labels"]["anyOf"]), R"([{"type":"integer"},{"type":"array","items":{"type":"string"}},{"type":"string"}])");

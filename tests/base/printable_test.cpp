@@ -8,7 +8,8 @@ namespace minbert {
 namespace {
 
 TEST(Printable, LeavesTextsAlone) {
-  for (const char* text : {"", "encoder.layer.0.weight", "a b", "café 中 \U0001F600", "e\u0301", "\u200D"}) EXPECT_EQ(printable(text), text);
+  for (const char* text : {"", "encoder.layer.0.weight", "a b", "café 中 \U0001F600", "e\u0301", "\u200D"})
+    EXPECT_EQ(printable(text), text);
 }
 
 TEST(Printable, ReplacesWhatDrivesATerminal) {

@@ -30,7 +30,8 @@ std::string cell(std::string_view text) {
 
 TEST(Readme, ListsEveryEnvironmentVariable) {
   std::string rows;
-  for (const auto& [name, default_value, help] : env_variables()) rows += fmt::format("| `{}` | {} | {} |\n", name, default_value, cell(help));
+  for (const auto& [name, default_value, help] : env_variables())
+    rows += fmt::format("| `{}` | {} | {} |\n", name, default_value, cell(help));
   EXPECT_EQ(table_under("Environment"), rows);
 }
 

@@ -93,9 +93,8 @@ TEST(SafetensorsWrite, RoundTripsWhateverTheOrder) {
 TEST(SafetensorsWrite, RefusesWrongEntries) {
   const TempFolder folder;
   const std::array<float, 2> data = {};
-  expect_error(ErrorTag::kInternal, {"x", "F32 (3)", "8 bytes"}, [&] {
-    write_safetensors(folder / "f", {{"x", "F32", {3}, bytes_of(data)}});
-  });
+  expect_error(ErrorTag::kInternal, {"x", "F32 (3)", "8 bytes"},
+               [&] { write_safetensors(folder / "f", {{"x", "F32", {3}, bytes_of(data)}}); });
   expect_error(ErrorTag::kInternal, {"f32"}, [&] { write_safetensors(folder / "f", {{"x", "f32", {2}, bytes_of(data)}}); });
   EXPECT_EQ(folder.count(), 0);
 }
@@ -105,9 +104,8 @@ TEST(SafetensorsWrite, RefusesANameTwice) {
   const std::array<float, 1> data = {};
   const std::array<std::uint8_t, 1> small = {};
   for (const auto& second : {SafetensorsEntry{"x", "F32", {1}, bytes_of(data)}, SafetensorsEntry{"x", "U8", {1}, bytes_of(small)}})
-    expect_error(ErrorTag::kInternal, {"two tensors named x"}, [&] {
-      write_safetensors(folder / "f", {{"x", "F32", {1}, bytes_of(data)}, second});
-    });
+    expect_error(ErrorTag::kInternal, {"two tensors named x"},
+                 [&] { write_safetensors(folder / "f", {{"x", "F32", {1}, bytes_of(data)}, second}); });
 }
 
 TEST(SafetensorsWrite, OpensInPython) {

@@ -76,7 +76,8 @@ TEST(Toml, RefusesDeepNesting) {
   expect_error(ErrorTag::kUsage, {"f.toml:1: nested deeper than 512 levels"}, [&] { parse(tables + "a = 1" + std::string(200, '}')); });
   // Dots elsewhere nest nothing.
   const std::string dots(100000, '.'), three_double(3, '"'), three_single(3, '\'');
-  EXPECT_NO_THROW(parse(fmt::format("# {0}\na = \"{0}\"\nb = '{0}'\nc = {1}\n\"{0}\n{1}\nd = {2}\n{0}{2}\n", dots, three_double, three_single)));
+  EXPECT_NO_THROW(
+      parse(fmt::format("# {0}\na = \"{0}\"\nb = '{0}'\nc = {1}\n\"{0}\n{1}\nd = {2}\n{0}{2}\n", dots, three_double, three_single)));
   std::string list = "a = [";
   for (int i = 0; i < 100000; ++i) list += "0.5,";
   EXPECT_NO_THROW(parse(list + "]\n"));
@@ -91,7 +92,8 @@ TEST(TomlNode, ComplaintsNameFileLineKeyExpectedAndGot) {
   const TomlNode table = at(root, "t");
   expect_error(ErrorTag::kUsage, {"f.toml:2: key \"t.a\": expected a whole number, got \"eight\""}, [&] { table.find("a")->as_int(); });
   expect_error(ErrorTag::kUsage, {"f.toml:3: key \"t.b\": expected a whole number, got 1.5"}, [&] { table.find("b")->as_int(); });
-  expect_error(ErrorTag::kUsage, {"f.toml:3: key \"t.b\": expected text, got 1.5", "hint: put it in quotes"}, [&] { table.find("b")->as_string(); });
+  expect_error(ErrorTag::kUsage, {"f.toml:3: key \"t.b\": expected text, got 1.5", "hint: put it in quotes"},
+               [&] { table.find("b")->as_string(); });
   expect_error(ErrorTag::kUsage, {"f.toml:4: key \"t.c\": expected a number, got a list"}, [&] { table.find("c")->as_double(); });
   expect_error(ErrorTag::kUsage, {"f.toml:5: key \"t.d\": expected a list, got a table"}, [&] { table.find("d")->items(); });
   expect_error(ErrorTag::kUsage, {"f.toml:6: key \"t.e\": expected a table, got true"}, [&] { table.find("e")->as_table(); });
@@ -145,7 +147,8 @@ TEST(TomlPrint, DoublesAreExact) {
 
 TEST(TomlPrint, CommentsSayWhereValuesComeFrom) {
   const TomlValue root = parse("a = 1\n[t]\nb = [1,\n 2]\n");
-  EXPECT_EQ(print_toml(root, true), "a = 1" + std::string(39, ' ') + "  # f.toml:1\n\n[t]\nb = [1, 2]" + std::string(34, ' ') + "  # f.toml:3\n");
+  EXPECT_EQ(print_toml(root, true),
+            "a = 1" + std::string(39, ' ') + "  # f.toml:1\n\n[t]\nb = [1, 2]" + std::string(34, ' ') + "  # f.toml:3\n");
 }
 
 TEST(TomlValueText, IsTomlOrABareWord) {
@@ -157,7 +160,9 @@ TEST(TomlValueText, IsTomlOrABareWord) {
   EXPECT_EQ(text_of("[\"H\", 4]"), "[\"H\", 4]");
   EXPECT_EQ(text_of("{ a = 1 }"), "{ a = 1 }");
   for (const char* word : {"joint", "mtft-d", "../models/a b", "007", "2024-01-01", "12:30:00", "", "1\nb = 2", "a = b", "True", "1.2.3"})
-    EXPECT_EQ(parse_toml_value(word, "--set").get_if<std::string>() == nullptr ? "not text" : *parse_toml_value(word, "--set").get_if<std::string>(), word);
+    EXPECT_EQ(parse_toml_value(word, "--set").get_if<std::string>() == nullptr ? "not text"
+                                                                               : *parse_toml_value(word, "--set").get_if<std::string>(),
+              word);
   for (const char* broken : {"[1, 2", "\"a", "{a}", "'x", "[joint]"})
     expect_error(ErrorTag::kUsage, {"--set: not a TOML value"}, [&] { parse_toml_value(broken, "--set"); });
 }

@@ -57,7 +57,7 @@ TEST(Zip, RefusesWhatItCannotRead) {
   expect_refused(spoilt(entry + 8, 1), {"\"a\" is encrypted"});
   expect_refused(spoilt(entry + 10, 8), {"\"a\" compressed with method 8"});
   expect_refused(spoilt(entry + 20, 4), {"5 bytes stored as 4"});
-  expect_refused(spoilt(entry + 45, 1), {"bytes at offset"});         // local header far away
+  expect_refused(spoilt(entry + 45, 1), {"bytes at offset"});          // local header far away
   expect_refused(spoilt(entry + 42, 2), {"expected a local header"});  // and in the wrong place
   expect_refused(spoilt(entry, 'X'), {"expected a directory entry"});
   expect_refused(spoilt(end + 10, 2), {"expected 46 bytes at offset"});  // one entry more than there is

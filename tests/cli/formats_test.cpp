@@ -44,7 +44,8 @@ TEST_F(FormatsTest, PredictJsonLines) {
 
   const auto binary = lines_of(output({"predict", "run", "--task", "paraphrase"}, "is it far\thow far is it\na\tb\n"));
   ASSERT_EQ(binary.size(), 2u);
-  EXPECT_TRUE(std::regex_match(binary[1], std::regex(R"x(\{"id":"1","pred":[01],"score":0\.\d+,"probs":\[0\.\d+,0\.\d+\]\})x"))) << binary[1];
+  EXPECT_TRUE(std::regex_match(binary[1], std::regex(R"x(\{"id":"1","pred":[01],"score":0\.\d+,"probs":\[0\.\d+,0\.\d+\]\})x")))
+      << binary[1];
 
   const auto number = lines_of(output({"predict", "run", "--task", "similarity", "--no-probs"}, "a\tb\n"));
   EXPECT_TRUE(std::regex_match(number.at(0), std::regex(R"x(\{"id":"0","pred":-?\d+\.\d+,"score":null\})x"))) << number[0];
@@ -102,7 +103,8 @@ TEST_F(FormatsTest, EmbedWritesTheSameVectorsInEachFormat) {
     const auto row = parsed(rows[r]).get<std::vector<float>>();
     EXPECT_EQ(std::memcmp(row.data(), npy.data() + begin + r * 16 * sizeof(float), 16 * sizeof(float)), 0);
   }
-  const auto unit = parsed(lines_of(output({"embed", "run", "-o", "-", "--pool", "cls", "--normalize"}, "so so"))[0]).get<std::vector<double>>();
+  const auto unit =
+      parsed(lines_of(output({"embed", "run", "-o", "-", "--pool", "cls", "--normalize"}, "so so"))[0]).get<std::vector<double>>();
   double squares = 0;
   for (const double x : unit) squares += x * x;
   EXPECT_NEAR(squares, 1, 1e-5);
@@ -128,19 +130,22 @@ TEST_F(FormatsTest, EmbedReadsTablesAsPredictDoes) {
 TEST_F(FormatsTest, DebugShowsMoreOnStderrOnly) {
   const auto embed = [&](const std::string& level) {
     RunOptions how = options("so so\n");
-    how.environment.insert(how.environment.end(), {"MINBERT_DEBUG=" + level, "MINBERT_ISA=avx2"});  // describing a backend must not lift its cap
+    how.environment.insert(how.environment.end(),
+                           {"MINBERT_DEBUG=" + level, "MINBERT_ISA=avx2"});  // describing a backend must not lift its cap
     return run({"embed", "run", "-o", "-"}, how);
   };
   const Finished plain = embed("0");
   expect_success(plain);
   EXPECT_EQ(plain.err, "");
-  const std::vector<std::vector<std::string_view>> parts = {{"backend cpu: ", "model: ", "1 rows: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
+  const std::vector<std::vector<std::string_view>> parts = {
+      {"backend cpu: ", "model: ", "1 rows: "}, {"GFLOP/s"}, {}, {": ", " to ", "rms "}};
   for (std::size_t level = 1; level <= parts.size(); ++level) {
     const Finished shown = embed(std::to_string(level));
     expect_success(shown);
     EXPECT_EQ(shown.out, plain.out);
     for (std::size_t i = 0; i < parts.size(); ++i)
-      for (const std::string_view part : parts[i]) EXPECT_TRUE(i >= level || shown.err.find(part) != std::string::npos) << level << ": " << part << " in " << shown.err;
+      for (const std::string_view part : parts[i])
+        EXPECT_TRUE(i >= level || shown.err.find(part) != std::string::npos) << level << ": " << part << " in " << shown.err;
   }
   EXPECT_NE(text("run/log.txt").find("rows and tokens: "), std::string::npos);
 }
@@ -166,7 +171,8 @@ TEST_F(FormatsTest, EvalAsJson) {
   EXPECT_TRUE(std::regex_search(test, std::regex("paraphrase +accuracy +- +- +4 +-"))) << test << "its rows have no labels";
   EXPECT_EQ(test.find("sentiment"), std::string::npos) << "it has no test file";
   write("mine.csv", "words,stars\nfine,great\nso so,fair\n");
-  const Json mine = parsed(output({"eval", "run", "--task", "sentiment", "--data", "mine.csv", "--text", "words", "--label", "stars", "--json"}));
+  const Json mine =
+      parsed(output({"eval", "run", "--task", "sentiment", "--data", "mine.csv", "--text", "words", "--label", "stars", "--json"}));
   EXPECT_EQ(mine["tasks"]["sentiment"]["rows"], 2);
   for (const char* task : {"sentiment", "paraphrase", "similarity"}) {
     const Json one = parsed(output({"eval", "run/best", "--task", task, "--data", fmt::format("samples/{}-dev.csv", task), "--json"}));

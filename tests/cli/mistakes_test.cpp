@@ -1,4 +1,5 @@
-// Mistakes of users, by exit code: each gives one error line that names the place and leaves no files. (Code 1 is a mistake of the program.)
+// Mistakes of users, by exit code: each gives one error line that names the place and leaves no files. (Code 1 is a mistake of the
+// program.)
 #include <set>
 
 #include "tests/base/file_size_limit.h"
@@ -144,8 +145,11 @@ TEST_F(MistakesTest, OfResourcesEndWith5) {
   });
   RunOptions full = options("text");
   full.output = "/dev/full";
-  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
-           {"tokenize", "run"}, {"predict", "run", "--task", "sentiment"}, {"inspect", "run"}, {"eval", "run"}, {"config", "show", "tiny.toml"}})
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{{"tokenize", "run"},
+                                                                                         {"predict", "run", "--task", "sentiment"},
+                                                                                         {"inspect", "run"},
+                                                                                         {"eval", "run"},
+                                                                                         {"config", "show", "tiny.toml"}})
     expect_failure(run(arguments, full), 5, "standard output");
   write("lines.txt", "one\ntwo\nthree\n");
   {

@@ -64,8 +64,8 @@ TEST_F(RunTest, PretrainingIsGoneOnFrom) {
   for (const char* thing : {"film", "plot", "song", "cast", "scene", "ending", "score", "story"})
     for (const char* how : {"fine", "dull", "short", "odd"}) lines += fmt::format("the {} of this {} is {}\n", how, thing, thing);
   write("lines.txt", lines);
-  const std::vector<std::string> small = {"--set", "model.config.hidden_size=16", "--set", "model.config.num_hidden_layers=1", "--set",
-                                          "stage.0.mlm.held_out=0.2",     "--set", "stage.0.lr=1e-2"};
+  const std::vector<std::string> small = {"--set", "model.config.hidden_size=16", "--set", "model.config.num_hidden_layers=1",
+                                          "--set", "stage.0.mlm.held_out=0.2",    "--set", "stage.0.lr=1e-2"};
   std::vector<std::string> command = {"pretrain", "--init", "scratch", "--text-file", "lines.txt", "-o", "texts"};
   command.insert(command.end(), small.begin(), small.end());
   const Finished pretrained = minbert(command);
@@ -81,13 +81,14 @@ TEST_F(RunTest, PretrainingIsGoneOnFrom) {
   const Finished tuned = minbert({"train", "tiny.toml", "-o", "run", "--set", "model.init=texts", "--set", "stage.0.epochs=0"});
   expect_success(tuned);
   EXPECT_NE(tuned.err.find(path("texts").string()), std::string::npos) << tuned.err;
-  EXPECT_EQ(minbert({"embed", "run", "-o", "-", "--pool", "mean"}, "the film").out, minbert({"embed", "texts", "-o", "-", "--pool", "mean"}, "the film").out);
+  EXPECT_EQ(minbert({"embed", "run", "-o", "-", "--pool", "mean"}, "the film").out,
+            minbert({"embed", "texts", "-o", "-", "--pool", "mean"}, "the film").out);
 }
 
 TEST_F(RunTest, OneLinerInfersTheTask) {
   const auto one_liner = [&](const std::string& task, std::vector<std::string> columns) {
-    std::vector<std::string> arguments = {"train", "--init", "model/best", "--train", "samples/" + task + "-train.csv", "-o", task,
-                                          "--set", "stage.0.epochs=1"};
+    std::vector<std::string> arguments = {"train", "--init", "model/best", "--train",         "samples/" + task + "-train.csv",
+                                          "-o",    task,     "--set",      "stage.0.epochs=1"};
     arguments.insert(arguments.end(), columns.begin(), columns.end());
     return minbert(arguments);
   };
@@ -130,8 +131,9 @@ TEST_F(RunTest, DryRunAndOverfitWriteNothing) {
 }
 
 /// Trains tiny.toml with too many epochs to end by itself.
-const std::vector<std::string> kEndless = {"train", "tiny.toml", "-o", "run", "--resume", "--set", "stage.0.epochs=1000000",
-                                           "--set", "stage.0.checkpoint_every=1", "--set", "stage.0.log_every=1"};
+const std::vector<std::string> kEndless = {
+    "train", "tiny.toml",          "-o", "run", "--resume", "--set", "stage.0.epochs=1000000", "--set", "stage.0.checkpoint_every=1",
+    "--set", "stage.0.log_every=1"};
 
 TEST_F(RunTest, StoppedByASignalItGoesOn) {
   std::size_t done = 0;

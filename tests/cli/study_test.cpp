@@ -81,8 +81,10 @@ TEST_F(StudyVerbTest, WritesATableAndKeepsWhatIsDone) {
   EXPECT_EQ(json("studies/study/study.json")["state"], "done");
   expect_counted("studies/study");
   for (const std::string& run : runs("studies/study"))
-    for (const char* file : {"report.html", "fingerprint.json", "config.toml", "best/config.json"}) EXPECT_TRUE(fs::exists(path(run + "/" + file))) << run << file;
-  for (const char* file : {"results.csv", "results.md", "results.tex", "study.input.toml"}) EXPECT_FALSE(text(fmt::format("studies/study/{}", file)).empty()) << file;
+    for (const char* file : {"report.html", "fingerprint.json", "config.toml", "best/config.json"})
+      EXPECT_TRUE(fs::exists(path(run + "/" + file))) << run << file;
+  for (const char* file : {"results.csv", "results.md", "results.tex", "study.input.toml"})
+    EXPECT_FALSE(text(fmt::format("studies/study/{}", file)).empty()) << file;
 
   const Finished again = minbert({"study", "study.toml", "--resume", "--json"});
   expect_success(again);
@@ -91,7 +93,8 @@ TEST_F(StudyVerbTest, WritesATableAndKeepsWhatIsDone) {
   EXPECT_EQ(again.err.find("stage 0"), std::string::npos) << "nothing is trained";
 
   expect_success(minbert({"train", "tiny.toml", "heads.toml", "-o", "alone", "--set", "run.seed=1", "--set", "run.name=more"}));
-  for (const char* file : {"best/model.safetensors", "best/heads.safetensors", "best/README.md", "checkpoints/stage-0/best/heads.safetensors", "eval/dev/metrics.json"})
+  for (const char* file : {"best/model.safetensors", "best/heads.safetensors", "best/README.md",
+                           "checkpoints/stage-0/best/heads.safetensors", "eval/dev/metrics.json"})
     EXPECT_TRUE(text(fmt::format("alone/{}", file)) == text(fmt::format("studies/study/rows/more/seed-1/{}", file))) << file;
 }
 
@@ -146,7 +149,8 @@ TEST_F(StudyVerbTest, ProcessesShareTheWork) {
 TEST_F(StudyVerbTest, RefusesWhatIsNotTheStudyOfTheFolder) {
   expect_success(minbert({"study", "study.toml", "-o", "s", "--rows", "plain"}));
   EXPECT_EQ(json("s/study.json")["rows"].size(), 1u);
-  expect_failure(minbert({"study", "study.toml", "-o", "s", "--set", "stage.0.batch=3"}), 2, "row plain, seed 1 differs: stage.0.batch was 4, is now 3");
+  expect_failure(minbert({"study", "study.toml", "-o", "s", "--set", "stage.0.batch=3"}), 2,
+                 "row plain, seed 1 differs: stage.0.batch was 4, is now 3");
   expect_failure(minbert({"study", "study.toml", "--rows", "plane"}), 2, "unknown row \"plane\"");
   expect_failure(minbert({"study", "study.toml", "-o", "samples"}), 2, "is not empty and is no study folder");
   expect_failure(minbert({"study", "study.toml", "--resume", "--overwrite"}), 2, "cannot go together");

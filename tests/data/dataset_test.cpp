@@ -237,9 +237,8 @@ TEST_F(Dataset, ColumnNumbersAreNotLookedUpInExcludeFiles) {
 
 TEST_F(Dataset, JsonLinesWithMissingKeys) {
   const DataSpec spec = single("{\"text\":\"a\",\"label\":true}\n{\"label\":1}\n", "train.jsonl");
-  expect_error(ErrorTag::kData, {"train.jsonl:2: column \"text\": expected a text, got none"}, [&] {
-    train(spec, TaskLabels::named({"1", "true"}));
-  });
+  expect_error(ErrorTag::kData, {"train.jsonl:2: column \"text\": expected a text, got none"},
+               [&] { train(spec, TaskLabels::named({"1", "true"})); });
 }
 
 struct BadSpec {
@@ -256,12 +255,7 @@ TEST_F(Dataset, BadInputs) {
       {"missing file", [](DataSpec& s) { s.train[0].path += ".gone"; }, ErrorTag::kData, {"train.csv.gone"}},
       {"empty file", content(""), ErrorTag::kData, {"bad.csv", "empty file"}},
       {"header only", content("id,text,label\n"), ErrorTag::kData, {"bad.csv", "expected usable rows, got none (0 read"}},
-      {"nothing left",
-       [](DataSpec& s) {
-         s.train[0].where = {{"id", "9"}};
-       },
-       ErrorTag::kData,
-       {"got none (2 read, 0 skipped, 2 filtered"}},
+      {"nothing left", [](DataSpec& s) { s.train[0].where = {{"id", "9"}}; }, ErrorTag::kData, {"got none (2 read, 0 skipped, 2 filtered"}},
       {"text column",
        [](DataSpec& s) { s.text = "texts"; },
        ErrorTag::kData,
@@ -272,12 +266,7 @@ TEST_F(Dataset, BadInputs) {
        {"label: expected a column \"lable\"", "did you mean \"label\"?"}},
       {"id column", [](DataSpec& s) { s.id = "key"; }, ErrorTag::kData, {"id: expected a column \"key\""}},
       {"pair column", [](DataSpec& s) { s.text_pair = "b"; }, ErrorTag::kData, {"text_pair: expected a column \"b\""}},
-      {"where column",
-       [](DataSpec& s) {
-         s.train[0].where = {{"part", "x"}};
-       },
-       ErrorTag::kData,
-       {"where: expected a column \"part\""}},
+      {"where column", [](DataSpec& s) { s.train[0].where = {{"part", "x"}}; }, ErrorTag::kData, {"where: expected a column \"part\""}},
       {"column number", [](DataSpec& s) { s.text = "3"; }, ErrorTag::kData, {"text: expected a column \"3\""}},
       {"label",
        content("id,text,label\n1,a,0\n2,b,7\n"),
@@ -299,12 +288,7 @@ TEST_F(Dataset, BadInputs) {
       {"no file", [](DataSpec& s) { s.train.clear(); }, ErrorTag::kUsage, {"train", "at least one file"}},
       {"on_bad_row", [](DataSpec& s) { s.on_bad_row = "ignore"; }, ErrorTag::kUsage, {"on_bad_row", "error or skip"}},
       {"preprocess", [](DataSpec& s) { s.preprocess = "lower"; }, ErrorTag::kUsage, {"preprocess", "none or cs224n"}},
-      {"label_map",
-       [](DataSpec& s) {
-         s.label_map = {{"a", "2"}};
-       },
-       ErrorTag::kUsage,
-       {"label_map.a", "expected 0..1, got \"2\""}},
+      {"label_map", [](DataSpec& s) { s.label_map = {{"a", "2"}}; }, ErrorTag::kUsage, {"label_map.a", "expected 0..1, got \"2\""}},
       {"fraction", [](DataSpec& s) { s.dev.fraction = 1.5; }, ErrorTag::kUsage, {"dev", "between 0 and 1", "1.5"}},
       {"small fraction", [](DataSpec& s) { s.dev.fraction = 0.1; }, ErrorTag::kData, {"dev", "0 of 2 rows"}},
   };

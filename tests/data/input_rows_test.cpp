@@ -31,8 +31,9 @@ class InputRowsTest : public testing::Test {
 
 TEST_F(InputRowsTest, FormatsGiveTheSameRows) {
   const Found expected = {{"7", "a, b", "c"}, {"8", "d", "e"}};
-  for (auto options : {file("a.csv", "n,first,second\n7,\"a, b\",c\n8,d,e\n"), file("a.tsv", "n\tfirst\tsecond\n7\ta, b\tc\n8\td\te\n"),
-                       file("a.jsonl", "{\"n\": 7, \"first\": \"a, b\", \"second\": \"c\"}\n{\"second\": \"e\", \"first\": \"d\", \"n\": 8}\n")}) {
+  for (auto options :
+       {file("a.csv", "n,first,second\n7,\"a, b\",c\n8,d,e\n"), file("a.tsv", "n\tfirst\tsecond\n7\ta, b\tc\n8\td\te\n"),
+        file("a.jsonl", "{\"n\": 7, \"first\": \"a, b\", \"second\": \"c\"}\n{\"second\": \"e\", \"first\": \"d\", \"n\": 8}\n")}) {
     options.columns = {.text = "first", .text_pair = "second", .id = "n", .pair = true};
     EXPECT_EQ(found(options), expected) << options.path;
     options.columns = {.text = "first", .text_pair = "second", .id = "", .pair = false};
@@ -46,7 +47,8 @@ TEST_F(InputRowsTest, FormatsGiveTheSameRows) {
 TEST_F(InputRowsTest, UnnamedColumns) {
   EXPECT_EQ(found(file("a.csv", "n,text\n7,a\n")), (Found{{"0", "a", ""}}));
   EXPECT_EQ(found(file("b.csv", "review\na\nb\n")), (Found{{"0", "a", ""}, {"1", "b", ""}})) << "the only column";
-  expect_error(ErrorTag::kData, {"c.csv", "text: expected a column \"text\"", "\"n\", \"review\""}, [&] { found(file("c.csv", "n,review\n7,a\n")); });
+  expect_error(ErrorTag::kData, {"c.csv", "text: expected a column \"text\"", "\"n\", \"review\""},
+               [&] { found(file("c.csv", "n,review\n7,a\n")); });
   InputOptions lacking = file("d.csv", "text\na\n");
   lacking.columns = {.text = "text", .text_pair = "", .id = "key"};
   expect_error(ErrorTag::kData, {"id: expected a column \"key\""}, [&] { found(lacking); });

@@ -31,7 +31,9 @@ TEST(RunRecords, AreReadAsTheyAreWritten) {
   StepRecord diverged = std::get<StepRecord>(step);
   diverged.loss = std::nan("");
   EXPECT_TRUE(std::isnan(std::get<StepRecord>(parse_record(record_line(diverged), "m:1")).loss));
-  EXPECT_FALSE(std::get<EvalRecord>(parse_record(R"({"event":"eval","stage":"0","epoch":3,"split":"dev","scores":{},"mean":0,"loss":{}})", "m:1")).best);
+  EXPECT_FALSE(
+      std::get<EvalRecord>(parse_record(R"({"event":"eval","stage":"0","epoch":3,"split":"dev","scores":{},"mean":0,"loss":{}})", "m:1"))
+          .best);
 }
 
 /// `line` with one member replaced by these bytes of JSON; removed where they are empty.
@@ -73,7 +75,8 @@ TEST(RunRecords, NameTheMemberThatIsWrong) {
   };
   for (const Case& c : cases)
     for (const std::string_view value : c.values)
-      expect_error(ErrorTag::kData, {"metrics.jsonl:7", "key \"" + c.key}, [&] { parse_record(with(c.line, c.key, value), "metrics.jsonl:7"); });
+      expect_error(ErrorTag::kData, {"metrics.jsonl:7", "key \"" + c.key},
+                   [&] { parse_record(with(c.line, c.key, value), "metrics.jsonl:7"); });
   for (const std::string_view line : {"", "{", "[]", "3", "null", "{}", "\xff"})
     expect_error(ErrorTag::kData, {"metrics.jsonl:7"}, [&] { parse_record(line, "metrics.jsonl:7"); });
   expect_error(ErrorTag::kData, {"metrics.jsonl:7", "levels"}, [] { parse_record(std::string(100000, '['), "metrics.jsonl:7"); });
@@ -115,11 +118,21 @@ TEST(RunRecords, ReaderCountsLinesAndLeavesATornOne) {
 }
 
 TEST(CorpusRecords, AreReadAsTheyAreWritten) {
-  const CorpusRecord text{.stage = "pre", .corpus = "a, b.txt", .role = "text", .texts = 9, .held_out = 2, .word_pieces = 60, .distinct = 31,
-                          .unknown = 1, .loss = {4.5, 0.1}, .perplexity = {90.25, {}}, .accuracy = {0.0, 0.25}};
+  const CorpusRecord text{.stage = "pre",
+                          .corpus = "a, b.txt",
+                          .role = "text",
+                          .texts = 9,
+                          .held_out = 2,
+                          .word_pieces = 60,
+                          .distinct = 31,
+                          .unknown = 1,
+                          .loss = {4.5, 0.1},
+                          .perplexity = {90.25, {}},
+                          .accuracy = {0.0, 0.25}};
   const CorpusRecord task{.stage = "pre", .corpus = "near.train", .role = "task", .texts = 12};
   const std::string csv =
-      "stage,corpus,role,texts,held_out,word_pieces,distinct,unknown,loss_before,loss_after,perplexity_before,perplexity_after,accuracy_before,"
+      "stage,corpus,role,texts,held_out,word_pieces,distinct,unknown,loss_before,loss_after,perplexity_before,perplexity_after,accuracy_"
+      "before,"
       "accuracy_after\n"
       "pre,\"a, b.txt\",text,9,2,60,31,1,4.5,0.1,90.25,,0.0,0.25\n"
       "pre,near.train,task,12,0,0,0,0,,,,,,\n";
@@ -131,7 +144,8 @@ TEST(CorpusRecords, AreReadAsTheyAreWritten) {
   EXPECT_EQ(corpora_csv(read), csv);
   EXPECT_EQ(read[0].corpus, "a, b.txt");
   EXPECT_FALSE(read[0].perplexity.after);
-  for (const char* broken : {"stage,corpus\npre,a\n", "stage,corpus,role,texts\npre,a,text,many\n", "stage,corpus,role,loss_after\npre,a,text,low\n"}) {
+  for (const char* broken :
+       {"stage,corpus\npre,a\n", "stage,corpus,role,texts\npre,a,text,many\n", "stage,corpus,role,loss_after\npre,a,text,low\n"}) {
     write_file(folder / "corpora.csv", broken);
     expect_error(ErrorTag::kData, {"corpora.csv"}, [&] { read_corpora(folder / "corpora.csv"); });
   }

@@ -1,8 +1,7 @@
 // Fuzz target: a torch checkpoint is read, or refused with Error(kModel); what is read lies inside the file.
-#include "minbert/model/pickle.h"
-
 #include <algorithm>
 
+#include "minbert/model/pickle.h"
 #include "minbert/model/torch_checkpoint.h"
 #include "minbert/model/weight_source.h"
 #include "tests/base/zip_builder.h"
@@ -47,10 +46,11 @@ std::vector<std::string> minbert::fuzz_seeds() {
   using namespace pickled;
   const std::string floats = storage("FloatStorage", "0", 16), halves = storage("HalfStorage", "0", 32);
   const std::string whole = pickle(dict({text("w"), tensor(floats, 0, numbers({4, 4}), numbers({4, 1})), text("n"), number(3)}));
-  const std::string views = pickle(dict({text("state_dict"), dict({text("t"), tensor(floats, 0, numbers({4, 4}), numbers({1, 4})), text("s"),
-                                                                   tensor(floats, 15, numbers({}), numbers({})), text("e"),
+  const std::string views = pickle(dict({text("state_dict"), dict({text("t"), tensor(floats, 0, numbers({4, 4}), numbers({1, 4})),
+                                                                   text("s"), tensor(floats, 15, numbers({}), numbers({})), text("e"),
                                                                    tensor(floats, 3, numbers({0, 4}), numbers({4, 1}))})}));
-  const std::string other = pickle(global("collections", "OrderedDict") + ")R(" + text("h") + tensor(halves, 1, numbers({5}), numbers({2})) + "u}b");
+  const std::string other =
+      pickle(global("collections", "OrderedDict") + ")R(" + text("h") + tensor(halves, 1, numbers({5}), numbers({2})) + "u}b");
   const std::string magic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", protocol = pickle("M\xe9\x03");
   const std::string numel("\x10\0\0\0\0\0\0\0", 8);
   return {whole,

@@ -26,6 +26,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 }
 
 std::vector<std::string> minbert::fuzz_seeds() {
-  return {"a = 1\nb.c = [1.5, \"x\", true, { d = 'e' }]\n[t]\n\"odd key\" = \"\"\"\nlines\n\"\"\"\n[[task]]\nname = \"sst\"\n[task.data]\nx = -inf\n[[task]]\nname = \"para\"\n",
-          "date = 2024-01-01T00:00:00Z\n", "e = 1e-5\nu = \"\\u00e9\\t\"\nn = nan\nempty = {}\nlist = []\n", "task.sst.lr=3e-5", "task.0.\"x.y\".0.z = [1]", "stage.0.lr = joint"};
+  return {
+      "a = 1\nb.c = [1.5, \"x\", true, { d = 'e' }]\n[t]\n\"odd key\" = \"\"\"\nlines\n\"\"\"\n[[task]]\nname = \"sst\"\n[task.data]\nx = "
+      "-inf\n[[task]]\nname = \"para\"\n",
+      "date = 2024-01-01T00:00:00Z\n",
+      "e = 1e-5\nu = \"\\u00e9\\t\"\nn = nan\nempty = {}\nlist = []\n",
+      "task.sst.lr=3e-5",
+      "task.0.\"x.y\".0.z = [1]",
+      "stage.0.lr = joint"};
 }

@@ -207,8 +207,10 @@ TEST_F(DownloadTest, StorageCannotVouchForItsOwnBytes) {
   storage.put("/back", status(302, {{"Location", server_.url("/own")}, {"X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(other_))}}));
   server_.put("/own", spoilt);  // a repository of the storage's owner, on the hub itself
   for (const char* way : {"/storage", "/back"}) {
-    server_.put("/file", status(302, {{"Location", storage.url(way, "localhost")}, {"X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(content_))}}));
-    expect_error(ErrorTag::kModel, {"expected sha256 " + sha256_hex(content_)}, [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
+    server_.put("/file",
+                status(302, {{"Location", storage.url(way, "localhost")}, {"X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(content_))}}));
+    expect_error(ErrorTag::kModel, {"expected sha256 " + sha256_hex(content_)},
+                 [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
   }
   EXPECT_EQ(folder_.count(), 0);
 }
@@ -219,7 +221,8 @@ TEST_F(DownloadTest, HubsOwnRedirectKeepsItsWord) {
     response.set_header("X-Linked-Etag", fmt::format("\"{}\"", sha256_hex(content_)));
     response.set_content(other_, "text/plain");
   });
-  expect_error(ErrorTag::kModel, {"expected sha256 " + sha256_hex(content_)}, [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
+  expect_error(ErrorTag::kModel, {"expected sha256 " + sha256_hex(content_)},
+               [&] { fetch_file(server_.url("/file"), target_, {}, quick()); });
 }
 
 TEST_F(DownloadTest, FileOfTheSameSizeIsNotTakenForTheFile) {
@@ -286,7 +289,8 @@ TEST_F(DownloadTest, PartThatIsALinkIsNotFollowed) {
 TEST_F(DownloadTest, TokenNeverGoesInClear) {
   DownloadOptions options = quick();
   options.http.token = "secret";
-  for (const char* url : {"http://mirror.example.org/file", "http://127.0.0.1.example.org/file", "http://user@example.org:80/file", "HTTP://example.org"})
+  for (const char* url :
+       {"http://mirror.example.org/file", "http://127.0.0.1.example.org/file", "http://user@example.org:80/file", "HTTP://example.org"})
     expect_error(ErrorTag::kUsage, {url, "in clear", "HF_TOKEN"}, [&] { fetch_file(url, target_, {}, options); });
   server_.put("/file", content_);
   fetch_file(server_.url("/file", "localhost"), target_, {}, options);  // the machine itself

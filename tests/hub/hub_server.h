@@ -59,7 +59,8 @@ class HubServer {
     const std::lock_guard lock(mutex_);
     once_[path].push_back(std::move(handler));
   }
-  /// A repository with these files, listed at revision main; large files (over 1,000 bytes) are named by their SHA-256, small ones as git does.
+  /// A repository with these files, listed at revision main; large files (over 1,000 bytes) are named by their SHA-256, small ones as git
+  /// does.
   void put_repository(const std::string& repo, const std::map<std::string, std::string>& files) {
     Json siblings = Json::array();
     for (const auto& [name, content] : files) {

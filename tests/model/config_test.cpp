@@ -32,7 +32,8 @@ TEST(Config, DefaultsAreThoseOfBertConfig) {
 }
 
 TEST(Config, ReadsWhatIsThere) {
-  const ModelConfig c = parse(R"({"vocab_size": 100, "hidden_size": 12, "num_attention_heads": 3, "hidden_act": "gelu_new", "hidden_dropout_prob": 0,
+  const ModelConfig c =
+      parse(R"({"vocab_size": 100, "hidden_size": 12, "num_attention_heads": 3, "hidden_act": "gelu_new", "hidden_dropout_prob": 0,
     "layer_norm_eps": 1e-5, "pad_token_id": null, "is_decoder": false, "pruned_heads": {}, "unknown": {"x": 1}, "model_type": "bert"})");
   EXPECT_EQ(c.vocab_size, 100);
   EXPECT_EQ(c.num_attention_heads, 3);
@@ -69,10 +70,15 @@ TEST(Config, RefusesNonsenseSizes) {
 }
 
 TEST(Config, ActivationsAndTheirAliases) {
-  for (const auto& [name, activation] : {std::pair{"gelu", Activation::kGelu}, {"gelu_python", Activation::kGelu},
-                                         {"gelu_new", Activation::kGeluNew}, {"gelu_fast", Activation::kGeluNew},
-                                         {"gelu_pytorch_tanh", Activation::kGeluNew}, {"relu", Activation::kRelu},
-                                         {"silu", Activation::kSilu}, {"swish", Activation::kSilu}, {"tanh", Activation::kTanh}}) {
+  for (const auto& [name, activation] : {std::pair{"gelu", Activation::kGelu},
+                                         {"gelu_python", Activation::kGelu},
+                                         {"gelu_new", Activation::kGeluNew},
+                                         {"gelu_fast", Activation::kGeluNew},
+                                         {"gelu_pytorch_tanh", Activation::kGeluNew},
+                                         {"relu", Activation::kRelu},
+                                         {"silu", Activation::kSilu},
+                                         {"swish", Activation::kSilu},
+                                         {"tanh", Activation::kTanh}}) {
     EXPECT_EQ(parse_activation(name, "x"), activation) << name;
     EXPECT_EQ(parse_activation(activation_name(activation), "x"), activation) << name;
   }

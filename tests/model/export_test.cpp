@@ -1,11 +1,10 @@
 // Export: the files and names that transformers and sentence-transformers look for; transformers_test.py opens them there.
-#include "minbert/model/hf_export.h"
-
 #include <gtest/gtest.h>
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
 #include "minbert/base/safetensors.h"
+#include "minbert/model/hf_export.h"
 #include "minbert/model/hf_import.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"

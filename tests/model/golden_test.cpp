@@ -51,7 +51,10 @@ const std::vector<GoldenCase>& golden_cases() {
       {{.task = "single", .pool = Pool::kPooler, .dropout = 0.4f, .outputs = 3}, Loss::kCrossEntropy, {2, 0, 1}, {}},
       {{.task = "separate", .features = Features::kPairDifference, .dropout = 0.4f, .dense = {5}}, Loss::kMse, {}, {0.5f, 4, 2.25f}},
       {{.task = "joint", .pool = Pool::kMean, .dropout = 0.4f, .dense = {6, 5}}, Loss::kBce, {}, {1, 0, 0.25f}},
-      {{.task = "cosine", .pool = Pool::kMean, .features = Features::kCosine, .dropout = 0.4f, .outputs = 0}, Loss::kMse, {}, {0.5f, 4, 2.25f}},
+      {{.task = "cosine", .pool = Pool::kMean, .features = Features::kCosine, .dropout = 0.4f, .outputs = 0},
+       Loss::kMse,
+       {},
+       {0.5f, 4, 2.25f}},
       {{.task = "cosine_class", .pool = Pool::kPooler, .features = Features::kCosine, .dropout = 0.4f}, Loss::kBce, {}, {1, 0, 1}},
   };
   return cases;

@@ -75,7 +75,8 @@ void check_gradients(const ModelShape& shape, const Function& function, std::spa
       const std::string& name = real.table()[i].name;
       EXPECT_NEAR(actual[i], expected[i], 1e-12 * largest + 1e-9 * std::fabs(expected[i])) << name;
       // A key's bias adds the same number to all scores of a query, which the softmax cancels.
-      const bool constant = name.ends_with("key.bias") || std::any_of(unused.begin(), unused.end(), [&](auto part) { return name.starts_with(part); });
+      const bool constant =
+          name.ends_with("key.bias") || std::any_of(unused.begin(), unused.end(), [&](auto part) { return name.starts_with(part); });
       EXPECT_EQ(std::fabs(expected[i]) < 1e-12 * largest, constant) << name << ": " << expected[i];
     }
   }
@@ -112,14 +113,21 @@ INSTANTIATE_TEST_SUITE_P(
                       HeadShape{.task = "PairMean", .pool = Pool::kMean, .features = Features::kPairDifference, .dropout = 0.3f},
                       HeadShape{.task = "PairPooler", .pool = Pool::kPooler, .features = Features::kPair, .dropout = 0.3f},
                       HeadShape{.task = "CosineClassifies", .pool = Pool::kMean, .features = Features::kCosine, .dropout = 0.3f},
-                      HeadShape{.task = "CosineRegresses", .pool = Pool::kMean, .features = Features::kCosine, .dropout = 0.3f, .outputs = 0, .low = -1, .high = 4},
+                      HeadShape{.task = "CosineRegresses",
+                                .pool = Pool::kMean,
+                                .features = Features::kCosine,
+                                .dropout = 0.3f,
+                                .outputs = 0,
+                                .low = -1,
+                                .high = 4},
                       HeadShape{.task = "CosineOfPooler", .pool = Pool::kPooler, .features = Features::kCosine, .outputs = 0}),
     [](const auto& row) { return row.param.task; });
 
 // As in masked-LM training, several rows of one sentence are wanted and none of another.
 TEST(EncoderGradients, OfAnyRows) {
   const TinyBatch batch({4, 1, 3, 5}, false, kSeed);
-  for (const std::vector<std::int32_t>& wanted : {std::vector<std::int32_t>{}, {1, 2, 5, 7, 12}, {12}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}) {
+  for (const std::vector<std::int32_t>& wanted :
+       {std::vector<std::int32_t>{}, {1, 2, 5, 7, 12}, {12}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}) {
     SCOPED_TRACE(fmt::format("{} rows", wanted.size()));
     check_gradients(
         tiny_shape(),

@@ -27,7 +27,11 @@ void print_parameters(const Params& params, const ImportReport& report) {
     const auto values = params.value(parameter.name).span<const float>();
     Sha256 hash;
     hash.update(std::as_bytes(values));
-    print({{"name", parameter.name}, {"tensor", parameter.tensor}, {"file", parameter.file}, {"dtype", parameter.dtype}, {"sha256", hash.hex()}});
+    print({{"name", parameter.name},
+           {"tensor", parameter.tensor},
+           {"file", parameter.file},
+           {"dtype", parameter.dtype},
+           {"sha256", hash.hex()}});
   }
   print({{"unexpected", report.unexpected}, {"unused", report.unused}, {"dropped", report.dropped}});
 }

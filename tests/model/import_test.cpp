@@ -1,6 +1,4 @@
 // Import: names, dtypes and shards of other programs' folders, and reports of what is missing, misshapen or superfluous.
-#include "minbert/model/hf_import.h"
-
 #include <gtest/gtest.h>
 
 #include <complex>
@@ -8,6 +6,7 @@
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
 #include "minbert/base/safetensors.h"
+#include "minbert/model/hf_import.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 #include "tests/model/tiny_model.h"
@@ -38,7 +37,8 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
 }
 
 TEST_F(Import, EveryPrefixIsStripped) {
-  for (const char* prefix : {"", "bert.", "model.", "module.", "0.auto_model.", "module.bert.", "model.bert.", "_orig_mod.module.0.auto_model."}) {
+  for (const char* prefix :
+       {"", "bert.", "model.", "module.", "0.auto_model.", "module.bert.", "model.bert.", "_orig_mod.module.0.auto_model."}) {
     SCOPED_TRACE(prefix);
     write(entries_of(original, [&](const std::string& name) { return prefix + name; }));
     Params params(*backend, tiny_shape());
@@ -127,7 +127,8 @@ TEST_F(Import, ShardsAreReadByTheirIndex) {
   write({entries.begin(), middle}, "model-1.safetensors");
   write({middle, entries.end()}, "model-2.safetensors");
   Json index = {{"metadata", Json::object()}, {"weight_map", Json::object()}};
-  for (auto at = entries.begin(); at != entries.end(); ++at) index["weight_map"][at->name] = at < middle ? "model-1.safetensors" : "model-2.safetensors";
+  for (auto at = entries.begin(); at != entries.end(); ++at)
+    index["weight_map"][at->name] = at < middle ? "model-1.safetensors" : "model-2.safetensors";
   const auto write_index = [&](const Json& json) { write_file(folder / "model.safetensors.index.json", json.dump()); };
   write_index(index);
   Params params(*backend, tiny_shape());
@@ -160,10 +161,12 @@ TEST_F(Import, FoldersWithoutWeightsSayWhatWasLookedFor) {
 
 TEST_F(Import, MissingEncoderTensorsAreListed) {
   auto entries = entries_of(original);
-  std::erase_if(entries, [](const auto& e) { return e.name.starts_with("encoder.layer.1.attention.self") || e.name.starts_with("pooler"); });
+  std::erase_if(entries,
+                [](const auto& e) { return e.name.starts_with("encoder.layer.1.attention.self") || e.name.starts_with("pooler"); });
   write(entries);
   Params params(*backend, tiny_shape());
-  expect_refused(params, {"6 encoder tensors are missing", "encoder.layer.1.attention.self.query.weight", "encoder.layer.1.attention.self.value.bias"});
+  expect_refused(params, {"6 encoder tensors are missing", "encoder.layer.1.attention.self.query.weight",
+                          "encoder.layer.1.attention.self.value.bias"});
   const ImportReport report = plan_import(open_model_weights(folder.path()), tiny_shape());
   EXPECT_EQ(report.missing(Role::kEncoder).size(), 6u);
   EXPECT_EQ(report.missing(Role::kPooler), (std::vector<std::string>{"pooler.dense.weight", "pooler.dense.bias"}));
@@ -242,7 +245,9 @@ TEST_F(Import, TheTiedMlmHeadIsTransformersOwn) {
 
 TEST_F(Import, HeadsAreTakenWholeWhereTaskAndShapesMatch) {
   ModelShape saved = tiny_shape();
-  saved.heads = {{.task = "sst", .dense = {4}, .outputs = 5}, {.task = "para", .features = Features::kPair}, {.task = "sts", .features = Features::kCosine}};
+  saved.heads = {{.task = "sst", .dense = {4}, .outputs = 5},
+                 {.task = "para", .features = Features::kPair},
+                 {.task = "sts", .features = Features::kCosine}};
   saved.mlm = MlmHeadKind::kLinear;
   const Params run = tiny_params(*backend, saved);
   std::vector<SafetensorsEntry> heads;
@@ -269,8 +274,8 @@ TEST_F(Import, HeadsAreTakenWholeWhereTaskAndShapesMatch) {
   EXPECT_FALSE(report.heads[1].loaded);
   EXPECT_EQ(report.heads[1].reason, "heads.para.out.weight: expected (3, 12), got (1, 12)");
   EXPECT_EQ(report.heads[2].reason, "not in the folder");
-  EXPECT_EQ(report.missing(Role::kHead), (std::vector<std::string>{"heads.para.out.weight", "heads.para.out.bias", "heads.new.out.weight",
-                                                                   "heads.new.out.bias"}));
+  EXPECT_EQ(report.missing(Role::kHead),
+            (std::vector<std::string>{"heads.para.out.weight", "heads.para.out.bias", "heads.new.out.weight", "heads.new.out.bias"}));
   EXPECT_EQ(report.unused, (std::vector<std::string>{"heads.sts.out.bias", "heads.sts.out.weight"}));
 }
 

@@ -72,10 +72,13 @@ struct Model {
   Arena arena{params.backend()};
 };
 
-TinyBatch batch_for(const HeadShape& head, std::vector<std::int32_t> lengths = {4, 1, 3, 5, 2, 6}) { return {std::move(lengths), head.pair(), kSeed}; }
+TinyBatch batch_for(const HeadShape& head, std::vector<std::int32_t> lengths = {4, 1, 3, 5, 2, 6}) {
+  return {std::move(lengths), head.pair(), kSeed};
+}
 
 /// Every parameter's gradient; empty where it is frozen.
-std::vector<Values> all_gradients(Model& m, std::size_t head, const TinyBatch& batch, const std::function<bool(const ParamInfo&)>& trainable = everything,
+std::vector<Values> all_gradients(Model& m, std::size_t head, const TinyBatch& batch,
+                                  const std::function<bool(const ParamInfo&)>& trainable = everything,
                                   const Encoder::GradReady& ready = {}) {
   Gradients gradients(m.params.backend(), m.params, trainable);
   m.run(head, batch, &gradients, ready);
@@ -127,7 +130,8 @@ TEST(Laws, WantedRowsEqualThoseOfAll) {
   encoder.backward(m.arena, all_gradients, dall, all_saved);
   for (std::size_t i = encoder.span().begin; i < encoder.span().end; ++i) {
     if (m.params.table()[i].name.ends_with("key.bias")) continue;  // zero but for rounding
-    EXPECT_TRUE(compare(download(backend(), partial_gradients[i]), download(backend(), all_gradients[i]), {1e-5, 1e-5}, m.params.table()[i].name));
+    EXPECT_TRUE(
+        compare(download(backend(), partial_gradients[i]), download(backend(), all_gradients[i]), {1e-5, 1e-5}, m.params.table()[i].name));
   }
 }
 
@@ -146,8 +150,8 @@ TEST(Laws, SentenceVectorsAndTheHeadMakeTheModel) {
     std::vector<RowId> rows;
     for (std::uint32_t b = 0; b < B; ++b) rows.push_back({100 + b, 0, 0});
     HeadActivations saved;
-    const Tensor logits = m.model.head_forward(m.arena, &saved, h, vectors.slice_rows(0, B), head.pair() ? vectors.slice_rows(B, S) : Tensor(),
-                                               rows, tiny_dropout());
+    const Tensor logits = m.model.head_forward(m.arena, &saved, h, vectors.slice_rows(0, B),
+                                               head.pair() ? vectors.slice_rows(B, S) : Tensor(), rows, tiny_dropout());
     EXPECT_EQ(download(backend(), logits), whole);
 
     Gradients gradients(backend(), m.params, [&](const ParamInfo& info) { return info.task == head.task; });
@@ -209,7 +213,9 @@ TEST(Laws, PackingChangesNothing) {
 // ---- what trains ----
 
 TEST(Laws, FrozenPartsChangeNoOtherGradient) {
-  const auto named = [](std::string_view part) { return [part](const ParamInfo& info) { return info.name.find(part) != std::string::npos; }; };
+  const auto named = [](std::string_view part) {
+    return [part](const ParamInfo& info) { return info.name.find(part) != std::string::npos; };
+  };
   const std::vector<std::pair<const char*, std::function<bool(const ParamInfo&)>>> choices = {
       {"heads", [](const ParamInfo& info) { return info.role == Role::kHead; }},
       {"pooler", [](const ParamInfo& info) { return info.role == Role::kPooler; }},
@@ -291,7 +297,8 @@ double overfit(Model& m, std::size_t head, Loss loss, const Targets& targets, in
     if (t == 0) {
       EXPECT_GT(mean, 0.1);
     }
-    m.model.backward(m.arena, gradients, loss_backward(backend(), m.arena, loss, logits, targets, 1.0 / static_cast<double>(losses.size())), saved);
+    m.model.backward(m.arena, gradients, loss_backward(backend(), m.arena, loss, logits, targets, 1.0 / static_cast<double>(losses.size())),
+                     saved);
     optimizer.step(AdamWForm::kPaper);
   }
   return mean;

@@ -42,7 +42,8 @@ TEST(Params, HeadsHaveTheWidthOfTheirFeatures) {
 TEST(Params, QueryKeyAndValueAreOneMatrix) {
   const auto backend = make_backend("ref");
   Params params = tiny_params(*backend, tiny_shape());
-  const LinearParams qkv = params.linear("encoder.layer.1.attention.self.query", 3), query = params.linear("encoder.layer.1.attention.self.query");
+  const LinearParams qkv = params.linear("encoder.layer.1.attention.self.query", 3),
+                     query = params.linear("encoder.layer.1.attention.self.query");
   EXPECT_EQ(qkv.weight->master.describe(), "f32 (18, 6)");
   EXPECT_EQ(qkv.bias.describe(), "f32 (18)");
   EXPECT_EQ(qkv.weight->master.raw(), query.weight->master.raw());
@@ -57,7 +58,8 @@ TEST(Params, JoinedGradientsTrainTogether) {
   const auto backend = make_backend("ref");
   const Params params(*backend, tiny_shape());
   const std::size_t query = params.index("encoder.layer.0.attention.self.query.weight");
-  const Gradients all(*backend, params, [](const ParamInfo&) { return true; }), none(*backend, params, [](const ParamInfo&) { return false; });
+  const Gradients all(*backend, params, [](const ParamInfo&) { return true; }),
+      none(*backend, params, [](const ParamInfo&) { return false; });
   EXPECT_EQ(all.joined(query, 3).describe(), "f32 (18, 6)");
   EXPECT_FALSE(none.joined(query, 3));
   for (const char* one : {"query.weight", "value.weight"}) {

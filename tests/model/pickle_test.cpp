@@ -25,7 +25,8 @@ const fs::path kFixtures = fs::path(MINBERT_SOURCE_DIR) / "tests/golden/model";
 /// A checkpoint that tools/make_pickle_fixtures.py wrote, opened as part of a model folder.
 class Fixture {
  public:
-  explicit Fixture(const std::string& file) : folder_(), source_((fs::copy_file(kFixtures / file, folder_ / "pytorch_model.bin"), folder_.path())) {}
+  explicit Fixture(const std::string& file)
+      : folder_(), source_((fs::copy_file(kFixtures / file, folder_ / "pytorch_model.bin"), folder_.path())) {}
 
   std::size_t size() const { return source_.tensors().size(); }
   const SourceTensor& operator[](std::string_view name) const {
@@ -74,7 +75,8 @@ TEST(TorchCheckpoint, EveryFormatGivesTheSameTensors) {
 
 TEST(TorchCheckpoint, ViewsMayRepeatElementsButNotWithoutEnd) {
   const auto file_with = [](const std::string& shape, const std::string& strides) {
-    return stored_zip({{"m/data.pkl", pickle(dict({text("w"), tensor(storage("FloatStorage", "0", 16), 0, shape, strides)}))}, {"m/data/0", std::string(64, 'a')}});
+    return stored_zip({{"m/data.pkl", pickle(dict({text("w"), tensor(storage("FloatStorage", "0", 16), 0, shape, strides)}))},
+                       {"m/data/0", std::string(64, 'a')}});
   };
   const auto read = [](const std::string& file) { return read_torch_checkpoint(std::as_bytes(std::span(file)), "f.bin"); };
   EXPECT_EQ(read(file_with(numbers({100, 16}), numbers({0, 1}))).at(0).shape, (Shape{100, 16}));
@@ -85,7 +87,8 @@ TEST(TorchCheckpoint, ViewsMayRepeatElementsButNotWithoutEnd) {
 
 TEST(WeightSource, EmptyTensorsMayHaveAnySizes) {
   const TempFolder folder;
-  for (const Shape& shape : {Shape{0, std::int64_t{1} << 62, std::int64_t{1} << 62}, Shape{std::int64_t{1} << 62, 3, 0}, Shape{0, INT64_MAX}}) {
+  for (const Shape& shape :
+       {Shape{0, std::int64_t{1} << 62, std::int64_t{1} << 62}, Shape{std::int64_t{1} << 62, 3, 0}, Shape{0, INT64_MAX}}) {
     const std::string header = fmt::format(R"({{"x":{{"dtype":"U8","shape":[{}],"data_offsets":[0,0]}}}})", fmt::join(shape, ","));
     write_file(folder / "model.safetensors", std::string(1, static_cast<char>(header.size())) + std::string(7, '\0') + header);
     const WeightSource source(folder.path());
@@ -102,7 +105,8 @@ TEST(WeightSource, SmallFilesCannotAskForMuchMemory) {
   EXPECT_NO_THROW(expect_weights_for(folder.path(), 1 << 30));  // no weights: another error's affair
   write_file(folder / "model.safetensors", std::string("\x02\0\0\0\0\0\0\0{}", 10));
   EXPECT_NO_THROW(expect_weights_for(folder.path(), 30'000'000));
-  expect_error(ErrorTag::kModel, {"config.json", "4000000000 parameters", "10 bytes"}, [&] { expect_weights_for(folder.path(), 4'000'000'000); });
+  expect_error(ErrorTag::kModel, {"config.json", "4000000000 parameters", "10 bytes"},
+               [&] { expect_weights_for(folder.path(), 4'000'000'000); });
   write_file(folder / "model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
   expect_error(ErrorTag::kModel, {"git-lfs"}, [&] { expect_weights_for(folder.path(), 4'000'000'000); });
 }
@@ -168,7 +172,9 @@ void expect_refused(std::string_view value, std::initializer_list<std::string_vi
 }
 
 TEST(Pickle, PlainValues) {
-  const std::string bytes = pickle(dict({text("a"), number(-5), text("b"), "\x8a\x01\xff", text("c"), "(K\x01M\x01\x02NtG12345678" "0"}));
+  const std::string bytes = pickle(dict({text("a"), number(-5), text("b"), "\x8a\x01\xff", text("c"),
+                                         "(K\x01M\x01\x02NtG12345678"
+                                         "0"}));
   const std::string longer = bytes + "rest";
   const Pickle p = read(longer);
   EXPECT_EQ(p.size_bytes, bytes.size());
@@ -181,7 +187,10 @@ TEST(Pickle, PlainValues) {
 }
 
 TEST(Pickle, AListInsideItselfIsHarmless) {
-  const std::string itself = pickle("]q\x01" "h\x01" "a");
+  const std::string itself = pickle(
+      "]q\x01"
+      "h\x01"
+      "a");
   const Pickle p = read(itself);
   EXPECT_EQ(p.value(p.root).items, std::vector<std::uint32_t>{p.root});
 }
@@ -201,9 +210,10 @@ TEST(Pickle, OnlyTheListedCallablesRun) {
   expect_refused(global("torch", "float32") + ")R", {"refused to run torch.float32"});
   expect_refused(text("os.system") + ")R", {"refused to run a text"});
   expect_refused(number(1) + "}b", {"refused to run __setstate__ of an int"});
-  expect_refused(tuple({text("module"), global("torch", "FloatStorage"), text("0"), text("cpu"), number(1)}) + "Q", {"persistent id \"module\""});
-  expect_refused("(S'x'\n", {"opcode 0x53"});                // protocol 0
-  expect_refused("(ios\nsystem\n", {"opcode 0x69"});         // INST
+  expect_refused(tuple({text("module"), global("torch", "FloatStorage"), text("0"), text("cpu"), number(1)}) + "Q",
+                 {"persistent id \"module\""});
+  expect_refused("(S'x'\n", {"opcode 0x53"});                   // protocol 0
+  expect_refused("(ios\nsystem\n", {"opcode 0x69"});            // INST
   expect_refused(std::string("\x82\x01", 2), {"opcode 0x82"});  // extension registry
   expect_refused("\x80\x09", {"expected protocol 2 to 5, got 9"});
 }
@@ -219,10 +229,10 @@ TEST(Pickle, ViewsMustStayInTheirStorage) {
   fits(8, numbers({0}), numbers({1}));
   fits(0, numbers({0, 9}), numbers({1, 1}));
   fits(3, numbers({1 << 30, 1 << 30}), numbers({0, 0}));
-  for (const auto& value : {tensor(eight, 1, numbers({2, 4}), numbers({4, 1})), tensor(eight, 8, numbers({}), numbers({})),
-                            tensor(eight, 9, numbers({0}), numbers({1})), tensor(eight, 0, numbers({2}), numbers({8})),
-                            tensor(eight, -1, numbers({2}), numbers({1})),
-                            tensor(eight, 0, numbers({INT32_MAX, INT32_MAX, INT32_MAX}), numbers({0, 0, 0}))}) {
+  for (const auto& value :
+       {tensor(eight, 1, numbers({2, 4}), numbers({4, 1})), tensor(eight, 8, numbers({}), numbers({})),
+        tensor(eight, 9, numbers({0}), numbers({1})), tensor(eight, 0, numbers({2}), numbers({8})),
+        tensor(eight, -1, numbers({2}), numbers({1})), tensor(eight, 0, numbers({INT32_MAX, INT32_MAX, INT32_MAX}), numbers({0, 0, 0}))}) {
     expect_refused(value, {"leaves its storage of 8 elements"});
   }
   expect_refused(tensor(eight, 0, numbers({-2}), numbers({1})), {"size -2 is negative"});
@@ -245,7 +255,11 @@ TEST(Pickle, BrokenStacksAndMemosAreRefused) {
   expect_refused("}(Nu", {"a key without a value"});
   expect_refused(global("torch._utils", "_rebuild_tensor_v2") + ")R", {"expected a storage as item 0, got 0 items"});
   expect_error(ErrorTag::kModel, {"cut short"}, [] { read("\x80\x02X\xff\xff\xff\xff"); });
-  expect_error(ErrorTag::kModel, {"cut short"}, [] { read("\x80\x02" "cos\nsystem"); });
+  expect_error(ErrorTag::kModel, {"cut short"}, [] {
+    read(
+        "\x80\x02"
+        "cos\nsystem");
+  });
 }
 
 TEST(Pickle, WorkIsBounded) {
@@ -253,7 +267,9 @@ TEST(Pickle, WorkIsBounded) {
   // It copies a long list again and again.
   std::string copies = "](NN\x86q\x02";
   for (int i = 0; i < 100'000; ++i) copies += "h\x02";
-  copies += "eq\x01" "0";
+  copies +=
+      "eq\x01"
+      "0";
   for (int i = 0; i < 1000; ++i) copies += global("collections", "OrderedDict") + "h\x01\x85R0";
   expect_refused(copies + "N", {"more than 4000000 operations"});
 }

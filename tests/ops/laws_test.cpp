@@ -65,7 +65,8 @@ TEST_F(Laws, TheNamedBackendRuns) {
 
 TEST_F(Laws, UnknownNamesAreUsageErrors) {
   expect_error(ErrorTag::kUsage, {"gpu", "ref", "cpu"}, [] { make_backend("gpu"); });
-  expect_error(ErrorTag::kUsage, {"MINBERT_ISA: expected one of sse2, avx2, avx512", "got \"AVX2\""}, [] { make_backend("cpu", {.isa = "AVX2"}); });
+  expect_error(ErrorTag::kUsage, {"MINBERT_ISA: expected one of sse2, avx2, avx512", "got \"AVX2\""},
+               [] { make_backend("cpu", {.isa = "AVX2"}); });
 }
 
 TEST_F(Laws, SiblingsReadPreparedWeights) {
@@ -166,7 +167,8 @@ TEST_F(Laws, AttentionDropoutIsItsDefinition) {
   std::vector<RowId> rows;
   for (std::uint16_t n = 0; n < 2 * T; ++n)
     rows.push_back({n < T ? 9u : 1000003u, static_cast<std::uint16_t>(n % T), n < T ? std::uint8_t{0} : std::uint8_t{1}});
-  const AttentionShape shape{upload(offsets), upload(offsets), H, upload(rows), {.p = 0.4f, .seed = 99, .step = 12, .micro_step = 3, .site = 8}};
+  const AttentionShape shape{
+      upload(offsets), upload(offsets), H, upload(rows), {.p = 0.4f, .seed = 99, .step = 12, .micro_step = 3, .site = 8}};
 
   std::vector<double> one_hot(2 * T * C), mask(2 * T * C), transposed(2 * T * C);
   for (std::int64_t n = 0; n < 2 * T; ++n)

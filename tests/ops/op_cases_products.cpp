@@ -98,18 +98,19 @@ void add_linear_activation(Cases& cases) {
                      }});
     cases.push_back({fmt::format("linear_int8_activation_{}", name), [kind = kind](OpRun& t) {
                        const Tensor x = t.input({13, 65}), bias = t.param({31});
-                       t.backend().linear_activation(t.output("out", {13, 31}), {}, x, t.weight(31, 65, WeightUse::kForwardInt8), bias, kind);
+                       t.backend().linear_activation(t.output("out", {13, 31}), {}, x, t.weight(31, 65, WeightUse::kForwardInt8), bias,
+                                                     kind);
                      }});
     cases.push_back({fmt::format("linear_activation_{}_no_pre", name), [kind = kind](OpRun& t) {
                        const Tensor x = t.input({13, 65}), bias = t.param({31});
                        t.backend().linear_activation(t.output("out", {13, 31}), {}, x, t.weight(31, 65, WeightUse::kForward), bias, kind);
                      }});
   }
-  cases.push_back(
-      {"linear_activation_no_rows", [](OpRun& t) {
-         const Tensor x = t.input({0, 65}), bias = t.param({31});
-         t.backend().linear_activation(t.output("out", {0, 31}), t.output("pre", {0, 31}), x, t.weight(31, 65), bias, Activation::kGelu);
-       }});
+  cases.push_back({"linear_activation_no_rows", [](OpRun& t) {
+                     const Tensor x = t.input({0, 65}), bias = t.param({31});
+                     t.backend().linear_activation(t.output("out", {0, 31}), t.output("pre", {0, 31}), x, t.weight(31, 65), bias,
+                                                   Activation::kGelu);
+                   }});
   cases.push_back({"linear_activation_large", [](OpRun& t) {
                      const Tensor x = t.input({203, 96}), bias = t.param({384});
                      t.backend().linear_activation(t.output("out", {203, 384}), t.output("pre", {203, 384}), x, t.weight(384, 96), bias,

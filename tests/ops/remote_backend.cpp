@@ -127,7 +127,8 @@ class RemoteBackend final : public Backend {
   void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
                              const Tensor& beta, double eps, RowIds rows, const Dropout& d) override {
     run("dropout_add_layernorm", {out, sum, stats}, [&] {
-      host_->dropout_add_layernorm(local(out), local(sum), local(stats), local(x), local(residual), local(gamma), local(beta), eps, local(rows), d);
+      host_->dropout_add_layernorm(local(out), local(sum), local(stats), local(x), local(residual), local(gamma), local(beta), eps,
+                                   local(rows), d);
     });
   }
   void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
@@ -169,7 +170,9 @@ class RemoteBackend final : public Backend {
     });
   }
   /// A size is known on the host, before anything is uploaded.
-  std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const override { return host_->attention_saved_bytes(shape, dtype); }
+  std::size_t attention_saved_bytes(const AttentionShape& shape, DType dtype) const override {
+    return host_->attention_saved_bytes(shape, dtype);
+  }
 
   void gather_rows(Tensor out, const Tensor& x, Indices rows) override {
     run("gather_rows", {out}, [&] { host_->gather_rows(local(out), local(x), local(rows)); });
@@ -207,7 +210,8 @@ class RemoteBackend final : public Backend {
     run("bce_with_logits", {losses}, [&] { host_->bce_with_logits(local(losses), local(logits), local(targets)); });
   }
   void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override {
-    run("bce_with_logits_backward", {dlogits}, [&] { host_->bce_with_logits_backward(local(dlogits), local(logits), local(targets), scale); });
+    run("bce_with_logits_backward", {dlogits},
+        [&] { host_->bce_with_logits_backward(local(dlogits), local(logits), local(targets), scale); });
   }
   void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) override {
     run("mse", {losses}, [&] { host_->mse(local(losses), local(predictions), local(targets)); });

@@ -12,7 +12,9 @@ TEST(Compute, NamesMeanWhatTheBackendHasElseF32) {
   for (const char* name : {"ref", "cpu"}) {
     const auto backend = make_backend(name);
     std::vector<std::string> lacks;
-    const auto resolved = [&](std::string_view dtype) { return resolve_compute(*backend, dtype, [&](const std::string& what) { lacks.push_back(what); }); };
+    const auto resolved = [&](std::string_view dtype) {
+      return resolve_compute(*backend, dtype, [&](const std::string& what) { lacks.push_back(what); });
+    };
     EXPECT_EQ(resolved("f32").dtype, DType::kF32);
     EXPECT_EQ(resolved("f32").use, WeightUse::kForward);
     EXPECT_TRUE(lacks.empty());

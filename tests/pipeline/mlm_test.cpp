@@ -48,9 +48,12 @@ TEST(Masking, SharesAreThoseOfTheBinomialLaw) {
     both += seen.chosen && before;
     before = seen.chosen;
     if (!seen.chosen) continue;
-    if (seen.id == id) ++same;
-    else if (seen.id == tokenizer.mask_id()) ++hidden;
-    else ++replaced[seen.id];
+    if (seen.id == id)
+      ++same;
+    else if (seen.id == tokenizer.mask_id())
+      ++hidden;
+    else
+      ++replaced[seen.id];
   }
   // A random token is the true one, or [MASK], as often as it is any other of the V tokens.
   const double one = 0.1 / static_cast<double>(tokenizer.vocab_size());
@@ -124,14 +127,16 @@ TEST(MlmCorpus, EmptyTextsAreLeftOut) {
   EXPECT_EQ(corpus.sources[0].read, 5);
   EXPECT_EQ(corpus.sources[0].empty, 3);
   EXPECT_EQ(corpus.train.rows(), 2);
-  expect_error(ErrorTag::kData, {"y.txt", "none"}, [&] { read_mlm_corpus(tokenizer, std::array{MlmTexts{.name = "y.txt", .rows = none}}, {}); });
+  expect_error(ErrorTag::kData, {"y.txt", "none"},
+               [&] { read_mlm_corpus(tokenizer, std::array{MlmTexts{.name = "y.txt", .rows = none}}, {}); });
 }
 
 TEST(MlmCorpus, HeldOutRowsAreDrawnBySeedAndNotTrainedOn) {
   constexpr int kWords = 40;
   const Tokenizer tokenizer = numbered_tokenizer(kWords);
   const std::vector<Row> rows = numbered_lines(400, kWords), more = numbered_lines(200, kWords), probe = lines({"w1 w0", "w3"});
-  const std::vector<MlmTexts> texts = {{.name = "a", .rows = rows}, {.name = "b", .rows = more}, {.name = "c", .rows = probe, .probe = true}};
+  const std::vector<MlmTexts> texts = {
+      {.name = "a", .rows = rows}, {.name = "b", .rows = more}, {.name = "c", .rows = probe, .probe = true}};
   const MlmCorpus corpus = read_mlm_corpus(tokenizer, texts, {.held_out = 0.1, .seed = kSeed});
   ASSERT_EQ(corpus.sources.size(), 3u);
   EXPECT_EQ(corpus.sources[0].set_aside, 40);
@@ -149,7 +154,8 @@ TEST(MlmCorpus, HeldOutRowsAreDrawnBySeedAndNotTrainedOn) {
   EXPECT_GT(corpus.sources[1].repeated, 0);
   const auto sequences = [](const TokenizedRows& all) {
     std::vector<std::vector<std::int32_t>> list;
-    for (std::size_t s = 0; s + 1 < all.offsets.size(); ++s) list.emplace_back(all.ids.begin() + all.offsets[s], all.ids.begin() + all.offsets[s + 1]);
+    for (std::size_t s = 0; s + 1 < all.offsets.size(); ++s)
+      list.emplace_back(all.ids.begin() + all.offsets[s], all.ids.begin() + all.offsets[s + 1]);
     return list;
   };
   const auto trained = sequences(corpus.train);
@@ -232,7 +238,8 @@ TEST_F(MlmScoreTest, IsTheMeanOverHiddenTokensWhateverTheBatches) {
     Arena arena(*backend);
     const Tensor logits = model->mlm_forward(arena, nullptr, batch.tokens(), batch.chosen(), {});
     for (std::size_t i = 0; i < batch.labels().size(); ++i) {
-      const auto values = logits.span<const float>().subspan(i * static_cast<std::size_t>(logits.cols()), static_cast<std::size_t>(logits.cols()));
+      const auto values =
+          logits.span<const float>().subspan(i * static_cast<std::size_t>(logits.cols()), static_cast<std::size_t>(logits.cols()));
       double sum = 0;
       for (const float x : values) sum += std::exp(static_cast<double>(x));
       const auto label = static_cast<std::size_t>(batch.labels()[i]);

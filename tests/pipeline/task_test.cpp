@@ -111,9 +111,7 @@ TEST(Task, BrokenJsonIsAModelError) {
 
 TEST(Task, RefusesCombinationsWithoutMeaning) {
   const auto refuse = [](std::string_view key, const std::string& message) { throw Error(ErrorTag::kUsage, std::string(key), message); };
-  const auto refused = [&](std::string_view key, TaskSpec task) {
-    expect_error(ErrorTag::kUsage, {key}, [&] { task.validate(refuse); });
-  };
+  const auto refused = [&](std::string_view key, TaskSpec task) { expect_error(ErrorTag::kUsage, {key}, [&] { task.validate(refuse); }); };
   const auto tasks = three_tasks();
   for (const TaskSpec& task : tasks) EXPECT_NO_THROW(task.validate(refuse));
   TaskSpec task = tasks[0];

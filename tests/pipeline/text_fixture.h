@@ -10,9 +10,7 @@
 
 namespace minbert {
 
-inline Tokenizer word_tokenizer() {
-  return Tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e", "f"});
-}
+inline Tokenizer word_tokenizer() { return Tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e", "f"}); }
 
 inline TaskSpec make_task(std::string name, TaskType type, TaskLabels labels) {
   TaskSpec task;

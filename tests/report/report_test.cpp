@@ -88,10 +88,10 @@ TEST(Report, WhatPretrainingReadAndDid) {
   EXPECT_EQ(row("pretraining-texts.csv", 2)[1], "notes.txt, probe");
   EXPECT_EQ(row("pretraining-shift.csv", 1),
             (std::vector<std::string>{"pretrain", "tales.train", "text", "8", "60", "31", "90.02", "54.60", "0.100", "0.250"}));
-  EXPECT_EQ(row("pretraining-shift.csv", 2), (std::vector<std::string>{"pretrain", "same.train", "task", "12", "80", "40", "", "", "", ""}));
-  EXPECT_EQ(csv_grid(report.tables.at("pretrain.overlap.csv")), (Grid{{"corpus", "tales.train", "same.train"},
-                                                                       {"tales.train", "", "0.750"},
-                                                                       {"same.train", "0.667", ""}}));
+  EXPECT_EQ(row("pretraining-shift.csv", 2),
+            (std::vector<std::string>{"pretrain", "same.train", "task", "12", "80", "40", "", "", "", ""}));
+  EXPECT_EQ(csv_grid(report.tables.at("pretrain.overlap.csv")),
+            (Grid{{"corpus", "tales.train", "same.train"}, {"tales.train", "", "0.750"}, {"same.train", "0.667", ""}}));
 }
 
 TEST(Report, ScoresAreThoseOfTheFiles) {

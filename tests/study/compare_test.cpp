@@ -18,7 +18,8 @@ class CompareTest : public testing::Test {
   void write_run(std::string_view name, std::array<int, 2> right, std::string_view numbers) const {
     const auto yes_no = [](int count) {
       std::string text = "id\ttext\tgold\tpred\tscore\tp_0\tp_1\n";
-      for (int row = 0; row < 2; ++row) text += fmt::format("{}\tA sentence.\tyes\t{}\t0.75\t0.25\t0.75\n", row, row < count ? "yes" : "no");
+      for (int row = 0; row < 2; ++row)
+        text += fmt::format("{}\tA sentence.\tyes\t{}\t0.75\t0.25\t0.75\n", row, row < count ? "yes" : "no");
       return text;
     };
     write(name, "first.predictions.tsv", yes_no(right[0]));
@@ -122,13 +123,15 @@ TEST_F(CompareTest, OtherRowsAreRefused) {
   write_run("a", {1, 1}, kNumbers);
   expect_refused({"b/eval/dev/metrics.json", "expected the results of a finished run on dev"});
   write_run("b", {1, 1}, kNumbers);
-  const std::string line = "1\tA sentence.\tyes\tno\t0.75\t0.25\t0.75\n", head = "id\ttext\tgold\tpred\tscore\tp_0\tp_1\n0\tA sentence.\tyes\tyes\t0.75\t0.25\t0.75\n";
+  const std::string line = "1\tA sentence.\tyes\tno\t0.75\t0.25\t0.75\n",
+                    head = "id\ttext\tgold\tpred\tscore\tp_0\tp_1\n0\tA sentence.\tyes\tyes\t0.75\t0.25\t0.75\n";
   const auto with = [&](std::string_view from, std::string_view to) {
     std::string changed = line;
     write("b", "first.predictions.tsv", head + changed.replace(changed.find(from), from.size(), to));
   };
   with("1\tA", "7\tA");
-  expect_refused({"b/eval/dev/first.predictions.tsv", "row 2 (id \"7\")", "expected id \"1\", got \"7\"", "a/eval/dev/first.predictions.tsv"});
+  expect_refused(
+      {"b/eval/dev/first.predictions.tsv", "row 2 (id \"7\")", "expected id \"1\", got \"7\"", "a/eval/dev/first.predictions.tsv"});
   with("sentence", "word");
   expect_refused({"row 2 (id \"1\")", "expected text \"A sentence.\", got \"A word.\""});
   with("\tyes\tno", "\tno\tno");

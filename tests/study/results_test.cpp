@@ -13,37 +13,54 @@ namespace minbert {
 namespace {
 
 StudyResults example() {
-  StudyResults results{.name = "small", .title = "A & B", .caption = "Some data. Encoder: tiny_one.", .state = "failed", .tasks = {{"mood", "accuracy"}, {"near", "pearson"}}, .rows = {}};
+  StudyResults results{.name = "small",
+                       .title = "A & B",
+                       .caption = "Some data. Encoder: tiny_one.",
+                       .state = "failed",
+                       .tasks = {{"mood", "accuracy"}, {"near", "pearson"}},
+                       .rows = {}};
   results.rows.push_back({.name = "one", .title = "One_1", .published = {{"mood", 0.5}, {"mean", 0.375}}, .seeds = {}});
-  results.rows[0].seeds.push_back({.seed = 3, .state = "done", .scores = {{"mood", 0.5}, {"near", 0.25}}, .mean = 0.375, .seconds = 12, .best_epoch = 2});
-  results.rows[0].seeds.push_back({.seed = 5, .state = "done", .scores = {{"mood", 0.6}, {"near", -0.05}}, .mean = 0.275, .seconds = 14, .best_epoch = 1});
+  results.rows[0].seeds.push_back(
+      {.seed = 3, .state = "done", .scores = {{"mood", 0.5}, {"near", 0.25}}, .mean = 0.375, .seconds = 12, .best_epoch = 2});
+  results.rows[0].seeds.push_back(
+      {.seed = 5, .state = "done", .scores = {{"mood", 0.6}, {"near", -0.05}}, .mean = 0.275, .seconds = 14, .best_epoch = 1});
   results.rows.push_back({.name = "two", .title = "Two | half", .published = {}, .seeds = {}});
   results.rows[1].seeds.push_back({.seed = 3, .state = "failed", .error = "it diverged", .exit_code = 6});
   return results;
 }
 
 TEST(Results, TextForPeople) {
-  EXPECT_EQ(results_text(example()),
-            "A & B\n"
-            "\n"
-            "row                  mood  published           near  published           mean  published  seconds  best epoch  runs\n"
-            "One_1       0.550 \u00B1 0.071      0.500  0.100 \u00B1 0.212          -  0.325 \u00B1 0.071      0.375       13        2, 1  2\n"
-            "Two | half              -          -              -          -              -          -        -           -  failed\n"
-            "\n"
-            "Some data. Encoder: tiny_one. On dev: accuracy of mood, pearson of near, and their mean. Mean \u00B1 standard deviation over seeds.\n");
+  EXPECT_EQ(
+      results_text(example()),
+      "A & B\n"
+      "\n"
+      "row                  mood  published           near  published           mean  published  seconds  best epoch  runs\n"
+      "One_1       0.550 \u00B1 0.071      0.500  0.100 \u00B1 0.212          -  0.325 \u00B1 0.071      0.375       13        2, 1  2\n"
+      "Two | half              -          -              -          -              -          -        -           -  failed\n"
+      "\n"
+      "Some data. Encoder: tiny_one. On dev: accuracy of mood, pearson of near, and their mean. Mean \u00B1 standard deviation over "
+      "seeds.\n");
 }
 
 TEST(Results, MarkdownEscapesItsOwnMarks) {
   const std::string text = results_markdown(example());
-  EXPECT_EQ(text.find("**A & B**\n\n| row | mood | published | near | published | mean | published | seconds | best epoch | runs |\n|---|---:|---:|"), 0u) << text;
-  EXPECT_NE(text.find("\n| One\\_1 | 0.550 \u00B1 0.071 | 0.500 | 0.100 \u00B1 0.212 | - | 0.325 \u00B1 0.071 | 0.375 | 13 | 2, 1 | 2 |\n"), std::string::npos) << text;
+  EXPECT_EQ(
+      text.find(
+          "**A & B**\n\n| row | mood | published | near | published | mean | published | seconds | best epoch | runs |\n|---|---:|---:|"),
+      0u)
+      << text;
+  EXPECT_NE(text.find("\n| One\\_1 | 0.550 \u00B1 0.071 | 0.500 | 0.100 \u00B1 0.212 | - | 0.325 \u00B1 0.071 | 0.375 | 13 | 2, 1 | 2 |\n"),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("\n| Two \\| half | - |"), std::string::npos) << text;
 }
 
 TEST(Results, LatexIsABooktabsTable) {
   const std::string text = results_latex(example());
-  for (const char* part : {"\\begin{tabular}{lrrrrrrrrr}\n    \\toprule\n    row & mood & published &", "    One\\_1 & 0.550 $\\pm$ 0.071 & 0.500 & 0.100 $\\pm$ 0.212 & - &",
-                           "2, 1 & 2 \\\\\n", "    \\bottomrule\n  \\end{tabular}\n  \\caption{A \\& B. Some data. Encoder: tiny\\_one.", "\\label{tab:small}\n\\end{table}\n"})
+  for (const char* part :
+       {"\\begin{tabular}{lrrrrrrrrr}\n    \\toprule\n    row & mood & published &",
+        "    One\\_1 & 0.550 $\\pm$ 0.071 & 0.500 & 0.100 $\\pm$ 0.212 & - &", "2, 1 & 2 \\\\\n",
+        "    \\bottomrule\n  \\end{tabular}\n  \\caption{A \\& B. Some data. Encoder: tiny\\_one.", "\\label{tab:small}\n\\end{table}\n"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
 }
 
@@ -59,9 +76,13 @@ TEST(Results, OneSeedHasNoDeviation) {
 }
 
 TEST(Results, CsvHoldsEachRunAndWhatTheyHaveInCommon) {
-  const std::string deviation = fmt::format("one,std,,{},{},{},{},{}\n", std::sqrt(0.005), std::sqrt(0.045), std::sqrt(0.005), std::sqrt(2.0), std::sqrt(0.5));
+  const std::string deviation =
+      fmt::format("one,std,,{},{},{},{},{}\n", std::sqrt(0.005), std::sqrt(0.045), std::sqrt(0.005), std::sqrt(2.0), std::sqrt(0.5));
   const std::string text = results_csv(example());
-  EXPECT_EQ(text.find("row,seed,state,mood,near,mean,seconds,best_epoch\none,3,done,0.5,0.25,0.375,12,2\none,5,done,0.6,-0.05,0.275,14,1\none,mean,,0.55,0.1"), 0u) << text;
+  EXPECT_EQ(text.find("row,seed,state,mood,near,mean,seconds,best_epoch\none,3,done,0.5,0.25,0.375,12,2\none,5,done,0.6,-0.05,0.275,14,"
+                      "1\none,mean,,0.55,0.1"),
+            0u)
+      << text;
   EXPECT_NE(text.find("\none,published,,0.5,,0.375,,\n"), std::string::npos) << text;
   EXPECT_TRUE(text.ends_with("two,3,failed,,,,,\n")) << text;
 }
@@ -78,8 +99,10 @@ TEST(Results, JsonIsTheCsv) {
     EXPECT_EQ(table.cell(line, 1), seed);
     EXPECT_EQ(table.cell(line, 2), state);
     for (std::size_t column = 3; column < columns.size(); ++column) {
-      const Json value = figures["scores"].contains(columns[column]) ? figures["scores"][columns[column]] : figures.value(columns[column], Json());
-      EXPECT_EQ(table.cell(line, column), value.is_null() ? "" : fmt::format("{}", value.get<double>())) << row << " " << seed << " " << columns[column];
+      const Json value =
+          figures["scores"].contains(columns[column]) ? figures["scores"][columns[column]] : figures.value(columns[column], Json());
+      EXPECT_EQ(table.cell(line, column), value.is_null() ? "" : fmt::format("{}", value.get<double>()))
+          << row << " " << seed << " " << columns[column];
     }
     ++line;
   };

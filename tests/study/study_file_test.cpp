@@ -30,7 +30,8 @@ TEST_F(StudyFileTest, LaterPartsOfARowWin) {
     EXPECT_EQ(config.run.name, "r");
     return config.stages[0].lr;
   };
-  const std::string recipe = "recipe = [\"base.toml\", \"recipe.toml\"]\n", overlay = "overlay = [\"overlay.toml\"]\n", set = "set = [\"stage.0.lr=0.04\"]\n";
+  const std::string recipe = "recipe = [\"base.toml\", \"recipe.toml\"]\n", overlay = "overlay = [\"overlay.toml\"]\n",
+                    set = "set = [\"stage.0.lr=0.04\"]\n";
   const std::string flag = (folder.path() / "flag.toml").string();
   EXPECT_EQ(rate(""), 1e-3);
   EXPECT_EQ(rate(recipe), 0.01);
@@ -79,10 +80,12 @@ TEST_F(StudyFileTest, KeysOfStagesTakeNoteOfWhatChangesWeights) {
   ASSERT_EQ(first.stages.size(), 2u);
   const auto shared = [&](const std::string& more) { return shared_stages(first, print(more)); };
   EXPECT_EQ(shared(""), 2u);
-  for (const char* same : {"log_every = 7\n", "checkpoint_every = 3\n", "eval_train = 5\n"}) EXPECT_EQ(shared(fmt::format("[[stage]]\nname = \"0\"\n{}", same)), 2u) << same;
-  for (const char* second : {"[[stage]]\nname = \"b\"\nlr = 0.5\n", "[[task]]\nname = \"near\"\nhead = { dense = [\"4H\"] }\n"}) EXPECT_EQ(shared(second), 1u) << second;
-  for (const char* differs : {"[[stage]]\nname = \"0\"\nlr = 0.5\n", "[[task]]\nname = \"mood\"\nhead = { dense = [\"4H\"] }\n", "[run]\nseed = 4\n",
-                              "[model]\nmax_length = 20\n", "[[task]]\nname = \"mood\"\nbatch = 3\n"})
+  for (const char* same : {"log_every = 7\n", "checkpoint_every = 3\n", "eval_train = 5\n"})
+    EXPECT_EQ(shared(fmt::format("[[stage]]\nname = \"0\"\n{}", same)), 2u) << same;
+  for (const char* second : {"[[stage]]\nname = \"b\"\nlr = 0.5\n", "[[task]]\nname = \"near\"\nhead = { dense = [\"4H\"] }\n"})
+    EXPECT_EQ(shared(second), 1u) << second;
+  for (const char* differs : {"[[stage]]\nname = \"0\"\nlr = 0.5\n", "[[task]]\nname = \"mood\"\nhead = { dense = [\"4H\"] }\n",
+                              "[run]\nseed = 4\n", "[model]\nmax_length = 20\n", "[[task]]\nname = \"mood\"\nbatch = 3\n"})
     EXPECT_EQ(shared(differs), 0u) << differs;
   EXPECT_EQ(shared("[run]\nname = \"else\"\n"), 2u);
 

@@ -69,12 +69,13 @@ class StudyTest : public TinyStudyTest {
   }
   /// The files whose bytes depend on the config alone.
   static std::set<std::string> files_of(const fs::path& run) {
-    static const std::set<std::string> kTimes = {"config.input.toml", "config.toml", "env.json", "fingerprint.json", "log.txt",
-                                                 "metrics.csv", "metrics.jsonl", "stage.json", "state.json", "status.json"};
+    static const std::set<std::string> kTimes = {"config.input.toml", "config.toml",   "env.json",   "fingerprint.json", "log.txt",
+                                                 "metrics.csv",       "metrics.jsonl", "stage.json", "state.json",       "status.json"};
     std::set<std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(run)) {
       const fs::path path = entry.path().lexically_relative(run);
-      if (entry.is_regular_file() && !kTimes.contains(path.filename().string()) && *path.begin() != "tb" && path != ".lock") files.insert(path.string());
+      if (entry.is_regular_file() && !kTimes.contains(path.filename().string()) && *path.begin() != "tb" && path != ".lock")
+        files.insert(path.string());
     }
     return files;
   }
@@ -82,7 +83,9 @@ class StudyTest : public TinyStudyTest {
     std::vector<std::string> states;
     const Json json = read_json(study_path(name) / "study.json", ErrorTag::kData);
     for (const Json& row : json["rows"])
-      for (const Json& seed : row["seeds"]) states.push_back(fmt::format("{}/{} {}", row["name"].get<std::string>(), seed["seed"].get<int>(), seed["state"].get<std::string>()));
+      for (const Json& seed : row["seeds"])
+        states.push_back(
+            fmt::format("{}/{} {}", row["name"].get<std::string>(), seed["seed"].get<int>(), seed["state"].get<std::string>()));
     return states;
   }
 };
@@ -179,7 +182,8 @@ set = ["stage.late.lr=5e-3"]
 }
 
 TEST_F(StudyTest, APoolerThatTheSharedStageDidNotUseIsStillNew) {
-  write("stages.toml", "[[stage]]\ntasks = [\"mood\"]\nepochs = 1\nweight_decay = 0.1\n[[stage]]\nname = \"second\"\ntasks = [\"near\"]\nepochs = 1\n");
+  write("stages.toml",
+        "[[stage]]\ntasks = [\"mood\"]\nepochs = 1\nweight_decay = 0.1\n[[stage]]\nname = \"second\"\ntasks = [\"near\"]\nepochs = 1\n");
   write("pooler.toml", R"(
 [study]
 base = ["base.toml", "stages.toml"]

@@ -55,7 +55,8 @@ TEST_P(TokenizerGolden, IdsTypesAndOffsets) {
     for (const Json& spelled : line.at("texts")) texts.push_back(text_of(spelled));
     const std::int64_t max_length = line.value("max_length", 0);
     const auto encode = [&](bool offsets) {
-      return texts.size() == 1 ? tokenizer.encode(texts[0], max_length, offsets) : tokenizer.encode_pair(texts[0], texts[1], max_length, offsets);
+      return texts.size() == 1 ? tokenizer.encode(texts[0], max_length, offsets)
+                               : tokenizer.encode_pair(texts[0], texts[1], max_length, offsets);
     };
     const Encoding encoding = encode(true);
     std::vector<std::int32_t> offsets;

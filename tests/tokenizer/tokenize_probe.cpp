@@ -44,8 +44,8 @@ void encode_all(const Tokenizer& tokenizer, bool pairs, std::int64_t max_length)
       return pairs ? tokenizer.encode_pair(*text, second, max_length, offsets) : tokenizer.encode(*text, max_length, offsets);
     };
     const Encoding full = encode(true), plain = encode(false);
-    MINBERT_CHECK(full.ids == plain.ids && full.type_ids == plain.type_ids && plain.offsets.empty(), "with offsets: {}; without: {}", full.ids.size(),
-                  plain.ids.size());
+    MINBERT_CHECK(full.ids == plain.ids && full.type_ids == plain.type_ids && plain.offsets.empty(), "with offsets: {}; without: {}",
+                  full.ids.size(), plain.ids.size());
     const auto n = static_cast<std::int32_t>(full.ids.size());
     MINBERT_CHECK(full.type_ids.size() == full.ids.size() && full.offsets.size() == full.ids.size());
     put({&n, 1});

@@ -14,7 +14,8 @@ using Ids = std::vector<std::int32_t>;
 using Offsets = std::vector<std::array<std::int32_t, 2>>;
 
 std::vector<std::string> words() {
-  return {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un", "##ab", "##able", "##le", "able", "cafe", "café", "Café", ",", "中", "a", "##a", "b", "new", "##s", "[", "]"};
+  return {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "un",  "##ab", "##able", "##le", "able", "cafe",
+          "café",  "Café",  ",",     "中",    "a",      "##a", "b",    "new",    "##s",  "[",    "]"};
 }
 
 /// Tokens between [CLS] and [SEP], joined by spaces.
@@ -42,11 +43,13 @@ TEST(Tokenizer, NormalisesAsItsOptionsSay) {
   EXPECT_EQ(pieces(Tokenizer(words(), {.lowercase = false}), "Café cafe\u0301"), "Café [UNK]");
   EXPECT_EQ(pieces(Tokenizer(words(), {.lowercase = false, .strip_accents = true}), "café"), "cafe");
   EXPECT_EQ(pieces(Tokenizer(words(), {.handle_chinese_chars = false}), "a中"), "[UNK]");
-  EXPECT_EQ(pieces(Tokenizer(words()), "a\u200B\x01"
-                                       "a"),
+  EXPECT_EQ(pieces(Tokenizer(words()),
+                   "a\u200B\x01"
+                   "a"),
             "a ##a");
-  EXPECT_EQ(pieces(Tokenizer(words(), {.clean_text = false}), "a\u200B"
-                                                              "a"),
+  EXPECT_EQ(pieces(Tokenizer(words(), {.clean_text = false}),
+                   "a\u200B"
+                   "a"),
             "[UNK]");
 }
 
@@ -62,7 +65,8 @@ TEST(Tokenizer, CountsTheCharactersOfAWord) {
 TEST(Tokenizer, EndlessTokenCostsLittle) {
   std::vector<std::string> vocabulary = words();
   std::string token;  // 3 MB, of bytes in no order
-  for (std::uint32_t i = 0, bits = 1; i < 3'000'000; ++i, bits = bits * 1664525 + 1013904223) token += static_cast<char>('!' + (bits >> 24) % 90);
+  for (std::uint32_t i = 0, bits = 1; i < 3'000'000; ++i, bits = bits * 1664525 + 1013904223)
+    token += static_cast<char>('!' + (bits >> 24) % 90);
   vocabulary.push_back(token);
   for (const std::int64_t most : {100, 10'000'000}) {  // too long to be met, and not
     const Stopwatch watch;
@@ -84,7 +88,8 @@ TEST(Tokenizer, FindsSpecialTokensInTheText) {
 }
 
 TEST(Tokenizer, AddedTokensFollowTheVocabulary) {
-  const Tokenizer tokenizer(words(), {.added = {{.content = "news", .special = false, .normalized = true}, {.content = "<x>", .special = false}}});
+  const Tokenizer tokenizer(words(),
+                            {.added = {{.content = "news", .special = false, .normalized = true}, {.content = "<x>", .special = false}}});
   EXPECT_EQ(tokenizer.vocab_size(), 24);
   EXPECT_EQ(tokenizer.token(22), "news");
   EXPECT_EQ(pieces(tokenizer, "aNEWSa b <x>"), "a news a b <x>");
@@ -97,7 +102,8 @@ TEST(Tokenizer, CutsPairsLongestFirst) {
   const auto ids = [&](const char* a, const char* b, std::int64_t max_length) {
     const Encoding encoding = tokenizer.encode_pair(a, b, max_length);
     std::string text;
-    for (std::size_t i = 0; i < encoding.ids.size(); ++i) text += tokenizer.token(encoding.ids[i])[0] + std::to_string(encoding.type_ids[i]);
+    for (std::size_t i = 0; i < encoding.ids.size(); ++i)
+      text += tokenizer.token(encoding.ids[i])[0] + std::to_string(encoding.type_ids[i]);
     return text;
   };
   EXPECT_EQ(ids("a a", "b", 0), "[0a0a0[0b1[1");
@@ -112,7 +118,8 @@ TEST(Tokenizer, CutsPairsLongestFirst) {
 
 TEST(Tokenizer, OffsetsCountCodePointsOfTheRawText) {
   const Tokenizer tokenizer(words());
-  EXPECT_EQ(tokenizer.encode("é CAFÉ,[MASK]unable", 0, true).offsets, (Offsets{{0, 0}, {0, 1}, {2, 6}, {6, 7}, {7, 13}, {13, 15}, {15, 19}, {0, 0}}));
+  EXPECT_EQ(tokenizer.encode("é CAFÉ,[MASK]unable", 0, true).offsets,
+            (Offsets{{0, 0}, {0, 1}, {2, 6}, {6, 7}, {7, 13}, {13, 15}, {15, 19}, {0, 0}}));
   EXPECT_EQ(tokenizer.encode("\xFF\xE2\x82 a", 0, true).offsets, (Offsets{{0, 0}, {3, 4}, {0, 0}})) << "one for each invalid part";
   EXPECT_EQ(tokenizer.encode_pair("a a", "b", 0, true).offsets, (Offsets{{0, 0}, {0, 1}, {2, 3}, {0, 0}, {0, 1}, {0, 0}}));
   EXPECT_TRUE(tokenizer.encode("a").offsets.empty());

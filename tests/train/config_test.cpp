@@ -46,8 +46,9 @@ TEST(RunConfig, FillsInWhatFollowsFromOtherKeys) {
 }
 
 TEST(RunConfig, ResolvedReadsBack) {
-  const RunConfig config = load("[[stage]]\ncheckpoint_every = 5\neval_train = \"all\"\nselect = \"last\"\n"
-                                "[[stage]]\nname = \"third\"\nkind = \"mlm\"\nmlm = { texts = [\"near.train\", \"a.txt\"], head = \"tied\" }\n");
+  const RunConfig config = load(
+      "[[stage]]\ncheckpoint_every = 5\neval_train = \"all\"\nselect = \"last\"\n"
+      "[[stage]]\nname = \"third\"\nkind = \"mlm\"\nmlm = { texts = [\"near.train\", \"a.txt\"], head = \"tied\" }\n");
   const std::string text = print_toml(write_options(config), false);
   ConfigTree tree;
   tree.load_text(text, "config.toml", "/elsewhere");
@@ -74,9 +75,11 @@ data = { dev = [{ path = "all.csv", where = { part = "DEV" }, limit = 9 }] }
   EXPECT_EQ(exclude[2].path, "/recipes/mine/mood-dev.csv");
   EXPECT_EQ(exclude[2].encoding, "latin-1");
   const auto with_near = [](std::string_view keys) {
-    return fmt::format("[[task]]\nname = \"mood\"\ndata = {{ exclude = \"near.dev\" }}\n[[task]]\nname = \"near\"\ndata = {{ {} }}\n", keys);
+    return fmt::format("[[task]]\nname = \"mood\"\ndata = {{ exclude = \"near.dev\" }}\n[[task]]\nname = \"near\"\ndata = {{ {} }}\n",
+                       keys);
   };
-  expect_error(ErrorTag::kUsage, {"more.toml:3", "task.mood.data.exclude", "\"near.dev\" has no files"}, [&] { load(with_near("dev = 0.1")); });
+  expect_error(ErrorTag::kUsage, {"more.toml:3", "task.mood.data.exclude", "\"near.dev\" has no files"},
+               [&] { load(with_near("dev = 0.1")); });
   expect_error(ErrorTag::kUsage, {"\"near.dev\"", "dialect"}, [&] { load(with_near("dev = \"d.csv\", quote = \"none\"")); });
 }
 
@@ -140,7 +143,8 @@ TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
       {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], head = \"tide\" }\n", {"head", "did you mean \"tied\"?"}},
       {"[[stage]]\nkind = \"mlm\"\nselect = \"per_task\"\nmlm = { texts = [\"a.txt\"] }\n", {"stage.0.select", "frozen"}},
       {"[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"] }\n[[stage]]\nname = \"third\"\nkind = \"mlm\"\n"
-       "mlm = { texts = [\"a.txt\"], head = \"tied\" }\n", {"stage.third", "share their head"}},
+       "mlm = { texts = [\"a.txt\"], head = \"tied\" }\n",
+       {"stage.third", "share their head"}},
       {"[model]\ninit = \"scratch\"\n[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], head = \"pretrained\" }\n",
        {"more.toml:5", "stage.0.mlm.head", "scratch"}},
       {"[[task]]\nname = \"mlm\"\n", {"more.toml:2", "masked-LM"}},

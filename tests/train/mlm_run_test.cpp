@@ -20,7 +20,8 @@ class MlmRunTest : public TinyRunTest {
     constexpr std::array<std::string_view, 6> kThings = {"lamp", "river", "stone", "paper", "bread", "song"};
     for (std::size_t i = 0; i < 40; ++i) {
       const bool old = i % 2 == 0;
-      lines += i % 9 == 0 ? "\n" : fmt::format("the {} {} {} {}\n", old ? "old" : "new", kThings[i % 6], old ? "burns" : "shines", kThings[i / 7]);
+      lines += i % 9 == 0 ? "\n"
+                          : fmt::format("the {} {} {} {}\n", old ? "old" : "new", kThings[i % 6], old ? "burns" : "shines", kThings[i / 7]);
     }
     write_file(folder / "lines.txt", lines);
   }
@@ -83,8 +84,10 @@ mask = 0.3
   }
 };
 
-constexpr std::string_view kStageFiles[] = {"checkpoints/stage-pretrain/best/model.safetensors", "checkpoints/stage-pretrain/best/mlm.safetensors"};
-constexpr std::string_view kResults[] = {"best/model.safetensors", "best/heads.safetensors", "eval/mlm/corpora.csv", "eval/mlm/overlap.csv"};
+constexpr std::string_view kStageFiles[] = {"checkpoints/stage-pretrain/best/model.safetensors",
+                                            "checkpoints/stage-pretrain/best/mlm.safetensors"};
+constexpr std::string_view kResults[] = {"best/model.safetensors", "best/heads.safetensors", "eval/mlm/corpora.csv",
+                                         "eval/mlm/overlap.csv"};
 
 TEST_F(MlmRunTest, LeavesAModelWithItsHeadAndWhatItRead) {
   train(alone(), "a");
@@ -148,7 +151,8 @@ TEST_F(MlmRunTest, AccumulationIsALargerBatch) {
 }
 
 TEST_F(MlmRunTest, MasksAreFreshInEachEpochAndFixedWhenMeasured) {
-  train(alone("[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[stage]]\nlr = 0.0\nshuffle = false\n[stage.mlm]\ndropout = 0.0\n"), "a");
+  train(alone("[model]\nhidden_dropout = 0\nattention_dropout = 0\n[[stage]]\nlr = 0.0\nshuffle = false\n[stage.mlm]\ndropout = 0.0\n"),
+        "a");
   ASSERT_EQ(events.evals.size(), 3u);
   EXPECT_EQ(events.evals[0].loss, events.evals[2].loss);
   const auto half = static_cast<std::ptrdiff_t>(events.steps.size() / 2);
@@ -184,7 +188,9 @@ TEST_F(MlmRunTest, ProbesTakeNoPartInSelection) {
   const auto objective = objective_of(setup, run, 1);
   const EvalEvent event = objective->score(0).value();
   EXPECT_TRUE(event.loss.contains("mood.dev"));
-  const Scores expected = {{"lines.txt", -event.loss.at("lines.txt")}, {"near.train", -event.loss.at("near.train")}, {"same.train", -event.loss.at("same.train")}};
+  const Scores expected = {{"lines.txt", -event.loss.at("lines.txt")},
+                           {"near.train", -event.loss.at("near.train")},
+                           {"same.train", -event.loss.at("same.train")}};
   EXPECT_EQ(objective->ranking(event), expected);
   EXPECT_TRUE(objective->can_select());
 
@@ -219,19 +225,23 @@ TEST_F(MlmRunTest, CorporaHaveNoHeadAndAreNotEvaluated) {
 TEST_F(MlmRunTest, MeasuresCorporaAndTheirOverlap) {
   write_file(folder / "lines.txt", "lamp lamp stone\nstone bread\n");
   write_file(folder / "other.txt", "stone\n");
-  const std::string_view probing = "[model.vocabulary]\ncorpus = [\"words.txt\"]\n[[stage]]\nepochs = 1\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n";
+  const std::string_view probing =
+      "[model.vocabulary]\ncorpus = [\"words.txt\"]\n[[stage]]\nepochs = 1\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = "
+      "0.9\n";
   std::string words;
   for (int i = 0; i < 50; ++i) words += "lamp stone bread\n";  // often enough for each to become one piece
   write_file(folder / "words.txt", words);
   train(alone(probing), "a");
-  EXPECT_EQ(bytes("a", "eval/mlm/overlap.csv"), "stage,corpus,other,tokens,pieces\n"
-                                                "pretrain,lines.txt,other.txt,0.400000,0.333333\n"
-                                                "pretrain,other.txt,lines.txt,1.000000,1.000000\n");
+  EXPECT_EQ(bytes("a", "eval/mlm/overlap.csv"),
+            "stage,corpus,other,tokens,pieces\n"
+            "pretrain,lines.txt,other.txt,0.400000,0.333333\n"
+            "pretrain,other.txt,lines.txt,1.000000,1.000000\n");
   const std::string corpora = bytes("a", "eval/mlm/corpora.csv");
   EXPECT_NE(corpora.find("pretrain,lines.txt,text,2,0,5,3,0,,,,,,\n"), std::string::npos) << corpora;
   EXPECT_NE(corpora.find("pretrain,other.txt,probe,1,1,1,1,0,"), std::string::npos) << corpora;
   ASSERT_EQ(events.evals.size(), 2u);
-  for (std::size_t i = 0; i < 2; ++i) EXPECT_NE(corpora.find(fmt::format("{}", events.evals[i].loss.at("other.txt"))), std::string::npos) << corpora;
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_NE(corpora.find(fmt::format("{}", events.evals[i].loss.at("other.txt"))), std::string::npos) << corpora;
 }
 
 TEST_F(MlmRunTest, WithoutHeldOutTextsTheLastEpochIsKept) {

@@ -135,7 +135,8 @@ class OptimizerTest : public testing::Test {
     }
     for (const auto& [name, state] : plain.states) {
       const auto now = values(params, name);
-      for (std::size_t i = 0; i < now.size(); ++i) ASSERT_NEAR(static_cast<double>(now[i]), state.value[i], 2e-6 * (1 + std::abs(state.value[i]))) << name;
+      for (std::size_t i = 0; i < now.size(); ++i)
+        ASSERT_NEAR(static_cast<double>(now[i]), state.value[i], 2e-6 * (1 + std::abs(state.value[i]))) << name;
     }
   }
 
@@ -227,8 +228,11 @@ TEST(StageTrains, WhatItsKindSays) {
   const auto trains = [&](StageKind kind) {
     stage.kind = kind;
     std::string roles;
-    for (const auto& [name, role, task] : {std::tuple("encoder ", Role::kEncoder, ""), {"pooler ", Role::kPooler, ""}, {"head ", Role::kHead, "mine"},
-                                           {"other ", Role::kHead, "other"}, {"mlm ", Role::kMlm, ""}}) {
+    for (const auto& [name, role, task] : {std::tuple("encoder ", Role::kEncoder, ""),
+                                           {"pooler ", Role::kPooler, ""},
+                                           {"head ", Role::kHead, "mine"},
+                                           {"other ", Role::kHead, "other"},
+                                           {"mlm ", Role::kMlm, ""}}) {
       ParamInfo info;
       info.role = role;
       info.task = task;

@@ -51,8 +51,8 @@ TEST_F(RemoteRunTest, GivesTheSameBytes) {
     ASSERT_LT(runs, 20);
   }
   EXPECT_GT(runs, 2);
-  for (const std::string_view file : {"best/model.safetensors", "best/heads.safetensors",
-                                      "checkpoints/stage-pretrain/best/mlm.safetensors"})
+  for (const std::string_view file :
+       {"best/model.safetensors", "best/heads.safetensors", "checkpoints/stage-pretrain/best/mlm.safetensors"})
     EXPECT_TRUE(bytes("near", file) == bytes("remote", file)) << file;
   EXPECT_EQ(without_times(bytes("near", "metrics.jsonl")), without_times(bytes("remote", "metrics.jsonl")));
 }

@@ -80,16 +80,18 @@ class RunFolderDocTest : public TinyRunTest {
 };
 
 TEST_F(RunFolderDocTest, NamesWhatARunLeaves) {
-  const RunConfig run = config("[[stage]]\neval_train = 3\n[[stage]]\nname = \"pretrain\"\nkind = \"mlm\"\nepochs = 1\n"
-                               "mlm = { texts = [\"mood.train\", \"same.train\"], held_out = 0.3, mask = 0.5 }\n");
+  const RunConfig run = config(
+      "[[stage]]\neval_train = 3\n[[stage]]\nname = \"pretrain\"\nkind = \"mlm\"\nepochs = 1\n"
+      "mlm = { texts = [\"mood.train\", \"same.train\"], held_out = 0.3, mask = 0.5 }\n");
   train(run, "a", {}, [&] { return events.steps.size() == 20; });
   const Names stopped = files_and_keys("a");
   for (const char* expected : {"optimizer.safetensors", "best_epoch"}) EXPECT_TRUE(stopped.contains(expected)) << expected;
   expect_documented(stopped);
   train(run, "a", {.resume = true});
   const Names done = files_and_keys("a");
-  for (const char* expected : {"TASK.errors.tsv", "grad_norm", "wall_s", "text_pair", "p_0", "label_counts", "brier_score", "TASK.tsv", "count",
-                               "peak_memory_bytes", "mlm.safetensors", "repeated", "perplexity", "perplexity_after", "overlap.csv"})
+  for (const char* expected :
+       {"TASK.errors.tsv", "grad_norm", "wall_s", "text_pair", "p_0", "label_counts", "brier_score", "TASK.tsv", "count",
+        "peak_memory_bytes", "mlm.safetensors", "repeated", "perplexity", "perplexity_after", "overlap.csv"})
     EXPECT_TRUE(done.contains(expected)) << expected;
   expect_documented(done);
 }

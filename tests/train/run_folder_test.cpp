@@ -56,13 +56,28 @@ class RunFolderTest : public testing::Test {
 constexpr OpenRun kResume{.resume = true}, kOverwrite{.overwrite = true};
 
 StepEvent step(std::int64_t number) {
-  return StepEvent{{.stage = "0", .task = "sst", .step = number, .epoch = 1, .loss = 1.5, .lr = 1e-5, .grad_norm = 2.25, .tokens = 224,
-                    .tokens_per_s = 1000, .wall_s = 0.1234564 * static_cast<double>(number)},
-                   number, 10, true};
+  return StepEvent{{.stage = "0",
+                    .task = "sst",
+                    .step = number,
+                    .epoch = 1,
+                    .loss = 1.5,
+                    .lr = 1e-5,
+                    .grad_norm = 2.25,
+                    .tokens = 224,
+                    .tokens_per_s = 1000,
+                    .wall_s = 0.1234564 * static_cast<double>(number)},
+                   number,
+                   10,
+                   true};
 }
 
 EvalEvent eval(int epoch) {
-  return {.stage = "0", .split = "dev", .epoch = epoch, .scores = {{"para", 0.75}, {"sst", 0.5}}, .loss = {{"para", 0.5}, {"sst", 1.25}}, .mean = 0.625};
+  return {.stage = "0",
+          .split = "dev",
+          .epoch = epoch,
+          .scores = {{"para", 0.75}, {"sst", 0.5}},
+          .loss = {{"para", 0.5}, {"sst", 1.25}},
+          .mean = 0.625};
 }
 
 TEST_F(RunFolderTest, FreshRunHoldsItsConfigAndIsRunning) {
@@ -103,13 +118,14 @@ TEST_F(RunFolderTest, LinesHaveTheirKeysInOrder) {
   StepEvent diverged = step(2);
   diverged.loss = std::nan("");
   run.step(diverged);
-  EXPECT_EQ(text("metrics.jsonl"),
-            R"({"event":"eval","stage":"0","epoch":0,"split":"dev","scores":{"para":0.75,"sst":0.5},"mean":0.625,"loss":{"para":0.5,"sst":1.25}})"
-            "\n"
-            R"({"event":"step","stage":"0","step":1,"epoch":1,"task":"sst","loss":1.5,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.123456})"
-            "\n"
-            R"({"event":"step","stage":"0","step":2,"epoch":1,"task":"sst","loss":null,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.246913})"
-            "\n");
+  EXPECT_EQ(
+      text("metrics.jsonl"),
+      R"({"event":"eval","stage":"0","epoch":0,"split":"dev","scores":{"para":0.75,"sst":0.5},"mean":0.625,"loss":{"para":0.5,"sst":1.25}})"
+      "\n"
+      R"({"event":"step","stage":"0","step":1,"epoch":1,"task":"sst","loss":1.5,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.123456})"
+      "\n"
+      R"({"event":"step","stage":"0","step":2,"epoch":1,"task":"sst","loss":null,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.246913})"
+      "\n");
   EXPECT_EQ(text("metrics.csv"),
             "event,stage,step,epoch,split,task,loss,score,lr,grad_norm,tokens,tokens_per_s,wall_s\n"
             "eval,0,0,0,dev,para,0.5,0.75,,,,,\n"
@@ -210,7 +226,8 @@ TEST_F(RunFolderTest, ResumeWantsTheSameConfigButForLogging) {
   open(kResume, with("# a.toml:2", "# b.toml:9"));
   expect_error(ErrorTag::kUsage, {"config.toml", "stage.0.lr was 1e-05, is now 0.001"}, [&] { open(kResume, with("1e-05", "1e-3")); });
   expect_error(ErrorTag::kUsage, {"stage.0.lr was 1e-05, is now absent"}, [&] { open(kResume, with("lr = 1e-05\n", "")); });
-  expect_error(ErrorTag::kUsage, {"stage.0.clip was absent, is now 1.0"}, [&] { open(kResume, with("log_every", "clip = 1.0\nlog_every")); });
+  expect_error(ErrorTag::kUsage, {"stage.0.clip was absent, is now 1.0"},
+               [&] { open(kResume, with("log_every", "clip = 1.0\nlog_every")); });
   expect_error(ErrorTag::kUsage, {"stage was"}, [&] { open(kResume, std::string(kConfig) + "\n[[stage]]\nname = \"1\"\n"); });
   EXPECT_EQ(status()["resumes"], 2);
 }

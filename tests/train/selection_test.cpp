@@ -35,7 +35,8 @@ TEST(EpochSelection, LastTakesEveryEpoch) {
 
 TEST(EpochSelection, PatienceCountsEpochsSinceTheBestAndSurvivesAResume) {
   EpochSelection whole(Selection::kMean, 2);
-  for (const auto& [epoch, score, exhausted] : {std::tuple(0, 0.1, false), {1, 0.0, false}, {2, 0.2, false}, {3, 0.2, false}, {4, 0.1, true}}) {
+  for (const auto& [epoch, score, exhausted] :
+       {std::tuple(0, 0.1, false), {1, 0.0, false}, {2, 0.2, false}, {3, 0.2, false}, {4, 0.1, true}}) {
     EpochSelection resumed(Selection::kMean, 2);
     resumed.restore(Json::parse(whole.state().dump()));
     resumed.offer(epoch, {{"a", score}}, kTasks);

@@ -16,7 +16,8 @@ constexpr std::string_view kFinetune = "[[stage]]\naccumulate = 3\n";
 constexpr std::string_view kHeads = "[[stage]]\nkind = \"heads\"\naccumulate = 3\n";
 constexpr std::string_view kHeadsUncached = "[[stage]]\nkind = \"heads\"\naccumulate = 3\ncache_features = false\n";
 constexpr std::string_view kMlmLinear = "[[stage]]\nkind = \"mlm\"\naccumulate = 3\nmlm = { texts = [\"same.train\"], mask = 0.4 }\n";
-constexpr std::string_view kMlmTied = "[[stage]]\nkind = \"mlm\"\naccumulate = 3\nmlm = { texts = [\"same.train\"], mask = 0.4, head = \"tied\" }\n";
+constexpr std::string_view kMlmTied =
+    "[[stage]]\nkind = \"mlm\"\naccumulate = 3\nmlm = { texts = [\"same.train\"], mask = 0.4, head = \"tied\" }\n";
 constexpr std::string_view kKinds[] = {kFinetune, kHeads, kHeadsUncached, kMlmLinear, kMlmTied};
 /// Row numbers at which a step of ten rows is cut into shares.
 using Cuts = std::vector<std::size_t>;
@@ -77,8 +78,8 @@ class StepShareTest : public TinyRunTest {
     return update;
   }
 
-  /// Whether elements of `a` and `b` differ by at most `tolerance` times the largest one, or times a thousandth of the norm of all gradients:
-  /// the key biases have no gradient but rounding errors, since softmax ignores what is added to all scores of a query.
+  /// Whether elements of `a` and `b` differ by at most `tolerance` times the largest one, or times a thousandth of the norm of all
+  /// gradients: the key biases have no gradient but rounding errors, since softmax ignores what is added to all scores of a query.
   static bool near(const std::vector<float>& a, const std::vector<float>& b, float tolerance, float norm) {
     float largest = 1e-3f * norm, difference = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -133,7 +134,8 @@ TEST_F(StepShareTest, SharesAddUpToTheStep) {
       const auto ten = rows(10);
       const Update whole = step(part, ten, {});
       EXPECT_GT(whole.outcome.grad_norm, 0);
-      for (const Cuts& cuts : {Cuts{3, 3, 4}, Cuts{0, 9}, Cuts{1, 2, 3, 4, 5, 6, 7, 8, 9}, Cuts{10}}) expect_equal(whole, step(part, ten, cuts), 2e-5f);
+      for (const Cuts& cuts : {Cuts{3, 3, 4}, Cuts{0, 9}, Cuts{1, 2, 3, 4, 5, 6, 7, 8, 9}, Cuts{10}})
+        expect_equal(whole, step(part, ten, cuts), 2e-5f);
       // Shares that end where micro-steps end add the same numbers in the same order.
       const Update aligned = step(part, ten, {4, 8});
       EXPECT_EQ(aligned.gradients, whole.gradients);

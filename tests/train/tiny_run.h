@@ -129,7 +129,7 @@ sampler = "shuffled"
  private:
   /// Writes random texts of a few words; the labels follow from the first words.
   void write_rows(const std::string& name, int rows, std::uint64_t seed) const {
-    constexpr std::array<std::string_view, 12> kWords = {"warm", "cold",  "river", "stone", "green", "walks",
+    constexpr std::array<std::string_view, 12> kWords = {"warm",  "cold", "river", "stone", "green", "walks",
                                                          "sings", "slow", "paper", "lamp",  "under", "bread"};
     Rng rng(seed, "rows");
     std::string csv = "a,b,class,binary,number\n";
@@ -141,7 +141,8 @@ sampler = "shuffled"
         texts[t] = kWords[first[t]];
         for (std::uint64_t words = rng.below(6); words > 0; --words) texts[t] += fmt::format(" {}", kWords[rng.below(kWords.size())]);
       }
-      csv += fmt::format("{},{},{},{},{}\n", texts[0], texts[1], first[0] % 3, (first[0] + first[1]) % 2, static_cast<double>(first[1] % 6) * 0.9);
+      csv += fmt::format("{},{},{},{},{}\n", texts[0], texts[1], first[0] % 3, (first[0] + first[1]) % 2,
+                         static_cast<double>(first[1] % 6) * 0.9);
     }
     write_file(folder / name, csv);
   }

@@ -34,8 +34,8 @@ TEST_F(TrainerTest, LeavesACompleteRun) {
   EXPECT_EQ(result.dev_scores.size(), 3u);
   EXPECT_EQ(std::ssize(events.steps), 2 * (6 + 4 + 5));
   EXPECT_EQ(std::ssize(events.evals), 3);
-  for (const char* file : {"best/config.json", "best/minbert.json", "best/vocab.txt", "best/README.md", "checkpoints/last/DONE", "checkpoints/stage-0/best/heads.safetensors",
-                           "data.json", "env.json", "eval/dev/metrics.json"})
+  for (const char* file : {"best/config.json", "best/minbert.json", "best/vocab.txt", "best/README.md", "checkpoints/last/DONE",
+                           "checkpoints/stage-0/best/heads.safetensors", "data.json", "env.json", "eval/dev/metrics.json"})
     EXPECT_TRUE(std::filesystem::exists(run_path("a") / file)) << file;
   EXPECT_EQ(read_json(run_path("a") / "status.json", ErrorTag::kData)["state"], "done");
   const TrainResult again = train(config(), "a", kResume);
@@ -54,7 +54,8 @@ TEST_F(TrainerTest, AnOptionThatIsNewHadItsDefault) {
   }
   write_file(file, older);
   EXPECT_TRUE(train(config(), "a", kResume).already_finished);
-  expect_error(ErrorTag::kUsage, {"config.toml", "stage.0.clip was 0.0, is now 1.0"}, [&] { train(config("[[stage]]\nclip = 1\n"), "a", kResume); });
+  expect_error(ErrorTag::kUsage, {"config.toml", "stage.0.clip was 0.0, is now 1.0"},
+               [&] { train(config("[[stage]]\nclip = 1\n"), "a", kResume); });
 }
 
 TEST_F(TrainerTest, ResumesToTheSameBytes) {
@@ -198,7 +199,8 @@ TEST_F(TrainerTest, CheckpointsComeEverySoManySteps) {
 
 TEST_F(TrainerTest, BrokenResultsOfAFinishedRunAreNamed) {
   train(config("[[stage]]\nmax_steps = 1\n"), "a");
-  for (const char* broken : {"[]", R"({"mean": 1})", R"({"scores": [], "mean": 1})", R"({"scores": {"mood": "high"}, "mean": 1})", R"({"scores": {}, "mean": {}})"}) {
+  for (const char* broken : {"[]", R"({"mean": 1})", R"({"scores": [], "mean": 1})", R"({"scores": {"mood": "high"}, "mean": 1})",
+                             R"({"scores": {}, "mean": {}})"}) {
     write_file(run_path("a") / "eval/dev/metrics.json", broken);
     expect_error(ErrorTag::kData, {"eval/dev/metrics.json"}, [&] { train(config("[[stage]]\nmax_steps = 1\n"), "a", kResume); });
   }
@@ -240,8 +242,9 @@ TEST_F(TrainerTest, FrozenEncoderStaysAsItIs) {
   train(config("[[stage]]\nepochs = 1\n"), "base");
   for (const char* cached : {"true", "false"}) {
     const std::string name = std::string("frozen-") + cached;
-    train(config(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nkind = \"heads\"\nepochs = 3\nlr = 1e-2\nselect = \"last\"\ncache_features = {}\n",
-                             run_path("base").string(), cached)),
+    train(config(fmt::format(
+              "[model]\ninit = \"{}\"\n[[stage]]\nkind = \"heads\"\nepochs = 3\nlr = 1e-2\nselect = \"last\"\ncache_features = {}\n",
+              run_path("base").string(), cached)),
           name);
     EXPECT_TRUE(bytes("base", "best/model.safetensors") == bytes(name, "best/model.safetensors"));
     EXPECT_FALSE(bytes("base", "best/heads.safetensors") == bytes(name, "best/heads.safetensors"));
@@ -283,7 +286,9 @@ TEST_F(TrainerTest, KeepsTheSelectedEpoch) {
 TEST_F(TrainerTest, StagesStartWhereTheySay) {
   const auto first_loss = [&](std::string_view from) {
     train(config(fmt::format("[[stage]]\nlr = 1e-2\nselect = \"last\"\n[[stage]]\nname = \"still\"\nlr = 0.0\nepochs = 1\n"
-                             "[[stage]]\nname = \"end\"\nepochs = 1\nfrom = \"{}\"\n", from)), from);
+                             "[[stage]]\nname = \"end\"\nepochs = 1\nfrom = \"{}\"\n",
+                             from)),
+          from);
     return std::ranges::find(events.evals, "end", &EvalEvent::stage)->loss;
   };
   const auto previous = first_loss("previous");

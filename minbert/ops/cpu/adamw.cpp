@@ -60,7 +60,8 @@ void add_squares(const float* x, std::int64_t count, std::int64_t first, double*
   const hn::Rebind<float, decltype(d)> half;
   constexpr std::int64_t kStep = hn::MaxLanes(decltype(d)()), kVectors = kNormLanes / kStep;
   std::int64_t i = 0;
-  for (; i < count && (first + i) % kNormLanes != 0; ++i) lanes[(first + i) % kNormLanes] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  for (; i < count && (first + i) % kNormLanes != 0; ++i)
+    lanes[(first + i) % kNormLanes] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   hn::Vec<decltype(d)> sums[kVectors];
   for (std::int64_t k = 0; k < kVectors; ++k) sums[k] = hn::LoadU(d, lanes + k * kStep);
   for (; i + kNormLanes <= count; i += kNormLanes) {
@@ -124,7 +125,8 @@ void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
     for (const Tensor* t : {&s.gradient, &s.m, &s.v})
       if (t != &s.gradient || *t) shapes::same(*t, s.value, "adamw");
     MINBERT_CHECK(!s.copy || s.copy.numel() == size(i), "adamw: {} copied to {}", s.value.describe(), s.copy.describe());
-    for (const Tensor* t : {&s.value, &s.gradient, &s.m, &s.v, &s.copy}) MINBERT_CHECK(!*t || t->contiguous(), "adamw: strided {}", t->describe());
+    for (const Tensor* t : {&s.value, &s.gradient, &s.m, &s.v, &s.copy})
+      MINBERT_CHECK(!*t || t->contiguous(), "adamw: strided {}", t->describe());
     total += size(i);
     moved += 24.0 * static_cast<double>(size(i)) + 2 * bytes_of({&s.gradient}) + bytes_of({&s.copy});
   }
@@ -132,9 +134,10 @@ void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
   // Parts end at multiples of a cache line, so that two threads never write one.
   constexpr std::int64_t kLine = 32;
   for_ranges(divide_up(total, kLine), kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
-    for_concatenated(segments.size(), size, begin * kLine, std::min(total, end * kLine), [&](std::size_t i, std::int64_t from, std::int64_t to) {
-      HWY_DYNAMIC_DISPATCH(adamw_range)(segments[i], adamw_factors(segments[i], options), from, to);
-    });
+    for_concatenated(segments.size(), size, begin * kLine, std::min(total, end * kLine),
+                     [&](std::size_t i, std::int64_t from, std::int64_t to) {
+                       HWY_DYNAMIC_DISPATCH(adamw_range)(segments[i], adamw_factors(segments[i], options), from, to);
+                     });
   });
 }
 

@@ -121,7 +121,8 @@ HWY_INLINE std::size_t saved_at(const AttentionArguments& a, std::int64_t head, 
 
 /// to (rows, stride) = scale * from; columns beyond `cols` become zero up to a whole vector.
 template <class T>
-HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols, float scale) {
+HWY_INLINE void pack(float* to, std::int64_t stride, const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols,
+                     float scale) {
   const V factor = set(scale);
   for (std::int64_t row = 0; row < rows; ++row) {
     for_lanes(static_cast<std::size_t>(cols), [&](std::size_t i, auto extent) HWY_ATTR {
@@ -139,7 +140,8 @@ HWY_INLINE void pack_keys(float* to, std::int64_t stride, const T* from, std::in
 
 /// to (rows, cols) = scale * from.
 template <class T>
-HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::int64_t stride, std::int64_t rows, std::int64_t cols, float scale) {
+HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::int64_t stride, std::int64_t rows, std::int64_t cols,
+                       float scale) {
   const V factor = set(scale);
   for (std::int64_t row = 0; row < rows; ++row) {
     for_lanes(static_cast<std::size_t>(cols), [&](std::size_t i, auto extent) HWY_ATTR {
@@ -151,7 +153,8 @@ HWY_INLINE void unpack(T* to, std::int64_t to_stride, const float* from, std::in
 /// Draws the random bits of one query's keys, in whole blocks of kMaskLanes.
 HWY_INLINE void draw_mask(const AttentionShape& shape, std::int64_t query, std::int64_t head, std::int64_t keys, std::uint16_t* lanes) {
   const MaskRow row(shape.dropout, shape.q_rows.host[static_cast<std::size_t>(query)], static_cast<std::uint32_t>(head));
-  for (std::size_t begin = 0; begin < static_cast<std::size_t>(keys); begin += kMaskLanes) mask_lanes(shape.dropout, row, begin, lanes + begin);
+  for (std::size_t begin = 0; begin < static_cast<std::size_t>(keys); begin += kMaskLanes)
+    mask_lanes(shape.dropout, row, begin, lanes + begin);
 }
 
 /// Turns scores[0, keys) into exp(score - max) and the padding behind them into 0.
@@ -203,7 +206,8 @@ void attention_forward(const AttentionArguments& a, std::int64_t index, std::byt
       const float inverse = t.keys > 0 ? stats[r].inverse_sum : 0.0f;
       unpack(cell<T>(a.out, first + r, t.column), a.out.row_stride(), w.out + r * s.width, s.width, 1, s.head, inverse);
     }
-    if (a.saved) std::memcpy(a.saved.data<std::uint8_t>() + saved_at(a, t.head, first), stats, static_cast<std::size_t>(rows) * sizeof(SoftmaxRow));
+    if (a.saved)
+      std::memcpy(a.saved.data<std::uint8_t>() + saved_at(a, t.head, first), stats, static_cast<std::size_t>(rows) * sizeof(SoftmaxRow));
   }
 }
 
@@ -251,7 +255,8 @@ void attention_gradient(const AttentionArguments& a, std::int64_t index, std::by
     std::memcpy(stats, a.saved.data<std::uint8_t>() + saved_at(a, t.head, first), static_cast<std::size_t>(rows) * sizeof(SoftmaxRow));
     for (std::int64_t r = 0; r < rows; ++r) {
       if (a.shape->dropout) draw_mask(*a.shape, first + r, t.head, t.keys, w.lanes);
-      softmax_backward_row(w.probabilities + r * s.depth, w.dscores + r * s.depth, t.keys, stats[r], a.shape->dropout ? w.lanes : nullptr, factors);
+      softmax_backward_row(w.probabilities + r * s.depth, w.dscores + r * s.depth, t.keys, stats[r], a.shape->dropout ? w.lanes : nullptr,
+                           factors);
     }
     small_product<true>(w.dv, s.width, {w.probabilities, 1, s.depth}, w.dout, s.width, keys, s.width, rows);
     small_product<true>(w.dk, s.width, {w.dscores, 1, s.depth}, w.q, s.width, keys, s.width, rows);
@@ -328,21 +333,42 @@ void CpuBackend::attention(Tensor out, Tensor saved, const Tensor& q, const Tens
   shapes::attention(out, q, k, v, shape);
   MINBERT_CHECK(!saved || saved.bytes() >= attention_saved_bytes(shape, q.dtype()), "attention saves into {}", saved.describe());
   const OpScope scope(*this, "attention", 4.0 * pairs(shape, q.cols()), bytes_of({&out, &q, &k, &v}), {out});
-  run({.out = out, .saved = saved, .q = q, .k = k, .v = v, .dq = {}, .dk = {}, .dv = {}, .dout = {}, .shape = &shape,
-       .head_size = q.cols() / shape.heads, .max_keys = longest(shape.k_offsets.host)},
+  run({.out = out,
+       .saved = saved,
+       .q = q,
+       .k = k,
+       .v = v,
+       .dq = {},
+       .dk = {},
+       .dv = {},
+       .dout = {},
+       .shape = &shape,
+       .head_size = q.cols() / shape.heads,
+       .max_keys = longest(shape.k_offsets.host)},
       false, scratch_);
 }
 
-void CpuBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q, const Tensor& k,
-                                    const Tensor& v, const AttentionShape& shape) {
+void CpuBackend::attention_backward(Tensor dq, Tensor dk, Tensor dv, const Tensor& dout, const Tensor& saved, const Tensor& q,
+                                    const Tensor& k, const Tensor& v, const AttentionShape& shape) {
   shapes::attention(dout, q, k, v, shape);
   shapes::same(dq, q, "attention dq");
   shapes::same(dk, k, "attention dk");
   shapes::same(dv, v, "attention dv");
   MINBERT_CHECK(saved && saved.bytes() >= attention_saved_bytes(shape, q.dtype()), "attention saved {}", saved.describe());
-  const OpScope scope(*this, "attention_backward", 10.0 * pairs(shape, q.cols()), bytes_of({&dq, &dk, &dv, &dout, &q, &k, &v}), {dq, dk, dv});
-  run({.out = {}, .saved = saved, .q = q, .k = k, .v = v, .dq = dq, .dk = dk, .dv = dv, .dout = dout, .shape = &shape,
-       .head_size = q.cols() / shape.heads, .max_keys = longest(shape.k_offsets.host)},
+  const OpScope scope(*this, "attention_backward", 10.0 * pairs(shape, q.cols()), bytes_of({&dq, &dk, &dv, &dout, &q, &k, &v}),
+                      {dq, dk, dv});
+  run({.out = {},
+       .saved = saved,
+       .q = q,
+       .k = k,
+       .v = v,
+       .dq = dq,
+       .dk = dk,
+       .dv = dv,
+       .dout = dout,
+       .shape = &shape,
+       .head_size = q.cols() / shape.heads,
+       .max_keys = longest(shape.k_offsets.host)},
       true, scratch_);
 }
 

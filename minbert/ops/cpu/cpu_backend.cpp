@@ -1,11 +1,11 @@
 // The CPU backend's entry point, the choice of instruction set, and memory.
 #include "minbert/ops/cpu/cpu_backend.h"
 
+#include <hwy/highway.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
-
-#include <hwy/highway.h>
 
 #include "minbert/ops/cpu/bf16_rounding.h"
 #include "minbert/ops/cpu/cpu.h"
@@ -53,12 +53,11 @@ std::string CpuBackend::description() const {
   // Highway lists targets best first, as bits from the lowest.
   const auto usable = static_cast<std::uint64_t>(usable_targets() & HWY_TARGETS);
   const char* kernels = usable == 0 ? "scalar" : hwy::TargetName(static_cast<std::int64_t>(usable & (~usable + 1)));
-  return fmt::format("{}, Highway {}, {} threads{}{}", gemm_description(), kernels, num_threads(), supports_bf16_ ? ", bf16" : "", supports_int8() ? ", int8" : "");
+  return fmt::format("{}, Highway {}, {} threads{}{}", gemm_description(), kernels, num_threads(), supports_bf16_ ? ", bf16" : "",
+                     supports_int8() ? ", int8" : "");
 }
 
-void CpuBackend::copy_to_device(Tensor dst, const void* src) {
-  copy(dst, Tensor(const_cast<void*>(src), dst.dtype(), dst.shape()));
-}
+void CpuBackend::copy_to_device(Tensor dst, const void* src) { copy(dst, Tensor(const_cast<void*>(src), dst.dtype(), dst.shape())); }
 
 void CpuBackend::copy_to_host(void* dst, const Tensor& src) {
   const OpScope scope(*this, "copy", 0, 2.0 * static_cast<double>(src.bytes()), {});
@@ -75,7 +74,9 @@ void CpuBackend::copy(Tensor dst, const Tensor& src) {
 void CpuBackend::copy_elements(const Tensor& dst, const Tensor& src) {
   const std::size_t size = dtype_size(src.dtype());
   for_pieces({&dst, &src}, [&](const Piece& piece) {
-    const auto at = [&](const Tensor& x) { return static_cast<std::byte*>(x.raw()) + static_cast<std::size_t>(piece.row * x.row_stride() + piece.col) * size; };
+    const auto at = [&](const Tensor& x) {
+      return static_cast<std::byte*>(x.raw()) + static_cast<std::size_t>(piece.row * x.row_stride() + piece.col) * size;
+    };
     std::memcpy(at(dst), at(src), static_cast<std::size_t>(piece.n) * size);
   });
 }

@@ -19,7 +19,8 @@ void activation_piece(const Tensor& out, const Tensor& x, Activation kind, const
     with_activation(kind, [&](auto f) HWY_ATTR {
       T* o = piece.of<T>(out);
       const T* p = piece.of<T>(x);
-      for_lanes(static_cast<std::size_t>(piece.n), [&](std::size_t i, auto extent) HWY_ATTR { store(extent, f.value(load(extent, p + i)), o + i); });
+      for_lanes(static_cast<std::size_t>(piece.n),
+                [&](std::size_t i, auto extent) HWY_ATTR { store(extent, f.value(load(extent, p + i)), o + i); });
     });
   });
 }

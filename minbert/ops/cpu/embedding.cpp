@@ -73,24 +73,27 @@ void CpuBackend::embedding(Tensor out, const Tensor& word, const Tensor& positio
   for_rows(out.rows(), out.cols(), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t n = begin; n < end; ++n) {
       const auto i = static_cast<std::size_t>(n);
-      HWY_DYNAMIC_DISPATCH(embedding_row)(out, n, row_at(word, ids.host[i]), row_at(position, positions.host[i]), row_at(type, type_ids.host[i]));
+      HWY_DYNAMIC_DISPATCH(embedding_row)
+      (out, n, row_at(word, ids.host[i]), row_at(position, positions.host[i]), row_at(type, type_ids.host[i]));
     }
   });
 }
 
 void CpuBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype, const Tensor& dy, Indices ids, Indices positions,
                                     Indices type_ids) {
-  const std::pair<const Tensor*, std::span<const std::int32_t>> tables[] = {{&dword, ids.host}, {&dposition, positions.host}, {&dtype, type_ids.host}};
+  const std::pair<const Tensor*, std::span<const std::int32_t>> tables[] = {
+      {&dword, ids.host}, {&dposition, positions.host}, {&dtype, type_ids.host}};
   for (const auto& [table, rows] : tables) {
     shapes::optional_matrix(*table, table->rows(), dy.cols(), "embedding gradient");
     if (*table) check_ids(rows, *table, dy.rows(), "embedding");
   }
   const OpScope scope(*this, "embedding_backward", 3.0 * static_cast<double>(dy.numel()), bytes_of({&dy}) * 3.0, {});
   // Threads divide the columns, at least a cache line each. So each sum is made in the order of tokens on any number of threads.
-  for_ranges(dy.cols(), std::max<std::int64_t>(16, kGrain / std::max<std::int64_t>(1, dy.rows())), [&](std::int64_t begin, std::int64_t end) {
-    for (const auto& [table, rows] : tables)
-      if (*table) HWY_DYNAMIC_DISPATCH(scatter_add_columns)(*table, dy, rows, begin, end);
-  });
+  for_ranges(dy.cols(), std::max<std::int64_t>(16, kGrain / std::max<std::int64_t>(1, dy.rows())),
+             [&](std::int64_t begin, std::int64_t end) {
+               for (const auto& [table, rows] : tables)
+                 if (*table) HWY_DYNAMIC_DISPATCH(scatter_add_columns)(*table, dy, rows, begin, end);
+             });
 }
 
 }  // namespace minbert::cpu

@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <dnnl.hpp>
 #include <functional>
 #include <list>
 #include <unordered_map>
 #include <utility>
-
-#include <dnnl.hpp>
 
 #include "minbert/base/check.h"
 #include "minbert/ops/cpu/panel_gemm.h"
@@ -39,7 +38,8 @@ struct KeyHash {
   std::size_t operator()(const Key& key) const {
     std::uint64_t h = 0xcbf29ce484222325ull;
     const auto mix = [&h](std::uint64_t value) { h = (h ^ value) * 0x9E3779B97F4A7C15ull, h ^= h >> 29; };
-    for (const std::int64_t v : {key.m, key.n, key.k, key.dst_stride, key.a_row_stride, key.a_col_stride, key.b_row_stride, key.b_col_stride})
+    for (const std::int64_t v :
+         {key.m, key.n, key.k, key.dst_stride, key.a_row_stride, key.a_col_stride, key.b_row_stride, key.b_col_stride})
       mix(static_cast<std::uint64_t>(v));
     mix(std::uint64_t{key.dst_dtype} | std::uint64_t{key.ab_dtype} << 8 | std::uint64_t{key.has_bias} << 16 |
         std::uint64_t{key.accumulate} << 17 | std::uint64_t{key.packed} << 18);
@@ -325,21 +325,27 @@ void cap_gemm_isa(std::string_view isa) {
   const auto effective = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
   const bool within = (effective & ~static_cast<unsigned>(cap->second)) == 0;
   if (status != dnnl_success && !within)
-    throw Error(ErrorTag::kUsage, "MINBERT_ISA", fmt::format("\"{}\" comes too late: products already ran with a larger instruction set", isa));
+    throw Error(ErrorTag::kUsage, "MINBERT_ISA",
+                fmt::format("\"{}\" comes too late: products already ran with a larger instruction set", isa));
 }
 
 bool has_avx512_bf16() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
 
 std::string gemm_description() {
   using dnnl::cpu_isa;
-  static constexpr std::pair<cpu_isa, std::string_view> kNames[] = {
-      {cpu_isa::avx512_core_amx, "amx"},       {cpu_isa::avx512_core_bf16, "avx512_bf16"}, {cpu_isa::avx512_core_vnni, "avx512_vnni"},
-      {cpu_isa::avx512_core, "avx512"},        {cpu_isa::avx2_vnni, "avx2_vnni"},          {cpu_isa::avx2, "avx2"},
-      {cpu_isa::avx, "avx"},                   {cpu_isa::sse41, "sse4.1"}};
+  static constexpr std::pair<cpu_isa, std::string_view> kNames[] = {{cpu_isa::avx512_core_amx, "amx"},
+                                                                    {cpu_isa::avx512_core_bf16, "avx512_bf16"},
+                                                                    {cpu_isa::avx512_core_vnni, "avx512_vnni"},
+                                                                    {cpu_isa::avx512_core, "avx512"},
+                                                                    {cpu_isa::avx2_vnni, "avx2_vnni"},
+                                                                    {cpu_isa::avx2, "avx2"},
+                                                                    {cpu_isa::avx, "avx"},
+                                                                    {cpu_isa::sse41, "sse4.1"}};
   const cpu_isa effective = dnnl::get_effective_cpu_isa();
   const auto name = std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& entry) { return entry.first == effective; });
   const dnnl_version_t* version = dnnl_version();
-  return fmt::format("oneDNN {}.{}.{} {}", version->major, version->minor, version->patch, name != std::end(kNames) ? name->second : "baseline");
+  return fmt::format("oneDNN {}.{}.{} {}", version->major, version->minor, version->patch,
+                     name != std::end(kNames) ? name->second : "baseline");
 }
 
 }  // namespace minbert::cpu

@@ -149,7 +149,8 @@ void CpuBackend::int8_linear(Tensor out, const Tensor& x, const CpuPackedWeight&
     std::fill_n(s.sums, N * O, 0);
   const float* b = bias ? bias.data<float>() : nullptr;
   for_rows(N, O, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) HWY_DYNAMIC_DISPATCH(dequantize_row)(out, row, s.sums + row * O, s.ranges[row], w, b, kind);
+    for (std::int64_t row = begin; row < end; ++row)
+      HWY_DYNAMIC_DISPATCH(dequantize_row)(out, row, s.sums + row * O, s.ranges[row], w, b, kind);
   });
 }
 

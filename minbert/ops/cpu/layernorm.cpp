@@ -155,7 +155,8 @@ void norm_backward_chunk(const NormBackward& n, std::int64_t chunk) {
 void add_partials(float* out, const float* partial, std::int64_t chunks, std::int64_t stride, std::int64_t begin, std::int64_t end) {
   for_lanes(static_cast<std::size_t>(end - begin), [&](std::size_t i, auto extent) HWY_ATTR {
     V sum = set(0);
-    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) sum = hn::Add(sum, load(extent, partial + chunk * stride + begin + static_cast<std::int64_t>(i)));
+    for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
+      sum = hn::Add(sum, load(extent, partial + chunk * stride + begin + static_cast<std::int64_t>(i)));
     float* p = out + begin + i;
     store(extent, hn::Add(load(extent, p), sum), p);
   });
@@ -204,9 +205,10 @@ void backward(NormBackward n, Tensor& dgamma, Tensor& dbeta, const Tensor& gamma
   shapes::rows(n.rows, rows, n.dropout);
   const std::int64_t step = norm_chunk_rows(rows), chunks = divide_up(rows, step);
   n.partial = dgamma || dbeta ? scratch.get<float>(chunks * 2 * width) : nullptr;
-  for_ranges(chunks, std::max<std::int64_t>(1, kGrain / (step * std::max<std::int64_t>(1, width))), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t chunk = begin; chunk < end; ++chunk) HWY_DYNAMIC_DISPATCH(norm_backward_chunk)(n, chunk);
-  });
+  for_ranges(chunks, std::max<std::int64_t>(1, kGrain / (step * std::max<std::int64_t>(1, width))),
+             [&](std::int64_t begin, std::int64_t end) {
+               for (std::int64_t chunk = begin; chunk < end; ++chunk) HWY_DYNAMIC_DISPATCH(norm_backward_chunk)(n, chunk);
+             });
   for_rows(width, 2 * chunks, [&](std::int64_t begin, std::int64_t end) {
     if (dgamma) HWY_DYNAMIC_DISPATCH(add_partials)(dgamma.data<float>(), n.partial, chunks, 2 * width, begin, end);
     if (dbeta) HWY_DYNAMIC_DISPATCH(add_partials)(dbeta.data<float>(), n.partial + width, chunks, 2 * width, begin, end);
@@ -216,8 +218,16 @@ void backward(NormBackward n, Tensor& dgamma, Tensor& dbeta, const Tensor& gamma
 }  // namespace
 
 void CpuBackend::layernorm(Tensor out, Tensor stats, const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
-  const NormForward n{.out = out, .sum = {}, .stats = stats, .x = x, .residual = {}, .gamma = gamma.data<float>(),
-                      .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = {}, .dropout = {}};
+  const NormForward n{.out = out,
+                      .sum = {},
+                      .stats = stats,
+                      .x = x,
+                      .residual = {},
+                      .gamma = gamma.data<float>(),
+                      .beta = beta.data<float>(),
+                      .eps = static_cast<float>(eps),
+                      .rows = {},
+                      .dropout = {}};
   check_forward(n, gamma, beta);
   const OpScope scope(*this, "layernorm", 8.0 * static_cast<double>(x.numel()), bytes_of({&out, &x}), {out});
   forward(n, scratch_);
@@ -226,24 +236,50 @@ void CpuBackend::layernorm(Tensor out, Tensor stats, const Tensor& x, const Tens
 void CpuBackend::layernorm_backward(Tensor dx, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& x, const Tensor& stats,
                                     const Tensor& gamma) {
   const OpScope scope(*this, "layernorm_backward", 14.0 * static_cast<double>(x.numel()), bytes_of({&dx, &dy, &x}), {dx, dgamma, dbeta});
-  backward({.dx = {}, .dresidual = dx, .dy = dy, .x = x, .stats = stats, .gamma = gamma.data<float>(), .partial = nullptr, .rows = {}, .dropout = {}},
+  backward({.dx = {},
+            .dresidual = dx,
+            .dy = dy,
+            .x = x,
+            .stats = stats,
+            .gamma = gamma.data<float>(),
+            .partial = nullptr,
+            .rows = {},
+            .dropout = {}},
            dgamma, dbeta, gamma, scratch_);
 }
 
 void CpuBackend::dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
                                        const Tensor& beta, double eps, RowIds rows, const Dropout& dropout) {
-  const NormForward n{.out = out, .sum = sum, .stats = stats, .x = x, .residual = residual, .gamma = gamma.data<float>(),
-                      .beta = beta.data<float>(), .eps = static_cast<float>(eps), .rows = rows.host, .dropout = dropout};
+  const NormForward n{.out = out,
+                      .sum = sum,
+                      .stats = stats,
+                      .x = x,
+                      .residual = residual,
+                      .gamma = gamma.data<float>(),
+                      .beta = beta.data<float>(),
+                      .eps = static_cast<float>(eps),
+                      .rows = rows.host,
+                      .dropout = dropout};
   check_forward(n, gamma, beta);
-  const OpScope scope(*this, "dropout_add_layernorm", 10.0 * static_cast<double>(x.numel()), bytes_of({&out, &sum, &x, &residual}), {out, sum});
+  const OpScope scope(*this, "dropout_add_layernorm", 10.0 * static_cast<double>(x.numel()), bytes_of({&out, &sum, &x, &residual}),
+                      {out, sum});
   forward(n, scratch_);
 }
 
-void CpuBackend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
-                                                const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout) {
-  const OpScope scope(*this, "dropout_add_layernorm_backward", 15.0 * static_cast<double>(sum.numel()), bytes_of({&dx, &dresidual, &dy, &sum}),
-                      {dx, dresidual, dgamma, dbeta});
-  backward({.dx = dx, .dresidual = dresidual, .dy = dy, .x = sum, .stats = stats, .gamma = gamma.data<float>(), .partial = nullptr, .rows = rows.host, .dropout = dropout},
+void CpuBackend::dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy,
+                                                const Tensor& sum, const Tensor& stats, const Tensor& gamma, RowIds rows,
+                                                const Dropout& dropout) {
+  const OpScope scope(*this, "dropout_add_layernorm_backward", 15.0 * static_cast<double>(sum.numel()),
+                      bytes_of({&dx, &dresidual, &dy, &sum}), {dx, dresidual, dgamma, dbeta});
+  backward({.dx = dx,
+            .dresidual = dresidual,
+            .dy = dy,
+            .x = sum,
+            .stats = stats,
+            .gamma = gamma.data<float>(),
+            .partial = nullptr,
+            .rows = rows.host,
+            .dropout = dropout},
            dgamma, dbeta, gamma, scratch_);
 }
 

@@ -57,8 +57,8 @@ const Tensor& plain_value(const PreparedWeight& w) {
 }  // namespace
 
 PreparedWeight CpuBackend::prepare(const Tensor& master, DType compute, WeightUse use, const std::uint64_t* clock, Tensor copy) {
-  MINBERT_CHECK(master.dtype() == DType::kF32 && (compute == DType::kF32 || compute == DType::kBF16), "{} prepared for {}", master.describe(),
-                dtype_name(compute));
+  MINBERT_CHECK(master.dtype() == DType::kF32 && (compute == DType::kF32 || compute == DType::kBF16), "{} prepared for {}",
+                master.describe(), dtype_name(compute));
   PreparedWeight weight;
   weight.master = master;
   weight.use = use;
@@ -101,7 +101,9 @@ void CpuBackend::refresh(PreparedWeight& weight) {
   }
 }
 
-void CpuBackend::linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) { checked_linear(out, x, w, bias, nullptr); }
+void CpuBackend::linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias) {
+  checked_linear(out, x, w, bias, nullptr);
+}
 
 void CpuBackend::checked_linear(Tensor out, const Tensor& x, const PreparedWeight& w, const Tensor& bias, const Activation* kind) {
   shapes::weight(w, x);
@@ -134,9 +136,9 @@ void CpuBackend::linear_backward_params(Tensor dw, Tensor dbias, const Tensor& x
   const OpScope scope(*this, "linear_backward_params", dw ? product_flops(x, dy.cols()) : 0.0, bytes_of({&dw, &dw, &x, &dy}), {dw, dbias});
   if (dw) gemm_.multiply(Matrix(dw), Matrix(dy).transposed(), Matrix(x), nullptr, true);
   if (!dbias) return;
-  for_ranges(dy.cols(), std::max<std::int64_t>(64, kGrain / std::max<std::int64_t>(1, dy.rows())), [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(add_column_sums)(dbias.data<float>(), dy, begin, end);
-  });
+  for_ranges(dy.cols(), std::max<std::int64_t>(64, kGrain / std::max<std::int64_t>(1, dy.rows())),
+             [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(add_column_sums)
+                                                         (dbias.data<float>(), dy, begin, end); });
 }
 
 }  // namespace minbert::cpu

@@ -38,9 +38,8 @@ SoftmaxSums softmax_sums(const Tensor& logits, std::int64_t row) {
     result.max = hn::GetLane(hn::MaxOfLanes(kF32, max));
     const V shift = set(result.max);
     V sum = set(0);
-    for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR {
-      sum = hn::Add(sum, fill_rest(extent, exp_nonpositive(hn::Sub(load(extent, x + i), shift)), set(0)));
-    });
+    for_lanes(width, [&](std::size_t i, auto extent)
+                         HWY_ATTR { sum = hn::Add(sum, fill_rest(extent, exp_nonpositive(hn::Sub(load(extent, x + i), shift)), set(0))); });
     result.sum = sum_lanes(sum);
   });
   return result;
@@ -90,7 +89,8 @@ void set_value(const Tensor& x, std::int64_t row, double value) {
 /// out[b] = f(x[b], y[b]), computed in double.
 template <class F>
 void for_each_row(const Tensor& out, const Tensor& x, const Tensor& y, const F& f) {
-  for (std::int64_t b = 0; b < x.rows(); ++b) set_value(out, b, f(static_cast<double>(value_at(x, b)), static_cast<double>(value_at(y, b))));
+  for (std::int64_t b = 0; b < x.rows(); ++b)
+    set_value(out, b, f(static_cast<double>(value_at(x, b)), static_cast<double>(value_at(y, b))));
 }
 
 void check_labels(const Tensor& logits, std::span<const std::int32_t> labels) {

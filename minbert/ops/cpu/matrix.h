@@ -16,8 +16,7 @@ struct Matrix {
   std::int64_t row_stride = 0, col_stride = 1;
 
   Matrix() = default;
-  explicit Matrix(const Tensor& x)
-      : data(x.raw()), dtype(x.dtype()), rows(x.rows()), cols(x.cols()), row_stride(x.row_stride()) {}
+  explicit Matrix(const Tensor& x) : data(x.raw()), dtype(x.dtype()), rows(x.rows()), cols(x.cols()), row_stride(x.row_stride()) {}
   Matrix transposed() const {
     Matrix t = *this;
     std::swap(t.rows, t.cols);

@@ -10,8 +10,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "minbert/ops/cpu/panel_gemm.cpp"
-#include <hwy/foreach_target.h>
 #include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include "minbert/ops/cpu/dot_tile.h"
@@ -22,13 +22,12 @@
 #define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
 namespace minbert::cpu {
 
-/// Sums over k are made in blocks of equal size, at most this. The size is a function of K alone, so that the instruction set's tiles do not
-/// change sums. A bf16 dst has one block, because its sums leave the registers only when they are complete.
+/// Sums over k are made in blocks of equal size, at most this. The size is a function of K alone, so that the instruction set's tiles do
+/// not change sums. A bf16 dst has one block, because its sums leave the registers only when they are complete.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
   std::int64_t depth, size, count;  // in words: floats, or pairs of bf16
-  DepthBlocks(std::int64_t words, std::int64_t most)
-      : depth(words), size(0), count(divide_up(words, most)) {
+  DepthBlocks(std::int64_t words, std::int64_t most) : depth(words), size(0), count(divide_up(words, most)) {
     size = divide_up(depth, count);
   }
   std::int64_t begin(std::int64_t block) const { return block * size; }
@@ -173,22 +172,24 @@ void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::i
 
 struct FloatTile {
   using Dst = float;
-  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
+  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride,
+                  const float* bias) {
     (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, c, stride, bias);
   }
 };
 template <class T>
 struct PairTile {
   using Dst = T;
-  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride, const float* bias) {
+  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride,
+                  const float* bias) {
     dot_tile<T>(rows, add)(a, b, depth, c, stride, bias);
   }
 };
 
 /// Computes one tile of dst; at the right edge in a buffer first.
 template <class Tile>
-void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth, bool add,
-              const float* bias) {
+void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth,
+              bool add, const float* bias) {
   using T = typename Tile::Dst;
   T* c = static_cast<T*>(dst.data) + row * dst.row_stride + col;
   const std::int64_t cols = std::min(kCols, dst.cols - col);
@@ -228,7 +229,8 @@ class PanelPrefetch {
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
     constexpr std::int64_t kLine = 64;
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
-      for (std::int64_t i = 0; i < width_; i += kLine) __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // into the second cache, since the first one is in use
+      for (std::int64_t i = 0; i < width_; i += kLine)
+        __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // into the second cache, since the first one is in use
   }
 
  private:
@@ -324,8 +326,9 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   t.groups = row_groups(col_panels, row_panels);
   const std::int64_t tasks = col_panels * t.groups;
   t.packed_a = scratch.get<float>(size_a + parts(tasks) * panel_b);
-  for_ranges(t.block_count * row_panels, std::max<std::int64_t>(1, kGrain / panel_a),
-             [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_a_panels)(t, begin, end); });
+  for_ranges(t.block_count * row_panels, std::max<std::int64_t>(1, kGrain / panel_a), [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(pack_a_panels)(t, begin, end);
+  });
   float* buffers = t.packed_a + size_a;
   for_parts(tasks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(multiply_panels)(t, begin, end, buffers + part * panel_b);
@@ -349,7 +352,8 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : divide_up(product.a.cols, 2),
                            product.dst.dtype == DType::kF32 ? kMaxDepth : kMaxPanelPairs);
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
-  const std::int64_t rows_at_once = std::max(sizes.rows, kPackedA / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+  const std::int64_t rows_at_once =
+      std::max(sizes.rows, kPackedA / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,

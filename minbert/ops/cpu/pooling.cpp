@@ -178,7 +178,8 @@ void CpuBackend::cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const T
         const double product = at.u_norm * at.v_norm;
         const bool floored = product <= kCosineFloor;
         const double cross = d / std::max(product, kCosineFloor), cosine = at.dot / std::max(product, kCosineFloor);
-        const double u_rate = floored ? 0.0 : d * cosine / (at.u_norm * at.u_norm), v_rate = floored ? 0.0 : d * cosine / (at.v_norm * at.v_norm);
+        const double u_rate = floored ? 0.0 : d * cosine / (at.u_norm * at.u_norm),
+                     v_rate = floored ? 0.0 : d * cosine / (at.v_norm * at.v_norm);
         for (std::int64_t i = 0; i < u.cols(); ++i) {
           const double x = static_cast<float>(p[i]), y = static_cast<float>(q[i]);
           a[i] = T(static_cast<float>(cross * y - u_rate * x));

@@ -7,12 +7,12 @@
 #define MINBERT_OPS_CPU_VECTOR_INL_H_
 #endif
 
+#include <hwy/highway.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
-
-#include <hwy/highway.h>
 
 #include "minbert/base/tensor.h"
 #include "minbert/ops/cpu/bf16_rounding.h"

@@ -44,7 +44,8 @@ void RefBackend::embedding(Tensor out, const Tensor& word, const Tensor& positio
   with_scalar(out, [&]<class S>() {
     Matrix<S> y(N, C);
     for (std::int64_t n = 0; n < N; ++n) {
-      const auto w = table_row<S>(word, ids.host[n]), p = table_row<S>(position, positions.host[n]), t = table_row<S>(type, type_ids.host[n]);
+      const auto w = table_row<S>(word, ids.host[n]), p = table_row<S>(position, positions.host[n]),
+                 t = table_row<S>(type, type_ids.host[n]);
       for (std::int64_t c = 0; c < C; ++c) y(n, c) = w[c] + p[c] + t[c];
     }
     y.store(out);
@@ -67,8 +68,8 @@ void RefBackend::embedding_backward(Tensor dword, Tensor dposition, Tensor dtype
 }
 
 void RefBackend::gather_rows(Tensor out, const Tensor& x, Indices rows) {
-  MINBERT_CHECK(out && out.rows() == std::ssize(rows.host) && out.cols() == x.cols(), "gather_rows: {} rows of {} into {}", rows.host.size(),
-                x.describe(), out.describe());
+  MINBERT_CHECK(out && out.rows() == std::ssize(rows.host) && out.cols() == x.cols(), "gather_rows: {} rows of {} into {}",
+                rows.host.size(), x.describe(), out.describe());
   shapes::indices(rows.host, x.rows(), "gather_rows");
   const OpScope scope(*this, "gather_rows", 0, 2 * bytes_of({out}), {out});
   with_scalar(x, [&]<class S>() {
@@ -77,8 +78,8 @@ void RefBackend::gather_rows(Tensor out, const Tensor& x, Indices rows) {
 }
 
 void RefBackend::gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) {
-  MINBERT_CHECK(dx && dy.rows() == std::ssize(rows.host) && dx.cols() == dy.cols(), "gather_rows_backward: {} rows of {} into {}", rows.host.size(),
-                dy.describe(), dx.describe());
+  MINBERT_CHECK(dx && dy.rows() == std::ssize(rows.host) && dx.cols() == dy.cols(), "gather_rows_backward: {} rows of {} into {}",
+                rows.host.size(), dy.describe(), dx.describe());
   shapes::indices(rows.host, dx.rows(), "gather_rows_backward");
   const OpScope scope(*this, "gather_rows_backward", 0, bytes_of({dx, dy}), {dx});
   with_scalar(dy, [&]<class S>() {
