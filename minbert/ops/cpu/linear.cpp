@@ -137,8 +137,10 @@ void CpuBackend::linear_backward_params(Tensor dw, Tensor dbias, const Tensor& x
   if (dw) gemm_.multiply(Matrix(dw), Matrix(dy).transposed(), Matrix(x), nullptr, true);
   if (!dbias) return;
   for_ranges(dy.cols(), std::max<std::int64_t>(64, kGrain / std::max<std::int64_t>(1, dy.rows())),
-             [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(add_column_sums)
-                                                         (dbias.data<float>(), dy, begin, end); });
+             [&](std::int64_t begin, std::int64_t end) {
+               HWY_DYNAMIC_DISPATCH(add_column_sums)
+               (dbias.data<float>(), dy, begin, end);
+             });
 }
 
 }  // namespace minbert::cpu
