@@ -15,7 +15,7 @@ class PredictionFormat {
   /// `task` must outlive this object. `probs`: each class's probability too (jsonl, tsv, csv).
   PredictionFormat(std::string_view format, const TaskSpec& task, bool probs) : format_(format), task_(task), probs_(probs) {}
 
-  /// What stands before the first line; empty for jsonl.
+  /// The text before the first line; empty for jsonl.
   std::string header() const;
   /// One line with its newline.
   std::string line(const std::string& id, const Prediction& prediction) const;

@@ -36,7 +36,7 @@ bool weights_have_pooler(const std::filesystem::path& folder) {
 }
 
 Start start_from_folder(const RunConfig& config) {
-  ModelFolder folder = read_model_folder(find_model_folder(config.model.init.text));
+  ModelFolder folder = read_model_folder(config.model.init.text);
   Start start{.tokenizer = Tokenizer::load(folder.path), .config = folder.config};
   if (start.tokenizer.vocab_size() > start.config.vocab_size)
     throw Error(ErrorTag::kModel, folder.path.string(),

@@ -1,6 +1,7 @@
 // WordRows: the rows of the word embeddings that a step changes. Skipping the others matters: the table is most of a small model.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
