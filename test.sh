@@ -26,14 +26,13 @@ done
 tools/install_dependencies.sh
 
 # Tests that compare with Python packages skip where these are absent. The light ones are tried always, the heavy ones on demand.
-light=(numpy safetensors tokenizers transformers axe_core_python clang_format)
-versions=(clang_format==18.1.8)  # the version that tools/check_format.py wants
+light=(numpy safetensors tokenizers transformers axe_core_python clang_format==18.1.8)  # tools/check_format.py wants this version
 heavy=(torch sentence-transformers scikit-learn scipy onnx onnxruntime)
 pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 "$@"; }
 [[ -x .venv/bin/python ]] || python3 -m venv .venv
-.venv/bin/python -c "import $(IFS=,; echo "${light[*]}")" 2>/dev/null || pip_install "${light[@]}" "${versions[@]}" ||
+.venv/bin/python -c "import $(IFS=,; echo "${light[*]%%==*}")" 2>/dev/null || pip_install "${light[@]}" ||
   echo "test.sh: ${light[*]} could not be installed; the tests that compare with them are skipped" >&2
-[[ -z $oracles ]] || pip_install "${light[@]}" "${versions[@]}" "${heavy[@]}"
+[[ -z $oracles ]] || pip_install "${light[@]}" "${heavy[@]}"
 export PATH="$PWD/.venv/bin:$PATH"
 
 run() {  # run PRESET: configure, build, test
