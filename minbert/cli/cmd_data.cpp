@@ -17,7 +17,7 @@ namespace {
 
 struct DataFlags {
   ConfigFlags config;
-  ColumnFlags columns;
+  FileTaskFlags file;
   bool json = false;
 };
 
@@ -34,7 +34,7 @@ struct DataInput {
 };
 
 /// Loads every task of the config files, or of the one data file, and collects bad rows instead of throwing.
-DataInput load_input(const DataFlags& flags) {
+DataInput load_input(const DataFlags& flags, Session& session) {
   DataInput input;
   std::vector<TaskSpec> specs;
   std::uint64_t seed = RunSection{}.seed;
@@ -50,7 +50,9 @@ DataInput load_input(const DataFlags& flags) {
   } else {
     if (flags.config.files.size() > 1)
       throw Error(ErrorTag::kUsage, flags.config.files[1], "expected one data file, or config files (.toml)");
-    specs.push_back(infer_task(flags.config.files.front(), flags.columns));
+    FileTask file = infer_task(flags.config.files.front(), flags.file);
+    say_inferred(file, session.console);
+    specs.push_back(std::move(file.task));
   }
   for (TaskSpec& spec : specs) {
     const bool tolerant = spec.data.on_bad_row == "skip";
@@ -86,7 +88,7 @@ std::string task_line(const TaskSpec& spec) {
 
 int run_check(const DataFlags& flags, Session& session) {
   constexpr std::size_t kShown = 20;
-  const auto tasks = load_input(flags).tasks;
+  const auto tasks = load_input(flags, session).tasks;
   Json json = Json::object();
   TextTable table({"task", "split", "read", "used", "bad", "repaired", "filtered", "over limit", "excluded", "other split"});
   const SkippedRow* first = nullptr;
@@ -192,7 +194,7 @@ void add_overlaps(std::span<const LoadedTask> tasks, std::vector<std::string>& n
 
 int run_stats(const DataFlags& flags, Session& session) {
   set_threads(session);
-  const DataInput input = load_input(flags);
+  const DataInput input = load_input(flags, session);
   const TokenCounter counter(input.model, session);
   Json json = Json::object();
   std::vector<std::string> columns = {"task", "split", "rows", "words", "median", "95%", "longest"};
@@ -243,7 +245,7 @@ Action declare_data(CLI::App& app, Session& session) {
     sub->fallthrough();
     add_config(*sub, flags->config, true);
     sub->get_option("CONFIG")->description("config files (.toml), or one data file");
-    add_columns(*sub, flags->columns, true);
+    add_file_task(*sub, flags->file);
     add_json(*sub, flags->json);
     add_threads(*sub, session);
     add_examples(*sub, "  minbert data check base.toml\n  minbert data stats reviews.csv --text review --label stars");

@@ -149,8 +149,10 @@ std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& d
   for (const TaskSpec& task : model.tasks()) {
     const auto found = data.tasks.find(task.name);
     if (found == data.tasks.end() || !has_split(found->second, split)) continue;
-    Rows& loaded = rows[task.name] = load_rows(found->second, split, task.labels, data.seed);
-    if (!loaded.labelled()) session.console.warning(fmt::format("{}: {} has rows without a label", task.name, flags.split));
+    SplitReport report;
+    Rows& loaded = rows[task.name] = load_rows(found->second, split, task.labels, data.seed, &report);
+    if (!report.skipped.empty())
+      session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.name, flags.split, skipped_text(report)));
     evaluations.push_back({&task, &loaded, {}});
   }
   if (evaluations.empty())
@@ -189,6 +191,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   catch_signals();
   predict_split(evaluations, model, session);
   session.console.detail(fmt::format("predictions: {:.2f} s", watch.lap()));
+  for (const EvaluationNote& note : evaluation_notes(flags.split, evaluations)) session.console.warning(note.text);
   Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
   if (!flags.against.empty()) {
     TextModel other(*backend, model.folder(), session_compute(session, *backend, flags.against));

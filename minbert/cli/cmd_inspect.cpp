@@ -30,7 +30,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) { return fmt::for
 
 std::string labels_text(const TaskSpec& task) {
   const TaskLabels& labels = task.labels;
-  if (labels.kind == TaskLabels::Kind::kRange) return fmt::format("{} to {}", task.data.label_range[0], task.data.label_range[1]);
+  if (labels.kind == TaskLabels::Kind::kRange) return task.data.range_text();
   return labels.kind == TaskLabels::Kind::kNames ? fmt::format("{}", fmt::join(labels.names, ", ")) : std::to_string(labels.count);
 }
 

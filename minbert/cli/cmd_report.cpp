@@ -13,11 +13,17 @@ struct ReportFlags {
   std::string run, output;
 };
 
-int run_report(const ReportFlags& flags) {
-  const std::string html = write_report_tables(flags.run);
+int run_report(const ReportFlags& flags, Session& session) {
+  const Report report = make_report(flags.run);
   const std::string path = flags.output.empty() ? (std::filesystem::path(flags.run) / "report.html").string() : flags.output;
   Output out(path);
-  out.write(html);
+  out.write(report.html);
+  try {
+    write_tables(report, flags.run);
+  } catch (const Error& error) {  // -o makes the report of a run that somebody else may write to, and nobody here
+    if (flags.output.empty() || error.tag() != ErrorTag::kResources) throw;
+    session.console.warning(fmt::format("the tables are not written: {}", error.what()));
+  }
   out.commit();
   if (path != "-") print(path + "\n");
   return 0;
@@ -25,13 +31,14 @@ int run_report(const ReportFlags& flags) {
 
 }  // namespace
 
-Action declare_report(CLI::App& app, Session&) {
+Action declare_report(CLI::App& app, Session& session) {
   auto flags = std::make_shared<ReportFlags>();
   app.add_option("RUN", flags->run, "run or study folder")->required()->type_name("");
-  app.add_option("-o,--output", flags->output, "HTML file; - is standard output [RUN/report.html]; the tables go to RUN/eval in any case")
+  app.add_option("-o,--output", flags->output,
+                 "HTML file; - is standard output [RUN/report.html]; the tables go to RUN/eval, if it can be written")
       ->type_name("FILE");
   add_examples(app, "  minbert report runs/mine\n  minbert report studies/paper -o paper.html");
-  return [flags] { return run_report(*flags); };
+  return [flags, &session] { return run_report(*flags, session); };
 }
 
 }  // namespace minbert

@@ -12,6 +12,7 @@
 #include "minbert/cli/verbs.h"
 #include "minbert/report/report.h"
 #include "minbert/stats/spread.h"
+#include "minbert/study/study.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
@@ -30,7 +31,7 @@ struct TrainFlags {
 };
 
 /// The config that flags stand for; empty if config files are given.
-std::string config_of_flags(const TrainFlags& flags) {
+std::string config_of_flags(const TrainFlags& flags, Console& console) {
   const OneLinerFlags& one = flags.one_liner;
   const char* flag = flags.pretrain ? "--text-file" : "--train";
   const bool given = flags.pretrain ? !flags.text_files.empty() : !one.train.empty();
@@ -41,12 +42,12 @@ std::string config_of_flags(const TrainFlags& flags) {
     throw Error(ErrorTag::kUsage, flags.pretrain ? "pretrain" : "train", fmt::format("expected a config file, or --init and {}", flag),
                 "minbert init writes a config to start from");
   if (!given) return "";
-  return flags.pretrain ? pretrain_config(one.init, flags.text_files) : one_liner_config(one);
+  return flags.pretrain ? pretrain_config(one.init, flags.text_files, console) : one_liner_config(one, console);
 }
 
-ConfigTree read_input(const TrainFlags& flags, const Session& session) {
+ConfigTree read_input(const TrainFlags& flags, Session& session) {
   ConfigTree tree;
-  const std::string text = config_of_flags(flags);
+  const std::string text = config_of_flags(flags, session.console);
   if (!text.empty()) tree.load_text(text, flags.pretrain ? "--text-file" : "--train", fs::current_path());
   for (const std::string& file : flags.config.files) tree.load(file);
   if (text.empty() && !flags.one_liner.init.empty()) tree.set("model.init", flags.one_liner.init, "--init");
@@ -115,10 +116,10 @@ void print_scores(const TrainResult& result, bool json) {
   print(table.text());
 }
 
-/// Mean and standard deviation (n - 1) over the seeds.
+/// Mean and standard deviation (n - 1) over the seeds, which a single one has not.
 Json spread_json(const std::vector<double>& values) {
   const Spread summary = spread(values);
-  return {{"mean", summary.mean}, {"std", values.size() > 1 ? summary.deviation : 0.0}, {"values", values}};
+  return {{"mean", summary.mean}, {"std", values.size() > 1 ? Json(summary.deviation) : Json()}, {"values", values}};
 }
 
 int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
@@ -137,7 +138,7 @@ int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& fold
   Json summary = {{"format", 1}, {"seeds", flags.seeds}, {"tasks", Json::object()}};
   TextTable table({"task", "mean", "std"});
   const auto add = [&](const std::string& name, const Json& row) {
-    table.add({name, score(row.at("mean").get<double>()), score(row.at("std").get<double>())});
+    table.add({name, score(row.at("mean").get<double>()), row.at("std").is_null() ? "-" : score(row["std"].get<double>())});
   };
   for (const auto& [task, values] : scores) add(task, summary["tasks"][task] = spread_json(values));
   if (!means.empty()) summary["mean"] = spread_json(means);
@@ -162,6 +163,7 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
 int run_train(const TrainFlags& flags, Session& session) {
   ConfigTree input = read_input(flags, session);
   const RunConfig config = load_run_config(input);
+  expect_different_seeds(flags.seeds, "--seeds");
   if (flags.pretrain) require_mlm(config, input);
   const auto backend = open_backend(session);
   if (flags.dry_run) {

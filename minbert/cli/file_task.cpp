@@ -1,8 +1,11 @@
 // Finds the columns first; then the labels decide the type.
 #include "minbert/cli/file_task.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
+#include "minbert/cli/session.h"
 #include "minbert/data/dataset.h"
 #include "minbert/data/guess.h"
 
@@ -19,6 +22,51 @@ std::string task_name(const std::string& file) {
   return name.empty() || name == "-" ? "task" : name;
 }
 
+/// The labels that --labels gives: a count, or names.
+TaskLabels labels_of(const FileTaskFlags& flags) {
+  if (flags.type == "regress") throw Error(ErrorTag::kUsage, "--labels", "expected none for --type regress: numbers have no classes");
+  const auto count = flags.labels.size() == 1 ? parse_number(flags.labels.front()) : std::nullopt;
+  const bool is_count = count && *count == std::floor(*count) && std::abs(*count) < 1e9;
+  TomlValue value = is_count ? TomlValue(static_cast<std::int64_t>(*count)) : OptionType<std::vector<std::string>>::write(flags.labels);
+  value.origin.place = "--labels";
+  TaskLabels labels;
+  OptionType<TaskLabels>::read(TomlNode(value, "labels"), labels);
+  return labels;
+}
+
+/// "5 classes, 0 to 4", "2 classes, "bad", "good"", or "numbers".
+std::string classes_text(const TaskLabels& labels) {
+  constexpr int kShown = 8;
+  if (labels.kind == TaskLabels::Kind::kRange) return "numbers";
+  if (labels.kind == TaskLabels::Kind::kCount) return fmt::format("{} classes, 0 to {}", labels.count, labels.count - 1);
+  std::string names;
+  for (int k = 0; k < std::min(labels.count, kShown); ++k) names += fmt::format("{}\"{}\"", k == 0 ? "" : ", ", labels.class_name(k));
+  return fmt::format("{} classes, {}{}", labels.count, names, labels.count > kShown ? " ..." : "");
+}
+
+/// The line about a task: each part that no flag gave names the flag that would.
+std::string inferred_text(const std::string& file, const TaskSpec& task, const FileTaskFlags& flags, const Dialect& dialect,
+                          const std::string& basis) {
+  const DataSpec& data = task.data;
+  const auto unless_given = [](bool given, const char* flag) { return given ? std::string() : fmt::format(" ({})", flag); };
+  const auto column = [](const std::string& name, const char* otherwise) {
+    return name.empty() ? std::string(otherwise) : fmt::format("column \"{}\"", name);
+  };
+  std::string text =
+      fmt::format("{}: {}{}", file, option_name(task.type), unless_given(!flags.type.empty() || !flags.labels.empty(), "--type"));
+  text += fmt::format(", {}{}", classes_text(task.labels), unless_given(!flags.labels.empty() || task.is_regression(), "--labels"));
+  text += fmt::format("; labels from {}{}", column(data.label, "column \"label\""), unless_given(!flags.columns.label.empty(), "--label"));
+  if (!basis.empty()) text += fmt::format(": {}", basis);
+  text += fmt::format("; text from {}{}", column(data.text, "the only column"), unless_given(!flags.columns.text.empty(), "--text"));
+  if (task.is_pair())
+    text += fmt::format(" and {}{}", column(data.text_pair, ""), unless_given(!flags.columns.text_pair.empty(), "--text-pair"));
+  if (!data.id.empty()) text += fmt::format("; ids from {}{}", column(data.id, ""), unless_given(!flags.columns.id.empty(), "--id"));
+  if (dialect.format == TableFormat::kDelimited)
+    text += fmt::format("; {}{}", dialect.header ? "the first line names the columns" : "no header",
+                        unless_given(!flags.header.empty(), "--header"));
+  return text;
+}
+
 }  // namespace
 
 void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair) {
@@ -28,21 +76,57 @@ void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with
   app.add_option("--id", columns.id, "column of the id")->type_name("COL");
 }
 
-TaskSpec infer_task(const std::string& file, const ColumnFlags& columns) {
-  TaskSpec task;
+void add_file_task(CLI::App& app, FileTaskFlags& flags) {
+  add_columns(app, flags.columns, true);
+  app.add_option("--type", flags.type, "what labels are: classify (each different one is a class) | regress (numbers) [by the labels]")
+      ->check(one_of({"classify", "regress"}))
+      ->type_name("NAME");
+  app.add_option("--labels", flags.labels, "classes: their count, or names with commas between them [those of the file]")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("N|A,B");
+  app.add_option("--header", flags.header, "whether the first line names the columns: yes | no [by its look]")
+      ->check(one_of({"yes", "no"}))
+      ->type_name("YES|NO");
+  app.add_option("--in-format", flags.format, "format of the file: csv | tsv | jsonl [by its name and look]")
+      ->check(one_of({"csv", "tsv", "jsonl"}))
+      ->type_name("NAME");
+}
+
+FileTask infer_task(const std::string& file, const FileTaskFlags& flags) {
+  FileTask result;
+  TaskSpec& task = result.task;
   task.name = task_name(file);
   DataSpec given;
-  given.text = columns.text;
-  given.text_pair = columns.text_pair;
-  given.label = columns.label;
-  given.id = columns.id;
-  task.data = guess_spec(file, given);
-  const LabelGuess guess = guess_labels(label_texts(task.data));
-  task.labels = guess.labels;
-  const bool pair = !task.data.text_pair.empty(), numbers = guess.labels.kind == TaskLabels::Kind::kRange;
-  if (numbers) task.data.label_range = guess.range;
+  given.text = flags.columns.text;
+  given.text_pair = flags.columns.text_pair;
+  given.label = flags.columns.label;
+  given.id = flags.columns.id;
+  if (!flags.header.empty()) given.header = flags.header;
+  if (!flags.format.empty()) given.format = flags.format;
+  SpecGuess spec = guess_spec(file, given);
+  task.data = std::move(spec.spec);
+  std::string basis;
+  if (flags.labels.empty()) {
+    const LabelKind kind = flags.type.empty() ? LabelKind::kAny : flags.type == "regress" ? LabelKind::kNumbers : LabelKind::kClasses;
+    LabelGuess guess = guess_labels(task.data, kind);
+    task.labels = std::move(guess.labels);
+    basis = std::move(guess.basis);
+    result.warning = std::move(guess.warning);
+  } else {
+    task.labels = labels_of(flags);
+    expect_different_labels(task.data, label_texts(task.data));
+  }
+  const bool pair = !task.data.text_pair.empty(), numbers = task.labels.kind == TaskLabels::Kind::kRange;
+  if (numbers) task.data.label_range = kAnyNumber;
   task.type = numbers ? (pair ? TaskType::kPairRegress : TaskType::kRegress) : (pair ? TaskType::kPairClassify : TaskType::kClassify);
-  return task;
+  result.inferred = inferred_text(file, task, flags, spec.dialect, basis);
+  return result;
+}
+
+void say_inferred(const FileTask& file, Console& console) {
+  console.info(file.inferred);
+  if (!file.warning.empty()) console.warning(fmt::format("{}: {}", file.task.name, file.warning));
 }
 
 }  // namespace minbert

@@ -1,9 +1,11 @@
-// infer_task: makes a task of one data file; flags name its columns, and what they leave open is inferred.
+// infer_task: makes a task of one data file; flags name its columns and labels, and what they leave open is inferred.
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
+#include "minbert/cli/console.h"
 #include "minbert/pipeline/task.h"
 
 namespace minbert {
@@ -15,8 +17,25 @@ struct ColumnFlags {
 /// Declares --text and --id, and --text-pair and --label where asked.
 void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair = true);
 
+/// What may be said of a data file instead of being inferred: the columns, --type, --labels, --header, --in-format; empty: not given.
+struct FileTaskFlags {
+  ColumnFlags columns;
+  std::string type, header, format;
+  std::vector<std::string> labels;
+};
+void add_file_task(CLI::App& app, FileTaskFlags& flags);
+
+struct FileTask {
+  TaskSpec task;
+  std::string inferred;  ///< a line for people: what was inferred, from what, and which flag says otherwise
+  std::string warning;   ///< why it may be wrong; usually empty
+};
+
 /// A task whose train split is `file`. Columns without a flag are recognised by usual names; the task is a pair task if there is a second
-/// text, and regresses if guess_labels finds numbers. Throws Error(kData) if a column is missing or no column is a text or a label.
-TaskSpec infer_task(const std::string& file, const ColumnFlags& columns);
+/// text, and regresses if guess_labels finds numbers. Throws Error(kData) if a column is missing, no column is a text or a label, or the
+/// labels teach nothing, and Error(kUsage) for labels of numbers.
+FileTask infer_task(const std::string& file, const FileTaskFlags& flags);
+/// Prints what was inferred, and the warning if there is one.
+void say_inferred(const FileTask& file, Console& console);
 
 }  // namespace minbert

@@ -35,7 +35,8 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   text += fmt::format("dev = {}\n", fraction ? print_toml_value(*fraction) : absolute(flags.dev));
   text += optional_line("text", data.text) + optional_line("text_pair", data.text_pair) + optional_line("label", data.label) +
           optional_line("id", data.id);
-  if (task.is_regression()) text += fmt::format("label_range = [{}, {}]\n", data.label_range[0], data.label_range[1]);
+  text += optional_line("format", flags.file.format) + optional_line("header", flags.file.header);
+  if (task.is_regression()) text += "label_range = [-inf, inf]  # any number; [0, 5] refuses rows outside\n";
   return text;
 }
 
@@ -53,15 +54,17 @@ void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
   app.add_option("--init", flags.init, "model to start from: Hugging Face folder or run folder")->type_name("MODEL");
   app.add_option("--train", flags.train, "without a config file: train one task on this file")->type_name("FILE");
   app.add_option("--dev", flags.dev, "file, or fraction of train")->capture_default_str()->type_name("FILE|FRACTION");
-  add_columns(app, flags.columns, true);
+  add_file_task(app, flags.file);
 }
 
-std::string one_liner_config(const OneLinerFlags& flags) {
+std::string one_liner_config(const OneLinerFlags& flags, Console& console) {
   const std::string init = init_value(flags.init);
   const auto fraction = parse_number(flags.dev);
   if (fraction && !(*fraction > 0 && *fraction < 1))
     throw Error(ErrorTag::kUsage, "--dev", fmt::format("expected a file, or a fraction above 0 and below 1, got {}", flags.dev));
-  const TaskSpec task = infer_task(flags.train, flags.columns);
+  const FileTask file = infer_task(flags.train, flags.file);
+  const TaskSpec& task = file.task;
+  say_inferred(file, console);
   return fmt::format(
       R"(# One task, made by `minbert train --init ... --train ...`; edit it and train it again with `minbert train THIS.toml`.
 [run]
@@ -76,9 +79,17 @@ init = {}
       quoted(task.name), init, task_text(task), data_text(flags, task), stage_text("classify"));
 }
 
-std::string pretrain_config(const std::string& init, std::span<const std::string> text_files) {
+std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {
   std::vector<std::string> texts;
-  for (const std::string& file : text_files) texts.push_back(absolute(file));
+  for (const std::string& file : text_files) {
+    const std::string ending = std::filesystem::path(file).extension().string();
+    if (ending == ".csv" || ending == ".tsv" || ending == ".jsonl")
+      console.warning(
+          fmt::format("{}: each line is taken as a text, with all its columns; mlm.texts = [\"TASK.train\"] of a config reads the "
+                      "texts of a table",
+                      file));
+    texts.push_back(absolute(file));
+  }
   return fmt::format(
       R"(# Masked-LM further pretraining, made by `minbert pretrain --init ... --text-file ...`; edit it and run `minbert pretrain THIS.toml`.
 [run]

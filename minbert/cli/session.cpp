@@ -78,7 +78,11 @@ Compute session_compute(Session& session, const Backend& backend, const std::str
 
 TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler) {
   const Compute compute = session_compute(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
-  return TextModel(backend, std::move(folder), compute, pooler);
+  TextModel model(backend, std::move(folder), compute, pooler);
+  for (const std::string& text : model.import_report().warnings()) session.console.warning(text);
+  if (const std::string text = model.import_report().unused_heads(); !text.empty() && !model.folder().is_own) session.console.info(text);
+  if (const std::string text = model.tokenizer().limit_text(); !text.empty()) session.console.warning(text);
+  return model;
 }
 
 void show_profile(Session& session, const Backend& backend) {

@@ -20,6 +20,10 @@ TomlValue any_of(TomlArray schemas) {
 
 }  // namespace
 
+std::string DataSpec::range_text() const {
+  return takes_any_number() ? "any number" : fmt::format("{} to {}", label_range[0], label_range[1]);
+}
+
 void DataSpec::make_absolute(const std::filesystem::path& root) {
   for (auto* sources : {&train, &dev.files, &test, &exclude})
     for (DataSource& source : *sources)

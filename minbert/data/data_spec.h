@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,7 +31,10 @@ struct DevSource {
   double fraction = 0;  ///< in (0, 1)
 };
 
-/// Where a task's rows come from. A range whose ends are equal is not set.
+/// A label_range in which every number lies: what it is where nobody knows the lowest and the highest label.
+inline constexpr std::array<double, 2> kAnyNumber = {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+
+/// Where a task's rows come from. A label_from whose ends are equal is not set.
 struct DataSpec {
   std::vector<DataSource> train;
   DevSource dev;
@@ -52,6 +56,9 @@ struct DataSpec {
   std::vector<DataSource> exclude;
   std::string exclude_pairs = "either";
 
+  bool takes_any_number() const { return label_range == kAnyNumber; }
+  /// "0 to 5", or "any number".
+  std::string range_text() const;
   /// Makes every path absolute: relative ones start at `root` or, when that is empty, at the folder of the file that names them.
   void make_absolute(const std::filesystem::path& root);
 };
@@ -84,7 +91,7 @@ void visit_options(V& v, DataSpec& o) {
   v.field("encoding", o.encoding, "utf-8 | latin-1");
   v.field("preprocess", o.preprocess, "none | cs224n (lower-case, strip; pairs: space before . ? , ')");
   v.field("label_map", o.label_map, "text in the file -> label");
-  v.field("label_range", o.label_range, "regress: lowest and highest label; rows outside are errors");
+  v.field("label_range", o.label_range, "regress: lowest and highest label; rows outside are errors; [-inf, inf]: any number");
   v.field("label_from", o.label_from, "regress: the file's own range, rescaled to label_range");
   v.field("on_bad_row", o.on_bad_row, "error | skip (counted and listed in data.json)");
   v.field("exclude", o.exclude, "files, or splits of tasks (\"sst.dev\"), whose texts are removed from train");

@@ -63,8 +63,8 @@ std::optional<std::size_t> find_label_column(const Table& table, const DataSpec&
   if (lines)
     throw Error(ErrorTag::kData, table.name(), "expected a label for a file of plain lines",
                 "train = [{ path = \"...\", label = \"...\" }]");
-  if (label_needed) return table.require_column(spec.label.empty() ? "label" : spec.label, "label");
-  return spec.label.empty() ? std::nullopt : table.find_column(spec.label);
+  const std::string name = spec.label.empty() ? "label" : spec.label;
+  return label_needed ? table.require_column(name, "label") : table.find_column(name);
 }
 
 std::string shortened(std::string_view text) {
@@ -86,6 +86,7 @@ class SplitReader {
 
  private:
   std::string read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const;
+  bool has_labels(const Table& table, std::size_t column, const Filter& filter) const;
   std::string read_label(double& out, const Table& table, std::optional<std::size_t> column, const DataSource& source, std::size_t i) const;
   void bad_row(const Table& table, std::size_t i, const std::string& reason);
 
@@ -111,12 +112,26 @@ std::string SplitReader::read_text(std::string& out, const Table& table, std::si
   return {};
 }
 
+/// Whether some label is more than a missing value or a placeholder.
+bool SplitReader::has_labels(const Table& table, std::size_t column, const Filter& filter) const {
+  bool placeholders = false;
+  for (std::size_t i = 0; i < table.rows(); ++i) {
+    if (!table.problem(i).empty() || !filter.passes(table, i) || labels_.is_missing(table.cell(i, column))) continue;
+    if (!labels_.is_placeholder(table.cell(i, column))) return true;
+    placeholders = true;
+  }
+  return !placeholders;  // without any, each row tells what it lacks
+}
+
 std::string SplitReader::read_label(double& out, const Table& table, std::optional<std::size_t> column, const DataSource& source,
                                     std::size_t i) const {
   if (source.label.empty() && !column) return {};
   const std::string_view cell = source.label.empty() ? table.cell(i, *column) : std::string_view(source.label);
   const std::string title = source.label.empty() ? column_title(table, *column) : "label of the file";
-  if (strip(cell).empty()) return label_needed_ ? fmt::format("{}: expected {}, got nothing", title, labels_.expected()) : "";
+  if (labels_.is_missing(cell)) {
+    const std::string got = strip(cell).empty() ? "nothing" : fmt::format("\"{}\", which stands for a missing value", strip(cell));
+    return label_needed_ ? fmt::format("{}: expected {}, got {}", title, labels_.expected(), got) : "";
+  }
   const auto label = labels_.read(cell);
   if (!label) return fmt::format("{}: expected {}, got \"{}\"", title, labels_.expected(), shortened(cell));
   out = *label;
@@ -126,8 +141,15 @@ std::string SplitReader::read_label(double& out, const Table& table, std::option
 void SplitReader::read(const DataSource& source) {
   const Table table = read_source(spec_, source);
   const RowColumns columns = find_text_columns(table, spec_, source);
-  const auto label = find_label_column(table, spec_, source, label_needed_);
+  auto label = find_label_column(table, spec_, source, label_needed_);
   const Filter filter(table, source);
+  if (label && !has_labels(table, *label, filter)) {
+    if (label_needed_)
+      throw Error(ErrorTag::kData, table.name(),
+                  fmt::format("{}: expected labels, got rows without a label alone: -1 stands for none", column_title(table, *label)),
+                  "minbert predict answers such rows; a test split may hold them");
+    label.reset();
+  }
   const auto file = static_cast<std::int32_t>(rows_.files.size());
   rows_.files.push_back(table.name());
   report_.files.push_back(table.name());
@@ -260,6 +282,43 @@ void summarise_labels(const std::vector<Row>& rows, const TaskLabels& labels, Sp
   if (labelled > 0) report.label_mean = sum / static_cast<double>(labelled);
 }
 
+/// Calls fn(text, place) for each label of train, after label_map, that is no missing value; place() is "FILE:LINE: column ...". Stops
+/// where fn returns false.
+template <class Fn>
+void for_each_label(const DataSpec& spec, Fn&& fn) {
+  const auto visit = [&](std::string_view cell, const auto& place) {
+    const std::string text(strip(cell));
+    if (const auto mapped = spec.label_map.find(text); mapped != spec.label_map.end()) return fn(mapped->second, place);
+    return is_missing_value(text) || fn(text, place);
+  };
+  for (const DataSource& source : spec.train) {
+    if (!source.label.empty()) {
+      if (!visit(source.label, [&] { return source.path; })) return;
+      continue;
+    }
+    const Table table = read_source(spec, source);
+    const auto label = find_label_column(table, spec, source, true);
+    const Filter filter(table, source);
+    for (std::size_t i = 0; i < table.rows(); ++i) {
+      const auto place = [&] { return fmt::format("{}:{}: {}", table.name(), table.line(i), column_title(table, *label)); };
+      if (table.problem(i).empty() && filter.passes(table, i) && !visit(table.cell(i, *label), place)) return;
+    }
+  }
+}
+
+/// Throws Error(kData) for train files without a single label: the first broken row, or what there is instead.
+[[noreturn]] void refuse_without_labels(const DataSpec& spec) {
+  std::string what = "expected rows with a label, got none";
+  for (const DataSource& source : spec.train) {
+    const Table table = read_source(spec, source);
+    for (std::size_t i = 0; i < table.rows(); ++i)
+      if (!table.problem(i).empty())
+        throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), std::string(table.problem(i)));
+    if (table.rows() == 0) what = "expected rows, got a header alone";
+  }
+  throw Error(ErrorTag::kData, spec.train.empty() ? "train" : spec.train.front().path, what);
+}
+
 const std::vector<DataSource>& sources_of(const DataSpec& spec, Split split) {
   if (split == Split::kTest) return spec.test;
   return split == Split::kDev && !spec.dev.files.empty() ? spec.dev.files : spec.train;
@@ -316,34 +375,47 @@ Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std:
   return rows;
 }
 
+std::string skipped_text(const SplitReport& report) {
+  return report.skipped.empty() ? "" : fmt::format("{} of {} rows are skipped", report.skipped.size(), report.read);
+}
+
+std::string only_label(const SplitReport& report) {
+  if (report.numeric) return report.label_min == report.label_max ? fmt::format("{}", report.label_min) : "";
+  return report.label_counts.size() == 1 ? report.label_counts.begin()->first : "";
+}
+
 std::vector<std::string> label_texts(const DataSpec& spec) {
   std::vector<std::string> texts;
-  const auto add = [&](std::string_view cell) {
-    const std::string text(strip(cell));
-    const auto mapped = spec.label_map.find(text);
-    if (!text.empty()) texts.push_back(mapped == spec.label_map.end() ? text : mapped->second);
-  };
-  for (const DataSource& source : spec.train) {
-    if (!source.label.empty()) {
-      add(source.label);
-      continue;
-    }
-    const Table table = read_source(spec, source);
-    const auto label = find_label_column(table, spec, source, true);
-    const Filter filter(table, source);
-    for (std::size_t i = 0; i < table.rows(); ++i)
-      if (table.problem(i).empty() && filter.passes(table, i)) add(table.cell(i, *label));
-  }
+  for_each_label(spec, [&](const std::string& text, const auto&) {
+    texts.push_back(text);
+    return true;
+  });
   return texts;
+}
+
+std::string label_place(const DataSpec& spec, const std::function<bool(std::string_view)>& wanted) {
+  std::string found;
+  for_each_label(spec, [&](const std::string& text, const auto& place) {
+    if (wanted(text)) found = place();
+    return found.empty();
+  });
+  return found;
+}
+
+void expect_different_labels(const DataSpec& spec, std::span<const std::string> texts) {
+  if (texts.empty()) refuse_without_labels(spec);
+  const TaskLabels found = classes_among(texts);
+  if (found.count >= 2) return;
+  throw Error(ErrorTag::kData, spec.train.front().path,
+              fmt::format("expected at least two different labels, got \"{}\" in each of {} rows", found.names.front(), texts.size()),
+              found.names.front() == "-1" ? "-1 stands for no label in test splits, which minbert predict answers" : "");
 }
 
 TaskLabels resolve_labels(const DataSpec& spec, const TaskLabels& labels) {
   if (labels.kind != TaskLabels::Kind::kAuto) return labels;
-  TaskLabels found = classes_among(label_texts(spec));
-  if (found.count < 2)
-    throw Error(ErrorTag::kData, spec.train.empty() ? "train" : spec.train.front().path,
-                fmt::format("expected at least two different labels, got {}", found.count));
-  return found;
+  const std::vector<std::string> texts = label_texts(spec);
+  expect_different_labels(spec, texts);
+  return classes_among(texts);
 }
 
 TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed) {

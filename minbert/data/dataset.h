@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "minbert/base/json.h"
@@ -76,10 +79,17 @@ std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, c
 /// Applies the spec's `preprocess`, whose rules differ between single texts and pairs. Throws Error(kUsage) for an unknown name.
 std::string preprocess_text(const DataSpec& spec, std::string_view text);
 
-/// Reads one split. Unless on_bad_row is "skip", the first bad row throws Error(kData) "file:line: column ...". Rows of train and dev
-/// need a label and a text that is not empty; rows of test may lack both. `seed` draws a dev fraction. `labels` must not be kAuto
-/// (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a bad option.
+/// Reads one split. A file of a test split has no labels where it lacks the column, or where each cell is missing or a placeholder
+/// (LabelReader), such as the -1 of GLUE; for train and dev that throws Error(kData). Unless on_bad_row is "skip", the first bad row throws
+/// Error(kData) "file:line: column ...". Rows of train and dev need a label and a text that is not empty; rows of test may lack both.
+/// `seed` draws a dev fraction. `labels` must not be kAuto (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a
+/// bad option.
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report = nullptr);
+
+/// "2 of 9 rows are skipped"; empty if none is.
+std::string skipped_text(const SplitReport& report);
+/// The label that every labelled row of the split has; empty if they differ.
+std::string only_label(const SplitReport& report);
 
 /// Returns `labels`, or for kAuto the classes found in the label column of train (after label_map).
 TaskLabels resolve_labels(const DataSpec& spec, const TaskLabels& labels);
@@ -94,7 +104,11 @@ struct TaskRows {
 };
 TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed);
 
-/// The label texts of train, after label_map, as its files have them; broken rows are left out (for guess_labels).
+/// The label texts of train, after label_map, as its files have them; broken rows and missing values are left out (for guess_labels).
 std::vector<std::string> label_texts(const DataSpec& spec);
+/// "FILE:LINE: column \"NAME\"" of the first of them that is `wanted`.
+std::string label_place(const DataSpec& spec, const std::function<bool(std::string_view)>& wanted);
+/// Throws Error(kData) that says why train teaches nothing if no two of its label_texts differ.
+void expect_different_labels(const DataSpec& spec, std::span<const std::string> texts);
 
 }  // namespace minbert

@@ -4,17 +4,76 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
 
+#include "minbert/data/dataset.h"
 #include "minbert/data/known_columns.h"
-#include "minbert/data/table.h"
+#include "minbert/data/text.h"
 
 namespace minbert {
+namespace {
 
-DataSpec guess_spec(const std::string& path, const DataSpec& given) {
+constexpr std::size_t kFewClasses = 20;
+
+/// Takes one of `signs` from the start or the end of `text`, and the blanks beside it.
+void drop_sign(std::string_view& text, std::initializer_list<std::string_view> signs) {
+  for (const std::string_view sign : signs) {
+    if (text.starts_with(sign)) return text = strip(text.substr(sign.size())), void();
+    if (text.ends_with(sign)) return text = strip(text.substr(0, text.size() - sign.size())), void();
+  }
+}
+
+/// Whether a text that is no number to parse_number is one to people: "3,50", "1,234.5", "1 234", "$5", "40 %".
+bool looks_like_number(std::string_view text) {
+  text = strip(text);
+  drop_sign(text, {"$", "\u20AC", "\u00A3", "\u00A5", "%"});
+  drop_sign(text, {"-", "+", "\u2212"});
+  bool digit = false;  // the last one seen was a digit
+  int separators = 0;
+  for (const char c : text) {
+    const bool is_digit = c >= '0' && c <= '9';
+    if (!is_digit && (!digit || std::string_view(",.' ").find(c) == std::string_view::npos)) return false;
+    separators += !is_digit;
+    digit = is_digit;
+  }
+  constexpr int kMostSeparators = 4;  // 1,234,567,890.5
+  return digit && separators <= kMostSeparators;
+}
+
+/// Whether whole numbers measure something, such as a price or an age, instead of naming classes.
+bool is_scale(const std::set<double>& values, std::size_t rows) {
+  constexpr std::size_t kRowsOfClass = 10;
+  const double low = *values.begin(), span = *values.rbegin() - low + 1;
+  const bool numbered = (low == 0 || low == 1) && span <= 2 * static_cast<double>(values.size());
+  return values.size() > kFewClasses && !numbered && rows < kRowsOfClass * values.size();
+}
+
+/// Throws Error(kData) at the first label that is no number.
+[[noreturn]] void refuse_other_than_numbers(const DataSpec& spec, std::size_t numbers, std::size_t rows, bool demanded) {
+  std::string got;
+  const std::string place = label_place(spec, [&](std::string_view text) {
+    if (parse_number(text)) return false;
+    got = text;
+    return true;
+  });
+  const std::string others = demanded ? "" : fmt::format(", as {} of {} labels look like", numbers, rows);
+  throw Error(
+      ErrorTag::kData, place, fmt::format("expected a number{}, got \"{}\"", others, got),
+      fmt::format("{}--type classify makes each different text a class", looks_like_number(got) ? "write numbers as in 1234.5; " : ""));
+}
+
+std::string basis_of_numbers(const std::set<double>& values, bool whole) {
+  return fmt::format("{} different {}numbers, {} to {}", values.size(), whole ? "whole " : "", *values.begin(), *values.rbegin());
+}
+
+}  // namespace
+
+SpecGuess guess_spec(const std::string& path, const DataSpec& given) {
   DataSpec spec = given;
   spec.train = {{.path = path}};
-  TableOptions options;
-  if (is_column_name(given.text)) options.wanted = {given.text};
+  TableOptions options{given.format, given.delimiter, given.quote, given.header, given.encoding, {}, !given.text_pair.empty()};
+  for (const std::string& name : {given.text, given.text_pair, given.label, given.id})
+    if (is_column_name(name)) options.wanted.push_back(name);
   const Table table = read_table(path, options);
   const KnownColumns known = find_known_columns(table.columns());
   const auto fill = [&](std::string& column, std::optional<std::size_t> found) {
@@ -29,20 +88,33 @@ DataSpec guess_spec(const std::string& path, const DataSpec& given) {
   }
   fill(spec.label, known.label);
   fill(spec.id, known.id);
-  return spec;
+  return {std::move(spec), table.dialect()};
 }
 
-LabelGuess guess_labels(std::span<const std::string> labels) {
-  constexpr std::size_t kMostClasses = 20;
+LabelGuess guess_labels(const DataSpec& spec, LabelKind kind) {
+  const std::vector<std::string> texts = label_texts(spec);
+  expect_different_labels(spec, texts);
   std::set<double> values;
-  for (const std::string& label : labels) {
-    const auto number = parse_number(label);
-    if (!number) return {classes_among(labels), {0, 0}};
-    values.insert(*number);
+  std::size_t parsed = 0, alike = 0;
+  for (const std::string& text : texts) {
+    const auto number = parse_number(text);
+    if (number) values.insert(*number);
+    parsed += number.has_value();
+    alike += number || looks_like_number(text);
   }
-  const bool fractions = std::any_of(values.begin(), values.end(), [](double value) { return value != std::floor(value); });
-  if (!fractions && values.size() <= kMostClasses) return {classes_among(labels), {0, 0}};
-  return {TaskLabels::range(), {*values.begin(), *values.rbegin()}};
+  const bool numbers = kind == LabelKind::kNumbers || (kind == LabelKind::kAny && 2 * alike > texts.size());
+  if (numbers && parsed < texts.size()) refuse_other_than_numbers(spec, alike, texts.size(), kind == LabelKind::kNumbers);
+  const bool all_parsed = parsed == texts.size();
+  const bool whole = std::none_of(values.begin(), values.end(), [](double value) { return value != std::floor(value); });
+  if (kind == LabelKind::kNumbers || (numbers && (!whole || is_scale(values, texts.size()))))
+    return {TaskLabels::range(), basis_of_numbers(values, whole), ""};
+  LabelGuess guess{classes_among(texts), "", ""};
+  guess.basis = all_parsed ? basis_of_numbers(values, whole) : fmt::format("{} different texts", guess.labels.count);
+  const auto classes = static_cast<std::size_t>(guess.labels.count);
+  if (classes > kFewClasses && texts.size() < 2 * classes)
+    guess.warning = fmt::format("most of the {} labels stand in one row only; {}", classes,
+                                all_parsed ? "--type regress takes them as numbers" : "--label names another column");
+  return guess;
 }
 
 }  // namespace minbert

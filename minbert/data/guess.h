@@ -1,24 +1,35 @@
 // Guesses for data without a config: which column holds what, and which kind of labels there are.
 #pragma once
 
-#include <array>
-#include <span>
 #include <string>
 
 #include "minbert/data/data_spec.h"
 #include "minbert/data/labels.h"
+#include "minbert/data/table.h"
 
 namespace minbert {
 
+/// Columns of a file that have a person's names or usual ones, and how the file is read.
+struct SpecGuess {
+  DataSpec spec;
+  Dialect dialect;
+};
+
 /// A spec whose train is this file. Columns that `given` does not name are recognised by their usual names, a second text only if `given`
 /// names no first one; a column that is not found stays empty. Throws Error(kData) listing the columns if none of several is a text.
-DataSpec guess_spec(const std::string& path, const DataSpec& given = {});
+SpecGuess guess_spec(const std::string& path, const DataSpec& given = {});
 
-/// Numbers in [range[0], range[1]] if all labels are numbers and one is a fraction or more than 20 differ; else classes.
+enum class LabelKind { kAny, kClasses, kNumbers };
+
 struct LabelGuess {
   TaskLabels labels;
-  std::array<double, 2> range = {0, 0};
+  std::string basis;    ///< what was seen: "25 different whole numbers, 0 to 24"
+  std::string warning;  ///< why the guess may be wrong; usually empty
 };
-LabelGuess guess_labels(std::span<const std::string> labels);
+
+/// What the labels of train are. Texts are classes, and so are whole numbers, as in transformers' run_glue.py, unless they are clearly a
+/// scale: many, not numbered from 0 or 1, and few rows with each. Numbers with fractions are numbers. `kind` says so instead. Throws
+/// Error(kData) if fewer than two labels differ, and naming the line where a column of numbers holds something else.
+LabelGuess guess_labels(const DataSpec& spec, LabelKind kind = LabelKind::kAny);
 
 }  // namespace minbert

@@ -2,6 +2,7 @@
 #include "minbert/data/labels.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <set>
@@ -16,10 +17,10 @@ namespace {
 std::set<std::string> distinct(std::span<const std::string> labels) {
   std::set<std::string> out;
   for (const std::string& label : labels) {
+    if (is_missing_value(label)) continue;
     const auto number = parse_number(label);
     out.insert(number ? fmt::format("{}", *number) : std::string(strip(label)));
   }
-  out.erase("");
   return out;
 }
 
@@ -28,6 +29,14 @@ bool all_numbers(const std::set<std::string>& labels) {
 }
 
 }  // namespace
+
+bool is_missing_value(std::string_view cell) {
+  // pandas/_libs/parsers.pyx, STR_NA_VALUES, which load_dataset("csv") goes by too.
+  constexpr std::array<std::string_view, 19> kWords = {"",     "#N/A",   "#N/A N/A", "#NA",  "-1.#IND", "-1.#QNAN", "-NaN",
+                                                       "-nan", "1.#IND", "1.#QNAN",  "<NA>", "N/A",     "NA",       "NULL",
+                                                       "NaN",  "None",   "n/a",      "nan",  "null"};
+  return std::find(kWords.begin(), kWords.end(), strip(cell)) != kWords.end();
+}
 
 std::optional<double> parse_number(std::string_view text) {
   text = strip(text);
@@ -55,7 +64,9 @@ LabelReader::LabelReader(const DataSpec& spec, const TaskLabels& labels)
   if (labels.kind == TaskLabels::Kind::kRange) {
     for (const auto& [key, range] : {std::pair("label_range", to_), std::pair("label_from", from_)})
       if (!(range[0] < range[1])) throw Error(ErrorTag::kUsage, key, fmt::format("expected [low, high], got [{}, {}]", range[0], range[1]));
-    expected_ = fmt::format("a number in {}..{}", from_[0], from_[1]);
+    if (spec.takes_any_number() && from_ != to_)
+      throw Error(ErrorTag::kUsage, "label_from", "expected label_range to rescale to, got none");
+    expected_ = spec.takes_any_number() ? "a number" : fmt::format("a number in {}..{}", from_[0], from_[1]);
   } else if (labels.kind == TaskLabels::Kind::kCount) {
     expected_ = fmt::format("0..{}", labels.count - 1);
   } else {
@@ -77,6 +88,16 @@ std::optional<double> LabelReader::read_class(std::string_view text) const {
     return *number >= 0 && *number < labels_.count && *number == std::floor(*number) ? number : std::nullopt;
   const auto same = names_.find(fmt::format("{}", *number));  // "1.0" for the class named "1"
   return same == names_.end() ? std::nullopt : std::optional<double>(same->second);
+}
+
+bool LabelReader::is_missing(std::string_view cell) const {
+  const std::string_view text = strip(cell);
+  return is_missing_value(text) && !map_.contains(text) && !names_.contains(text);
+}
+
+bool LabelReader::is_placeholder(std::string_view cell) const {
+  if (parse_number(cell) != -1.0 || map_.contains(strip(cell))) return false;
+  return (labels_.kind == TaskLabels::Kind::kRange && to_ == kAnyNumber) || !read(cell);
 }
 
 std::optional<double> LabelReader::read(std::string_view cell) const {

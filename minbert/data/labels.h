@@ -38,6 +38,11 @@ class LabelReader {
 
   /// A class index or a value in label_range; nullopt if the text is no label of this task.
   std::optional<double> read(std::string_view cell) const;
+  /// Whether the cell is_missing_value() and no label of this task, such as a class that is named "None".
+  bool is_missing(std::string_view cell) const;
+  /// Whether the cell is -1, which stands for no label in test splits of GLUE and others, and -1 is no label of this task. Where any number
+  /// is a label, -1 may be both: then this holds too.
+  bool is_placeholder(std::string_view cell) const;
   /// What a label looks like, for errors: "0..4".
   const std::string& expected() const { return expected_; }
 
@@ -51,11 +56,14 @@ class LabelReader {
   std::string expected_;
 };
 
+/// Whether a cell is blank or one of the words that pandas reads as a missing value: "NA", "None", "nan" and others.
+bool is_missing_value(std::string_view cell);
+
 /// The finite number that `text` holds and nothing else, blanks around it aside.
 std::optional<double> parse_number(std::string_view text);
 
-/// The classes among label texts: numbered if they are the integers 0..K-1 ("1.0" counts as 1), else named, sorted by value if all are
-/// numbers, else by bytes.
+/// The classes among label texts, missing values left out: numbered if they are the integers 0..K-1 ("1.0" counts as 1), else named, sorted
+/// by value if all are numbers, else by bytes.
 TaskLabels classes_among(std::span<const std::string> labels);
 
 }  // namespace minbert

@@ -155,6 +155,7 @@ ModelConfig parse_model_config(const Json& json, const std::string& place) {
   reader.read("attention_probs_dropout_prob", config.attention_probs_dropout_prob);
   reader.read("layer_norm_eps", config.layer_norm_eps);
   reader.read("initializer_range", config.initializer_range);
+  if (config.pad_token_id < 0 && config.pad_token_id >= -config.vocab_size) config.pad_token_id += config.vocab_size;  // as nn.Embedding
   config.hidden_act = parse_activation(reader.text("hidden_act", "gelu"), place + ": \"hidden_act\"");
   config.validate(place);
   return config;

@@ -29,8 +29,8 @@ bool starts_with_any(std::string_view name, std::span<const std::string_view> st
   return std::any_of(starts.begin(), starts.end(), [&](std::string_view start) { return name.starts_with(start); });
 }
 
-std::string joined_names(const std::vector<std::string>& names) {
-  const std::size_t listed = std::min(names.size(), kMaxListed);
+std::string joined_names(const std::vector<std::string>& names, std::size_t most = kMaxListed) {
+  const std::size_t listed = std::min(names.size(), most);
   const std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(listed), ", "));
   return names.size() > listed ? fmt::format("{} and {} more", text, names.size() - listed) : text;
 }
@@ -73,8 +73,10 @@ class Planner {
 
  private:
   void claim(const SourceTensor& tensor) {
-    if (!is_floating_dtype(tensor.dtype)) return plan_.report.dropped.push_back(tensor.name);
     const std::string name = canonical_name(tensor.name);
+    const bool is_buffer =
+        name == "embeddings.position_ids" || name == "embeddings.token_type_ids";  // some checkpoints have them as floats
+    if (is_buffer || (!is_floating_dtype(tensor.dtype) && !by_name_.contains(name))) return plan_.report.dropped.push_back(tensor.name);
     if (name == kTiedDecoder) return decoders_.push_back(&tensor);
     const auto info = by_name_.find(name);
     if (info == by_name_.end())
@@ -108,7 +110,7 @@ class Planner {
       if (!reason.empty()) continue;
       if (at == claims_.end())
         reason = fmt::format("no tensor {}", info->name);
-      else if (at->second->shape != info->shape)
+      else if (at->second->shape != info->shape || !is_floating_dtype(at->second->dtype))
         reason = shape_mismatch(*info, *at->second);
     }
     if (!reason.empty())
@@ -121,6 +123,11 @@ class Planner {
     const auto at = claims_.find(info.name);
     if (at == claims_.end()) return nullptr;
     const SourceTensor& tensor = *at->second;
+    if (!is_floating_dtype(tensor.dtype)) {
+      plan_.report.misshapen.push_back(fmt::format("{}: expected floating-point numbers, got {}", info.name, tensor.dtype));
+      plan_.report.hint = "quantised weights are not supported";
+      return nullptr;
+    }
     if (tensor.shape == info.shape) return &tensor;
     plan_.report.misshapen.push_back(shape_mismatch(info, tensor));
     if (info.name == kWordEmbeddings && tensor.shape.size() == 2 && tensor.shape[1] == info.shape[1]) {
@@ -146,13 +153,14 @@ class Planner {
 
 void refuse_incomplete(const WeightSource& source, const ImportReport& report, const ImportOptions& options) {
   if (!report.misshapen.empty())
-    throw Error(ErrorTag::kModel, source.folder().string(), fmt::format("tensors of another shape: {}", joined_names(report.misshapen)),
-                report.hint);
+    throw Error(ErrorTag::kModel, source.folder().string(),
+                fmt::format("tensors of another shape or kind: {}", joined_names(report.misshapen)), report.hint);
   const auto missing = report.missing(Role::kEncoder);
-  if (missing.empty() || !options.require_encoder) return;
+  const bool none = std::none_of(report.parameters.begin(), report.parameters.end(),
+                                 [](const auto& p) { return p.role == Role::kEncoder && !p.missing(); });
+  if (missing.empty() || !(options.require_encoder || none)) return;
   std::string hint;
-  if (std::none_of(report.parameters.begin(), report.parameters.end(),
-                   [](const auto& p) { return p.role == Role::kEncoder && !p.missing(); })) {
+  if (none) {
     std::vector<std::string> names;
     for (const SourceTensor& tensor : source.tensors().first(std::min<std::size_t>(3, source.tensors().size())))
       names.push_back(tensor.name);
@@ -225,6 +233,28 @@ std::vector<std::string> ImportReport::missing(Role role) const {
   for (const Parameter& parameter : parameters)
     if (parameter.role == role && parameter.missing()) names.push_back(parameter.name);
   return names;
+}
+
+std::vector<std::string> ImportReport::warnings() const {
+  constexpr std::size_t kShown = 4;
+  std::vector<std::string> texts;
+  std::vector<std::string> absent = missing(Role::kEncoder);
+  const std::vector<std::string> pooler = missing(Role::kPooler);
+  absent.insert(absent.end(), pooler.begin(), pooler.end());
+  if (!absent.empty())
+    texts.push_back(fmt::format("{} parameters are not in the weights and newly initialised, so that the model needs training: {}",
+                                absent.size(), joined_names(absent, kShown)));
+  if (!unexpected.empty())
+    texts.push_back(fmt::format("{} tensors of the weights are not used, as config.json has no place for them: {}", unexpected.size(),
+                                joined_names(unexpected, kShown)));
+  return texts;
+}
+
+std::string ImportReport::unused_heads() const {
+  std::vector<std::string> names;
+  for (const std::string& name : unused)
+    if (!canonical_name(name).starts_with("pooler.")) names.push_back(name);
+  return names.empty() ? "" : fmt::format("not used: {}", joined_names(names, 4));
 }
 
 std::string canonical_name(std::string_view tensor) {

@@ -15,7 +15,8 @@ namespace minbert {
 struct ImportOptions {
   /// Selects the parameters to be read; the others keep their values and are not reported as missing. Empty: all.
   std::function<bool(const ParamInfo&)> wanted;
-  /// Whether missing encoder tensors are an error.
+  /// Whether a missing encoder tensor is an error, as in folders that minbert wrote. If not, the caller gives it a value, as transformers
+  /// does; that no encoder tensor is there stays an error.
   bool require_encoder = true;
 };
 
@@ -43,6 +44,10 @@ struct ImportReport {
 
   /// Names of the missing parameters of one role.
   std::vector<std::string> missing(Role role) const;
+  /// What transformers would say too: encoder and pooler parameters that are not in the weights, and tensors with no place in the model.
+  std::vector<std::string> warnings() const;
+  /// "not used: ..." for heads of other models among the tensors (a pooler does not count); empty without any.
+  std::string unused_heads() const;
 };
 
 /// The parameter's name for a tensor's name. Strips prefixes (bert. model. module. 0.auto_model. _orig_mod., any number of them), renames
@@ -53,8 +58,8 @@ std::string canonical_name(std::string_view tensor);
 ImportReport plan_import(const WeightSource& source, const ModelShape& shape, const ImportOptions& options = {});
 
 /// Reads the weights that open_model_weights finds into `params` (f32; f64 and c128 are widened from f32), and
-/// calls params.changed(). Missing pooler, heads and MLM head are left as they are, for the caller to initialise. Throws
-/// Error(kModel) for missing encoder tensors, and for a misshapen tensor of encoder, pooler or MLM head.
+/// calls params.changed(). Missing parameters are left as they are, for the caller to initialise. Throws Error(kModel) for missing encoder
+/// tensors (see ImportOptions), and for a misshapen tensor of encoder, pooler or MLM head.
 ImportReport import_weights(const std::filesystem::path& folder, Params& params, const ImportOptions& options = {});
 
 /// The folder's weights, with its heads.safetensors and mlm.safetensors where it has them.

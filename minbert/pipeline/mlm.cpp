@@ -114,7 +114,7 @@ MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
   const double kind = rng.uniform();
   if (kind < kMaskedShare) return {tokenizer_.mask_id(), true};
   if (kind < kMaskedShare + kRandomShare)
-    return {static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(tokenizer_.vocab_size()))), true};
+    return {static_cast<std::int32_t>(rng.below(static_cast<std::uint64_t>(tokenizer_.usable_ids()))), true};
   return {id, true};
 }
 

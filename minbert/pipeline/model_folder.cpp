@@ -96,7 +96,8 @@ ModelFolder read_model_folder(const fs::path& path) {
   std::int64_t parameters = 0;
   for (const ParamInfo& info : param_table(model_shape(folder.config, {}, false))) parameters += info.numel();
   expect_weights_for(folder.path, parameters);
-  if (fs::exists(description)) read_minbert_json(folder, description);
+  folder.is_own = fs::exists(description);
+  if (folder.is_own) read_minbert_json(folder, description);
   read_sentence_transformers(folder);
   const std::int64_t limit = folder.config.max_position_embeddings;
   folder.max_length = folder.max_length <= 0 ? limit : std::min(folder.max_length, limit);

@@ -23,6 +23,7 @@ struct EmbedSettings {
 struct ModelFolder {
   std::filesystem::path path;
   ModelConfig config;
+  bool is_own = false;          ///< minbert wrote it: it has a minbert.json
   std::vector<TaskSpec> tasks;  ///< of minbert.json, with labels resolved; empty for a plain Hugging Face folder
   std::int64_t max_length = 0;  ///< minbert.json, else sentence_bert_config.json, else the model's limit
   std::string dtype = "f32";    ///< of minbert.json: the dtype that training computed in

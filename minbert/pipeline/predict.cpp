@@ -137,4 +137,10 @@ Score score_predictions(const TaskSpec& task, std::span<const Prediction> predic
   return compute_metric(task.scored_by(), gold, predicted);
 }
 
+std::string undefined_score_text(const TaskSpec& task, const Score& score) {
+  if (score.defined) return {};
+  return fmt::format("{} of {} is not defined, as predictions or labels are all the same, and counts as 0", option_name(task.scored_by()),
+                     task.name);
+}
+
 }  // namespace minbert

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "minbert/pipeline/batch_runner.h"
@@ -37,5 +38,7 @@ double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, 
 
 /// The task's metric over the labelled rows.
 Score score_predictions(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels);
+/// What people are told of a score that is not defined; empty for any other.
+std::string undefined_score_text(const TaskSpec& task, const Score& score);
 
 }  // namespace minbert

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <set>
+
+#include "minbert/data/text.h"
 
 namespace minbert {
 namespace {
@@ -146,7 +150,16 @@ bool is_plain_name(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), plain);
 }
 
-void TaskSpec::validate(const std::function<void(std::string_view key, const std::string& message)>& refuse) const {
+void TaskSpec::validate_range(const Refuse& refuse) const {
+  if (std::isfinite(data.label_range[0]) != std::isfinite(data.label_range[1]))
+    refuse("data.label_range", "expected two numbers, or [-inf, inf] for any number");
+  if (!data.takes_any_number()) return;
+  if (loss == LossName::kBce) refuse("loss", "bce needs a label_range to scale to");
+  if (head.kind == HeadKind::kCosine) refuse("head.kind", "cosine needs a label_range to scale to");
+  if (data.label_from[0] != data.label_from[1]) refuse("data.label_from", "expected a label_range to rescale to");
+}
+
+void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
   if (head.kind == HeadKind::kCosine && !is_separate()) refuse("head.kind", "cosine needs a pair that is encoded separately");
@@ -159,6 +172,13 @@ void TaskSpec::validate(const std::function<void(std::string_view key, const std
     refuse("metric", fmt::format("{} is for classes, expected pearson or spearman", option_name(scored_by())));
   if (!is_regression() && scored_by() == Metric::kF1 && !binary) refuse("metric", "f1 is for two classes, macro_f1 for more");
   if (is_regression() && !(data.label_range[0] < data.label_range[1])) refuse("data.label_range", "expected the lower end first");
+  std::set<std::string_view> seen;
+  for (const std::string& label : labels.names) {
+    if (label.empty() || strip(label).size() != label.size())
+      refuse("labels", fmt::format("expected names without blanks around them, got \"{}\"", label));
+    if (!seen.insert(label).second) refuse("labels", fmt::format("the name \"{}\" stands there twice", label));
+  }
+  if (is_regression()) validate_range(refuse);
 }
 
 void OptionType<DenseWidth>::read(const TomlNode& node, DenseWidth& width) {
@@ -214,7 +234,7 @@ Json task_json(const TaskSpec& task) {
        {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
     if (!column->empty()) columns[key] = *column;
   Json json = {{"name", task.name}, {"type", option_name(task.type)}, {"labels", labels_json(task.labels)}};
-  if (task.is_regression()) json["label_range"] = task.data.label_range;
+  if (task.is_regression()) json["label_range"] = task.data.takes_any_number() ? Json() : Json(task.data.label_range);
   json.update({{"encode", option_name(task.encode)},
                {"pool", option_name(task.pool)},
                {"head", head_json(task.head)},
@@ -234,7 +254,9 @@ TaskSpec parse_task(const Json& json, const std::string& place) {
   task.labels = parse_labels(member(json, "labels", place), place);
   if ((task.labels.kind == TaskLabels::Kind::kRange) != task.is_regression())
     throw Error(ErrorTag::kModel, place, fmt::format("task \"{}\": labels do not fit the type {}", task.name, option_name(task.type)));
-  if (task.is_regression()) task.data.label_range = get<std::array<double, 2>>(json, "label_range", place);
+  if (task.is_regression())
+    task.data.label_range =
+        member(json, "label_range", place).is_null() ? kAnyNumber : get<std::array<double, 2>>(json, "label_range", place);
   task.encode = get_enum<PairEncoding>(json, "encode", place);
   task.pool = get_enum<Pool>(json, "pool", place);
   task.head = parse_head(member(json, "head", place), place);

@@ -98,7 +98,11 @@ struct TaskSpec {
   HeadShape head_shape(std::int64_t hidden) const;
   /// Checks for keys that do not go together, such as a cosine of single texts, BCE with three classes, or a label metric for numbers.
   /// Calls refuse(key, message), which must throw, at the first such key.
-  void validate(const std::function<void(std::string_view key, const std::string& message)>& refuse) const;
+  using Refuse = std::function<void(std::string_view key, const std::string& message)>;
+  void validate(const Refuse& refuse) const;
+
+ private:
+  void validate_range(const Refuse& refuse) const;
 };
 
 template <>
@@ -135,8 +139,8 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("data", o.data, "files and columns");
 }
 
-/// A task of minbert.json: {name, type, labels, label_range, encode, pool, head, loss, metric, columns, preprocess}, and label_map and
-/// label_from if they are set, so that other files with the same labels can be scored.
+/// A task of minbert.json: {name, type, labels, label_range (null: any number), encode, pool, head, loss, metric, columns, preprocess}, and
+/// label_map and label_from if they are set, so that other files with the same labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws Error(kModel) naming `place`.
 TaskSpec parse_task(const Json& json, const std::string& place);

@@ -10,15 +10,17 @@
 namespace minbert {
 namespace {
 
-std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder, Compute compute, bool pooler) {
+std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder, Compute compute, bool pooler, ImportReport& report) {
   auto params =
       std::make_unique<Params>(backend, model_shape(folder.config, folder.tasks, pooler), DType::kF32, compute.dtype, compute.use);
-  const ImportReport report = import_weights(folder.path, *params);
+  report = import_weights(folder.path, *params, {.wanted = {}, .require_encoder = folder.is_own});
   for (const ImportReport::Head& head : report.heads)
     if (!head.loaded)
       throw Error(ErrorTag::kModel, folder.path.string(), fmt::format("expected the head of task \"{}\": {}", head.task, head.reason));
   if (const auto missing = report.missing(Role::kPooler); !missing.empty())
     throw Error(ErrorTag::kModel, folder.path.string(), fmt::format("expected tensor \"{}\", which the pool needs", missing.front()));
+  if (const auto missing = report.missing(Role::kEncoder); !missing.empty())
+    params->init(0, [&](const ParamInfo& info) { return std::ranges::find(missing, info.name) != missing.end(); });
   return params;
 }
 
@@ -27,12 +29,10 @@ std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder,
 TextModel::TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler)
     : folder_(std::move(folder)),
       tokenizer_(Tokenizer::load(folder_.path)),
-      params_(load_params(backend, folder_, compute, pooler)),
+      params_(load_params(backend, folder_, compute, pooler, report_)),
       model_(std::make_unique<MultitaskModel>(backend, *params_)),
       runner_(std::make_unique<BatchRunner>(*model_)) {
-  if (tokenizer_.vocab_size() > folder_.config.vocab_size)
-    throw Error(ErrorTag::kModel, folder_.path.string(),
-                fmt::format("the tokenizer has {} tokens, config.json says {}", tokenizer_.vocab_size(), folder_.config.vocab_size));
+  tokenizer_.limit_ids(folder_.config.vocab_size, folder_.path.string());
 }
 
 std::size_t TextModel::find_task(std::string_view name) const {

@@ -17,7 +17,8 @@ namespace minbert {
 class TextModel {
  public:
   /// Loads tokenizer and weights of a folder (read_model_folder) for inference. `pooler` loads the pooler even where no task reads it,
-  /// for embed with Pool::kPooler. Throws Error(kModel).
+  /// for embed with Pool::kPooler. Encoder parameters that a foreign folder lacks are drawn at random, as transformers does;
+  /// import_report() names them. Throws Error(kModel).
   TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler = false);
 
   const ModelFolder& folder() const { return folder_; }
@@ -26,6 +27,8 @@ class TextModel {
   /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
   std::size_t find_task(std::string_view name) const;
   const Params& params() const { return *params_; }
+  /// What went where when the weights were read.
+  const ImportReport& import_report() const { return report_; }
 
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
@@ -37,6 +40,7 @@ class TextModel {
  private:
   ModelFolder folder_;
   Tokenizer tokenizer_;
+  ImportReport report_;
   std::unique_ptr<Params> params_;
   std::unique_ptr<MultitaskModel> model_;
   std::unique_ptr<BatchRunner> runner_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "minbert/report/numbers.h"
 
@@ -97,7 +98,7 @@ Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& enco
                                                                             : "K"));
   }
   if (task.is_regression())
-    lines.push_back(fmt::format("a number, {:g} to {:g}", task.low, task.high));
+    lines.push_back(std::isfinite(task.low) ? fmt::format("a number, {:g} to {:g}", task.low, task.high) : "a number");
   else
     lines.push_back(task.classes == 0 ? "classes" : fmt::format("{} classes", task.classes));
   return lines;

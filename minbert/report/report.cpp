@@ -128,11 +128,15 @@ Report study_report(const std::filesystem::path& folder) {
 
 Report make_report(const std::filesystem::path& folder) { return is_study(folder) ? study_report(folder) : run_report(folder); }
 
-std::string write_report_tables(const std::filesystem::path& folder) {
-  const Report report = make_report(folder);
+void write_tables(const Report& report, const std::filesystem::path& folder) {
   const std::filesystem::path tables = folder / "eval";
   make_directories(tables);
   for (const auto& [name, text] : report.tables) write_file(tables / name, text);
+}
+
+std::string write_report_tables(const std::filesystem::path& folder) {
+  const Report report = make_report(folder);
+  write_tables(report, folder);
   return report.html;
 }
 

@@ -16,7 +16,9 @@ struct Report {
 /// and read_study() throw.
 Report make_report(const std::filesystem::path& folder);
 
-/// Writes the tables into the folder's eval/, and returns the page.
+/// Writes the tables into the folder's eval/. Throws Error(kResources).
+void write_tables(const Report& report, const std::filesystem::path& folder);
+/// Makes the report, writes its tables, and returns the page.
 std::string write_report_tables(const std::filesystem::path& folder);
 
 }  // namespace minbert

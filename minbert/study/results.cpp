@@ -68,7 +68,7 @@ RowFigures figures_of(const StudyResults& results, const RowResult& row) {
       if (line[column]) values.push_back(*line[column]);
     const Spread summary = spread(values);
     figures.mean.push_back(values.empty() ? std::nullopt : std::optional(summary.mean));
-    figures.deviation.push_back(values.empty() ? std::nullopt : std::optional(values.size() > 1 ? summary.deviation : 0.0));
+    figures.deviation.push_back(values.size() > 1 ? std::optional(summary.deviation) : std::nullopt);
   }
   return figures;
 }
@@ -82,7 +82,7 @@ struct Grid {
 std::string score_cell(const RowFigures& figures, std::size_t column) {
   if (!figures.mean[column]) return "-";
   std::string cell = fmt::format("{:.3f}", *figures.mean[column]);
-  if (figures.done > 1) cell += fmt::format(" \u00B1 {:.3f}", *figures.deviation[column]);
+  if (figures.deviation[column]) cell += fmt::format(" \u00B1 {:.3f}", *figures.deviation[column]);
   return cell;
 }
 

@@ -248,6 +248,11 @@ void StudyRunner::write(bool active) {
 
 }  // namespace
 
+void expect_different_seeds(std::span<const std::uint64_t> seeds, const std::string& place) {
+  if (std::set(seeds.begin(), seeds.end()).size() != seeds.size())
+    throw Error(ErrorTag::kUsage, place, fmt::format("expected seeds that differ, got {}", fmt::join(seeds, ", ")));
+}
+
 Study load_study(const fs::path& path, std::string_view backend, const StudyOptions& options) {
   Study study{.file = load_study_file(path), .folder = options.folder, .runs = {}};
   if (study.folder.empty()) study.folder = fs::path("studies") / study.file.study.name;
@@ -265,9 +270,7 @@ Study load_study(const fs::path& path, std::string_view backend, const StudyOpti
     const bool selected = options.rows.empty() || std::ranges::find(options.rows, row.name) != options.rows.end();
     if (!selected && !fs::exists(study.folder / "rows" / row.name)) continue;
     const std::vector<std::uint64_t>& seeds = options.seeds.empty() ? row.seeds : options.seeds;
-    if (std::set(seeds.begin(), seeds.end()).size() != seeds.size())
-      throw Error(ErrorTag::kUsage, fmt::format("row {}", row.name),
-                  fmt::format("expected seeds that differ, got {}", fmt::join(seeds, ", ")));
+    expect_different_seeds(seeds, fmt::format("row {}", row.name));
     const std::size_t count = std::max<std::size_t>(seeds.size(), 1);
     rounds.resize(std::max(rounds.size(), count));
     for (std::size_t s = 0; s < count; ++s) {

@@ -42,6 +42,9 @@ struct StudyOptions {
   std::function<bool()> should_stop = [] { return false; };
 };
 
+/// Throws Error(kUsage) at `place` for a seed that stands there twice: it would make one run, and a deviation of 0.
+void expect_different_seeds(std::span<const std::uint64_t> seeds, const std::string& place);
+
 /// Reads all configs, and hashes all files that they name. A row that is not selected is included if its results exist and are up to date.
 /// Throws what load_run_config and fingerprint_of throw, and Error(kUsage) for an unknown row.
 Study load_study(const std::filesystem::path& file, std::string_view backend, const StudyOptions& options);

@@ -58,31 +58,38 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
 }
 
 std::array<std::pair<const std::string*, std::int32_t*>, 5> Tokenizer::named_specials() {
-  return {{{&options_.unk, &unk_}, {&options_.cls, &cls_}, {&options_.sep, &sep_}, {&options_.pad, &pad_}, {&options_.mask, &mask_}}};
+  // transformers adds those that a vocabulary lacks in this order (tokenization_utils_base.py, SPECIAL_TOKENS_ATTRIBUTES).
+  return {{{&options_.unk, &unk_}, {&options_.sep, &sep_}, {&options_.pad, &pad_}, {&options_.cls, &cls_}, {&options_.mask, &mask_}}};
 }
 
 void Tokenizer::resolve_added(const std::string& place) {
-  vocabulary_.reserve(vocabulary_.size() + options_.added.size());  // the map's keys stay where they are
+  // The map's keys stay where they are.
+  vocabulary_.reserve(vocabulary_.size() + options_.added.size() + named_specials().size() + options_.more_special.size());
   std::unordered_map<std::string_view, std::int32_t> ids;
-  for (const std::string& token : vocabulary_) {
-    const auto i = static_cast<std::int32_t>(ids.size());
+  for (std::size_t i = vocabulary_.size(); i-- > 0;) {  // of two equal tokens the later one holds
+    std::string& token = vocabulary_[i];
     if (find_invalid_utf8(token) != std::string::npos) throw Error(ErrorTag::kModel, place, fmt::format("token {} is not valid UTF-8", i));
-    const auto [at, is_new] = ids.emplace(token, i);
-    if (!is_new) throw Error(ErrorTag::kModel, place, fmt::format("tokens {} and {} are both \"{}\"", at->second, i, token));
+    if (!token.empty() && !ids.emplace(token, static_cast<std::int32_t>(i)).second) token.clear();
   }
   std::vector<AddedToken> all = options_.added;
-  for (const AddedToken& added : all) {
+  const auto add = [&](const AddedToken& added) {
     if (added.content.empty() || find_invalid_utf8(added.content) != std::string::npos)
       throw Error(ErrorTag::kModel, place, "an added token is empty or not valid UTF-8");
-    if (!ids.contains(added.content)) ids.emplace(vocabulary_.emplace_back(added.content), static_cast<std::int32_t>(ids.size()));
-  }
+    if (const auto id = static_cast<std::int32_t>(vocabulary_.size()); !ids.contains(added.content))
+      ids.emplace(vocabulary_.emplace_back(added.content), id);
+  };
+  const auto add_special = [&](const std::string& name) {
+    if (std::ranges::find(all, name, &AddedToken::content) != all.end()) return;
+    add(all.emplace_back(AddedToken{.content = name}));
+  };
+  if (!ids.contains(options_.unk))
+    throw Error(ErrorTag::kModel, place, fmt::format("the special token \"{}\" is not in the vocabulary", options_.unk));
+  for (const AddedToken& added : all) add(added);
   for (const auto& [name, id] : named_specials()) {
-    const auto at = ids.find(*name);
-    if (at == ids.end()) throw Error(ErrorTag::kModel, place, fmt::format("the special token \"{}\" is not in the vocabulary", *name));
-    *id = at->second;
-    if (std::none_of(all.begin(), all.end(), [&](const AddedToken& added) { return added.content == *name; }))
-      all.push_back({.content = *name});
+    add_special(*name);
+    *id = ids.at(*name);
   }
+  for (const std::string& name : options_.more_special) add_special(name);
   special_.resize(vocabulary_.size(), false);
   for (const AddedToken& added : all) {
     const std::int32_t id = ids[added.content];
@@ -215,6 +222,28 @@ void Tokenizer::match_pieces(NormalizedText& text, const char* word, const char*
   }
 }
 
+void Tokenizer::limit_ids(std::int64_t count, std::string place) {
+  limit_ = count;
+  limit_place_ = std::move(place);
+}
+
+std::string Tokenizer::limit_text() const {
+  const auto beyond = std::find_if(vocabulary_.begin() + usable_ids(), vocabulary_.end(), [](const auto& token) { return !token.empty(); });
+  if (beyond == vocabulary_.end()) return {};
+  return fmt::format(
+      "{}: the tokenizer has more tokens than the {} of config.json; a text with one of the others, such as \"{}\", is refused",
+      limit_place_, limit_, *beyond);
+}
+
+void Tokenizer::expect_usable(std::span<const std::int32_t> ids) const {
+  if (limit_ >= vocab_size()) return;
+  const auto beyond = std::ranges::find_if(ids, [&](std::int32_t id) { return id >= limit_; });
+  if (beyond != ids.end())
+    throw Error(ErrorTag::kModel, limit_place_,
+                fmt::format("expected tokens below {}, as config.json says, got \"{}\" with the id {}", limit_, token(*beyond), *beyond),
+                "the tokenizer and the weights are of two models, or tokens were added without resizing the embeddings");
+}
+
 /// Appends the tokens of `text` to `out`.
 void Tokenizer::tokenize(std::string_view text, Encoding& out, bool with_offsets) const {
   with_offsets ? tokenize<true>(text, out) : tokenize<false>(text, out);
@@ -236,6 +265,7 @@ Encoding Tokenizer::encode(std::string_view text, std::int64_t max_length, bool 
   if (with_offsets) out.offsets.push_back({0, 0});
   tokenize(text, out, with_offsets);
   close(out, std::min(out.ids.size(), room + 1), 0, with_offsets);
+  expect_usable(out.ids);
   return out;
 }
 
@@ -251,6 +281,7 @@ Encoding Tokenizer::encode_pair(std::string_view a, std::string_view b, std::int
   out.ids.insert(out.ids.end(), second.ids.begin(), second.ids.end());
   out.offsets.insert(out.offsets.end(), second.offsets.begin(), second.offsets.end());
   close(out, end, 1, with_offsets);
+  expect_usable(out.ids);
   return out;
 }
 

@@ -1,10 +1,12 @@
 // Text to token ids, exactly as Hugging Face's fast BERT tokenizer, and the files that describe one.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,7 +22,8 @@ struct AddedToken {
   std::string content;
   std::int32_t id = -1;  ///< its id in the vocabulary; tokens that the vocabulary lacks get the next ids, in order
   bool special = true;
-  bool normalized = false;  ///< searched for in normalised text, not in raw text
+  bool normalized = false;              ///< searched for in normalised text, not in raw text
+  bool lstrip = false, rstrip = false;  ///< it takes white space beside it along; no id depends on it
 };
 
 /// transformers' BertTokenizer settings and their defaults.
@@ -31,9 +34,10 @@ struct TokenizerOptions {
   bool clean_text = true;
   std::string unk = "[UNK]", cls = "[CLS]", sep = "[SEP]", pad = "[PAD]", mask = "[MASK]";
   std::string continuing_prefix = "##";
-  std::int64_t max_word_chars = 100;   ///< a longer word is unknown
-  std::int64_t max_length = 512;       ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
-  std::vector<AddedToken> added = {};  ///< beyond the five above; one of the five too if it is not special or is normalised
+  std::int64_t max_word_chars = 100;           ///< a longer word is unknown
+  std::int64_t max_length = 512;               ///< written to tokenizer_config.json as model_max_length; encode() does not apply it
+  std::vector<AddedToken> added = {};          ///< beyond the five above; one of the five too if it is not special or is normalised
+  std::vector<std::string> more_special = {};  ///< special tokens that come last, such as transformers' additional_special_tokens
 
   NormalizerOptions normalizer() const;
 };
@@ -48,7 +52,9 @@ struct Encoding {
 /// Immutable once made: every const function may be called from any thread.
 class Tokenizer {
  public:
-  /// Token i of `vocabulary` has id i. Throws Error(kModel) naming `place`: duplicates, missing special tokens, invalid UTF-8.
+  /// Token i of `vocabulary` has id i, an empty one is none, and of two equal ones the later holds, as in transformers. [SEP], [PAD], [CLS]
+  /// and [MASK] follow the vocabulary and the added tokens if these lack them. Throws Error(kModel) naming `place`: no unknown token,
+  /// invalid UTF-8.
   explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {}, const std::string& place = "vocabulary");
 
   /// From tokenizer.json if present, else tokenizer_config.json with vocab.txt; BertTokenizer's defaults for what is missing.
@@ -63,6 +69,15 @@ class Tokenizer {
   /// [CLS] a [SEP] b [SEP] with type ids 0 and 1; longest-first truncation as in tokenizers (utils/truncation.rs).
   Encoding encode_pair(std::string_view a, std::string_view b, std::int64_t max_length = 0, bool with_offsets = false) const;
 
+  /// From now on encode() throws Error(kModel) naming `place` for a token with an id of `count` or more: a model may have fewer vectors
+  /// than the vocabulary has tokens.
+  void limit_ids(std::int64_t count, std::string place);
+  /// The number of ids that encode() may give.
+  std::int64_t usable_ids() const { return std::min(limit_, vocab_size()); }
+  /// What people are told of tokens beyond the limit; empty without any.
+  std::string limit_text() const;
+
+  /// Empty for an id that no token has.
   const std::string& token(std::int32_t id) const;
   std::int64_t vocab_size() const { return static_cast<std::int64_t>(vocabulary_.size()); }
   std::int32_t unk_id() const { return unk_; }
@@ -83,6 +98,7 @@ class Tokenizer {
   };
 
   std::array<std::pair<const std::string*, std::int32_t*>, 5> named_specials();
+  void expect_usable(std::span<const std::int32_t> ids) const;
   void resolve_added(const std::string& place);
   std::string normalized_pattern(std::string_view text) const;
   void build_trie(const std::string& place);
@@ -101,6 +117,8 @@ class Tokenizer {
   TokenizerOptions options_;
   std::vector<std::string> vocabulary_;  // the model's tokens, then the added tokens that it lacks
   std::size_t model_size_ = 0;           // number of the model's tokens
+  std::int64_t limit_ = INT64_MAX;       // of ids
+  std::string limit_place_;
   std::vector<bool> special_;
   std::int32_t unk_ = 0, cls_ = 0, sep_ = 0, pad_ = 0, mask_ = 0;
   std::vector<std::pair<AddedToken, std::int32_t>> added_;

@@ -61,7 +61,8 @@ class Reader {
     Reader section(*json, place_of(key));
     std::string actual;
     section.read("type", actual);
-    if (actual != type) refuse(key, fmt::format("expected type {}, got \"{}\"", type, actual));
+    const bool untyped = actual.empty() && std::string_view(key) == "model";  // the first versions of tokenizers did not write it there
+    if (actual != type && !untyped) refuse(key, fmt::format("expected type {}, got \"{}\"", type, actual));
     return section;
   }
 
@@ -76,6 +77,18 @@ class Reader {
   std::string place_;
 };
 
+/// Names of special tokens: a list, or an object of them; each a string or an object with "content".
+void read_token_names(const Reader& reader, const char* key, std::vector<std::string>& names) {
+  const SortedJson* json = reader.find(key);
+  if (json == nullptr || !json->is_structured()) return;
+  names.clear();
+  for (const SortedJson& item : *json) {
+    const SortedJson* name = item.is_object() && item.contains("content") ? &item.at("content") : &item;
+    if (!name->is_string()) reader.refuse(key, "expected names of tokens, got " + item.dump());
+    names.push_back(name->get<std::string>());
+  }
+}
+
 /// Names of the special tokens and model_max_length. BertTokenizer keeps `pad` and `mask` nowhere else.
 void read_names(const fs::path& folder, TokenizerOptions& options) {
   for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {  // the later one wins
@@ -88,6 +101,8 @@ void read_names(const fs::path& folder, TokenizerOptions& options) {
     reader.read_token("sep_token", options.sep);
     reader.read_token("pad_token", options.pad);
     reader.read_token("mask_token", options.mask);
+    read_token_names(reader, "additional_special_tokens", options.more_special);
+    read_token_names(reader, "extra_special_tokens", options.more_special);
     // transformers writes 1e30 for "no limit".
     if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number()) {
       const auto value = limit->get<double>();
@@ -102,38 +117,69 @@ AddedToken read_added(const Reader& reader) {
   reader.read("special", token.special);
   token.normalized = !token.special;
   reader.read("normalized", token.normalized);
-  for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-    bool on = false;
-    reader.read(key, on);
-    if (on) reader.refuse(key, fmt::format("not supported for the added token \"{}\"", token.content));
-  }
+  reader.read("lstrip", token.lstrip);
+  reader.read("rstrip", token.rstrip);
+  bool whole_words = false;
+  reader.read("single_word", whole_words);
+  if (whole_words) reader.refuse("single_word", fmt::format("not supported for the added token \"{}\"", token.content));
   return token;
 }
 
 using AddedById = std::map<std::int64_t, AddedToken>;
 
-/// Takes added tokens in the order of their ids. An id must be the token's id in the vocabulary, or the next one after it.
-void take_added(AddedById by_id, const std::vector<std::string>& vocabulary, TokenizerOptions& options, const std::string& place) {
-  auto next = static_cast<std::int64_t>(vocabulary.size());
-  for (auto& [id, token] : by_id) {
-    const bool known =
-        id >= 0 && id < static_cast<std::int64_t>(vocabulary.size()) && vocabulary[static_cast<std::size_t>(id)] == token.content;
-    if (!known && id != next++)
-      throw Error(ErrorTag::kModel, place, fmt::format("the added token \"{}\" has id {}, which is not its place", token.content, id));
-    options.added.push_back(std::move(token));
-  }
+/// Takes added tokens in the order of their ids. As in tokenizers, one that the vocabulary lacks gets the next id, whatever its own says.
+void take_added(AddedById by_id, TokenizerOptions& options) {
+  for (auto& [id, token] : by_id)
+    if (std::ranges::find(options.added, token.content, &AddedToken::content) == options.added.end())
+      options.added.push_back(std::move(token));
 }
 
+/// Added tokens of tokenizer_config.json.
+AddedById read_added_decoder(const Reader& reader, const std::string& place) {
+  AddedById added;
+  const SortedJson* decoder = reader.find("added_tokens_decoder");
+  if (decoder == nullptr) return added;
+  if (!decoder->is_object()) reader.refuse("added_tokens_decoder", "expected an object");
+  for (const auto& [key, item] : decoder->items()) {
+    std::int64_t id = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size())
+      reader.refuse("added_tokens_decoder", fmt::format("expected an id, got \"{}\"", key));
+    added[id] = read_added(Reader(item, place + ": \"added_tokens_decoder\""));
+  }
+  return added;
+}
+
+/// added_tokens.json of transformers before 4.34: {token: id}.
+AddedById read_added_file(const fs::path& path, const TokenizerOptions& options) {
+  AddedById added;
+  if (!fs::exists(path)) return added;
+  const SortedJson json = read_sorted_json(path, ErrorTag::kModel);
+  const Reader reader(json, path.string());
+  for (const auto& [token, id] : json.items()) {
+    if (!id.is_number_integer()) reader.refuse(token, "expected an id, got " + id.dump());
+    const std::string* const named[] = {&options.unk, &options.sep, &options.pad, &options.cls, &options.mask};
+    const bool special = std::ranges::find(options.more_special, token) != options.more_special.end() ||
+                         std::ranges::any_of(named, [&](const std::string* name) { return *name == token; });
+    added[id.get<std::int64_t>()] = {.content = token, .special = special, .normalized = !special};
+  }
+  return added;
+}
+
+/// The tokens by their ids; an id that none has keeps an empty one.
 std::vector<std::string> read_vocabulary_object(const SortedJson& json, const std::string& place) {
+  constexpr std::uint64_t kMostIds = 1 << 26;  // as in config.json
   if (!json.is_object()) throw Error(ErrorTag::kModel, place, "\"vocab\": expected an object");
   std::vector<std::string> vocabulary(json.size());
-  std::vector<bool> seen(json.size(), false);
   for (const auto& [token, id] : json.items()) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= json.size() || seen[id.get<std::size_t>()])
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= kMostIds)
       throw Error(ErrorTag::kModel, place,
-                  fmt::format("\"vocab\": expected each id of 0..{} once, got {} for \"{}\"", json.size() - 1, id.dump(), token));
-    seen[id.get<std::size_t>()] = true;
-    vocabulary[id.get<std::size_t>()] = token;
+                  fmt::format("\"vocab\": expected an id below {}, got {} for \"{}\"", kMostIds, id.dump(), token));
+    const auto at = id.get<std::size_t>();
+    if (at >= vocabulary.size()) vocabulary.resize(at + 1);
+    if (!vocabulary[at].empty())
+      throw Error(ErrorTag::kModel, place, fmt::format("\"vocab\": \"{}\" and \"{}\" have the same id {}", vocabulary[at], token, at));
+    vocabulary[at] = token;
   }
   return vocabulary;
 }
@@ -210,7 +256,11 @@ Tokenizer load_tokenizer_json(const fs::path& path, TokenizerOptions options) {
       added[id] = read_added(reader);
     }
   }
-  take_added(std::move(added), vocabulary, options, place);
+  take_added(std::move(added), options);
+  if (const fs::path config = path.parent_path() / "tokenizer_config.json"; fs::exists(config)) {
+    const SortedJson settings = read_sorted_json(config, ErrorTag::kModel);
+    take_added(read_added_decoder(Reader(settings, config.string()), config.string()), options);
+  }
   return Tokenizer(std::move(vocabulary), std::move(options), place);
 }
 
@@ -236,19 +286,9 @@ Tokenizer load_vocabulary(const fs::path& folder, TokenizerOptions options) {
     reader.read("do_lower_case", options.lowercase);
     reader.read("strip_accents", options.strip_accents);
     reader.read("tokenize_chinese_chars", options.handle_chinese_chars);
-    AddedById added;
-    if (const SortedJson* decoder = reader.find("added_tokens_decoder"); decoder != nullptr) {
-      if (!decoder->is_object()) reader.refuse("added_tokens_decoder", "expected an object");
-      for (const auto& [key, item] : decoder->items()) {
-        std::int64_t id = -1;
-        const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-        if (error != std::errc() || end != key.data() + key.size())
-          reader.refuse("added_tokens_decoder", fmt::format("expected an id, got \"{}\"", key));
-        added[id] = read_added(Reader(item, config.string() + ": \"added_tokens_decoder\""));
-      }
-    }
-    take_added(std::move(added), vocabulary, options, config.string());
+    take_added(read_added_decoder(reader, config.string()), options);
   }
+  take_added(read_added_file(folder / "added_tokens.json", options), options);
   return Tokenizer(std::move(vocabulary), std::move(options), path.string());
 }
 
@@ -258,8 +298,8 @@ Json added_json(const Tokenizer& tokenizer) {
     list.push_back({{"id", id},
                     {"content", token.content},
                     {"single_word", false},
-                    {"lstrip", false},
-                    {"rstrip", false},
+                    {"lstrip", token.lstrip},
+                    {"rstrip", token.rstrip},
                     {"normalized", token.normalized},
                     {"special", token.special}});
   return list;
@@ -301,7 +341,7 @@ void Tokenizer::save(const fs::path& folder) const {
   Json::object_t vocab;
   for (std::size_t id = 0; id < model_size_; ++id) {
     lines += vocabulary_[id] + "\n";
-    vocab.push_back({vocabulary_[id], Json(id)});  // the names are distinct: no search for each
+    if (!vocabulary_[id].empty()) vocab.push_back({vocabulary_[id], Json(id)});  // the names are distinct: no search for each
   }
   Json file{{"version", "1.0"}, {"truncation", Json()}, {"padding", Json()}, {"added_tokens", added_json(*this)}};
   file["normalizer"] = {{"type", "BertNormalizer"},

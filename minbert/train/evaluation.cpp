@@ -166,6 +166,23 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
   return json;
 }
 
+std::vector<EvaluationNote> evaluation_notes(std::string_view split, std::span<const TaskEvaluation> tasks) {
+  std::vector<EvaluationNote> notes;
+  for (const TaskEvaluation& evaluation : tasks) {
+    const std::string& name = evaluation.task->name;
+    const std::vector<double> labels = labels_of(evaluation);
+    if (const auto without = std::ranges::count_if(labels, [](double label) { return label != label; }); without == std::ssize(labels))
+      notes.push_back({MessageLevel::kInfo, fmt::format("{}: {} has no labels, so that it is predicted but not scored", name, split)});
+    else if (without > 0)
+      notes.push_back({MessageLevel::kWarning, fmt::format("{}: {} of {} rows of {} have no label, so that it is predicted but not scored",
+                                                           name, without, labels.size(), split)});
+    else if (const auto text = undefined_score_text(*evaluation.task, score_predictions(*evaluation.task, evaluation.predictions, labels));
+             !text.empty())
+      notes.push_back({MessageLevel::kWarning, fmt::format("{}: {}", split, text)});
+  }
+  return notes;
+}
+
 Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed) {
   make_directories(folder);

@@ -8,8 +8,7 @@ namespace {
 
 std::string task_row(const TaskData& task) {
   const TaskSpec& spec = task.spec;
-  const std::string labels = spec.is_regression() ? fmt::format("{} to {}", spec.data.label_range[0], spec.data.label_range[1])
-                                                  : fmt::format("{} classes", spec.labels.count);
+  const std::string labels = spec.is_regression() ? spec.data.range_text() : fmt::format("{} classes", spec.labels.count);
   return fmt::format("| {} | {} | {} | {} | {} |\n", spec.name, option_name(spec.type), labels, option_name(spec.pool),
                      task.rows.train.rows.size());
 }

@@ -13,8 +13,7 @@ TaskData read_task(const TaskSpec& spec, std::uint64_t seed, TrainEvents& events
   task.spec.labels = task.rows.labels;
   for (const auto& [split, report] : task.rows.reports)
     if (!report.skipped.empty())
-      events.message(MessageLevel::kWarning, fmt::format("{} {}: {} of {} rows are skipped; data.json lists them", spec.name, split,
-                                                         report.skipped.size(), report.read));
+      events.message(MessageLevel::kWarning, fmt::format("{} {}: {}; data.json lists them", spec.name, split, skipped_text(report)));
   return task;
 }
 
@@ -35,8 +34,12 @@ const TaskData& find_task(const RunRows& rows, std::string_view name) {
 
 RunRows read_run_rows(const RunConfig& config, TrainEvents& events) {
   RunRows rows;
-  for (const TaskSpec& spec : config.tasks)
-    (config.has_head(spec) ? rows.tasks : rows.corpora).push_back(read_task(spec, config.run.seed, events));
+  for (const TaskSpec& spec : config.tasks) {
+    const bool has_head = config.has_head(spec);
+    const TaskData& task = (has_head ? rows.tasks : rows.corpora).emplace_back(read_task(spec, config.run.seed, events));
+    if (const std::string label = only_label(task.rows.reports.at("train")); has_head && !label.empty())
+      events.message(MessageLevel::kWarning, fmt::format("{} train: every row has the label {}", spec.name, label));
+  }
   for (const StageSpec& stage : config.stages) {
     if (!stage.mlm) continue;
     for (const auto* texts : {&stage.mlm->texts, &stage.mlm->probes})

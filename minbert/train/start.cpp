@@ -38,9 +38,11 @@ bool weights_have_pooler(const std::filesystem::path& folder) {
 Start start_from_folder(const RunConfig& config) {
   ModelFolder folder = read_model_folder(config.model.init.text);
   Start start{.tokenizer = Tokenizer::load(folder.path), .config = folder.config};
-  if (start.tokenizer.vocab_size() > start.config.vocab_size)
+  start.tokenizer.limit_ids(start.config.vocab_size, folder.path.string());
+  if (config.mlm_head() != MlmHeadKind::kNone && start.tokenizer.mask_id() >= start.config.vocab_size)
     throw Error(ErrorTag::kModel, folder.path.string(),
-                fmt::format("the tokenizer has {} tokens, config.json says {}", start.tokenizer.vocab_size(), start.config.vocab_size));
+                fmt::format("expected a vector for \"{}\", which masked-LM training reads, got none",
+                            start.tokenizer.token(start.tokenizer.mask_id())));
   start.has_pooler = config.mlm_head() != MlmHeadKind::kNone && weights_have_pooler(folder.path);
   start.folder = std::move(folder);
   return start;
@@ -83,12 +85,15 @@ Start read_start(const RunConfig& config, const RunRows& rows) {
 void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& events) {
   if (!setup.init) return setup.params->init(config.run.seed, [](const ParamInfo&) { return true; });
   const ModelFolder& folder = *setup.init;
-  ImportOptions options;
+  ImportOptions options{.wanted = {}, .require_encoder = folder.is_own};
   options.wanted = [&](const ParamInfo& info) {
     return info.role != Role::kHead || is_same_task(folder, setup.tasks[setup.task_index(info.task)].spec);
   };
   const ImportReport report = import_weights(folder.path, *setup.params, options);
   events.message(MessageLevel::kInfo, fmt::format("encoder: {}", folder.path.string()));
+  for (const std::string& text : report.warnings()) events.message(MessageLevel::kWarning, text);
+  if (const std::string text = report.unused_heads(); !text.empty() && !folder.is_own) events.message(MessageLevel::kInfo, text);
+  if (const std::string text = setup.tokenizer.limit_text(); !text.empty()) events.message(MessageLevel::kWarning, text);
   for (const ImportReport::Head& head : report.heads)
     events.message(MessageLevel::kInfo, fmt::format("head {}: {}", head.task, head.loaded ? "from there too" : "new, " + head.reason));
   const bool new_mlm = needs_new_mlm_head(config, folder, report, events);

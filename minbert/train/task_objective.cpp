@@ -55,10 +55,8 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
       throw Error(
           ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, task {}", stage_.name, epoch, task.name),
           fmt::format("expected finite numbers on {}, got {} {} and loss {}", split, option_name(task.scored_by()), score.value, loss));
-    if (!score.defined)
-      events_.message(MessageLevel::kWarning,
-                      fmt::format("stage {}, epoch {}: {} of {} is not defined for constant predictions and counts as 0", stage_.name,
-                                  epoch, option_name(task.scored_by()), task.name));
+    if (const std::string text = undefined_score_text(task, score); !text.empty())
+      events_.message(MessageLevel::kWarning, fmt::format("stage {}, epoch {}, {}: {}", stage_.name, epoch, split, text));
     event.scores[task.name] = score.value;
     event.loss[task.name] = loss;
   }

@@ -109,6 +109,7 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
     evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.runner, i, task.spec, task.*tokens, progress)});
   }
   if (evaluations.empty()) return Json::object();
+  for (const EvaluationNote& note : evaluation_notes(split, evaluations)) folder.message(note.level, note.text);
   return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
 

@@ -82,7 +82,7 @@ TEST_F(Dataset, NamedLabelsMapsAndAuto) {
 TEST_F(Dataset, AutoLabelsThatCountAreACount) {
   EXPECT_EQ(resolve_labels(single("text,label\na,1.0\nb,0.0\nc,2\n"), TaskLabels::from_train()), TaskLabels::classes(3));
   EXPECT_EQ(resolve_labels(single("text,label\na,10\nb,9\n"), TaskLabels::from_train()), TaskLabels::named({"9", "10"}));
-  expect_error(ErrorTag::kData, {"two different labels", "got 1"},
+  expect_error(ErrorTag::kData, {"train.csv", "two different labels", "got \"1\" in each of 2 rows"},
                [&] { resolve_labels(single("text,label\na,1\nb,1\n"), TaskLabels::from_train()); });
 }
 
@@ -307,21 +307,143 @@ TEST_F(Dataset, BadInputs) {
 }
 
 TEST_F(Dataset, GuessesColumnsAndLabels) {
-  const DataSpec spec = guess_spec(file("q.csv", "pair_ID,question1,question2,is_duplicate\n1,a b,c d,1.0\n2,e f,g h,0.0\n"));
+  const DataSpec spec = guess_spec(file("q.csv", "pair_ID,question1,question2,is_duplicate\n1,a b,c d,1.0\n2,e f,g h,0.0\n")).spec;
   EXPECT_EQ(spec.text, "question1");
   EXPECT_EQ(spec.text_pair, "question2");
   EXPECT_EQ(spec.label, "is_duplicate");
   EXPECT_EQ(spec.id, "pair_ID");
-  EXPECT_EQ(guess_labels(label_texts(spec)).labels, TaskLabels::classes(2));
-  EXPECT_EQ(guess_spec(file("one.csv", "utterances\nx y\nz w\n")).text, "");
+  EXPECT_EQ(guess_labels(spec).labels, TaskLabels::classes(2));
+  EXPECT_EQ(guess_spec(file("one.csv", "utterances\nx y\nz w\n")).spec.text, "");
   expect_error(ErrorTag::kData, {"expected a column \"text\"", "\"p\", \"q\""}, [&] { guess_spec(file("none.csv", "p,q\nx y,z w\n")); });
 
-  using Given = std::vector<std::string>;
-  EXPECT_EQ(guess_labels(Given{"good", "bad", "good"}).labels, TaskLabels::named({"bad", "good"}));
-  EXPECT_EQ(guess_labels(Given{"1", "2", "3"}).labels, TaskLabels::named({"1", "2", "3"}));
-  const LabelGuess grades = guess_labels(Given{"0.0", "2.75", "5.0"});
-  EXPECT_EQ(grades.labels, TaskLabels::range());
-  EXPECT_EQ(grades.range, (std::array<double, 2>{0, 5}));
+  EXPECT_FALSE(guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), {.text = "1"}).dialect.header);
+}
+
+/// The labels that are guessed for a column of these cells, a row each.
+LabelGuess guessed(const DataSpec& spec, LabelKind kind = LabelKind::kAny) { return guess_labels(spec, kind); }
+
+std::string column_of(const std::vector<std::string>& cells) {
+  std::string content = "text\tlabel\n";
+  for (std::size_t i = 0; i < cells.size(); ++i) content += fmt::format("text {}\t{}\n", i, cells[i]);
+  return content;
+}
+
+/// Whole numbers low, low + step ..., each in `rows` rows.
+std::vector<std::string> whole_numbers(int low, int step, int count, int rows) {
+  std::vector<std::string> cells;
+  for (int i = 0; i < count * rows; ++i) cells.push_back(std::to_string(low + step * (i % count)));
+  return cells;
+}
+
+TEST_F(Dataset, WholeNumbersAreClassesUnlessTheyAreAScale) {
+  const auto labels_for = [&](const std::vector<std::string>& cells) { return guessed(single(column_of(cells), "g.tsv")).labels; };
+  EXPECT_EQ(labels_for({"good", "bad", "good"}), TaskLabels::named({"bad", "good"}));
+  EXPECT_EQ(labels_for({"1", "2", "3"}), TaskLabels::named({"1", "2", "3"}));
+  EXPECT_EQ(labels_for(whole_numbers(0, 1, 77, 3)), TaskLabels::classes(77));
+  EXPECT_EQ(labels_for(whole_numbers(1, 1, 30, 1)).count, 30) << "numbered from 1";
+  EXPECT_EQ(labels_for(whole_numbers(1000, 7, 40, 12)).count, 40) << "keys of a catalogue, with many rows each";
+  EXPECT_EQ(labels_for(whole_numbers(0, 10, 11, 1)).count, 11) << "few";
+  EXPECT_EQ(labels_for({"0.0", "2.75", "5.0"}), TaskLabels::range());
+  EXPECT_EQ(labels_for({"-1.5", "2", "3"}), TaskLabels::range());
+  EXPECT_EQ(labels_for(whole_numbers(18, 1, 60, 2)), TaskLabels::range()) << "ages";
+  EXPECT_EQ(labels_for(whole_numbers(1200, 37, 50, 1)), TaskLabels::range()) << "prices";
+  const DataSpec spec = single(column_of(whole_numbers(0, 1, 25, 2)), "g.tsv");
+  EXPECT_EQ(guessed(spec).basis, "25 different whole numbers, 0 to 24");
+  EXPECT_EQ(guessed(spec, LabelKind::kNumbers).labels, TaskLabels::range());
+  EXPECT_EQ(guessed(single(column_of({"0.5", "1.5"}), "g.tsv"), LabelKind::kClasses).labels, TaskLabels::named({"0.5", "1.5"}));
+}
+
+TEST_F(Dataset, AColumnOfNumbersHoldsNothingElse) {
+  const auto refused = [&](const std::vector<std::string>& cells, std::initializer_list<std::string_view> parts) {
+    SCOPED_TRACE(cells.back());
+    expect_error(ErrorTag::kData, parts, [&] { guessed(single(column_of(cells), "g.tsv")); });
+  };
+  refused({"3,50", "4,20", "12,00"}, {"g.tsv:2: column \"label\": expected a number", "got \"3,50\""});
+  refused({"950", "1,250", "830"}, {"g.tsv:3", "as 3 of 3 labels look like", "\"1,250\""});
+  for (const char* other : {"?", "unknown", "4 or 5", "\u22123,5", "\u20AC 5", "12 %", "1 234", "inf", "NONE"})
+    refused({"3", "4", other}, {"g.tsv:4"});
+  expect_error(ErrorTag::kData, {"g.tsv:2", "expected a number, got \"good\""},
+               [&] { guessed(single(column_of({"good", "1", "2"}), "g.tsv"), LabelKind::kNumbers); });
+  EXPECT_EQ(guessed(single(column_of({"1", "one", "two", "three"}), "g.tsv")).labels.count, 4) << "mostly words";
+  EXPECT_EQ(guessed(single(column_of({"18-24", "25-34", "65+"}), "g.tsv")).labels.count, 3);
+  EXPECT_EQ(guessed(single(column_of({"3,5", "3,5", "4"}), "g.tsv"), LabelKind::kClasses).labels.count, 2);
+}
+
+TEST_F(Dataset, LabelsThatTeachNothingNameTheFile) {
+  const auto refused = [&](std::string_view content, std::initializer_list<std::string_view> parts) {
+    SCOPED_TRACE(content);
+    expect_error(ErrorTag::kData, parts, [&] { guessed(single(content, "g.csv")); });
+    expect_error(ErrorTag::kData, parts, [&] { resolve_labels(single(content, "g.csv"), TaskLabels::from_train()); });
+  };
+  refused("text,label\n", {"g.csv: expected rows, got a header alone"});
+  refused("text,label\na,1\nb,1.0\n", {"g.csv: expected at least two different labels", "\"1\" in each of 2 rows"});
+  refused("text,label\na,b,1\nc,d,0\n", {"g.csv:2: expected 2 fields, got 3"});
+  refused("text,label\na,NA\nb,\n", {"g.csv: expected rows with a label, got none"});
+  refused("text,label\na,-1\nb,-1\n", {"g.csv", "\"-1\" in each"});
+  EXPECT_NE(
+      guessed(single(column_of({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u"}),
+                     "g.tsv"))
+          .warning.find("one row only"),
+      std::string::npos);
+}
+
+TEST_F(Dataset, WordsForMissingValuesAreNoClass) {
+  const std::string_view content = "text,label\na,0\nb,None\nc,1\nd,n/a\n";
+  for (const TaskLabels& found : {guessed(single(content)).labels, resolve_labels(single(content), TaskLabels::from_train())})
+    EXPECT_EQ(found, TaskLabels::classes(2));
+  expect_error(ErrorTag::kData, {"train.csv:3: column \"label\": expected 0..1, got \"None\", which stands for a missing value"},
+               [&] { train(single(content), TaskLabels::classes(2)); });
+  DataSpec spec = single(content);
+  spec.on_bad_row = "skip";
+  EXPECT_EQ(labels(train(spec, TaskLabels::classes(2))), (Labels{0, 1}));
+  EXPECT_EQ(skipped_text(report_), "2 of 4 rows are skipped");
+  spec = single("text,label\na,NA\nb,None\nc,yes\n");
+  EXPECT_EQ(labels(train(spec, TaskLabels::named({"NA", "None", "yes"}))), (Labels{0, 1, 2})) << "a config may name such a class";
+  spec.label_map = {{"NA", "no"}, {"None", "no"}};
+  EXPECT_EQ(resolve_labels(spec, TaskLabels::from_train()), TaskLabels::named({"no", "yes"}));
+  spec = single("text,label\na,0\n");
+  spec.test = {{.path = file("test.csv", "text,label\na,nan\nb,<NA>\n")}};
+  EXPECT_EQ(load_rows(spec, Split::kTest, TaskLabels::classes(2), 7, &report_).rows.size(), 2u);
+  EXPECT_EQ(report_.label_counts.at("(none)"), 2);
+}
+
+TEST_F(Dataset, MinusOneThroughoutMeansNoLabel) {
+  DataSpec spec = single("text,label\na,0\nb,1\n");
+  const auto test_rows = [&](std::string_view content, const TaskLabels& labels) {
+    spec.test = {{.path = file("test.csv", content)}};
+    return load_rows(spec, Split::kTest, labels, 7);
+  };
+  const std::string_view placeholders = "text,label\na,-1\nb,\nc,-1.0\n", mixed = "text,label\na,1\nb,-1\n";
+  EXPECT_FALSE(test_rows(placeholders, TaskLabels::classes(2)).rows[0].labelled());
+  EXPECT_FALSE(test_rows(placeholders, TaskLabels::named({"no", "yes"})).rows[0].labelled());
+  EXPECT_EQ(test_rows("text,label\na,-1\nb,-1\n", TaskLabels::named({"-1", "0", "1"})).rows[1].label, 0) << "a class of that name";
+  expect_error(ErrorTag::kData, {"test.csv:3", "expected 0..1, got \"-1\""}, [&] { test_rows(mixed, TaskLabels::classes(2)); });
+  EXPECT_FALSE(test_rows(placeholders, TaskLabels::range()).rows[0].labelled()) << "outside label_range";
+  spec.label_range = {-1, 1};
+  EXPECT_EQ(test_rows("text,label\na,-1\nb,-1\n", TaskLabels::range()).rows[0].label, -1);
+  spec.label_range = kAnyNumber;
+  EXPECT_FALSE(test_rows(placeholders, TaskLabels::range()).rows[0].labelled());
+  EXPECT_EQ(test_rows(mixed, TaskLabels::range()).rows[1].label, -1);
+  spec = single(placeholders);
+  expect_error(ErrorTag::kData, {"train.csv: column \"label\": expected labels", "-1 stands for none"},
+               [&] { train(spec, TaskLabels::classes(2)); });
+}
+
+TEST_F(Dataset, TheLabelColumnHasOneDefaultForAllSplits) {
+  DataSpec spec = single("text,label\na,0\nb,1\n");
+  spec.label.clear();
+  spec.test = {{.path = file("test.csv", "label,text\n1,a\n0,b\n")}};
+  EXPECT_EQ(labels(train(spec)), (Labels{0, 1}));
+  EXPECT_EQ(labels(load_rows(spec, Split::kTest, TaskLabels::classes(2), 7)), (Labels{1, 0}));
+}
+
+TEST_F(Dataset, AnyNumberMayBeALabel) {
+  DataSpec spec = single("text,label\na,-1e9\nb,3.5\n");
+  spec.label_range = kAnyNumber;
+  EXPECT_EQ(labels(train(spec, TaskLabels::range())), (Labels{-1e9, 3.5}));
+  spec.train[0].path = file("bad.csv", "text,label\na,1\nb,\"3,5\"\n");
+  expect_error(ErrorTag::kData, {"bad.csv:3: column \"label\": expected a number, got \"3,5\""}, [&] { train(spec, TaskLabels::range()); });
+  EXPECT_EQ(only_label(report_), "");
 }
 
 }  // namespace

@@ -62,6 +62,7 @@ TEST(Config, RefusesNonsenseSizes) {
   }
   expect_refused(R"({"hidden_size": 100})", {"hidden_size", "multiple of num_attention_heads (12)", "100"});
   expect_refused(R"({"pad_token_id": 30522})", {"pad_token_id", "30522"});
+  expect_refused(R"({"pad_token_id": -30523})", {"pad_token_id", "-30523"});
   expect_refused(R"({"hidden_dropout_prob": 1})", {"hidden_dropout_prob", "got 1"});
   expect_refused(R"({"attention_probs_dropout_prob": -0.1})", {"attention_probs_dropout_prob"});
   expect_refused(R"({"layer_norm_eps": 0})", {"layer_norm_eps"});

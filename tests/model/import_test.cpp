@@ -175,6 +175,56 @@ TEST_F(Import, MissingEncoderTensorsAreListed) {
   expect_refused(params, {"encoder tensors are missing", "no tensor has a BERT encoder's name", "roberta."});
 }
 
+TEST_F(Import, ForeignFoldersMayLackEncoderTensorsButNotAll) {
+  auto entries = entries_of(original);
+  std::erase_if(entries,
+                [](const auto& e) { return e.name.starts_with("encoder.layer.1.") || e.name.starts_with("embeddings.token_type"); });
+  write(entries);
+  Params params = tiny_params(*backend, tiny_shape(), 2);
+  const auto before = values(params, "encoder.layer.1.output.dense.weight");
+  const ImportReport report = import_weights(folder.path(), params, {.wanted = {}, .require_encoder = false});
+  EXPECT_EQ(values(params, "encoder.layer.1.output.dense.weight"), before);
+  EXPECT_EQ(values(params, "encoder.layer.0.output.dense.weight"), values(original, "encoder.layer.0.output.dense.weight"));
+  ASSERT_EQ(report.warnings().size(), 1u);
+  for (const char* part : {"17 parameters", "newly initialised", "embeddings.token_type_embeddings.weight"})
+    EXPECT_NE(report.warnings()[0].find(part), std::string::npos) << report.warnings()[0];
+  write(entries_of(original, [](const std::string& name) { return "roberta." + name; }));
+  expect_error(ErrorTag::kModel, {"no tensor has a BERT encoder's name"},
+               [&] { import_weights(folder.path(), params, {.wanted = {}, .require_encoder = false}); });
+}
+
+TEST_F(Import, WhatIsNotUsedIsNamed) {
+  ModelShape shallow = tiny_shape();
+  shallow.config.num_hidden_layers = 1;
+  shallow.pooler = false;
+  auto entries = entries_of(original);
+  const std::vector<float> two(2);
+  entries.push_back({"classifier.bias", "F32", {2}, std::as_bytes(std::span(two))});
+  write(entries);
+  Params params(*backend, shallow);
+  const ImportReport report = import_weights(folder.path(), params);
+  ASSERT_EQ(report.warnings().size(), 1u);
+  for (const char* part : {"16 tensors", "not used", "encoder.layer.1.", "and 12 more"})
+    EXPECT_NE(report.warnings()[0].find(part), std::string::npos) << report.warnings()[0];
+  EXPECT_EQ(report.unused_heads(), "not used: classifier.bias") << "a pooler is no head";
+  EXPECT_TRUE(import_weights(folder.path(), original).warnings().empty());
+}
+
+TEST_F(Import, PositionsAsFloatsAreDroppedAndWeightsAsIntegersRefused) {
+  const std::vector<float> ids(9);
+  const std::vector<std::int64_t> bias(6);
+  auto entries = entries_of(original);
+  entries.push_back({"bert.embeddings.position_ids", "F32", {1, 9}, std::as_bytes(std::span(ids))});
+  write(entries);
+  Params params(*backend, tiny_shape());
+  EXPECT_EQ(import_weights(folder.path(), params).dropped, std::vector<std::string>{"bert.embeddings.position_ids"});
+  const auto spoilt = std::ranges::find(entries, "encoder.layer.0.output.dense.bias", &SafetensorsEntry::name);
+  ASSERT_EQ(spoilt->shape, std::vector<std::int64_t>{6});
+  *spoilt = {spoilt->name, "I64", {6}, std::as_bytes(std::span(bias))};
+  write(entries);
+  expect_refused(params, {"encoder.layer.0.output.dense.bias: expected floating-point numbers, got I64", "quantised"});
+}
+
 TEST_F(Import, AMissingPoolerIsReportedAndLeftAsItIs) {
   auto entries = entries_of(original);
   std::erase_if(entries, [](const auto& e) { return e.name.starts_with("pooler"); });

@@ -86,6 +86,14 @@ TEST(Task, JsonReadsBack) {
   }
 }
 
+TEST(Task, AnyNumberIsNullInJson) {
+  TaskSpec task = three_tasks()[2];
+  task.data.label_range = kAnyNumber;
+  const Json json = task_json(task);
+  EXPECT_TRUE(json["label_range"].is_null());
+  EXPECT_EQ(parse_task(json, "minbert.json").data.label_range, kAnyNumber);
+}
+
 TEST(Task, BrokenJsonIsAModelError) {
   const Json good = task_json(three_tasks()[2]);
   const auto broken = [&](const char* key, const Json& value) {
@@ -138,6 +146,18 @@ TEST(Task, RefusesCombinationsWithoutMeaning) {
   task = tasks[2];
   task.data.label_range = {5, 0};
   refused("label_range", task);
+  task.data.label_range = {0, kAnyNumber[1]};
+  refused("label_range", task);
+  task.data.label_range = kAnyNumber;
+  EXPECT_NO_THROW(task.validate(refuse));
+  task.data.label_from = {1, 5};
+  refused("label_from", task);
+  task.data.label_from = {0, 0};
+  task.loss = LossName::kBce;
+  refused("loss", task);
+  task = tasks[0];
+  task.labels = TaskLabels::named({"bad", "good", "bad"});
+  refused("labels", task);
 }
 
 TEST(Task, BadTomlNamesTheKey) {

@@ -6,6 +6,7 @@
 #include "minbert/base/clock.h"
 #include "minbert/base/parallel.h"
 #include "tests/base/error_matchers.h"
+#include "tests/base/temp_folder.h"
 
 namespace minbert {
 namespace {
@@ -138,6 +139,44 @@ TEST(Tokenizer, LongTextsAndManyThreadsGiveTheSame) {
   for (const Ids& ids : results) EXPECT_EQ(ids, expected);
 }
 
+// tokenizers_test.py compares the same with transformers.
+TEST(Tokenizer, OfTwoEqualTokensTheLaterHolds) {
+  auto vocabulary = words();
+  vocabulary[7] = "un";
+  vocabulary.push_back("[UNK]");
+  vocabulary.insert(vocabulary.end(), 2, "");
+  const Tokenizer tokenizer(vocabulary);
+  EXPECT_EQ(tokenizer.encode("un zz").ids, (Ids{2, 7, 22, 3}));
+  EXPECT_EQ(tokenizer.token(5) + tokenizer.token(1), "");
+  const TempFolder folder;
+  tokenizer.save(folder.path());
+  EXPECT_EQ(Tokenizer::load(folder.path()).encode("un zz").ids, (Ids{2, 7, 22, 3}));
+  std::filesystem::remove(folder / "tokenizer.json");
+  EXPECT_EQ(Tokenizer::load(folder.path()).encode("un zz").ids, (Ids{2, 7, 22, 3}));
+}
+
+TEST(Tokenizer, SpecialTokensThatAreMissingFollow) {
+  auto vocabulary = words();
+  for (const std::size_t id : {0, 2, 3, 4}) vocabulary[id] = fmt::format("x{}", id);
+  const Tokenizer tokenizer(vocabulary, {.more_special = {"<a>", "new"}});
+  EXPECT_EQ(tokenizer.encode("a[MASK]<a> anew").ids, (Ids{24, 15, 25, 26, 15, 18, 22}));
+  EXPECT_EQ(tokenizer.pad_id(), 23);
+  EXPECT_TRUE(tokenizer.is_special(18)) << "a token of the vocabulary can be special too";
+}
+
+TEST(Tokenizer, TokensBeyondTheModelAreRefusedWhenTheyAreMet) {
+  Tokenizer tokenizer(words(), {.more_special = {"<a>"}});
+  EXPECT_EQ(tokenizer.limit_text(), "");
+  tokenizer.limit_ids(22, "some/model");
+  EXPECT_EQ(tokenizer.usable_ids(), 22);
+  EXPECT_NE(tokenizer.limit_text().find("\"<a>\""), std::string::npos) << tokenizer.limit_text();
+  EXPECT_EQ(pieces(tokenizer, "a"), "a");
+  expect_error(ErrorTag::kModel, {"some/model", "\"<a>\" with the id 22"}, [&] { tokenizer.encode("a <a>"); });
+  expect_error(ErrorTag::kModel, {"some/model"}, [&] { tokenizer.encode_pair("a", "<a>"); });
+  tokenizer.limit_ids(23, "some/model");
+  EXPECT_EQ(pieces(tokenizer, "a <a>") + tokenizer.limit_text(), "a <a>");
+}
+
 TEST(Tokenizer, RefusesBrokenVocabularies) {
   const auto with = [](auto&& change) {
     return [change] {
@@ -146,8 +185,7 @@ TEST(Tokenizer, RefusesBrokenVocabularies) {
       Tokenizer(vocabulary, {}, "some/vocab.txt");
     };
   };
-  expect_error(ErrorTag::kModel, {"some/vocab.txt", "[SEP]", "not in the vocabulary"}, with([](auto& v) { v[3] = "x"; }));
-  expect_error(ErrorTag::kModel, {"tokens 5 and 7 are both \"un\""}, with([](auto& v) { v[7] = "un"; }));
+  expect_error(ErrorTag::kModel, {"some/vocab.txt", "[UNK]", "not in the vocabulary"}, with([](auto& v) { v[1] = "x"; }));
   expect_error(ErrorTag::kModel, {"token 6 is not valid UTF-8"}, with([](auto& v) { v[6] = "\xC3"; }));
   expect_error(ErrorTag::kModel, {"1 or more, got 0"}, [] { Tokenizer(words(), {.max_word_chars = 0}); });
   expect_error(ErrorTag::kModel, {"an added token is empty"}, [] { Tokenizer(words(), {.added = {{.content = ""}}}); });

@@ -169,6 +169,50 @@ class TokenizersTest(unittest.TestCase):
         self.assertEqual(copy.get_vocab(), reference.get_vocab())
         self.assert_same(folder / "theirs", copy.backend_tokenizer)
 
+    def test_folders_with_little_faults(self):
+        """transformers opens them without an error."""
+        plain = list(self.characters)
+        twice = [*plain, plain[40], "", ""]
+        without = [token for token in plain if token not in ("[PAD]", "[CLS]", "[SEP]", "[MASK]")]
+        added = {"<x>": len(plain), "<y>": 9 * len(plain)}
+        for name, vocabulary, files in (
+            ("twice", twice, {}),
+            ("without", without, {}),
+            ("added", plain, {"added_tokens.json": added, "special_tokens_map.json": {"additional_special_tokens": ["<x>"]}}),
+            ("listed", plain, {"special_tokens_map.json": {"mask_token": "<mask>", "additional_special_tokens": ["[mask]", "ing", "ing"]}}),
+        ):
+            with self.subTest(name):
+                folder = write_vocabulary(self.folder / f"fault_{name}", vocabulary)
+                for file, content in files.items():
+                    (folder / file).write_text(json.dumps(content))
+                texts = [*self.texts, b"a <x>b <y> [mask] <mask> going"]
+                self.assert_same(folder, transformers.BertTokenizer.from_pretrained(folder).backend_tokenizer, texts)
+
+    def test_tokenizer_json_with_little_faults(self):
+        folder = write_vocabulary(self.folder / "loose", self.characters)
+        self.probe.run([], folder, "save", folder)
+        plain = json.loads((folder / "tokenizer.json").read_text())
+        texts = [*self.texts, b"a  <x>  b <y>going"]
+        token = {"content": "<x>", "id": 9999, "special": True, "normalized": False, "single_word": False, "lstrip": False, "rstrip": False}
+
+        def changed(**model):
+            return {**plain, "model": {**plain["model"], **model}}
+
+        vocabulary = plain["model"]["vocab"]
+        hole = {text: id for text, id in vocabulary.items() if id != 30}
+        for name, file in {
+            "hole": changed(vocab=hole),
+            "far": changed(vocab={**vocabulary, "<y>": 5 * len(vocabulary)}),
+            "id": {**plain, "added_tokens": [*plain["added_tokens"], token]},
+        }.items():
+            with self.subTest(name):
+                (folder / "tokenizer.json").write_text(json.dumps(file))
+                self.assert_same(folder, tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")), texts)
+        stripping = {**plain, "added_tokens": [*plain["added_tokens"], {**token, "lstrip": True, "rstrip": True}]}
+        (folder / "tokenizer.json").write_text(json.dumps(stripping))
+        ours, theirs = self.probe.encode(folder, texts), reference_encode(tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")), texts)
+        self.assertEqual([ids for ids, _, _ in ours], [ids for ids, _, _ in theirs])
+
     def test_real_vocabulary(self):
         folder = ROOT.parent / "shared/models/minilm-l6"
         if not folder.exists():
