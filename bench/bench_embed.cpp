@@ -8,6 +8,7 @@
 #include "minbert/base/parallel.h"
 #include "minbert/base/round_up.h"
 #include "minbert/base/system.h"
+#include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 #include "minbert/train/profile.h"
 
@@ -15,6 +16,8 @@ namespace minbert {
 
 Json bench_embed(Backend& backend, const EmbedBench& options) {
   TextModel model(backend, read_model_folder(options.model), compute_in(backend, options.dtype));
+  std::vector<std::string> warnings;
+  const EmbedSettings settings{.modules = read_sentence_modules(model.folder(), warnings)};
   const InputRows input({.path = options.input.string(), .format = "lines"});
   std::vector<InputRow> lines;
   for (std::size_t i = 0; i < input.size(); ++i) lines.push_back(input[i]);
@@ -22,7 +25,7 @@ Json bench_embed(Backend& backend, const EmbedBench& options) {
   const std::size_t calls = divide_up(lines.size(), batch);
   const Timing each = time_rounds(backend, calls, options.rounds, [&](std::size_t call) {
     const std::size_t begin = call * batch;
-    model.embed(std::span(lines).subspan(begin, std::min(batch, lines.size() - begin)), model.folder().embed);
+    model.embed(std::span(lines).subspan(begin, std::min(batch, lines.size() - begin)), settings);
   });
   std::int64_t tokens = 0;
   for (const InputRow& row : lines)

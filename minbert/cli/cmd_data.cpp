@@ -140,7 +140,8 @@ class TokenCounter {
         why_not = error.what();
       }
     }
-    if (!tokenizer_) session.console.info(fmt::format("note: tokens are not counted: {}", why_not));
+    if (!tokenizer_) return session.console.info(fmt::format("note: tokens are not counted: {}", why_not));
+    warn_of_files(session, tokenizer_->warnings());
   }
 
   explicit operator bool() const { return tokenizer_.has_value(); }

@@ -9,6 +9,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 
 namespace minbert {
@@ -16,6 +17,7 @@ namespace {
 
 struct EmbedFlags {
   std::string model, output, pool;
+  std::optional<std::string> prompt, prompt_name;
   InputFlags input;
   std::optional<bool> normalize;
 };
@@ -24,7 +26,7 @@ struct EmbedFlags {
 class VectorWriter {
  public:
   virtual ~VectorWriter() = default;
-  /// Adds the vectors (inputs, C), row-major, of these inputs.
+  /// Adds the vectors (inputs, width), row-major, of these inputs.
   virtual void add(std::span<const InputRow> inputs, std::span<const float> vectors) = 0;
   virtual void commit() = 0;
 };
@@ -97,9 +99,28 @@ std::unique_ptr<VectorWriter> make_writer(const EmbedFlags& flags, std::size_t r
   return std::make_unique<SafetensorsWriter>(flags.output, width);
 }
 
-EmbedSettings settings_of(const EmbedFlags& flags, EmbedSettings settings) {
-  if (!flags.pool.empty()) settings = {flags.pool == "cls" ? Pool::kCls : flags.pool == "pooler" ? Pool::kPooler : Pool::kMean, false};
-  settings.normalize = flags.normalize.value_or(settings.normalize);
+std::vector<std::string> pool_names() { return OptionType<TokenPool>::names(); }
+
+TokenPool parse_pool_name(std::string_view name) {
+  for (const auto& row : option_names(TokenPool{}))
+    if (row.name == name) return row.value;
+  throw Error(ErrorTag::kUsage, "--pool", fmt::format("unknown pooling \"{}\"", name));
+}
+
+std::string prompt_of(const EmbedFlags& flags, const ModelFolder& folder) {
+  if (flags.prompt) return *flags.prompt;
+  const Prompts prompts = read_prompts(folder);
+  return flags.prompt_name ? prompts.named(*flags.prompt_name) : prompts.by_default;
+}
+
+EmbedSettings settings_of(const EmbedFlags& flags, ModelFolder& folder) {
+  EmbedSettings settings;
+  if (flags.pool.empty())
+    settings.modules = read_sentence_modules(folder, folder.warnings);
+  else
+    settings.modules.pooling.modes = {parse_pool_name(flags.pool)};
+  if (flags.normalize) settings.modules.set_normalize(*flags.normalize);
+  settings.prompt = prompt_of(flags, folder);
   return settings;
 }
 
@@ -117,12 +138,13 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   const auto backend = open_backend(session);
   Stopwatch watch;
   ModelFolder folder = read_model_folder(flags.model);
-  const EmbedSettings settings = settings_of(flags, folder.embed);
-  TextModel model = open_model(session, *backend, std::move(folder), settings.pool == Pool::kPooler);
+  const EmbedSettings settings = settings_of(flags, folder);
+  const std::int64_t width = settings.modules.width(folder.config.hidden_size);
+  TextModel model = open_model(session, *backend, std::move(folder), settings.modules.pooling.modes.front() == TokenPool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const InputRows rows(input_options(flags.input, default_format(flags.input)));
   catch_signals();
-  const auto writer = make_writer(flags, rows.size(), model.folder().config.hidden_size);
+  const auto writer = make_writer(flags, rows.size(), width);
   std::vector<InputRow> chunk;
   for (std::size_t begin = 0; begin < rows.size(); begin += kChunk) {
     chunk.clear();
@@ -150,12 +172,19 @@ Action declare_embed(CLI::App& app, Session& session) {
   app.add_option("-o,--output", flags->output, "FILE.npy, FILE.safetensors or FILE.jsonl; - is JSON lines to standard output")
       ->required()
       ->type_name("FILE");
-  app.add_option("--pool", flags->pool, "cls | pooler | mean, without normalisation [the folder's modules.json, else mean]")
-      ->check(one_of({"cls", "pooler", "mean"}))
+  app.add_option("--pool", flags->pool,
+                 fmt::format("{}: of the encoder's vectors, in place of the folder's modules [its modules.json, else mean]",
+                             fmt::join(pool_names(), " | ")))
+      ->check(one_of(pool_names()))
       ->type_name("POOL");
   app.add_flag_function(
       "--normalize,!--no-normalize", [flags](std::int64_t count) { flags->normalize = count > 0; },
       "make unit vectors, or not [the folder's modules.json, else not]");
+  auto* prompt =
+      app.add_option("--prompt", flags->prompt, "text to put before each text [the folder's default prompt, else none]")->type_name("TEXT");
+  app.add_option("--prompt-name", flags->prompt_name, "prompt of config_sentence_transformers.json to put there")
+      ->excludes(prompt)
+      ->type_name("NAME");
   add_compute(app, session, true);
   add_examples(app,
                "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy\n"

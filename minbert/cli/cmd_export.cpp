@@ -5,6 +5,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/model/hf_export.h"
+#include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 
 namespace minbert {
@@ -67,17 +68,22 @@ int run_export(const ExportFlags& flags, Session& session) {
     throw Error(ErrorTag::kUsage, "--as", fmt::format("expected hf, sentence-transformers or seqcls:TASK, got \"{}\"", flags.as));
   const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
   const auto backend = open_backend(session);
-  const ModelFolder folder = read_model_folder(flags.model);
+  ModelFolder folder = read_model_folder(flags.model);
+  SentenceModules modules;
+  if (!classifier) {
+    modules = read_sentence_modules(folder, folder.warnings);
+    read_prompts(folder);  // a broken file is not copied
+  }
   const TextModel model(*backend, folder, {}, has_pooler(folder));
+  warn_of_files(session, folder.warnings);
+  warn_of_files(session, model.tokenizer().warnings());
   NewFolder out(flags.output);
-  if (classifier)
+  if (classifier) {
     export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);
-  else
-    export_encoder(out.temporary(), model.params(),
-                   {.dtype = dtype,
-                    .pooling = folder.embed.pool == Pool::kCls ? SentencePooling::kCls : SentencePooling::kMean,
-                    .normalize = folder.embed.normalize,
-                    .max_length = folder.max_length});
+  } else {
+    export_encoder(out.temporary(), model.params(), {.dtype = dtype, .modules = std::move(modules), .max_length = folder.max_length});
+    copy_sentence_config(folder, out.temporary());
+  }
   model.tokenizer().save(out.temporary());
   out.commit();
   session.console.info(fmt::format("wrote {}", flags.output));

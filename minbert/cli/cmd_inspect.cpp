@@ -6,7 +6,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/model/hf_import.h"
-#include "minbert/pipeline/model_folder.h"
+#include "minbert/pipeline/sentence_folder.h"
 
 namespace minbert {
 namespace {
@@ -44,6 +44,9 @@ std::string head_text(const TaskSpec& task) {
 /// What the folder holds, and how its tensors map to parameters.
 struct Inspection {
   ModelFolder folder;
+  SentenceModules vectors;
+  Prompts prompts;
+  std::string vectors_refused;  ///< why embed refuses the folder's modules; empty if it does not
   MlmHeadKind mlm = MlmHeadKind::kNone;
   std::vector<ParamInfo> table;
   ImportReport report;
@@ -78,6 +81,12 @@ std::string_view mlm_name(MlmHeadKind kind) {
 Inspection inspect(const std::string& model) {
   Inspection found;
   found.folder = read_model_folder(model);
+  try {
+    found.vectors = read_sentence_modules(found.folder, found.folder.warnings);
+    found.prompts = read_prompts(found.folder);
+  } catch (const Error& error) {
+    found.vectors_refused = error.what();
+  }
   const WeightSource source = open_model_weights(found.folder.path);
   found.mlm = mlm_head_in(source);
   ModelShape shape = model_shape(found.folder.config, found.folder.tasks, true);
@@ -85,6 +94,18 @@ Inspection inspect(const std::string& model) {
   found.table = param_table(shape);
   found.report = plan_import(source, shape, {.wanted = {}, .require_encoder = false});
   return found;
+}
+
+Json vectors_json(const Inspection& found) {
+  if (!found.vectors_refused.empty()) return {{"refused", found.vectors_refused}};
+  return {{"pool", found.vectors.pooling.text()}, {"normalize", found.vectors.normalizes()},
+          {"modules", found.vectors.text()},      {"width", found.vectors.width(found.folder.config.hidden_size)},
+          {"prompts", found.prompts.texts},       {"default_prompt", found.prompts.by_default}};
+}
+
+std::string vectors_text(const Inspection& found) {
+  if (!found.vectors_refused.empty()) return "refused: " + found.vectors_refused;
+  return found.vectors.text() + (found.prompts.by_default.empty() ? "" : ", after a prompt");
 }
 
 Json inspection_json(const Inspection& found) {
@@ -110,7 +131,7 @@ Json inspection_json(const Inspection& found) {
           {"parameters", found.parameters()},
           {"max_length", found.folder.max_length},
           {"dtype", found.folder.dtype},
-          {"embed", {{"pool", option_name(found.folder.embed.pool)}, {"normalize", found.folder.embed.normalize}}},
+          {"embed", vectors_json(found)},
           {"mlm_head", mlm_name(found.mlm)},
           {"tasks", tasks},
           {"heads", heads},
@@ -145,8 +166,7 @@ std::string parts_table(const Inspection& found, bool all) {
              fmt::format("{} parameters, {}, in {}", found.parameters(), fmt::join(found.found(&ImportReport::Parameter::dtype), " and "),
                          fmt::join(found.found(&ImportReport::Parameter::file), ", "))});
   table.add({"max_length", std::to_string(found.folder.max_length)});
-  table.add(
-      {"vectors", fmt::format("{} pooling{}", option_name(found.folder.embed.pool), found.folder.embed.normalize ? ", normalised" : "")});
+  table.add({"vectors", vectors_text(found)});
   const auto add = [&](const char* part, const std::vector<std::string>& names) {
     if (!names.empty()) table.add({part, listed(names, all)});
   };

@@ -48,6 +48,7 @@ int run_tokenize(const TokenizeFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 8192;
   set_threads(session);
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_folder(flags.model));
+  warn_of_files(session, tokenizer.warnings());
   const InputLines lines(flags.input);
   catch_signals();
   Output out;

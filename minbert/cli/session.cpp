@@ -76,12 +76,18 @@ Compute session_compute(Session& session, const Backend& backend, const std::str
   return resolve_compute(backend, dtype, [&](const std::string& what) { session.console.warning(what + "; computing in f32"); });
 }
 
+void warn_of_files(Session& session, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) session.console.warning(warning);
+}
+
 TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler) {
   const Compute compute = session_compute(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
   TextModel model(backend, std::move(folder), compute, pooler);
   for (const std::string& text : model.import_report().warnings()) session.console.warning(text);
   if (const std::string text = model.import_report().unused_heads(); !text.empty() && !model.folder().is_own) session.console.info(text);
   if (const std::string text = model.tokenizer().limit_text(); !text.empty()) session.console.warning(text);
+  warn_of_files(session, model.folder().warnings);
+  warn_of_files(session, model.tokenizer().warnings());
   return model;
 }
 

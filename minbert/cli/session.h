@@ -43,7 +43,9 @@ void set_threads(const Session& session);
 std::unique_ptr<Backend> open_backend(Session& session);
 /// resolve_compute; warns on the console when it falls back to f32.
 Compute session_compute(Session& session, const Backend& backend, const std::string& dtype);
-/// Loads the folder's model; it computes in --dtype, else in the dtype that the folder names.
+/// Warns of what the files of a model say differently.
+void warn_of_files(Session& session, const std::vector<std::string>& warnings);
+/// Loads the folder's model and warns of its files; it computes in --dtype, else in the dtype that the folder names.
 TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler = false);
 /// Prints the time of each kind of op to stderr if MINBERT_DEBUG is 2 or more.
 void show_profile(Session& session, const Backend& backend);

@@ -18,16 +18,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kConfig = "config.json", kIndex = "model.safetensors.index.json";
-/// Requested one by one when the repository cannot be listed.
-constexpr std::array<std::string_view, 8> kSmallFiles = {kConfig,
-                                                         "tokenizer.json",
-                                                         "tokenizer_config.json",
-                                                         "vocab.txt",
-                                                         "special_tokens_map.json",
-                                                         "modules.json",
-                                                         "sentence_bert_config.json",
-                                                         "1_Pooling/config.json"};
+constexpr std::string_view kConfig = "config.json", kIndex = "model.safetensors.index.json", kModules = "modules.json";
+/// Requested one by one when the repository cannot be listed. All but the last three lie in the encoder's folder.
+constexpr std::array<std::string_view, 15> kSmallFiles = {kConfig,
+                                                          "tokenizer.json",
+                                                          "tokenizer_config.json",
+                                                          "vocab.txt",
+                                                          "special_tokens_map.json",
+                                                          "sentence_bert_config.json",
+                                                          "sentence_roberta_config.json",
+                                                          "sentence_distilbert_config.json",
+                                                          "sentence_camembert_config.json",
+                                                          "sentence_albert_config.json",
+                                                          "sentence_xlm-roberta_config.json",
+                                                          "sentence_xlnet_config.json",
+                                                          "1_Pooling/config.json",
+                                                          "config_sentence_transformers.json",
+                                                          kModules};
 /// The first of these that exists holds the weights, or names their shards.
 constexpr std::array<std::string_view, 3> kWeights = {"model.safetensors", kIndex, "pytorch_model.bin"};
 constexpr std::size_t kMaxListingBytes = 64 << 20;
@@ -35,6 +42,11 @@ constexpr std::size_t kMaxListingBytes = 64 << 20;
 bool is_small_file(std::string_view name) {
   const bool tokenizer = name.starts_with("tokenizer") && name.find('/') == std::string_view::npos;
   return tokenizer || std::find(kSmallFiles.begin(), kSmallFiles.end(), name) != kSmallFiles.end();
+}
+
+/// Whether a module of this type is a file of weights beside its config.json.
+bool may_have_weights(std::string_view type) {
+  return !type.ends_with("Pooling") && !type.ends_with("Normalize") && !type.ends_with("Dropout");
 }
 
 void expect_repo(std::string_view repo) {
@@ -76,9 +88,15 @@ class ModelFetch {
 
   std::vector<FetchedFile> run() {
     if (options_.files.empty()) {
-      const std::optional<std::vector<std::string>> listing = list();
-      fetch_small_files(listing);
-      fetch_weights(listing);
+      list();
+      const std::vector<Module> modules = fetch_modules_list();
+      const bool inside = !modules.empty() && !modules.front().path.empty();  // in folders of old versions
+      const std::string encoder = inside ? modules.front().path + "/" : "";
+      fetch_small_files(encoder);
+      for (std::size_t i = 1; i < modules.size(); ++i) fetch_module(modules[i]);
+      if (!fetch_weights(encoder))
+        throw Error(ErrorTag::kModel, files_url_ + encoder, "expected model.safetensors or pytorch_model.bin, got neither",
+                    "weights of other formats (ONNX, TensorFlow, Flax) are not read");
     } else {
       for (const std::string& name : options_.files) fetch_required(name);
     }
@@ -86,10 +104,18 @@ class ModelFetch {
   }
 
  private:
-  std::optional<std::vector<std::string>> list();
-  void fetch_small_files(const std::optional<std::vector<std::string>>& listing);
-  void fetch_weights(const std::optional<std::vector<std::string>>& listing);
-  void fetch_shards();
+  /// A line of modules.json.
+  struct Module {
+    std::string type, path;
+  };
+
+  void list();
+  std::vector<Module> fetch_modules_list();
+  void fetch_small_files(const std::string& encoder);
+  void fetch_module(const Module& module);
+  bool fetch_weights(const std::string& folder);
+  void fetch_shards(const std::string& folder);
+  bool fetch_listed(const std::string& name);
   bool fetch(const std::string& name);
   void fetch_required(const std::string& name);
 
@@ -97,59 +123,77 @@ class ModelFetch {
   const OnFetchProgress& on_progress_;
   Downloader downloader_;
   std::string files_url_, listing_url_;
+  std::optional<std::set<std::string>> listing_;  // names of all files, unless the endpoint does not list them
   std::vector<FetchedFile> fetched_;
 };
 
-/// Names of all files, or nothing when the endpoint has no listing, as a plain copy of a hub's files.
-std::optional<std::vector<std::string>> ModelFetch::list() {
+/// Notes the names of all files, unless the endpoint has no listing, as a plain copy of a hub's files.
+void ModelFetch::list() {
   const auto page = downloader_.text(listing_url_, kMaxListingBytes);
-  if (!page) return std::nullopt;
+  if (!page) return;
   const Json listing = parse_json(*page, listing_url_, ErrorTag::kModel);
   const auto siblings = listing.find("siblings");
   if (siblings == listing.end() || !siblings->is_array())
     throw Error(ErrorTag::kModel, listing_url_, "expected a list \"siblings\" of files");
-  std::vector<std::string> names;
+  listing_.emplace();
   for (const Json& sibling : *siblings) {
     const auto name = sibling.find("rfilename");
     if (name == sibling.end() || !name->is_string())
       throw Error(ErrorTag::kModel, listing_url_, "expected a name \"rfilename\" in each entry");
-    names.push_back(name->get<std::string>());
-    expect_safe(names.back(), listing_url_);
+    expect_safe(name->get<std::string>(), listing_url_);
+    listing_->insert(name->get<std::string>());
   }
-  return names;
 }
 
-void ModelFetch::fetch_small_files(const std::optional<std::vector<std::string>>& listing) {
-  if (listing) {
-    const std::set<std::string> names(listing->begin(), listing->end());
-    if (!names.contains(std::string(kConfig))) {
-      throw Error(ErrorTag::kModel, listing_url_, "expected a config.json, got none", "not a repository of a Transformers model");
-    }
-    for (const std::string& name : names) {
-      if (is_small_file(name)) fetch_required(name);
-    }
+/// What modules.json names; none where there is no such file. Entries that say no path are left to those who read the folder.
+std::vector<ModelFetch::Module> ModelFetch::fetch_modules_list() {
+  std::vector<Module> modules;
+  if (!fetch_listed(std::string(kModules))) return modules;
+  const fs::path file = place_below(options_.out_dir, kModules);
+  for (const Json& entry : read_json(file, ErrorTag::kModel)) {
+    const auto text = [&](const char* key) {
+      return entry.is_object() && entry.contains(key) && entry[key].is_string() ? entry[key].get<std::string>() : "";
+    };
+    const Module& module = modules.emplace_back(Module{text("type"), text("path")});
+    if (!module.path.empty()) expect_safe(module.path, file.string());
+  }
+  return modules;
+}
+
+void ModelFetch::fetch_small_files(const std::string& encoder) {
+  const std::string config = encoder + std::string(kConfig);
+  if (listing_) {
+    if (!listing_->contains(config))
+      throw Error(ErrorTag::kModel, listing_url_, fmt::format("expected a {}, got none", config),
+                  "not a repository of a Transformers model");
+    for (const std::string& name : *listing_)
+      if (is_small_file(name) || (name.starts_with(encoder) && is_small_file(std::string_view(name).substr(encoder.size()))))
+        fetch_required(name);
     return;
   }
-  for (const std::string_view name : kSmallFiles) {
-    if (!fetch(std::string(name)) && name == kConfig) {
-      throw_not_found(files_url_ + std::string(kConfig), "check the names of repository and revision");
-    }
-  }
+  if (!fetch(config)) throw_not_found(files_url_ + config, "check the names of repository and revision");
+  for (const std::string_view name : kSmallFiles)
+    for (const std::string& folder : std::set<std::string>{"", encoder}) fetch(folder + std::string(name));
 }
 
-void ModelFetch::fetch_weights(const std::optional<std::vector<std::string>>& listing) {
+void ModelFetch::fetch_module(const Module& module) {
+  if (module.path.empty()) return;
+  fetch_listed(fmt::format("{}/{}", module.path, kConfig));
+  if (may_have_weights(module.type)) fetch_weights(module.path + "/");
+}
+
+/// Fetches the weights in a folder ("" or "NAME/"); false where there are none.
+bool ModelFetch::fetch_weights(const std::string& folder) {
   for (const std::string_view name : kWeights) {
-    if (listing && std::find(listing->begin(), listing->end(), name) == listing->end()) continue;
-    if (!fetch(std::string(name))) continue;
-    if (name == kIndex) fetch_shards();
-    return;
+    if (!fetch_listed(folder + std::string(name))) continue;
+    if (name == kIndex) fetch_shards(folder);
+    return true;
   }
-  throw Error(ErrorTag::kModel, files_url_, "expected model.safetensors or pytorch_model.bin, got neither",
-              "weights of other formats (ONNX, TensorFlow, Flax) are not read");
+  return false;
 }
 
-void ModelFetch::fetch_shards() {
-  const fs::path index_path = place_below(options_.out_dir, kIndex);
+void ModelFetch::fetch_shards(const std::string& folder) {
+  const fs::path index_path = place_below(options_.out_dir, folder + std::string(kIndex));
   const Json index = read_json(index_path, ErrorTag::kModel);
   const auto weight_map = index.find("weight_map");
   std::set<std::string> shards;
@@ -160,12 +204,21 @@ void ModelFetch::fetch_shards() {
   }
   if (shards.empty()) throw Error(ErrorTag::kModel, index_path.string(), "expected a \"weight_map\" that names files");
   for (const std::string& shard : shards) expect_safe(shard, index_path.string());
-  for (const std::string& shard : shards) fetch_required(shard);
+  for (const std::string& shard : shards) fetch_required(folder + shard);
+}
+
+/// False where there is no such file, without a request where the listing says so.
+bool ModelFetch::fetch_listed(const std::string& name) {
+  if (!listing_) return fetch(name);
+  if (!listing_->contains(name)) return false;
+  fetch_required(name);
+  return true;
 }
 
 /// False where there is no such file.
 bool ModelFetch::fetch(const std::string& name) {
   expect_safe(name, files_url_);
+  if (std::any_of(fetched_.begin(), fetched_.end(), [&](const FetchedFile& file) { return file.name == name; })) return true;
   const auto expected = options_.sha256.find(name);
   const auto report = [&](std::int64_t done_bytes, std::int64_t total_bytes) {
     if (on_progress_) on_progress_({name, done_bytes, total_bytes});

@@ -33,9 +33,9 @@ struct FetchedFile {
   Download download;
 };
 
-/// Downloads `repo` ("owner/name" or "name") into out_dir: config, tokenizer, pooling files, and model.safetensors, else its
-/// shards, else pytorch_model.bin. Complete files are kept, cut ones resumed, nothing outside out_dir is written. Throws
-/// Error: kUsage for a malformed repo or endpoint, kModel for what is not there or not allowed, kResources as Downloader.
+/// Downloads `repo` ("owner/name" or "name") into out_dir: config, tokenizer, the modules of sentence-transformers that modules.json names,
+/// and model.safetensors, else its shards, else pytorch_model.bin. Complete files are kept, cut ones resumed, nothing outside out_dir is
+/// written. Throws Error: kUsage for a malformed repo or endpoint, kModel for what is not there or not allowed, kResources as Downloader.
 std::vector<FetchedFile> fetch_model(const std::string& repo, const FetchOptions& options, const OnFetchProgress& on_progress = {});
 
 /// Whether a file name from a repository stays inside the folder it is put in: relative, without "..", "\" and control characters.

@@ -23,20 +23,6 @@ Json config_json(const ModelConfig& config, DType dtype) {
   return json;
 }
 
-/// modules.json: path and class of each step (sentence_transformers/SentenceTransformer.py).
-Json modules_json(bool normalize) {
-  Json modules = Json::array();
-  const auto add = [&](const char* path, const char* type) {
-    const auto number = std::to_string(modules.size());
-    modules.push_back(
-        {{"idx", modules.size()}, {"name", number}, {"path", path}, {"type", std::string("sentence_transformers.models.") + type}});
-  };
-  add("", "Transformer");
-  add("1_Pooling", "Pooling");
-  if (normalize) add("2_Normalize", "Normalize");
-  return modules;
-}
-
 const HeadShape& linear_head(const ModelShape& shape, const std::string& task) {
   const auto head = std::find_if(shape.heads.begin(), shape.heads.end(), [&](const HeadShape& h) { return h.task == task; });
   if (head == shape.heads.end()) throw Error(ErrorTag::kUsage, "seqcls:" + task, fmt::format("the model has no task \"{}\"", task));
@@ -67,22 +53,11 @@ void describe_labels(Json& json, const ClassifierExport& options) {
 }  // namespace
 
 void export_encoder(const fs::path& folder, const Params& params, const EncoderExport& options) {
-  make_directories(folder / "1_Pooling");
+  make_directories(folder);
   write_json(folder / "config.json", config_json(params.config(), options.dtype));
   save_weights(folder / "model.safetensors", params, is_backbone, options.dtype, kPyTorchMetadata);
-
-  write_json(folder / "modules.json", modules_json(options.normalize));
   write_json(folder / "sentence_bert_config.json", {{"max_seq_length", options.max_length}, {"do_lower_case", false}});
-  write_json(folder / "1_Pooling" / "config.json", {{"word_embedding_dimension", params.config().hidden_size},
-                                                    {"pooling_mode_cls_token", options.pooling == SentencePooling::kCls},
-                                                    {"pooling_mode_mean_tokens", options.pooling == SentencePooling::kMean},
-                                                    {"pooling_mode_max_tokens", false},
-                                                    {"pooling_mode_mean_sqrt_len_tokens", false}});
-  // The library requires each folder that modules.json names; git and archives lose empty folders, so this one gets a file.
-  if (options.normalize) {
-    make_directories(folder / "2_Normalize");
-    write_json(folder / "2_Normalize" / "config.json", Json::object());
-  }
+  write_sentence_modules(folder, options.modules, params.config().hidden_size, params.backend(), options.dtype);
 }
 
 void export_sequence_classification(const fs::path& folder, const Params& params, const std::string& task,

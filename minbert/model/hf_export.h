@@ -8,21 +8,18 @@
 #include <vector>
 
 #include "minbert/model/params.h"
+#include "minbert/model/sentence_modules.h"
 
 namespace minbert {
 
-/// How sentence-transformers computes a sentence vector.
-enum class SentencePooling : std::uint8_t { kCls, kMean };
-
 struct EncoderExport {
-  DType dtype = DType::kF32;  ///< or kBF16
-  SentencePooling pooling = SentencePooling::kMean;
-  bool normalize = false;         ///< adds a module that makes unit vectors
+  DType dtype = DType::kF32;      ///< or kBF16
+  SentenceModules modules = {};   ///< how sentence-transformers computes a sentence vector
   std::int64_t max_length = 512;  ///< in tokens, for sentence-transformers
 };
 
-/// Writes config.json and model.safetensors (encoder, and pooler if there is one) for BertModel, and modules.json, 1_Pooling/,
-/// 2_Normalize/ and sentence_bert_config.json for SentenceTransformer. Throws Error(kResources).
+/// Writes config.json and model.safetensors (encoder, and pooler if there is one) for BertModel, and modules.json, the folders of modules
+/// and sentence_bert_config.json for SentenceTransformer. Throws Error(kResources).
 void export_encoder(const std::filesystem::path& folder, const Params& params, const EncoderExport& options);
 
 struct ClassifierExport {

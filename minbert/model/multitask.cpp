@@ -82,6 +82,10 @@ Tensor MultitaskModel::vectors_forward(Arena& arena, EncoderActivations* encoder
   return vectors;
 }
 
+Tensor MultitaskModel::hidden_states(Arena& arena, const TokenBatch& batch, std::span<const std::int32_t> wanted) {
+  return cast_to(arena, params_.dtype(), encoder_.forward(arena, nullptr, batch, wanted, {}));
+}
+
 void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const Tensor& dvectors, const TaskActivations& saved,
                                       const Encoder::GradReady& on_grad_ready) {
   const TokenBatch& batch = saved.encoder.batch;

@@ -58,6 +58,9 @@ class MultitaskModel {
   /// Sentence vectors (S, C), in the parameters' dtype, as heads read them.
   Tensor sentence_vectors(Arena& arena, const TokenBatch& batch, Pool pool, const DropoutState& dropout);
 
+  /// Last hidden states (M, C), in the parameters' dtype, of the tokens `wanted`: ascending indices into the batch; empty: all N.
+  Tensor hidden_states(Arena& arena, const TokenBatch& batch, std::span<const std::int32_t> wanted);
+
   /// The head alone, on sentence vectors u (B, C) and, for pairs, v (B, C). rows (B) are the examples, needed with dropout only.
   Tensor head_forward(Arena& arena, HeadActivations* saved, std::size_t head, const Tensor& u, const Tensor& v, std::span<const RowId> rows,
                       const DropoutState& dropout);

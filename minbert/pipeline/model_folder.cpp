@@ -7,6 +7,7 @@
 #include "minbert/model/checkpoint.h"
 #include "minbert/model/hf_export.h"
 #include "minbert/model/weight_source.h"
+#include "minbert/pipeline/sentence_folder.h"
 
 namespace minbert {
 namespace {
@@ -46,35 +47,13 @@ void read_minbert_json(ModelFolder& folder, const fs::path& file) {
     folder.tasks.push_back(parse_task(json["tasks"][i], fmt::format("{}: task {}", place, i)));
 }
 
-/// Reads what sentence-transformers' files say, if they are there.
-void read_sentence_transformers(ModelFolder& folder) {
-  const fs::path settings = folder.path / "sentence_bert_config.json", modules = folder.path / "modules.json",
-                 pooling = folder.path / "1_Pooling" / "config.json";
-  if (folder.max_length == 0 && fs::exists(settings)) {
-    const Json json = read_json(settings, ErrorTag::kModel);
-    if (json.contains("max_seq_length") && json["max_seq_length"].is_number_integer())
-      folder.max_length = json["max_seq_length"].get<std::int64_t>();
-  }
-  if (!fs::exists(modules)) return;
-  for (const Json& module : read_json(modules, ErrorTag::kModel))
-    if (module.is_object() && module.value("type", "").ends_with("Normalize")) folder.embed.normalize = true;
-  if (!fs::exists(pooling)) return;
-  const Json json = read_json(pooling, ErrorTag::kModel);
-  const auto mode = [&](const char* key) { return json.contains(key) && json[key].is_boolean() && json[key].get<bool>(); };
-  if (mode("pooling_mode_cls_token"))
-    folder.embed.pool = Pool::kCls;
-  else if (!mode("pooling_mode_mean_tokens"))
-    throw Error(ErrorTag::kModel, pooling.string(), "expected cls or mean pooling");
-}
-
-SentencePooling common_pooling(std::span<const TaskSpec> tasks) {
+Pooling common_pooling(std::span<const TaskSpec> tasks) {
   const bool cls = !tasks.empty() && std::all_of(tasks.begin(), tasks.end(), [](const TaskSpec& task) { return task.pool == Pool::kCls; });
-  return cls ? SentencePooling::kCls : SentencePooling::kMean;
+  return {.modes = {cls ? TokenPool::kCls : TokenPool::kMean}};
 }
 
-}  // namespace
-
-fs::path find_model_folder(const fs::path& path) {
+/// The model folder that MODEL names, where modules.json is if there is one.
+fs::path find_root(const fs::path& path) {
   std::error_code ignored;  // a name that no path can have is no directory either
   if (!fs::is_directory(path, ignored)) throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none");
   if (fs::exists(path / "best" / "config.json")) return path / "best";
@@ -83,24 +62,45 @@ fs::path find_model_folder(const fs::path& path) {
   if (const auto seeds = seed_runs(path); !seeds.empty())
     throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got runs of several seeds: {}", fmt::join(seeds, ", ")),
                 fmt::format("name one of them: {}", (path / seeds.front()).string()));
-  if (!fs::exists(path / "config.json"))
-    throw Error(ErrorTag::kModel, path.string(), "expected a model folder, got one without config.json");
   return path;
+}
+
+fs::path encoder_folder(const fs::path& root, std::span<const ListedModule> modules) {
+  const fs::path folder = modules.empty() || modules.front().path.empty() ? root : root / modules.front().path;
+  if (!fs::exists(folder / "config.json"))
+    throw Error(ErrorTag::kModel, folder.string(), "expected a model folder, got one without config.json");
+  return folder;
+}
+
+}  // namespace
+
+fs::path find_model_folder(const fs::path& path) {
+  const fs::path root = find_root(path);
+  return encoder_folder(root, list_modules(root));
 }
 
 ModelFolder read_model_folder(const fs::path& path) {
   ModelFolder folder;
-  folder.path = find_model_folder(path);
+  folder.root = find_root(path);
+  folder.modules = list_modules(folder.root);
+  folder.path = encoder_folder(folder.root, folder.modules);
   const fs::path config = folder.path / "config.json", description = folder.path / "minbert.json";
-  folder.config = parse_model_config(read_json(config, ErrorTag::kModel), config.string());
+  const TransformerSettings settings = read_transformer_settings(folder.path);
+  Json config_json = read_json(config, ErrorTag::kModel);
+  if (config_json.is_object()) config_json.update(settings.config);
+  folder.config = parse_model_config(config_json, config.string());
   std::int64_t parameters = 0;
   for (const ParamInfo& info : param_table(model_shape(folder.config, {}, false))) parameters += info.numel();
   expect_weights_for(folder.path, parameters);
   folder.is_own = fs::exists(description);
   if (folder.is_own) read_minbert_json(folder, description);
-  read_sentence_transformers(folder);
+  if (folder.max_length != 0 && settings.max_length != 0 && settings.max_length != folder.max_length &&
+      settings.length_file == find_sentence_settings(folder.path))
+    folder.warnings.push_back(fmt::format("{} says max_length = {}, {} says {}; the former holds", description.string(), folder.max_length,
+                                          settings.length_file.filename().string(), settings.max_length));
+  if (folder.max_length == 0) folder.max_length = settings.max_length;
   const std::int64_t limit = folder.config.max_position_embeddings;
-  folder.max_length = folder.max_length <= 0 ? limit : std::min(folder.max_length, limit);
+  folder.max_length = folder.max_length == 0 ? limit : std::min(folder.max_length, limit);
   return folder;
 }
 
@@ -115,7 +115,7 @@ ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> task
 void save_model_folder(const fs::path& folder, const Params& params, std::span<const TaskSpec> tasks, const Tokenizer& tokenizer,
                        const SaveModelOptions& options) {
   make_directories(folder);
-  export_encoder(folder, params, {.pooling = common_pooling(tasks), .max_length = options.max_length});
+  export_encoder(folder, params, {.modules = {.pooling = common_pooling(tasks)}, .max_length = options.max_length});
   save_weights(folder / "heads.safetensors", params, is_head);
   if (options.mlm) save_weights(folder / "mlm.safetensors", params, is_mlm);
   tokenizer.save(folder);

@@ -8,30 +8,28 @@
 
 #include "minbert/model/hf_import.h"
 #include "minbert/model/params.h"
+#include "minbert/model/sentence_modules.h"
 #include "minbert/pipeline/task.h"
 #include "minbert/tokenizer/tokenizer.h"
 
 namespace minbert {
 
-/// How sentence-transformers makes sentence vectors with the folder (modules.json, 1_Pooling/config.json).
-struct EmbedSettings {
-  Pool pool = Pool::kMean;
-  bool normalize = false;
-};
-
 /// What the folder's JSON files say; weights and tokenizer are not part of it.
 struct ModelFolder {
-  std::filesystem::path path;
+  std::filesystem::path path;  ///< holds config.json, weights and tokenizer
+  std::filesystem::path root;  ///< holds modules.json where there is one; old versions put the encoder into a folder inside it
   ModelConfig config;
-  bool is_own = false;          ///< minbert wrote it: it has a minbert.json
-  std::vector<TaskSpec> tasks;  ///< of minbert.json, with labels resolved; empty for a plain Hugging Face folder
-  std::int64_t max_length = 0;  ///< minbert.json, else sentence_bert_config.json, else the model's limit
-  std::string dtype = "f32";    ///< of minbert.json: the dtype that training computed in
-  EmbedSettings embed;
+  bool is_own = false;                ///< minbert wrote it: it has a minbert.json
+  std::vector<TaskSpec> tasks;        ///< of minbert.json, with labels resolved; empty for a plain Hugging Face folder
+  std::int64_t max_length = 0;        ///< of minbert.json, else as read_transformer_settings says; never above the model's limit
+  std::string dtype = "f32";          ///< of minbert.json: the dtype that training computed in
+  std::vector<ListedModule> modules;  ///< of modules.json; empty without one
+  std::vector<std::string> warnings;  ///< what two of the files say differently, a line each
 };
 
-/// Resolves MODEL, as a verb or model.init names it: a model folder itself, or the best/ of a run folder. Throws Error(kModel) if it is
-/// missing or holds no model, if a run has no best/ yet, or if it holds runs of several seeds (naming them).
+/// Resolves MODEL, as a verb or model.init names it, to the folder of its encoder: a model folder itself, the best/ of a run folder, or the
+/// folder inside that modules.json names. Throws Error(kModel) if it is missing or holds no model, if a run has no best/ yet, or if it
+/// holds runs of several seeds (naming them).
 std::filesystem::path find_model_folder(const std::filesystem::path& path);
 
 /// Finds the folder and reads its description; weights and tokenizer stay unread. Throws Error(kModel).

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 namespace minbert {
 namespace {
@@ -25,6 +26,36 @@ std::vector<float> to_host(Backend& backend, const Tensor& x) {
   std::vector<float> values(static_cast<std::size_t>(x.numel()));
   backend.copy_to_host(values.data(), x);
   return values;
+}
+
+/// Runs all batches, and puts the vectors (sequences of a batch, width) that `vectors_of` makes of each into the order of the sequences.
+template <class VectorsOf>
+std::vector<float> encode_batches(BatchRunner& runner, const TokenizedRows& rows, std::size_t width, const RowProgress& progress,
+                                  const VectorsOf& vectors_of) {
+  std::vector<float> out(static_cast<std::size_t>(rows.sequences()) * width);
+  const auto batches = batches_by_length(rows);
+  runner.run(batches, progress, [&](BatchLane& lane, std::size_t i) {
+    const std::vector<std::uint32_t>& which = batches[i];
+    lane.batch.fill(rows, which, 0);
+    const std::vector<float> vectors = vectors_of(lane);
+    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // a batch holds all first sequences before all second ones
+      const std::size_t row = which[s % which.size()], sequence = row * static_cast<std::size_t>(rows.per_row) + s / which.size();
+      std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width,
+                  out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
+    }
+  });
+  return out;
+}
+
+/// What the model computes itself, without all tokens' states.
+std::optional<Pool> pool_of_model(const Pooling& pooling) {
+  if (pooling.modes.size() != 1) return std::nullopt;
+  switch (pooling.modes.front()) {
+    case TokenPool::kCls: return Pool::kCls;
+    case TokenPool::kMean: return Pool::kMean;
+    case TokenPool::kPooler: return Pool::kPooler;
+    default: return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -68,19 +99,27 @@ std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, cons
 
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress) {
   const auto width = static_cast<std::size_t>(runner.model().params().config().hidden_size);
-  std::vector<float> out(static_cast<std::size_t>(rows.sequences()) * width);
-  const auto batches = batches_by_length(rows);
-  runner.run(batches, progress, [&](BatchLane& lane, std::size_t i) {
-    const std::vector<std::uint32_t>& which = batches[i];
-    lane.batch.fill(rows, which, 0);
-    const auto vectors = to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
-    for (std::size_t s = 0; s < vectors.size() / width; ++s) {  // a batch holds all first sequences before all second ones
-      const std::size_t row = which[s % which.size()], sequence = row * static_cast<std::size_t>(rows.per_row) + s / which.size();
-      std::copy_n(vectors.begin() + static_cast<std::ptrdiff_t>(s * width), width,
-                  out.begin() + static_cast<std::ptrdiff_t>(sequence * width));
-    }
+  return encode_batches(runner, rows, width, progress, [&](BatchLane& lane) {
+    return to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
   });
-  return out;
+}
+
+std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std::int64_t prompt_tokens, const TokenizedRows& rows,
+                               const RowProgress& progress) {
+  const std::int64_t skipped = pooling.include_prompt ? 0 : prompt_tokens;
+  if (const auto pool = pool_of_model(pooling); pool && skipped == 0) return encode_rows(runner, *pool, rows, progress);
+  const std::int64_t hidden = runner.model().params().config().hidden_size;
+  const auto width = static_cast<std::size_t>(pooling.width(hidden));
+  return encode_batches(runner, rows, width, progress, [&](BatchLane& lane) {
+    const TokenBatch batch = lane.batch.tokens();
+    const auto states = to_host(lane.model.backend(), lane.model.hidden_states(lane.arena, batch, {}));
+    std::vector<float> vectors(static_cast<std::size_t>(batch.sentences()) * width);
+    for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
+      const auto begin = static_cast<std::size_t>(batch.offsets[s] * hidden), end = static_cast<std::size_t>(batch.offsets[s + 1] * hidden);
+      pool_tokens(pooling, std::span(states).subspan(begin, end - begin), hidden, skipped, std::span(vectors).subspan(s * width, width));
+    }
+    return vectors;
+  });
 }
 
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "minbert/model/sentence_modules.h"
 #include "minbert/pipeline/batch_runner.h"
 
 namespace minbert {
@@ -28,6 +29,9 @@ std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, cons
 
 /// Sentence vectors (rows.sequences(), C) f32, row-major in the order of the sequences, with dropout off.
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
+/// The same by any pooling: (rows.sequences(), pooling.width(C)). Each sequence begins with `prompt_tokens` of [CLS] and a prompt, or 0.
+std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std::int64_t prompt_tokens, const TokenizedRows& rows,
+                               const RowProgress& progress = {});
 
 /// Predictions of the head alone for `features`, the vectors that encode_rows gave for `rows` rows.
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,

@@ -2,7 +2,6 @@
 #include "minbert/pipeline/text_model.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "minbert/base/nearest.h"
 #include "minbert/data/text.h"
@@ -61,18 +60,13 @@ std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<con
 
 std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress) {
   std::vector<Row> rows(inputs.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = inputs[i].text;
-  auto vectors = encode_rows(*runner_, settings.pool, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
-  if (!settings.normalize) return vectors;
-  const auto width = static_cast<std::size_t>(params_->config().hidden_size);
-  for (std::size_t begin = 0; begin < vectors.size(); begin += width) {
-    const auto row = std::span(vectors).subspan(begin, width);
-    double sum = 0;
-    for (const float x : row) sum += static_cast<double>(x) * x;
-    const double scale = 1 / std::max(std::sqrt(sum), 1e-12);  // sentence_transformers/models/Normalize.py
-    for (float& x : row) x = static_cast<float>(x * scale);
-  }
-  return vectors;
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = settings.prompt + inputs[i].text;
+  const Pooling& pooling = settings.modules.pooling;
+  // All but the [SEP] that ends the prompt where it stands alone.
+  const std::int64_t prompt_tokens =
+      settings.prompt.empty() ? 0 : std::ssize(tokenizer_.encode(settings.prompt, folder_.max_length).ids) - 1;
+  auto vectors = encode_rows(*runner_, pooling, prompt_tokens, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
+  return apply_modules(params_->backend(), settings.modules.after, std::move(vectors), pooling.width(params_->config().hidden_size));
 }
 
 }  // namespace minbert

@@ -14,10 +14,16 @@
 
 namespace minbert {
 
+/// How embed makes vectors.
+struct EmbedSettings {
+  SentenceModules modules = {};
+  std::string prompt = {};  ///< stands before each text
+};
+
 class TextModel {
  public:
   /// Loads tokenizer and weights of a folder (read_model_folder) for inference. `pooler` loads the pooler even where no task reads it,
-  /// for embed with Pool::kPooler. Encoder parameters that a foreign folder lacks are drawn at random, as transformers does;
+  /// for embed with TokenPool::kPooler. Encoder parameters that a foreign folder lacks are drawn at random, as transformers does;
   /// import_report() names them. Throws Error(kModel).
   TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler = false);
 
@@ -34,7 +40,7 @@ class TextModel {
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
   /// Predictions for raw texts, which it preprocesses as the task says, in their order.
   std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {});
-  /// Sentence vectors (inputs, C) f32, row-major, of the inputs' first texts.
+  /// Sentence vectors (inputs, modules.width(C)) f32, row-major, of the inputs' first texts.
   std::vector<float> embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress = {});
 
  private:

@@ -57,8 +57,8 @@ class Tokenizer {
   /// invalid UTF-8.
   explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {}, const std::string& place = "vocabulary");
 
-  /// From tokenizer.json if present, else tokenizer_config.json with vocab.txt; BertTokenizer's defaults for what is missing.
-  /// Throws Error(kModel) for missing, broken or unsupported files.
+  /// From tokenizer.json if present, else tokenizer_config.json and the settings of sentence-transformers with vocab.txt; BertTokenizer's
+  /// defaults for what is missing. Throws Error(kModel) for missing, broken or unsupported files.
   static Tokenizer load(const std::filesystem::path& folder);
   /// Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json, which transformers loads with equal behaviour.
   void save(const std::filesystem::path& folder) const;
@@ -87,6 +87,8 @@ class Tokenizer {
   std::int32_t mask_id() const { return mask_; }
   bool is_special(std::int32_t id) const { return special_[static_cast<std::size_t>(id)]; }
   const TokenizerOptions& options() const { return options_; }
+  /// What the files that load() read say differently, a line for each pair of files.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   /// All added tokens with their ids, in the order of ids.
   const std::vector<std::pair<AddedToken, std::int32_t>>& added_tokens() const { return added_; }
 
@@ -115,6 +117,7 @@ class Tokenizer {
   void close(Encoding& out, std::size_t size, std::int32_t type_id, bool with_offsets) const;
 
   TokenizerOptions options_;
+  std::vector<std::string> warnings_;
   std::vector<std::string> vocabulary_;  // the model's tokens, then the added tokens that it lacks
   std::size_t model_size_ = 0;           // number of the model's tokens
   std::int64_t limit_ = INT64_MAX;       // of ids
@@ -127,5 +130,9 @@ class Tokenizer {
   Trie::Node continuing_ = Trie::kNowhere;
   Normalizer normalizer_;
 };
+
+/// The file with sentence-transformers' settings of the encoder in this folder, sentence_bert_config.json or one of its older names; empty
+/// if there is none.
+std::filesystem::path find_sentence_settings(const std::filesystem::path& folder);
 
 }  // namespace minbert

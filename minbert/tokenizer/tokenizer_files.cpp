@@ -1,7 +1,9 @@
 // Reads tokenizer.json, or vocab.txt with tokenizer_config.json, and writes all files of a tokenizer.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
+#include <span>
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
@@ -11,6 +13,8 @@ namespace minbert {
 namespace {
 
 namespace fs = std::filesystem;
+
+const std::string kAddedToken = "added token ";
 
 /// One JSON object of a tokenizer file. An absent key and a null one leave the default.
 class Reader {
@@ -89,26 +93,145 @@ void read_token_names(const Reader& reader, const char* key, std::vector<std::st
   }
 }
 
-/// Names of the special tokens and model_max_length. BertTokenizer keeps `pad` and `mask` nowhere else.
-void read_names(const fs::path& folder, TokenizerOptions& options) {
-  for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {  // the later one wins
-    const fs::path path = folder / name;
-    if (!fs::exists(path)) continue;
-    const SortedJson json = read_sorted_json(path, ErrorTag::kModel);
-    const Reader reader(json, path.string());
-    reader.read_token("unk_token", options.unk);
-    reader.read_token("cls_token", options.cls);
-    reader.read_token("sep_token", options.sep);
-    reader.read_token("pad_token", options.pad);
-    reader.read_token("mask_token", options.mask);
-    read_token_names(reader, "additional_special_tokens", options.more_special);
-    read_token_names(reader, "extra_special_tokens", options.more_special);
-    // transformers writes 1e30 for "no limit".
-    if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number()) {
-      const auto value = limit->get<double>();
-      if (value >= 1 && value < 1e9) options.max_length = static_cast<std::int64_t>(value);
-    }
+constexpr std::array<std::pair<const char*, std::string TokenizerOptions::*>, 5> kNames = {{{"unk_token", &TokenizerOptions::unk},
+                                                                                            {"cls_token", &TokenizerOptions::cls},
+                                                                                            {"sep_token", &TokenizerOptions::sep},
+                                                                                            {"pad_token", &TokenizerOptions::pad},
+                                                                                            {"mask_token", &TokenizerOptions::mask}}};
+
+/// BertTokenizer's switches, where a file says them.
+struct Switches {
+  std::optional<bool> lowercase = {}, strip_accents = {}, handle_chinese_chars = {};
+
+  void read(const Reader& reader) {
+    reader.read("do_lower_case", lowercase);
+    reader.read("strip_accents", strip_accents);
+    reader.read("tokenize_chinese_chars", handle_chinese_chars);
   }
+  void apply(TokenizerOptions& options) const {
+    options.lowercase = lowercase.value_or(options.lowercase);
+    if (strip_accents) options.strip_accents = strip_accents;
+    options.handle_chinese_chars = handle_chinese_chars.value_or(options.handle_chinese_chars);
+  }
+};
+
+/// Lower-cases text before a normalizer that need not do it; accents stay where that one would keep them.
+void add_lowercase(TokenizerOptions& options) {
+  options.strip_accents = options.strip_accents.value_or(options.lowercase);
+  options.lowercase = true;
+}
+
+/// The settings that one file says, in JSON under BertTokenizer's keys.
+struct Said {
+  std::string file;
+  std::map<std::string, std::string> settings = {};
+
+  void add(const std::string& key, const Json& value) { settings[key] = dump_json(value); }
+  void add(const Switches& switches) {
+    if (switches.lowercase) add("do_lower_case", *switches.lowercase);
+    if (switches.strip_accents) add("strip_accents", *switches.strip_accents);
+    if (switches.handle_chinese_chars) add("tokenize_chinese_chars", *switches.handle_chinese_chars);
+  }
+};
+
+/// A line for each two files that say something differently; of all that say a setting, the last one holds.
+std::vector<std::string> differences(const std::vector<Said>& files) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    std::map<std::size_t, std::pair<std::string, std::string>> by_holder;
+    for (const auto& [key, value] : files[i].settings) {
+      std::size_t holder = files.size() - 1;
+      while (holder > i && !files[holder].settings.contains(key)) --holder;
+      const std::string& held = files[holder].settings.at(key);
+      if (held == value) continue;
+      auto& [theirs, ours] = by_holder[holder];
+      const char* comma = theirs.empty() ? "" : ", ";
+      theirs += fmt::format("{}{} = {}", comma, key, value);
+      ours += fmt::format("{}{}", comma, held);
+    }
+    for (const auto& [holder, texts] : by_holder)
+      lines.push_back(fmt::format("{} says {}, but {} says {}, which holds", files[i].file, texts.first,
+                                  fs::path(files[holder].file).filename().string(), texts.second));
+  }
+  return lines;
+}
+
+/// What the small files of a folder say: names of the special tokens (BertTokenizer keeps `pad` and `mask` nowhere else), model_max_length,
+/// and the switches that a tokenizer.json has too.
+struct FolderSettings {
+  TokenizerOptions options;  ///< as tokenizers without a tokenizer.json have them
+  std::vector<Said> said;    ///< in the order in which later files replace what earlier ones say
+  std::vector<std::string> warnings;
+};
+
+void read_names(const Reader& reader, TokenizerOptions& options, Said& said) {
+  for (const auto& [key, member] : kNames) {
+    if (reader.find(key) == nullptr) continue;
+    reader.read_token(key, options.*member);
+    said.add(key, options.*member);
+  }
+  read_token_names(reader, "additional_special_tokens", options.more_special);
+  read_token_names(reader, "extra_special_tokens", options.more_special);
+  // transformers writes 1e30 for "no limit".
+  if (const auto* limit = reader.find("model_max_length"); limit != nullptr && limit->is_number()) {
+    const auto value = limit->get<double>();
+    if (value >= 1 && value < 1e9) options.max_length = static_cast<std::int64_t>(value);
+  }
+}
+
+FolderSettings read_folder_settings(const fs::path& folder) {
+  FolderSettings settings;
+  const auto read = [&](const fs::path& path, const auto& take) {
+    if (path.empty() || !fs::exists(path)) return;
+    const SortedJson json = read_sorted_json(path, ErrorTag::kModel);
+    take(Reader(json, path.string()), settings.said.emplace_back(Said{path.string()}));
+  };
+  read(folder / "special_tokens_map.json", [&](const Reader& reader, Said& said) { read_names(reader, settings.options, said); });
+  read(folder / "tokenizer_config.json", [&](const Reader& reader, Said& said) {
+    read_names(reader, settings.options, said);
+    Switches switches;
+    switches.read(reader);
+    switches.apply(settings.options);
+    said.add(switches);
+    std::string side;
+    reader.read("truncation_side", side);
+    if (side == "left")
+      settings.warnings.push_back(said.file + " says truncation_side = \"left\", which is not supported: long texts lose their end");
+    if (const SortedJson* decoder = reader.find("added_tokens_decoder"); decoder != nullptr && decoder->is_object())
+      for (const auto& [id, token] : decoder->items())
+        if (token.is_object() && token.contains("content")) said.add(kAddedToken + id, Json(token["content"]));
+  });
+  read(find_sentence_settings(folder), [&](const Reader& reader, Said& said) {
+    Switches switches;
+    for (const char* key : {"tokenizer_args", "processor_kwargs"})  // arguments of BertTokenizer; the second name is that since 5.4
+      if (const SortedJson* arguments = reader.find(key)) switches.read(Reader(*arguments, reader.place_of(key)));
+    switches.apply(settings.options);
+    bool lowercase = false;  // false leaves the tokenizer as it is
+    reader.read("do_lower_case", lowercase);
+    if (lowercase) {
+      add_lowercase(settings.options);
+      switches.lowercase = true;
+    }
+    said.add(switches);
+  });
+  return settings;
+}
+
+/// Adds what a tokenizer.json says of the settings that the other files say.
+void add_said(std::vector<Said>& said, const Tokenizer& tokenizer, const std::string& file) {
+  const TokenizerOptions& options = tokenizer.options();
+  Said own{file};
+  own.add(Switches{options.lowercase, options.strip_accents.value_or(options.lowercase), options.handle_chinese_chars});
+  for (const auto& [key, member] : kNames)
+    if (member != &TokenizerOptions::pad && member != &TokenizerOptions::mask) own.add(key, options.*member);
+  for (const Said& other : said)
+    for (const auto& [key, value] : other.settings) {
+      if (!key.starts_with(kAddedToken)) continue;
+      std::int32_t id = -1;
+      std::from_chars(key.data() + kAddedToken.size(), key.data() + key.size(), id);
+      own.add(key, id >= 0 && id < tokenizer.vocab_size() ? Json(tokenizer.token(id)) : Json());
+    }
+  said.push_back(std::move(own));
 }
 
 AddedToken read_added(const Reader& reader) {
@@ -223,19 +346,39 @@ void read_processor(const Reader& file, TokenizerOptions& options) {
   }
 }
 
+/// Reads a BertNormalizer, or a Sequence of it and Lowercase, which is what sentence-transformers makes of do_lower_case since 5.4.
+void read_normalizer(const Reader& file, TokenizerOptions& options) {
+  options.clean_text = options.handle_chinese_chars = options.lowercase = false;
+  options.strip_accents.reset();
+  const SortedJson* json = file.find("normalizer");
+  if (json == nullptr) return;
+  const Reader normalizer(*json, file.place_of("normalizer"));
+  const SortedJson* list = normalizer.find("normalizers");
+  if (list == nullptr || !list->is_array()) list = nullptr;
+  bool lowercase = false, bert = false;
+  for (std::size_t i = 0; i < (list == nullptr ? 1 : list->size()); ++i) {
+    const Reader part(list == nullptr ? *json : (*list)[i], file.place_of("normalizer"));
+    std::string type;
+    part.read("type", type);
+    if (type == "Lowercase") {
+      lowercase = true;
+      continue;
+    }
+    if (type != "BertNormalizer" || bert) file.refuse("normalizer", fmt::format("expected type BertNormalizer once, got \"{}\"", type));
+    bert = options.clean_text = options.handle_chinese_chars = options.lowercase = true;
+    part.read("clean_text", options.clean_text);
+    part.read("handle_chinese_chars", options.handle_chinese_chars);
+    part.read("strip_accents", options.strip_accents);
+    part.read("lowercase", options.lowercase);
+  }
+  if (lowercase) add_lowercase(options);
+}
+
 Tokenizer load_tokenizer_json(const fs::path& path, TokenizerOptions options) {
   const std::string place = path.string();
   const SortedJson json = read_sorted_json(path, ErrorTag::kModel);
   const Reader file(json, place);
-  if (file.find("normalizer") != nullptr) {
-    const Reader normalizer = file.section("normalizer", "BertNormalizer");
-    normalizer.read("clean_text", options.clean_text);
-    normalizer.read("handle_chinese_chars", options.handle_chinese_chars);
-    normalizer.read("strip_accents", options.strip_accents);
-    normalizer.read("lowercase", options.lowercase);
-  } else {
-    options.clean_text = options.handle_chinese_chars = options.lowercase = false;
-  }
+  read_normalizer(file, options);
   file.section("pre_tokenizer", "BertPreTokenizer");
   read_processor(file, options);
   const Reader model = file.section("model", "WordPiece");
@@ -283,9 +426,6 @@ Tokenizer load_vocabulary(const fs::path& folder, TokenizerOptions options) {
   if (fs::exists(config)) {
     const SortedJson json = read_sorted_json(config, ErrorTag::kModel);
     const Reader reader(json, config.string());
-    reader.read("do_lower_case", options.lowercase);
-    reader.read("strip_accents", options.strip_accents);
-    reader.read("tokenize_chinese_chars", options.handle_chinese_chars);
     take_added(read_added_decoder(reader, config.string()), options);
   }
   take_added(read_added_file(folder / "added_tokens.json", options), options);
@@ -323,13 +463,30 @@ Json processor_json(const TokenizerOptions& options, std::int32_t cls, std::int3
 
 }  // namespace
 
+fs::path find_sentence_settings(const fs::path& folder) {
+  // sentence_transformers/base/modules/transformer.py, load_config
+  for (const char* name : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"})
+    if (fs::path path = folder / fmt::format("sentence_{}_config.json", name); fs::exists(path)) return path;
+  return {};
+}
+
 Tokenizer Tokenizer::load(const fs::path& folder) {
-  TokenizerOptions options;
-  read_names(folder, options);
+  FolderSettings settings = read_folder_settings(folder);
   const fs::path path = folder / "tokenizer.json";
-  if (fs::exists(path)) return load_tokenizer_json(path, std::move(options));
-  if (fs::exists(folder / "vocab.txt")) return load_vocabulary(folder, std::move(options));
-  throw Error(ErrorTag::kModel, folder.string(), "expected tokenizer.json or vocab.txt, found neither");
+  const bool whole = fs::exists(path);
+  if (!whole && !fs::exists(folder / "vocab.txt"))
+    throw Error(ErrorTag::kModel, folder.string(), "expected tokenizer.json or vocab.txt, found neither");
+  Tokenizer tokenizer = whole ? load_tokenizer_json(path, settings.options) : load_vocabulary(folder, settings.options);
+  if (whole) add_said(settings.said, tokenizer, path.string());
+  tokenizer.warnings_ = differences(settings.said);
+  tokenizer.warnings_.insert(tokenizer.warnings_.end(), settings.warnings.begin(), settings.warnings.end());
+  if (const fs::path lines = folder / "vocab.txt"; whole && fs::exists(lines)) {
+    const std::vector<std::string> theirs = read_vocabulary_lines(lines);
+    const std::span ours = std::span(tokenizer.vocabulary_).first(tokenizer.model_size_);
+    if (!std::equal(theirs.begin(), theirs.end(), ours.begin(), ours.end()))
+      tokenizer.warnings_.push_back(fmt::format("{} has other tokens than tokenizer.json, which holds", lines.string()));
+  }
+  return tokenizer;
 }
 
 void Tokenizer::save(const fs::path& folder) const {

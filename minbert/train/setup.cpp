@@ -35,6 +35,18 @@ MlmCorpus read_stage_texts(const StageSpec& stage, const RunConfig& config, cons
   return corpus;
 }
 
+/// Says what the files of the folder that the run starts from say differently, and what of them training does not follow.
+void tell_of_start(const Start& start, TrainEvents& events) {
+  for (const std::string& warning : start.tokenizer.warnings()) events.message(MessageLevel::kWarning, warning);
+  if (!start.folder) return;
+  for (const std::string& warning : start.folder->warnings) events.message(MessageLevel::kWarning, warning);
+  std::string unused;
+  for (std::size_t i = 2; i < start.folder->modules.size(); ++i)  // after Transformer and Pooling
+    unused += fmt::format("{}{}", unused.empty() ? "" : ", ", start.folder->modules[i].type);
+  if (!unused.empty())
+    events.message(MessageLevel::kInfo, fmt::format("modules.json: heads read the encoder's pooled vectors, without {}", unused));
+}
+
 }  // namespace
 
 std::vector<TaskSpec> RunSetup::specs() const {
@@ -58,6 +70,7 @@ std::vector<std::size_t> RunSetup::tasks_of(const StageSpec& stage) const {
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events) {
   RunRows rows = read_run_rows(config, events);
   Start start = read_start(config, rows);
+  tell_of_start(start, events);
   RunSetup setup{
       .backend = &backend, .tokenizer = std::move(start.tokenizer), .max_length = config.model.max_length, .init = std::move(start.folder)};
   for (const StageSpec& stage : config.stages)

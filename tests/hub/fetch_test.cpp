@@ -114,6 +114,41 @@ TEST_F(FetchTest, CopyOfAHubWithoutListingIsAskedFileByFile) {
   EXPECT_EQ(files_below(out_), (Names{"config.json", "vocab.txt", "pytorch_model.bin"}));
 }
 
+// What sentence-transformers keeps beside an encoder, in the layout of its old versions.
+const std::vector<std::pair<std::string, std::string>> kModules = {
+    {"modules.json", R"([{"path": "0_Encoder", "type": "sentence_transformers.models.Transformer"},
+                         {"path": "1_Mean", "type": "sentence_transformers.models.Pooling"},
+                         {"path": "2_Dense", "type": "sentence_transformers.models.Dense"},
+                         {"path": "3_LayerNorm", "type": "sentence_transformers.models.LayerNorm"}])"},
+    {"config_sentence_transformers.json", "{}"},
+    {"0_Encoder/config.json", "{}"},
+    {"0_Encoder/vocab.txt", "[PAD]\n"},
+    {"0_Encoder/sentence_bert_config.json", "{}"},
+    {"0_Encoder/model.safetensors", "encoder"},
+    {"1_Mean/config.json", "{}"},
+    {"2_Dense/config.json", "{}"},
+    {"2_Dense/model.safetensors", "dense"},
+    {"3_LayerNorm/config.json", "{}"},
+    {"3_LayerNorm/pytorch_model.bin", "norm"}};
+
+TEST_F(FetchTest, ModulesAreThoseThatModulesJsonNames) {
+  Names expected;
+  for (const auto& [name, content] : kModules) expected.insert(name);
+  std::vector<std::pair<std::string, std::string>> files = kModules;
+  files.insert(files.end(), {{"2_Dense/pytorch_model.bin", "not this"}, {"4_Other/model.safetensors", "nor this"}});
+  server_.put_repository("owner/tiny", {files.begin(), files.end()});
+  EXPECT_EQ(fetch().back().name, "0_Encoder/model.safetensors");
+  EXPECT_EQ(files_below(out_), expected);
+
+  out_ = folder_ / "unlisted";
+  server_.put("/api/models/owner/tiny/revision/main", status(404));
+  fetch();
+  EXPECT_EQ(files_below(out_), expected);
+
+  server_.put("/owner/tiny/resolve/main/modules.json", R"([{"path": "../up", "type": "a"}])");
+  expect_error(ErrorTag::kModel, {"modules.json", "../up"}, [&] { fetch(); });
+}
+
 TEST_F(FetchTest, FilesByNameAreTakenAsTheyAre) {
   server_.put_repository("owner/tiny", {{"config.json", "{}"}, {"onnx/model.onnx", weights_}});
   FetchOptions some = options();

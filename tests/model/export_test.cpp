@@ -75,7 +75,7 @@ TEST_F(Export, TheMemoryMayBeADevices) {
 
 TEST_F(Export, SentenceTransformersFiles) {
   EncoderExport options;
-  options.pooling = SentencePooling::kCls;
+  options.modules.pooling.modes = {TokenPool::kCls};
   options.max_length = 64;
   export_encoder(folder.path(), params, options);
   EXPECT_EQ(json("modules.json").size(), 2u);
@@ -86,8 +86,8 @@ TEST_F(Export, SentenceTransformersFiles) {
   EXPECT_EQ(json("sentence_bert_config.json")["max_seq_length"], 64);
   EXPECT_FALSE(fs::exists(folder / "2_Normalize"));
 
-  options.pooling = SentencePooling::kMean;
-  options.normalize = true;
+  options.modules.pooling.modes = {TokenPool::kMean};
+  options.modules.after = {NormalizeModule{}};
   options.dtype = DType::kBF16;
   export_encoder(folder.path(), params, options);
   EXPECT_EQ(json("modules.json")[2]["path"], "2_Normalize");

@@ -106,10 +106,8 @@ int run(std::vector<std::string> arguments) {
   if (word == "seqcls") {
     export_classifier(params, out, dtype);
   } else {
-    EncoderExport options{dtype, SentencePooling::kMean, true, 16};
-    export_encoder(out / "mean", params, options);
-    options = {dtype, SentencePooling::kCls, false, 16};
-    export_encoder(out / "cls", params, options);
+    export_encoder(out / "mean", params, {.dtype = dtype, .modules = {.after = {NormalizeModule{}}}, .max_length = 16});
+    export_encoder(out / "cls", params, {.dtype = dtype, .modules = {.pooling = {.modes = {TokenPool::kCls}}}, .max_length = 16});
   }
   return 0;
 }

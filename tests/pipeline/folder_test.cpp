@@ -1,5 +1,8 @@
 // Model folders are written, found and read back, and broken ones are named.
+#include <functional>
+
 #include "minbert/base/files.h"
+#include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
@@ -26,7 +29,8 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
   EXPECT_EQ(loaded.folder().max_length, 8);
   ASSERT_EQ(loaded.tasks().size(), 3u);
   EXPECT_EQ(loaded.tasks()[0].labels, tasks_[0].labels);
-  EXPECT_EQ(loaded.folder().embed.pool, Pool::kCls);
+  std::vector<std::string> warnings;
+  EXPECT_EQ(read_sentence_modules(loaded.folder(), warnings).text(), "cls pooling");
   EXPECT_EQ(loaded.find_task("near"), 2u);
   expect_error(ErrorTag::kUsage, {"neer", "near"}, [&] { loaded.find_task("neer"); });
 
@@ -44,13 +48,125 @@ TEST_F(Folder, EmbeddingsArePooledAndNormalised) {
   save(folder_.path());
   TextModel loaded(*backend_, read_model_folder(folder_.path()), Compute{});
   const std::vector<InputRow> texts = {{"a b", "", ""}, {"c", "", ""}};
-  const auto raw = loaded.embed(texts, {.pool = Pool::kMean, .normalize = false});
-  const auto unit = loaded.embed(texts, {.pool = Pool::kMean, .normalize = true});
+  const auto raw = loaded.embed(texts, {});
+  const auto unit = loaded.embed(texts, {.modules = {.after = {NormalizeModule{}}}});
   ASSERT_EQ(raw.size(), 12u);
   double sum = 0, dot = 0;
   for (std::size_t i = 6; i < 12; ++i) sum += unit[i] * unit[i], dot += unit[i] * raw[i];
   EXPECT_NEAR(sum, 1, 1e-6);
   EXPECT_GT(dot, 0);
+}
+
+/// A folder of sentence-transformers with a tiny encoder that reads "a" to "f".
+class SentenceFolder : public Folder {
+ protected:
+  SentenceFolder() {
+    save(folder_.path());
+    for (const char* file : {"minbert.json", "heads.safetensors", "sentence_bert_config.json"}) std::filesystem::remove(folder_ / file);
+  }
+  void edit(const char* file, const std::function<void(Json&)>& change) {
+    Json json = std::filesystem::exists(folder_ / file) ? read_json(folder_ / file, ErrorTag::kModel) : Json::object();
+    change(json);
+    write_file(folder_ / file, dump_json(json));
+  }
+  std::int64_t max_length() { return read_model_folder(folder_.path()).max_length; }
+  std::vector<float> embed(const std::string& text, const std::string& prompt = {}) {
+    TextModel model(*backend_, read_model_folder(folder_.path()), Compute{});
+    return model.embed(std::vector<InputRow>{{text, "", ""}}, {read_sentence_modules(model.folder(), warnings_), prompt});
+  }
+  void expect_refused(std::initializer_list<std::string_view> parts) {
+    expect_error(ErrorTag::kModel, parts, [&] { read_sentence_modules(read_model_folder(folder_.path()), warnings_); });
+  }
+  std::vector<std::string> warnings_;
+};
+
+TEST_F(SentenceFolder, LimitsAreReadWhereEachVersionKeepsThem) {
+  EXPECT_EQ(max_length(), 9) << "the model's own";
+  edit("tokenizer_config.json", [](Json& json) { json["model_max_length"] = 1e30; });
+  EXPECT_EQ(max_length(), 9);
+  edit("tokenizer_config.json", [](Json& json) { json["model_max_length"] = 7; });
+  EXPECT_EQ(max_length(), 7);
+  edit("sentence_roberta_config.json", [](Json& json) { json["max_seq_length"] = nullptr; });
+  EXPECT_EQ(max_length(), 7);
+  edit("sentence_roberta_config.json", [](Json& json) { json["max_seq_length"] = 6; });
+  EXPECT_EQ(max_length(), 6);
+  edit("sentence_bert_config.json", [](Json& json) { json["max_seq_length"] = 500; });
+  EXPECT_EQ(max_length(), 9);
+  edit("sentence_bert_config.json", [](Json& json) { json["tokenizer_args"] = {{"model_max_length", 5}}; });
+  EXPECT_EQ(max_length(), 5);
+  edit("sentence_bert_config.json", [](Json& json) { json["processing_kwargs"] = {{"text", {{"max_length", 4}}}}; });
+  EXPECT_EQ(max_length(), 4);
+  for (const Json& wrong : {Json(2), Json("8"), Json(true)}) {
+    edit("sentence_bert_config.json", [&](Json& json) { json = {{"max_seq_length", wrong}}; });
+    expect_refused({"sentence_bert_config.json", "max_seq_length"});
+  }
+  edit("sentence_bert_config.json", [](Json& json) { json = {{"config_args", {{"hidden_act", "relu"}}}}; });
+  EXPECT_EQ(read_model_folder(folder_.path()).config.hidden_act, Activation::kRelu);
+}
+
+TEST_F(SentenceFolder, TheEncoderMayLieInside) {
+  const auto expected = embed("a b");
+  edit("modules.json", [](Json& json) { json[0]["path"] = "0_Transformer"; });
+  std::filesystem::create_directory(folder_ / "0_Transformer");
+  for (const char* file : {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"})
+    std::filesystem::rename(folder_ / file, folder_ / "0_Transformer" / file);
+  EXPECT_EQ(find_model_folder(folder_.path()), folder_ / "0_Transformer");
+  EXPECT_EQ(embed("a b"), expected);
+}
+
+TEST_F(SentenceFolder, SettingsThatWouldChangeVectorsAreRefused) {
+  edit("sentence_bert_config.json", [](Json& json) {
+    json = {{"max_seq_length", 8}, {"do_lower_case", false}, {"model_args", {{"torch_dtype", "float16"}}}, {"unpad_inputs", true}};
+  });
+  EXPECT_EQ(read_sentence_modules(read_model_folder(folder_.path()), warnings_).text(), "cls pooling");
+  for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{
+           {"transformer_task", "fill-mask"},
+           {"module_output_name", "sentence_embedding"},
+           {"modality_config", {{"text", {{"method", "forward"}, {"method_output_name", "pooler_output"}}}}},
+           {"modality_config", {{"message", {{"method", "forward"}}}}},
+           {"tokenizer_name_or_path", "another"},
+           {"processing_kwargs", {{"text", {{"add_special_tokens", 1}}}}},
+           {"tokenizer_args", {{"truncation_side", "left"}}},
+           {"model_args", {{"adapter", "x"}}},
+           {"reverse", true}}) {
+    edit("sentence_bert_config.json", [&](Json& json) { json = {{key, value}}; });
+    expect_refused({"sentence_bert_config.json", key});
+  }
+  std::filesystem::remove(folder_ / "sentence_bert_config.json");
+  edit("config_sentence_transformers.json", [](Json& json) { json["model_type"] = "CrossEncoder"; });
+  expect_refused({"config_sentence_transformers.json", "model_type", "CrossEncoder"});
+}
+
+TEST_F(SentenceFolder, PromptsStandBeforeTexts) {
+  edit("config_sentence_transformers.json", [](Json& json) {
+    json = {{"prompts", {{"find", "a b "}, {"none", nullptr}}}, {"default_prompt_name", "find"}, {"truncate_dim", 4}};
+  });
+  const Prompts prompts = read_prompts(read_model_folder(folder_.path()));
+  EXPECT_EQ(prompts.by_default, "a b ");
+  EXPECT_EQ(prompts.named("none"), "");
+  EXPECT_EQ(prompts.named("query"), "");
+  expect_error(ErrorTag::kUsage, {"--prompt-name", "fin", "find"}, [&] { prompts.named("fin"); });
+  EXPECT_EQ(embed("c", "a b ").size(), 4u);
+  EXPECT_EQ(embed("c", "a b "), embed("a b c"));
+  edit("1_Pooling/config.json", [](Json& json) { json = {{"include_prompt", false}, {"pooling_mode", "lasttoken"}}; });
+  EXPECT_EQ(embed("c", "a b "), embed("a b c"));
+  edit("1_Pooling/config.json", [](Json& json) { json["pooling_mode"] = "cls"; });
+  EXPECT_NE(embed("c", "a b "), embed("a b c"));
+
+  edit("config_sentence_transformers.json", [](Json& json) { json["default_prompt_name"] = "fin"; });
+  expect_error(ErrorTag::kModel, {"default_prompt_name", "fin"}, [&] { read_prompts(read_model_folder(folder_.path())); });
+  edit("config_sentence_transformers.json", [](Json& json) { json["prompts"] = {{"find", 3}}; });
+  expect_error(ErrorTag::kModel, {"prompts.find"}, [&] { read_prompts(read_model_folder(folder_.path())); });
+}
+
+TEST_F(Folder, TwoLimitsAreWarnedOf) {
+  save(folder_.path());
+  EXPECT_TRUE(read_model_folder(folder_.path()).warnings.empty());
+  write_file(folder_ / "sentence_bert_config.json", R"({"max_seq_length": 5})");
+  const ModelFolder folder = read_model_folder(folder_.path());
+  EXPECT_EQ(folder.max_length, 8);
+  ASSERT_EQ(folder.warnings.size(), 1u);
+  EXPECT_NE(folder.warnings[0].find("sentence_bert_config.json"), std::string::npos);
 }
 
 TEST_F(Folder, RunsAreFoundByTheirBest) {
