@@ -30,12 +30,12 @@ void add_dtype(CLI::App& verb, DType& dtype) {
 void add_ragged_options(CLI::App& verb, RaggedBench& o) {
   verb.add_option("--model", o.model, "Hugging Face folder; bert-tiny, minilm, bert-base or bert-large: that size with random weights")
       ->capture_default_str();
-  CLI::Option_group& examples = *verb.add_option_group("examples");
-  examples.require_option(1);
-  examples.add_option("--ids", o.ids, "file with the token ids of an example on each line, as minbert tokenize prints them")
-      ->check(CLI::ExistingFile);
-  examples.add_option("--lengths", o.lengths, "file with the number of tokens of an example on each line; random ids")
-      ->check(CLI::ExistingFile);
+  auto* ids =
+      verb.add_option("--ids", o.ids, "file with the token ids of an example on each line, as minbert tokenize prints them [by seed]")
+          ->check(CLI::ExistingFile);
+  verb.add_option("--lengths", o.lengths, "file with the number of tokens of an example on each line; random ids [by seed]")
+      ->check(CLI::ExistingFile)
+      ->excludes(ids);
   verb.add_option("--batch", o.batch, "examples in a batch")->check(CLI::PositiveNumber)->capture_default_str();
   verb.add_option("--steps", o.steps, "batches")->check(CLI::PositiveNumber)->capture_default_str();
   verb.add_option("--rounds", o.rounds, "times each batch is timed")->check(CLI::PositiveNumber)->capture_default_str();

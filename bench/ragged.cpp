@@ -48,6 +48,18 @@ std::vector<std::vector<std::int32_t>> read_lengths(const std::filesystem::path&
   return lines;
 }
 
+/// Lengths by a fixed seed that vary as those of the sentences in reviews: log-normal, as bench/compare draws them.
+std::vector<std::vector<std::int32_t>> draw_lengths(std::int64_t count) {
+  constexpr double kMean = 28, kSigma = 0.4, kLeast = 4, kMost = 128;
+  Rng rng(1, "lengths");
+  std::vector<std::vector<std::int32_t>> lines;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double length = std::exp(std::log(kMean) - kSigma * kSigma / 2 + kSigma * rng.normal());
+    lines.push_back({static_cast<std::int32_t>(std::clamp(std::round(length), kLeast, kMost))});
+  }
+  return lines;
+}
+
 }  // namespace
 
 ModelConfig bench_config(const RaggedBench& options) {
@@ -75,7 +87,9 @@ void load_bench_weights(const RaggedBench& options, Params& params) {
 
 TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config) {
   const bool given = !options.ids.empty();
-  const auto lines = given ? read_numbers(options.ids, 0, config.vocab_size - 1) : read_lengths(options.lengths);
+  const auto lines = given                      ? read_numbers(options.ids, 0, config.vocab_size - 1)
+                     : !options.lengths.empty() ? read_lengths(options.lengths)
+                                                : draw_lengths(options.batch * options.steps);
   TokenizedRows rows;
   Rng rng(1, "bench");
   for (std::int64_t i = 0; i < options.batch * options.steps; ++i) {

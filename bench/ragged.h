@@ -17,7 +17,7 @@ namespace minbert {
 struct RaggedBench {
   std::string model = "minilm";   ///< a Hugging Face folder, or a size with random weights: "minilm" or "bert-base"
   std::filesystem::path ids;      ///< the token ids of one example on each line, separated by one space; with [CLS] and [SEP]
-  std::filesystem::path lengths;  ///< used where there are no ids: the number of tokens of one example on each line
+  std::filesystem::path lengths;  ///< used where there are no ids: the number of tokens of one example on each line; with neither, by seed
   DType dtype = DType::kF32;      ///< kI8: see compute_in
   std::int64_t batch = 8;
   std::int64_t steps = 10;  ///< batches of consecutive examples of the file, which start over at its end
@@ -25,7 +25,8 @@ struct RaggedBench {
   std::int64_t seen = 0;    ///< for step: rows of the word embeddings that earlier steps touched, so that AdamW has moments to update
 };
 
-/// The examples of options.ids, or random tokens with the lengths in options.lengths, cut to the model's positions. Throws Error(kData).
+/// The examples of options.ids, or random tokens with the lengths in options.lengths or lengths by seed, cut to the model's positions.
+/// Throws Error(kData).
 TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config);
 
 /// The configuration of options.model. Throws Error(kModel).

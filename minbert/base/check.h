@@ -16,7 +16,7 @@ enum class ErrorTag : int {
   kData = 3,       ///< data file missing, broken row, missing column, empty file
   kModel = 4,      ///< model folder missing, broken or unsupported weights, config or tokenizer
   kResources = 5,  ///< disk, memory, port, lock
-  kDiverged = 6,   ///< NaN or Inf in training
+  kDiverged = 6,   ///< NaN or Inf in weights, training or outputs
   kGate = 7,       ///< --fail-under not reached
 };
 

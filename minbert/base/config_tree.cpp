@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <charconv>
 
-#include "minbert/base/files.h"
+#include "minbert/base/input_bytes.h"
 #include "minbert/base/nearest.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -136,15 +137,25 @@ void copy_origins(TomlValue& value, const TomlValue* source) {
 }  // namespace
 
 void ConfigTree::load(const fs::path& file) {
-  const fs::path folder = file == "-" ? fs::current_path() : fs::absolute(file).parent_path();
-  load_text(read_file(file, ErrorTag::kUsage), file == "-" ? "standard input" : file.string(), folder);
+  // A pipe lies nowhere: /dev/fd is no folder to start paths from.
+  const fs::path folder = is_read_once(file) ? fs::current_path() : fs::absolute(file).parent_path();
+  load_text(read_file(file, ErrorTag::kUsage), input_name(file), folder);
 }
 
 void ConfigTree::load_text(std::string_view text, std::string_view place, const fs::path& folder) {
-  TomlValue file = parse_toml(text, place, folder);
+  add(parse_toml(text, place, folder), text, place);
+}
+
+void ConfigTree::load_generated(std::string_view text, std::string_view flag) {
+  TomlValue file = parse_toml(text, flag, fs::current_path());
+  set_origin(file, {std::string(flag), fs::current_path()});
+  add(std::move(file), text, flag);
+}
+
+void ConfigTree::add(TomlValue file, std::string_view text, std::string_view place) {
   refuse_duplicate_names(file, "");
   merge(root_, std::move(file));
-  given_ += fmt::format("# {}\n{}{}", place, text, text.ends_with('\n') ? "" : "\n");
+  given_ += fmt::format("# {}\n{}{}", printable(place), text, text.ends_with('\n') ? "" : "\n");
 }
 
 void ConfigTree::set(std::string_view assignment) { set(assignment, {"--set", fs::current_path()}); }
@@ -166,7 +177,7 @@ void ConfigTree::set(std::string_view key, TomlValue value, std::string_view pla
 
 void ConfigTree::set(std::string_view key, TomlValue value, const TomlOrigin& origin) {
   const auto parts = split_key(key, origin.place);
-  given_ += fmt::format("# {}: {} = {}\n", origin.place, key, print_toml_value(value));
+  given_ += fmt::format("# {}: {} = {}\n", printable(origin.place), printable(key), print_toml_value(value));
   TomlValue* at = &root_;
   std::string path;
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -21,6 +21,8 @@ class ConfigTree {
   void load(const std::filesystem::path& file);
   /// Merges a file's text; relative paths in it start at `folder`.
   void load_text(std::string_view text, std::string_view place, const std::filesystem::path& folder);
+  /// Merges a text that stands for a flag: complaints name the flag alone, not lines that nobody wrote.
+  void load_generated(std::string_view text, std::string_view flag);
 
   /// `key=value` as --set takes it: parse_toml_value reads the value. Relative paths start at the working directory, or at the folder of
   /// the file that holds the assignment.
@@ -48,6 +50,8 @@ class ConfigTree {
   std::string print_resolved(TomlValue resolved) const;
 
  private:
+  void add(TomlValue file, std::string_view text, std::string_view place);
+
   std::string given_;
   TomlValue root_ = [] {
     TomlValue table{TomlTable()};

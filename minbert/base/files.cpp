@@ -1,12 +1,9 @@
 // Files on POSIX: open, read, map, lock, and write-then-rename.
 #include "minbert/base/files.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -14,37 +11,51 @@
 #include <system_error>
 #include <utility>
 
+#include "minbert/base/descriptor.h"
+#include "minbert/base/input_bytes.h"
+
 namespace minbert {
 namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(ErrorTag tag, const fs::path& path, std::string_view action, int error_number, std::string hint = {}) {
+using internal::Descriptor;
+using internal::open_to_read;
+
+[[noreturn]] void fail(ErrorTag tag, const fs::path& path, std::string_view action, int error_number) {
+  internal::fail_file(tag, path, action, error_number);
+}
+
+/// A rename is on disk only once its folder is. Some filesystems cannot sync a folder; that is ignored.
+void sync_folder(const fs::path& folder) {
+  const Descriptor descriptor(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() >= 0) ::fsync(descriptor.get());
+}
+
+/// A name that no other writer uses now. It is hidden, so that nobody takes what a killed writer left for a result.
+fs::path temporary_name(const fs::path& path) {
+  static std::atomic<unsigned> counter{0};
+  return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), counter++);
+}
+
+}  // namespace
+
+namespace internal {
+
+void fail_file(ErrorTag tag, const fs::path& path, std::string_view action, int error_number, std::string hint) {
   if (error_number == ENOSPC && hint.empty()) hint = "the disk is full";
   throw Error(tag, path.string(), fmt::format("cannot {}: {}", action, std::generic_category().message(error_number)), std::move(hint));
 }
 
-/// A descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-  int release() { return std::exchange(value_, -1); }
-
- private:
-  int value_;
-};
-
-/// Opens for reading and refuses folders, which open() accepts.
 int open_to_read(const fs::path& path, ErrorTag tag, struct stat& status) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) fail(tag, path, "open", errno);
-  if (S_ISDIR(status.st_mode)) throw Error(tag, path.string(), "expected a file, got a folder");
+  const bool is_input = path == "-";
+  Descriptor file(is_input ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const fs::path name = is_input ? "standard input" : path;
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
+    const bool was_pipe = errno == ENOENT && (name.string().starts_with("/dev/fd/") || name.string().starts_with("/proc/self/fd/"));
+    fail_file(tag, name, "open", errno, was_pipe ? "a pipe of another command is gone with it: give the data again, or a file" : "");
+  }
+  if (S_ISDIR(status.st_mode)) throw Error(tag, name.string(), "expected a file, got a folder");
   return file.release();
 }
 
@@ -62,31 +73,20 @@ std::string read_all(int descriptor, const fs::path& path, ErrorTag tag, std::si
   }
 }
 
-/// A rename is on disk only once its folder is. Some filesystems cannot sync a folder; that is ignored.
-void sync_folder(const fs::path& folder) {
-  const Descriptor descriptor(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (descriptor.get() >= 0) ::fsync(descriptor.get());
-}
-
-/// A name that no other writer uses now. It is hidden, so that nobody takes what a killed writer left for a result.
-fs::path temporary_name(const fs::path& path) {
-  static std::atomic<unsigned> counter{0};
-  return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), counter++);
-}
-
-}  // namespace
+}  // namespace internal
 
 std::string read_file(const fs::path& path, ErrorTag tag) {
-  if (path == "-") return read_all(STDIN_FILENO, "standard input", tag, 0);
+  if (is_read_once(path)) return std::string(InputBytes(path, tag).text());
   struct stat status {};
   const Descriptor file(open_to_read(path, tag, status));
-  return read_all(file.get(), path, tag, static_cast<std::size_t>(status.st_size));
+  return internal::read_all(file.get(), path, tag, static_cast<std::size_t>(status.st_size));
 }
 
 MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {
   struct stat status {};
   const Descriptor file(open_to_read(path, tag, status));
-  if (!S_ISREG(status.st_mode)) throw Error(tag, path.string(), "expected a regular file, got a pipe or a device");
+  if (!S_ISREG(status.st_mode))
+    throw Error(tag, path.string(), "expected a regular file, got a pipe or a device", "save it to a file first");
   if (status.st_size == 0) return;
   size_ = static_cast<std::size_t>(status.st_size);
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
@@ -200,6 +200,7 @@ void remove_folder(const fs::path& path) {
 
 AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)), temporary_(beside(path_, "new.tmp")) {
   recover(path_);
+  live_ = std::make_unique<internal::LiveFile>(temporary_);
   make_directories(temporary_);
 }
 
@@ -213,6 +214,7 @@ void AtomicFolder::commit() {
   sync_folder(temporary_);
   if (fs::exists(path_)) rename_folder(path_, old);  // a kill from here on is undone by recover()
   rename_folder(temporary_, path_);
+  live_.reset();
   remove_folder(old);
 }
 
@@ -221,6 +223,17 @@ void AtomicFolder::recover(const fs::path& path) {
   if (fs::exists(old) && !fs::exists(path)) rename_folder(old, path);
   remove_folder(old);
   remove_folder(beside(path, "new.tmp"));
+}
+
+void expect_free_bytes(const fs::path& path, std::int64_t bytes, std::string_view what) {
+  std::error_code ignored;
+  fs::path there = fs::absolute(path, ignored);
+  while (!fs::exists(there, ignored) && there.has_relative_path()) there = there.parent_path();
+  const fs::space_info space = fs::space(there, ignored);
+  const bool is_known = space.capacity != static_cast<std::uintmax_t>(-1) && space.capacity > 0;
+  if (!is_known || std::cmp_greater_equal(space.available, bytes)) return;
+  throw Error(ErrorTag::kResources, path.string(), fmt::format("expected {} free bytes for {}, got {}", bytes, what, space.available),
+              "the disk is full");
 }
 
 void make_directories(const fs::path& path) {

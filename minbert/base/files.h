@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -14,7 +15,8 @@
 
 namespace minbert {
 
-/// The whole file, or standard input for "-". Throws Error(tag) naming the path when it cannot be read.
+/// The whole file, or all that InputBytes (input_bytes.h) gives for a pipe or "-". Throws Error(tag) naming the path when it cannot be
+/// read.
 std::string read_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
 /// A read-only memory map of a whole file. Movable; the bytes live as long as the object. When another program cuts the file short
@@ -97,7 +99,12 @@ class AtomicFolder {
 
  private:
   std::filesystem::path path_, temporary_;
+  std::unique_ptr<internal::LiveFile> live_;  // while the temporary folder is there
 };
+
+/// Throws Error(kResources) when the filesystem of `path`, a file or a folder that may be absent still, has fewer than `bytes` free. `what`
+/// says what they are for.
+void expect_free_bytes(const std::filesystem::path& path, std::int64_t bytes, std::string_view what);
 
 /// Creates the folder and its parents. Throws Error(kResources).
 void make_directories(const std::filesystem::path& path);

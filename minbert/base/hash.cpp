@@ -6,7 +6,7 @@
 
 #include <array>
 
-#include "minbert/base/files.h"
+#include "minbert/base/input_bytes.h"
 
 namespace minbert {
 namespace {
@@ -49,9 +49,9 @@ std::string git_blob_hex(std::string_view content) {
 }
 
 std::string sha256_file(const std::filesystem::path& path, ErrorTag tag) {
-  const MappedFile file(path, tag);
+  const InputBytes file(path, tag);
   Sha256 hash;
-  hash.update(file.bytes());
+  hash.update(file.text());
   return hash.hex();
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "minbert/base/files.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -89,7 +90,9 @@ JsonLine parse_json_line(std::string_view line) {
 
 std::string dump_json(const Json& value, int indent) {
   MINBERT_CHECK(!is_too_deep(value), "JSON nested deeper than {} levels", 2 * kMaxNesting);
-  return value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string text = value.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+  // What nlohmann leaves as it is: DEL, and characters that begin with these bytes.
+  return text.find_first_of("\x7F\xC2\xE2") == text.npos ? text : escape_controls(text);
 }
 
 }  // namespace minbert

@@ -33,8 +33,8 @@ JsonLine parse_json_line(std::string_view line);
 Json read_json(const std::filesystem::path& path, ErrorTag tag);
 SortedJson read_sorted_json(const std::filesystem::path& path, ErrorTag tag);
 
-/// One line of JSON, or several with an indent of 0 or more. Invalid UTF-8 becomes U+FFFD, NaN and infinities become null. A value twice
-/// as deep as kMaxNesting is a broken invariant: no parser here makes one.
+/// One line of JSON, or several with an indent of 0 or more. Invalid UTF-8 becomes U+FFFD, NaN and infinities become null, and characters
+/// that could drive a terminal are escaped. A value twice as deep as kMaxNesting is a broken invariant: no parser here makes one.
 std::string dump_json(const Json& value, int indent = -1);
 
 }  // namespace minbert

@@ -14,16 +14,19 @@ namespace minbert {
 /// another cause keeps its effect. Called once, at start.
 void on_cut_file(void (*report)(const char* path, ErrorTag tag));
 
-/// Unlinks the temporary files that AtomicFile is writing at this moment. Async-signal-safe, for a process that ends without its
-/// destructors.
+/// Makes every signal that would end the process unlink its temporary files first; signals that are ignored or have a handler keep their
+/// effect. Called once, at start.
+void remove_temporary_files_on_signals();
+
+/// Unlinks what AtomicFile and AtomicFolder are writing at this moment. Async-signal-safe, for a process that ends without its destructors.
 void remove_temporary_files();
 
 namespace internal {
 
-/// Keeps a file in the table of the two functions above. The table has room for 512 files at once; later ones are left out of it.
+/// Keeps a file in the table of the functions above. The table has room for 512 files at once; later ones are left out of it.
 class LiveFile {
  public:
-  /// A temporary file.
+  /// A temporary file, or a temporary folder with all that is in it.
   explicit LiveFile(const std::filesystem::path& path);
   /// A mapped file; `tag` is that of its errors.
   LiveFile(const std::filesystem::path& path, std::span<const std::byte> mapped, ErrorTag tag);

@@ -25,6 +25,7 @@ std::string Range::describe() const {
 }
 
 std::filesystem::path PathOption::resolve(const std::filesystem::path& root) const {
+  if (text == "-") return text;  // standard input
   return std::filesystem::absolute((root.empty() ? folder : root) / text).lexically_normal();
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <filesystem>
 #include <limits>
@@ -53,7 +54,7 @@ struct PathOption {
   std::filesystem::path folder = {};
 
   bool empty() const { return text.empty(); }
-  /// Absolute, without "." and "..". An absolute text stays; others start at `root` or, when that is empty, at `folder`.
+  /// Absolute, without "." and "..". An absolute text and "-" stay; others start at `root` or, when that is empty, at `folder`.
   std::filesystem::path resolve(const std::filesystem::path& root = {}) const;
   /// Writes the resolved path into text.
   void make_absolute(const std::filesystem::path& root = {}) { text = resolve(root).string(); }
@@ -149,7 +150,10 @@ struct OptionType<T> {
 template <std::floating_point T>
 struct OptionType<T> {
   static bool accepts(const TomlNode& node) { return node.is<double>() || node.is<std::int64_t>(); }
-  static void read(const TomlNode& node, T& value) { value = static_cast<T>(node.as_double()); }
+  static void read(const TomlNode& node, T& value) {
+    value = static_cast<T>(node.as_double());
+    if (!std::isfinite(value)) node.fail("a finite number");
+  }
   static TomlValue write(T value) { return internal::as_written(value); }
   static std::string type() { return "number"; }
   static TomlValue schema() { return internal::schema_of("number"); }

@@ -6,6 +6,7 @@
 
 #include "minbert/base/json.h"
 #include "minbert/base/toml.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -21,14 +22,10 @@ std::string quote(std::string_view text) {
       case '\n': out += "\\n"; break;
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-          out += fmt::format("\\u{:04X}", static_cast<int>(c));
-        else
-          out += c;
+      default: out += c;
     }
   }
-  return out + '"';
+  return escape_controls(out) + '"';
 }
 
 std::string print_key(std::string_view key) {
@@ -57,7 +54,8 @@ void print_table(std::string& out, const TomlTable& table, const std::string& pa
   for (const auto& [key, value] : table) {
     if (is_section(value)) continue;
     std::string line = fmt::format("{} = {}", print_key(key), print_toml_value(value));
-    if (with_origins && !value.origin.place.empty()) line = fmt::format("{:<{}}  # {}", line, kCommentColumn, value.origin.place);
+    if (with_origins && !value.origin.place.empty())
+      line = fmt::format("{:<{}}  # {}", line, kCommentColumn, printable(value.origin.place));
     out += line + "\n";
   }
   const auto header = [&](std::string_view open, const std::string& key, std::string_view close) {

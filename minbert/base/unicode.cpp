@@ -1,6 +1,10 @@
 // UTF-8 by the well-formed byte sequences of Unicode 15, table 3-7.
 #include "minbert/base/unicode.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace minbert {
 namespace {
 
@@ -30,6 +34,12 @@ Decoded decode(std::string_view text, std::size_t position) {
     high = 0xBF;
   }
   return {code_point, length, true};
+}
+
+/// Whether showing the character may drive a terminal, end a line, or reorder what stands around it.
+bool is_unprintable(char32_t c) {
+  const bool control = c < 0x20 || (c >= 0x7F && c < 0xA0);
+  return control || c == 0x2028 || c == 0x2029 || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
 }  // namespace
@@ -80,9 +90,33 @@ std::string printable(std::string_view text) {
   out.reserve(text.size());
   for (std::size_t position = 0; position < text.size();) {
     const char32_t c = next_code_point(text, position);
-    const bool control = c < 0x20 || (c >= 0x7F && c < 0xA0);
-    const bool reorders = c == 0x2028 || c == 0x2029 || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-    append_utf8(out, c == '\t' || c == '\n' || c == '\r' ? U' ' : control || reorders ? kReplacement : c);
+    append_utf8(out, c == '\t' || c == '\n' || c == '\r' ? U' ' : is_unprintable(c) ? kReplacement : c);
+  }
+  return out;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    out += printable(text.substr(begin, end - begin));
+    if (end < text.size()) out += '\n';
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::string escape_controls(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t position = 0; position < text.size();) {
+    const Decoded decoded = decode(text, position);
+    const char32_t c = decoded.code_point;
+    if (decoded.valid && is_unprintable(c) && c != '\t' && c != '\n' && c != '\r')
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    else
+      out += text.substr(position, decoded.length);
+    position += decoded.length;
   }
   return out;
 }

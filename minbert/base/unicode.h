@@ -23,6 +23,13 @@ std::size_t find_invalid_utf8(std::string_view text);
 /// DEL), line separators, characters that reorder what is shown, and invalid UTF-8 become U+FFFD.
 std::string printable(std::string_view text);
 
+/// The same for text of several lines, whose line ends stay.
+std::string printable_lines(std::string_view text);
+
+/// Writes the characters that printable() replaces as \uXXXX, which strings of JSON and TOML may hold; line ends, tabs and invalid UTF-8
+/// stay.
+std::string escape_controls(std::string_view text);
+
 /// Latin-1 bytes as UTF-8.
 std::string latin1_to_utf8(std::string_view bytes);
 

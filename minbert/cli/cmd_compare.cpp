@@ -44,7 +44,7 @@ int run_compare(const CompareFlags& flags, Session& session) {
     print_json(comparison_json(comparisons, flags.options));
     return 0;
   }
-  for (const RunComparison& comparison : comparisons) print((&comparison == comparisons.data() ? "" : "\n") + table_of(comparison));
+  for (const RunComparison& comparison : comparisons) print_text((&comparison == comparisons.data() ? "" : "\n") + table_of(comparison));
   session.console.info(fmt::format("interval ({:.0f}%) and p: paired bootstrap, {} resamples of the rows of each task on {}",
                                    100 * BootstrapOptions{}.confidence, flags.options.resamples, flags.options.split));
   return 0;

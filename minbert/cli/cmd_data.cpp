@@ -5,6 +5,7 @@
 
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/file_task.h"
+#include "minbert/cli/input_flags.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/data/stats.h"
@@ -50,8 +51,11 @@ DataInput load_input(const DataFlags& flags, Session& session) {
   } else {
     if (flags.config.files.size() > 1)
       throw Error(ErrorTag::kUsage, flags.config.files[1], "expected one data file, or config files (.toml)");
+    if (!flags.config.sets.empty())
+      throw Error(ErrorTag::kUsage, "--set", "changes keys of a config, got a data file", "--text and --label name its columns");
     FileTask file = infer_task(flags.config.files.front(), flags.file);
     say_inferred(file, session.console);
+    file.task.data.hints = file_hints(fmt::format("minbert train --set task.{}.data.on_bad_row=skip leaves such rows out", file.task.name));
     specs.push_back(std::move(file.task));
   }
   for (TaskSpec& spec : specs) {
@@ -92,6 +96,7 @@ int run_check(const DataFlags& flags, Session& session) {
   Json json = Json::object();
   TextTable table({"task", "split", "read", "used", "bad", "repaired", "filtered", "over limit", "excluded", "other split"});
   const SkippedRow* first = nullptr;
+  std::string hint;
   std::size_t bad = 0;
   for (const LoadedTask& task : tasks) {
     session.console.detail(task_line(task.spec));
@@ -105,7 +110,9 @@ int run_check(const DataFlags& flags, Session& session) {
                  count(report.filtered), count(report.over_limit), count(report.removed), count(report.moved_to_dev)});
       for (const SkippedRow& row : report.skipped) {
         if (++bad <= kShown) session.console.info(fmt::format("{}:{}: {}", row.file, row.line, row.reason));
-        if (!task.tolerant && first == nullptr) first = &row;
+        if (task.tolerant || first != nullptr) continue;
+        first = &row;
+        hint = task.spec.data.hints.bad_row;
       }
       if (split != std::string_view("train")) continue;  // a dev fraction comes from the same rows
       for (const ExcludeReport& source : report.excluded)
@@ -117,10 +124,8 @@ int run_check(const DataFlags& flags, Session& session) {
   if (flags.json)
     print_json(json);
   else
-    print(table.text());
-  if (first != nullptr)
-    throw Error(ErrorTag::kData, fmt::format("{}:{}", first->file, first->line), first->reason,
-                "on_bad_row = \"skip\" leaves such rows out");
+    print_text(table.text());
+  if (first != nullptr) throw Error(ErrorTag::kData, fmt::format("{}:{}", first->file, first->line), first->reason, hint);
   return 0;
 }
 
@@ -229,7 +234,7 @@ int run_stats(const DataFlags& flags, Session& session) {
   if (flags.json)
     print_json(json);
   else
-    print(table.text());
+    print_text(table.text());
   for (const std::string& note : notes) session.console.info("note: " + note);
   return 0;
 }

@@ -53,7 +53,7 @@ class NpyWriter final : public VectorWriter {
 /// One tensor "embeddings"; its header comes first, so all vectors are kept until the end.
 class SafetensorsWriter final : public VectorWriter {
  public:
-  SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) {}
+  SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) { AtomicFile can_be_written(path_); }
   void add(std::span<const InputRow>, std::span<const float> vectors) override {
     values_.insert(values_.end(), vectors.begin(), vectors.end());
   }
@@ -134,7 +134,7 @@ std::string default_format(const InputFlags& flags) {
 
 int run_embed(const EmbedFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
-  extension_of(flags);
+  const std::string extension = extension_of(flags);
   const auto backend = open_backend(session);
   Stopwatch watch;
   ModelFolder folder = read_model_folder(flags.model);
@@ -143,7 +143,10 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   TextModel model = open_model(session, *backend, std::move(folder), settings.modules.pooling.modes.front() == TokenPool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const InputRows rows(input_options(flags.input, default_format(flags.input)));
+  if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
   catch_signals();
+  if (extension != ".jsonl")
+    expect_free_bytes(flags.output, std::ssize(rows) * width * static_cast<std::int64_t>(sizeof(float)), "the vectors");
   const auto writer = make_writer(flags, rows.size(), width);
   std::vector<InputRow> chunk;
   for (std::size_t begin = 0; begin < rows.size(); begin += kChunk) {

@@ -1,11 +1,12 @@
 // eval: scores a model on a split, as a table, as JSON, or as a gate.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
 #include "minbert/base/clock.h"
 #include "minbert/base/nearest.h"
 #include "minbert/cli/config_flags.h"
-#include "minbert/cli/file_task.h"
+#include "minbert/cli/input_flags.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
@@ -64,6 +65,7 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   replace(data.label, flags.columns.label);
   data.id = flags.columns.id;  // scores need none
   data.train = data.test = data.dev.files = {{.path = flags.file}};
+  data.hints = file_hints("minbert data check lists all such rows");
   return {.tasks = {{task.name, data}}};
 }
 
@@ -124,13 +126,21 @@ std::string score_table(const Json& json, std::span<const TaskEvaluation> evalua
   return table.text();
 }
 
-/// Checks the gates' names before any work is done; check_gates compares the scores after it.
+/// Checks before any work is done that the gates' scores will be there; check_gates compares them after it.
 void check_gate_names(std::span<const Gate> gates, std::span<const TaskEvaluation> evaluations) {
-  std::vector<std::string> names = {"mean"};
-  for (const TaskEvaluation& evaluation : evaluations) names.push_back(evaluation.task->name);
-  for (const Gate& gate : gates)
-    if (std::find(names.begin(), names.end(), gate.name) == names.end())
+  std::vector<std::string> names = {"mean"}, scored;
+  for (const TaskEvaluation& evaluation : evaluations) {
+    names.push_back(evaluation.task->name);
+    if (evaluation.labelled()) scored.push_back(evaluation.task->name);
+  }
+  if (!scored.empty()) scored.emplace_back("mean");
+  const auto holds = [](const std::vector<std::string>& list, const std::string& name) { return std::ranges::find(list, name) != list.end(); };
+  for (const Gate& gate : gates) {
+    if (!holds(names, gate.name))
       throw Error(ErrorTag::kUsage, "--fail-under", fmt::format("unknown score \"{}\"", gate.name), suggest(gate.name, names));
+    if (!holds(scored, gate.name))
+      throw Error(ErrorTag::kData, "--fail-under", fmt::format("expected labels to score \"{}\" by, got rows without them", gate.name));
+  }
 }
 
 void check_gates(std::span<const Gate> gates, const Json& json) {
@@ -201,7 +211,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   if (flags.json)
     print_json(json);
   else
-    print(score_table(json, evaluations));
+    print_text(score_table(json, evaluations));
   show_profile(session, *backend);
   check_gates(gates, json);
   return 0;

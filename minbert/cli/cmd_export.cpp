@@ -1,4 +1,5 @@
 // export: writes a model for other programs.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -19,33 +20,19 @@ struct ExportFlags {
   std::string model, output, as;
 };
 
-/// A folder that has a temporary name until it is complete, so that an export appears whole or not at all.
-class NewFolder {
- public:
-  /// Throws Error(kUsage) when something is there already.
-  explicit NewFolder(const fs::path& path) : path_(path.has_filename() ? path : path.parent_path()), temporary_(path_.string() + ".part") {
-    if (fs::exists(path_) && !(fs::is_directory(path_) && fs::is_empty(path_)))
-      throw Error(ErrorTag::kUsage, path_.string(), "expected a new or an empty folder");
-    fs::remove_all(temporary_);
-    make_directories(temporary_);
-  }
-  ~NewFolder() {
-    std::error_code ignored;
-    fs::remove_all(temporary_, ignored);
-  }
-  NewFolder(const NewFolder&) = delete;
-  NewFolder& operator=(const NewFolder&) = delete;
-
-  const fs::path& temporary() const { return temporary_; }
-  void commit() {
-    std::error_code error;
-    fs::rename(temporary_, path_, error);
-    if (error) throw Error(ErrorTag::kResources, path_.string(), fmt::format("cannot rename: {}", error.message()));
-  }
-
- private:
-  fs::path path_, temporary_;
-};
+/// Throws Error(kUsage) for what cannot be done, before the model is read: the folder must be new or empty, and a classifier needs a task
+/// that reads one sequence into one linear layer.
+void check_request(const ExportFlags& flags, const ModelFolder& folder) {
+  if (fs::exists(flags.output) && !(fs::is_directory(flags.output) && fs::is_empty(flags.output)))
+    throw Error(ErrorTag::kUsage, flags.output, "expected a new or an empty folder");
+  if (!flags.as.starts_with(kClassifier)) return;
+  const std::string name = flags.as.substr(kClassifier.size());
+  const auto task = std::ranges::find(folder.tasks, name, &TaskSpec::name);
+  if (task != folder.tasks.end() && task->is_separate())
+    throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: it reads a pair as one sequence, this task as two", name),
+                "train the task with encode = \"joint\"");
+  classifier_head(model_shape(folder.config, folder.tasks), name);
+}
 
 bool has_pooler(const ModelFolder& folder) {
   const ModelShape shape = model_shape(folder.config, {}, true);
@@ -54,9 +41,6 @@ bool has_pooler(const ModelFolder& folder) {
 
 void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype) {
   const TaskSpec& task = model.tasks()[model.find_task(name)];
-  if (task.is_separate())
-    throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: it reads a pair as one sequence, this task as two", name),
-                "train the task with encode = \"joint\"");
   ClassifierExport options{.dtype = dtype, .labels = {}, .dropout = task.head.dropout};
   for (int k = 0; k < task.labels.count; ++k) options.labels.push_back(task.labels.class_name(k));
   export_sequence_classification(to, model.params(), name, options);
@@ -69,15 +53,18 @@ int run_export(const ExportFlags& flags, Session& session) {
   const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
   const auto backend = open_backend(session);
   ModelFolder folder = read_model_folder(flags.model);
+  check_request(flags, folder);
   SentenceModules modules;
   if (!classifier) {
     modules = read_sentence_modules(folder, folder.warnings);
     read_prompts(folder);  // a broken file is not copied
   }
+  const fs::path path = flags.output;
+  AtomicFolder out(path.has_filename() ? path : path.parent_path());
   const TextModel model(*backend, folder, {}, has_pooler(folder));
   warn_of_files(session, folder.warnings);
   warn_of_files(session, model.tokenizer().warnings());
-  NewFolder out(flags.output);
+  expect_free_bytes(flags.output, model.params().numel() * (dtype == DType::kBF16 ? 2 : 4), "the weights");
   if (classifier) {
     export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);
   } else {

@@ -4,6 +4,7 @@
 #include "minbert/base/clock.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/text.h"
 #include "minbert/hub/data_manifest.h"
 
 namespace minbert {
@@ -22,7 +23,10 @@ std::map<std::string, std::string> parse_checksums(const std::vector<std::string
   for (const std::string& flag : flags) {
     const auto equals = flag.rfind('=');
     if (equals == std::string::npos) throw Error(ErrorTag::kUsage, "--sha256", fmt::format("expected FILE=HEX, got \"{}\"", flag));
-    sums[flag.substr(0, equals)] = flag.substr(equals + 1);
+    const std::string sum = lower_case(flag.substr(equals + 1));
+    if (sum.size() != 64 || sum.find_first_not_of("0123456789abcdef") != std::string::npos)
+      throw Error(ErrorTag::kUsage, "--sha256", fmt::format("expected 64 hexadecimal digits, got \"{}\"", flag.substr(equals + 1)));
+    sums[flag.substr(0, equals)] = sum;
   }
   return sums;
 }

@@ -210,9 +210,9 @@ int run_inspect(const InspectFlags& flags, const Session& session) {
     print_json(inspection_json(found));
     return 0;
   }
-  print(parts_table(found, session.console.verbose()));
-  if (!found.folder.tasks.empty()) print("\n" + tasks_table(found));
-  if (session.console.verbose()) print("\n" + tensors_table(found));
+  print_text(parts_table(found, session.console.verbose()));
+  if (!found.folder.tasks.empty()) print_text("\n" + tasks_table(found));
+  if (session.console.verbose()) print_text("\n" + tensors_table(found));
   return 0;
 }
 

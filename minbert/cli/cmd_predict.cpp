@@ -57,6 +57,7 @@ int run_predict(const PredictFlags& flags, Session& session) {
   const std::size_t index = choose_task(model, flags.task);
   const TaskSpec& task = model.tasks()[index];
   const InputRows rows = read_input(flags.input, task);
+  if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
   catch_signals();
   Output out(flags.output);
   const PredictionFormat format(format_of(flags), task, flags.probs);

@@ -1,6 +1,7 @@
 // report: writes a run or a study as one HTML file.
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
@@ -14,17 +15,19 @@ struct ReportFlags {
 };
 
 int run_report(const ReportFlags& flags, Session& session) {
-  const Report report = make_report(flags.run);
   const std::string path = flags.output.empty() ? (std::filesystem::path(flags.run) / "report.html").string() : flags.output;
-  Output out(path);
-  out.write(report.html);
+  std::optional<Output> out;
+  if (!flags.output.empty()) out.emplace(path);  // what cannot be written is refused before the work
+  const Report report = make_report(flags.run);
+  if (!out) out.emplace(path);
+  out->write(report.html);
   try {
     write_tables(report, flags.run);
   } catch (const Error& error) {  // -o makes the report of a run that somebody else may write to, and nobody here
     if (flags.output.empty() || error.tag() != ErrorTag::kResources) throw;
     session.console.warning(fmt::format("the tables are not written: {}", error.what()));
   }
-  out.commit();
+  out->commit();
   if (path != "-") print(path + "\n");
   return 0;
 }

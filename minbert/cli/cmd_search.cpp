@@ -25,7 +25,7 @@ class SearchView final : public SearchEvents {
   TrainEvents& begin(const Trial& trial) override {
     std::string values;
     for (const auto& [key, value] : trial.values.items()) values += fmt::format("  {} = {}", key, dump_json(value));
-    console_.info(console_.bold(fmt::format("trial {} of {}{}", trial.number, file_.search.trials, values)));
+    console_.info(fmt::format("trial {} of {}{}", trial.number, file_.search.trials, values), true);
     return view_.emplace(console_);
   }
 
@@ -69,7 +69,7 @@ int run_search_verb(const SearchFlags& flags, Session& session) {
   if (flags.runs.json)
     print_json(results_json(search.file, outcome.results));
   else
-    print(results_text(search.file, outcome.results, kRows));
+    print_text(results_text(search.file, outcome.results, kRows));
   return 0;
 }
 

@@ -5,9 +5,9 @@
 
 #include "minbert/cli/many_runs.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/run_report.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
-#include "minbert/report/report.h"
 #include "minbert/study/results.h"
 #include "minbert/study/study.h"
 
@@ -22,22 +22,13 @@ struct StudyFlags {
   bool resume = false;
 };
 
-/// Warns instead of failing, so that a report which cannot be written does not end hours of work.
-void write_report(const fs::path& folder, Console& console) {
-  try {
-    write_file(folder / "report.html", write_report_tables(folder));
-  } catch (const Error& error) {
-    console.warning(fmt::format("no report: {}", error.what()));
-  }
-}
-
 /// Shows a line for each run and the run's events below it, and writes the run's report when it is done.
 class StudyView final : public StudyEvents {
  public:
   StudyView(const StudyFile& file, Console& console) : file_(file), console_(console) {}
 
   TrainEvents& begin(const StudyRun& run, std::size_t number, std::size_t total) override {
-    console_.info(console_.bold(fmt::format("{} of {}: row {}, seed {}, in {}", number, total, name(run), run.seed, run.folder.string())));
+    console_.info(fmt::format("{} of {}: row {}, seed {}, in {}", number, total, name(run), run.seed, run.folder.string()), true);
     return view_.emplace(console_);
   }
 
@@ -46,7 +37,7 @@ class StudyView final : public StudyEvents {
     const std::string what = fmt::format("row {}, seed {}", name(run), run.seed);
     if (result.state == "failed") return console_.warning(fmt::format("{} failed: {}", what, result.error));
     if (!result.done()) return;
-    if (!fs::exists(run.folder / "report.html")) write_report(run.folder, console_);
+    if (!fs::exists(run.folder / "report.html")) write_run_report(run.folder, console_);
     console_.info(
         fmt::format("{} {}{}", what, kept ? "is done already" : "done", result.mean ? fmt::format(", mean {:.4f}", *result.mean) : ""));
   }
@@ -74,7 +65,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
   }
   StudyView view(study.file, session.console);
   const StudyOutcome outcome = run_study(*backend, study, options, view);
-  write_report(study.folder, session.console);
+  write_run_report(study.folder, session.console);
   show_profile(session, *backend);
   if (outcome.stopped) {
     session.console.info("stopped after a checkpoint; the same command goes on");
@@ -85,7 +76,7 @@ int run_study_verb(const StudyFlags& flags, Session& session) {
   if (flags.runs.json)
     print_json(results_json(outcome.results));
   else
-    print(results_text(outcome.results));
+    print_text(results_text(outcome.results));
   return outcome.exit_code;
 }
 

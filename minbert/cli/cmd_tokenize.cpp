@@ -31,12 +31,18 @@ std::string as_json(const Tokenizer& tokenizer, const Encoding& encoding) {
   return dump_json({{"ids", encoding.ids}, {"tokens", tokens}, {"type_ids", encoding.type_ids}, {"offsets", encoding.offsets}}) + "\n";
 }
 
+/// The first tab of a line. Throws Error(kData) where there is none.
+std::size_t tab_in(const InputLines& lines, std::size_t i) {
+  const std::size_t tab = lines[i].find('\t');
+  if (tab == std::string_view::npos) throw Error(ErrorTag::kData, lines.place(i), "expected two texts with a tab between them, got one");
+  return tab;
+}
+
 std::string tokenize_line(const Tokenizer& tokenizer, const TokenizeFlags& flags, const InputLines& lines, std::size_t i) {
   const std::string_view line = lines[i];
   Encoding encoding;
   if (flags.pairs) {
-    const std::size_t tab = line.find('\t');
-    if (tab == line.npos) throw Error(ErrorTag::kData, lines.place(i), "expected two texts with a tab between them, got one");
+    const std::size_t tab = tab_in(lines, i);
     encoding = tokenizer.encode_pair(line.substr(0, tab), line.substr(tab + 1), flags.max_length, flags.json);
   } else {
     encoding = tokenizer.encode(line, flags.max_length, flags.json);
@@ -50,6 +56,7 @@ int run_tokenize(const TokenizeFlags& flags, Session& session) {
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_folder(flags.model));
   warn_of_files(session, tokenizer.warnings());
   const InputLines lines(flags.input);
+  for (std::size_t i = 0; flags.pairs && i < lines.size(); ++i) tab_in(lines, i);  // before anything is printed
   catch_signals();
   Output out;
   std::vector<std::string> texts;

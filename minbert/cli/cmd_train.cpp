@@ -1,16 +1,18 @@
 // train, pretrain: train as config files say, or on the files that flags name.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 
 #include "minbert/base/clock.h"
 #include "minbert/cli/config_flags.h"
+#include "minbert/cli/input_flags.h"
 #include "minbert/cli/one_liner.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/run_report.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
-#include "minbert/report/report.h"
 #include "minbert/stats/spread.h"
 #include "minbert/study/study.h"
 #include "minbert/train/trainer.h"
@@ -48,7 +50,7 @@ std::string config_of_flags(const TrainFlags& flags, Console& console) {
 ConfigTree read_input(const TrainFlags& flags, Session& session) {
   ConfigTree tree;
   const std::string text = config_of_flags(flags, session.console);
-  if (!text.empty()) tree.load_text(text, flags.pretrain ? "--text-file" : "--train", fs::current_path());
+  if (!text.empty()) tree.load_generated(text, flags.pretrain ? "--text-file" : "--train");
   for (const std::string& file : flags.config.files) tree.load(file);
   if (text.empty() && !flags.one_liner.init.empty()) tree.set("model.init", flags.one_liner.init, "--init");
   for (const std::string& assignment : flags.config.sets) tree.set(assignment);
@@ -56,12 +58,22 @@ ConfigTree read_input(const TrainFlags& flags, Session& session) {
   return tree;
 }
 
+RunConfig load_config(const TrainFlags& flags, const ConfigTree& tree) {
+  RunConfig config = load_run_config(tree);
+  if (!flags.one_liner.train.empty())  // there is no config to write keys into
+    for (TaskSpec& task : config.tasks)
+      task.data.hints = file_hints(fmt::format("--set task.{}.data.on_bad_row=skip leaves such rows out", task.name));
+  return config;
+}
+
+OpenRun open_run(const TrainFlags& flags) { return {.resume = flags.resume, .overwrite = flags.overwrite}; }
+
 /// Runs the config once. Returns the exit code and sets `result`.
 int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
                Backend& backend, TrainResult& result) {
   TrainOptions options;
   options.folder = folder;
-  options.open = {.resume = flags.resume, .overwrite = flags.overwrite};
+  options.open = open_run(flags);
   options.config_text = input.print_resolved(write_options(config));
   options.input_text = input.given();
   options.overfit_batch = flags.overfit_batch;
@@ -79,7 +91,7 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
   if (flags.overfit_batch) return 0;
   const fs::path report = folder / "report.html";
   const Stopwatch watch;
-  if (!result.already_finished || !fs::exists(report)) write_file(report, write_report_tables(folder));
+  if (!result.already_finished || !fs::exists(report)) write_run_report(folder, session.console);
   session.console.detail(fmt::format("report: {:.2f} s", watch.seconds()));
   session.console.info(fmt::format("model in {}, report in {}", (folder / "best").string(), report.string()));
   return 0;
@@ -104,7 +116,7 @@ void print_texts(const TrainResult& result, bool json) {
     table.add(std::move(cells));
   }
   if (json) return print_json({{"texts", rows}});
-  print(table.text());
+  print_text(table.text());
 }
 
 void print_scores(const TrainResult& result, bool json) {
@@ -113,7 +125,7 @@ void print_scores(const TrainResult& result, bool json) {
   TextTable table({"task", "dev"});
   for (const auto& [task, value] : result.dev_scores) table.add({task, score(value)});
   if (result.dev_scores.size() > 1) table.add({"mean", score(result.dev_mean)});
-  print(table.text());
+  print_text(table.text());
 }
 
 /// Mean and standard deviation (n - 1) over the seeds, which a single one has not.
@@ -122,15 +134,34 @@ Json spread_json(const std::vector<double>& values) {
   return {{"mean", summary.mean}, {"std", values.size() > 1 ? Json(summary.deviation) : Json()}, {"values", values}};
 }
 
-int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
+/// A run of --seeds.
+struct SeedRun {
+  fs::path folder;
+  ConfigTree input;
+  RunConfig config;
+};
+
+/// Throws what refuses one of the runs, before the first is trained.
+std::vector<SeedRun> plan_seeds(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder) {
   if (fs::exists(folder / "status.json"))
     throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
+  std::vector<SeedRun> runs;
+  for (const std::uint64_t seed : flags.seeds) {
+    SeedRun& run = runs.emplace_back(SeedRun{folder / fmt::format("seed-{}", seed), input, {}});
+    run.input.set("run.seed", static_cast<std::int64_t>(seed), "--seeds");
+    run.config = load_config(flags, run.input);
+    TrainEvents silent;
+    RunFolder(run.folder, open_run(flags), run.input.print_resolved(write_options(run.config)), "", silent);
+  }
+  return runs;
+}
+
+int train_seeds(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
   std::map<std::string, std::vector<double>> scores;
   std::vector<double> means;
-  for (const std::uint64_t seed : flags.seeds) {
-    input.set("run.seed", static_cast<std::int64_t>(seed), "--seeds");
+  for (const SeedRun& run : plan_seeds(flags, input, folder)) {
     TrainResult result;
-    const int code = train_once(flags, input, load_run_config(input), folder / fmt::format("seed-{}", seed), session, backend, result);
+    const int code = train_once(flags, run.input, run.config, run.folder, session, backend, result);
     if (code != 0) return code;
     for (const auto& [task, value] : result.dev_scores) scores[task].push_back(value);
     if (!result.dev_scores.empty()) means.push_back(result.dev_mean);
@@ -147,7 +178,7 @@ int train_seeds(const TrainFlags& flags, ConfigTree& input, const fs::path& fold
   if (flags.json)
     print_json(summary);
   else
-    print(table.text());
+    print_text(table.text());
   return 0;
 }
 
@@ -161,9 +192,9 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
 }
 
 int run_train(const TrainFlags& flags, Session& session) {
-  ConfigTree input = read_input(flags, session);
-  const RunConfig config = load_run_config(input);
   expect_different_seeds(flags.seeds, "--seeds");
+  ConfigTree input = read_input(flags, session);
+  const RunConfig config = load_config(flags, input);
   if (flags.pretrain) require_mlm(config, input);
   const auto backend = open_backend(session);
   if (flags.dry_run) {

@@ -32,7 +32,7 @@ int run_version(bool json, Session& session) {
   }
   TextTable table({"part", "what"});
   for (const auto& [key, value] : environment.items()) table.add({key, shown(value)});
-  print(table.text());
+  print_text(table.text());
   return 0;
 }
 

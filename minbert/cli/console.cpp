@@ -9,6 +9,8 @@
 #include <array>
 #include <cstdio>
 
+#include "minbert/base/unicode.h"
+
 namespace minbert {
 namespace {
 
@@ -21,13 +23,6 @@ std::size_t terminal_width() {
 /// Ignores errors: a terminal that is gone, or a full disk behind stderr, must not end a training run.
 void put(std::string_view text) { static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr)); }
 
-std::string one_line(std::string_view text) {
-  std::string line(text);
-  for (char& c : line)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
-  return line;
-}
-
 }  // namespace
 
 Console::Console(bool color) : terminal_(::isatty(STDERR_FILENO) == 1), color_(color && terminal_) {}
@@ -36,31 +31,29 @@ std::string Console::paint(std::string_view code, std::string_view text) const {
   return color_ ? fmt::format("\033[{}m{}\033[0m", code, text) : std::string(text);
 }
 
-std::string Console::bold(std::string_view text) const { return paint("1", text); }
-
 void Console::line(std::string_view text) {
   clear_progress();
   put(fmt::format("{}\n", text));
 }
 
-void Console::info(std::string_view text) {
-  if (!quiet_) line(text);
+void Console::info(std::string_view text, bool bold) {
+  if (!quiet_) line(bold ? paint("1", printable(text)) : printable_lines(text));
 }
 
 void Console::detail(std::string_view text) {
-  if (verbose_ || debug_) line(text);
+  if (verbose_ || debug_) line(printable_lines(text));
 }
 
-void Console::warning(std::string_view text) { line(fmt::format("minbert: {}: {}", paint("33", "warning"), one_line(text))); }
+void Console::warning(std::string_view text) { line(fmt::format("minbert: {}: {}", paint("33", "warning"), printable(text))); }
 
 void Console::error(std::string_view text, std::string_view hint) {
-  line(fmt::format("minbert: {} {}", paint("1;31", "error"), one_line(text)));
-  if (!hint.empty()) line(fmt::format("hint: {}", one_line(hint)));
+  line(fmt::format("minbert: {} {}", paint("1;31", "error"), printable(text)));
+  if (!hint.empty()) line(fmt::format("hint: {}", printable(hint)));
 }
 
 void Console::progress(std::string_view text) {
   if (!terminal_ || quiet_) return;
-  put(fmt::format("\r\033[K{}", text.substr(0, terminal_width())));
+  put(fmt::format("\r\033[K{}", printable(text.substr(0, terminal_width()))));
   drawn_ = true;
 }
 

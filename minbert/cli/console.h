@@ -18,21 +18,18 @@ class Console {
   bool verbose() const { return verbose_; }
   bool is_terminal() const { return terminal_; }
 
-  /// Prints a line, unless -q.
-  void info(std::string_view text);
+  /// Prints a line, or several, unless -q; in bold if there is colour. Every text here goes through printable().
+  void info(std::string_view text, bool bold = false);
   /// Prints a line with -v or MINBERT_DEBUG only.
   void detail(std::string_view text);
   /// Prints `minbert: warning: TEXT`, with -q too.
   void warning(std::string_view text);
-  /// Prints `minbert: error TEXT` and, unless it is empty, `hint: HINT`. Control characters become blanks, so that each is one line.
+  /// Prints `minbert: error TEXT` and, unless it is empty, `hint: HINT`, each as one line.
   void error(std::string_view text, std::string_view hint);
   /// Draws a line that the next one overwrites; does nothing without a terminal or with -q.
   void progress(std::string_view text);
   /// Removes the progress line.
   void clear_progress();
-
-  /// The text in bold if there is colour, else unchanged.
-  std::string bold(std::string_view text) const;
 
  private:
   std::string paint(std::string_view code, std::string_view text) const;

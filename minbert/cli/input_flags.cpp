@@ -23,6 +23,12 @@ InputOptions input_options(const InputFlags& flags, const std::string& default_f
           .skip_bad_rows = flags.on_bad_row == "skip"};
 }
 
+ReadingHints file_hints(std::string bad_row) {
+  return {.lines = "a .json or .jsonl file has a JSON object on each line",
+          .bad_row = std::move(bad_row),
+          .no_label = "give a CSV, TSV or JSON lines file with a column of labels"};
+}
+
 void warn_of_skipped(Session& session, const InputRows& rows) {
   if (rows.skipped() > 0)
     session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size() + rows.skipped()));

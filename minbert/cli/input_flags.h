@@ -22,6 +22,10 @@ void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::str
 /// The options that the flags give; a column that no flag names stays empty.
 InputOptions input_options(const InputFlags& flags, const std::string& default_format);
 
+/// Hints about a file of labelled rows that a flag names, without a config. `bad_row`: what the verb can do about a row that cannot be
+/// used.
+ReadingHints file_hints(std::string bad_row);
+
 /// Warns if rows were left out.
 void warn_of_skipped(Session& session, const InputRows& rows);
 

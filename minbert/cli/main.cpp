@@ -5,6 +5,7 @@
 #include <new>
 #include <vector>
 
+#include "minbert/base/live_files.h"
 #include "minbert/base/nearest.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
@@ -111,7 +112,7 @@ int guarded_run(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(ErrorTag::kResources, fmt::format("[resources] {}: {}", error.path1().string(), error.code().message()), {});
   } catch (const std::bad_alloc&) {
-    return fail(ErrorTag::kResources, "[resources] memory: out of memory", "smaller batches or a shorter max_length need less");
+    return fail(ErrorTag::kResources, "[resources] memory: out of memory", "a smaller input, model, batch or max_length needs less");
   } catch (const std::exception& error) {
     return fail(ErrorTag::kInternal, fmt::format("[internal] {}", error.what()), {});
   }
@@ -124,5 +125,6 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   minbert::report_cut_files();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit then makes the write fail, with an error
+  minbert::remove_temporary_files_on_signals();
   return minbert::guarded_run(argc, argv);
 }

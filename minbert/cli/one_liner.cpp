@@ -10,7 +10,7 @@ namespace minbert {
 namespace {
 
 std::string quoted(const std::string& text) { return print_toml_value(text); }
-std::string absolute(const std::string& path) { return quoted(std::filesystem::absolute(path).lexically_normal().string()); }
+std::string absolute(const std::string& path) { return quoted(PathOption{path, std::filesystem::current_path()}.resolve().string()); }
 
 std::string init_value(const std::string& init) {
   if (init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", "--init models/all-MiniLM-L6-v2");

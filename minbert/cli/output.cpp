@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <system_error>
 
+#include "minbert/base/unicode.h"
+
 namespace minbert {
 namespace {
 
@@ -42,6 +44,8 @@ void print(std::string_view text) {
   out.write(text);
   out.commit();
 }
+
+void print_text(std::string_view text) { print(printable_lines(text)); }
 
 void print_json(const Json& json) { print(dump_json(json, 2) + "\n"); }
 

@@ -27,8 +27,10 @@ class Output {
   std::optional<AtomicFile> file_;
 };
 
-/// Writes text to stdout and flushes it.
+/// Writes data to stdout as it is, and flushes it.
 void print(std::string_view text);
+/// Writes text for people to stdout: lines by printable().
+void print_text(std::string_view text);
 /// Writes one JSON value, indented, and a newline.
 void print_json(const Json& json);
 

@@ -22,8 +22,9 @@ void on_signal(int signal) {
 }  // namespace
 
 void catch_signals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) {
     struct sigaction action {};
+    if (signal == SIGHUP && ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) continue;  // nohup
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     ::sigaction(signal, &action, nullptr);

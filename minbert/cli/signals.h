@@ -1,4 +1,4 @@
-// Signals: the flag that the first Ctrl-C, SIGTERM or SIGUSR1 sets.
+// Signals: the flag that the first Ctrl-C, SIGTERM, SIGUSR1 or SIGHUP (a closed terminal) sets.
 #pragma once
 
 namespace minbert {

@@ -26,8 +26,7 @@ std::string DataSpec::range_text() const {
 
 void DataSpec::make_absolute(const std::filesystem::path& root) {
   for (auto* sources : {&train, &dev.files, &test, &exclude})
-    for (DataSource& source : *sources)
-      if (source.path != "-") source.path = PathOption{source.path, source.folder}.resolve(root).string();
+    for (DataSource& source : *sources) source.path = PathOption{source.path, source.folder}.resolve(root).string();
 }
 
 void OptionType<DataSource>::read(const TomlNode& node, DataSource& source) {

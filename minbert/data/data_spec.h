@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "minbert/base/options.h"
+#include "minbert/data/table.h"
 
 namespace minbert {
 
@@ -55,6 +56,7 @@ struct DataSpec {
   std::string on_bad_row = "error";
   std::vector<DataSource> exclude;
   std::string exclude_pairs = "either";
+  ReadingHints hints = config_hints();  ///< not a key
 
   bool takes_any_number() const { return label_range == kAnyNumber; }
   /// "0 to 5", or "any number".

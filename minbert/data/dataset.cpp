@@ -27,7 +27,7 @@ const std::string& pair_name(const DataSpec& spec, const DataSource& source) {
 }
 
 Table read_source(const DataSpec& spec, const DataSource& source) {
-  TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty()};
+  TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty(), spec.hints};
   if (!source.encoding.empty()) options.encoding = source.encoding;
   std::vector<std::string> wanted = {text_name(spec, source), pair_name(spec, source), spec.id};
   if (source.label.empty()) wanted.push_back(spec.label);
@@ -60,9 +60,7 @@ RowColumns find_text_columns(const Table& table, const DataSpec& spec, const Dat
 std::optional<std::size_t> find_label_column(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
   const bool lines = table.dialect().format == TableFormat::kLines;
   if (!source.label.empty() || (lines && !label_needed)) return std::nullopt;
-  if (lines)
-    throw Error(ErrorTag::kData, table.name(), "expected a label for a file of plain lines",
-                "train = [{ path = \"...\", label = \"...\" }]");
+  if (lines) throw Error(ErrorTag::kData, table.name(), "expected a label for a file of plain lines", spec.hints.no_label);
   const std::string name = spec.label.empty() ? "label" : spec.label;
   return label_needed ? table.require_column(name, "label") : table.find_column(name);
 }
@@ -98,8 +96,7 @@ class SplitReader {
 };
 
 void SplitReader::bad_row(const Table& table, std::size_t i, const std::string& reason) {
-  if (!skip_)
-    throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), reason, "on_bad_row = \"skip\" leaves such rows out");
+  if (!skip_) throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), reason, spec_.hints.bad_row);
   report_.skipped.push_back({table.name(), table.line(i), reason});
 }
 
@@ -208,7 +205,8 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
 
 // An exclude file often comes from elsewhere, so its dialect is detected afresh, whatever the task's files look like.
 std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source) {
-  TableOptions options;
+  TableOptions options{.hints = spec.hints};
+  options.hints.encoding = "exclude = [{ path = \"...\", encoding = \"latin-1\" }] in [task.data] reads it as it is";
   if (!source.encoding.empty()) options.encoding = source.encoding;
   for (const std::string& name : {source.text, source.text_pair})
     if (is_column_name(name)) options.wanted.push_back(name);
@@ -244,13 +242,13 @@ void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, SplitReport& 
 }
 
 // Keeps the rows of one side (train, or the dev fraction) in file order and returns how many belong to the other.
-std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t seed, Split side) {
+std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t seed, Split side, const std::string& file) {
   if (!(fraction > 0 && fraction < 1))
     throw Error(ErrorTag::kUsage, "dev", fmt::format("expected files or a fraction between 0 and 1, got {}", fraction));
   const auto dev_size = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(rows.size())));
   if (dev_size == 0 || dev_size == rows.size())
-    throw Error(ErrorTag::kData, "dev",
-                fmt::format("expected a fraction that leaves rows on both sides, got {} of {} rows", dev_size, rows.size()));
+    throw Error(ErrorTag::kData, file,
+                fmt::format("expected a dev fraction that leaves rows on both sides, got {} of {} usable rows", dev_size, rows.size()));
   std::vector<std::size_t> order(rows.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   Rng(seed, "data.dev").shuffle(std::span(order));
@@ -365,7 +363,7 @@ Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std:
   const bool from_train = &sources == &spec.train;
   if (from_train) remove_excluded(rows.rows, spec, filled);
   if (from_train && spec.dev.files.empty() && (split == Split::kDev || spec.dev.fraction != 0))
-    filled.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split);
+    filled.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split, filled.files.front());
   if (rows.rows.empty())
     throw Error(ErrorTag::kData, filled.files.front(),
                 fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", filled.read,

@@ -2,8 +2,10 @@
 #include "minbert/data/eval_table.h"
 
 #include <charconv>
+#include <limits>
 
 #include "minbert/data/fields.h"
+#include "minbert/data/row_columns.h"
 
 namespace minbert {
 
@@ -22,16 +24,23 @@ std::string EvalTable::text(std::size_t row, std::size_t column) const {
 }
 
 template <class T>
-T EvalTable::parsed(std::size_t row, std::size_t column, std::string_view expected) const {
+T EvalTable::parsed(std::size_t row, std::size_t column, std::string_view expected, T low, T high) const {
   const std::string cell = text(row, column);
   T value{};
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size()) fail(row, fmt::format("expected {}, got \"{}\"", expected, cell));
+  if (error != std::errc() || end != cell.data() + cell.size() || !(value >= low && value <= high))
+    fail(row, fmt::format("{}: expected {}, got \"{}\"", column_title(table_, column), expected, cell));
   return value;
 }
 
-double EvalTable::number(std::size_t row, std::size_t column) const { return parsed<double>(row, column, "a number"); }
+double EvalTable::number(std::size_t row, std::size_t column) const {
+  using Limits = std::numeric_limits<double>;
+  return parsed(row, column, "a finite number", Limits::lowest(), Limits::max());
+}
 
-std::int64_t EvalTable::count(std::size_t row, std::size_t column) const { return parsed<std::int64_t>(row, column, "a whole number"); }
+std::int64_t EvalTable::count(std::size_t row, std::size_t column) const {
+  constexpr std::int64_t kMost = std::int64_t{1} << 52;  // sums of counts do not overflow
+  return parsed(row, column, "a whole number from 0", std::int64_t{0}, kMost);
+}
 
 }  // namespace minbert

@@ -25,13 +25,14 @@ class EvalTable {
 
   /// Each throws Error(kData) at the row's line if the row is broken or the cell holds something else.
   std::string text(std::size_t row, std::size_t column) const;
+  /// A finite number; a count is one from 0.
   double number(std::size_t row, std::size_t column) const;
   std::int64_t count(std::size_t row, std::size_t column) const;
   [[noreturn]] void fail(std::size_t row, const std::string& message) const;
 
  private:
   template <class T>
-  T parsed(std::size_t row, std::size_t column, std::string_view expected) const;
+  T parsed(std::size_t row, std::size_t column, std::string_view expected, T low, T high) const;
 
   Table table_;
   bool escaped_;

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "minbert/base/input_bytes.h"
+
 namespace minbert {
 
 class InputLines {
@@ -21,7 +23,8 @@ class InputLines {
   std::string place(std::size_t i) const;
 
  private:
-  std::string name_, text_;
+  std::string name_;
+  InputBytes input_;
   std::vector<std::string_view> lines_;
 };
 

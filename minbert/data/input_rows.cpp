@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 #include "minbert/data/known_columns.h"
 
 namespace minbert {
@@ -13,10 +16,12 @@ InputRows::InputRows(const InputOptions& options) {
     lines_.emplace(options.path);
     return;
   }
-  TableOptions reading{.format = options.format, .pair_lines = names.pair};
+  constexpr const char* kBadRow = "--on-bad-row skip leaves such rows out";
+  TableOptions reading{.format = options.format, .pair_lines = names.pair, .hints = {.lines = "--in-format lines reads plain texts"}};
   for (const std::string& name : {names.text, names.text_pair})
     if (is_column_name(name)) reading.wanted.push_back(name);
   table_ = read_table(options.path, reading);
+  guessed_ = options.format == "auto" && std::filesystem::path(options.path).extension().empty();
   columns_ = find_row_columns(table_, names);
   for (std::size_t row = 0; row < table_.rows(); ++row) {
     const std::string reason = problem(row);
@@ -25,8 +30,17 @@ InputRows::InputRows(const InputOptions& options) {
     else if (options.skip_bad_rows)
       ++skipped_;
     else
-      throw Error(ErrorTag::kData, fmt::format("{}:{}", table_.name(), table_.line(row)), reason, "--on-bad-row skip leaves such rows out");
+      throw Error(ErrorTag::kData, fmt::format("{}:{}", table_.name(), table_.line(row)), reason, kBadRow);
   }
+}
+
+std::string InputRows::guess() const {
+  if (!guessed_ || lines_ || table_.dialect().format == TableFormat::kLines) return {};
+  constexpr std::size_t kShown = 8;
+  const auto shown = std::span(table_.columns()).first(std::min(kShown, table_.columns().size()));
+  return fmt::format("{}: read as {} with the columns {}{}; --in-format lines reads each line as a text", table_.name(),
+                     table_.dialect().format == TableFormat::kJsonl ? "JSON lines" : "a table", fmt::join(shown, ", "),
+                     shown.size() < table_.columns().size() ? " ..." : "");
 }
 
 /// Why a row of the table cannot be used, or nothing.

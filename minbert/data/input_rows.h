@@ -33,6 +33,8 @@ class InputRows {
   /// Usable rows.
   std::size_t size() const { return lines_ ? lines_->size() : usable_.size(); }
   std::size_t skipped() const { return skipped_; }
+  /// A line for people that says what the input was taken for, if its content alone says that it is a table; else empty.
+  std::string guess() const;
   InputRow operator[](std::size_t i) const;
 
  private:
@@ -43,6 +45,7 @@ class InputRows {
   RowColumns columns_;
   std::vector<std::size_t> usable_;  // rows of the table
   std::size_t skipped_ = 0;
+  bool guessed_ = false;  // neither a flag nor the name of the file told the format
 };
 
 }  // namespace minbert

@@ -15,6 +15,7 @@ namespace minbert {
 
 /// Labels of a task: K numbered or named classes, classes still to be found in train (kAuto), or numbers in a range.
 struct TaskLabels {
+  static constexpr int kMostClasses = 1'000'000;
   enum class Kind { kCount, kNames, kAuto, kRange };
   Kind kind = Kind::kAuto;
   int count = 0;                   ///< kCount, kNames: number of classes

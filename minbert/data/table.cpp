@@ -6,7 +6,7 @@
 #include <charconv>
 #include <unordered_map>
 
-#include "minbert/base/files.h"
+#include "minbert/base/input_bytes.h"
 #include "minbert/base/json.h"
 #include "minbert/base/nearest.h"
 #include "minbert/base/unicode.h"
@@ -53,7 +53,8 @@ std::int64_t line_of(std::string_view bytes, std::size_t offset) {
 }
 
 // Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
-std::vector<char> decode(std::string_view bytes, const std::string& name, const std::string& encoding) {
+std::vector<char> decode(std::string_view bytes, const std::string& name, const TableOptions& options) {
+  const std::string& encoding = options.encoding;
   if (encoding != "utf-8" && encoding != "latin-1")
     throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8 or latin-1, got \"{}\"", encoding));
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
@@ -68,8 +69,7 @@ std::vector<char> decode(std::string_view bytes, const std::string& name, const 
   }
   if (const std::size_t bad = find_invalid_utf8(bytes); bad != bytes.npos)
     throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_of(bytes, bad)),
-                fmt::format("expected UTF-8, got byte 0x{:02x}", static_cast<unsigned char>(bytes[bad])),
-                "encoding = \"latin-1\" in [task.data] reads it as it is; iconv -f latin1 -t utf-8 rewrites it");
+                fmt::format("expected UTF-8, got byte 0x{:02x}", static_cast<unsigned char>(bytes[bad])), options.hints.encoding);
   return {bytes.begin(), bytes.end()};
 }
 
@@ -155,7 +155,8 @@ Table read_lines(TableBuilder& table, const Dialect& dialect, bool pairs) {
   return table.take();
 }
 
-Table read_jsonl(TableBuilder& table, const Dialect& dialect, const std::vector<std::string>& wanted) {
+Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions& options) {
+  const std::vector<std::string>& wanted = options.wanted;
   const std::vector<char> source = std::exchange(table.text(), {});
   std::vector<char>& text = table.text();
   std::vector<std::string> columns;
@@ -191,8 +192,7 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const std::vector<
   });
   // Without a single object, an error about missing columns would hide the cause.
   if (columns.empty() && !first_problem.empty())
-    throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), first_line), first_problem,
-                "a file of plain texts is read with format = \"lines\", or --in-format lines");
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), first_line), first_problem, options.hints.lines);
   table.set_columns(std::move(columns));
   return table.take();
 }
@@ -204,6 +204,13 @@ std::string listed(std::span<const std::string> names) {
 }
 
 }  // namespace
+
+ReadingHints config_hints() {
+  return {.encoding = "encoding = \"latin-1\" in [task.data] reads it as it is; iconv -f latin1 -t utf-8 rewrites it",
+          .lines = "format = \"lines\" in [task.data] reads a file of plain texts",
+          .bad_row = "on_bad_row = \"skip\" in [task.data] leaves such rows out",
+          .no_label = "train = [{ path = \"...\", label = \"...\" }]"};
+}
 
 std::string_view Table::problem(std::size_t i) const {
   const auto found = problems_.find(i);
@@ -227,13 +234,13 @@ std::size_t Table::require_column(std::string_view wanted, std::string_view key)
 }
 
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {
-  std::vector<char> text = decode(bytes, name, options.encoding);
+  std::vector<char> text = decode(bytes, name, options);
   if (strip({text.data(), text.size()}).empty()) throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
   const std::string extension = lower_case(std::filesystem::path(name).extension().string());
   const Dialect dialect = detect_dialect({text.data(), text.size()}, extension, options);
   TableBuilder table(std::move(name), dialect, std::move(text));
   switch (dialect.format) {
-    case TableFormat::kJsonl: return read_jsonl(table, dialect, options.wanted);
+    case TableFormat::kJsonl: return read_jsonl(table, dialect, options);
     case TableFormat::kLines: return read_lines(table, dialect, options.pair_lines);
     case TableFormat::kDelimited: break;
   }
@@ -241,11 +248,9 @@ Table parse_table(std::string_view bytes, std::string name, const TableOptions& 
 }
 
 Table read_table(const std::filesystem::path& path, const TableOptions& options) {
-  if (path == "-") return parse_table(read_file(path), "standard input", options);
-  std::error_code ignored;
-  if (std::filesystem::is_fifo(path, ignored)) return parse_table(read_file(path), path.string(), options);
-  const MappedFile file(path);
-  return parse_table(file.text(), path.string(), options);
+  const InputBytes input(path);
+  if (input.text().empty() && is_read_once(path)) throw Error(ErrorTag::kData, input_name(path), "expected rows, got nothing");
+  return parse_table(input.text(), input_name(path), options);
 }
 
 }  // namespace minbert

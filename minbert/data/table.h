@@ -15,6 +15,16 @@
 
 namespace minbert {
 
+/// What a person can do about input that cannot be read, in the words of the verb in use: its flags, or keys of a config.
+struct ReadingHints {
+  std::string encoding = "iconv -f latin1 -t utf-8 rewrites it";  ///< where the text is no UTF-8
+  std::string lines = {};                                         ///< where plain texts are taken for JSON lines
+  std::string bad_row = {};                                       ///< where a row cannot be used
+  std::string no_label = {};                                      ///< where plain lines should have labels
+};
+/// Those of [task.data] in a config.
+ReadingHints config_hints();
+
 /// How a file is to be read. "auto" is decided from the first 64 KiB, the file's extension and the columns wanted.
 struct TableOptions {
   std::string format = "auto";           ///< auto | csv | tsv | jsonl | lines
@@ -24,6 +34,7 @@ struct TableOptions {
   std::string encoding = "utf-8";        ///< utf-8 | latin-1
   std::vector<std::string> wanted = {};  ///< names that the caller will look up; a first record that holds one is a header
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
+  ReadingHints hints = {};
 };
 
 enum class TableFormat { kDelimited, kJsonl, kLines };

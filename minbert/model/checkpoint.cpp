@@ -5,6 +5,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "minbert/base/finite.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/safetensors.h"
 
@@ -40,6 +41,34 @@ void write_tensors(Backend& backend, const std::filesystem::path& path, std::spa
   });
 }
 
+/// load_tensors; with `finite`, NaN and infinity are refused too.
+Metadata read_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, bool finite) {
+  const SafetensorsFile file(path);
+  std::vector<const SafetensorsEntry*> sources;
+  std::unordered_set<std::string_view> names;
+  for (const NamedTensor& named : tensors) {
+    const SafetensorsEntry expected = safetensors_entry(named.name, named.tensor);
+    const SafetensorsEntry* entry = file.find(named.name);
+    if (entry == nullptr) throw Error(ErrorTag::kModel, path.string(), fmt::format("expected tensor \"{}\"", named.name));
+    if (entry->dtype != expected.dtype || entry->shape != expected.shape)
+      throw Error(ErrorTag::kModel, path.string(),
+                  fmt::format("tensor \"{}\": expected {}, got {}", named.name, expected.describe(), entry->describe()));
+    sources.push_back(entry);
+    names.insert(named.name);
+  }
+  for (const SafetensorsEntry& entry : file.entries())
+    if (!names.contains(entry.name)) throw Error(ErrorTag::kModel, path.string(), fmt::format("unexpected tensor \"{}\"", entry.name));
+  parallel_for(std::ssize(sources), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (const SafetensorsEntry* entry : std::span(sources).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)))
+      if (finite && entry->dtype == "F32" && find_not_finite(entry->bytes) != kAllFinite)
+        throw Error(ErrorTag::kDiverged, path.string(),
+                    fmt::format("tensor \"{}\": expected finite numbers, got NaN or infinity", entry->name));
+  });
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    if (!sources[i]->bytes.empty()) backend.copy_to_device(tensors[i].tensor, sources[i]->bytes.data());
+  return file.metadata();
+}
+
 }  // namespace
 
 bool is_backbone(const ParamInfo& info) { return info.role == Role::kEncoder || info.role == Role::kPooler; }
@@ -57,24 +86,7 @@ void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path&
 }
 
 Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors) {
-  const SafetensorsFile file(path);
-  std::vector<const SafetensorsEntry*> sources;
-  std::unordered_set<std::string_view> names;
-  for (const NamedTensor& named : tensors) {
-    const SafetensorsEntry expected = safetensors_entry(named.name, named.tensor);
-    const SafetensorsEntry* entry = file.find(named.name);
-    if (entry == nullptr) throw Error(ErrorTag::kModel, path.string(), fmt::format("expected tensor \"{}\"", named.name));
-    if (entry->dtype != expected.dtype || entry->shape != expected.shape)
-      throw Error(ErrorTag::kModel, path.string(),
-                  fmt::format("tensor \"{}\": expected {}, got {}", named.name, expected.describe(), entry->describe()));
-    sources.push_back(entry);
-    names.insert(named.name);
-  }
-  for (const SafetensorsEntry& entry : file.entries())
-    if (!names.contains(entry.name)) throw Error(ErrorTag::kModel, path.string(), fmt::format("unexpected tensor \"{}\"", entry.name));
-  for (std::size_t i = 0; i < sources.size(); ++i)
-    if (!sources[i]->bytes.empty()) backend.copy_to_device(tensors[i].tensor, sources[i]->bytes.data());
-  return file.metadata();
+  return read_tensors(backend, path, tensors, false);
 }
 
 std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix) {
@@ -91,7 +103,7 @@ void save_weights(const std::filesystem::path& path, const Params& params, const
 }
 
 Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which) {
-  Metadata metadata = load_tensors(params.backend(), path, select_params(params, which));
+  Metadata metadata = read_tensors(params.backend(), path, select_params(params, which), true);
   params.changed();
   return metadata;
 }

@@ -48,7 +48,7 @@ void save_weights(const std::filesystem::path& path, const Params& params, const
                   const Metadata& metadata = {});
 
 /// Reads back, bit for bit, what save_weights wrote in f32 with the same `which`, and calls params.changed(). Returns the metadata. Throws
-/// Error(kModel) as load_tensors does.
+/// Error(kModel) as load_tensors does, and Error(kDiverged) for NaN or infinity.
 Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which);
 
 }  // namespace minbert

@@ -23,16 +23,6 @@ Json config_json(const ModelConfig& config, DType dtype) {
   return json;
 }
 
-const HeadShape& linear_head(const ModelShape& shape, const std::string& task) {
-  const auto head = std::find_if(shape.heads.begin(), shape.heads.end(), [&](const HeadShape& h) { return h.task == task; });
-  if (head == shape.heads.end()) throw Error(ErrorTag::kUsage, "seqcls:" + task, fmt::format("the model has no task \"{}\"", task));
-  if (head->pool != Pool::kPooler || head->features != Features::kSingle || !head->dense.empty() || !shape.pooler)
-    throw Error(ErrorTag::kUsage, "seqcls:" + task,
-                "BertForSequenceClassification has one linear layer on the pooler, this head is another",
-                "train the task with pool = \"pooler\", dense = [] and single or joint text");
-  return *head;
-}
-
 /// The keys by which BertForSequenceClassification interprets its logits.
 void describe_labels(Json& json, const ClassifierExport& options) {
   json["problem_type"] = options.labels.empty() ? "regression" : "single_label_classification";
@@ -52,6 +42,16 @@ void describe_labels(Json& json, const ClassifierExport& options) {
 
 }  // namespace
 
+const HeadShape& classifier_head(const ModelShape& shape, const std::string& task) {
+  const auto head = std::find_if(shape.heads.begin(), shape.heads.end(), [&](const HeadShape& h) { return h.task == task; });
+  if (head == shape.heads.end()) throw Error(ErrorTag::kUsage, "seqcls:" + task, fmt::format("the model has no task \"{}\"", task));
+  if (head->pool != Pool::kPooler || head->features != Features::kSingle || !head->dense.empty() || !shape.pooler)
+    throw Error(ErrorTag::kUsage, "seqcls:" + task,
+                "BertForSequenceClassification has one linear layer on the pooler, this head is another",
+                "train the task with pool = \"pooler\", dense = [] and single or joint text");
+  return *head;
+}
+
 void export_encoder(const fs::path& folder, const Params& params, const EncoderExport& options) {
   make_directories(folder);
   write_json(folder / "config.json", config_json(params.config(), options.dtype));
@@ -62,7 +62,7 @@ void export_encoder(const fs::path& folder, const Params& params, const EncoderE
 
 void export_sequence_classification(const fs::path& folder, const Params& params, const std::string& task,
                                     const ClassifierExport& options) {
-  const HeadShape& head = linear_head(params.shape(), task);
+  const HeadShape& head = classifier_head(params.shape(), task);
   const std::int64_t width = params.config().hidden_size, labels = options.labels.empty() ? 1 : std::ssize(options.labels);
   const bool binary = head.outputs == 1 && labels == 2;
   MINBERT_CHECK(binary || head.outputs == labels, "{} labels for {} logits", labels, head.outputs);

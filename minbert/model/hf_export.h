@@ -28,6 +28,9 @@ struct ClassifierExport {
   float dropout = 0;                ///< before the classifier
 };
 
+/// The head of a task that BertForSequenceClassification has: a single linear layer on the pooler. Throws Error(kUsage) for any other.
+const HeadShape& classifier_head(const ModelShape& shape, const std::string& task);
+
 /// Writes config.json and model.safetensors for BertForSequenceClassification with the head of one task. A head with one logit for
 /// two labels becomes two rows, [0; w]. Throws Error(kUsage) where the head is not a single linear layer on the pooler.
 void export_sequence_classification(const std::filesystem::path& folder, const Params& params, const std::string& task,

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "minbert/base/finite.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/safetensors.h"
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::string_view kWordEmbeddings = "embeddings.word_embeddings.weight";
 constexpr std::string_view kTiedDecoder = "cls.predictions.decoder.weight";
+constexpr const char* kNotFiniteHint = "the training that made them diverged, or a conversion to another dtype overflowed";
 constexpr std::size_t kMaxListed = 20;  // names in one message
 
 /// Name prefixes that wrappers of a BertModel add: task models, trainers, DataParallel, sentence-transformers, torch.compile.
@@ -170,17 +172,29 @@ void refuse_incomplete(const WeightSource& source, const ImportReport& report, c
               fmt::format("{} encoder tensors are missing: {}", missing.size(), joined_names(missing)), hint);
 }
 
-/// Reads elements [begin, end) of a parameter.
-void load_range(Backend& backend, const Tensor& value, const SourceTensor& source, std::int64_t begin, std::int64_t end) {
+/// Reads elements [begin, end) of a parameter. Throws Error(kDiverged) if one is not finite.
+void load_range(Backend& backend, const Tensor& value, const SourceTensor& source, std::int64_t begin, std::int64_t end,
+                const std::filesystem::path& folder) {
   const Tensor flat = value.reshape({value.numel()});
-  if (value.dtype() == DType::kF32 && source.dtype == "F32" && source.dense() && !source.big_endian)
-    return backend.copy_to_device(flat.slice_rows(begin, end), source.bytes.data() + static_cast<std::size_t>(begin) * sizeof(float));
+  const bool as_it_is = value.dtype() == DType::kF32 && source.dtype == "F32" && source.dense() && !source.big_endian;
   constexpr std::int64_t kChunk = 1 << 14;  // elements, few enough to stay in the cache
-  std::vector<float> floats(static_cast<std::size_t>(std::min(kChunk, end - begin)));
+  std::vector<float> floats(as_it_is ? 0 : static_cast<std::size_t>(std::min(kChunk, end - begin)));
   for (; begin < end; begin += kChunk) {
-    const auto values = std::span(floats).first(static_cast<std::size_t>(std::min(kChunk, end - begin)));
+    const auto count = static_cast<std::size_t>(std::min(kChunk, end - begin));
+    const auto values = std::span(floats).first(as_it_is ? 0 : count);
     source.read(begin, values);
-    const Tensor part = flat.slice_rows(begin, begin + std::ssize(values));
+    const auto bytes =
+        as_it_is ? source.bytes.subspan(static_cast<std::size_t>(begin) * sizeof(float), count * sizeof(float)) : std::as_bytes(values);
+    if (const std::size_t at = find_not_finite(bytes); at != kAllFinite)
+      throw Error(ErrorTag::kDiverged, (folder / source.file).string(),
+                  fmt::format("tensor \"{}\": expected finite numbers, got NaN or infinity in element {}", source.name,
+                              begin + static_cast<std::int64_t>(at)),
+                  kNotFiniteHint);
+    const Tensor part = flat.slice_rows(begin, begin + static_cast<std::int64_t>(count));
+    if (as_it_is) {
+      backend.copy_to_device(part, bytes.data());
+      continue;
+    }
     if (value.dtype() == DType::kF32)
       backend.copy_to_device(part, values.data());
     else if (value.dtype() == DType::kF64)
@@ -204,7 +218,7 @@ class ProfilingPause {
 };
 
 /// Reads all tensors in one parallel sweep over their elements, so that threads are woken once and divide the largest table too.
-void load_values(Params& params, const Plan& plan) {
+void load_values(Params& params, const Plan& plan, const std::filesystem::path& folder) {
   struct Item {
     Tensor value;
     const SourceTensor* source;
@@ -221,7 +235,7 @@ void load_values(Params& params, const Plan& plan) {
   parallel_for(total, 1 << 18, [&](std::int64_t begin, std::int64_t end) {
     for (const Item& item : items) {
       const std::int64_t from = std::max(begin, item.start), to = std::min(end, item.start + item.value.numel());
-      if (from < to) load_range(params.backend(), item.value, *item.source, from - item.start, to - item.start);
+      if (from < to) load_range(params.backend(), item.value, *item.source, from - item.start, to - item.start, folder);
     }
   });
 }
@@ -293,7 +307,7 @@ ImportReport import_weights(const std::filesystem::path& folder, Params& params,
   const WeightSource source = open_model_weights(folder);
   Plan plan = Planner(source, params.shape(), options).plan();
   refuse_incomplete(source, plan.report, options);
-  load_values(params, plan);
+  load_values(params, plan, source.folder());
   params.changed();
   return std::move(plan.report);
 }

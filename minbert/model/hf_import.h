@@ -59,7 +59,8 @@ ImportReport plan_import(const WeightSource& source, const ModelShape& shape, co
 
 /// Reads the weights that open_model_weights finds into `params` (f32; f64 and c128 are widened from f32), and
 /// calls params.changed(). Missing parameters are left as they are, for the caller to initialise. Throws Error(kModel) for missing encoder
-/// tensors (see ImportOptions), and for a misshapen tensor of encoder, pooler or MLM head.
+/// tensors (see ImportOptions), and for a misshapen tensor of encoder, pooler or MLM head; Error(kDiverged) for NaN or infinity in a tensor
+/// that is read.
 ImportReport import_weights(const std::filesystem::path& folder, Params& params, const ImportOptions& options = {});
 
 /// The folder's weights, with its heads.safetensors and mlm.safetensors where it has them.

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "minbert/base/json.h"
+#include "minbert/base/json_node.h"
 #include "minbert/base/safetensors.h"
 #include "minbert/model/torch_checkpoint.h"
 
@@ -138,18 +138,14 @@ void WeightSource::add(const fs::path& file, std::span<const std::string> only) 
 }
 
 void WeightSource::add_shards(const fs::path& index) {
-  const Json json = read_json(index, ErrorTag::kModel);
-  const auto map = json.is_object() ? json.find("weight_map") : json.end();
-  if (!json.is_object() || map == json.end() || !map->is_object() || map->empty())
-    throw Error(ErrorTag::kModel, index.string(), "expected an object \"weight_map\" from tensors to files");
   std::map<std::string, std::vector<std::string>> shards;
-  for (const auto& [tensor, file] : map->items()) {
+  const JsonNode map = JsonNode::read(index, ErrorTag::kModel).at("weight_map");
+  for (const auto& [tensor, file] : map.members()) {
     // A shard must lie beside its index, so that an index cannot name files elsewhere.
-    if (!file.is_string() || file.get<std::string>().empty() || fs::path(file.get<std::string>()).filename() != file.get<std::string>())
-      throw Error(ErrorTag::kModel, index.string(),
-                  fmt::format("tensor \"{}\": expected the name of a file beside it, got {}", tensor, file.dump()));
-    shards[file.get<std::string>()].push_back(tensor);
+    if (file.as_text().empty() || fs::path(file.as_text()).filename() != file.as_text()) file.fail("the name of a file beside it");
+    shards[file.as_text()].push_back(tensor);
   }
+  if (shards.empty()) map.complain("expected tensors, got none");
   for (const auto& [file, tensors] : shards) add(folder_ / file, tensors);
 }
 
@@ -165,7 +161,7 @@ void expect_weights_for(const fs::path& folder, std::int64_t parameters) {
   const WeightSource broken(folder);  // a cut file, or a pointer to one, has a clearer error of its own
   throw Error(ErrorTag::kModel, (folder / "config.json").string(),
               fmt::format("its sizes make {} parameters, more than weight files of {} bytes can hold", parameters, bytes),
-              "config.json and the weights are of two models");
+              "config.json, or minbert.json where there is one, and the weights are of two models");
 }
 
 }  // namespace minbert

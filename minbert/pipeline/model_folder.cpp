@@ -28,23 +28,16 @@ std::vector<std::string> seed_runs(const fs::path& folder) {
 
 /// Reads minbert.json, which folders written by minbert have.
 void read_minbert_json(ModelFolder& folder, const fs::path& file) {
-  const Json json = read_json(file, ErrorTag::kModel);
-  const std::string place = file.string();
-  const auto expect = [&](bool good, std::string_view what) {
-    if (!good) throw Error(ErrorTag::kModel, place, fmt::format("expected {}", what));
-  };
-  expect(json.is_object() && json.contains("format") && json["format"].is_number_integer(), "a format number");
-  if (json["format"].get<std::int64_t>() > kFormat)
-    throw Error(ErrorTag::kModel, place, fmt::format("expected format {} at most, got {}", kFormat, dump_json(json["format"])),
-                "it was written by a newer minbert");
-  expect(json.contains("max_length") && json["max_length"].is_number_integer() && json["max_length"].get<std::int64_t>() >= 3,
-         "max_length, at least 3");
-  expect(json.contains("dtype") && (json["dtype"] == "f32" || json["dtype"] == "bf16"), "dtype f32 or bf16");
-  expect(json.contains("tasks") && json["tasks"].is_array(), "a list of tasks");
-  folder.max_length = json["max_length"].get<std::int64_t>();
-  folder.dtype = json["dtype"].get<std::string>();
-  for (std::size_t i = 0; i < json["tasks"].size(); ++i)
-    folder.tasks.push_back(parse_task(json["tasks"][i], fmt::format("{}: task {}", place, i)));
+  const JsonNode json = JsonNode::read(file, ErrorTag::kModel);
+  json.expect_format(kFormat);
+  folder.max_length = json.at("max_length").as_whole<std::int64_t>(3);
+  folder.dtype = json.at("dtype").as_text();
+  if (folder.dtype != "f32" && folder.dtype != "bf16") json.at("dtype").fail("f32 or bf16");
+  for (const JsonNode& task : json.at("tasks").items()) {
+    folder.tasks.push_back(parse_task(task));
+    const auto same_name = [&](const TaskSpec& other) { return other.name == folder.tasks.back().name; };
+    if (std::ranges::count_if(folder.tasks, same_name) > 1) task.at("name").complain("another task has this name");
+  }
 }
 
 Pooling common_pooling(std::span<const TaskSpec> tasks) {
@@ -89,11 +82,17 @@ ModelFolder read_model_folder(const fs::path& path) {
   Json config_json = read_json(config, ErrorTag::kModel);
   if (config_json.is_object()) config_json.update(settings.config);
   folder.config = parse_model_config(config_json, config.string());
-  std::int64_t parameters = 0;
-  for (const ParamInfo& info : param_table(model_shape(folder.config, {}, false))) parameters += info.numel();
-  expect_weights_for(folder.path, parameters);
+  const auto expect_room = [&] {
+    std::int64_t parameters = 0;
+    for (const ParamInfo& info : param_table(model_shape(folder.config, folder.tasks, false))) parameters += info.numel();
+    expect_weights_for(folder.path, parameters);
+  };
+  expect_room();
   folder.is_own = fs::exists(description);
-  if (folder.is_own) read_minbert_json(folder, description);
+  if (folder.is_own) {
+    read_minbert_json(folder, description);
+    expect_room();
+  }
   if (folder.max_length != 0 && settings.max_length != 0 && settings.max_length != folder.max_length &&
       settings.length_file == find_sentence_settings(folder.path))
     folder.warnings.push_back(fmt::format("{} says max_length = {}, {} says {}; the former holds", description.string(), folder.max_length,

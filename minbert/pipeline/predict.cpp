@@ -8,6 +8,8 @@
 #include <numeric>
 #include <optional>
 
+#include "minbert/base/finite.h"
+
 namespace minbert {
 namespace {
 
@@ -20,6 +22,11 @@ std::vector<double> softmax(std::span<const float> logits) {
   const double sum = std::accumulate(probs.begin(), probs.end(), 0.0);
   for (double& p : probs) p /= sum;
   return probs;
+}
+
+[[noreturn]] void fail_not_finite(std::string_view place) {
+  throw Error(ErrorTag::kDiverged, place, "expected finite outputs of the model, got NaN or infinity",
+              "its weights are too large for the dtype it computes in: --dtype f32 has the widest range");
 }
 
 std::vector<float> to_host(Backend& backend, const Tensor& x) {
@@ -144,6 +151,17 @@ std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head
     for (Prediction& prediction : decode(task, logits, count)) out.push_back(std::move(prediction));
   }
   return out;
+}
+
+void expect_finite(std::span<const Prediction> predictions, const std::function<std::string(std::size_t)>& place_of) {
+  const auto is_finite = [](double value) { return std::isfinite(value); };
+  for (std::size_t row = 0; row < predictions.size(); ++row)
+    if (!is_finite(predictions[row].value) || !std::ranges::all_of(predictions[row].probs, is_finite)) fail_not_finite(place_of(row));
+}
+
+void expect_finite(std::span<const float> vectors, std::int64_t rows, const std::function<std::string(std::size_t)>& place_of) {
+  if (const std::size_t at = find_not_finite(vectors); at != kAllFinite)
+    fail_not_finite(place_of(at / (vectors.size() / static_cast<std::size_t>(rows))));
 }
 
 double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels) {

@@ -37,6 +37,11 @@ std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std:
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,
                                          std::int64_t rows);
 
+/// Throws Error(kDiverged) if a prediction has a number that is not finite. `place_of` names a row by its index.
+void expect_finite(std::span<const Prediction> predictions, const std::function<std::string(std::size_t row)>& place_of);
+/// The same for vectors (rows, C).
+void expect_finite(std::span<const float> vectors, std::int64_t rows, const std::function<std::string(std::size_t row)>& place_of);
+
 /// The training loss, averaged over the labelled rows, computed from their predictions.
 double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels);
 

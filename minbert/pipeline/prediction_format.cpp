@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "minbert/base/json.h"
+#include "minbert/base/unicode.h"
 #include "minbert/data/fields.h"
 
 namespace minbert {
@@ -26,7 +27,7 @@ std::string PredictionFormat::header() const {
 std::string PredictionFormat::line(const std::string& id, const Prediction& prediction) const {
   const bool named = task_.labels.kind == TaskLabels::Kind::kNames;
   const std::string value = task_.is_regression() ? number(prediction.value) : std::to_string(static_cast<int>(prediction.value));
-  if (format_ == "cs224n") return fmt::format("{} , {} \n", id, value);
+  if (format_ == "cs224n") return fmt::format("{} , {} \n", printable(id), value);  // it has no quotes or escapes
   const std::string label = named ? task_.labels.class_name(static_cast<int>(prediction.value)) : value;
   std::vector<std::string> probs;
   if (probs_)

@@ -16,7 +16,8 @@ std::optional<DenseWidth> parse_width(std::string_view text) {
   if (!text.ends_with('H')) return std::nullopt;
   std::int64_t multiple = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), multiple);
-  if (error != std::errc{} || end != text.data() + text.size() - 1 || multiple < 1) return std::nullopt;
+  if (error != std::errc{} || end != text.data() + text.size() - 1 || multiple < 1 || multiple > DenseWidth::kMostMultiple)
+    return std::nullopt;
   return DenseWidth{.fixed = 0, .multiple = multiple};
 }
 
@@ -28,32 +29,6 @@ Features features_of(const TaskSpec& task) {
   return task.is_regression() ? Features::kPairDifference : Features::kPair;
 }
 
-/// The value under `key`. Throws Error(kModel) naming a missing key.
-const Json& member(const Json& json, const char* key, const std::string& place) {
-  if (!json.is_object() || !json.contains(key)) throw Error(ErrorTag::kModel, place, fmt::format("expected the key \"{}\"", key));
-  return json[key];
-}
-
-/// A member converted to T. Throws Error(kModel) at `place` if it has another type.
-template <class T>
-T get(const Json& json, const char* key, const std::string& place) {
-  const Json& value = member(json, key, place);
-  try {
-    return value.get<T>();
-  } catch (const Json::exception&) {
-    throw Error(ErrorTag::kModel, place, fmt::format("key \"{}\": got {}", key, dump_json(value)));
-  }
-}
-
-template <NamedEnum E>
-E get_enum(const Json& json, const char* key, const std::string& place) {
-  const auto name = get<std::string>(json, key, place);
-  for (const auto& row : option_names(E{}))
-    if (row.name == name) return row.value;
-  throw Error(ErrorTag::kModel, place,
-              fmt::format("key \"{}\": expected one of {}, got \"{}\"", key, fmt::join(OptionType<E>::names(), ", "), name));
-}
-
 Json labels_json(const TaskLabels& labels) {
   if (labels.kind == TaskLabels::Kind::kRange) return nullptr;
   if (labels.kind == TaskLabels::Kind::kNames) return labels.names;
@@ -61,13 +36,20 @@ Json labels_json(const TaskLabels& labels) {
   return labels.count;
 }
 
-TaskLabels parse_labels(const Json& json, const std::string& place) {
+TaskLabels parse_labels(const JsonNode& node) {
+  const Json& json = node.json();
   if (json.is_null()) return TaskLabels::range();
-  if (json.is_number_integer() && json.get<std::int64_t>() >= 2 && json.get<std::int64_t>() <= INT32_MAX)
-    return TaskLabels::classes(json.get<int>());
-  if (json.is_array() && json.size() >= 2 && std::all_of(json.begin(), json.end(), [](const Json& name) { return name.is_string(); }))
-    return TaskLabels::named(json.get<std::vector<std::string>>());
-  throw Error(ErrorTag::kModel, place, fmt::format("key \"labels\": expected a count, a list of names or null, got {}", dump_json(json)));
+  if (json.is_number()) return TaskLabels::classes(node.as_whole(2, TaskLabels::kMostClasses));
+  if (!json.is_array() || json.size() < 2) node.fail("a count, a list of at least two names, or null");
+  std::vector<std::string> names;
+  for (const JsonNode& name : node.items()) names.push_back(name.as_text());
+  return TaskLabels::named(std::move(names));
+}
+
+std::array<double, 2> parse_range(const JsonNode& node) {
+  const auto ends = node.items();
+  if (ends.size() != 2) node.fail("a list of two numbers");
+  return {ends[0].as_number(), ends[1].as_number()};
 }
 
 Json head_json(const HeadSpec& head) {
@@ -84,22 +66,20 @@ Json head_json(const HeadSpec& head) {
           {"init", option_name(head.init)}};
 }
 
-HeadSpec parse_head(const Json& json, const std::string& place) {
+HeadSpec parse_head(const JsonNode& json) {
   HeadSpec head;
   head.dense.clear();
-  for (const Json& width : member(json, "dense", place)) {
-    const auto parsed = width.is_string() ? parse_width(width.get<std::string>()) : std::nullopt;
-    if (parsed)
-      head.dense.push_back(*parsed);
-    else if (width.is_number_integer() && width.get<std::int64_t>() > 0)
-      head.dense.push_back({.fixed = width.get<std::int64_t>(), .multiple = 1});
-    else
-      throw Error(ErrorTag::kModel, place, fmt::format("key \"dense\": expected a width, got {}", dump_json(width)));
+  for (const JsonNode& width : json.at("dense").items()) {
+    const bool is_text = width.json().is_string();
+    const auto parsed = is_text ? parse_width(width.as_text()) : std::nullopt;
+    if (is_text && !parsed) width.fail("a width: a number, \"H\" or a multiple such as \"4H\"");
+    head.dense.push_back(parsed ? *parsed : DenseWidth{.fixed = width.as_whole<std::int64_t>(1, DenseWidth::kMost), .multiple = 1});
   }
-  head.dropout = get<float>(json, "dropout", place);
-  head.kind = get_enum<HeadKind>(json, "kind", place);
+  head.dropout = static_cast<float>(json.at("dropout").as_number(0, std::nextafter(1.0f, 0.0f)));
+  head.kind = json.at("kind").as_choice<HeadKind>();
   // Before this key existed, heads started from normal values.
-  head.init = json.contains("init") ? get_enum<HeadInit>(json, "init", place) : HeadInit::kNormal;
+  const auto init = json.find("init");
+  head.init = init ? init->as_choice<HeadInit>() : HeadInit::kNormal;
   return head;
 }
 
@@ -163,6 +143,9 @@ void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
   if (head.kind == HeadKind::kCosine && !is_separate()) refuse("head.kind", "cosine needs a pair that is encoded separately");
+  constexpr std::size_t kMostLayers = 64;
+  if (head.dense.size() > kMostLayers)
+    refuse("head.dense", fmt::format("expected at most {} layers, got {}", kMostLayers, head.dense.size()));
   const bool binary = is_two_classes(*this) || labels.kind == TaskLabels::Kind::kAuto;
   if (is_regression() && loss == LossName::kCrossEntropy) refuse("loss", "cross_entropy is for classes");
   if (!is_regression() && loss == LossName::kMse) refuse("loss", "mse is for numbers");
@@ -182,7 +165,7 @@ void TaskSpec::validate(const Refuse& refuse) const {
 }
 
 void OptionType<DenseWidth>::read(const TomlNode& node, DenseWidth& width) {
-  if (node.is<std::int64_t>() && node.as_int() > 0) {
+  if (node.is<std::int64_t>() && node.as_int() > 0 && node.as_int() <= DenseWidth::kMost) {
     width = {.fixed = node.as_int(), .multiple = 1};
     return;
   }
@@ -205,7 +188,7 @@ TomlValue OptionType<DenseWidth>::schema() {
 void OptionType<TaskLabels>::read(const TomlNode& node, TaskLabels& labels) {
   if (node.is<std::string>() && node.as_string() == "auto") {
     labels = TaskLabels::from_train();
-  } else if (node.is<std::int64_t>() && node.as_int() >= 2 && node.as_int() <= 1'000'000) {
+  } else if (node.is<std::int64_t>() && node.as_int() >= 2 && node.as_int() <= TaskLabels::kMostClasses) {
     labels = TaskLabels::classes(static_cast<int>(node.as_int()));
   } else if (node.is<TomlArray>() && node.items().size() >= 2) {
     std::vector<std::string> names;
@@ -247,31 +230,31 @@ Json task_json(const TaskSpec& task) {
   return json;
 }
 
-TaskSpec parse_task(const Json& json, const std::string& place) {
+TaskSpec parse_task(const JsonNode& json) {
   TaskSpec task;
-  task.name = get<std::string>(json, "name", place);
-  task.type = get_enum<TaskType>(json, "type", place);
-  task.labels = parse_labels(member(json, "labels", place), place);
+  task.name = json.at("name").as_text();
+  task.type = json.at("type").as_choice<TaskType>();
+  task.labels = parse_labels(json.at("labels"));
   if ((task.labels.kind == TaskLabels::Kind::kRange) != task.is_regression())
-    throw Error(ErrorTag::kModel, place, fmt::format("task \"{}\": labels do not fit the type {}", task.name, option_name(task.type)));
-  if (task.is_regression())
-    task.data.label_range =
-        member(json, "label_range", place).is_null() ? kAnyNumber : get<std::array<double, 2>>(json, "label_range", place);
-  task.encode = get_enum<PairEncoding>(json, "encode", place);
-  task.pool = get_enum<Pool>(json, "pool", place);
-  task.head = parse_head(member(json, "head", place), place);
-  task.loss = get_enum<LossName>(json, "loss", place);
-  task.metric = get_enum<Metric>(json, "metric", place);
-  const Json& columns = member(json, "columns", place);
+    json.at("labels").complain(fmt::format("labels do not fit the type {}", option_name(task.type)));
+  if (task.is_regression()) {
+    const JsonNode range = json.at("label_range");
+    task.data.label_range = range.json().is_null() ? kAnyNumber : parse_range(range);
+  }
+  task.encode = json.at("encode").as_choice<PairEncoding>();
+  task.pool = json.at("pool").as_choice<Pool>();
+  task.head = parse_head(json.at("head"));
+  task.loss = json.at("loss").as_choice<LossName>();
+  task.metric = json.at("metric").as_choice<Metric>();
+  const JsonNode columns = json.at("columns");
   for (const auto& [key, column] :
        {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})
-    if (columns.contains(key)) *column = get<std::string>(columns, key, place);
-  task.data.preprocess = get<std::string>(json, "preprocess", place);
-  if (json.contains("label_map")) task.data.label_map = get<std::map<std::string, std::string>>(json, "label_map", place);
-  if (json.contains("label_from")) task.data.label_from = get<std::array<double, 2>>(json, "label_from", place);
-  task.validate([&](std::string_view key, const std::string& message) {
-    throw Error(ErrorTag::kModel, place, fmt::format("key \"{}\": {}", key, message));
-  });
+    if (const auto name = columns.find(key)) *column = name->as_text();
+  task.data.preprocess = json.at("preprocess").as_text();
+  if (task.data.preprocess != "none" && task.data.preprocess != "cs224n") json.at("preprocess").fail("none or cs224n");
+  if (const auto map = json.find("label_map")) task.data.label_map = map->as_texts();
+  if (const auto from = json.find("label_from")) task.data.label_from = parse_range(*from);
+  task.validate([&](std::string_view key, const std::string& message) { json.complain(fmt::format("{}: {}", key, message)); });
   return task;
 }
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "minbert/base/json.h"
+#include "minbert/base/json_node.h"
 #include "minbert/base/options.h"
 #include "minbert/data/data_spec.h"
 #include "minbert/data/labels.h"
@@ -44,6 +44,7 @@ constexpr std::array<OptionName<LossName>, 4> option_names(LossName) {
 
 /// Width of a dense layer: a number, 200, or a multiple of the hidden size, "H" or "4H".
 struct DenseWidth {
+  static constexpr std::int64_t kMost = 1 << 20, kMostMultiple = 1 << 8;  ///< far beyond any head, so that sizes cannot overflow
   std::int64_t fixed = 0;
   std::int64_t multiple = 1;
 
@@ -142,7 +143,7 @@ void visit_options(V& v, TaskSpec& o) {
 /// A task of minbert.json: {name, type, labels, label_range (null: any number), encode, pool, head, loss, metric, columns, preprocess}, and
 /// label_map and label_from if they are set, so that other files with the same labels can be scored.
 Json task_json(const TaskSpec& task);
-/// Throws Error(kModel) naming `place`.
-TaskSpec parse_task(const Json& json, const std::string& place);
+/// Throws the node's Error naming the key.
+TaskSpec parse_task(const JsonNode& json);
 
 }  // namespace minbert

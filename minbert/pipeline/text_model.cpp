@@ -45,13 +45,18 @@ std::size_t TextModel::find_task(std::string_view name) const {
 
 std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
-  return predict_rows(*runner_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
+  auto predictions = predict_rows(*runner_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
+  expect_finite(predictions, [&](std::size_t row) { return place_of(rows[row].id); });
+  return predictions;
 }
+
+std::string TextModel::place_of(std::string_view row) const { return fmt::format("{}, row \"{}\"", folder_.path.string(), row); }
 
 std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].id = inputs[i].id;
     rows[i].text = preprocess_text(spec.data, inputs[i].text);
     if (spec.is_pair()) rows[i].text_pair = preprocess_text(spec.data, inputs[i].text_pair);
   }
@@ -66,7 +71,9 @@ std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const Embe
   const std::int64_t prompt_tokens =
       settings.prompt.empty() ? 0 : std::ssize(tokenizer_.encode(settings.prompt, folder_.max_length).ids) - 1;
   auto vectors = encode_rows(*runner_, pooling, prompt_tokens, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
-  return apply_modules(params_->backend(), settings.modules.after, std::move(vectors), pooling.width(params_->config().hidden_size));
+  vectors = apply_modules(params_->backend(), settings.modules.after, std::move(vectors), pooling.width(params_->config().hidden_size));
+  expect_finite(vectors, std::ssize(rows), [&](std::size_t row) { return place_of(inputs[row].id); });
+  return vectors;
 }
 
 }  // namespace minbert

@@ -36,7 +36,8 @@ class TextModel {
   /// What went where when the weights were read.
   const ImportReport& import_report() const { return report_; }
 
-  /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order.
+  /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order. This and the next two throw
+  /// Error(kDiverged) if an output is not finite.
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
   /// Predictions for raw texts, which it preprocesses as the task says, in their order.
   std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {});
@@ -44,6 +45,8 @@ class TextModel {
   std::vector<float> embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress = {});
 
  private:
+  std::string place_of(std::string_view row) const;
+
   ModelFolder folder_;
   Tokenizer tokenizer_;
   ImportReport report_;

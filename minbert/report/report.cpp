@@ -32,8 +32,8 @@ std::string title_of(const RunData& run) {
 Html run_heading(const RunData& run) {
   const std::int64_t steps = run.steps.empty() ? 0 : run.steps.back().step;
   std::string line = counted(steps, "step", "steps") + " on " + counted(std::ssize(run.tasks), "task", "tasks");
-  if (const std::string started = json_text(run.status, "started"); !started.empty()) line += ", started " + started;
-  return heading(title_of(run), json_text(run.status, "state"), line) + failure(json_text(run.status, "error"));
+  if (!run.status.started.empty()) line += ", started " + run.status.started;
+  return heading(title_of(run), run.status.state, line) + failure(run.status.error);
 }
 
 Report run_report(const std::filesystem::path& folder) {

@@ -2,9 +2,9 @@
 #include "minbert/report/run_data.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "minbert/base/files.h"
+#include "minbert/base/json_node.h"
 #include "minbert/data/dataset.h"
 #include "minbert/data/eval_table.h"
 
@@ -13,30 +13,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
+constexpr std::int64_t kMostRows = std::int64_t{1} << 52;  // of a file; sums of them do not overflow
 
-/// Calls read(). A key that is missing or has the wrong type becomes an Error(kData) at `place`.
-template <class Read>
-auto checked(const std::string& place, Read&& read) {
-  try {
-    return read();
-  } catch (const Json::exception& error) {
-    throw Error(ErrorTag::kData, place, fmt::format("not as docs/run_folder.md describes it: {}", error.what()));
-  }
-}
-
-/// An empty object when there is no such file.
-Json read_optional(const fs::path& path) {
-  if (!fs::exists(path)) return Json::object();
-  Json json = read_json(path, ErrorTag::kData);
-  if (!json.is_object()) throw Error(ErrorTag::kData, path.string(), "expected a JSON object");
-  if (const auto format = json.find("format"); format != json.end() && *format != kFormat)
-    throw Error(ErrorTag::kData, path.string(), fmt::format("expected format {}, got {}", kFormat, dump_json(*format)),
-                "a newer minbert wrote it");
+/// Nothing when there is no such file.
+std::optional<JsonNode> read_optional(const fs::path& path) {
+  if (!fs::exists(path)) return std::nullopt;
+  const JsonNode json = JsonNode::read(path, ErrorTag::kData);
+  json.expect_format(kRunFormat, false);
   return json;
 }
 
-double number_or_nan(const Json& json) { return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>(); }
+/// A count that is 0 where the object lacks it.
+std::int64_t count_in(const JsonNode& object, std::string_view key) {
+  const auto count = object.find(key);
+  return count ? count->as_whole<std::int64_t>(0, kMostRows) : 0;
+}
 
 void add_step(const StepRecord& step, StepDetail detail, RunData& run) {
   if (run.costs.empty() || run.costs.back().stage != step.stage) run.costs.push_back({.stage = step.stage});
@@ -60,22 +51,23 @@ void read_metrics(const fs::path& path, StepDetail detail, RunData& run) {
 }
 
 /// The distribution of labels: "0: 120, 1: 80" for classes, "0 to 5, mean 2.72" for numbers.
-std::string label_text(const Json& report) {
-  if (report.contains("label_mean"))
-    return fmt::format("{:g} to {:g}, mean {:.2f}", number_or_nan(report.at("label_min")), number_or_nan(report.at("label_max")),
-                       number_or_nan(report.at("label_mean")));
+std::string label_text(const JsonNode& report) {
+  if (report.find("label_mean"))
+    return fmt::format("{:g} to {:g}, mean {:.2f}", report.at("label_min").as_number_or_nan(), report.at("label_max").as_number_or_nan(),
+                       report.at("label_mean").as_number_or_nan());
   std::string text;
-  if (const auto counts = report.find("label_counts"); counts != report.end())
-    for (const auto& [label, count] : counts->items())
-      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", label == kNoLabelName ? "none" : label, count.get<std::int64_t>());
+  if (const auto counts = report.find("label_counts"))
+    for (const auto& [label, count] : counts->members())
+      text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", label == kNoLabelName ? "none" : label, count.as_whole<std::int64_t>(0));
   return text;
 }
 
-void read_texts(const Json& stages, RunData& run) {
-  for (const auto& [stage, sources] : stages.items()) {
-    for (const auto& [name, report] : sources.items()) {
+void read_texts(const JsonNode& stages, RunData& run) {
+  for (const auto& [stage, sources] : stages.members()) {
+    for (const auto& [name, report] : sources.members()) {
       TextRows& texts = run.texts.emplace_back(TextRows{.stage = stage, .texts = name});
-      texts.probe = report.value("probe", false);
+      const auto probe = report.find("probe");
+      texts.probe = probe && probe->as_flag();
       for (const auto& [key, value] : {std::pair("read", &TextRows::read),
                                        {"used", &TextRows::used},
                                        {"empty", &TextRows::empty},
@@ -83,39 +75,39 @@ void read_texts(const Json& stages, RunData& run) {
                                        {"repeated", &TextRows::repeated},
                                        {"truncated", &TextRows::truncated},
                                        {"tokens", &TextRows::tokens}})
-        texts.*value = report.value(key, std::int64_t{0});
+        texts.*value = count_in(report, key);
     }
   }
 }
 
+void read_split_rows(const std::string& task, const std::string& split, const JsonNode& report, RunData& run) {
+  SplitRows& rows = run.rows.emplace_back(SplitRows{.task = task, .split = split, .labels = {}, .label_counts = {}});
+  for (const auto& [key, value] : {std::pair("read", &SplitRows::read),
+                                   {"used", &SplitRows::used},
+                                   {"skipped", &SplitRows::skipped},
+                                   {"removed", &SplitRows::removed},
+                                   {"truncated", &SplitRows::truncated}})
+    rows.*value = count_in(report, key);
+  for (const char* key : {"filtered", "over_limit", "moved_to_dev"}) rows.aside += count_in(report, key);
+  rows.labels = label_text(report);
+  if (const auto counts = report.find("label_counts"))
+    for (const auto& [label, count] : counts->members())
+      if (label != kNoLabelName) rows.label_counts.emplace_back(label, count.as_whole<std::int64_t>(0, kMostRows));
+}
+
 void read_rows(const fs::path& path, RunData& run) {
-  const Json json = read_optional(path);
-  checked(path.string(), [&] {
-    for (const auto& [task, splits] : json.items()) {
-      if (task == "format") continue;
-      if (task == "mlm") {  // the texts of mlm stages; a task may not have this name
-        read_texts(splits, run);
-        continue;
-      }
-      if (run.config.stages.empty() || run.config.has_head(task)) run.tasks.push_back(task);
-      for (const char* split : {"train", "dev", "test"}) {
-        if (!splits.contains(split)) continue;
-        const Json& report = splits[split];
-        SplitRows& rows = run.rows.emplace_back(SplitRows{.task = task, .split = split, .labels = {}, .label_counts = {}});
-        for (const auto& [key, value] : {std::pair("read", &SplitRows::read),
-                                         {"used", &SplitRows::used},
-                                         {"skipped", &SplitRows::skipped},
-                                         {"removed", &SplitRows::removed},
-                                         {"truncated", &SplitRows::truncated}})
-          rows.*value = report.value(key, std::int64_t{0});
-        for (const char* key : {"filtered", "over_limit", "moved_to_dev"}) rows.aside += report.value(key, std::int64_t{0});
-        rows.labels = label_text(report);
-        if (!report.contains("label_counts")) continue;
-        for (const auto& [label, count] : report["label_counts"].items())
-          if (label != kNoLabelName) rows.label_counts.emplace_back(label, count.get<std::int64_t>());
-      }
+  const auto json = read_optional(path);
+  if (!json) return;
+  for (const auto& [task, splits] : json->members()) {
+    if (task == "format") continue;
+    if (task == "mlm") {  // the texts of mlm stages; a task may not have this name
+      read_texts(splits, run);
+      continue;
     }
-  });
+    if (run.config.stages.empty() || run.config.has_head(task)) run.tasks.push_back(task);
+    for (const char* split : {"train", "dev", "test"})
+      if (const auto report = splits.find(split)) read_split_rows(task, split, *report, run);
+  }
 }
 
 void read_confusion(const fs::path& path, TaskResult& result) {
@@ -145,48 +137,45 @@ void read_errors(const fs::path& path, TaskResult& result) {
   }
 }
 
-std::vector<ReliabilityBin> read_bins(const Json& calibration) {
+std::vector<ReliabilityBin> read_bins(const JsonNode& calibration) {
   std::vector<ReliabilityBin> bins;
-  if (const auto list = calibration.find("bins"); list != calibration.end())
-    for (const Json& bin : *list)
-      bins.push_back({.low = bin.at("low").get<double>(),
-                      .high = bin.at("high").get<double>(),
-                      .rows = bin.at("rows").get<std::int64_t>(),
-                      .confidence = bin.at("confidence").get<double>(),
-                      .accuracy = bin.at("accuracy").get<double>()});
+  if (const auto list = calibration.find("bins"))
+    for (const JsonNode& bin : list->items())
+      bins.push_back({.low = bin.at("low").as_number(0, 1),
+                      .high = bin.at("high").as_number(0, 1),
+                      .rows = bin.at("rows").as_whole<std::int64_t>(0, kMostRows),
+                      .confidence = bin.at("confidence").as_number(0, 1),
+                      .accuracy = bin.at("accuracy").as_number(0, 1)});
   return bins;
 }
 
-TaskResult read_result(const std::string& task, const Json& metrics, const Json& json, SplitResult& split) {
+TaskResult read_result(const std::string& task, const JsonNode& metrics, const JsonNode& json, SplitResult& split) {
   TaskResult result;
   result.task = task;
-  result.score = metrics.at("scores").at(task).get<double>();
-  result.metric = json.at("metric").get<std::string>();
-  result.rows = json.at("rows").get<std::int64_t>();
+  result.score = metrics.at("scores").at(task).as_number_or_nan();
+  result.metric = option_name(json.at("metric").as_choice<Metric>());
+  result.rows = json.at("rows").as_whole<std::int64_t>(0, kMostRows);
   for (const auto& [metric, name] : option_names(Metric{}))
-    if (const auto value = json.find(name); value != json.end()) result.figures.emplace_back(name, number_or_nan(*value));
-  if (const auto calibration = json.find("calibration"); calibration != json.end()) {
+    if (const auto value = json.find(name)) result.figures.emplace_back(name, value->as_number_or_nan());
+  if (const auto calibration = json.find("calibration")) {
     for (const char* key : {"expected_calibration_error", "brier_score"})
-      result.figures.emplace_back(key, number_or_nan(calibration->at(key)));
+      result.figures.emplace_back(key, calibration->at(key).as_number_or_nan());
     result.reliability = read_bins(*calibration);
   }
-  if (const auto interval = json.find("interval"); interval != json.end()) {
-    result.interval = {result.score, number_or_nan(interval->at("low")), number_or_nan(interval->at("high"))};
-    split.confidence = interval->at("confidence").get<double>();
-    split.resamples = interval->at("resamples").get<int>();
+  if (const auto interval = json.find("interval")) {
+    result.interval = {result.score, interval->at("low").as_number_or_nan(), interval->at("high").as_number_or_nan()};
+    split.confidence = interval->at("confidence").as_number(0, 1);
+    split.resamples = interval->at("resamples").as_whole<int>(0);
   }
   return result;
 }
 
 void read_split(const fs::path& folder, const std::string& name, RunData& run) {
-  const fs::path path = folder / "metrics.json";
-  if (!fs::exists(path)) return;
-  const Json metrics = read_optional(path);
+  const auto metrics = read_optional(folder / "metrics.json");
+  if (!metrics) return;
   SplitResult split{.split = name, .tasks = {}};
-  checked(path.string(), [&] {
-    for (const auto& [task, json] : metrics.at("tasks").items()) split.tasks.push_back(read_result(task, metrics, json, split));
-    split.mean = number_or_nan(metrics.at("mean"));
-  });
+  for (const auto& [task, json] : metrics->at("tasks").members()) split.tasks.push_back(read_result(task, *metrics, json, split));
+  split.mean = metrics->at("mean").as_number_or_nan();
   for (TaskResult& result : split.tasks) {
     read_confusion(folder / (result.task + ".confusion.csv"), result);
     read_errors(folder / (result.task + ".errors.tsv"), result);
@@ -216,19 +205,33 @@ std::optional<EncoderSizes> read_encoder(const fs::path& folder, const ConfigVie
   for (const StageConfig& stage : config.stages) models.push_back(folder / "checkpoints" / fmt::format("stage-{}", stage.name) / "best");
   const auto found = std::ranges::find_if(models, [](const fs::path& path) { return fs::exists(path / "config.json"); });
   if (found == models.end()) return std::nullopt;
-  const fs::path path = *found / "config.json";
-  const Json json = read_optional(path);
-  return checked(path.string(), [&] {
-    const auto count = [&](const char* key) { return json.value(key, std::int64_t{0}); };
-    return EncoderSizes{.layers = count("num_hidden_layers"),
-                        .hidden = count("hidden_size"),
-                        .heads = count("num_attention_heads"),
-                        .intermediate = count("intermediate_size"),
-                        .vocabulary = count("vocab_size"),
-                        .positions = count("max_position_embeddings"),
-                        .hidden_dropout = json.value("hidden_dropout_prob", 0.0),
-                        .attention_dropout = json.value("attention_probs_dropout_prob", 0.0)};
-  });
+  const JsonNode json = JsonNode::read(*found / "config.json", ErrorTag::kData);
+  const auto size = [&](const char* key) {
+    constexpr std::int64_t kMost = 1 << 26;  // far beyond any BERT's
+    const auto value = json.find_set(key);
+    return value ? value->as_whole<std::int64_t>(0, kMost) : 0;
+  };
+  const auto rate = [&](const char* key) {
+    const auto value = json.find_set(key);
+    return value ? value->as_number(0, 1) : 0;
+  };
+  return EncoderSizes{.layers = size("num_hidden_layers"),
+                      .hidden = size("hidden_size"),
+                      .heads = size("num_attention_heads"),
+                      .intermediate = size("intermediate_size"),
+                      .vocabulary = size("vocab_size"),
+                      .positions = size("max_position_embeddings"),
+                      .hidden_dropout = rate("hidden_dropout_prob"),
+                      .attention_dropout = rate("attention_probs_dropout_prob")};
+}
+
+Json read_environment(const fs::path& path) {
+  const auto json = read_optional(path);
+  if (!json) return Json::object();
+  for (const auto& [key, value] : json->members())
+    if (value.json().is_array() || (value.json().is_object() && key != "libraries")) value.fail("a text or a number");
+  if (const auto libraries = json->find("libraries")) libraries->as_texts();
+  return json->json();
 }
 
 const SplitRows* find_rows(const RunData& run, std::string_view task, std::string_view split) {
@@ -245,8 +248,8 @@ RunData read_run(const fs::path& folder, StepDetail steps) {
   RunData run;
   run.folder = folder;
   run.name = fs::canonical(folder).filename().string();
-  run.status = read_optional(folder / "status.json");
-  run.environment = read_optional(folder / "env.json");
+  run.status = find_run_status(folder / "status.json").value_or(RunStatus{});
+  run.environment = read_environment(folder / "env.json");
   if (const fs::path config = folder / "config.toml"; fs::exists(config)) {
     run.config_text = read_file(config);
     run.config = read_config_view(run.config_text, config.string());

@@ -11,6 +11,7 @@
 
 #include "minbert/base/json.h"
 #include "minbert/data/run_records.h"
+#include "minbert/data/run_status.h"
 #include "minbert/report/config_view.h"
 #include "minbert/stats/bootstrap.h"
 #include "minbert/stats/calibration.h"
@@ -79,7 +80,7 @@ struct EncoderSizes {
 struct RunData {
   std::filesystem::path folder;
   std::string name;                   ///< the folder's name
-  Json status = Json::object();       ///< contents of status.json
+  RunStatus status;                   ///< contents of status.json
   Json environment = Json::object();  ///< contents of env.json
   std::string config_text;            ///< contents of config.toml
   ConfigView config;

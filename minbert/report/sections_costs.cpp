@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "minbert/base/json_node.h"
 #include "minbert/report/numbers.h"
 #include "minbert/report/sections.h"
 
@@ -11,11 +12,6 @@ namespace minbert {
 namespace {
 
 constexpr std::size_t kMostOps = 12;  // rows of the profile table
-
-std::int64_t peak_memory(const RunData& run) {
-  const auto bytes = run.status.find("peak_memory_bytes");
-  return bytes != run.status.end() && bytes->is_number_integer() ? bytes->get<std::int64_t>() : 0;
-}
 
 /// A list of names and values; pairs without a value are left out.
 Html facts(const std::vector<std::pair<std::string, std::string>>& pairs) {
@@ -28,17 +24,17 @@ Html facts(const std::vector<std::pair<std::string, std::string>>& pairs) {
 Html profile_table(const RunData& run, Sheets& sheets) {
   const std::filesystem::path path = run.folder / "profile.json";
   if (!std::filesystem::exists(path)) return {};
-  const Json profile = read_json(path, ErrorTag::kData);
   Sheet sheet{
       .file = "profile", .caption = "Where the time went, op by op.", .columns = {"op", "calls", "seconds", "share", "GFLOP/s", "GB/s"}};
-  for (const Json& op : profile.value("ops", Json::array())) {
+  const auto ops = JsonNode::read(path, ErrorTag::kData).find("ops");
+  for (const JsonNode& op : ops ? ops->items() : std::vector<JsonNode>()) {
     if (sheet.rows.size() == kMostOps) break;
     const auto number = [&](const char* key, int decimals) {
-      const auto value = op.find(key);
-      return value == op.end() || !value->is_number() ? std::string() : number_text(value->get<double>(), decimals);
+      const auto value = op.find_set(key);
+      return value ? number_text(value->as_number(0), decimals) : std::string();
     };
-    sheet.rows.push_back({json_text(op, "op"), json_text(op, "calls"), number("seconds", 3), number("share", 3), number("gflop_per_s", 1),
-                          number("gb_per_s", 1)});
+    sheet.rows.push_back({op.at("op").as_text(), std::to_string(op.at("calls").as_whole<std::int64_t>(0)), number("seconds", 3),
+                          number("share", 3), number("gflop_per_s", 1), number("gb_per_s", 1)});
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);
 }
@@ -66,7 +62,7 @@ Html run_costs(const RunData& run, Sheets& sheets) {
     all.seconds += cost.seconds;
   }
   if (run.costs.size() > 1) add(all);
-  const std::int64_t memory = peak_memory(run);
+  const std::int64_t memory = run.status.peak_memory_bytes;
   return facts({{"training", duration_text(all.seconds)}, {"largest memory", memory > 0 ? memory_text(memory) : ""}}) + sheets.show(sheet) +
          profile_table(run, sheets);
 }
@@ -91,8 +87,8 @@ Html study_costs(const ModelRows& rows, Sheets& sheets) {
       std::string kept;
       for (const StageConfig& stage : run.config.stages)
         if (const auto epoch = kept_epoch(run, stage.name)) kept += fmt::format("{}{} {}", kept.empty() ? "" : ", ", stage.name, *epoch);
-      const std::int64_t memory = peak_memory(run);
-      sheet.rows.push_back({row.title, run.name, json_text(run.status, "state"), std::to_string(all.steps), number_text(all.seconds, 1),
+      const std::int64_t memory = run.status.peak_memory_bytes;
+      sheet.rows.push_back({row.title, run.name, run.status.state, std::to_string(all.steps), number_text(all.seconds, 1),
                             rate(all.tokens, all.seconds), memory > 0 ? std::to_string(memory / 1'000'000) : "", kept, shared});
     }
   }
@@ -109,7 +105,9 @@ Html config_text(const RunData& run) {
 
 Html environment(const RunData& run) {
   std::vector<std::pair<std::string, std::string>> pairs;
-  for (const char* key : {"started", "updated", "resumes"}) pairs.emplace_back(key, json_text(run.status, key));
+  pairs.emplace_back("started", run.status.started);
+  pairs.emplace_back("updated", run.status.updated);
+  if (!run.status.state.empty()) pairs.emplace_back("resumes", std::to_string(run.status.resumes));
   for (const char* key : {"minbert", "backend_description", "cpu", "cores", "threads", "system", "compiler"})
     pairs.emplace_back(key == std::string_view("backend_description") ? "backend" : key, json_text(run.environment, key));
   if (const auto libraries = run.environment.find("libraries"); libraries != run.environment.end() && libraries->is_object()) {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "minbert/report/numbers.h"
+#include "minbert/base/json_node.h"
 
 namespace minbert {
 namespace {
@@ -17,25 +17,38 @@ std::string row_of(const std::string& folder) { return fs::path(folder).parent_p
 
 bool has_begun(const fs::path& run) { return fs::exists(run / "status.json") || fs::exists(run / "config.toml"); }
 
-void read_seed(const fs::path& folder, const Json& seed, ModelRow& row, StudyData& study) {
-  const auto path = seed.at("folder").get<std::string>();
-  const std::string state = json_text(seed, "state");
-  ++study.runs;
-  study.done += state == "done";
-  if (const std::string error = json_text(seed, "error"); !error.empty())
-    study.failures.push_back(fmt::format("{}, seed {}: {}", row.title, json_text(seed, "seed"), error));
-  if (!has_begun(folder / path)) return;
-  row.runs.push_back(read_run(folder / path, StepDetail::kSums));
-  if (const auto shared = seed.find("shared"); shared != seed.end() && row.runs.size() == 1)
-    for (const Json& stage : *shared) row.shared[stage.at("stage").get<std::string>()] = row_of(stage.at("from").get<std::string>());
+/// A text that is empty where the object lacks it.
+std::string text_in(const JsonNode& object, std::string_view key) {
+  const auto text = object.find_set(key);
+  return text ? text->as_text() : "";
 }
 
-void read_row(const fs::path& folder, const Json& json, StudyData& study) {
-  ModelRow row{.name = json.at("name").get<std::string>(), .title = json_text(json, "title")};
+/// A folder below the study's.
+std::string folder_in(const JsonNode& object, std::string_view key) {
+  const JsonNode node = object.at(key);
+  const fs::path path = fs::path(node.as_text()).lexically_normal();
+  if (path.empty() || path.is_absolute() || *path.begin() == "..") node.fail("a folder of the study");
+  return path.string();
+}
+
+void read_seed(const fs::path& folder, const JsonNode& seed, ModelRow& row, StudyData& study) {
+  const std::string path = folder_in(seed, "folder");
+  ++study.runs;
+  study.done += seed.at("state").as_text() == "done";
+  if (const std::string error = text_in(seed, "error"); !error.empty())
+    study.failures.push_back(fmt::format("{}, seed {}: {}", row.title, seed.at("seed").as_whole<std::int64_t>(0), error));
+  if (!has_begun(folder / path)) return;
+  row.runs.push_back(read_run(folder / path, StepDetail::kSums));
+  if (const auto shared = seed.find("shared"); shared && row.runs.size() == 1)
+    for (const JsonNode& stage : shared->items()) row.shared[stage.at("stage").as_text()] = row_of(stage.at("from").as_text());
+}
+
+void read_row(const fs::path& folder, const JsonNode& json, StudyData& study) {
+  ModelRow row{.name = json.at("name").as_text(), .title = text_in(json, "title")};
   if (row.title.empty()) row.title = row.name;
-  if (const auto published = json.find("published"); published != json.end() && published->is_object())
-    row.published = published->get<std::map<std::string, double>>();
-  for (const Json& seed : json.at("seeds")) read_seed(folder, seed, row, study);
+  if (const auto published = json.find_set("published"))
+    for (const auto& [task, score] : published->members()) row.published[task] = score.as_number();
+  for (const JsonNode& seed : json.at("seeds").items()) read_seed(folder, seed, row, study);
   study.rows.push_back(std::move(row));
 }
 
@@ -61,19 +74,14 @@ bool is_study(const fs::path& folder) { return fs::exists(folder / "study.json")
 
 StudyData read_study(const fs::path& folder) {
   const fs::path path = folder / "study.json";
-  const Json json = read_json(path, ErrorTag::kData);
-  if (!json.is_object() || json.value("format", Json()) != kFormat)
-    throw Error(ErrorTag::kData, path.string(), fmt::format("expected a study of format {}", kFormat));
+  const JsonNode json = JsonNode::read(path, ErrorTag::kData);
+  json.expect_format(kFormat);
   StudyData study;
-  study.name = json_text(json, "name");
-  study.title = json_text(json, "title");
-  study.caption = json_text(json, "caption");
-  study.state = json_text(json, "state");
-  try {
-    for (const Json& row : json.at("rows")) read_row(folder, row, study);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorTag::kData, path.string(), fmt::format("not as docs/study_folder.md describes it: {}", error.what()));
-  }
+  study.name = text_in(json, "name");
+  study.title = text_in(json, "title");
+  study.caption = text_in(json, "caption");
+  study.state = text_in(json, "state");
+  for (const JsonNode& row : json.at("rows").items()) read_row(folder, row, study);
   return study;
 }
 

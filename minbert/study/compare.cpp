@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <map>
 
-#include "minbert/base/files.h"
+#include "minbert/base/json_node.h"
 #include "minbert/data/answers.h"
+#include "minbert/pipeline/task.h"
 
 namespace minbert {
 namespace {
@@ -35,32 +36,23 @@ struct TaskAnswers {
 
 using RunAnswers = std::vector<TaskAnswers>;  // in the order of metrics.json
 
-Metric metric_named(const std::string& name, const fs::path& file) {
-  for (const auto& row : option_names(Metric{}))
-    if (row.name == name) return row.value;
-  throw Error(ErrorTag::kData, file.string(), fmt::format("unknown metric \"{}\"", name));
-}
-
 RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
   const fs::path folder = run / "eval" / split, file = folder / "metrics.json";
   if (!fs::exists(file))
     throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
                 fs::exists(run / "study.json") || fs::exists(run / "summary.json") ? "name the folders of its runs, seed-N" : "");
-  const Json metrics = read_json(file, ErrorTag::kData);
   RunAnswers tasks;
-  try {
-    for (const auto& [name, figures] : metrics.at("tasks").items()) {
-      TaskAnswers task{.name = name,
-                       .metric = metric_named(figures.at("metric").get<std::string>(), file),
-                       .classes = {},
-                       .file = folder / (name + ".predictions.tsv"),
-                       .rows = {}};
-      if (const auto classes = figures.find("classes"); classes != figures.end())
-        for (const auto& [label, scores] : classes->items()) task.classes.push_back(label);
-      tasks.push_back(std::move(task));
-    }
-  } catch (const Json::exception& error) {
-    throw Error(ErrorTag::kData, file.string(), error.what());
+  for (const auto& [name, figures] : JsonNode::read(file, ErrorTag::kData).at("tasks").members()) {
+    if (!is_plain_name(name)) figures.complain("expected the name of a task: letters, digits, - and _");
+    TaskAnswers task{.name = name,
+                     .metric = figures.at("metric").as_choice<Metric>(),
+                     .classes = {},
+                     .file = folder / (name + ".predictions.tsv"),
+                     .rows = {}};
+    if (const auto classes = figures.find("classes"))
+      for (const auto& [label, scores] : classes->members()) task.classes.push_back(label);
+    if (is_label_metric(task.metric) == task.classes.empty()) figures.complain("its metric does not fit its classes");
+    tasks.push_back(std::move(task));
   }
   for (TaskAnswers& task : tasks) task.rows = read_answers(task.file, task.classes);
   return tasks;

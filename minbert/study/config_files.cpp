@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "minbert/base/input_bytes.h"
 #include "minbert/pipeline/task.h"
 
 namespace minbert {
@@ -28,7 +29,7 @@ ConfigTree merge_files(std::initializer_list<const PathList*> lists, const Confi
 }
 
 SourceFile source_file(const ConfigTree& tree, const fs::path& path, const std::string& section, std::string& name) {
-  const bool is_input = path == "-";
+  const bool is_input = is_read_once(path);
   if (name.empty()) name = is_input ? section : path.stem().string();
   if (!is_plain_name(name))
     throw Error(ErrorTag::kUsage, tree.place(section + ".name"),

@@ -6,6 +6,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/hash.h"
+#include "minbert/base/json_node.h"
 #include "minbert/base/system.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/train/trainer.h"
@@ -29,8 +30,7 @@ void add_model_files(const fs::path& folder, FileHashes& hashes, Files& files) {
 
 void add_task_files(const TaskSpec& task, FileHashes& hashes, Files& files) {
   for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test, &task.data.exclude})
-    for (const DataSource& source : *sources)
-      if (source.path != "-") files[source.path] = hashes.of(source.path, ErrorTag::kData);
+    for (const DataSource& source : *sources) files[source.path] = hashes.of(source.path, ErrorTag::kData);
 }
 
 std::set<std::string> paths_of(const TaskSpec& task) {
@@ -138,15 +138,12 @@ Json Fingerprint::json() const {
 std::optional<Fingerprint> find_fingerprint(const fs::path& run) {
   const fs::path file = run / "fingerprint.json";
   if (!fs::exists(file)) return std::nullopt;
-  const Json json = read_json(file, ErrorTag::kData);
-  try {
-    Fingerprint fingerprint{.code = json.at("code").get<std::string>(), .files = json.at("files").get<Files>(), .stages = {}};
-    for (const Json& stage : json.at("stages"))
-      fingerprint.stages.emplace_back(stage.at("name").get<std::string>(), stage.at("key").get<std::string>());
-    return fingerprint;
-  } catch (const Json::exception& error) {
-    throw Error(ErrorTag::kData, file.string(), error.what());
-  }
+  const JsonNode json = JsonNode::read(file, ErrorTag::kData);
+  json.expect_format(kFingerprintFormat);
+  Fingerprint fingerprint{.code = json.at("code").as_text(), .files = json.at("files").as_texts(), .stages = {}};
+  for (const JsonNode& stage : json.at("stages").items())
+    fingerprint.stages.emplace_back(stage.at("name").as_text(), stage.at("key").as_text());
+  return fingerprint;
 }
 
 std::size_t shared_stages(const Fingerprint& a, const Fingerprint& b) {

@@ -53,7 +53,7 @@ Line published_line(const StudyResults& results, const RowResult& row) {
 struct RowFigures {
   std::size_t done = 0;    ///< finished runs
   std::vector<Line> runs;  ///< of all runs, in order
-  Line mean, deviation;    ///< over the finished runs
+  Line mean, deviation;    ///< over the finished runs; one run has no deviation
 };
 
 RowFigures figures_of(const StudyResults& results, const RowResult& row) {

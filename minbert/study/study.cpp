@@ -10,6 +10,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/nearest.h"
+#include "minbert/data/run_status.h"
 #include "minbert/train/progress.h"
 
 namespace minbert {
@@ -34,11 +35,7 @@ std::string difference(const StudyRun& run) {
   return "";
 }
 
-/// status.json; an empty object when there is none.
-Json read_status(const StudyRun& run) {
-  const fs::path file = run.folder / "status.json";
-  return fs::exists(file) ? read_json(file, ErrorTag::kData) : Json::object();
-}
+std::optional<RunStatus> find_status(const StudyRun& run) { return find_run_status(run.folder / "status.json"); }
 
 bool is_locked(const StudyRun& run) { return FileLock::is_held(run.folder / ".lock"); }
 
@@ -154,7 +151,8 @@ void StudyRunner::check_folder() {
       throw Error(ErrorTag::kUsage, run.folder.string(),
                   fmt::format("row {}, seed {} differs: {}", study_.file.rows[run.row].name, run.seed, what),
                   "--overwrite trains such rows again, -o names another folder");
-    const bool failed = options_.overwrite && read_status(run).value("state", "") == "failed";
+    const auto status = find_status(run);
+    const bool failed = options_.overwrite && status && status->state == "failed";
     if (!what.empty() || failed) again_.insert(&run);
   }
   total_ = pending_.size();
@@ -163,9 +161,8 @@ void StudyRunner::check_folder() {
 /// Whether the run is done, or failed in a way that would repeat itself.
 bool StudyRunner::is_settled(const StudyRun& run) const {
   if (again_.contains(&run)) return false;
-  const Json status = read_status(run);
-  const std::string state = status.value("state", "");
-  return state == "done" || (state == "failed" && status.value("exit_code", 0) == static_cast<int>(ErrorTag::kDiverged));
+  const auto status = find_status(run);
+  return status && (status->state == "done" || (status->state == "failed" && status->exit_code == static_cast<int>(ErrorTag::kDiverged)));
 }
 
 /// Whether another process is training more of this run's stages than `stages`.
@@ -294,7 +291,8 @@ Json plan_study(Backend& backend, const Study& study, const StudyOptions& option
   for (const StudyRun& run : study.runs) {
     if (!run.selected) continue;
     const std::string what = difference(run);
-    const std::string state = what.empty() ? read_status(run).value("state", "new") : options.overwrite ? "again" : "refused";
+    const auto status = find_status(run);
+    const std::string state = !what.empty() ? (options.overwrite ? "again" : "refused") : status ? status->state : "new";
     Json row = {{"row", study.file.rows[run.row].name}, {"seed", run.seed}, {"state", state}};
     if (!what.empty()) row["differs"] = what;
     if (!steps.contains(run.row)) steps[run.row] = planned_stage_steps(backend, run.config);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "minbert/base/files.h"
+#include "minbert/data/run_status.h"
 #include "minbert/study/results.h"
 #include "minbert/study/study.h"
 #include "minbert/train/progress.h"
@@ -16,29 +17,19 @@ namespace fs = std::filesystem;
 
 constexpr int kStudyFormat = 1;
 
-void read_status(const Json& status, SeedResult& result) {
-  result.state = status.at("state").get<std::string>();
-  if (result.state == "running") result.state = "stopped";  // unless its lock is held, which read_run checks
-  if (result.state == "failed") {
-    result.error = status.value("error", "");
-    result.exit_code = status.value("exit_code", 1);
-  }
-  if (result.state != "done") return;
-  result.scores = status.at("scores").get<std::map<std::string, double>>();
-  if (const Json mean = status.value("mean", Json()); mean.is_number()) result.mean = mean.get<double>();
-  result.seconds = status.value("seconds", 0.0);
-  if (status.contains("best_epoch")) result.best_epoch = status["best_epoch"].get<int>();
-}
-
 SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& failures) {
   SeedResult result{.seed = run.seed, .folder = run.folder.lexically_relative(study.folder).string()};
-  const fs::path file = run.folder / "status.json";
-  if (fs::exists(file)) {
-    const Json status = read_json(file, ErrorTag::kData);
-    try {
-      read_status(status, result);
-    } catch (const Json::exception& error) {
-      throw Error(ErrorTag::kData, file.string(), error.what());
+  if (const auto status = find_run_status(run.folder / "status.json")) {
+    result.state = status->state == "running" ? "stopped" : status->state;  // unless its lock is held, see below
+    if (result.state == "failed") {
+      result.error = status->error;
+      result.exit_code = status->exit_code;
+    }
+    if (result.done()) {
+      result.scores = status->scores;
+      result.mean = status->mean;
+      result.seconds = status->seconds;
+      result.best_epoch = status->best_epoch;
     }
   }
   if (const auto failure = failures.find(run.folder); failure != failures.end()) {

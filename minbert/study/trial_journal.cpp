@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <utility>
 
 namespace minbert {
@@ -12,11 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TrialState state_named(const std::string& name) {
-  for (const auto& row : option_names(TrialState{}))
-    if (row.name == name) return row.value;
-  throw std::invalid_argument(fmt::format("expected a state of a trial, got \"{}\"", name));
-}
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 52;  // beyond any run; sums of them do not overflow
 
 /// Compares the first lines of two journals. Throws Error(kUsage) at the first key that differs.
 void require_same(const fs::path& path, const Json& was, const Json& now) {
@@ -45,17 +40,11 @@ TrialJournal::TrialJournal(fs::path path, Json header) : path_(std::move(path)),
   for (std::size_t begin = 0; begin < text.size(); ++line) {
     const std::size_t end = text.find('\n', begin);
     const std::string place = fmt::format("{}:{}", path_.string(), line + 1);
-    const Json event = parse_json(std::string_view(text).substr(begin, end - begin), place, ErrorTag::kData);
-    try {
-      if (line == 0)
-        require_same(path_, event, header_);
-      else
-        apply(event);
-    } catch (const std::invalid_argument& error) {
-      throw Error(ErrorTag::kData, place, error.what());
-    } catch (const Json::exception& error) {
-      throw Error(ErrorTag::kData, place, error.what());
-    }
+    const JsonNode event(parse_json(std::string_view(text).substr(begin, end - begin), place, ErrorTag::kData), place, ErrorTag::kData);
+    if (line == 0)
+      require_same(path_, event.json(), header_);
+    else
+      apply(event);
     begin = end + 1;
   }
   if (text.empty()) return;
@@ -69,14 +58,14 @@ void TrialJournal::start(const Json& values, std::int64_t planned_steps) {
   MINBERT_CHECK(running() == nullptr, "one trial after the other");
   const Json event = {{"event", "start"}, {"trial", trials_.size()}, {"values", values}, {"planned_steps", planned_steps}};
   append(event);
-  apply(event);
+  apply({event, path_.string(), ErrorTag::kInternal});
 }
 
 void TrialJournal::eval(const TrialEval& eval) {
   const Json event = {{"event", "eval"},     {"trial", trials_.size() - 1}, {"stage", eval.stage},
                       {"epoch", eval.epoch}, {"step", eval.step},           {"score", eval.score}};
   append(event);
-  apply(event);
+  apply({event, path_.string(), ErrorTag::kInternal});
 }
 
 void TrialJournal::end(TrialState state, std::string_view reason, std::optional<std::int64_t> steps, std::optional<double> score,
@@ -89,7 +78,7 @@ void TrialJournal::end(TrialState state, std::string_view reason, std::optional<
   if (score) event["score"] = *score;
   if (!scores.empty()) event["scores"] = scores;
   append(event);
-  apply(event);
+  apply({event, path_.string(), ErrorTag::kInternal});
 }
 
 void TrialJournal::append(const Json& event) {
@@ -101,29 +90,34 @@ void TrialJournal::append(const Json& event) {
   file_->sync();
 }
 
-void TrialJournal::apply(const Json& event) {
-  const auto what = event.at("event").get<std::string>();
-  const auto number = event.at("trial").get<std::int64_t>();
+void TrialJournal::apply(const JsonNode& event) {
+  const std::string& what = event.at("event").as_text();
+  const auto number = event.at("trial").as_whole<std::int64_t>(0);
+  const bool is_next = running() == nullptr && number == std::ssize(trials_);
+  if (what == "start" ? !is_next : running() == nullptr || number != running()->number)
+    event.complain(fmt::format("expected the events of one trial after the other, got {}", dump_json(event.json())));
   if (what == "start") {
-    trials_.push_back(
-        {.number = number, .values = event.at("values"), .planned_steps = event.at("planned_steps").get<std::int64_t>(), .evals = {}});
-    if (number == std::ssize(trials_) - 1) return;
+    trials_.push_back({.number = number,
+                       .values = event.at("values").json(),
+                       .planned_steps = event.at("planned_steps").as_whole<std::int64_t>(0, kMostSteps),
+                       .evals = {}});
+    return;
   }
-  if (running() == nullptr || number != trials_.back().number || what == "start")
-    throw std::invalid_argument(fmt::format("expected the events of one trial after the other, got {}", dump_json(event)));
   Trial& trial = trials_.back();
   if (what == "eval") {
-    trial.evals.push_back({event.at("stage").get<std::string>(), event.at("epoch").get<int>(), event.at("step").get<std::int64_t>(),
-                           event.at("score").get<double>()});
+    trial.evals.push_back({event.at("stage").as_text(), event.at("epoch").as_whole<int>(0),
+                           event.at("step").as_whole<std::int64_t>(0, kMostSteps), event.at("score").as_number()});
     trial.steps = trial.evals.back().step;
     trial.score = std::max(trial.score.value_or(trial.evals.back().score), trial.evals.back().score);
     return;
   }
-  trial.state = state_named(event.at("state").get<std::string>());
-  trial.reason = event.at("reason").get<std::string>();
-  trial.steps = event.at("steps").get<std::int64_t>();
-  if (event.contains("score")) trial.score = event["score"].get<double>();
-  if (event.contains("scores")) trial.scores = event["scores"].get<std::map<std::string, double>>();
+  if (what != "end") event.at("event").fail("start, eval or end");
+  trial.state = event.at("state").as_choice<TrialState>();
+  if (!trial.ended()) event.at("state").fail("a state that ends a trial");
+  trial.reason = event.at("reason").as_text();
+  trial.steps = event.at("steps").as_whole<std::int64_t>(0, kMostSteps);
+  if (const auto score = event.find("score")) trial.score = score->as_number();
+  if (const auto scores = event.find("scores")) trial.scores = scores->as_numbers();
   if (trial.state == TrialState::kFailed) trial.score.reset();
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "minbert/base/files.h"
-#include "minbert/base/json.h"
+#include "minbert/base/json_node.h"
 #include "minbert/study/early_stop.h"
 #include "minbert/study/search_file.h"
 
@@ -69,7 +69,7 @@ class TrialJournal {
 
  private:
   void append(const Json& event);
-  void apply(const Json& event);
+  void apply(const JsonNode& event);
 
   std::filesystem::path path_;
   Json header_;

@@ -162,7 +162,7 @@ void Optimizer::load(const std::filesystem::path& path) {
     const auto at = steps.find(group.name);
     const std::string text = at == steps.end() ? "" : at->second;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), group.steps);
-    if (error != std::errc{} || end != text.data() + text.size())
+    if (error != std::errc{} || end != text.data() + text.size() || group.steps < 0)
       throw Error(ErrorTag::kModel, path.string(), fmt::format("expected the step count of \"{}\", got \"{}\"", group.name, text));
   }
   if (!word_) return;

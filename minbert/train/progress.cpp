@@ -1,41 +1,41 @@
 // Writes and reads checkpoints.
 #include "minbert/train/progress.h"
 
+#include <limits>
+
 #include "minbert/base/files.h"
+#include "minbert/base/json_node.h"
 
 namespace minbert {
 namespace {
 
 constexpr int kFormat = 1;
+constexpr std::int64_t kMostSteps = std::int64_t{1} << 52;  // beyond any run, and far from overflow
 
 Json to_json(const Progress& p) {
-  return {{"format", kFormat},          {"stage", p.stage},           {"epoch", p.epoch},
-          {"epoch_step", p.epoch_step}, {"stage_step", p.stage_step}, {"run_step", p.run_step},
-          {"wall_s", p.wall_s},         {"selection", p.selection},   {"data", p.data}};
+  return {{"format", kFormat},
+          {"stage", p.stage},
+          {"epoch", p.epoch},
+          {"epoch_step", p.epoch_step},
+          {"stage_step", p.stage_step},
+          {"run_step", p.run_step},
+          {"wall_s", p.wall_s},
+          {"selection", p.selection ? p.selection->json() : Json()},
+          {"data", p.data}};
 }
 
-Progress from_json(const Json& json) {
+Progress progress_from(const JsonNode& json) {
+  json.expect_format(kFormat);
   Progress p;
-  p.stage = json.at("stage").get<std::size_t>();
-  p.epoch = json.at("epoch").get<int>();
-  p.epoch_step = json.at("epoch_step").get<std::int64_t>();
-  p.stage_step = json.at("stage_step").get<std::int64_t>();
-  p.run_step = json.at("run_step").get<std::int64_t>();
-  p.wall_s = json.at("wall_s").get<double>();
-  p.selection = json.at("selection");
-  p.data = json.at("data").get<std::string>();
+  p.stage = json.at("stage").as_whole<std::size_t>();
+  p.epoch = json.at("epoch").as_whole<int>(0, std::numeric_limits<int>::max() - 1);
+  p.run_step = json.at("run_step").as_whole<std::int64_t>(0, kMostSteps);
+  p.stage_step = json.at("stage_step").as_whole<std::int64_t>(0, p.run_step);
+  p.epoch_step = json.at("epoch_step").as_whole<std::int64_t>(0, p.stage_step);
+  p.wall_s = json.at("wall_s").as_number(0);
+  if (p.epoch > 0) p.selection = SelectionState::read(json.at("selection"));
+  p.data = json.at("data").as_text();
   return p;
-}
-
-/// Calls read(JSON of the file). A key that is missing or of another type becomes an Error(kModel).
-template <class Read>
-auto read_record(const std::filesystem::path& file, Read&& read) {
-  const Json json = read_json(file, ErrorTag::kModel);
-  try {
-    return read(json);
-  } catch (const Json::exception& e) {
-    throw Error(ErrorTag::kModel, file.string(), e.what());
-  }
 }
 
 }  // namespace
@@ -49,12 +49,13 @@ void save_stage_record(const std::filesystem::path& stage, const StageRecord& re
 std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage) {
   const std::filesystem::path file = stage / "stage.json";
   if (!std::filesystem::exists(file)) return std::nullopt;
-  return read_record(file, [](const Json& json) {
-    return StageRecord{.run_step = json.at("run_step").get<std::int64_t>(),
-                       .wall_s = json.at("wall_s").get<double>(),
-                       .best_epoch = json.at("best_epoch").get<int>(),
-                       .from = json.value("from", "")};
-  });
+  const JsonNode json = JsonNode::read(file, ErrorTag::kModel);
+  json.expect_format(kFormat);
+  const auto from = json.find("from");
+  return StageRecord{.run_step = json.at("run_step").as_whole<std::int64_t>(0, kMostSteps),
+                     .wall_s = json.at("wall_s").as_number(0),
+                     .best_epoch = json.at("best_epoch").as_whole<int>(-1),
+                     .from = from ? from->as_text() : ""};
 }
 
 void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress) {
@@ -71,7 +72,13 @@ void save_checkpoint(const std::filesystem::path& folder, const Params& params, 
 std::optional<Progress> find_checkpoint(const std::filesystem::path& folder) {
   AtomicFolder::recover(folder);
   if (!std::filesystem::exists(folder / "DONE")) return std::nullopt;
-  return read_record(folder / "state.json", from_json);
+  return progress_from(JsonNode::read(folder / "state.json", ErrorTag::kModel));
+}
+
+void expect_at_most(const std::filesystem::path& folder, std::string_view key, std::int64_t value, std::int64_t most) {
+  if (value > most)
+    throw Error(ErrorTag::kModel, (folder / "state.json").string(),
+                fmt::format("key \"{}\": expected a whole number up to {}, got {}", key, most, value), "--overwrite starts anew");
 }
 
 void load_checkpoint_weights(const std::filesystem::path& folder, Params& params) {

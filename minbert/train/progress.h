@@ -13,14 +13,14 @@ namespace minbert {
 
 /// A position between two optimizer steps. Together with parameters and moments it determines the next step.
 struct Progress {
-  std::size_t stage = 0;        ///< index into RunConfig::stages; the number of stages when all are done
-  int epoch = 0;                ///< of the stage, from 1; 0 before it begins
-  std::int64_t epoch_step = 0;  ///< steps done in this epoch
-  std::int64_t stage_step = 0;  ///< steps done in this stage
-  std::int64_t run_step = 0;    ///< steps done in the run
-  double wall_s = 0;            ///< seconds that training steps took
-  Json selection;               ///< EpochSelection::state() of the stage
-  std::string data;             ///< data_digest() of the rows
+  std::size_t stage = 0;                         ///< index into RunConfig::stages; the number of stages when all are done
+  int epoch = 0;                                 ///< of the stage, from 1; 0 before it begins
+  std::int64_t epoch_step = 0;                   ///< steps done in this epoch
+  std::int64_t stage_step = 0;                   ///< steps done in this stage
+  std::int64_t run_step = 0;                     ///< steps done in the run
+  double wall_s = 0;                             ///< seconds that training steps took
+  std::optional<SelectionState> selection = {};  ///< of the stage, once it has begun
+  std::string data;                              ///< data_digest() of the rows
 };
 
 /// stage.json, beside a finished stage's best/.
@@ -41,8 +41,13 @@ std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage)
 /// Error(kResources).
 void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress);
 
-/// Reads the position of a checkpoint; nothing if there is no complete one. Throws Error(kModel) if state.json is broken.
+/// Reads the position of a checkpoint; nothing if there is no complete one. Throws Error(kModel) if state.json is broken: a key missing, of
+/// another type or out of range. expect_at_most() is for what only the config
+/// tells.
 std::optional<Progress> find_checkpoint(const std::filesystem::path& folder);
+
+/// Throws Error(kModel) naming a key of the checkpoint's state.json if its value is beyond what the run's config allows.
+void expect_at_most(const std::filesystem::path& folder, std::string_view key, std::int64_t value, std::int64_t most);
 
 /// Overwrites all parameters with the same bits that were saved. Throws Error(kModel).
 void load_checkpoint_weights(const std::filesystem::path& folder, Params& params);

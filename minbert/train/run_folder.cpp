@@ -9,6 +9,7 @@
 #include "minbert/base/clock.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/system.h"
+#include "minbert/base/unicode.h"
 #include "minbert/data/fields.h"
 #include "minbert/train/config.h"
 #include "minbert/train/tensorboard.h"
@@ -18,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFormat = 1;
 constexpr std::string_view kLock = ".lock";
 constexpr std::string_view kStatus = "status.json";
 constexpr std::string_view kConfig = "config.toml";
@@ -127,14 +127,6 @@ std::string csv_lines(const EvalRecord& record, std::int64_t step) {
 
 double unix_time() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-Json read_status(const fs::path& path) {
-  Json status = read_json(path, ErrorTag::kData);
-  const bool ours = status.is_object() && status.contains("state") && status["state"].is_string();
-  if (!ours || status.value("format", Json()) != kFormat)
-    throw Error(ErrorTag::kData, path.string(), fmt::format("expected a status of format {}", kFormat));
-  return status;
-}
-
 }  // namespace
 
 struct RunFolder::Writers {
@@ -168,7 +160,7 @@ void RunFolder::check() {
   if (!how_.resume)
     throw Error(ErrorTag::kUsage, path_.string(), "holds a run already",
                 "--resume goes on with it, --overwrite removes it, -o names another folder");
-  status_ = read_status(path_ / kStatus);
+  status_ = read_run_status(path_ / kStatus);
   const fs::path place = path_ / kConfig;
   if (const auto difference = config_difference(path_, config_))
     throw Error(ErrorTag::kUsage, place.string(), "cannot resume with another config: " + *difference,
@@ -177,7 +169,7 @@ void RunFolder::check() {
     throw Error(ErrorTag::kUsage, place.string(), "is missing: the checkpoints cannot be told to belong to this config",
                 "--overwrite starts anew");
   }
-  finished_ = status_["state"] == "done";
+  finished_ = status_->state == "done";
 }
 
 void RunFolder::begin(std::int64_t step) {
@@ -185,9 +177,8 @@ void RunFolder::begin(std::int64_t step) {
   remove_leftovers(path_);
   if (how_.overwrite) clear(path_);
   writers_ = std::make_unique<Writers>();
-  if (const auto started = status_.find("started"); started != status_.end() && started->is_string()) writers_->started = *started;
-  if (const auto resumes = status_.find("resumes"); resumes != status_.end() && resumes->is_number_integer())
-    writers_->resumes = resumes->get<int>() + 1;
+  if (status_) writers_->resumes = status_->resumes + 1;
+  if (status_ && !status_->started.empty()) writers_->started = status_->started;
   set_status("running");  // the first file: without it the folder is not recognised as a run
   write_file(path_ / "config.input.toml", input_);
   write_file(path_ / kConfig, config_);
@@ -202,10 +193,12 @@ void RunFolder::cut_metrics(std::int64_t step) {
   const fs::path path = path_ / kMetrics;
   AtomicFile table(path_ / kTable);
   table.write(kColumns);
-  const std::size_t kept = step > 0 && fs::exists(path) ? keep_records(step, table) : 0;
-  if (writers_->step < step)
+  std::string spoilt;
+  const std::size_t kept = step > 0 && fs::exists(path) ? keep_records(step, table, spoilt) : 0;
+  if (writers_->step < step || !spoilt.empty())
     message(MessageLevel::kWarning,
-            fmt::format("{} ends at step {}, before the checkpoint's step {}", path.string(), writers_->step, step));
+            fmt::format("{} ends at step {}{}{}", path.string(), writers_->step,
+                        writers_->step < step ? fmt::format(", before the checkpoint's step {}", step) : "", spoilt));
   table.commit();
   writers_->metrics.emplace(path);
   fs::resize_file(path, kept);
@@ -217,7 +210,8 @@ void RunFolder::cut_metrics(std::int64_t step) {
 }
 
 /// Keeps the records before the first step after `step` and writes them into `table`. Returns how many bytes of metrics.jsonl they take.
-std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table) {
+/// What is wrong with a broken line goes into `spoilt`; it and what follows is left out.
+std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table, std::string& spoilt) {
   RunRecordReader reader(path_ / kMetrics);
   std::size_t kept = 0;
   try {
@@ -231,14 +225,14 @@ std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table) {
       table.write(std::visit([&](const auto& r) { return csv_lines(r, writers_->step); }, *record));
       kept = reader.bytes();
     }
-  } catch (const Error& spoilt) {  // a crash of the machine may spoil lines; cut_metrics() warns if steps are lost
-    log(spoilt.what());
+  } catch (const Error& error) {  // a crash of the machine may spoil lines
+    spoilt = fmt::format(": {}", error.what());
   }
   return kept;
 }
 
 void RunFolder::log(std::string_view text) {
-  const std::string line = fmt::format("{} {}\n", utc_timestamp(), text);
+  const std::string line = fmt::format("{} {}\n", utc_timestamp(), printable(text));
   if (begun())
     writers_->log->write(line);
   else
@@ -323,8 +317,11 @@ void RunFolder::flush() {
 
 void RunFolder::set_status(std::string_view state, const Json& more) {
   MINBERT_CHECK(begun(), "a status before begin");
-  Json status = {
-      {"format", kFormat}, {"state", state}, {"started", writers_->started}, {"updated", utc_timestamp()}, {"resumes", writers_->resumes}};
+  Json status = {{"format", kRunFormat},
+                 {"state", state},
+                 {"started", writers_->started},
+                 {"updated", utc_timestamp()},
+                 {"resumes", writers_->resumes}};
   status.update(more);
   write_json(kStatus, status);
 }
@@ -353,7 +350,7 @@ std::optional<std::string> config_difference(const fs::path& folder, std::string
 Json environment_json(std::string_view backend_name, std::string_view backend_description) {
   Json libraries = Json::object();
   for (const auto& [name, version] : library_versions()) libraries[name] = version;
-  return {{"format", kFormat},
+  return {{"format", kRunFormat},
           {"minbert", program_version()},
           {"compiler", compiler_version()},
           {"system", system_name()},

@@ -12,6 +12,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
+#include "minbert/data/run_status.h"
 #include "minbert/train/events.h"
 
 namespace minbert {
@@ -65,7 +66,7 @@ class RunFolder : public TrainEvents {
   struct Writers;
   void check();
   void cut_metrics(std::int64_t step);
-  std::size_t keep_records(std::int64_t step, AtomicFile& table);
+  std::size_t keep_records(std::int64_t step, AtomicFile& table, std::string& spoilt);
   template <class Record>
   void append(const Record& record);
   void record(const StepRecord& step);
@@ -75,8 +76,8 @@ class RunFolder : public TrainEvents {
   std::filesystem::path path_;
   OpenRun how_;
   std::string config_, input_;
-  Json status_;            // of the run that is resumed; null for a new one
-  std::string early_log_;  // before begin()
+  std::optional<RunStatus> status_;  // of the run that is resumed
+  std::string early_log_;            // before begin()
   bool is_new_ = false, finished_ = false;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Writers> writers_;

@@ -11,7 +11,7 @@ double mean_score(const Scores& scores) {
 
 std::vector<std::string> EpochSelection::offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks) {
   const auto improves = [&](const std::string& key, double score) {
-    const auto [at, first] = best_.emplace(key, score);
+    const auto [at, first] = state_.best.emplace(key, score);
     if (!first && !(score > at->second)) return false;
     at->second = score;
     return true;
@@ -25,17 +25,19 @@ std::vector<std::string> EpochSelection::offer(int epoch, const Scores& scores, 
   } else if (how_ == Selection::kLast || scores.empty() || improves("", mean_score(scores))) {
     improved = tasks;
   }
-  epochs_without_ = improved.empty() ? epochs_without_ + 1 : 0;
-  if (!improved.empty()) best_epoch_ = epoch;
+  state_.epochs_without = improved.empty() ? state_.epochs_without + 1 : 0;
+  if (!improved.empty()) state_.best_epoch = epoch;
   return improved;
 }
 
-Json EpochSelection::state() const { return {{"best", best_}, {"best_epoch", best_epoch_}, {"epochs_without", epochs_without_}}; }
+Json SelectionState::json() const { return {{"best", best}, {"best_epoch", best_epoch}, {"epochs_without", epochs_without}}; }
 
-void EpochSelection::restore(const Json& state) {
-  best_ = state.at("best").get<Scores>();
-  best_epoch_ = state.at("best_epoch").get<int>();
-  epochs_without_ = state.at("epochs_without").get<std::int64_t>();
+SelectionState SelectionState::read(const JsonNode& node) {
+  SelectionState state;
+  for (const auto& [key, score] : node.at("best").members()) state.best[key] = score.as_number();
+  state.best_epoch = node.at("best_epoch").as_whole<int>(-1);
+  state.epochs_without = node.at("epochs_without").as_whole<std::int64_t>(0, std::numeric_limits<int>::max());
+  return state;
 }
 
 }  // namespace minbert

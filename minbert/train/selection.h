@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "minbert/base/json.h"
+#include "minbert/base/json_node.h"
 #include "minbert/train/config.h"
 
 namespace minbert {
@@ -16,6 +16,17 @@ using Scores = std::map<std::string, double>;  ///< by task
 /// Mean over the tasks (paper eq. 9); 0 without tasks.
 double mean_score(const Scores& scores);
 
+/// What a checkpoint keeps of an EpochSelection.
+struct SelectionState {
+  Scores best;  ///< by task, or the mean under ""
+  int best_epoch = -1;
+  std::int64_t epochs_without = 0;
+
+  Json json() const;
+  /// Throws the node's Error.
+  static SelectionState read(const JsonNode& node);
+};
+
 class EpochSelection {
  public:
   EpochSelection(Selection how, std::int64_t patience) : how_(how), patience_(patience) {}
@@ -24,20 +35,17 @@ class EpochSelection {
   /// per_task. Ties keep the earlier epoch; without scores, and for `last`, each epoch counts as better than those before.
   std::vector<std::string> offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks);
   /// Whether the last early_stop_patience epochs brought no better one.
-  bool exhausted() const { return patience_ > 0 && epochs_without_ >= patience_; }
+  bool exhausted() const { return patience_ > 0 && state_.epochs_without >= patience_; }
   /// The epoch kept (for per_task the latest one kept for any task); -1 before the first.
-  int best_epoch() const { return best_epoch_; }
+  int best_epoch() const { return state_.best_epoch; }
 
-  Json state() const;
-  /// Throws Json::exception.
-  void restore(const Json& state);
+  const SelectionState& state() const { return state_; }
+  void restore(const SelectionState& state) { state_ = state; }
 
  private:
   Selection how_;
   std::int64_t patience_;
-  Scores best_;  // by task, or the mean under ""
-  int best_epoch_ = -1;
-  std::int64_t epochs_without_ = 0;
+  SelectionState state_;
 };
 
 }  // namespace minbert

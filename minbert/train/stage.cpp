@@ -86,8 +86,12 @@ bool Stage::more_epochs(const Progress& at) const {
 }
 
 void Stage::resume(const Progress& at) {
-  load_checkpoint_optimizer(folder_.checkpoint("last"), optimizer_);
-  selection_.restore(at.selection);
+  const fs::path last = folder_.checkpoint("last");
+  expect_at_most(last, "epoch", at.epoch, spec_.epochs + std::int64_t{1});
+  expect_at_most(last, "stage_step", at.stage_step, planned_);
+  expect_at_most(last, "epoch_step", at.epoch_step, steps_per_epoch(objective_->sampled()));
+  load_checkpoint_optimizer(last, optimizer_);
+  selection_.restore(at.selection.value());
   if (spec_.select != Selection::kPerTask || keeps_last()) return;
   const HeadSnapshots current = snapshot_heads();
   load_best(stage_best(folder_, spec_), *setup_.params);

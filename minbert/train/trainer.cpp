@@ -40,6 +40,7 @@ Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun
   const fs::path last = folder.checkpoint("last");
   const std::optional<Progress> found = open.resume ? find_checkpoint(last) : std::nullopt;
   const std::string data = data_digest(setup);
+  if (found) expect_at_most(last, "stage", static_cast<std::int64_t>(found->stage), std::ssize(config.stages) - (found->epoch > 0 ? 1 : 0));
   if (found && found->data != data)
     throw Error(ErrorTag::kData, (last / "state.json").string(), "cannot resume: the rows or the tokenizer are not those of the checkpoint",
                 "bring the files back as they were, or start anew with --overwrite");
@@ -91,7 +92,7 @@ void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const Sh
     if (at.epoch == 0) set_stage_weights(at.stage, setup, config, folder);
     Stage(setup, config, at.stage, folder, should_stop).run(at);
     save_stage_record(stage_best(folder, config.stages[at.stage]).parent_path(),
-                      {.run_step = at.run_step, .wall_s = at.wall_s, .best_epoch = at.selection.value("best_epoch", 0)});
+                      {.run_step = at.run_step, .wall_s = at.wall_s, .best_epoch = at.selection ? at.selection->best_epoch : 0});
     at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = at.data};
     folder.flush();
     save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at);
@@ -107,18 +108,19 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
     if ((task.rows.*rows).rows.empty()) continue;
     const auto progress = follow(fmt::format("{} {}", split, task.spec.name), (task.*tokens).rows(), folder, should_stop);
     evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.runner, i, task.spec, task.*tokens, progress)});
+    expect_finite(evaluations.back().predictions, [&](std::size_t row) { return (task.rows.*rows).place((task.rows.*rows).rows[row]); });
   }
   if (evaluations.empty()) return Json::object();
   for (const EvaluationNote& note : evaluation_notes(split, evaluations)) folder.message(note.level, note.text);
   return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
 
-/// `dev` is eval/dev/metrics.json, or empty without dev data. Throws Json::exception.
-TrainResult result_of(const Json& dev) {
+/// `dev` is eval/dev/metrics.json, or empty without dev data.
+TrainResult result_of(const JsonNode& dev) {
   TrainResult result;
-  if (dev.is_object() && dev.empty()) return result;
-  result.dev_scores = dev.at("scores").get<std::map<std::string, double>>();
-  if (!dev.at("mean").is_null()) result.dev_mean = dev["mean"].get<double>();
+  if (dev.json().is_object() && dev.json().empty()) return result;
+  for (const auto& [task, score] : dev.at("scores").members()) result.dev_scores[task] = score.as_number();
+  if (const auto mean = dev.find_set("mean")) result.dev_mean = mean->as_number();
   return result;
 }
 
@@ -126,11 +128,7 @@ TrainResult result_of(const Json& dev) {
 TrainResult finished_result(const fs::path& run) {
   const fs::path metrics = run / "eval" / "dev" / "metrics.json", corpora = run / "eval" / "mlm" / "corpora.csv";
   TrainResult result;
-  try {
-    if (fs::exists(metrics)) result = result_of(read_json(metrics, ErrorTag::kData));
-  } catch (const Json::exception& error) {
-    throw Error(ErrorTag::kData, metrics.string(), fmt::format("not as docs/run_folder.md describes it: {}", error.what()));
-  }
+  if (fs::exists(metrics)) result = result_of(JsonNode::read(metrics, ErrorTag::kData));
   if (fs::exists(corpora)) result.corpora = read_corpora(corpora);
   result.already_finished = true;
   return result;
@@ -144,14 +142,16 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   save_model(folder.path() / "best", setup, config, config.stages.back());
-  TrainResult result = result_of(dev);
+  TrainResult result = result_of({dev, "dev", ErrorTag::kInternal});
   result.corpora = write_mlm_files(folder.path() / "eval" / "mlm", setup, config, folder.evals());
   folder.message(MessageLevel::kDetail, fmt::format("predictions and files of the best model: {:.2f} s", watch.seconds()));
-  const StageRecord last = find_stage_record(stage_best(folder, config.stages.back()).parent_path()).value();
+  const fs::path stage = stage_best(folder, config.stages.back()).parent_path();
+  const std::optional<StageRecord> last = find_stage_record(stage);
+  if (!last) throw Error(ErrorTag::kModel, (stage / "stage.json").string(), "expected the record of a finished stage, got none");
   folder.set_status("done", {{"scores", dev.value("scores", Json::object())},
                              {"mean", dev.value("mean", Json())},
-                             {"seconds", last.wall_s},
-                             {"best_epoch", last.best_epoch},
+                             {"seconds", last->wall_s},
+                             {"best_epoch", last->best_epoch},
                              {"peak_memory_bytes", peak_memory_bytes()}});
   return result;
 }
@@ -162,6 +162,9 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   const double rows_s = watch.lap();
   Progress at = set_run_weights(setup, config, options.open, folder);
   const bool is_new = at.stage == 0 && at.epoch == 0;
+  if (is_new && !options.open.overwrite)  // a checkpoint (weights and two moments), and a best model of each stage and of the run
+    expect_free_bytes(folder.path(), setup.params->numel() * static_cast<std::int64_t>(sizeof(float)) * (4 + std::ssize(config.stages)),
+                      "checkpoints");
   folder.begin(at.run_step);
   folder.message(MessageLevel::kDetail, fmt::format("rows and tokens: {:.2f} s, weights: {:.2f} s", rows_s, watch.lap()));
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);

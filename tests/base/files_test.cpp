@@ -99,6 +99,44 @@ TEST(Files, OtherBusErrorsKeepTheirEffect) {
   EXPECT_EQ(status, 1000 + SIGBUS);
 }
 
+TEST(Files, EverySignalRemovesTemporaryFiles) {
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR2, SIGALRM, SIGABRT, SIGXCPU, SIGRTMIN}) {
+    const TempFolder folder;
+    write_file(folder / "kept", "old");
+    const int status = run_in_child([&] {
+      remove_temporary_files_on_signals();
+      AtomicFile file(folder / "kept");
+      file.write("half");
+      AtomicFolder tree(folder / "tree");
+      make_directories(tree.temporary() / "deep/er");
+      write_file(tree.temporary() / "deep/er/f", "x");
+      std::filesystem::create_directory_symlink(folder.path(), tree.temporary() / "link");
+      return ::raise(signal);
+    });
+    EXPECT_EQ(status, 1000 + signal);
+    EXPECT_EQ(folder.count(), 1) << "signal " << signal;
+    EXPECT_EQ(read_file(folder / "kept"), "old");
+  }
+}
+
+TEST(Files, IgnoredSignalsStayIgnored) {
+  EXPECT_EQ(run_in_child([] {
+              ::signal(SIGHUP, SIG_IGN);
+              remove_temporary_files_on_signals();
+              ::raise(SIGHUP);
+              ::raise(SIGCHLD);
+              return 7;
+            }),
+            7);
+}
+
+TEST(Files, FreeBytesAreCheckedAhead) {
+  const TempFolder folder;
+  EXPECT_NO_THROW(expect_free_bytes(folder / "absent/too", 1, "a test"));
+  expect_error(ErrorTag::kResources, {"absent", "free bytes for a test", "the disk is full"},
+               [&] { expect_free_bytes(folder / "absent/too", INT64_MAX, "a test"); });
+}
+
 TEST(FileLock, FollowsNoLink) {
   const TempFolder folder;
   fs::create_symlink(folder / "target", folder / "lock");

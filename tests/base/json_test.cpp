@@ -50,6 +50,13 @@ TEST(Json, RefusesTextsWithoutEnd) {
   EXPECT_EQ(parse_json_line(blanks).problem, "268435457 bytes, more than 268435456");
 }
 
+TEST(Json, EscapesWhatDrivesATerminal) {
+  const Json value = {{"na\x1bme", "\x7f\u009b31m \u202E"}, {"plain", "caf\u00E9 \u2014"}};
+  const std::string text = dump_json(value);
+  EXPECT_EQ(text, "{\"na\\u001bme\":\"\\u007f\\u009b31m \\u202e\",\"plain\":\"caf\u00E9 \u2014\"}");
+  EXPECT_EQ(parse_json(text, "f", ErrorTag::kData), value);
+}
+
 TEST(Json, WritesNothingWithoutEnd) {
   Json value = 1;
   for (int i = 0; i < 600; ++i) value = Json::array({std::move(value)});

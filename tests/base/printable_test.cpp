@@ -21,6 +21,17 @@ TEST(Printable, ReplacesWhatDrivesATerminal) {
   EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\uFFFDb");
 }
 
+TEST(Printable, KeepsTheLinesOfATable) {
+  EXPECT_EQ(printable_lines("a\x1b\nb\tc\n\n"), "a\uFFFD\nb c\n\n");
+  EXPECT_EQ(printable_lines("no end"), "no end");
+  EXPECT_EQ(printable_lines(""), "");
+}
+
+TEST(Printable, EscapesForStringsOfJsonAndToml) {
+  EXPECT_EQ(escape_controls("a\x1b[\x7f\xc2\x9b\u202E\u2069z"), "a\\u001b[\\u007f\\u009b\\u202e\\u2069z");
+  EXPECT_EQ(escape_controls("a\tb\nc caf\u00E9 \u2014 \U0001F600\xff"), "a\tb\nc caf\u00E9 \u2014 \U0001F600\xff");
+}
+
 TEST(TextTable, CleansItsCells) {
   TextTable table({"na\x1bme", "n"});
   table.add({"two\nlines\x07", "1"});

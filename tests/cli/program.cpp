@@ -45,7 +45,8 @@ Program::Program(const std::vector<std::string>& arguments, const RunOptions& op
   redirect(STDIN_FILENO, files_ / "in", O_RDONLY);
   redirect(STDOUT_FILENO, options.output.empty() ? files_ / "out" : std::filesystem::path(options.output), O_WRONLY | O_CREAT);
   redirect(STDERR_FILENO, options.errors.empty() ? files_ / "err" : std::filesystem::path(options.errors), O_WRONLY | O_CREAT);
-  ::signal(SIGXFSZ, SIG_DFL);  // a shell's child has the default, under a FileSizeLimit too
+  // A shell's child has the defaults, under a FileSizeLimit and in the background too.
+  for (const int signal : {SIGXFSZ, SIGHUP, SIGINT, SIGQUIT}) ::signal(signal, SIG_DFL);
   if (::chdir(options.folder.c_str()) != 0) ::_exit(126);
   ::execve(MINBERT_PROGRAM, argv.data(), envp.data());
   ::_exit(127);

@@ -44,6 +44,23 @@ TEST_F(InputRowsTest, FormatsGiveTheSameRows) {
   EXPECT_EQ(found(pairs), (Found{{"0", "a, b", "c"}, {"1", "d", "e"}}));
 }
 
+TEST_F(InputRowsTest, AGuessIsSaidUnlessTheNameTellsTheFormat) {
+  const auto guess = [&](const std::string& name, const std::string& content, const std::string& format = "auto") {
+    InputOptions options = file(name, content);
+    options.format = format;
+    options.columns.text = "text";
+    return InputRows(options).guess();
+  };
+  const std::string table = "text,stars\nfine,4\nso so,2\n";
+  EXPECT_EQ(guess("rows", table),
+            (folder_ / "rows").string() + ": read as a table with the columns text, stars; --in-format lines reads each line as a text");
+  EXPECT_NE(guess("objects", "{\"text\": \"fine\"}\n").find("read as JSON lines with the columns text;"), std::string::npos);
+  EXPECT_EQ(guess("rows.csv", table), "");
+  EXPECT_EQ(guess("rows", table, "csv"), "");
+  EXPECT_EQ(guess("lines", "text, and what comes next\nfine, really\n"), "");
+  EXPECT_EQ(guess("braces", "{name} is fine\nso so\n"), "");
+}
+
 TEST_F(InputRowsTest, UnnamedColumns) {
   EXPECT_EQ(found(file("a.csv", "n,text\n7,a\n")), (Found{{"0", "a", ""}}));
   EXPECT_EQ(found(file("b.csv", "review\na\nb\n")), (Found{{"0", "a", ""}, {"1", "b", ""}})) << "the only column";

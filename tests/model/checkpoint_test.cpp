@@ -35,7 +35,7 @@ TEST(Checkpoint, ParametersComeBackBitForBit) {
   const auto odd = params.value("pooler.dense.bias").span<float>();
   odd[0] = -0.0f;
   odd[1] = std::numeric_limits<float>::denorm_min();
-  odd[2] = std::bit_cast<float>(0x7fc12345u);
+  odd[2] = std::numeric_limits<float>::max();
   save_weights(folder / "model.safetensors", params, is_backbone, DType::kF32, {{"step", "12"}});
   save_weights(folder / "heads.safetensors", params, is_head);
   save_weights(folder / "mlm.safetensors", params, is_mlm);
@@ -50,6 +50,21 @@ TEST(Checkpoint, ParametersComeBackBitForBit) {
 
   save_weights(folder / "again.safetensors", back, is_backbone, DType::kF32, {{"step", "12"}});
   EXPECT_EQ(read_file(folder / "again.safetensors"), read_file(folder / "model.safetensors"));
+}
+
+TEST(Checkpoint, WeightsThatAreNotFiniteAreRefused) {
+  const TempFolder folder;
+  const auto backend = make_backend("ref");
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+    Params params = tiny_params(*backend, shape_with_heads());
+    params.value("pooler.dense.bias").span<float>().back() = bad;
+    save_weights(folder / "model.safetensors", params, is_backbone);
+    Params back = tiny_params(*backend, shape_with_heads(), 2);
+    const auto before = bits(back.value("pooler.dense.bias"));
+    expect_error(ErrorTag::kDiverged, {"model.safetensors", "pooler.dense.bias", "expected finite numbers"},
+                 [&] { load_weights(folder / "model.safetensors", back, is_backbone); });
+    EXPECT_EQ(bits(back.value("pooler.dense.bias")), before);
+  }
 }
 
 TEST(Checkpoint, Bf16IsRounded) {

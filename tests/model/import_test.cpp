@@ -107,6 +107,29 @@ TEST_F(Import, HalvesAndDoublesAreConverted) {
   }
 }
 
+TEST_F(Import, WeightsThatAreNotFiniteAreRefused) {
+  const std::string name = "encoder.layer.1.output.LayerNorm.bias";
+  const auto refuse = [&](std::string_view dtype, auto bad, std::size_t at) {
+    std::vector<decltype(bad)> stored(values(original, name).size());
+    stored[at] = bad;
+    auto entries = entries_of(original);
+    for (auto& entry : entries) {
+      if (entry.name != name) continue;
+      entry.dtype = dtype;
+      entry.bytes = std::as_bytes(std::span(stored));
+    }
+    write(entries);
+    Params params(*backend, tiny_shape());
+    expect_error(ErrorTag::kDiverged, {"model.safetensors", name, fmt::format("element {}", at)},
+                 [&] { import_weights(folder.path(), params); });
+  };
+  refuse("F32", std::numeric_limits<float>::quiet_NaN(), 0);
+  refuse("F32", -std::numeric_limits<float>::infinity(), 5);
+  refuse("BF16", BFloat16(std::numeric_limits<float>::infinity()), 3);
+  refuse("F16", std::uint16_t{0x7c01}, 2);
+  refuse("F64", 1e300, 1);
+}
+
 TEST_F(Import, WiderParametersHoldTheSameValues) {
   write(entries_of(original));
   Params doubles(*backend, tiny_shape(), DType::kF64, DType::kF64), complex(*backend, tiny_shape(), DType::kC128, DType::kC128);

@@ -196,6 +196,22 @@ TEST_F(Folder, BrokenDescriptionsAreModelErrors) {
   broken("{", {"minbert.json:1"});
   broken("{\"format\": 99}", {"format", "newer"});
   broken("{\"format\": 1}", {"max_length"});
+  const auto with = [&](const char* pointer, const Json& value) {
+    Json json = parse_json(good, "minbert.json", ErrorTag::kModel);
+    json[Json::json_pointer(pointer)] = value;
+    return dump_json(json);
+  };
+  broken(with("/max_length", -5), {"minbert.json", "max_length", "from 3"});
+  broken(with("/dtype", 1), {"minbert.json", "dtype"});
+  broken(with("/tasks", Json::object()), {"minbert.json", "tasks", "a list"});
+  broken(with("/tasks/0/labels", 1e9), {"minbert.json", "tasks[0].labels"});
+  broken(with("/tasks/0/labels", {"a", "a"}), {"minbert.json", "tasks[0]", "twice"});
+  broken(with("/tasks/0/labels", {"a", 3}), {"minbert.json", "tasks[0].labels[1]", "a text"});
+  broken(with("/tasks/0/head/dense", {"99999999999999H"}), {"minbert.json", "tasks[0].head.dense[0]"});
+  broken(with("/tasks/0/head/dense", {std::int64_t{1} << 40}), {"minbert.json", "tasks[0].head.dense[0]"});
+  broken(with("/tasks/0/head/dropout", 1), {"minbert.json", "tasks[0].head.dropout"});
+  broken(with("/tasks/0/columns", Json::array()), {"minbert.json", "tasks[0].columns"});
+  broken(with("/tasks/1/name", "mood"), {"minbert.json", "tasks[1].name", "another task"});
   write_file(folder_ / "minbert.json", good);
   std::filesystem::remove(folder_ / "heads.safetensors");
   expect_error(ErrorTag::kModel, {"mood"}, [&] { TextModel(*backend_, read_model_folder(folder_.path()), Compute{}); });

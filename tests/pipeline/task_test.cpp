@@ -78,7 +78,7 @@ TEST(Task, JsonReadsBack) {
     task.data.label_map = {{"NEG", "0"}};
     task.data.label_from = {1, 5};
     const Json json = task_json(task);
-    const TaskSpec again = parse_task(json, "minbert.json");
+    const TaskSpec again = parse_task({json, "minbert.json", ErrorTag::kModel});
     EXPECT_EQ(again.data.label_map, task.data.label_map);
     EXPECT_EQ(again.data.label_from, task.data.label_from);
     EXPECT_EQ(task_json(again), json);
@@ -99,21 +99,21 @@ TEST(Task, BrokenJsonIsAModelError) {
   const auto broken = [&](const char* key, const Json& value) {
     Json json = good;
     json[key] = value;
-    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task(json, "minbert.json"); });
+    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task({json, "minbert.json", ErrorTag::kModel}); });
     json.erase(key);
-    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task(json, "minbert.json"); });
+    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task({json, "minbert.json", ErrorTag::kModel}); });
   };
   for (const char* key : {"name", "type", "encode", "pool", "loss", "metric"}) broken(key, 3);
   broken("label_range", {1});
   for (const char* key : {"label_map", "label_from"}) {
     Json json = good;
     json[key] = 3;
-    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task(json, "minbert.json"); });
+    expect_error(ErrorTag::kModel, {"minbert.json", key}, [&] { parse_task({json, "minbert.json", ErrorTag::kModel}); });
   }
   expect_error(ErrorTag::kModel, {"one of", "cls"}, [&] {
     Json json = good;
     json["pool"] = "max";
-    parse_task(json, "minbert.json");
+    parse_task({json, "minbert.json", ErrorTag::kModel});
   });
 }
 

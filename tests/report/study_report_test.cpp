@@ -110,7 +110,7 @@ TEST_F(StudyReportTest, ABrokenStudyIsNamed) {
   write("study.json", R"({"format": 2, "rows": []})");
   expect_error(ErrorTag::kData, {"study.json", "format 1"}, [&] { report(); });
   write("study.json", R"({"format": 1, "rows": [{"title": "nameless"}]})");
-  expect_error(ErrorTag::kData, {"study.json", "docs/study_folder.md"}, [&] { report(); });
+  expect_error(ErrorTag::kData, {"study.json", "rows[0].name", "missing"}, [&] { report(); });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "minbert/base/files.h"
+#include "tests/base/broken_files.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 
@@ -119,6 +120,12 @@ TEST_F(CompareTest, NumbersHaveNoMcNemar) {
   EXPECT_EQ(json["comparisons"][0]["tasks"][0]["metric"], "pearson");
 }
 
+TEST_F(CompareTest, EveryFileMayBeSpoilt) {
+  for (const char* name : {"a", "b"}) write_run(name, {1, 2}, kNumbers);
+  for (const char* name : {"metrics.json", "first.predictions.tsv", "second.predictions.tsv"})
+    expect_errors_at_most(folder / "b/eval/dev" / name, 80, [&] { compare({"a", "b"}, {.resamples = 10}); });
+}
+
 TEST_F(CompareTest, OtherRowsAreRefused) {
   write_run("a", {1, 1}, kNumbers);
   expect_refused({"b/eval/dev/metrics.json", "expected the results of a finished run on dev"});
@@ -145,9 +152,14 @@ TEST_F(CompareTest, OtherRowsAreRefused) {
   write("b", "metrics.json", kThird);
   expect_refused({"b", "expected labelled dev rows of a task that", "has too, got none"});
   write("b", "metrics.json", R"({"tasks": {"first": {"metric": "taste"}}})");
-  expect_refused({"b/eval/dev/metrics.json", "unknown metric \"taste\""});
-  write("b", "metrics.json", R"({"tasks": {"first": {}}})");
-  expect_refused({"b/eval/dev/metrics.json"});
+  expect_refused({"b/eval/dev/metrics.json", "tasks.first.metric", "expected one of accuracy", "got \"taste\""});
+  for (const char* broken : {"[]", "{}", R"({"tasks": []})", R"({"tasks": {"first": {}}})", R"({"tasks": {"first": 3}})",
+                             R"({"tasks": {"../first": {"metric": "accuracy", "classes": {"no": {}, "yes": {}}}}})",
+                             R"({"tasks": {"first": {"metric": "accuracy"}}})",
+                             R"({"tasks": {"third": {"metric": "pearson", "classes": {"no": {}, "yes": {}}}}})"}) {
+    write("b", "metrics.json", broken);
+    expect_refused({"b/eval/dev/metrics.json"});
+  }
 }
 
 }  // namespace

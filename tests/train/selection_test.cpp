@@ -38,7 +38,7 @@ TEST(EpochSelection, PatienceCountsEpochsSinceTheBestAndSurvivesAResume) {
   for (const auto& [epoch, score, exhausted] :
        {std::tuple(0, 0.1, false), {1, 0.0, false}, {2, 0.2, false}, {3, 0.2, false}, {4, 0.1, true}}) {
     EpochSelection resumed(Selection::kMean, 2);
-    resumed.restore(Json::parse(whole.state().dump()));
+    resumed.restore(SelectionState::read({whole.state().json(), "state.json", ErrorTag::kModel}));
     resumed.offer(epoch, {{"a", score}}, kTasks);
     whole.offer(epoch, {{"a", score}}, kTasks);
     EXPECT_EQ(whole.exhausted(), exhausted) << epoch;

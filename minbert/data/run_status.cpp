@@ -1,0 +1,35 @@
+// Reads status.json.
+#include "minbert/data/run_status.h"
+
+#include <algorithm>
+#include <array>
+
+#include "minbert/base/json_node.h"
+
+namespace minbert {
+
+RunStatus read_run_status(const std::filesystem::path& file) {
+  constexpr std::array<std::string_view, 4> kStates = {"running", "done", "stopped", "failed"};
+  const JsonNode json = JsonNode::read(file, ErrorTag::kData);
+  json.expect_format(kRunFormat);
+  RunStatus status;
+  status.state = json.at("state").as_text();
+  if (std::ranges::find(kStates, status.state) == kStates.end()) json.at("state").fail("running, done, stopped or failed");
+  for (const auto& [key, text] : {std::pair("started", &status.started), {"updated", &status.updated}, {"error", &status.error}})
+    if (const auto member = json.find(key)) *text = member->as_text();
+  if (const auto resumes = json.find("resumes")) status.resumes = resumes->as_whole(0, 1'000'000'000);
+  if (const auto code = json.find("exit_code")) status.exit_code = code->as_whole(0, 255);
+  if (const auto scores = json.find("scores")) status.scores = scores->as_numbers();
+  if (const auto mean = json.find_set("mean")) status.mean = mean->as_number();
+  if (const auto seconds = json.find("seconds")) status.seconds = seconds->as_number(0);
+  if (const auto epoch = json.find_set("best_epoch")) status.best_epoch = epoch->as_whole<int>(-1);
+  if (const auto bytes = json.find("peak_memory_bytes")) status.peak_memory_bytes = bytes->as_whole<std::int64_t>(0);
+  return status;
+}
+
+std::optional<RunStatus> find_run_status(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return read_run_status(file);
+}
+
+}  // namespace minbert

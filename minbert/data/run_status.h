@@ -1,0 +1,32 @@
+// RunStatus: a run's status.json (docs/run_folder.md), for all who read it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace minbert {
+
+inline constexpr int kRunFormat = 1;  ///< "format" of a run's files
+
+struct RunStatus {
+  std::string state;             ///< running | done | stopped | failed
+  std::string started, updated;  ///< empty where the file lacks them, as all below
+  int resumes = 0;
+  std::string error;  ///< of a failed run, as its exit code
+  int exit_code = 1;
+  std::map<std::string, double> scores;  ///< of a run that is done, as all below
+  std::optional<double> mean;
+  double seconds = 0;
+  std::optional<int> best_epoch;
+  std::int64_t peak_memory_bytes = 0;
+};
+
+/// Throws Error(kData) naming file and key for another format, a state without meaning, and members of another type or out of range.
+RunStatus read_run_status(const std::filesystem::path& file);
+/// Nothing when there is no such file.
+std::optional<RunStatus> find_run_status(const std::filesystem::path& file);
+
+}  // namespace minbert
