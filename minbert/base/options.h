@@ -268,7 +268,12 @@ struct OptionType<std::array<T, N>> {
   static void read(const TomlNode& node, std::array<T, N>& values) {
     const auto items = node.is<TomlArray>() ? node.items() : std::vector<TomlNode>();
     if (items.size() != N) node.fail(type());
-    for (std::size_t i = 0; i < N; ++i) OptionType<T>::read(items[i], values[i]);
+    for (std::size_t i = 0; i < N; ++i) {
+      if (std::is_floating_point_v<T> && items[i].template is<double>() && std::isinf(items[i].as_double()))
+        values[i] = static_cast<T>(items[i].as_double());  // a range may have no end; keys that need one check it
+      else
+        OptionType<T>::read(items[i], values[i]);
+    }
   }
   static TomlValue write(const std::array<T, N>& values) {
     TomlArray items;

@@ -145,8 +145,10 @@ class TokenCounter {
         why_not = error.what();
       }
     }
-    if (!tokenizer_) return session.console.info(fmt::format("note: tokens are not counted: {}", why_not));
-    warn_of_files(session, tokenizer_->warnings());
+    if (tokenizer_)
+      warn_of_files(session, tokenizer_->warnings());
+    else
+      session.console.info(fmt::format("note: tokens are not counted: {}", why_not));
   }
 
   explicit operator bool() const { return tokenizer_.has_value(); }

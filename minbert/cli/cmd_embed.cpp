@@ -124,14 +124,6 @@ EmbedSettings settings_of(const EmbedFlags& flags, ModelFolder& folder) {
   return settings;
 }
 
-/// Input is plain lines, whatever they look like, unless the file's name or a named column says that it is a table.
-std::string default_format(const InputFlags& flags) {
-  const std::string extension = std::filesystem::path(flags.path).extension().string();
-  const bool table =
-      extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();
-  return table ? "auto" : "lines";
-}
-
 int run_embed(const EmbedFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
   const std::string extension = extension_of(flags);
@@ -142,27 +134,17 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   const std::int64_t width = settings.modules.width(folder.config.hidden_size);
   TextModel model = open_model(session, *backend, std::move(folder), settings.modules.pooling.modes.front() == TokenPool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
-  const InputRows rows(input_options(flags.input, default_format(flags.input)));
-  if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
+  const InputRows rows(input_options(flags.input, default_text_format(flags.input)));
   catch_signals();
   if (extension != ".jsonl")
     expect_free_bytes(flags.output, std::ssize(rows) * width * static_cast<std::int64_t>(sizeof(float)), "the vectors");
   const auto writer = make_writer(flags, rows.size(), width);
-  std::vector<InputRow> chunk;
-  for (std::size_t begin = 0; begin < rows.size(); begin += kChunk) {
-    chunk.clear();
-    for (std::size_t i = begin; i < std::min(begin + kChunk, rows.size()); ++i) chunk.push_back(rows[i]);
-    const auto vectors = model.embed(chunk, settings, [&](std::int64_t done) {
-      throw_if_stopped();
-      session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
-    });
-    writer->add(chunk, vectors);
-  }
+  for_each_chunk(session, rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
+    writer->add(chunk, model.embed(chunk, settings, progress));
+  });
   writer->commit();
-  session.console.clear_progress();
-  session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
   show_profile(session, *backend);
-  warn_of_skipped(session, rows);
+  warn_of_texts(session, model);
   return 0;
 }
 
@@ -171,7 +153,7 @@ int run_embed(const EmbedFlags& flags, Session& session) {
 Action declare_embed(CLI::App& app, Session& session) {
   auto flags = std::make_shared<EmbedFlags>();
   add_model(app, flags->model);
-  add_input_rows(app, flags->input, false, "by the name of -i or with --text or --id auto, else lines");
+  add_input_rows(app, flags->input, false, kTextFormatHelp);
   app.add_option("-o,--output", flags->output, "FILE.npy, FILE.safetensors or FILE.jsonl; - is JSON lines to standard output")
       ->required()
       ->type_name("FILE");

@@ -134,7 +134,9 @@ void check_gate_names(std::span<const Gate> gates, std::span<const TaskEvaluatio
     if (evaluation.labelled()) scored.push_back(evaluation.task->name);
   }
   if (!scored.empty()) scored.emplace_back("mean");
-  const auto holds = [](const std::vector<std::string>& list, const std::string& name) { return std::ranges::find(list, name) != list.end(); };
+  const auto holds = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::ranges::find(list, name) != list.end();
+  };
   for (const Gate& gate : gates) {
     if (!holds(names, gate.name))
       throw Error(ErrorTag::kUsage, "--fail-under", fmt::format("unknown score \"{}\"", gate.name), suggest(gate.name, names));
@@ -213,6 +215,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   else
     print_text(score_table(json, evaluations));
   show_profile(session, *backend);
+  warn_of_texts(session, model);
   check_gates(gates, json);
   return 0;
 }

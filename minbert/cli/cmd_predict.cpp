@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "minbert/base/clock.h"
 #include "minbert/cli/input_flags.h"
@@ -16,67 +18,142 @@ namespace {
 
 struct PredictFlags {
   std::string model, task, output = "-", format;
+  std::vector<std::string> texts;
   InputFlags input;
-  bool probs = true;
+  bool probs = true, keep_columns = false;
+  std::int64_t top_k = 0;
+  std::optional<double> min_score;
 };
 
-/// Reads the input; columns are the task's unless flags name others. An id column that only the task names may be missing.
-InputRows read_input(const InputFlags& flags, const TaskSpec& task) {
-  InputOptions options = input_options(flags, "auto");
+/// The format of the output: --format, else what the ending of -o says.
+std::string format_of(const PredictFlags& flags) {
+  if (!flags.format.empty()) return flags.format;
+  const std::string extension = flags.output == "-" ? ".jsonl" : std::filesystem::path(flags.output).extension().string();
+  if (extension != ".tsv" && extension != ".csv" && extension != ".jsonl")
+    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in .jsonl, .tsv or .csv, got \"{}\"", flags.output),
+                "--format says what to write whatever the name");
+  return extension.substr(1);
+}
+
+std::vector<std::string> task_names(std::span<const TaskSpec> tasks) {
+  std::vector<std::string> names;
+  for (const TaskSpec& task : tasks) names.push_back(task.name);
+  return names;
+}
+
+/// Indices of the tasks that --task names: one, several with commas, or all that fit the input: those of pairs where --text-pair is given
+/// or no task is of single texts, else those of single texts.
+std::vector<std::size_t> choose_tasks(const TextModel& model, const PredictFlags& flags) {
+  const std::vector<TaskSpec>& tasks = model.tasks();
+  if (tasks.empty())
+    throw Error(ErrorTag::kUsage, model.folder().path.string(), "this model has no task", "train one on it first: minbert train");
+  std::vector<std::size_t> chosen;
+  if (flags.task == "all") {
+    const bool singles = std::any_of(tasks.begin(), tasks.end(), [](const TaskSpec& task) { return !task.is_pair(); });
+    const bool pairs = !singles || !flags.input.columns.text_pair.empty();
+    for (std::size_t i = 0; i < tasks.size(); ++i)
+      if (tasks[i].is_pair() == pairs) chosen.push_back(i);
+  } else if (!flags.task.empty()) {
+    for (const std::string& name : CLI::detail::split(flags.task, ',')) chosen.push_back(model.find_task(name));
+  } else if (tasks.size() == 1) {
+    chosen.push_back(0);
+  } else {
+    throw Error(ErrorTag::kUsage, "--task", "expected a task", fmt::format("all, or one of {}", fmt::join(task_names(tasks), ", ")));
+  }
+  for (const std::size_t i : chosen)
+    if (tasks[i].is_pair() != tasks[chosen.front()].is_pair())
+      throw Error(ErrorTag::kUsage, "--task",
+                  fmt::format("task \"{}\" and task \"{}\" do not both take {}", tasks[chosen.front()].name, tasks[i].name,
+                              tasks[i].is_pair() ? "pairs" : "single texts"));
+  return chosen;
+}
+
+/// How to read the input: columns are the task's unless flags name others. An id column that only the task names may be missing.
+InputOptions input_of(const PredictFlags& flags, const TaskSpec& task) {
+  InputOptions options = input_options(flags.input, "auto");
+  options.keep_columns = flags.keep_columns;
   RowColumnNames& columns = options.columns;
   columns.pair = task.is_pair();
   columns.id_may_lack = columns.id.empty();
   for (const auto& [name, fallback] :
        {std::pair(&columns.text, &task.data.text), {&columns.text_pair, &task.data.text_pair}, {&columns.id, &task.data.id}})
     if (name->empty()) *name = *fallback;
-  return InputRows(options);
+  return options;
 }
 
-std::string format_of(const PredictFlags& flags) {
-  if (!flags.format.empty()) return flags.format;
-  const std::string extension = std::filesystem::path(flags.output).extension().string();
-  return extension == ".tsv" || extension == ".csv" ? extension.substr(1) : "jsonl";
+/// The texts of the command line as rows; of a task of pairs, each two texts are a pair.
+std::vector<InputRow> argument_rows(const std::vector<std::string>& texts, const TaskSpec& task) {
+  const std::size_t per_row = task.is_pair() ? 2 : 1;
+  if (texts.size() % per_row != 0)
+    throw Error(ErrorTag::kUsage, "TEXT", fmt::format("task \"{}\" takes two texts at a time, got {}", task.name, texts.size()));
+  std::vector<InputRow> rows(texts.size() / per_row);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].text = texts[i * per_row];
+    if (task.is_pair()) rows[i].text_pair = texts[i * per_row + 1];
+    rows[i].id = std::to_string(i);
+  }
+  return rows;
 }
 
-std::size_t choose_task(const TextModel& model, const std::string& name) {
-  if (!name.empty()) return model.find_task(name);
-  if (model.tasks().size() == 1) return 0;
-  std::vector<std::string> names;
-  for (const TaskSpec& task : model.tasks()) names.push_back(task.name);
-  if (names.empty())
-    throw Error(ErrorTag::kUsage, model.folder().path.string(), "this model has no task", "train one on it first: minbert train");
-  throw Error(ErrorTag::kUsage, "--task", "expected a task", fmt::format("one of {}", fmt::join(names, ", ")));
-}
+/// Answers rows for several tasks and counts the answers that --min-score empties.
+class Answerer {
+ public:
+  Answerer(TextModel& model, std::vector<std::size_t> tasks, const PredictionFormat& format, Output& out)
+      : model_(model), tasks_(std::move(tasks)), format_(format), out_(out) {}
+
+  void answer(std::span<const InputRow> rows, const RowProgress& progress) {
+    std::vector<std::vector<Prediction>> predictions;
+    for (const std::size_t task : tasks_) predictions.push_back(model_.predict_texts(task, rows, progress));
+    std::vector<Prediction> of_row(tasks_.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      for (std::size_t t = 0; t < tasks_.size(); ++t) {
+        of_row[t] = std::move(predictions[t][i]);
+        if (format_.is_empty(of_row[t])) ++empty_;
+      }
+      out_.write(format_.line(rows[i], of_row));
+    }
+    answers_ += rows.size() * tasks_.size();
+  }
+
+  /// Says how many answers are empty, if --min-score was given.
+  void report(Session& session, std::optional<double> min_score) const {
+    if (min_score) session.console.info(fmt::format("{} of {} answers score below {} and are empty", empty_, answers_, *min_score));
+  }
+
+ private:
+  TextModel& model_;
+  std::vector<std::size_t> tasks_;
+  const PredictionFormat& format_;
+  Output& out_;
+  std::size_t empty_ = 0, answers_ = 0;
+};
 
 int run_predict(const PredictFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 2048;
+  PredictionStyle style{.format = format_of(flags), .probs = flags.probs, .top_k = flags.top_k, .min_score = flags.min_score};
   const auto backend = open_backend(session);
   Stopwatch watch;
   TextModel model = open_model(session, *backend, read_model_folder(flags.model));
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
-  const std::size_t index = choose_task(model, flags.task);
-  const TaskSpec& task = model.tasks()[index];
-  const InputRows rows = read_input(flags.input, task);
-  if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
+  const std::vector<std::size_t> chosen = choose_tasks(model, flags);
+  std::vector<const TaskSpec*> tasks;
+  for (const std::size_t i : chosen) tasks.push_back(&model.tasks()[i]);
+  std::optional<InputRows> rows;
+  if (flags.texts.empty()) style.columns = rows.emplace(input_of(flags, *tasks.front())).columns();
+  const PredictionFormat format(std::move(style), tasks);
   catch_signals();
   Output out(flags.output);
-  const PredictionFormat format(format_of(flags), task, flags.probs);
   out.write(format.header());
-  std::vector<InputRow> chunk;
-  for (std::size_t begin = 0; begin < rows.size(); begin += kChunk) {
-    chunk.clear();
-    for (std::size_t i = begin; i < std::min(begin + kChunk, rows.size()); ++i) chunk.push_back(rows[i]);
-    const auto predictions = model.predict_texts(index, chunk, [&](std::int64_t done) {
-      throw_if_stopped();
-      session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
-    });
-    for (std::size_t i = 0; i < chunk.size(); ++i) out.write(format.line(chunk[i].id, predictions[i]));
-  }
+  Answerer answerer(model, chosen, format, out);
+  if (rows)
+    for_each_chunk(session, *rows, kChunk,
+                   [&](std::span<const InputRow> chunk, const RowProgress& progress) { answerer.answer(chunk, progress); });
+  else
+    answerer.answer(argument_rows(flags.texts, *tasks.front()), {});
   out.commit();
-  session.console.clear_progress();
-  session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
+  answerer.report(session, flags.min_score);
+  warn_of_texts(session, model);
   show_profile(session, *backend);
-  warn_of_skipped(session, rows);
   return 0;
 }
 
@@ -85,18 +162,31 @@ int run_predict(const PredictFlags& flags, Session& session) {
 Action declare_predict(CLI::App& app, Session& session) {
   auto flags = std::make_shared<PredictFlags>();
   add_model(app, flags->model);
-  app.add_option("--task", flags->task, "task to predict [the only one]")->type_name("NAME");
+  CLI::Option* const texts =
+      app.add_option("TEXT", flags->texts, "texts to answer, instead of -i; for a task of pairs, two by two")->type_name("");
+  app.add_option("--task", flags->task, "task to predict; several as a,b; all: all that the input fits [the only one]")->type_name("NAME");
   add_input_rows(app, flags->input, true, "auto");
+  texts->excludes(app.get_option("--input"));
   app.add_option("-o,--output", flags->output, "file that appears when complete; - is standard output")
       ->capture_default_str()
       ->type_name("FILE");
-  app.add_option("--format", flags->format, "format of the output: jsonl | tsv | csv | cs224n [by the name of -o, else jsonl]")
+  app.add_option("--format", flags->format,
+                 "format of the output: jsonl | tsv | csv | cs224n [by the ending of -o; standard output: jsonl]")
       ->check(one_of({"jsonl", "tsv", "csv", "cs224n"}))
       ->type_name("NAME");
   app.add_flag("--probs,!--no-probs", flags->probs, "write the probability of each class, or not [yes]");
+  app.add_flag("--keep-columns", flags->keep_columns, "write the input's own columns before the answer, in place of the id");
+  app.add_option("--top-k", flags->top_k, "write the K best classes with their scores, in place of all probabilities")
+      ->check(whole_number(1, 1'000'000))
+      ->type_name("K");
+  app.add_option("--min-score", flags->min_score, "leave an answer empty whose score is lower, and count these")
+      ->check(CLI::Range(0.0, 1.0))
+      ->type_name("P");
   add_compute(app, session, true);
-  add_examples(
-      app, "  echo 'A fine film.' | minbert predict runs/mine --task sst\n  minbert predict runs/mine --task para -i pairs.csv -o out.tsv");
+  add_examples(app,
+               "  minbert predict runs/mine \"A fine film.\" --task sst\n"
+               "  minbert predict runs/mine --task para -i pairs.csv -o out.tsv\n"
+               "  minbert predict runs/mine -i tickets.csv --text message --keep-columns --min-score 0.6 -o answered.csv");
   return [flags, &session] { return run_predict(*flags, session); };
 }
 

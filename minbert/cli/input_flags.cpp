@@ -1,6 +1,13 @@
 // Declares the flags of input rows and turns them into options.
 #include "minbert/cli/input_flags.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "minbert/base/clock.h"
+#include "minbert/cli/signals.h"
+
 namespace minbert {
 
 void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::string& default_help) {
@@ -29,7 +36,28 @@ ReadingHints file_hints(std::string bad_row) {
           .no_label = "give a CSV, TSV or JSON lines file with a column of labels"};
 }
 
-void warn_of_skipped(Session& session, const InputRows& rows) {
+std::string default_text_format(const InputFlags& flags) {
+  const std::string extension = std::filesystem::path(flags.path).extension().string();
+  const bool table =
+      extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();
+  return table ? "auto" : "lines";
+}
+
+void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
+                    const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work) {
+  if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
+  Stopwatch watch;
+  std::vector<InputRow> inputs;
+  for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {
+    inputs.clear();
+    for (std::size_t i = begin; i < std::min(begin + chunk, rows.size()); ++i) inputs.push_back(rows[i]);
+    work(inputs, [&](std::int64_t done) {
+      throw_if_stopped();
+      session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
+    });
+  }
+  session.console.clear_progress();
+  session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
   if (rows.skipped() > 0)
     session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size() + rows.skipped()));
 }

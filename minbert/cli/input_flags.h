@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
+#include <span>
 #include <string>
 
 #include "minbert/cli/file_task.h"
@@ -26,7 +28,14 @@ InputOptions input_options(const InputFlags& flags, const std::string& default_f
 /// used.
 ReadingHints file_hints(std::string bad_row);
 
-/// Warns if rows were left out.
-void warn_of_skipped(Session& session, const InputRows& rows);
+/// The format of texts where --in-format is absent: plain lines, whatever they look like, unless the file's name or a named column says
+/// that the input is a table.
+std::string default_text_format(const InputFlags& flags);
+inline constexpr const char* kTextFormatHelp = "by the name of -i or with --text or --id auto, else lines";
+
+/// Reads the rows `chunk` at a time and calls work(rows, progress) for each chunk in order; `progress` shows on the console how many rows
+/// are done, and ends the work if a signal asks for it. Says what the input was guessed to be, and at the end if rows were left out.
+void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
+                    const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work);
 
 }  // namespace minbert

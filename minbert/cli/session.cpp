@@ -91,6 +91,20 @@ TextModel open_model(Session& session, Backend& backend, ModelFolder folder, boo
   return model;
 }
 
+void warn_of_texts(Session& session, const TextModel& model) {
+  constexpr double kManyUnknown = 0.05;
+  const TextCounts& counts = model.counts();
+  const std::int64_t length = model.folder().max_length, limit = model.folder().config.max_position_embeddings;
+  if (counts.truncated > 0)
+    session.console.warning(fmt::format("{} of {} rows are longer than {} tokens and were cut; {}", counts.truncated, counts.rows, length,
+                                        length < limit ? fmt::format("max_length = {} is this model's limit", limit)
+                                                       : "this is the model's limit, so long texts must be split"));
+  const double unknown = counts.tokens == 0 ? 0 : static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens);
+  if (unknown > kManyUnknown)
+    session.console.warning(fmt::format(
+        "{:.1f}% of the tokens are [UNK], words or signs that the model does not know: is it of the texts' language?", 100 * unknown));
+}
+
 void show_profile(Session& session, const Backend& backend) {
   if (!backend.profiling()) return;
   auto ops = backend.profile();

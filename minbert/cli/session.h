@@ -47,6 +47,8 @@ Compute session_compute(Session& session, const Backend& backend, const std::str
 void warn_of_files(Session& session, const std::vector<std::string>& warnings);
 /// Loads the folder's model and warns of its files; it computes in --dtype, else in the dtype that the folder names.
 TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler = false);
+/// Warns if texts were longer than the model's max_length, or if many of their words are not in its vocabulary.
+void warn_of_texts(Session& session, const TextModel& model);
 /// Prints the time of each kind of op to stderr if MINBERT_DEBUG is 2 or more.
 void show_profile(Session& session, const Backend& backend);
 

@@ -18,6 +18,7 @@ std::span<const Verb> verbs() {
       Verb{"compare", "whether one run is better than another: paired bootstrap, McNemar's test", declare_compare},
       Verb{"predict", "labels for new texts or pairs", declare_predict},
       Verb{"embed", "sentence vectors of texts", declare_embed},
+      Verb{"similar", "near-duplicates and nearest neighbours among the texts of a file", declare_similar},
       Verb{"tokenize", "token ids of lines", declare_tokenize},
       Verb{"inspect", "config, tensors and heads of a model, and what was mapped where", declare_inspect},
       Verb{"report", "one HTML file of a run or a study: scores, curves, error analyses, config", declare_report},

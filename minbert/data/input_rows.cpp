@@ -10,7 +10,7 @@
 
 namespace minbert {
 
-InputRows::InputRows(const InputOptions& options) {
+InputRows::InputRows(const InputOptions& options) : keep_columns_(options.keep_columns) {
   const RowColumnNames& names = options.columns;
   if (options.format == "lines" && !names.pair) {
     lines_.emplace(options.path);
@@ -51,17 +51,27 @@ std::string InputRows::problem(std::size_t row) const {
   return reason;
 }
 
+std::vector<std::string> InputRows::columns() const {
+  if (!keep_columns_) return {};
+  std::vector<std::string> names = lines_ ? std::vector<std::string>{"text"} : table_.columns();
+  for (std::size_t c = 0; c < names.size(); ++c)
+    if (names[c].empty()) names[c] = fmt::format("column_{}", c);
+  return names;
+}
+
 InputRow InputRows::operator[](std::size_t i) const {
   InputRow out;
   if (lines_) {
     out.text = (*lines_)[i];
     out.id = std::to_string(i);
+    if (keep_columns_) out.cells = {out.text};
     return out;
   }
   const std::size_t row = usable_[i];
   out.text = table_.cell(row, columns_.text);
   if (columns_.text_pair) out.text_pair = table_.cell(row, *columns_.text_pair);
   out.id = columns_.id_of(table_, row, static_cast<std::int64_t>(row));
+  if (keep_columns_) out.cells.assign(table_.row(row).begin(), table_.row(row).end());
   return out;
 }
 

@@ -14,7 +14,8 @@ namespace minbert {
 /// One text, or a pair, as it was given.
 struct InputRow {
   std::string text, text_pair;
-  std::string id;  ///< of its column, else its number from 0 in the input
+  std::string id;                  ///< of its column, else its number from 0 in the input
+  std::vector<std::string> cells = {};  ///< all cells of its record, if InputOptions::keep_columns
 };
 
 struct InputOptions {
@@ -22,6 +23,7 @@ struct InputOptions {
   std::string format = "auto";  ///< auto | csv | tsv | jsonl | lines
   RowColumnNames columns = {};
   bool skip_bad_rows = false;
+  bool keep_columns = false;  ///< fill InputRow::cells
 };
 
 class InputRows {
@@ -35,6 +37,8 @@ class InputRows {
   std::size_t skipped() const { return skipped_; }
   /// A line for people that says what the input was taken for, if its content alone says that it is a table; else empty.
   std::string guess() const;
+  /// Names of the record's cells, if InputOptions::keep_columns; of plain lines: text, or text and text_pair.
+  std::vector<std::string> columns() const;
   InputRow operator[](std::size_t i) const;
 
  private:
@@ -46,6 +50,7 @@ class InputRows {
   std::vector<std::size_t> usable_;  // rows of the table
   std::size_t skipped_ = 0;
   bool guessed_ = false;  // neither a flag nor the name of the file told the format
+  bool keep_columns_;
 };
 
 }  // namespace minbert

@@ -133,7 +133,8 @@ ModelConfig parse_model_config(const Json& json, const std::string& place) {
   const ConfigReader reader(json, place);
 
   if (const std::string type = reader.text("model_type", "bert"); type != "bert")
-    refuse(place, "model_type", fmt::format("expected \"bert\", got \"{}\"", type), "only BERT encoders are supported");
+    refuse(place, "model_type", fmt::format("expected \"bert\", got \"{}\"", type),
+           "models of type bert are read: BERT, multilingual BERT, MiniLM, BGE, E5 v2, GTE and their like (docs/models.md)");
   if (const std::string position = reader.text("position_embedding_type", "absolute"); position != "absolute")
     refuse(place, "position_embedding_type", fmt::format("expected \"absolute\", got \"{}\"", position),
            "relative positions are not supported");

@@ -48,7 +48,14 @@ Pooling common_pooling(std::span<const TaskSpec> tasks) {
 /// The model folder that MODEL names, where modules.json is if there is one.
 fs::path find_root(const fs::path& path) {
   std::error_code ignored;  // a name that no path can have is no directory either
-  if (!fs::is_directory(path, ignored)) throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none");
+  if (!fs::is_directory(path, ignored)) {
+    const bool hub_name =
+        path.is_relative() && std::distance(path.begin(), path.end()) == 2 && *path.begin() != "." && *path.begin() != "..";
+    throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none",
+                hub_name ? fmt::format("a model of that name on the hub is downloaded by: minbert fetch {} -o models/{}", path.string(),
+                                       path.filename().string())
+                         : "");
+  }
   if (fs::exists(path / "best" / "config.json")) return path / "best";
   if (fs::exists(path / "status.json"))
     throw Error(ErrorTag::kModel, path.string(), "this run has no best/ yet", "let it finish, or name one of its checkpoints");

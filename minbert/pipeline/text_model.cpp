@@ -43,9 +43,20 @@ std::size_t TextModel::find_task(std::string_view name) const {
   throw Error(ErrorTag::kUsage, folder_.path.string(), fmt::format("unknown task \"{}\"", name), suggest(name, names));
 }
 
+TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> rows) {
+  TokenizedRows out = tokenize_rows(tokenizer_, task, rows, folder_.max_length);
+  counts_.rows += out.rows();
+  counts_.truncated += out.truncated;
+  for (const std::int32_t id : out.ids) {
+    if (id != tokenizer_.cls_id() && id != tokenizer_.sep_id()) ++counts_.tokens;
+    if (id == tokenizer_.unk_id()) ++counts_.unknown;
+  }
+  return out;
+}
+
 std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress) {
   const TaskSpec& spec = tasks()[task];
-  auto predictions = predict_rows(*runner_, task, spec, tokenize_rows(tokenizer_, spec, rows, folder_.max_length), progress);
+  auto predictions = predict_rows(*runner_, task, spec, tokenize(spec, rows), progress);
   expect_finite(predictions, [&](std::size_t row) { return place_of(rows[row].id); });
   return predictions;
 }
@@ -70,7 +81,7 @@ std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const Embe
   // All but the [SEP] that ends the prompt where it stands alone.
   const std::int64_t prompt_tokens =
       settings.prompt.empty() ? 0 : std::ssize(tokenizer_.encode(settings.prompt, folder_.max_length).ids) - 1;
-  auto vectors = encode_rows(*runner_, pooling, prompt_tokens, tokenize_rows(tokenizer_, TaskSpec{}, rows, folder_.max_length), progress);
+  auto vectors = encode_rows(*runner_, pooling, prompt_tokens, tokenize(TaskSpec{}, rows), progress);
   vectors = apply_modules(params_->backend(), settings.modules.after, std::move(vectors), pooling.width(params_->config().hidden_size));
   expect_finite(vectors, std::ssize(rows), [&](std::size_t row) { return place_of(inputs[row].id); });
   return vectors;

@@ -20,6 +20,12 @@ struct EmbedSettings {
   std::string prompt = {};  ///< stands before each text
 };
 
+/// What a TextModel has tokenised so far.
+struct TextCounts {
+  std::int64_t rows = 0, truncated = 0;  ///< truncated: max_length cut one of the row's sequences
+  std::int64_t tokens = 0, unknown = 0;  ///< without [CLS] and [SEP]
+};
+
 class TextModel {
  public:
   /// Loads tokenizer and weights of a folder (read_model_folder) for inference. `pooler` loads the pooler even where no task reads it,
@@ -35,6 +41,7 @@ class TextModel {
   const Params& params() const { return *params_; }
   /// What went where when the weights were read.
   const ImportReport& import_report() const { return report_; }
+  const TextCounts& counts() const { return counts_; }
 
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order. This and the next two throw
   /// Error(kDiverged) if an output is not finite.
@@ -46,6 +53,7 @@ class TextModel {
 
  private:
   std::string place_of(std::string_view row) const;
+  TokenizedRows tokenize(const TaskSpec& task, std::span<const Row> rows);
 
   ModelFolder folder_;
   Tokenizer tokenizer_;
@@ -53,6 +61,7 @@ class TextModel {
   std::unique_ptr<Params> params_;
   std::unique_ptr<MultitaskModel> model_;
   std::unique_ptr<BatchRunner> runner_;
+  TextCounts counts_;
 };
 
 }  // namespace minbert

@@ -37,7 +37,7 @@ TEST_F(FormatsTest, PredictJsonLines) {
   const auto named = lines_of(output({"predict", "run", "--task", "sentiment", "-i", "samples/sentiment-dev.csv"}));
   ASSERT_EQ(named.size(), 12u);
   const std::regex row(
-      R"x(\{"id":"sentiment-dev-0","pred":"(awful|bad|fair|good|great)","score":0\.\d+,"probs":\[0\.\d+,0\.\d+,0\.\d+,0\.\d+,0\.\d+\]\})x");
+      R"x(\{"id":"sentiment-dev-0","pred":"(awful|bad|fair|good|great)","score":0\.\d+,"probs":\{"awful":0\.\d+,"bad":0\.\d+,"fair":0\.\d+,"good":0\.\d+,"great":0\.\d+\}\})x");
   EXPECT_TRUE(std::regex_match(named[0], row)) << named[0];
   const Json first = parsed(named[0]);
   EXPECT_EQ(first["score"], *std::max_element(first["probs"].begin(), first["probs"].end()));
@@ -49,6 +49,54 @@ TEST_F(FormatsTest, PredictJsonLines) {
 
   const auto number = lines_of(output({"predict", "run", "--task", "similarity", "--no-probs"}, "a\tb\n"));
   EXPECT_TRUE(std::regex_match(number.at(0), std::regex(R"x(\{"id":"0","pred":-?\d+\.\d+,"score":null\})x"))) << number[0];
+}
+
+TEST_F(FormatsTest, PredictForPeople) {
+  const auto one = parsed(output({"predict", "run", "a fine film", "--task", "sentiment", "--top-k", "2"}));
+  EXPECT_EQ(one["id"], "0");
+  ASSERT_EQ(one["top"].size(), 2u);
+  EXPECT_EQ(one["top"][0]["label"], one["pred"]);
+  EXPECT_GE(one["top"][0]["score"], one["top"][1]["score"]);
+  const auto pair = lines_of(output({"predict", "run", "is it far", "how far is it", "a", "b", "--task", "all"}));
+  EXPECT_EQ(pair.size(), 4u);  // without --text-pair, the tasks of single texts
+  const auto both = parsed(output({"predict", "run", "is it far", "how far is it", "--task", "paraphrase,similarity", "--no-probs"}));
+  EXPECT_TRUE(both["tasks"]["paraphrase"]["pred"].is_number_integer());
+  EXPECT_TRUE(both["tasks"]["similarity"]["pred"].is_number_float());
+
+  write("tickets.csv", "n,message,team\n7,\"a fine\nfilm\",x\n8,\"dull, long\",y\n");
+  const std::vector<std::string> kept = {"predict",     "run",    "--task",  "sentiment",     "-i",
+                                         "tickets.csv", "--text", "message", "--keep-columns"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), kept.begin(), kept.end());
+    return more;
+  };
+  output(with({"--min-score", "1", "-o", "answered.csv"}));
+  EXPECT_TRUE(text("answered.csv").starts_with("n,message,team,pred,score,p_awful,p_bad,p_fair,p_good,p_great\n7,\"a fine\nfilm\",x,,0."))
+      << text("answered.csv");
+  EXPECT_EQ(parsed(lines_of(output(with({})))[1])["message"], "dull, long");
+  EXPECT_TRUE(output(with({"--format", "tsv", "--top-k", "2"})).starts_with("n\tmessage\tteam\tpred\tscore\tpred_2\tscore_2\n"));
+
+  expect_failure(minbert(with({"-o", "out.xlsx"})), 2, ".jsonl, .tsv or .csv");
+  expect_failure(minbert({"predict", "run", "a", "--task", "paraphrase"}), 2, "two texts at a time");
+  expect_failure(minbert({"predict", "run", "a", "--task", "sentiment,paraphrase"}), 2, "do not both take");
+  expect_failure(minbert({"predict", "run", "a", "b", "--task", "similarity", "--min-score", "0.5"}), 2, "no score");
+  write("again.csv", "message,pred\na,b\n");
+  expect_failure(minbert({"predict", "run", "--task", "sentiment", "-i", "again.csv", "--text", "message", "--keep-columns"}), 2,
+                 "\"pred\"");
+}
+
+TEST_F(FormatsTest, SimilarRows) {
+  write("texts.csv", "n,words\nx,a fine film\ny,a dull film\nz,a fine film\n");
+  EXPECT_EQ(output({"similar", "run", "-i", "texts.csv", "--text", "words", "--id", "n", "--threshold", "0.99999", "-o", "pairs.csv"}), "");
+  const auto pairs = lines_of(text("pairs.csv"));
+  EXPECT_EQ(pairs.at(0), "id_a,id_b,score");
+  EXPECT_TRUE(pairs.at(1).starts_with("x,z,")) << pairs[1];
+  const auto nearest = lines_of(output({"similar", "run", "--top-k", "1", "--with-texts"}, "a fine film\na dull film\na fine film\n"));
+  ASSERT_EQ(nearest.size(), 3u);
+  EXPECT_EQ(parsed(nearest[0])["id_b"], "2");
+  EXPECT_EQ(parsed(nearest[2])["text_b"], "a fine film");
+  expect_failure(minbert({"similar", "run", "-o", "pairs.xlsx"}, "a\n"), 2, ".csv, .tsv or .jsonl");
+  expect_failure(minbert({"similar", "run", "--threshold", "0.5", "--top-k", "2"}, "a\n"), 2, "--top-k");
 }
 
 TEST_F(FormatsTest, PredictTables) {

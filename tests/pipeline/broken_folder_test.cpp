@@ -1,5 +1,6 @@
 // Model folders with any file spoilt are refused with a clear error, or used.
 #include "minbert/base/files.h"
+#include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 #include "tests/base/broken_files.h"
 #include "tests/base/error_matchers.h"
@@ -21,7 +22,8 @@ class BrokenFolder : public testing::Test {
     const std::vector<InputRow> rows = {{"a b c", "d", "1"}, {"e f", "a", "2"}};
     TextModel model(*backend_, read_model_folder(folder_.path()), {});
     for (std::size_t task = 0; task < model.tasks().size(); ++task) model.predict_texts(task, rows);
-    model.embed(rows, model.folder().embed);
+    std::vector<std::string> warnings;
+    model.embed(rows, {.modules = read_sentence_modules(model.folder(), warnings)});
   }
 
   TempFolder folder_;
