@@ -14,7 +14,7 @@ namespace minbert {
 /// One text, or a pair, as it was given.
 struct InputRow {
   std::string text, text_pair;
-  std::string id;                  ///< of its column, else its number from 0 in the input
+  std::string id;                       ///< of its column, else its number from 0 in the input
   std::vector<std::string> cells = {};  ///< all cells of its record, if InputOptions::keep_columns
 };
 

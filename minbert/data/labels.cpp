@@ -65,7 +65,8 @@ LabelReader::LabelReader(const DataSpec& spec, const TaskLabels& labels)
     for (const auto& [key, range] : {std::pair("label_range", to_), std::pair("label_from", from_)})
       if (!(range[0] < range[1])) throw Error(ErrorTag::kUsage, key, fmt::format("expected [low, high], got [{}, {}]", range[0], range[1]));
     if (from_ != to_ && (spec.takes_any_number() || !std::isfinite(from_[0]) || !std::isfinite(from_[1])))
-      throw Error(ErrorTag::kUsage, "label_from", fmt::format("expected finite numbers and a label_range to rescale to, got [{}, {}]", from_[0], from_[1]));
+      throw Error(ErrorTag::kUsage, "label_from",
+                  fmt::format("expected finite numbers and a label_range to rescale to, got [{}, {}]", from_[0], from_[1]));
     expected_ = spec.takes_any_number() ? "a number" : fmt::format("a number in {}..{}", from_[0], from_[1]);
   } else if (labels.kind == TaskLabels::Kind::kCount) {
     expected_ = fmt::format("0..{}", labels.count - 1);

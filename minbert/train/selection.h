@@ -25,6 +25,7 @@ struct SelectionState {
   Json json() const;
   /// Throws the node's Error.
   static SelectionState read(const JsonNode& node);
+  bool operator==(const SelectionState&) const = default;
 };
 
 class EpochSelection {

@@ -316,7 +316,9 @@ TEST_F(Dataset, GuessesColumnsAndLabels) {
   EXPECT_EQ(guess_spec(file("one.csv", "utterances\nx y\nz w\n")).spec.text, "");
   expect_error(ErrorTag::kData, {"expected a column \"text\"", "\"p\", \"q\""}, [&] { guess_spec(file("none.csv", "p,q\nx y,z w\n")); });
 
-  EXPECT_FALSE(guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), {.text = "1"}).dialect.header);
+  DataSpec second;
+  second.text = "1";
+  EXPECT_FALSE(guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), second).dialect.header);
 }
 
 /// The labels that are guessed for a column of these cells, a row each.

@@ -50,7 +50,7 @@ TEST(Similar, PairsAreThoseOfAPlainLoop) {
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     EXPECT_LT(pairs[i].a, pairs[i].b);
     EXPECT_NEAR(pairs[i].score, cosine_of(unit, pairs[i].a, pairs[i].b), 1e-5);
-    if (i > 0) EXPECT_GE(pairs[i - 1].score, pairs[i].score);
+    EXPECT_GE(pairs[i == 0 ? 0 : i - 1].score, pairs[i].score);
   }
   EXPECT_TRUE(std::any_of(pairs.begin(), pairs.end(), [](const SimilarPair& p) { return p.a == 7 && p.b == 2500; }));
   EXPECT_THROW(similar_pairs(*backend, unit, kWidth, kThreshold, 10), Error);

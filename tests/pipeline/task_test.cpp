@@ -91,7 +91,7 @@ TEST(Task, AnyNumberIsNullInJson) {
   task.data.label_range = kAnyNumber;
   const Json json = task_json(task);
   EXPECT_TRUE(json["label_range"].is_null());
-  EXPECT_EQ(parse_task(json, "minbert.json").data.label_range, kAnyNumber);
+  EXPECT_EQ(parse_task({json, "minbert.json", ErrorTag::kModel}).data.label_range, kAnyNumber);
 }
 
 TEST(Task, BrokenJsonIsAModelError) {

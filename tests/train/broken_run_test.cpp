@@ -1,4 +1,5 @@
 // Run folders with a file spoilt, gone or out of range: a resume goes on, or says which file and key is wrong.
+#include "minbert/train/progress.h"
 #include "tests/base/broken_files.h"
 #include "tests/base/error_matchers.h"
 #include "tests/train/tiny_run.h"
