@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def parser(doc, rounds, sizes=False):
     flags.add_argument("--rounds", type=int, default=rounds, help="turns that each contestant takes (default %(default)s)")
     flags.add_argument("--repeats", type=int, default=3, help="times each batch is timed within a turn (default %(default)s)")
     flags.add_argument("--threads", type=int, default=CORES, help="of each contestant (default %(default)s)")
+    flags.add_argument("--beside", type=int, default=0, help="processes that each keep a core busy meanwhile; --busy does not count then")
     return add_busy_flag(flags)
 
 
@@ -149,6 +151,18 @@ def turn(command, env):
     return record | {"others": max(0.0, others)}
 
 
+@contextmanager
+def busy_machine(count):
+    """While it lasts, `count` processes each want a core, which the scheduler chooses."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def take_turns(o, contestants):
     """The records of each contestant, and the number of rounds that were repeated because other processes disturbed them."""
     records, env, disturbed = [], environment(o), 0
@@ -190,7 +204,8 @@ def revision():
 
 def compare(o, contestants, **what):
     """Runs contestants in turns, minbert first, and prints a JSON line for each peer: ratio = the peer's time over minbert's in the same round."""
-    records, disturbed = take_turns(o, contestants)
+    with busy_machine(o.beside):
+        records, disturbed = take_turns(argparse.Namespace(**vars(o) | ({"busy": math.inf} if o.beside else {})), contestants)
     (_, mine), *peers = records.items()
     figures = []
     for name, theirs in peers:
@@ -207,9 +222,9 @@ def compare(o, contestants, **what):
             "theirs_peak_mb": spread([r["peak_rss_mb"] for r in theirs], 0),
             "theirs_import_mb": spread([r["base_rss_mb"] for r in theirs], 0),
             "rounds": o.rounds, "disturbed": disturbed, "others": round(max(r["others"] for r in mine + theirs), 3),
-            "threads": o.threads, "machine": machine(),
+            "threads": o.threads, "machine": machine(), **({"beside": o.beside} if o.beside else {}),
             "ours": {"backend": mine[0].get("backend"), "revision": revision()}
-            | {key: statistics.median(r[key] for r in mine) for key in ("peak_gflops", "bandwidth_gbs", "floor_ms") if mine[0].get(key)},
+            | {key: statistics.median(r[key] for r in mine) for key in ("peak_gflops", "bandwidth_gbs", "floor_ms") if mine[0].get(key) and not o.beside},
             "theirs": theirs[0]["versions"],
         })  # fmt: skip
         print(json.dumps(figures[-1]), flush=True)

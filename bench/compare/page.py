@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 BEGIN, END = "<!-- figures: written by bench/compare/page.py -->", "<!-- end of figures -->"
-WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen")
+WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen", "beside")
 
 
 def work_of(figure):
@@ -52,7 +52,8 @@ def batch_of(figure):
     if figure["bench"] in ("tokenize", "epoch"):
         return f"{figure['lines']} " + ("lines" if figure["bench"] == "tokenize" else "rows")
     order = f", {figure['order']}" if figure.get("order") and figure["batch"] > 1 else ""
-    return f"{figure['batch']} of {figure['tokens'] / figure['batch']:.0f} tokens{order}"
+    beside = f", beside {figure['beside']} busy process{'es' if figure['beside'] > 1 else ''}" if "beside" in figure else ""
+    return f"{figure['batch']} of {figure['tokens'] / figure['batch']:.0f} tokens{order}{beside}"
 
 
 TITLES = {"step": "Training step", "infer": "Sentence vectors from token ids", "embed": "Texts to sentence vectors, tokenising included",
@@ -62,7 +63,7 @@ TITLES = {"step": "Training step", "infer": "Sentence vectors from token ids", "
 def place(figure):
     """Sorts figures by kind of work, model, batch, order and precision."""
     dtypes = ["f32", "bf16", "int8"]
-    return (list(TITLES).index(figure["bench"]), figure["model"], figure.get("batch", 0), figure.get("order", ""), dtypes.index(figure.get("dtype", "f32")))
+    return (list(TITLES).index(figure["bench"]), figure["model"], figure.get("batch", 0), figure.get("order", ""), figure.get("beside", 0), dtypes.index(figure.get("dtype", "f32")))
 
 
 def comparison(bench, figures):

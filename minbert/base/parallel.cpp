@@ -1,14 +1,18 @@
-// parallel_for on OpenMP; with MINBERT_STD_THREADS on std::thread, whose synchronisation ThreadSanitizer understands.
+// parallel_for on a pool of threads that take chunks from a shared counter. Nobody waits for a thread to start: whoever runs takes the
+// next chunk. A thread that finds nothing to do spins briefly and then sleeps. So a machine that is busy otherwise slows the maths down by
+// little more than the time that it takes, though the scheduler stops now this thread, now that.
 #include "minbert/base/parallel.h"
 
-#ifndef MINBERT_STD_THREADS
-#include <omp.h>
-#endif
+#include <semaphore.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "minbert/base/check.h"
@@ -18,49 +22,195 @@
 namespace minbert {
 namespace {
 
-#ifdef MINBERT_STD_THREADS
+using ParallelBody = void (*)(void* context, std::int64_t begin, std::int64_t end);
 
-thread_local int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-thread_local bool parallel = false;
+/// How long a thread spins before it sleeps. Sleep and waking take tens of microseconds, and most gaps between the ops of a step take less
+/// than this. It is short beside the milliseconds for which a scheduler stops a thread, since a thread that spins for one that is stopped
+/// keeps it from a core.
+constexpr std::chrono::microseconds kSpin{50};
 
-int max_threads() { return threads; }
-void set_max_threads(int n) { threads = n; }
-bool in_parallel() { return parallel; }
+/// A condition to wait for. Whoever makes it true calls wake(). It is made of a semaphore since in a forked child, which has no sleepers,
+/// a condition variable would wait for them.
+class Condition {
+ public:
+  Condition() { MINBERT_CHECK(sem_init(&wakings_, 0, 0) == 0, "semaphore"); }
+  ~Condition() { sem_destroy(&wakings_); }
+  Condition(const Condition&) = delete;
+  Condition& operator=(const Condition&) = delete;
 
-/// body(part) for each part, each on a thread of its own.
-template <class Body>
-void run_parts(std::int64_t parts, const Body& body) {
-  std::vector<std::jthread> running;
-  for (std::int64_t part = 0; part < parts; ++part)
-    running.emplace_back([&body, part, inherited = threads] {
-      threads = inherited;
-      parallel = true;
-      body(part);
-    });
+  template <class Ready>
+  void wait(const Ready& ready) {
+    while (!spin(ready)) {
+      ++sleepers_;  // before ready() is asked again: else whoever makes it true meanwhile would see nobody to wake
+      if (ready() && take_sleepers(1) == 1) return;
+      while (sem_wait(&wakings_) != 0) {  // a signal came
+      }
+    }
+  }
+  /// Wakes at most `most` sleepers.
+  void wake(std::int64_t most) {
+    for (std::int64_t count = take_sleepers(most); count > 0; --count) sem_post(&wakings_);
+  }
+
+ private:
+  template <class Ready>
+  static bool spin(const Ready& ready) {
+    const auto start = std::chrono::steady_clock::now();
+    do {
+      if (ready()) return true;
+    } while (std::chrono::steady_clock::now() - start < kSpin);
+    return false;
+  }
+  /// Lowers their number by at most `most`, and returns by how much.
+  std::int64_t take_sleepers(std::int64_t most) {
+    std::int64_t all = sleepers_, count = 0;
+    do {
+      count = std::min(all, most);
+    } while (count > 0 && !sleepers_.compare_exchange_weak(all, all - count));
+    return count;
+  }
+
+  std::atomic<std::int64_t> sleepers_ = 0;  // that nobody has begun to wake
+  sem_t wakings_;
+};
+
+/// How indices are cut into chunks. Each round has one chunk for each thread, half of what is left, so that undisturbed threads get equal
+/// shares in a few large chunks, and one that comes late leaves small ones to the others. What does not divide evenly comes last.
+class Chunks {
+ public:
+  Chunks() = default;
+  Chunks(std::int64_t indices, std::int64_t grain, int threads)
+      : indices_(indices), grains_(divide_up(indices, std::max<std::int64_t>(grain, 1))), threads_(threads) {
+    std::int64_t left = grains_ / threads_;
+    count_ = grains_ % threads_;
+    for (std::size_t round = 0; left > 0; ++round) {
+      sizes_[round] = round + 1 < sizes_.size() ? divide_up(left, 2) : left;
+      left -= sizes_[round];
+      count_ += threads_;
+    }
+  }
+
+  std::int64_t count() const { return count_; }
+  /// Calls body(begin, end) for one chunk.
+  template <class Body>
+  void call(std::int64_t chunk, const Body& body) const {
+    std::int64_t first = 0, size = 1;
+    for (const std::int64_t round_size : sizes_) {
+      if (round_size == 0) break;
+      if (chunk < threads_) {
+        size = round_size;
+        break;
+      }
+      first += threads_ * round_size;
+      chunk -= threads_;
+    }
+    first += chunk * size;
+    body(indices_ * first / grains_, indices_ * (first + size) / grains_);
+  }
+
+ private:
+  std::int64_t indices_ = 0, grains_ = 0, threads_ = 1, count_ = 0;
+  std::array<std::int64_t, 4> sizes_{};  // grains in each chunk of a round
+};
+
+/// What a thread knows of itself.
+struct ThreadState {
+  int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  int index = 0;
+  bool in_parallel = false;
+};
+thread_local ThreadState self;
+
+/// The threads beside the one that owns the pool, which alone calls run().
+class Pool {
+ public:
+  explicit Pool(int threads) : threads_(threads), shared_(std::make_shared<Shared>()) {
+    // Nobody joins them: after a fork the child has none of them.
+    for (int index = 1; index < threads; ++index)
+      std::thread([shared = shared_, state = ThreadState{threads, index, true}] {
+        self = state;
+        shared->work();
+      }).detach();
+  }
+  ~Pool() {
+    shared_->stopped = true;
+    shared_->work_to_do.wake(threads_);
+  }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  int threads() const { return threads_; }
+
+  void run(const Chunks& chunks, void* context, ParallelBody body) {
+    Shared& s = *shared_;
+    s.chunks = chunks;
+    s.context = context;
+    s.body = body;
+    s.unfinished = chunks.count();
+    s.left = chunks.count();
+    s.work_to_do.wake(std::min<std::int64_t>(chunks.count(), threads_) - 1);
+    self.in_parallel = true;
+    s.take_chunks();
+    self.in_parallel = false;
+    s.all_done.wait([&] { return s.unfinished == 0; });
+    if (s.failure) std::rethrow_exception(std::exchange(s.failure, nullptr));
+  }
+
+ private:
+  struct Shared {
+    // The owner writes these while there is no chunk; a thread reads them while it has one.
+    Chunks chunks;
+    void* context = nullptr;
+    ParallelBody body = nullptr;
+    std::mutex failing;
+    std::exception_ptr failure;
+    alignas(64) std::atomic<std::int64_t> left = 0;        // chunks that nobody has taken
+    alignas(64) std::atomic<std::int64_t> unfinished = 0;  // chunks that are not done
+    alignas(64) std::atomic<bool> stopped = false;
+    Condition work_to_do, all_done;
+
+    void take_chunks() {
+      for (std::int64_t n = left; n > 0;) {
+        if (!left.compare_exchange_weak(n, n - 1)) continue;
+        try {
+          chunks.call(chunks.count() - n, [&](std::int64_t begin, std::int64_t end) { body(context, begin, end); });
+        } catch (...) {
+          const std::lock_guard lock(failing);
+          if (!failure) failure = std::current_exception();
+        }
+        if (--unfinished == 0) all_done.wake(1);
+        n = left;
+      }
+    }
+    void work() {
+      while (!stopped) {
+        take_chunks();
+        work_to_do.wait([&] { return left > 0 || stopped; });
+      }
+    }
+  };
+
+  int threads_;
+  std::shared_ptr<Shared> shared_;
+};
+
+/// The calling thread's pool of num_threads() threads.
+Pool& own_pool() {
+  thread_local std::unique_ptr<Pool> pool;
+  if (pool == nullptr || pool->threads() != self.threads) pool = std::make_unique<Pool>(self.threads);
+  return *pool;
 }
-
-#else
-
-int max_threads() { return omp_get_max_threads(); }
-void set_max_threads(int n) { omp_set_num_threads(n); }
-bool in_parallel() { return omp_in_parallel() != 0; }
-
-template <class Body>
-void run_parts(std::int64_t parts, const Body& body) {
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast<int>(parts))
-  for (std::int64_t part = 0; part < parts; ++part) body(part);
-}
-
-#endif
 
 }  // namespace
 
-int num_threads() { return max_threads(); }
+int num_threads() { return self.threads; }
 
 void set_num_threads(int n) {
   MINBERT_CHECK(n >= 1, "threads = {}", n);
-  set_max_threads(n);
+  self.threads = n;
 }
+
+int thread_index() { return self.index; }
 
 int available_cores() { return read_cpu_limits().threads(); }
 
@@ -72,7 +222,7 @@ void for_teams(int teams, const std::function<void(int)>& body) {
     std::vector<std::jthread> running;
     for (int team = 0; team < teams; ++team) {
       running.emplace_back([&, team] {
-        set_max_threads(own);  // of this thread's own regions
+        set_num_threads(own);  // of this thread's own regions
         try {
           body(team);
         } catch (...) {
@@ -87,24 +237,11 @@ void for_teams(int teams, const std::function<void(int)>& body) {
 
 namespace internal {
 
-void parallel_for_impl(std::int64_t count, std::int64_t grain, void* context, void (*body)(void*, std::int64_t, std::int64_t)) {
+void parallel_for_impl(std::int64_t count, std::int64_t grain, void* context, ParallelBody body) {
   if (count <= 0) return;
-  const std::int64_t parts = std::min<std::int64_t>(num_threads(), divide_up(count, std::max<std::int64_t>(grain, 1)));
-  if (parts <= 1 || in_parallel()) {
-    body(context, 0, count);
-    return;
-  }
-  std::exception_ptr failure;
-  std::mutex mutex;
-  run_parts(parts, [&](std::int64_t part) {
-    try {
-      body(context, count * part / parts, count * (part + 1) / parts);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-    }
-  });
-  if (failure) std::rethrow_exception(failure);
+  const Chunks chunks(count, grain, num_threads());
+  if (num_threads() == 1 || chunks.count() == 1 || self.in_parallel) return body(context, 0, count);
+  own_pool().run(chunks, context, body);
 }
 
 }  // namespace internal

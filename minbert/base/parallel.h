@@ -1,4 +1,4 @@
-// parallel_for: the one place that starts threads for maths (OpenMP, or std::thread in ThreadSanitizer builds).
+// parallel_for: the one place that starts threads for maths.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,12 @@
 
 namespace minbert {
 
-/// Threads that parallel_for and the maths libraries use; at least 1.
+/// Threads that parallel_for uses when the calling thread calls it, this one included; at least 1.
 int num_threads();
-/// Sets the number of threads for the process; n >= 1. Called once, at start.
+/// Sets it for the calling thread; n >= 1. A thread begins with as many as there are processors in the affinity mask.
 void set_num_threads(int n);
+/// Which of the threads of the innermost parallel_for that is under way the calling thread is, from 0 to num_threads() - 1; 0 outside.
+int thread_index();
 /// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads
 /// to itself. An exception thrown by body is rethrown here once all have returned.
 void for_teams(int teams, const std::function<void(int team)>& body);
@@ -22,9 +24,9 @@ namespace internal {
 void parallel_for_impl(std::int64_t count, std::int64_t grain, void* context, void (*body)(void*, std::int64_t, std::int64_t));
 }  // namespace internal
 
-/// Calls body(begin, end) on disjoint ranges that cover [0, count), each of at least `grain` indices (but the last).
-/// Ranges depend on the thread count: a sum whose result must not is made over fixed chunks by the caller.
-/// Nested calls run serially. An exception thrown by body is rethrown here.
+/// Calls body(begin, end) on disjoint ranges that cover [0, count). They are several for each thread, of about `grain` indices or more.
+/// Ranges depend on the thread count: a sum whose result must not is made over fixed chunks by the caller. Which thread gets which range
+/// is chance. Nested calls run serially. An exception thrown by body is rethrown here.
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
   auto* address = const_cast<void*>(static_cast<const void*>(std::addressof(body)));

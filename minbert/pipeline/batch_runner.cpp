@@ -30,7 +30,7 @@ void BatchRunner::make_lanes(std::size_t count) {
 
 void BatchRunner::run(std::span<const std::vector<std::uint32_t>> batches, const RowProgress& progress, const Work& work) {
   const std::lock_guard one_run(running_);
-  set_num_threads(threads_);  // OpenMP gives every thread but the first its own default
+  set_num_threads(threads_);  // whichever thread this is
   const bool observed = model_.backend().profiling() || model_.backend().showing_outputs();
   const std::size_t lanes = observed ? 1 : std::clamp<std::size_t>(batches.size(), 1, static_cast<std::size_t>(threads_));
   make_lanes(lanes);

@@ -96,7 +96,9 @@ class CompareTest(unittest.TestCase):
         self.assertLessEqual({(f["lines"], f["tokens"]) for f in found}, {(4, 17)})
 
     def test_scaling_and_the_page(self):
-        step = self.process("step.py", "--batch", 2, "--steps", 1, "--dtypes", "f32", "--engines", "sdpa")
+        settings = ["--batch", 2, "--steps", 1, "--dtypes", "f32", "--engines", "sdpa"]
+        step, busy = self.process("step.py", *settings), self.process("step.py", *settings, "--beside", 1)
+        self.assertEqual(busy.returncode, 0, busy.stderr)
         scaling = subprocess.run([sys.executable, SCRIPTS / "scaling.py", "--bench", BENCH, "--models", "bert-tiny", "--lengths", "4", "8", "--batches", "2",
                                   "--threads", "1", "--dtypes", "f32", "--repeats", "1", "--busy", "1"], capture_output=True, text=True)  # fmt: skip
         self.assertEqual(scaling.returncode, 0, scaling.stderr)
@@ -105,14 +107,15 @@ class CompareTest(unittest.TestCase):
         page = docs / "performance.md"
         page.write_text("above\n<!-- figures: written by bench/compare/page.py -->\nold\n<!-- end of figures -->\nbelow\n")
         figures = self.folder / "figures.jsonl"
-        figures.write_text(step.stdout + scaling.stdout)
+        figures.write_text(step.stdout + busy.stdout + scaling.stdout)
         for _ in range(2):  # the second time the same lines replace themselves
             subprocess.run([sys.executable, SCRIPTS / "page.py", "--docs", docs, figures], check=True)
             text = page.read_text()
             self.assertTrue(text.startswith("above\n") and text.endswith("below\n") and "old" not in text)
-            self.assertEqual(text.count("| PyTorch sdpa |"), 1)
+            self.assertEqual(text.count("| PyTorch sdpa |"), 2)
+            self.assertEqual(text.count("tokens, beside 1 busy process |"), 1)
             self.assertEqual(text.count("| bert-tiny | 2 | 1 |"), 2)  # forward and step
-            self.assertEqual(len((docs / "performance.jsonl").read_text().splitlines()), 5)
+            self.assertEqual(len((docs / "performance.jsonl").read_text().splitlines()), 6)
         self.assertIn("PyTorch sdpa</text>", (docs / "performance.svg").read_text())
 
     def test_unequal_work_is_refused(self):

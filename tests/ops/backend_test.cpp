@@ -100,7 +100,7 @@ TEST_P(ThreadsTest, SameBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Op, ThreadsTest, ::testing::ValuesIn(params({DType::kF32})), name_of);
+INSTANTIATE_TEST_SUITE_P(Op, ThreadsTest, ::testing::ValuesIn(params({DType::kF32, DType::kBF16})), name_of);
 
 }  // namespace
 }  // namespace minbert

@@ -92,6 +92,12 @@ void add_layernorm(Cases& cases) {
                      const auto [gamma, beta] = layernorm_params(t, 96);
                      t.backend().layernorm(t.output("out", {5, 96}), {}, x, gamma, beta, kEps);
                    }});
+  // Where a float's steps are large beside the deviation, the mean's own rounding shows unless it is corrected.
+  cases.push_back({"layernorm_far_from_zero", [](OpRun& t) {
+                     const Tensor x = t.shifted_input({5, 96}, 4096);
+                     const auto [gamma, beta] = layernorm_params(t, 96);
+                     t.backend().layernorm(t.output("out", {5, 96}), t.output_f32("stats", {5, 2}), x, gamma, beta, kEps);
+                   }});
   cases.push_back({"layernorm_large_eps", [](OpRun& t) {
                      const Tensor x = t.input({5, 33});
                      const auto [gamma, beta] = layernorm_params(t, 33);

@@ -92,6 +92,20 @@ TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
   }
 }
 
+TEST_P(PredictRows, VectorsOfAPairFollowTheOrderOfItsTexts) {
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
+  const auto pairs = rows(300);
+  std::vector<Row> texts;  // first and second texts as rows of their own
+  for (const Row& pair : pairs) {
+    texts.push_back(make_row(pair.text));
+    texts.push_back(make_row(pair.text_pair));
+  }
+  const auto vectors = encode_rows(runner, Pool::kCls, tokenize_rows(word_tokenizer(), tasks_[1], pairs, 9));
+  EXPECT_EQ(vectors, encode_rows(runner, Pool::kCls, tokenize_rows(word_tokenizer(), tasks_[0], texts, 9)));
+}
+
 TEST_P(PredictRows, ProgressCountsRowsAndMayEndTheWork) {
   Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
   MultitaskModel model(*backend_, params);

@@ -317,9 +317,9 @@ void run(const AttentionArguments& a, bool backward, Scratch& scratch) {
   const std::int64_t tasks = a.shape->heads * (std::ssize(a.shape->q_offsets.host) - 1);
   if (tasks == 0) return;
   const std::int64_t part_size = HWY_DYNAMIC_DISPATCH(attention_scratch)(a, backward);
-  std::byte* memory = scratch.get<std::byte>(parts(tasks) * part_size);
-  for_parts(tasks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(attention_tasks)(a, backward, begin, end, memory + part * part_size);
+  std::byte* memory = scratch.get<std::byte>(num_threads() * part_size);
+  for_ranges_by_thread(tasks, 1, [&](std::int64_t thread, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(attention_tasks)(a, backward, begin, end, memory + thread * part_size);
   });
 }
 

@@ -1,4 +1,4 @@
-// The CPU backend: oneDNN products, Highway kernels, OpenMP threads; f32 and bf16.
+// The CPU backend: oneDNN products and Highway kernels; f32 and bf16.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,10 @@
 // Products by dtype; the only user of oneDNN. Primitives are cached by exact shape and use our scratch memory, so that nothing is
-// allocated once warm. f32 goes to our own kernel: below AVX-512 oneDNN's results depend on the number of threads, and on some
+// allocated once warm. oneDNN computes on the calling thread alone: its own threads would compete with those of parallel_for, and spin
+// while one of them is stopped. f32 goes to our own kernel: below AVX-512 oneDNN's results depend on the number of threads, and on some
 // machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest.
 #include "minbert/ops/cpu/gemm.h"
+
+#include <omp.h>
 
 #include <algorithm>
 #include <array>
@@ -28,8 +31,8 @@ constexpr std::size_t kMaxPrimitives = 2048;
 struct Key {
   std::int64_t m, n, k;
   std::int64_t dst_stride, a_row_stride, a_col_stride, b_row_stride, b_col_stride;
-  std::uint8_t dst_dtype, ab_dtype;
-  bool has_bias, accumulate, packed;  // the packed layout follows from shape and dtype
+  std::uint8_t dst_dtype, ab_dtype, block;
+  bool has_bias, accumulate, packed;  // the packed layout follows from shape, dtype and block
 
   bool operator==(const Key&) const = default;
 };
@@ -42,16 +45,28 @@ struct KeyHash {
          {key.m, key.n, key.k, key.dst_stride, key.a_row_stride, key.a_col_stride, key.b_row_stride, key.b_col_stride})
       mix(static_cast<std::uint64_t>(v));
     mix(std::uint64_t{key.dst_dtype} | std::uint64_t{key.ab_dtype} << 8 | std::uint64_t{key.has_bias} << 16 |
-        std::uint64_t{key.accumulate} << 17 | std::uint64_t{key.packed} << 18);
+        std::uint64_t{key.accumulate} << 17 | std::uint64_t{key.packed} << 18 | std::uint64_t{key.block} << 24);
     return static_cast<std::size_t>(h);
   }
 };
 
-/// A primitive with the memory objects of its arguments, whose pointers change from call to call.
-struct Product {
-  dnnl::matmul primitive;
+/// The memory objects of a primitive's arguments, whose pointers change from call to call.
+struct Arguments {
   dnnl::memory a, b, bias, dst, scratchpad;
-  std::int64_t scratch_bytes = 0;
+
+  Arguments(const dnnl::matmul::primitive_desc& pd, const dnnl::engine& engine, bool has_bias)
+      : a(pd.src_desc(), engine, nullptr),
+        b(pd.weights_desc(), engine, nullptr),
+        dst(pd.dst_desc(), engine, nullptr),
+        scratchpad(pd.scratchpad_desc(), engine, nullptr) {
+    if (has_bias) bias = dnnl::memory(pd.bias_desc(), engine, nullptr);
+  }
+};
+
+struct Product {
+  dnnl::matmul::primitive_desc description;
+  dnnl::matmul primitive;
+  std::vector<std::unique_ptr<Arguments>> arguments;  // of each thread
 };
 
 dnnl::memory::data_type onednn_type(DType dtype) {
@@ -68,9 +83,22 @@ dnnl::memory::data_type onednn_type(DType dtype) {
 
 Desc plain(const Matrix& x) { return Desc({x.rows, x.cols}, onednn_type(x.dtype), {x.row_stride, x.col_stride}); }
 
+/// While it lives, oneDNN uses no other thread than this one.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 /// Calls body() and turns oneDNN's exceptions into kInternal: they mean a bug or a missing instruction set, never bad input.
 template <class Body>
 decltype(auto) onednn(std::string_view what, Body&& body) {
+  const OneThread alone;
   try {
     return body();
   } catch (const dnnl::error& error) {
@@ -78,11 +106,11 @@ decltype(auto) onednn(std::string_view what, Body&& body) {
   }
 }
 
-std::int64_t columns(const Desc& matrix) {
+dnnl::memory::dims dimensions(const Desc& matrix) {
 #if DNNL_VERSION_MAJOR >= 3
-  return matrix.get_dims()[1];
+  return matrix.get_dims();
 #else
-  return matrix.dims()[1];
+  return matrix.dims();
 #endif
 }
 
@@ -95,7 +123,7 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const Desc& ds
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  const std::int64_t n = columns(dst);
+  const std::int64_t n = dimensions(dst)[1];
   const Desc bias({1, n}, dnnl::memory::data_type::f32, {n, 1});
 #if DNNL_VERSION_MAJOR >= 3
   return has_bias ? dnnl::matmul::primitive_desc(engine, a, b, bias, dst, attributes)
@@ -106,18 +134,65 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const Desc& ds
 #endif
 }
 
-Product make_product(const dnnl::engine& engine, const Desc& dst, const Desc& a, const Desc& b, bool has_bias, bool accumulate) {
-  const auto pd = describe(engine, dst, a, b, has_bias, accumulate);
-  Product product;
-  product.primitive = dnnl::matmul(pd);
-  product.a = dnnl::memory(pd.src_desc(), engine, nullptr);
-  product.b = dnnl::memory(pd.weights_desc(), engine, nullptr);
-  product.dst = dnnl::memory(pd.dst_desc(), engine, nullptr);
-  if (has_bias) product.bias = dnnl::memory(pd.bias_desc(), engine, nullptr);
-  product.scratch_bytes = static_cast<std::int64_t>(pd.scratchpad_desc().get_size());
-  product.scratchpad = dnnl::memory(pd.scratchpad_desc(), engine, nullptr);
-  return product;
+/// Where column `col` of a matrix in `layout` starts, in elements; `cols` columns are wanted. Throws dnnl::error where blocks are cut.
+std::int64_t column_offset(const Desc& layout, std::int64_t col, std::int64_t cols) {
+  const Desc part = layout.submemory_desc({dimensions(layout)[0], cols}, {0, col});
+#if DNNL_VERSION_MAJOR >= 3
+  return part.get_submemory_offset();
+#else
+  return part.data.offset0;
+#endif
 }
+
+/// The width of the blocks of columns in `layout`, between which it can be cut; 0 if it cannot be.
+std::int64_t column_block(const Desc& layout) {
+  const std::int64_t cols = dimensions(layout)[1];
+  for (const std::int64_t block : {16, 32, 48, 64}) {
+    if (cols % block != 0) continue;
+    try {
+      column_offset(layout, std::min(block, cols - block), block);
+      return block;
+    } catch (const dnnl::error&) {  // cuts a block
+    }
+  }
+  return 0;
+}
+
+/// A length in pieces of equal size, but the last.
+struct Cut {
+  std::int64_t total, size, count;
+  Cut(std::int64_t length, std::int64_t piece) : total(length), size(piece), count(divide_up(length, piece)) {}
+  std::int64_t begin(std::int64_t i) const { return i * size; }
+  std::int64_t length(std::int64_t i) const { return std::min(size, total - begin(i)); }
+};
+
+/// A product (rows, depth) (depth, cols) as smaller ones, several for each thread where they are worth a call.
+struct Pieces {
+  Cut rows, cols;
+
+  /// Cuts columns between blocks of `block` if it is not 0, since every piece of rows reads b again, and rows where that is not enough.
+  static Pieces of(std::int64_t rows, std::int64_t cols, std::int64_t depth, std::int64_t block) {
+    constexpr double kWorthACall = 2e6;  // multiplications: some microseconds, beside one for the call
+    constexpr std::int64_t kMostOfAThread = 4, kRows = 64;
+    const std::int64_t threads = num_threads();
+    const double work = static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth);
+    const auto wanted = static_cast<std::int64_t>(std::min(work / kWorthACall, static_cast<double>(kMostOfAThread * threads)));
+    if (threads == 1 || wanted <= 1) return {Cut(rows, rows), Cut(cols, cols)};
+    std::int64_t width = cols;
+    if (block != 0) {
+      const std::int64_t blocks = cols / block, share = divide_up(blocks, threads);
+      std::int64_t in_piece = divide_up(blocks, wanted);
+      for (std::int64_t n = 1; n <= kMostOfAThread; ++n) {  // the most pieces with which the busiest thread has no more than its share
+        const std::int64_t size = divide_up(share, n), count = divide_up(blocks, size);
+        if (count <= wanted && divide_up(count, threads) * size == share) in_piece = size;
+      }
+      width = in_piece * block;
+    }
+    const Cut columns(cols, width);
+    const std::int64_t row_pieces = std::clamp<std::int64_t>(wanted / columns.count, 1, divide_up(rows, kRows));
+    return {Cut(rows, round_up(divide_up(rows, row_pieces), 16)), columns};
+  }
+};
 
 }  // namespace
 
@@ -128,6 +203,7 @@ struct PackedMatrix {
   std::size_t bytes = 0;
   Desc layout;
   dnnl::memory memory;
+  std::int64_t block = 0;  // products may be cut between blocks of so many columns; 0: they may not
 
   PackedMatrix() = default;
   PackedMatrix(const PackedMatrix&) = delete;
@@ -141,8 +217,8 @@ struct Gemm::Impl {
   using Entry = std::pair<Key, Product>;
 
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
-  dnnl::stream stream{engine};
-  std::list<Entry> recent;  // front: used last
+  std::vector<dnnl::stream> streams;  // of each thread
+  std::list<Entry> recent;            // front: used last
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index;
   Scratch scratch;
 
@@ -155,28 +231,73 @@ struct Gemm::Impl {
       index.erase(recent.back().first);
       recent.pop_back();
     }
-    recent.emplace_front(key, make_product(engine, plain(dst), plain(a), b, key.has_bias, key.accumulate));
+    const auto description = describe(engine, plain(dst), plain(a), b, key.has_bias, key.accumulate);
+    recent.emplace_front(key, Product{description, dnnl::matmul(description), {}});
     index.emplace(key, recent.begin());
     return recent.front().second;
   }
 
-  void run(Product& product, const Matrix& dst, const Matrix& a, const void* b, const float* bias) {
-    product.a.set_data_handle(a.data);
-    product.b.set_data_handle(const_cast<void*>(b));
-    product.dst.set_data_handle(dst.data);
-    product.scratchpad.set_data_handle(scratch.get<std::byte>(product.scratch_bytes));
-    std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, product.a.get()},
-                                                 {DNNL_ARG_WEIGHTS, product.b.get()},
-                                                 {DNNL_ARG_DST, product.dst.get()},
-                                                 {DNNL_ARG_SCRATCHPAD, product.scratchpad.get()},
+  /// dst = a b + bias on all threads. b is at `data` in `layout`, and may be cut between blocks of `block` columns, or not if that is 0.
+  void multiply(Key key, const Matrix& dst, const Matrix& a, const Desc& layout, const void* data, std::int64_t block, const float* bias) {
+    const Pieces pieces = Pieces::of(dst.rows, dst.cols, a.cols, block);
+    const Cut &rows = pieces.rows, &cols = pieces.cols;
+    key.block = static_cast<std::uint8_t>(block);
+    std::array<Product*, 4> products{};
+    const auto product_of = [&](std::int64_t row, std::int64_t col) -> Product*& {
+      return products[(row + 1 == rows.count ? 2u : 0u) + (col + 1 == cols.count ? 1u : 0u)];
+    };
+    const std::size_t threads = static_cast<std::size_t>(num_threads());
+    std::int64_t scratch_bytes = 0;
+    onednn("product", [&] {
+      while (streams.size() < threads) streams.emplace_back(engine);
+      for (const std::int64_t row : {std::int64_t{0}, rows.count - 1}) {
+        for (const std::int64_t col : {std::int64_t{0}, cols.count - 1}) {
+          key.m = rows.length(row);
+          key.n = cols.length(col);
+          const Desc b = key.n == dst.cols ? layout : layout.submemory_desc({a.cols, key.n}, {0, 0});
+          Product& product = find(key, dst.part(0, key.m, 0, key.n), a.part(0, key.m, 0, a.cols), b);
+          if (product.arguments.size() < threads) product.arguments.resize(threads);
+          scratch_bytes = std::max(scratch_bytes, static_cast<std::int64_t>(product.description.scratchpad_desc().get_size()));
+          product_of(row, col) = &product;
+        }
+      }
+    });
+    scratch_bytes = round_up(scratch_bytes, 64);
+    std::byte* const memory = scratch.get<std::byte>(std::ssize(streams) * scratch_bytes);
+    parallel_for(rows.count * cols.count, 1, [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t thread = thread_index();
+      onednn("product", [&] {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const std::int64_t row = i / cols.count, col = i % cols.count, first = cols.begin(col);
+          const std::int64_t offset = first == 0 ? 0 : column_offset(layout, first, cols.length(col));
+          run(*product_of(row, col), static_cast<std::size_t>(thread), dst.part(rows.begin(row), rows.length(row), first, cols.length(col)),
+              a.part(rows.begin(row), rows.length(row), 0, a.cols),
+              static_cast<const std::byte*>(data) + offset * static_cast<std::int64_t>(dtype_size(a.dtype)),
+              bias != nullptr ? bias + first : nullptr, memory + thread * scratch_bytes);
+        }
+      });
+    });
+  }
+
+  void run(Product& product, std::size_t thread, const Matrix& dst, const Matrix& a, const void* b, const float* bias, void* scratchpad) {
+    std::unique_ptr<Arguments>& own = product.arguments[thread];
+    if (own == nullptr) own = std::make_unique<Arguments>(product.description, engine, bias != nullptr);
+    own->a.set_data_handle(a.data);
+    own->b.set_data_handle(const_cast<void*>(b));
+    own->dst.set_data_handle(dst.data);
+    own->scratchpad.set_data_handle(scratchpad);
+    std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, own->a.get()},
+                                                 {DNNL_ARG_WEIGHTS, own->b.get()},
+                                                 {DNNL_ARG_DST, own->dst.get()},
+                                                 {DNNL_ARG_SCRATCHPAD, own->scratchpad.get()},
                                                  {}}};
     int count = 4;
     if (bias != nullptr) {
-      product.bias.set_data_handle(const_cast<float*>(bias));
-      arguments[static_cast<std::size_t>(count++)] = {DNNL_ARG_BIAS, product.bias.get()};
+      own->bias.set_data_handle(const_cast<float*>(bias));
+      arguments[static_cast<std::size_t>(count++)] = {DNNL_ARG_BIAS, own->bias.get()};
     }
     // The C++ wrapper takes a hash map, which allocates in each call.
-    dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), stream.get(), count, arguments.data()), "execute");
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), streams[thread].get(), count, arguments.data()), "execute");
   }
 };
 
@@ -197,6 +318,7 @@ Key make_key(const Matrix& dst, const Matrix& a, const Matrix& b, const float* b
           .b_col_stride = b.col_stride,
           .dst_dtype = static_cast<std::uint8_t>(dst.dtype),
           .ab_dtype = static_cast<std::uint8_t>(a.dtype),
+          .block = 0,
           .has_bias = bias != nullptr,
           .accumulate = accumulate,
           .packed = packed};
@@ -246,7 +368,7 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate}, impl_->scratch);
     return;
   }
-  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, plain(b)), dst, a, b.data, bias); });
+  impl_->multiply(key, dst, a, plain(b), b.data, 0, bias);
 }
 
 std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
@@ -269,6 +391,7 @@ std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
       const Desc dst({kRows, b.cols}, int8 ? onednn_type(DType::kI32) : type, {b.cols, 1});
       packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
       packed->memory = dnnl::memory(packed->layout, impl_->engine);
+      packed->block = column_block(packed->layout);
     });
   }
   repack(*packed, b);
@@ -282,9 +405,15 @@ void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
     pack_panels(packed.panels, b);
     return;
   }
-  onednn("packing", [&] {
-    dnnl::memory source(plain(b), impl_->engine, b.data);
-    dnnl::reorder(source, packed.memory).execute(impl_->stream, source, packed.memory);
+  const std::int64_t block = packed.block != 0 ? packed.block : b.cols;
+  parallel_for(divide_up(b.cols, block), 1, [&](std::int64_t begin, std::int64_t end) {
+    onednn("packing", [&] {
+      const std::int64_t first = begin * block, cols = std::min(b.cols, end * block) - first;
+      const Matrix from = b.part(0, b.rows, first, cols);
+      dnnl::memory source(plain(from), impl_->engine, from.data);
+      dnnl::memory to(packed.layout.submemory_desc({b.rows, cols}, {0, first}), impl_->engine, packed.memory.get_data_handle());
+      dnnl::reorder(source, to).execute(dnnl::stream(impl_->engine), source, to);
+    });
   });
 }
 
@@ -296,7 +425,7 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
     panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false}, impl_->scratch);
     return;
   }
-  onednn("product", [&] { impl_->run(impl_->find(key, dst, a, b.layout), dst, a, b.memory.get_data_handle(), bias); });
+  impl_->multiply(key, dst, a, b.layout, b.memory.get_data_handle(), b.block, bias);
 }
 
 bool Gemm::supports_bf16() {

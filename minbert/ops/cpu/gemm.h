@@ -21,7 +21,7 @@ std::string gemm_description();
 /// A matrix in the layout that products read fastest, made by Gemm::pack().
 struct PackedMatrix;
 
-/// Not thread-safe: one thread at a time calls it, and each product runs on all OpenMP threads.
+/// Not thread-safe: one thread at a time calls it, and each product runs on num_threads() threads.
 class Gemm {
  public:
   Gemm();

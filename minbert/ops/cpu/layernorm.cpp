@@ -186,11 +186,10 @@ void check_forward(const NormForward& n, const Tensor& gamma, const Tensor& beta
 }
 
 void forward(const NormForward& n, Scratch& scratch) {
-  const std::int64_t block = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, n.x.cols()));  // rows that are worth a thread
-  const std::int64_t blocks = divide_up(n.x.rows(), block), padded = round_up(n.x.cols() + 16, 16);
-  float* values = scratch.get<float>(parts(blocks) * padded);
-  for_parts(blocks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(norm_forward_rows)(n, begin * block, std::min(n.x.rows(), end * block), values + part * padded);
+  const std::int64_t padded = round_up(n.x.cols() + 16, 16);
+  float* values = scratch.get<float>(num_threads() * padded);
+  for_ranges_by_thread(n.x.rows(), rows_in_grain(n.x.cols()), [&](std::int64_t thread, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(norm_forward_rows)(n, begin, end, values + thread * padded);
   });
 }
 

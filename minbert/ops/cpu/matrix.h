@@ -1,6 +1,7 @@
 // Matrix: the operand of products.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -22,6 +23,14 @@ struct Matrix {
     std::swap(t.rows, t.cols);
     std::swap(t.row_stride, t.col_stride);
     return t;
+  }
+  /// Rows [row, row + n) and columns [col, col + m).
+  Matrix part(std::int64_t row, std::int64_t n, std::int64_t col, std::int64_t m) const {
+    Matrix p = *this;
+    p.data = static_cast<std::byte*>(data) + (row * row_stride + col * col_stride) * static_cast<std::int64_t>(dtype_size(dtype));
+    p.rows = n;
+    p.cols = m;
+    return p;
   }
 };
 

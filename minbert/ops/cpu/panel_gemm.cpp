@@ -325,13 +325,13 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   t.row_panels = row_panels;
   t.groups = row_groups(col_panels, row_panels);
   const std::int64_t tasks = col_panels * t.groups;
-  t.packed_a = scratch.get<float>(size_a + parts(tasks) * panel_b);
+  t.packed_a = scratch.get<float>(size_a + num_threads() * panel_b);
   for_ranges(t.block_count * row_panels, std::max<std::int64_t>(1, kGrain / panel_a), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(pack_a_panels)(t, begin, end);
   });
   float* buffers = t.packed_a + size_a;
-  for_parts(tasks, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(multiply_panels)(t, begin, end, buffers + part * panel_b);
+  for_ranges_by_thread(tasks, 1, [&](std::int64_t thread, std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(multiply_panels)(t, begin, end, buffers + thread * panel_b);
   });
 }
 

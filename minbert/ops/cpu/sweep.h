@@ -50,20 +50,19 @@ void for_ranges(std::int64_t count, std::int64_t grain, Body&& body) {
   });
 }
 
+/// Rows of `cols` elements that are worth waking a thread for.
+inline std::int64_t rows_in_grain(std::int64_t cols) { return std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, cols)); }
+
 /// Calls body(begin, end) on ranges of rows of `cols` elements.
 template <class Body>
 void for_rows(std::int64_t rows, std::int64_t cols, Body&& body) {
-  for_ranges(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, cols)), body);
+  for_ranges(rows, rows_in_grain(cols), body);
 }
 
-/// Calls body(part, begin, end) with part < parts(count), for kernels whose threads need scratch memory of their own.
-inline std::int64_t parts(std::int64_t count) { return std::min<std::int64_t>(count, num_threads()); }
+/// for_ranges for kernels whose threads need scratch memory of their own: calls body(thread, begin, end) with thread < num_threads().
 template <class Body>
-void for_parts(std::int64_t count, Body&& body) {
-  const std::int64_t n = parts(count);
-  for_ranges(n, 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t part = first; part < last; ++part) body(part, count * part / n, count * (part + 1) / n);
-  });
+void for_ranges_by_thread(std::int64_t count, std::int64_t grain, Body&& body) {
+  for_ranges(count, grain, [&](std::int64_t begin, std::int64_t end) { body(thread_index(), begin, end); });
 }
 
 /// A run of n elements starting at (row, col), dense in every tensor.
