@@ -304,17 +304,18 @@ void for_each_label(const DataSpec& spec, Fn&& fn) {
   }
 }
 
-/// Throws Error(kData) for train files without a single label: the first broken row, or what there is instead.
-[[noreturn]] void refuse_without_labels(const DataSpec& spec) {
-  std::string what = "expected rows with a label, got none";
+/// Throws Error(kData) for the first broken row of train, if there is one: it may hold the labels that are missing. Returns how many rows
+/// there are.
+std::size_t refuse_broken_rows(const DataSpec& spec) {
+  std::size_t rows = 0;
   for (const DataSource& source : spec.train) {
     const Table table = read_source(spec, source);
     for (std::size_t i = 0; i < table.rows(); ++i)
       if (!table.problem(i).empty())
-        throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), std::string(table.problem(i)));
-    if (table.rows() == 0) what = "expected rows, got a header alone";
+        throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), table.line(i)), std::string(table.problem(i)), spec.hints.bad_row);
+    rows += table.rows();
   }
-  throw Error(ErrorTag::kData, spec.train.empty() ? "train" : spec.train.front().path, what);
+  return rows;
 }
 
 const std::vector<DataSource>& sources_of(const DataSpec& spec, Split split) {
@@ -401,10 +402,13 @@ std::string label_place(const DataSpec& spec, const std::function<bool(std::stri
 }
 
 void expect_different_labels(const DataSpec& spec, std::span<const std::string> texts) {
-  if (texts.empty()) refuse_without_labels(spec);
   const TaskLabels found = classes_among(texts);
   if (found.count >= 2) return;
-  throw Error(ErrorTag::kData, spec.train.front().path,
+  const std::size_t rows = refuse_broken_rows(spec);
+  const std::string place = spec.train.empty() ? "train" : spec.train.front().path;
+  if (texts.empty())
+    throw Error(ErrorTag::kData, place, rows == 0 ? "expected rows, got a header alone" : "expected rows with a label, got none");
+  throw Error(ErrorTag::kData, place,
               fmt::format("expected at least two different labels, got \"{}\" in each of {} rows", found.names.front(), texts.size()),
               found.names.front() == "-1" ? "-1 stands for no label in test splits, which minbert predict answers" : "");
 }

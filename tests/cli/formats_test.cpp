@@ -215,6 +215,8 @@ TEST_F(FormatsTest, EvalAsJson) {
   EXPECT_LE(json["tasks"]["sentiment"]["interval"]["low"].get<double>(), json["scores"]["sentiment"].get<double>());
   const std::string table = output({"eval", "run"});
   EXPECT_TRUE(std::regex_search(table, std::regex("paraphrase +accuracy +[0-9.]+ +\\[[0-9.]+, [0-9.]+\\] +12 "))) << table;
+  EXPECT_TRUE(std::regex_search(output({"eval", "run", "--split", "test"}), std::regex("paraphrase +accuracy +[0-9.]+ ")));
+  write("samples/paraphrase-test.csv", "sentence1,sentence2\na,b\na,c\na,d\na,e\n");
   const std::string test = output({"eval", "run", "--split", "test"});
   EXPECT_TRUE(std::regex_search(test, std::regex("paraphrase +accuracy +- +- +4 +-"))) << test << "its rows have no labels";
   EXPECT_EQ(test.find("sentiment"), std::string::npos) << "it has no test file";

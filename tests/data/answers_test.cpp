@@ -37,7 +37,7 @@ TEST(Answers, BrokenRowsAreNamed) {
   write_file(folder / "a.tsv", "id\ttext\tgold\tpred\tscore\n1\ta\tmaybe\tno\t0.5\n");
   const std::vector<std::string> classes = {"no", "yes"};
   expect_error(ErrorTag::kData, {"a.tsv:2", "no class \"maybe\""}, [&] { read_answers(folder / "a.tsv", classes); });
-  expect_error(ErrorTag::kData, {"a.tsv:2", "expected a number, got \"maybe\""}, [&] { read_answers(folder / "a.tsv", {}); });
+  expect_error(ErrorTag::kData, {"a.tsv:2", "expected a finite number, got \"maybe\""}, [&] { read_answers(folder / "a.tsv", {}); });
 }
 
 TEST(Answers, WordsOfTrain) {

@@ -273,7 +273,7 @@ TEST_F(Dataset, BadInputs) {
        ErrorTag::kData,
        {"bad.csv:3: column \"label\": expected 0..1, got \"7\"", "on_bad_row = \"skip\""}},
       {"fraction of a class", content("text,label\na,0.5\n"), ErrorTag::kData, {"bad.csv:2", "got \"0.5\""}},
-      {"negative class", content("text,label\na,-1\n"), ErrorTag::kData, {"bad.csv:2", "got \"-1\""}},
+      {"negative class", content("text,label\na,-1\nb,0\n"), ErrorTag::kData, {"bad.csv:2", "got \"-1\""}},
       {"missing label", content("text,label\na,\n"), ErrorTag::kData, {"bad.csv:2: column \"label\": expected 0..1, got nothing"}},
       {"fields", content("text,label\na,1,2\n"), ErrorTag::kData, {"bad.csv:2: expected 2 fields, got 3"}},
       {"line after a field of several lines", content("text,label\n\"a\n\nb\",1\nc,9\n"), ErrorTag::kData, {"bad.csv:5"}},
@@ -290,7 +290,7 @@ TEST_F(Dataset, BadInputs) {
       {"preprocess", [](DataSpec& s) { s.preprocess = "lower"; }, ErrorTag::kUsage, {"preprocess", "none or cs224n"}},
       {"label_map", [](DataSpec& s) { s.label_map = {{"a", "2"}}; }, ErrorTag::kUsage, {"label_map.a", "expected 0..1, got \"2\""}},
       {"fraction", [](DataSpec& s) { s.dev.fraction = 1.5; }, ErrorTag::kUsage, {"dev", "between 0 and 1", "1.5"}},
-      {"small fraction", [](DataSpec& s) { s.dev.fraction = 0.1; }, ErrorTag::kData, {"dev", "0 of 2 rows"}},
+      {"small fraction", [](DataSpec& s) { s.dev.fraction = 0.1; }, ErrorTag::kData, {"dev", "0 of 2 usable rows"}},
   };
   for (const BadSpec& bad : table) {
     SCOPED_TRACE(bad.title);
@@ -316,9 +316,9 @@ TEST_F(Dataset, GuessesColumnsAndLabels) {
   EXPECT_EQ(guess_spec(file("one.csv", "utterances\nx y\nz w\n")).spec.text, "");
   expect_error(ErrorTag::kData, {"expected a column \"text\"", "\"p\", \"q\""}, [&] { guess_spec(file("none.csv", "p,q\nx y,z w\n")); });
 
-  DataSpec second;
-  second.text = "1";
-  EXPECT_FALSE(guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), second).dialect.header);
+  DataSpec numbered;
+  numbered.text = "1";
+  EXPECT_FALSE(guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), numbered).dialect.header);
 }
 
 /// The labels that are guessed for a column of these cells, a row each.

@@ -221,8 +221,9 @@ TEST(Table, TextThatBeginsWithABraceIsNoJson) {
   EXPECT_EQ(parse_table("{\"text\": \n{\"text\": \"a\"}\n", "standard input").dialect().format, TableFormat::kJsonl);
   // Where the name or the caller says JSON lines, the first broken line is the cause of all else.
   for (const char* name : {"a.jsonl", "standard input"})
-    expect_error(ErrorTag::kData, {std::string(name) + ":1: expected a JSON object, got invalid JSON", "lines"},
-                 [&] { parse_table("{name} is a good film\nbad\n", name, {.format = name[0] == 'a' ? "auto" : "jsonl"}); });
+    expect_error(ErrorTag::kData, {std::string(name) + ":1: expected a JSON object, got invalid JSON", "lines"}, [&] {
+      parse_table("{name} is a good film\nbad\n", name, {.format = name[0] == 'a' ? "auto" : "jsonl", .hints = {.lines = "plain lines"}});
+    });
 }
 
 TEST(Table, FirstTextIsNotAHeader) {
@@ -282,11 +283,7 @@ TEST(Table, BadInputs) {
       {"empty file", "", {}, ErrorTag::kData, {"a.csv", "expected rows, got an empty file"}},
       {"blank file", " \r\n\n", {}, ErrorTag::kData, {"empty file"}},
       {"only a byte order mark", "\xEF\xBB\xBF", {}, ErrorTag::kData, {"empty file"}},
-      {"invalid UTF-8",
-       "text,label\nok,1\ncaf\xE9,2\n",
-       {},
-       ErrorTag::kData,
-       {"a.csv:3", "expected UTF-8, got byte 0xe9", "encoding = \"latin-1\""}},
+      {"invalid UTF-8", "text,label\nok,1\ncaf\xE9,2\n", {}, ErrorTag::kData, {"a.csv:3", "expected UTF-8, got byte 0xe9", "iconv"}},
       {"truncated UTF-8", "text\ncaf\xC3", {}, ErrorTag::kData, {"a.csv:2", "0xc3"}},
       {"UTF-16",
        std::string("\xFF\xFE"

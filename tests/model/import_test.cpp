@@ -170,7 +170,7 @@ TEST_F(Import, ShardsAreReadByTheirIndex) {
   write_index(bad);
   expect_refused(params, {"gone.safetensors"});
   write_index(Json::array());
-  expect_refused(params, {"weight_map"});
+  expect_refused(params, {"model.safetensors.index.json", "expected an object, got a list"});
 }
 
 TEST_F(Import, FoldersWithoutWeightsSayWhatWasLookedFor) {

@@ -25,8 +25,8 @@ TEST(BrokenFiles, OfARun) {
   const auto use = [&] { make_report(run.path()); };
   use();
   for (const fs::path& file : files_in(run.path())) {
-    expect_errors_at_most(file, 30, use);
-    if (file.extension() == ".jsonl") expect_errors_at_most(file, 60, use, spoilt_lines);
+    expect_errors_at_most(file, 8, use);
+    if (file.extension() == ".jsonl") expect_errors_at_most(file, 20, use, spoilt_lines);
   }
 }
 
@@ -39,7 +39,7 @@ TEST(BrokenFiles, OfAStudy) {
   write_file(folder / "study.json", R"j({"format": 1, "name": "small", "title": "Small", "caption": "", "state": "done", "rows": [
     {"name": "alpha", "title": "Alpha", "published": {"stars": 0.5, "mean": 0.4}, "seeds": [
       {"seed": 1, "folder": "rows/alpha/seed-1", "state": "done", "shared": [{"stage": "pretrain", "from": "rows/beta/seed-1"}]}]}]})j");
-  expect_errors_at_most(folder / "study.json", 200, [&] { make_report(folder.path()); });
+  expect_errors_at_most(folder / "study.json", 60, [&] { make_report(folder.path()); });
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ TEST_F(BrokenFilesTest, OfAStudy) {
   const fs::path run = study_path("small") / "rows/one/seed-11711";
   ASSERT_TRUE(fs::exists(run / "fingerprint.json"));
   for (const char* name : {"status.json", "fingerprint.json", "checkpoints/stage-0/stage.json"})
-    expect_errors_at_most(run / name, 40, [&] { study("small"); });
+    expect_errors_at_most(run / name, 15, [&] { study("small"); });
 }
 
 TEST_F(BrokenFilesTest, OfASearch) {
@@ -49,8 +49,8 @@ TEST_F(BrokenFilesTest, OfASearch) {
     fs::copy(good, copy, fs::copy_options::recursive);
     search(copy);
   };
-  expect_errors_at_most(good / "journal.jsonl", 60, resume, spoilt_lines);
-  expect_errors_at_most(good / "journal.jsonl", 20, resume);
+  expect_errors_at_most(good / "journal.jsonl", 20, resume, spoilt_lines);
+  expect_errors_at_most(good / "journal.jsonl", 8, resume);
 }
 
 }  // namespace

@@ -144,6 +144,11 @@ std::int64_t column_offset(const Desc& layout, std::int64_t col, std::int64_t co
 #endif
 }
 
+/// Whether oneDNN would compute it by plain loops, hundreds of times slower.
+bool is_reference(const dnnl::matmul::primitive_desc& description) {
+  return std::string_view(description.impl_info_str()).find("ref") != std::string_view::npos;
+}
+
 /// The width of the blocks of columns in `layout`, between which it can be cut; 0 if it cannot be.
 std::int64_t column_block(const Desc& layout) {
   const std::int64_t cols = dimensions(layout)[1];
@@ -392,6 +397,12 @@ std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
       packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
       packed->memory = dnnl::memory(packed->layout, impl_->engine);
       packed->block = column_block(packed->layout);
+      // Some instruction sets have no fast product for a part of the layout; then products are cut into rows alone.
+      if (packed->block != 0 && packed->block < b.cols) {
+        const Desc part = packed->layout.submemory_desc({b.rows, packed->block}, {0, 0});
+        const Desc dst_part({kRows, packed->block}, int8 ? onednn_type(DType::kI32) : type, {b.cols, 1});
+        if (is_reference(describe(impl_->engine, dst_part, a, part, false, false))) packed->block = 0;
+      }
     });
   }
   repack(*packed, b);
