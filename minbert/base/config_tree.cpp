@@ -50,31 +50,49 @@ void refuse_duplicate_names(const TomlValue& value, const std::string& key) {
   }
 }
 
-void merge(TomlValue& earlier, TomlValue later);
+/// The key of what is merged, and where to note blocks that are new.
+struct MergePlace {
+  std::string key;
+  std::vector<std::string>& notes;
 
-void merge_blocks(TomlArray& earlier, TomlArray later) {
+  MergePlace inside(std::string_view member) const { return {join_key(key, member), notes}; }
+};
+
+void merge(TomlValue& earlier, TomlValue later, const MergePlace& place);
+
+void note_new_block(const TomlArray& earlier, const TomlValue& block, const MergePlace& place) {
+  std::vector<std::string> known;
+  for (std::size_t i = 0; i < earlier.size(); ++i) known.push_back(fmt::format("\"{}\"", label_of(earlier, i)));
+  const std::string* name = name_of(block);
+  place.notes.push_back(fmt::format("{} \"{}\" of {} is new, beside {}", place.key,
+                                    name == nullptr ? std::to_string(earlier.size()) : *name, block.origin.place, fmt::join(known, ", ")));
+}
+
+void merge_blocks(TomlArray& earlier, TomlArray later, const MergePlace& place) {
   const std::size_t known = earlier.size();
   for (std::size_t i = 0; i < later.size(); ++i) {
     const std::string* name = name_of(later[i]);
     const std::size_t target = name == nullptr ? i : find_block(earlier, *name);
     if (target < (name == nullptr ? known : earlier.size()))
-      merge(earlier[target], std::move(later[i]));
-    else
+      merge(earlier[target], std::move(later[i]), place.inside(label_of(earlier, target)));
+    else {
+      if (known > 0) note_new_block(earlier, later[i], place);
       earlier.push_back(std::move(later[i]));
+    }
   }
 }
 
-void merge(TomlValue& earlier, TomlValue later) {
+void merge(TomlValue& earlier, TomlValue later, const MergePlace& place) {
   auto *old_table = earlier.get_if<TomlTable>(), *new_table = later.get_if<TomlTable>();
   if (old_table != nullptr && new_table != nullptr) {
     for (auto& [key, value] : *new_table) {
       if (TomlValue* known = old_table->find(key))
-        merge(*known, std::move(value));
+        merge(*known, std::move(value), place.inside(key));
       else
         old_table->set(key, std::move(value));
     }
   } else if (is_blocks(earlier) && is_blocks(later)) {
-    merge_blocks(*earlier.get_if<TomlArray>(), std::move(*later.get_if<TomlArray>()));
+    merge_blocks(*earlier.get_if<TomlArray>(), std::move(*later.get_if<TomlArray>()), place);
   } else {
     earlier = std::move(later);
   }
@@ -134,6 +152,34 @@ void copy_origins(TomlValue& value, const TomlValue* source) {
   }
 }
 
+/// Calls add(key, value as TOML) for every value inside `value` that is no table and no block, and add(key, "yes") for every block.
+void list_values(const TomlValue& value, const std::string& key, const std::function<void(const std::string&, std::string)>& add) {
+  const auto* array = value.get_if<TomlArray>();
+  if (const auto* table = value.get_if<TomlTable>()) {
+    for (const auto& [member, item] : *table) list_values(item, join_key(key, member), add);
+  } else if (array != nullptr && is_blocks(value)) {
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      const std::string block = join_key(key, label_of(*array, i));
+      add(block, "yes");
+      list_values((*array)[i], block, add);
+    }
+  } else {
+    add(key, print_toml_value(value));
+  }
+}
+
+/// Adds what each key means to its origin, which is then printed as the comment of its line.
+void add_meanings(TomlValue& value, const std::string& key, const std::function<std::string(std::string_view)>& meaning) {
+  if (auto* table = value.get_if<TomlTable>(); table != nullptr && value.section) {
+    for (auto& [member, item] : *table) add_meanings(item, join_key(key, member), meaning);
+  } else if (is_blocks(value)) {
+    auto& blocks = *value.get_if<TomlArray>();
+    for (std::size_t i = 0; i < blocks.size(); ++i) add_meanings(blocks[i], join_key(key, std::to_string(i)), meaning);
+  } else if (const std::string text = meaning(key); !text.empty()) {
+    value.origin.place += ": " + text;
+  }
+}
+
 }  // namespace
 
 void ConfigTree::load(const fs::path& file) {
@@ -154,7 +200,7 @@ void ConfigTree::load_generated(std::string_view text, std::string_view flag) {
 
 void ConfigTree::add(TomlValue file, std::string_view text, std::string_view place) {
   refuse_duplicate_names(file, "");
-  merge(root_, std::move(file));
+  merge(root_, std::move(file), {"", notes_});
   given_ += fmt::format("# {}\n{}{}", printable(place), text, text.ends_with('\n') ? "" : "\n");
 }
 
@@ -236,8 +282,30 @@ TomlValue without_defaults(const TomlValue& table, const TomlValue& defaults) {
   return rest;
 }
 
-std::string ConfigTree::print_resolved(TomlValue resolved) const {
+std::vector<ConfigDifference> config_differences(std::span<const TomlValue> tables) {
+  std::vector<ConfigDifference> keys;
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    list_values(tables[i], "", [&](const std::string& key, std::string value) {
+      auto found = std::ranges::find(keys, key, &ConfigDifference::key);
+      if (found == keys.end()) found = keys.insert(keys.end(), {key, std::vector<std::string>(tables.size())});
+      found->values[i] = std::move(value);
+    });
+  }
+  std::vector<std::string> absent;  // blocks that some config lacks, whose keys would say no more
+  for (const ConfigDifference& key : keys) {
+    const bool block = std::ranges::all_of(key.values, [](const std::string& value) { return value.empty() || value == "yes"; });
+    if (block && std::ranges::count(key.values, std::string()) > 0) absent.push_back(key.key + ".");
+  }
+  std::erase_if(keys, [&](const ConfigDifference& key) {
+    return std::ranges::all_of(key.values, [&](const std::string& value) { return value == key.values.front(); }) ||
+           std::ranges::any_of(absent, [&](const std::string& block) { return key.key.starts_with(block); });
+  });
+  return keys;
+}
+
+std::string ConfigTree::print_resolved(TomlValue resolved, const std::function<std::string(std::string_view)>& meaning) const {
   copy_origins(resolved, &root_);
+  if (meaning) add_meanings(resolved, "", meaning);
   return print_toml(resolved, true);
 }
 

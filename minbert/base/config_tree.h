@@ -2,8 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "minbert/base/toml.h"
 
@@ -15,6 +18,7 @@ namespace minbert {
 ///    one is found by its index), a block without a name into the block at its own index; without such a block it is appended;
 ///  - a list of tables written inline, x = [{...}, {...}], is a plain value: it replaces, and is replaced.
 /// One file may not give two [[x]] blocks the same name.
+/// A [[x]] block that a later file appends to the blocks of an earlier one is noted, because it may have been meant to change one of them.
 class ConfigTree {
  public:
   /// Merges a file ("-" is standard input). Throws Error(kUsage) "file:line: ...".
@@ -39,6 +43,9 @@ class ConfigTree {
   /// The texts of the loaded files in their order, and the assignments as comments.
   const std::string& given() const { return given_; }
 
+  /// A sentence for each [[x]] block that a later file appended: `stage "finetune" of short.toml:3 is new, beside "0"`.
+  const std::vector<std::string>& notes() const { return notes_; }
+
   const TomlValue& root() const { return root_; }
   TomlNode node() const { return TomlNode(root_); }
 
@@ -47,12 +54,14 @@ class ConfigTree {
 
   /// Prints a table that write_options returned as a TOML file. A comment on each line names the origin that the same key has
   /// in this tree, or "default".
-  std::string print_resolved(TomlValue resolved) const;
+  /// With `meaning`, which explains a key such as stage.0.lr, the comment continues with that.
+  std::string print_resolved(TomlValue resolved, const std::function<std::string(std::string_view key)>& meaning = {}) const;
 
  private:
   void add(TomlValue file, std::string_view text, std::string_view place);
 
   std::string given_;
+  std::vector<std::string> notes_;
   TomlValue root_ = [] {
     TomlValue table{TomlTable()};
     table.section = true;
@@ -62,5 +71,14 @@ class ConfigTree {
 
 /// The keys of `table` whose values differ from those in `defaults`, in nested tables too. Both are as write_options returns them.
 TomlValue without_defaults(const TomlValue& table, const TomlValue& defaults);
+
+/// A key that some of several configs set differently, and its value in each as TOML; empty where a config lacks it. A block that some lack
+/// is one such key, with "yes" where it is.
+struct ConfigDifference {
+  std::string key;  ///< "task.sst.batch", "stage.0.lr"
+  std::vector<std::string> values;
+};
+/// The keys whose values are not the same in all tables, in the order in which they first appear.
+std::vector<ConfigDifference> config_differences(std::span<const TomlValue> tables);
 
 }  // namespace minbert

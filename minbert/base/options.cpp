@@ -19,6 +19,7 @@ bool Range::contains(double value) const {
 
 std::string Range::describe() const {
   if (std::isinf(low) && std::isinf(high)) return {};
+  if (low == high) return fmt::format("{}", low);
   if (std::isinf(high)) return fmt::format("{} {}", low_open ? "above" : "at least", low);
   if (std::isinf(low)) return fmt::format("{} {}", high_open ? "below" : "at most", high);
   return fmt::format("{} {} {} {}", low_open ? "above" : "from", low, high_open ? "to below" : "to", high);

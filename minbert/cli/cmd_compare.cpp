@@ -1,9 +1,14 @@
 // compare: tests whether one run is better than another, or only luckier.
+#include <algorithm>
 #include <memory>
+#include <optional>
 
+#include "minbert/cli/compare_data.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/study/compare.h"
+#include "minbert/study/run_tables.h"
 
 namespace minbert {
 namespace {
@@ -11,7 +16,10 @@ namespace {
 struct CompareFlags {
   std::vector<std::string> runs;
   CompareOptions options;
-  bool json = false;
+  std::string file, task, format = "text";
+  ColumnFlags columns;
+  std::vector<std::string> shown;  // --columns
+  bool scores = false, json = false;
 };
 
 std::string table_of(const RunComparison& comparison) {
@@ -35,18 +43,58 @@ std::string table_of(const RunComparison& comparison) {
   return fmt::format("a {}\nb {}\n{}", comparison.a, comparison.b, table.text());
 }
 
+void show(ResultTable table, const CompareFlags& flags) {
+  choose_columns(table, flags.shown, "--columns");
+  if (flags.json) return print_json(table_json(table));
+  print(format_table(table, flags.format));
+}
+
+/// What differs in the configs, before the comparisons.
+std::string differences_text(std::span<const std::filesystem::path> runs) {
+  const ResultTable differences = differences_table(runs);
+  return differences.rows.empty() ? "" : fmt::format("What differs in the configs:\n{}\n", format_table(differences, "text"));
+}
+
 int run_compare(const CompareFlags& flags, Session& session) {
-  if (flags.runs.size() < 2) throw Error(ErrorTag::kUsage, "compare", "expected at least two run folders, got one");
+  if (flags.runs.size() < (flags.scores ? 1u : 2u))
+    throw Error(ErrorTag::kUsage, "compare", "expected at least two run folders, got one", "--scores shows the scores of one");
   set_threads(session);
-  const std::vector<std::filesystem::path> runs(flags.runs.begin(), flags.runs.end());
-  const auto comparisons = compare_runs(runs, flags.options);
-  if (flags.json) {
-    print_json(comparison_json(comparisons, flags.options));
+  std::vector<std::filesystem::path> named(flags.runs.begin(), flags.runs.end());
+  if (flags.scores && flags.file.empty()) named = rows_of_studies(named);
+  std::optional<ScoredOnFile> scored;
+  if (!flags.file.empty()) {
+    catch_signals();
+    scored.emplace(flags.runs, flags.file, flags.task, flags.columns, flags.options.split, session);
+  }
+  const std::span<const std::filesystem::path> runs = scored ? scored->runs() : named;
+  if (flags.scores) {
+    ResultTable table = scores_table(runs, flags.options.split);
+    for (std::size_t i = 0; i < table.rows.size(); ++i) table.rows[i][0] = named[i].lexically_normal().string();
+    show(std::move(table), flags);
     return 0;
   }
+  auto comparisons = compare_runs(runs, flags.options);
+  if (scored) {
+    for (RunComparison& comparison : comparisons)
+      for (std::string* side : {&comparison.a, &comparison.b})
+        *side = flags.runs[static_cast<std::size_t>(std::ranges::find(runs, std::filesystem::path(*side)) - runs.begin())];
+  }
+  Json json = comparison_json(comparisons, flags.options);
+  if (scored) json["data"] = flags.file;
+  if (flags.json) {
+    for (const auto& row : differences_table(named).rows) json["config"][row.front()] = std::vector(row.begin() + 1, row.end());
+    print_json(json);
+    return 0;
+  }
+  if (flags.format != "text" || !flags.shown.empty()) {
+    show(comparison_table(json), flags);
+    return 0;
+  }
+  print_text(differences_text(named));
   for (const RunComparison& comparison : comparisons) print_text((&comparison == comparisons.data() ? "" : "\n") + table_of(comparison));
   session.console.info(fmt::format("interval ({:.0f}%) and p: paired bootstrap, {} resamples of the rows of each task on {}",
-                                   100 * BootstrapOptions{}.confidence, flags.options.resamples, flags.options.split));
+                                   100 * BootstrapOptions{}.confidence, flags.options.resamples,
+                                   scored ? flags.file : flags.options.split));
   return 0;
 }
 
@@ -60,9 +108,26 @@ Action declare_compare(CLI::App& app, Session& session) {
   app.add_option("--bootstrap", flags->options.resamples, fmt::format("resamples [{}]", flags->options.resamples))
       ->check(whole_number(1, 1000000))
       ->type_name("N");
+  app.add_option("--data", flags->file, "score all models on this file first, whatever their tasks are called")->type_name("FILE");
+  app.add_option("--task", flags->task, "with --data: which task of a model that has several of one kind")->type_name("NAME");
+  add_columns(app, flags->columns, true);
+  app.add_flag(
+      "--scores", flags->scores,
+      "only a table of the runs' scores, a row for each; folders of several seeds give mean and deviation, studies all their rows");
+  app.add_option("--format", flags->format, "text | csv | markdown | latex; the last two have the best scores in bold")
+      ->check(one_of({"text", "csv", "markdown", "latex"}))
+      ->capture_default_str()
+      ->type_name("FORMAT");
+  app.add_option("--columns", flags->shown, "only these columns of the table, in this order")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("a,b");
   add_json(app, flags->json);
-  add_threads(app, session);
-  add_examples(app, "  minbert compare studies/paper/rows/mtft/seed-11711 studies/paper/rows/mtft-d/seed-11711");
+  add_compute(app, session, true);
+  add_examples(app,
+               "  minbert compare studies/paper/rows/mtft/seed-11711 studies/paper/rows/mtft-d/seed-11711\n"
+               "  minbert compare runs/old runs/new --data fresh.csv --text review --label stars\n"
+               "  minbert compare studies/mine --scores --columns sst,mean --format latex");
   return [flags, &session] { return run_compare(*flags, session); };
 }
 

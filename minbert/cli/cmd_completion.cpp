@@ -74,7 +74,9 @@ complete -o filenames -F _minbert minbert
 }
 
 std::string zsh_script(const std::vector<Command>& commands) {
-  return "# eval \"$(minbert completion zsh)\"\nautoload -U +X bashcompinit && bashcompinit\n" + bash_script(commands);
+  return "# eval \"$(minbert completion zsh)\"\n(( $+functions[compdef] )) || { autoload -U compinit && compinit -u }\n"
+         "autoload -U +X bashcompinit && bashcompinit\n" +
+         bash_script(commands);
 }
 
 std::string fish_script(const std::vector<Command>& commands) {
@@ -82,14 +84,14 @@ std::string fish_script(const std::vector<Command>& commands) {
   for (const Command& command : commands) {
     const auto space = command.words.find(' ');
     const bool nested = space != std::string::npos;
-    const std::string seen = "__fish_seen_subcommand_from ";
-    const std::string when = nested ? seen + command.words.substr(0, space) : "__fish_use_subcommand";
-    script += fmt::format("complete -c minbert -n {} -a {} -d {}\n", quoted(when), command.words.substr(nested ? space + 1 : 0),
-                          quoted(command.help));
-    if (nested) continue;
+    const auto seen = [](const std::string& words) { return "__fish_seen_subcommand_from " + words; };
+    const std::string outer = command.words.substr(0, space), name = command.words.substr(nested ? space + 1 : 0);
+    const std::string when =
+        nested ? fmt::format("{}; and not {}", seen(outer), seen(next_words(commands, outer))) : "__fish_use_subcommand";
+    script += fmt::format("complete -c minbert -n {} -a {} -d {}\n", quoted(when), name, quoted(command.help));
+    const std::string chosen = nested ? fmt::format("{}; and {}", seen(outer), seen(name)) : seen(name);
     for (const Flag& flag : command.flags)
-      script +=
-          fmt::format("complete -c minbert -n {} -l {} -d {}\n", quoted(seen + command.words), flag.name.substr(2), quoted(flag.help));
+      script += fmt::format("complete -c minbert -n {} -l {} -d {}\n", quoted(chosen), flag.name.substr(2), quoted(flag.help));
   }
   return script;
 }

@@ -1,13 +1,12 @@
-// config show | check | schema: prints the resolved config with the origin of each value, checks it, or prints its JSON Schema.
-#include <array>
+// config show | check | explain | schema: prints the resolved config, checks it, explains keys, or prints the JSON Schema of a kind of
+// file.
 #include <memory>
 
 #include "minbert/cli/config_flags.h"
+#include "minbert/cli/config_keys.h"
+#include "minbert/cli/file_kinds.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
-#include "minbert/hub/data_manifest.h"
-#include "minbert/study/search_file.h"
-#include "minbert/study/study_file.h"
 #include "minbert/train/config.h"
 
 namespace minbert {
@@ -18,48 +17,39 @@ struct ShowFlags {
   bool json = false;
 };
 
-int run_show(const ShowFlags& flags) {
+struct ExplainFlags {
+  std::string key;
+  bool json = false, markdown = false;
+};
+
+int run_show(const ShowFlags& flags, Session& session) {
   const ConfigTree tree = load_config_tree(flags.config);
+  show_notes(tree, session);
   const TomlValue resolved = write_options(load_run_config(tree));
-  print(flags.json ? toml_to_json(resolved) + "\n" : tree.print_resolved(resolved));
+  print(flags.json                  ? toml_to_json(resolved) + "\n"
+        : session.console.verbose() ? tree.print_resolved(resolved, config_key_help)
+                                    : tree.print_resolved(resolved));
+  return 0;
+}
+
+int run_explain(const ExplainFlags& flags) {
+  if (flags.markdown) {
+    print(config_page());
+    return 0;
+  }
+  const auto keys = find_config_keys(flags.key);
+  if (flags.json)
+    print_json(explain_json(keys));
+  else
+    print(explain_text(keys));
   return 0;
 }
 
 int run_check(const ConfigFlags& flags, Session& session) {
-  const RunConfig config = load_run_config(load_config_tree(flags));
+  const ConfigTree tree = load_config_tree(flags);
+  show_notes(tree, session);
+  const RunConfig config = load_run_config(tree);
   session.console.info(fmt::format("ok: run \"{}\", {} tasks, {} stages", config.run.name, config.tasks.size(), config.stages.size()));
-  return 0;
-}
-
-/// A kind of TOML file.
-struct FileKind {
-  std::string_view name, title;
-  TomlValue (*schema)();
-};
-constexpr std::array kFileKinds = {
-    FileKind{"run", "Configuration of a training run: one file, or several of which later ones win",
-             [] { return options_schema<RunConfig>(); }},
-    FileKind{"study", "A study: runs that go into one table", [] { return options_schema<StudyFile>(); }},
-    FileKind{"search", "A search: values of hyperparameters to be drawn for a recipe", [] { return options_schema<SearchFile>(); }},
-    FileKind{"data", "Manifest of data sets for minbert fetch --data", [] { return options_schema<DataManifest>(); }},
-};
-
-std::vector<std::string> kind_names() {
-  std::vector<std::string> names;
-  for (const FileKind& kind : kFileKinds) names.emplace_back(kind.name);
-  return names;
-}
-
-int run_schema(std::string_view name) {
-  for (const FileKind& kind : kFileKinds) {
-    if (kind.name != name) continue;
-    const TomlValue described = kind.schema();
-    TomlTable schema;
-    schema.set("$schema", "https://json-schema.org/draft/2020-12/schema");
-    schema.set("title", kind.title);
-    for (const auto& [key, value] : *described.get_if<TomlTable>()) schema.set(key, value);
-    print(toml_to_json(TomlValue(std::move(schema))) + "\n");
-  }
   return 0;
 }
 
@@ -69,22 +59,35 @@ Action declare_config(CLI::App& app, Session& session) {
   app.require_subcommand(1);
   auto show = std::make_shared<ShowFlags>();
   auto check = std::make_shared<ConfigFlags>();
-  CLI::App* show_app = app.add_subcommand("show", "print the resolved config; comments say where each value comes from");
+  CLI::App* show_app =
+      app.add_subcommand("show", "print the resolved config; comments say where each value comes from, and with -v what each key means");
   add_config(*show_app, show->config, true);
   add_json(*show_app, show->json);
   CLI::App* check_app = app.add_subcommand("check", "read a config and say whether it is right; data is not opened");
   add_config(*check_app, *check, true);
-  auto kind = std::make_shared<std::string>(kFileKinds.front().name);
+  auto explain = std::make_shared<ExplainFlags>();
+  CLI::App* explain_app =
+      app.add_subcommand("explain", "what a key means: type, default, example, the paper's value, and each value that it takes");
+  explain_app->add_option("KEY", explain->key, "a key, a table, or the end of a key: stage.lr, task.data, sampler [all]")->type_name("");
+  explain_app->add_flag("--markdown", explain->markdown, "print the page docs/config.md, on all keys");
+  add_json(*explain_app, explain->json);
+  auto kind = std::make_shared<std::string>(file_kinds().front());
   CLI::App* schema_app = app.add_subcommand("schema", "print the JSON Schema of a kind of file, as docs/schema holds it");
-  schema_app->add_option("KIND", *kind, fmt::format("{} kinds: {}", kFileKinds.size(), fmt::join(kind_names(), " | ")))
-      ->check(one_of(kind_names()))
+  schema_app->add_option("KIND", *kind, fmt::format("{} kinds: {}", file_kinds().size(), fmt::join(file_kinds(), " | ")))
+      ->check(one_of(file_kinds()))
       ->capture_default_str()
       ->type_name("");
-  for (CLI::App* sub : {show_app, check_app, schema_app}) sub->fallthrough();
-  add_examples(app, "  minbert config show base.toml mine.toml --set stage.0.epochs=3\n  minbert config check base.toml");
+  for (CLI::App* sub : {show_app, check_app, explain_app, schema_app}) sub->fallthrough();
+  add_examples(app,
+               "  minbert config show base.toml mine.toml --set stage.0.epochs=3\n  minbert config check base.toml\n"
+               "  minbert config explain sampler\n  minbert config explain task.data");
   return [=, &session] {
-    if (schema_app->parsed()) return run_schema(*kind);
-    return show_app->parsed() ? run_show(*show) : run_check(*check, session);
+    if (schema_app->parsed()) {
+      print(file_schema(*kind));
+      return 0;
+    }
+    if (explain_app->parsed()) return run_explain(*explain);
+    return show_app->parsed() ? run_show(*show, session) : run_check(*check, session);
   };
 }
 

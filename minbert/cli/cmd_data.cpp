@@ -34,6 +34,15 @@ struct DataInput {
   std::optional<ModelSection> model;  ///< if a config names one
 };
 
+/// "NAME (TYPE; COLUMNS)".
+std::string task_line(const TaskSpec& spec) {
+  const DataSpec& data = spec.data;
+  std::string columns = "text " + (data.text.empty() ? "line" : data.text);
+  if (!data.text_pair.empty()) columns += ", text_pair " + data.text_pair;
+  if (!data.label.empty()) columns += ", label " + data.label;
+  return fmt::format("{} ({}; {})", spec.name, option_name(spec.type), columns);
+}
+
 /// Loads every task of the config files, or of the one data file, and collects bad rows instead of throwing.
 DataInput load_input(const DataFlags& flags, Session& session) {
   DataInput input;
@@ -41,6 +50,7 @@ DataInput load_input(const DataFlags& flags, Session& session) {
   std::uint64_t seed = RunSection{}.seed;
   if (flags.config.files.front().ends_with(".toml")) {
     ConfigTree tree = load_config_tree(flags.config);
+    show_notes(tree, session);
     const auto model = tree.node().find("model");
     const bool has_model = model && model->find("init");
     if (!has_model) tree.set("model.init", "scratch", "data");  // data needs no model
@@ -53,7 +63,7 @@ DataInput load_input(const DataFlags& flags, Session& session) {
       throw Error(ErrorTag::kUsage, flags.config.files[1], "expected one data file, or config files (.toml)");
     if (!flags.config.sets.empty())
       throw Error(ErrorTag::kUsage, "--set", "changes keys of a config, got a data file", "--text and --label name its columns");
-    FileTask file = infer_task(flags.config.files.front(), flags.file);
+    FileTask file = infer_task(flags.config.files.front(), flags.file, true);
     say_inferred(file, session.console);
     file.task.data.hints = file_hints(fmt::format("minbert train --set task.{}.data.on_bad_row=skip leaves such rows out", file.task.name));
     specs.push_back(std::move(file.task));
@@ -79,15 +89,6 @@ std::string counts_text(const std::map<std::string, std::int64_t>& counts) {
     parts.push_back(fmt::format("{}: {}", label, count));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-/// "NAME (TYPE; COLUMNS)".
-std::string task_line(const TaskSpec& spec) {
-  const DataSpec& data = spec.data;
-  std::string columns = "text " + (data.text.empty() ? "line" : data.text);
-  if (!data.text_pair.empty()) columns += ", text_pair " + data.text_pair;
-  if (!data.label.empty()) columns += ", label " + data.label;
-  return fmt::format("{} ({}; {})", spec.name, option_name(spec.type), columns);
 }
 
 int run_check(const DataFlags& flags, Session& session) {

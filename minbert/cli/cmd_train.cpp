@@ -194,6 +194,7 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
 int run_train(const TrainFlags& flags, Session& session) {
   expect_different_seeds(flags.seeds, "--seeds");
   ConfigTree input = read_input(flags, session);
+  show_notes(input, session);
   const RunConfig config = load_config(flags, input);
   if (flags.pretrain) require_mlm(config, input);
   const auto backend = open_backend(session);

@@ -21,4 +21,8 @@ ConfigTree load_config_tree(const ConfigFlags& flags) {
   return tree;
 }
 
+void show_notes(const ConfigTree& tree, Session& session) {
+  for (const std::string& note : tree.notes()) session.console.info("note: " + note);
+}
+
 }  // namespace minbert

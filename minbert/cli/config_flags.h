@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "minbert/base/config_tree.h"
+#include "minbert/cli/session.h"
 
 namespace minbert {
 
@@ -20,5 +21,7 @@ void add_config(CLI::App& app, ConfigFlags& flags, bool required);
 
 /// Merges the files in order, then applies --set.
 ConfigTree load_config_tree(const ConfigFlags& flags);
+/// Says on the console which tasks and stages later files added to those of earlier ones.
+void show_notes(const ConfigTree& tree, Session& session);
 
 }  // namespace minbert

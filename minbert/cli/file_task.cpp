@@ -12,16 +12,6 @@
 namespace minbert {
 namespace {
 
-/// A task name made from the file's name: its extension dropped, and _ for what is not a letter, a digit, - or _.
-std::string task_name(const std::string& file) {
-  std::string name = std::filesystem::path(file).stem().string();
-  for (char& c : name) {
-    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-    if (!fits) c = '_';
-  }
-  return name.empty() || name == "-" ? "task" : name;
-}
-
 /// The labels that --labels gives: a count, or names.
 TaskLabels labels_of(const FileTaskFlags& flags) {
   if (flags.type == "regress") throw Error(ErrorTag::kUsage, "--labels", "expected none for --type regress: numbers have no classes");
@@ -93,7 +83,16 @@ void add_file_task(CLI::App& app, FileTaskFlags& flags) {
       ->type_name("NAME");
 }
 
-FileTask infer_task(const std::string& file, const FileTaskFlags& flags) {
+std::string task_name(const std::string& file) {
+  std::string name = std::filesystem::path(file).stem().string();
+  for (char& c : name) {
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    if (!fits) c = '_';
+  }
+  return name.empty() || name == "-" ? "task" : name;
+}
+
+FileTask infer_task(const std::string& file, const FileTaskFlags& flags, bool wordiest) {
   FileTask result;
   TaskSpec& task = result.task;
   task.name = task_name(file);
@@ -104,7 +103,7 @@ FileTask infer_task(const std::string& file, const FileTaskFlags& flags) {
   given.id = flags.columns.id;
   if (!flags.header.empty()) given.header = flags.header;
   if (!flags.format.empty()) given.format = flags.format;
-  SpecGuess spec = guess_spec(file, given);
+  SpecGuess spec = guess_spec(file, given, wordiest);
   task.data = std::move(spec.spec);
   std::string basis;
   if (flags.labels.empty()) {

@@ -7,6 +7,7 @@
 
 #include "minbert/base/live_files.h"
 #include "minbert/base/nearest.h"
+#include "minbert/base/system.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
@@ -20,12 +21,6 @@ const CLI::App& deepest(const CLI::App& app) {
   return chosen.empty() ? app : deepest(*chosen.back());
 }
 
-std::vector<std::string> verb_names(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(verb->get_name());
-  return names;
-}
-
 std::vector<std::string> flag_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
@@ -35,18 +30,26 @@ std::vector<std::string> flag_names(const CLI::App& app) {
   return names;
 }
 
+bool needs_verb(const CLI::App& app) { return app.get_require_subcommand_min() > 0 && app.get_subcommands().empty(); }
+
+/// Whether --help stands behind a verb that does not exist.
+bool helps_with_unknown_verb(const CLI::App& root) {
+  const CLI::App& app = deepest(root);
+  const auto rest = app.remaining();
+  return needs_verb(app) && !rest.empty() && rest.front()[0] != '-';
+}
+
 /// Reports what CLI11 refused, in the program's own form.
 [[noreturn]] void fail_usage(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& app = deepest(root);
   const std::string verb = &app == &root ? "minbert" : app.get_display_name();
   const std::string help = fmt::format("minbert {}--help", &app == &root ? "" : app.get_name() + " ");
   const auto rest = app.remaining();
-  const bool needs_verb = app.get_require_subcommand_min() > 0 && app.get_subcommands().empty();
-  if (needs_verb && !rest.empty() && rest.front()[0] != '-')
+  if (needs_verb(app) && !rest.empty() && rest.front()[0] != '-')
     throw Error(ErrorTag::kUsage, rest.front(), "unknown verb", suggest(rest.front(), verb_names(app)));
   if (!rest.empty() && rest.front().starts_with("-") && rest.front() != "-")
     throw Error(ErrorTag::kUsage, rest.front(), "unknown flag", suggest(rest.front().substr(0, rest.front().find('=')), flag_names(app)));
-  if (needs_verb) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
+  if (needs_verb(app)) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
   if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
   std::string message = error.what();
   // CLI11 says "--task: 1 required NAME missing".
@@ -60,10 +63,11 @@ int run(int argc, char** argv, Session& session) {
   session.console.set_debug(session.env.debug >= 1);
 
   CLI::App app("minbert fine-tunes BERT on several sentence-level tasks at once, and uses the result.", "minbert");
-  bool quiet = false, verbose = false, show_version = false;
+  bool quiet = false, verbose = false;
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "print this help");
-  app.add_flag("--version", show_version, "print the version");
+  const std::string version = fmt::format("minbert {}\n", program_version());
+  app.set_version_flag("--version", version, "print the version");
   app.footer("`minbert VERB --help` explains a verb and gives examples.");
   std::vector<Action> actions;
   for (const Verb& verb : verbs()) {
@@ -71,13 +75,17 @@ int run(int argc, char** argv, Session& session) {
     sub->fallthrough(false);
     sub->add_flag("-q,--quiet", quiet, "warnings and errors only");
     sub->add_flag("-v,--verbose", verbose, "say more");
+    sub->set_version_flag("--version", version, "print the version");
     actions.push_back(verb.declare(*sub, session));
   }
   try {
-    if (argc == 2 && std::string_view(argv[1]) == "--version") argv[1] = const_cast<char*>("version");
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
+  } catch (const CLI::CallForHelp& help) {
+    if (helps_with_unknown_verb(app)) fail_usage(app, help);
     print(app.help());
+    return 0;
+  } catch (const CLI::CallForVersion&) {
+    print(version);
     return 0;
   } catch (const CLI::ParseError& error) {
     fail_usage(app, error);

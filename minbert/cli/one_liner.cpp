@@ -12,8 +12,16 @@ namespace {
 std::string quoted(const std::string& text) { return print_toml_value(text); }
 std::string absolute(const std::string& path) { return quoted(PathOption{path, std::filesystem::current_path()}.resolve().string()); }
 
+/// A model of the folder models/, where `minbert fetch` puts them, or how to get one.
+std::string init_hint() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("models", ignored))
+    if (std::filesystem::exists(entry.path() / "config.json", ignored)) return "--init " + entry.path().string();
+  return "minbert fetch sentence-transformers/all-MiniLM-L6-v2 puts one into models/all-MiniLM-L6-v2";
+}
+
 std::string init_value(const std::string& init) {
-  if (init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", "--init models/all-MiniLM-L6-v2");
+  if (init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", init_hint());
   return init == "scratch" ? quoted(init) : absolute(init);
 }
 

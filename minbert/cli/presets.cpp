@@ -12,13 +12,17 @@ std::string_view multitask_preset();
 std::string_view classify_preset();
 std::string_view pairs_preset();
 std::string_view pretrain_preset();
+std::string_view study_preset();
+std::string_view search_preset();
 
 std::span<const Preset> presets() {
   static const std::array kPresets = {
-      Preset{"multitask", "three tasks on one encoder, on the sample data", multitask_preset()},
-      Preset{"classify", "one text, one label", classify_preset()},
-      Preset{"pairs", "two texts, one number or label", pairs_preset()},
-      Preset{"pretrain", "texts without labels", pretrain_preset()},
+      Preset{"multitask", "run", "three tasks on one encoder, on the sample data", multitask_preset()},
+      Preset{"classify", "run", "one text, one label", classify_preset()},
+      Preset{"pairs", "run", "two texts, one number or label", pairs_preset()},
+      Preset{"pretrain", "run", "texts without labels", pretrain_preset()},
+      Preset{"study", "study", "several configs in one table", study_preset()},
+      Preset{"search", "search", "random search for hyperparameters", search_preset()},
   };
   return kPresets;
 }

@@ -7,7 +7,7 @@
 namespace minbert {
 
 struct Preset {
-  std::string_view name, summary, text;
+  std::string_view name, kind, summary, text;  ///< kind: the name of its JSON Schema, run | study | search
 };
 
 /// All presets; the first is the default.

@@ -8,7 +8,7 @@ namespace minbert {
 std::span<const Verb> verbs() {
   static constexpr std::array kVerbs = {
       Verb{"init", "write a commented config to start from", declare_init},
-      Verb{"config", "show the resolved config with the origin of each value, check it, or print its JSON Schema", declare_config},
+      Verb{"config", "show the resolved config, check it, explain its keys, or print its JSON Schema", declare_config},
       Verb{"data", "check data files, or count what is in them", declare_data},
       Verb{"train", "fine-tune a model as TOML files say, or on one data file", declare_train},
       Verb{"pretrain", "go on training a model as a masked language model, on texts alone", declare_pretrain},
@@ -25,10 +25,17 @@ std::span<const Verb> verbs() {
       Verb{"export", "a model for transformers or sentence-transformers", declare_export},
       Verb{"sample-data", "write the three sample tasks", declare_sample_data},
       Verb{"fetch", "download a model or data sets; the only verb that uses the network", declare_fetch},
+      Verb{"help", "print the help of the program or of a verb", declare_help},
       Verb{"version", "version; with -v CPU, instruction set, threads, libraries", declare_version},
       Verb{"completion", "print a completion script for a shell", declare_completion},
   };
   return kVerbs;
+}
+
+std::vector<std::string> verb_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(verb->get_name());
+  return names;
 }
 
 }  // namespace minbert

@@ -21,6 +21,8 @@ struct Verb {
 
 /// In the order of --help.
 std::span<const Verb> verbs();
+/// The names of the verbs inside `app`.
+std::vector<std::string> verb_names(const CLI::App& app);
 
 Action declare_compare(CLI::App& app, Session& session);
 Action declare_completion(CLI::App& app, Session& session);
@@ -30,6 +32,7 @@ Action declare_embed(CLI::App& app, Session& session);
 Action declare_eval(CLI::App& app, Session& session);
 Action declare_export(CLI::App& app, Session& session);
 Action declare_fetch(CLI::App& app, Session& session);
+Action declare_help(CLI::App& app, Session& session);
 Action declare_init(CLI::App& app, Session& session);
 Action declare_inspect(CLI::App& app, Session& session);
 Action declare_predict(CLI::App& app, Session& session);

@@ -26,7 +26,19 @@ const std::string& pair_name(const DataSpec& spec, const DataSource& source) {
   return source.text_pair.empty() ? spec.text_pair : source.text_pair;
 }
 
+/// Throws for a file that a config names and that is missing, with the folder that its relative path started from.
+void require_file(const DataSource& source) {
+  std::error_code ignored;
+  if (source.path == "-" || source.folder.empty() || std::filesystem::exists(source.path, ignored)) return;
+  const std::string folder = source.folder.lexically_normal().string();
+  throw Error(ErrorTag::kData, source.path, "cannot open: No such file or directory",
+              !source.path.starts_with(folder)
+                  ? ""
+                  : fmt::format("without data.root, paths start at {}, the config's folder: --set data.root=FOLDER", folder));
+}
+
 Table read_source(const DataSpec& spec, const DataSource& source) {
+  require_file(source);
   TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty(), spec.hints};
   if (!source.encoding.empty()) options.encoding = source.encoding;
   std::vector<std::string> wanted = {text_name(spec, source), pair_name(spec, source), spec.id};
@@ -267,7 +279,6 @@ std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t se
 
 void summarise_labels(const std::vector<Row>& rows, const TaskLabels& labels, SplitReport& report) {
   report.label_counts = label_counts(rows, labels);
-  report.numeric = labels.kind == TaskLabels::Kind::kRange;
   double sum = 0;
   std::int64_t labelled = 0;
   for (const Row& row : rows) {
@@ -277,6 +288,7 @@ void summarise_labels(const std::vector<Row>& rows, const TaskLabels& labels, Sp
     sum += row.label;
     ++labelled;
   }
+  report.numeric = labels.kind == TaskLabels::Kind::kRange && labelled > 0;
   if (labelled > 0) report.label_mean = sum / static_cast<double>(labelled);
 }
 

@@ -1,6 +1,8 @@
 // Guesses columns by their names and the kind of labels by their texts.
 #include "minbert/data/guess.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -12,6 +14,17 @@
 
 namespace minbert {
 namespace {
+
+/// The column whose first cells hold the most words.
+std::size_t wordiest_column(const Table& table) {
+  constexpr std::size_t kLookedAt = 200;
+  std::vector<std::int64_t> blanks(table.columns().size());
+  for (std::size_t i = 0; i < std::min(table.rows(), kLookedAt); ++i) {
+    const auto row = table.row(i);
+    for (std::size_t c = 0; c < std::min(row.size(), blanks.size()); ++c) blanks[c] += std::ranges::count(row[c], ' ');
+  }
+  return static_cast<std::size_t>(std::ranges::max_element(blanks) - blanks.begin());
+}
 
 constexpr std::size_t kFewClasses = 20;
 
@@ -68,7 +81,7 @@ std::string basis_of_numbers(const std::set<double>& values, bool whole) {
 
 }  // namespace
 
-SpecGuess guess_spec(const std::string& path, const DataSpec& given) {
+SpecGuess guess_spec(const std::string& path, const DataSpec& given, bool wordiest) {
   DataSpec spec = given;
   spec.train = {{.path = path}};
   TableOptions options{given.format, given.delimiter, given.quote, given.header, given.encoding, {}, !given.text_pair.empty()};
@@ -80,8 +93,10 @@ SpecGuess guess_spec(const std::string& path, const DataSpec& given) {
     if (column.empty() && found) column = table.columns()[*found];
   };
   if (given.text.empty()) {
-    if (!known.text && table.columns().size() > 1) table.require_column("text", "text");
-    fill(spec.text, known.text);
+    const bool unknown = !known.text && table.columns().size() > 1;
+    if (unknown && !wordiest)
+      table.require_column("text", "text", fmt::format("--text {}, if that column has the texts", table.columns()[wordiest_column(table)]));
+    fill(spec.text, unknown ? std::optional(wordiest_column(table)) : known.text);
     fill(spec.text_pair, known.text_pair);
   } else {
     table.require_column(given.text, "text");

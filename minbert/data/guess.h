@@ -16,8 +16,9 @@ struct SpecGuess {
 };
 
 /// A spec whose train is this file. Columns that `given` does not name are recognised by their usual names, a second text only if `given`
-/// names no first one; a column that is not found stays empty. Throws Error(kData) listing the columns if none of several is a text.
-SpecGuess guess_spec(const std::string& path, const DataSpec& given = {});
+/// names no first one; a column that is not found stays empty. If none of several is a text, takes the one with the most words with
+/// `wordiest`, else throws Error(kData) with the columns and that one.
+SpecGuess guess_spec(const std::string& path, const DataSpec& given = {}, bool wordiest = false);
 
 enum class LabelKind { kAny, kClasses, kNumbers };
 

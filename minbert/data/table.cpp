@@ -226,11 +226,13 @@ std::optional<std::size_t> Table::find_column(std::string_view wanted) const {
   return number;
 }
 
-std::size_t Table::require_column(std::string_view wanted, std::string_view key) const {
+std::size_t Table::require_column(std::string_view wanted, std::string_view key, std::string_view hint) const {
   if (const auto found = find_column(wanted)) return *found;
   const std::string* name = nearest(wanted, columns_);
   throw Error(ErrorTag::kData, name_, fmt::format("{}: expected a column \"{}\", got columns {}", key, wanted, listed(columns_)),
-              name == nullptr ? "" : fmt::format("did you mean \"{}\"?", *name));
+              !hint.empty()     ? std::string(hint)
+              : name == nullptr ? ""
+                                : fmt::format("did you mean \"{}\"?", *name));
 }
 
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {

@@ -67,8 +67,9 @@ class Table {
 
   /// Index of the column of this name, else of this number (from 0).
   std::optional<std::size_t> find_column(std::string_view name_or_number) const;
-  /// As find_column, but throws Error(kData) that lists the columns and names the nearest. `key` is the setting, such as "text".
-  std::size_t require_column(std::string_view name_or_number, std::string_view key) const;
+  /// As find_column, but throws Error(kData) that lists the columns and names the nearest, or gives the hint. `key` is the setting, such
+  /// as "text".
+  std::size_t require_column(std::string_view name_or_number, std::string_view key, std::string_view hint = {}) const;
 
  private:
   friend class TableBuilder;

@@ -39,9 +39,10 @@ std::string tick_label(double value, double step) {
   return fmt::format("{:.{}f}", value == 0 ? 0.0 : value, decimals);
 }
 
-std::string style_class(LineStyle style) {
+std::string style_class(const ChartLine& line) {
   constexpr std::array<std::string_view, 4> kNames = {"solid", "dashed", "faint", "point"};
-  return std::string(kNames[static_cast<std::size_t>(style)]);
+  const std::string name(kNames[static_cast<std::size_t>(line.style)]);
+  return line.style == LineStyle::kSolid && line.series > 0 ? fmt::format("{} series-{}", name, line.series) : name;
 }
 
 Html label(double x, double y, std::string_view anchor, std::string_view text) {
@@ -97,7 +98,7 @@ Html legend(const std::vector<ChartLine>& lines) {
     if (line->style == LineStyle::kPoints)
       html += circle("point", x - 4, 8, "3", "");
     else
-      html += rule("line " + style_class(line->style), x - 20, 8, x, 8);
+      html += rule("line " + style_class(*line), x - 20, 8, x, 8);
     x -= 36;
   }
   return html;
@@ -118,11 +119,11 @@ Html draw(const LineChart& chart, const ChartLine& line, const Axis& x, const Ax
   }
   std::string points;
   for (const ChartPoint& point : line.points) points += fmt::format("{:.1f},{:.1f} ", x.at(point.x), y.at(point.y));
-  html += element("polyline", {{"class", "line " + style_class(line.style)}, {"points", points}});
+  html += element("polyline", {{"class", "line " + style_class(line)}, {"points", points}});
   if (line.style == LineStyle::kFaint) return html;
   const bool few = line.points.size() <= kMarkers;
   for (std::size_t i = 0; i < line.points.size(); i += line.points.size() / kTooltips + 1)
-    few ? marker("dot " + style_class(line.style), line.points[i], "3") : marker("hover", line.points[i], "6");
+    few ? marker("dot " + style_class(line), line.points[i], "3") : marker("hover", line.points[i], "6");
   return html;
 }
 
@@ -156,8 +157,18 @@ Html line_chart(LineChart chart) {
       y{chart.log_y ? log_ticks(low.y, high.y) : axis_ticks(low.y, high.y, 5), kBottom, kTop, chart.log_y};
   Html drawing = axes(chart, x, y);
   for (const ChartLine& line : chart.lines) drawing += draw(chart, line, x, y);
-  if (chart.lines.size() > 1) drawing += legend(chart.lines);
+  if (chart.legend && chart.lines.size() > 1) drawing += legend(chart.lines);
   return svg_figure(chart.title, description(chart), drawing);
+}
+
+Html series_legend(const std::vector<std::string>& names) {
+  Html html;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const ChartLine line{.name = names[i], .points = {}, .series = i};
+    const Html swatch = element("svg", {{"viewBox", "0 0 28 10"}, {"aria-hidden", "true"}}, rule("line " + style_class(line), 0, 5, 28, 5));
+    html += element("span", {}, swatch + names[i]) + " ";
+  }
+  return element("p", {{"class", "legend"}}, html) + "\n";
 }
 
 Html bar_chart(const BarChart& chart) {

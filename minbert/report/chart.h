@@ -19,10 +19,14 @@ struct ChartPoint {
 /// and no line, for scatter plots.
 enum class LineStyle { kSolid, kDashed, kFaint, kPoints };
 
+/// How many models a chart can tell apart.
+inline constexpr std::size_t kMostSeries = 6;
+
 struct ChartLine {
   std::string name;
   LineStyle style = LineStyle::kSolid;
   std::vector<ChartPoint> points;  ///< sorted by x; points that are not finite are left out
+  std::size_t series = 0;          ///< for solid lines of several models: below kMostSeries, each with a colour and dashes of its own
 };
 
 struct LineChart {
@@ -31,12 +35,16 @@ struct LineChart {
   std::vector<ChartLine> lines;        ///< later lines cover earlier ones; several lines get a legend
   std::vector<ChartPoint> marks = {};  ///< vertical rules at x
   bool whole_x = true;                 ///< only whole numbers on the horizontal axis
+  bool legend = true;                  ///< false: series_legend() stands beside the charts
   bool log_y = false;                  ///< logarithmic vertical axis; only values above 0 are shown
 };
 
 /// A <figure> with axes, tooltips (for all points of short lines, for some of long ones) and a label for screen readers. Empty without a
 /// finite point.
 Html line_chart(LineChart chart);
+
+/// A paragraph with the names of series 0, 1 ... beside their lines, for charts that share them. Names need not be short.
+Html series_legend(const std::vector<std::string>& names);
 
 /// A <figure> with one bar for each name, starting at 0, and its value above it and in a tooltip. Empty without names.
 struct BarChart {

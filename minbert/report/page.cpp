@@ -40,7 +40,7 @@ Html contents(const std::vector<PageSection>& sections) {
 
 }  // namespace
 
-std::string page(std::string_view title, const Html& header, const std::vector<PageSection>& sections) {
+std::string page(std::string_view title, const Html& header, const std::vector<PageSection>& sections, std::string_view footer) {
   Html body = element("a", {{"class", "skip"}, {"href", "#content"}}, "Skip to the content") + "\n" +
               element("header", {}, header + contents(sections)) + "\n";
   Html content;
@@ -51,10 +51,8 @@ std::string page(std::string_view title, const Html& header, const std::vector<P
                        element("h2", {{"id", heading}}, section.title) + "\n" + section.content) +
                "\n";
   }
-  body +=
-      element("main", {{"id", "content"}}, content) + "\n" +
-      element("footer", {}, fmt::format("Written by minbert {}. Each table names the file that has the same numbers.", program_version())) +
-      "\n";
+  body += element("main", {{"id", "content"}}, content) + "\n" +
+          element("footer", {}, fmt::format("Written by minbert {}.{}{}", program_version(), footer.empty() ? "" : " ", footer)) + "\n";
   const std::string_view script = without_opener(page_script());
   const std::string policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + script_digest(script) + "'";
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"

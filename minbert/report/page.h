@@ -15,8 +15,8 @@ struct PageSection {
   Html content;
 };
 
-/// A whole document. It loads nothing from elsewhere, and its content policy forbids that. Its script adds search boxes to tables; without
-/// scripts, all rows are shown.
-std::string page(std::string_view title, const Html& header, const std::vector<PageSection>& sections);
+/// A whole document, whose last line is `footer`. It loads nothing from elsewhere, and its content policy forbids that. Its script adds
+/// search boxes to tables; without scripts, all rows are shown.
+std::string page(std::string_view title, const Html& header, const std::vector<PageSection>& sections, std::string_view footer = {});
 
 }  // namespace minbert

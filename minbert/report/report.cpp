@@ -36,6 +36,26 @@ Html run_heading(const RunData& run) {
   return heading(title_of(run), run.status.state, line) + failure(run.status.error);
 }
 
+/// What a report says of the errors of one model. `with` wraps each part.
+template <class With>
+void add_errors(const Analysed& model, Sheets& sheets, With with, std::vector<PageSection>& sections) {
+  const RunData& run = model.run();
+  sections.push_back({"classes", "Classes", with(classes_section(run, sheets))});
+  sections.push_back({"errors", "Worst errors", with(worst_errors_section(run))});
+  sections.push_back({"confidence", "Confidence", with(confidence_section(run, sheets))});
+  sections.push_back({"ordered", "Errors of numbered classes", with(ordered_errors_section(model, sheets))});
+  sections.push_back(
+      {"pairs", sheets.beside_paper() ? "Errors of paraphrase tasks" : "Errors of pairs", with(pair_errors_section(model, sheets))});
+  sections.push_back({"similarity", "Errors of similarity", with(similarity_errors_section(run, sheets))});
+}
+
+void add_training(const ModelRows& rows, Sheets& sheets, std::vector<PageSection>& sections) {
+  sections.push_back({"epochs", "Scores by epoch", score_curves(rows, sheets)});
+  sections.push_back({"loss", "Training loss", loss_curves(rows)});
+  sections.push_back({"pretraining", "Further pretraining", pretraining_section(rows, sheets)});
+  sections.push_back({"data", "Data", data_table(rows, sheets)});
+}
+
 Report run_report(const std::filesystem::path& folder) {
   ModelRows rows(1);
   rows[0].runs.push_back(read_run(folder));
@@ -43,23 +63,14 @@ Report run_report(const std::filesystem::path& folder) {
   rows[0].name = rows[0].title = run.name;
   const Analysed model{.seeds = {&run}};
   Sheets sheets;
-  const std::string html =
-      page(title_of(run), run_heading(run),
-           {{"scores", "Scores", run_scores(run, "table-4", "Table 4. Scores of the parameters in best/", sheets)},
-            {"model", "Model and stages", architecture_and_flow(rows, run) + features_table(rows, sheets) + settings_table(rows, sheets)},
-            {"data", "Data", data_table(rows, sheets)},
-            {"epochs", "Scores by epoch", score_curves(rows, sheets)},
-            {"pretraining", "Further pretraining", pretraining_section(rows, sheets)},
-            {"loss", "Training loss", loss_curves(run)},
-            {"classes", "Errors of classes", class_errors_section(model, sheets)},
-            {"pairs", "Errors of paraphrase tasks", pair_errors_section(model, sheets)},
-            {"similarity", "Errors of similarity", similarity_errors_section(run, sheets)},
-            {"calibration", "Calibration", calibration_section(run, sheets)},
-            {"errors", "Worst errors", worst_errors_section(run)},
-            {"costs", "Time and memory", run_costs(run, sheets)},
-            {"config", "Config", config_text(run)},
-            {"environment", "Environment", environment(run)}});
-  return {html, sheets.files()};
+  std::vector<PageSection> sections = {{"scores", "Scores", run_scores(run, "scores", "Scores of the parameters in best/", sheets)}};
+  add_errors(model, sheets, [](const Html& content) { return content; }, sections);
+  add_training(rows, sheets, sections);
+  sections.push_back({"costs", "Time and memory", run_costs(run, sheets)});
+  sections.push_back({"model", "Model and settings", architecture_and_flow(rows, run, sheets) + settings_table(rows, sheets)});
+  sections.push_back({"config", "Config", config_text(run)});
+  sections.push_back({"environment", "Environment", environment(run)});
+  return {page(title_of(run), run_heading(run), sections, sheets.footer()), sheets.files()};
 }
 
 Html study_heading(const StudyData& study) {
@@ -67,7 +78,7 @@ Html study_heading(const StudyData& study) {
                                  counted(std::ssize(study.rows), "model", "models"));
   if (!study.caption.empty()) line += ". " + study.caption;
   Html html = heading(study.title.empty() ? study.name : study.title, study.state, line);
-  if (const ModelRow* best = study.best()) {
+  if (const ModelRow* best = study.best(); best != nullptr && study.same_tasks()) {
     const Spread mean = dev_scores(*best, "");
     html += element("p", {},
                     fmt::format("The best mean on dev is {}'s: {}{}.", best->title, score_text(mean.mean),
@@ -86,15 +97,27 @@ std::vector<const RunData*> finished(const ModelRow& row) {
   return runs;
 }
 
-Report study_report(const std::filesystem::path& folder) {
-  const StudyData study = read_study(folder);
+/// The rows, and for several seeds of one config a last row with their mean.
+ModelRows with_mean(const ModelRows& rows) {
+  ModelRows all = rows;
+  ModelRow mean{.name = "mean", .title = "all seeds"};
+  for (const ModelRow& row : rows) mean.runs.insert(mean.runs.end(), row.runs.begin(), row.runs.end());
+  all.push_back(std::move(mean));
+  return all;
+}
+
+/// What a report of several models is about, beside the models.
+enum class Several { kStudy, kSearch, kSeeds, kRuns };
+
+Report several_report(const StudyData& study, Several kind) {
   const ModelRows& rows = study.rows;
   const RunData none;
-  Analysed model{.seeds = {&none}, .beside_paper = study.published()};
+  Analysed model{.seeds = {&none}};
   std::string whose = "No model is finished yet.";
   if (const ModelRow* best = study.best()) {
     model.seeds = finished(*best);
-    whose = fmt::format("Of {}, the model with the best mean, as trained in {}.", best->title, model.run().name);
+    whose = study.same_tasks() ? fmt::format("Of {}, the model with the best mean, as trained in {}.", best->title, model.run().name)
+                               : fmt::format("Of {}, as trained in {}.", best->title, model.run().name);
   } else if (const auto begun = std::ranges::find_if(rows, [](const ModelRow& row) { return row.first() != nullptr; });
              begun != rows.end()) {
     model.seeds = {begun->first()};
@@ -103,30 +126,35 @@ Report study_report(const std::filesystem::path& folder) {
   const auto of_best = [&](const Html& content) {
     return content.empty() ? content : element("p", {{"class", "soft"}}, whose) + "\n" + content;
   };
-  Sheets sheets;
-  const std::string html = page(
-      study.title.empty() ? study.name : study.title, study_heading(study),
-      {{"scores", "Results", study_scores(rows, sheets)},
-       {"models", "Models", features_table(rows, sheets) + architecture_and_flow(rows, run)},
-       {"data", "Data", data_table(rows, sheets)},
-       {"settings", "Hyperparameters", settings_table(rows, sheets)},
-       {"epochs", "Scores by epoch", score_curves(rows, sheets)},
-       {"pretraining", "Further pretraining", pretraining_section(rows, sheets)},
-       {"best", "The best model", of_best(run.results.empty() ? Html() : run_scores(run, "best-scores", "Scores of the model", sheets))},
-       {"classes", "Errors of classes", of_best(class_errors_section(model, sheets))},
-       {"pairs", "Errors of paraphrase tasks", of_best(pair_errors_section(model, sheets))},
-       {"similarity", "Errors of similarity", of_best(similarity_errors_section(run, sheets))},
-       {"calibration", "Calibration", of_best(calibration_section(run, sheets))},
-       {"errors", "Worst errors", of_best(worst_errors_section(run))},
-       {"paper", "The paper's anomalies", study.published() ? anomalies_section(sheets) : Html()},
-       {"costs", "Time and memory", study_costs(rows, sheets)},
-       {"environment", "Environment", environment(run)}});
-  return {html, sheets.files()};
+  Sheets sheets(study.published(), kind != Several::kRuns);
+  std::vector<PageSection> sections;
+  if (kind == Several::kSearch) sections.push_back({"trials", "Trials", search_section(*study.search, sheets)});
+  sections.push_back({"scores", "Results", study_scores(kind == Several::kSeeds ? with_mean(rows) : rows, sheets)});
+  if (!study.published() && kind != Several::kSeeds) sections.push_back({"differing", "What differs", differences_table(rows, sheets)});
+  if (!run.results.empty())
+    sections.push_back({"best", study.same_tasks() ? "The best model" : "One model in detail",
+                        of_best(run_scores(run, "best-scores", "Scores of the model", sheets))});
+  add_errors(model, sheets, of_best, sections);
+  add_training(rows, sheets, sections);
+  sections.push_back({"costs", "Time and memory", study_costs(rows, sheets)});
+  const Html features = kind == Several::kSeeds ? Html() : features_table(rows, sheets);  // those of all seeds are the same
+  sections.push_back({"models", "Models", features + architecture_and_flow(rows, run, sheets)});
+  sections.push_back({"settings", "Hyperparameters", settings_table(rows, sheets)});
+  if (study.published()) sections.push_back({"paper", "The paper's anomalies", anomalies_section(sheets)});
+  sections.push_back({"environment", "Environment", environment(run)});
+  return {page(study.title.empty() ? study.name : study.title, study_heading(study), sections, sheets.footer()), sheets.files()};
 }
 
 }  // namespace
 
-Report make_report(const std::filesystem::path& folder) { return is_study(folder) ? study_report(folder) : run_report(folder); }
+Report make_report(const std::filesystem::path& folder) {
+  if (is_study(folder)) return several_report(read_study(folder), Several::kStudy);
+  if (is_search(folder)) return several_report(read_search(folder), Several::kSearch);
+  if (is_seeds(folder)) return several_report(read_seeds(folder), Several::kSeeds);
+  return run_report(folder);
+}
+
+Report make_report(std::span<const std::filesystem::path> folders) { return several_report(read_models(folders), Several::kRuns); }
 
 void write_tables(const Report& report, const std::filesystem::path& folder) {
   const std::filesystem::path tables = folder / "eval";

@@ -127,12 +127,12 @@ void read_errors(const fs::path& path, TaskResult& result) {
   const EvalTable table(path, "tsv");
   const std::size_t id = table.column("id"), text = table.column("text"), gold = table.column("gold"), predicted = table.column("pred"),
                     score = table.column("score");
-  const std::optional<std::size_t> pair = table.find_column("text_pair");
+  const std::optional<std::size_t> pair = table.find_column("text_pair"), place = table.find_column("place");
   result.error_count = table.rows();
   for (std::size_t row = 0; row < std::min(table.rows(), kWorstErrors); ++row) {
     const auto field = [&](std::size_t column) { return table.text(row, column); };
-    ErrorRow& error =
-        result.errors.emplace_back(ErrorRow{field(id), field(text), pair ? field(*pair) : "", field(gold), field(predicted), {}});
+    ErrorRow& error = result.errors.emplace_back(
+        ErrorRow{field(id), field(text), pair ? field(*pair) : "", field(gold), field(predicted), place ? field(*place) : "", {}});
     if (!field(score).empty()) error.confidence = table.number(row, score);
   }
 }

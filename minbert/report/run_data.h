@@ -30,6 +30,7 @@ struct StageCost {
 /// A wrongly predicted row. A task that predicts numbers has no `confidence`.
 struct ErrorRow {
   std::string id, text, text_pair, gold, predicted;
+  std::string place;  ///< "dev.csv:17"; empty in runs of earlier versions
   std::optional<double> confidence;
 };
 

@@ -1,4 +1,4 @@
-// Curves: scores by epoch (figures 3 to 5), perplexity of masked words, and losses.
+// Curves: scores by epoch (figures 3 to 5 of the paper), perplexity of masked words, and losses; those of several models overlaid.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -113,10 +113,11 @@ Html score_figure(int number, std::string_view what, const ModelRows& rows, Shee
       has_train |= !train.empty();
       add_points(shown, task, "train", train, sheet);
       add_points(shown, task, "dev", dev, sheet);
-      charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", shown.row->title, task) : task,
-                            .x_name = "epoch",
-                            .y_name = metric_of(rows, task),
-                            .lines = {{"train", LineStyle::kDashed, means(train)}, {"dev", LineStyle::kSolid, means(dev)}}});
+      charts += line_chart(
+          {.title = rows.size() > 1 ? fmt::format("{}: {}", shown.row->title, task) : task,
+           .x_name = "epoch",
+           .y_name = metric_of(rows, task),
+           .lines = {{.name = "train", .style = LineStyle::kDashed, .points = means(train)}, {.name = "dev", .points = means(dev)}}});
     }
   }
   if (charts.empty()) return absent(id, fmt::format("Figure {}: no scores of {}.", number, what));
@@ -126,27 +127,116 @@ Html score_figure(int number, std::string_view what, const ModelRows& rows, Shee
          sheets.fold(sheet, fmt::format("The numbers of figure {}", number));
 }
 
-Html loss_chart(const RunData& run, const std::string& task) {
+/// The models that have begun, no more than a chart can tell apart.
+std::vector<const ModelRow*> overlaid(const ModelRows& rows) {
+  std::vector<const ModelRow*> models;
+  for (const ModelRow& row : rows)
+    if (row.first() != nullptr) models.push_back(&row);
+  if (models.size() > kMostSeries) models.resize(kMostSeries);
+  return models;
+}
+
+std::string overlaid_legend_note(const ModelRows& rows, std::size_t shown) {
+  const auto begun = static_cast<std::size_t>(std::ranges::count_if(rows, [](const ModelRow& row) { return row.first() != nullptr; }));
+  return begun > shown ? fmt::format(" The first {} of {} models are shown.", shown, begun) : "";
+}
+
+Html overlaid_legend(const std::vector<const ModelRow*>& models) {
+  std::vector<std::string> names;
+  for (const ModelRow* model : models) names.push_back(model->title);
+  return names.size() > 1 ? series_legend(names) : Html();
+}
+
+/// The stages of all models that train heads, each name once.
+std::vector<std::string> scored_stages(const std::vector<const ModelRow*>& models) {
+  std::vector<std::string> names;
+  for (const ModelRow* model : models)
+    for (const StageConfig& stage : model->first()->config.stages)
+      if (!stage.is_mlm() && std::ranges::find(names, stage.name) == names.end()) names.push_back(stage.name);
+  return names;
+}
+
+/// One chart for each task of a stage: train and dev of a single model, or dev of several.
+Html stage_charts(const std::string& stage, bool name_stage, const std::vector<const ModelRow*>& models, const ModelRows& rows,
+                  Sheet& sheet) {
+  std::vector<std::string> tasks;
+  for (const ModelRow* model : models)
+    if (const StageConfig* found = model->first()->config.find_stage(stage))
+      for (const std::string& task : found->tasks)
+        if (std::ranges::find(tasks, task) == tasks.end()) tasks.push_back(task);
+  Html charts;
+  for (const std::string& task : tasks) {
+    std::vector<ChartLine> lines;
+    for (std::size_t i = 0; i < models.size(); ++i) {
+      const StageConfig* found = models[i]->first()->config.find_stage(stage);
+      if (found == nullptr || models[i]->shared.contains(stage)) continue;
+      const ShownStage shown{models[i], found};
+      const Curve dev = curve(shown, "dev", task, &EvalRecord::scores), train = curve(shown, "train", task, &EvalRecord::scores);
+      add_points(shown, task, "train", train, sheet);
+      add_points(shown, task, "dev", dev, sheet);
+      if (models.size() == 1) lines.push_back({.name = "train", .style = LineStyle::kDashed, .points = means(train)});
+      lines.push_back({.name = models.size() == 1 ? "dev" : models[i]->title, .points = means(dev), .series = i});
+    }
+    charts += line_chart({.title = name_stage ? fmt::format("{}, stage {}", task, stage) : task,
+                          .x_name = "epoch",
+                          .y_name = metric_of(rows, task),
+                          .lines = lines,
+                          .legend = models.size() == 1});
+  }
+  return charts;
+}
+
+/// Scores by epoch without the paper's figures: one chart for each task and stage.
+Html overlaid_score_curves(const ModelRows& rows, Sheets& sheets) {
+  const std::vector<const ModelRow*> models = overlaid(rows);
+  const std::vector<std::string> stages = scored_stages(models);
+  Sheet sheet{.file = "scores-by-epoch", .caption = "The numbers of these curves.", .columns = curve_columns("score"), .words = 4};
+  Html charts;
+  for (const std::string& stage : stages) charts += stage_charts(stage, stages.size() > 1, models, rows, sheet);
+  if (charts.empty()) return {};
+  const std::string caption = fmt::format("{} after each epoch; 0 is before training.{}", models.size() > 1 ? "Dev scores" : "Scores",
+                                          overlaid_legend_note(rows, models.size()));
+  return overlaid_legend(models) + element("figure", {{"id", "fig-scores"}}, chart_grid(charts) + element("figcaption", {}, caption)) +
+         "\n" + sheets.fold(sheet, "The numbers of these curves");
+}
+
+/// The losses of a task at each step, and where a new stage begins.
+struct TaskLosses {
   std::vector<ChartPoint> raw, starts;
+};
+
+TaskLosses losses_of(const RunData& run, const std::string& task) {
+  TaskLosses losses;
   for (std::size_t i = 0; i < run.steps.size(); ++i) {
     const StepRecord& step = run.steps[i];
-    if (step.task == task && std::isfinite(step.loss)) raw.push_back({static_cast<double>(step.step), step.loss});
-    if (i > 0 && step.stage != run.steps[i - 1].stage) starts.push_back({static_cast<double>(step.step), 0});
+    if (step.task == task && std::isfinite(step.loss)) losses.raw.push_back({static_cast<double>(step.step), step.loss});
+    if (i > 0 && step.stage != run.steps[i - 1].stage) losses.starts.push_back({static_cast<double>(step.step), 0});
   }
-  if (raw.empty()) return {};
-  std::erase_if(starts, [&](const ChartPoint& start) { return start.x < raw.front().x || start.x > raw.back().x; });
-  const std::size_t window = std::max<std::size_t>(raw.size() / 40, 2) * 2 + 1;
-  return line_chart({.title = task,
-                     .x_name = "step",
-                     .y_name = "loss",
-                     .lines = {{"each step", LineStyle::kFaint, thin_out(raw, kRawBuckets)},
-                               {fmt::format("mean of {}", window), LineStyle::kSolid, running_mean(raw, window, kSmoothPoints)}},
-                     .marks = starts});
+  if (losses.raw.empty()) return {};
+  std::erase_if(losses.starts, [&](const ChartPoint& start) { return start.x < losses.raw.front().x || start.x > losses.raw.back().x; });
+  return losses;
+}
+
+Html loss_chart(const std::vector<const ModelRow*>& models, const std::string& task) {
+  LineChart chart{.title = task, .x_name = "step", .y_name = "loss", .lines = {}, .legend = models.size() == 1};
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const TaskLosses losses = losses_of(*models[i]->first(), task);
+    if (losses.raw.empty()) continue;
+    const std::size_t window = std::max<std::size_t>(losses.raw.size() / 40, 2) * 2 + 1;
+    const std::string mean = models.size() == 1 ? fmt::format("mean of {}", window) : models[i]->title;
+    if (models.size() == 1) {
+      chart.lines.push_back({.name = "each step", .style = LineStyle::kFaint, .points = thin_out(losses.raw, kRawBuckets)});
+      chart.marks = losses.starts;
+    }
+    chart.lines.push_back({.name = mean, .points = running_mean(losses.raw, window, kSmoothPoints), .series = i});
+  }
+  return line_chart(chart);
 }
 
 }  // namespace
 
 Html score_curves(const ModelRows& rows, Sheets& sheets) {
+  if (!sheets.beside_paper()) return overlaid_score_curves(rows, sheets);
   return score_figure(3, "multitask fine-tuning with linear heads", rows, sheets) +
          score_figure(4, "multitask fine-tuning with dense layers in the heads", rows, sheets) +
          score_figure(5, "single-task fine-tuning, heads alone on a frozen encoder", rows, sheets);
@@ -177,7 +267,7 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
         charts += line_chart({.title = rows.size() > 1 ? fmt::format("{}: {}", row.title, source) : source,
                               .x_name = "epoch",
                               .y_name = "perplexity of masked words",
-                              .lines = {{"held-out", LineStyle::kSolid, points}},
+                              .lines = {{.name = "held-out", .points = points}},
                               .log_y = wide});
       }
     }
@@ -190,13 +280,15 @@ Html masked_word_curves(const ModelRows& rows, Sheets& sheets) {
          "\n" + sheets.fold(sheet, "The numbers of these curves");
 }
 
-Html loss_curves(const RunData& run) {
+Html loss_curves(const ModelRows& rows) {
+  const std::vector<const ModelRow*> models = overlaid(rows);
   std::vector<std::string> tasks;
-  for (const StepRecord& step : run.steps)
-    if (std::ranges::find(tasks, step.task) == tasks.end()) tasks.push_back(step.task);
+  for (const ModelRow* model : models)
+    for (const StepRecord& step : model->first()->steps)
+      if (std::ranges::find(tasks, step.task) == tasks.end()) tasks.push_back(step.task);
   Html charts;
-  for (const std::string& task : tasks) charts += loss_chart(run, task);
-  return charts.empty() ? charts : chart_grid(charts);
+  for (const std::string& task : tasks) charts += loss_chart(models, task);
+  return charts.empty() ? charts : overlaid_legend(models) + chart_grid(charts);
 }
 
 }  // namespace minbert

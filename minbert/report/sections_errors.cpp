@@ -1,4 +1,4 @@
-// Errors of classes, calibration, and the worst errors of each task.
+// Classes: confusion, scores of each class, kinds of errors among ordered classes; confidence; and the worst errors of each task.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace minbert {
 namespace {
 
-constexpr std::string_view kNoOffBy = "Table 5: no predictions of a task whose labels are three or more numbers from 0.";
+constexpr std::string_view kNoOffBy = "no predictions of a task whose labels are three or more numbers from 0.";
 constexpr std::size_t kMostClasses = 30;   // a larger confusion matrix could not be read
 constexpr std::size_t kLongestText = 600;  // code points of an error's text
 
@@ -98,6 +98,18 @@ Html confusion_table(const TaskResult& result) {
       header_row(header), rows);
 }
 
+/// Precision, recall and F1 of each class, and how many rows have it.
+Html class_table(const TaskResult& result, Sheets& sheets) {
+  Sheet sheet{.file = result.task + ".classes",
+              .caption = fmt::format("Scores of each class of {}. Support is how many rows have it as gold.", result.task),
+              .columns = {"class", "precision", "recall", "F1", "support", "predicted"}};
+  const std::vector<ClassScores> scores = class_scores(result.confusion);
+  for (std::size_t c = 0; c < scores.size(); ++c)
+    sheet.rows.push_back({result.classes[c], fixed_text(scores[c].precision, 3), fixed_text(scores[c].recall, 3),
+                          fixed_text(scores[c].f1, 3), std::to_string(scores[c].gold), std::to_string(scores[c].predicted)});
+  return sheets.show(sheet);
+}
+
 /// Shares of errors that are off by 1, by 2, and by 3 or more; each list has one share for each seed.
 using OffByShares = std::array<std::vector<double>, 3>;
 
@@ -106,18 +118,18 @@ void add_shares(const std::array<std::int64_t, 3>& counts, OffByShares& shares) 
   for (std::size_t i = 0; i < counts.size() && all > 0; ++i) shares[i].push_back(static_cast<double>(counts[i]) / all);
 }
 
-/// Table 5: error counts of the first seed, and mean shares over all seeds.
+/// The paper's Table 5: error counts of the first seed, and mean shares over all seeds.
 Html off_by_table(const Analysed& model, Sheets& sheets) {
   constexpr std::array<std::string_view, 3> kPaper = {"0.86", "0.13", "0.01"};
-  Sheet sheet{.file = "table-5",
-              .caption = "Table 5. By how many classes wrong predictions are off",
+  Sheet sheet{.file = sheets.file(kOffByTable),
+              .caption = sheets.caption(kOffByTable, "By how many classes wrong predictions are off"),
               .columns = {"task", "off by", "errors", "share"},
               .words = 2};
   const bool several = model.seeds.size() > 1;
   sheet.caption += several ? fmt::format(": errors of one seed, the share's mean and deviation over {}.", model.seeds.size()) : ".";
   if (several) sheet.columns.emplace_back("±");
-  if (model.beside_paper) sheet.columns.emplace_back("paper");
-  if (model.run().results.empty()) return absent("table-5", kNoOffBy);
+  if (sheets.beside_paper()) sheet.columns.emplace_back("paper");
+  if (model.run().results.empty()) return sheets.missing(kOffByTable, kNoOffBy);
   bool first = true;
   for (const TaskResult& result : model.run().results.front().tasks) {
     if (!is_ordered(result)) continue;
@@ -135,11 +147,11 @@ Html off_by_table(const Analysed& model, Sheets& sheets) {
       sheet.rows.push_back(
           {result.task, i == 2 ? "3 or more" : std::to_string(i + 1), std::to_string(shown[i]), fixed_text(share.mean, 3)});
       if (several) sheet.rows.back().push_back(fixed_text(share.deviation, 3));
-      if (model.beside_paper) sheet.rows.back().emplace_back(first ? kPaper[i] : "");
+      if (sheets.beside_paper()) sheet.rows.back().emplace_back(first ? kPaper[i] : "");
     }
     first = false;
   }
-  return sheet.rows.empty() ? absent("table-5", kNoOffBy) : sheets.show(sheet, "table-5");
+  return sheet.rows.empty() ? sheets.missing(kOffByTable, kNoOffBy) : sheets.show(sheet, sheets.id(kOffByTable));
 }
 
 /// A chart of accuracy by confidence, with the diagonal on which they are equal.
@@ -156,17 +168,48 @@ Html reliability_chart(const TaskResult& result, Sheets& sheets) {
                           score_text(bin.accuracy)});
   }
   if (line.points.empty()) return {};
-  std::string title = result.task;
+  std::string title = result.task + ", calibration";
   for (const auto& [key, value] : result.figures)
     if (key == "expected_calibration_error" || key == "brier_score")
       title += fmt::format(", {} {}", key == "brier_score" ? "Brier score" : "error", score_text(value));
   const double least = std::min(line.points.front().x, line.points.front().y);
-  return line_chart(
-             {.title = title,
-              .x_name = "confidence",
-              .y_name = "accuracy",
-              .lines = {{"as sure as right", LineStyle::kDashed, {{least, least, "as sure as right"}, {1, 1, "as sure as right"}}}, line},
-              .whole_x = false}) +
+  return line_chart({.title = title,
+                     .x_name = "confidence",
+                     .y_name = "accuracy",
+                     .lines = {{.name = "as sure as right",
+                                .style = LineStyle::kDashed,
+                                .points = {{least, least, "as sure as right"}, {1, 1, "as sure as right"}}},
+                               line},
+                     .whole_x = false}) +
+         sheets.fold(sheet, "The numbers of " + result.task);
+}
+
+/// A chart of the accuracy on the most confident rows by their share of all.
+Html coverage_chart(const RunData& run, const SplitResult& split, const TaskResult& result, Sheets& sheets) {
+  std::vector<double> confidence;
+  std::vector<int> correct;
+  for (const Answer& answer : answers_of(run, split, result)) {
+    if (!std::isfinite(answer.confidence)) continue;
+    confidence.push_back(answer.confidence);
+    correct.push_back(answer.is_error() ? 0 : 1);
+  }
+  ChartLine line{.name = "model", .style = LineStyle::kSolid, .points = {}};
+  Sheet sheet{.file = result.task + ".coverage",
+              .caption = fmt::format("What {} reaches when answers below a confidence are left out.", result.task),
+              .columns = {"least confidence", "rows", "coverage", "accuracy"}};
+  for (const CoveragePoint& point : accuracy_by_coverage(confidence, correct)) {
+    line.points.push_back({point.coverage, point.accuracy,
+                           fmt::format("confidence of at least {:.3f}: {} of the rows, accuracy {:.3f}", point.confidence,
+                                       percent(point.coverage), point.accuracy)});
+    sheet.rows.push_back(
+        {fixed_text(point.confidence, 3), std::to_string(point.rows), fixed_text(point.coverage, 3), score_text(point.accuracy)});
+  }
+  if (line.points.empty()) return {};
+  return line_chart({.title = result.task + ", accuracy by coverage",
+                     .x_name = "share of rows answered",
+                     .y_name = "accuracy",
+                     .lines = {line},
+                     .whole_x = false}) +
          sheets.fold(sheet, "The numbers of " + result.task);
 }
 
@@ -182,16 +225,17 @@ Html errors_table(const TaskResult& result) {
   const bool numbers = !result.errors.front().confidence;
   Html rows;
   for (const ErrorRow& error : result.errors) {
-    Html texts = element("p", {}, shortened(error.text, kLongestText));
+    const std::string where = error.place.empty() ? "" : ", " + error.place;
+    Html texts =
+        element("p", {{"class", "soft"}}, fmt::format("id {}{}", error.id, where)) + element("p", {}, shortened(error.text, kLongestText));
     if (!error.text_pair.empty()) texts += element("p", {}, shortened(error.text_pair, kLongestText));
     Html row = element("td", {}, texts) + element("td", {}, label_text(error.gold, numbers)) +
                element("td", {}, label_text(error.predicted, numbers));
     if (!numbers) row += element("td", {}, error.confidence ? fmt::format("{:.3f}", *error.confidence) : "–");
     rows += element("tr", {}, row) + "\n";
   }
-  const std::string caption =
-      fmt::format("The {} {} errors of {}.", result.errors.size(), numbers ? "farthest off of" : "most confident of",
-                  count_text(static_cast<std::int64_t>(result.error_count)));
+  const std::string caption = fmt::format("The {} {} of {} errors.", result.errors.size(), numbers ? "farthest off" : "most confident",
+                                          count_text(static_cast<std::int64_t>(result.error_count)));
   std::vector<std::string> header = {"text", "gold", "predicted"};
   if (!numbers) header.emplace_back("confidence");
   return table({.id = result.task + "-errors", .kind = "errors", .caption = caption, .search = "Search these errors"}, header_row(header),
@@ -204,45 +248,61 @@ std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, con
   return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
 }
 
-Html class_errors_section(const Analysed& model, Sheets& sheets) {
+Html classes_section(const RunData& run, Sheets& sheets) {
+  Html parts;
+  if (run.results.empty()) return parts;
+  const SplitResult& split = run.results.front();
+  for (const TaskResult& result : split.tasks) {
+    if (result.classes.empty()) continue;
+    std::string figures;
+    for (const auto& [key, value] : result.figures)
+      figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
+    parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("p", {}, figures) + "\n" +
+             element("div", {{"class", "beside"}}, confusion_table(result) + class_table(result, sheets)) + "\n";
+  }
+  return parts;
+}
+
+Html ordered_errors_section(const Analysed& model, Sheets& sheets) {
   const RunData& run = model.run();
   const Html table = off_by_table(model, sheets);
   Html parts;
-  if (!run.results.empty()) {
-    const SplitResult& split = run.results.front();
-    for (const TaskResult& result : split.tasks) {
-      if (result.classes.empty()) continue;
-      std::string figures;
-      for (const auto& [key, value] : result.figures)
-        figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));
-      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("p", {}, figures) + "\n" +
-               confusion_table(result);
-      if (!is_ordered(result)) continue;
-      const std::vector<Answer> answers = answers_of(run, split, result);
-      if (answers.empty()) continue;
-      parts += predicted_part(result, answers, sheets) + words_part(run, result, answers, sheets);
-    }
+  if (run.results.empty()) return table;
+  const SplitResult& split = run.results.front();
+  for (const TaskResult& result : split.tasks) {
+    if (!is_ordered(result)) continue;
+    const std::vector<Answer> answers = answers_of(run, split, result);
+    if (answers.empty()) continue;
+    parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + predicted_part(result, answers, sheets) +
+             words_part(run, result, answers, sheets);
   }
   return table + parts;
 }
 
-Html calibration_section(const RunData& run, Sheets& sheets) {
+Html confidence_section(const RunData& run, Sheets& sheets) {
   Html charts;
-  if (!run.results.empty())
-    for (const TaskResult& result : run.results.front().tasks)
-      if (const Html chart = reliability_chart(result, sheets); !chart.empty()) charts += element("div", {}, chart);
+  if (run.results.empty()) return charts;
+  const SplitResult& split = run.results.front();
+  for (const TaskResult& result : split.tasks)
+    for (const Html& chart : {coverage_chart(run, split, result, sheets), reliability_chart(result, sheets)})
+      if (!chart.empty()) charts += element("div", {}, chart);
   if (charts.empty()) return charts;
-  return element("p", {},
-                 "How often predictions of a confidence are right. Below the dashed line the model is surer than it should be. The "
-                 "error is the expected calibration error, the mean distance of the two.") +
+  const Html coverage = Html("Accuracy by coverage: the accuracy on the most confident predictions, by their share of all. ") +
+                        element("code", {}, "minbert predict --min-score") + " leaves the others unanswered.";
+  return element("p", {}, coverage) + "\n" +
+         element("p", {},
+                 "Calibration: how often predictions of a confidence are right. Below the dashed line the model is surer than it should "
+                 "be. The error is the expected calibration error, the mean distance of the two.") +
          "\n" + element("div", {{"class", "charts"}}, charts) + "\n";
 }
 
 Html worst_errors_section(const RunData& run) {
   Html html;
   if (run.results.empty()) return html;
-  for (const TaskResult& result : run.results.front().tasks)
-    if (const Html errors = errors_table(result); !errors.empty()) html += element("h3", {}, result.task) + "\n" + errors;
+  const SplitResult& split = run.results.front();
+  for (const TaskResult& result : split.tasks)
+    if (const Html errors = errors_table(result); !errors.empty())
+      html += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + errors;
   return html;
 }
 

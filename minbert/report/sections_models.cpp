@@ -1,9 +1,10 @@
-// Models, settings and data: figures 1 and 2, tables 1 to 3.
+// Models, settings and data: figures 1 and 2, tables 1 to 3 of the paper, and what differs between models.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <tuple>
 
+#include "minbert/base/config_tree.h"
 #include "minbert/report/diagram.h"
 #include "minbert/report/numbers.h"
 #include "minbert/report/sections.h"
@@ -14,8 +15,8 @@ namespace {
 constexpr std::string_view kKeptEpoch = "epoch kept";  // differs between runs of one model: a report of several models leaves it out
 constexpr std::size_t kMostSettingColumns = 6;         // a table with more columns is transposed
 
-Html figure(std::string_view id, const Html& drawing, std::string_view caption) {
-  return element("figure", {{"id", std::string(id)}}, drawing + element("figcaption", {}, caption)) + "\n";
+Html figure(const std::string& id, const Html& drawing, std::string_view caption) {
+  return element("figure", {{"id", id}}, drawing + element("figcaption", {}, caption)) + "\n";
 }
 
 /// The different dropout rates of a stage's heads.
@@ -191,50 +192,79 @@ bool same_rows(const SplitRows& a, const SplitRows& b) {
 
 }  // namespace
 
-Html absent(std::string_view id, std::string_view why) { return element("p", {{"id", std::string(id)}, {"class", "soft"}}, why) + "\n"; }
-
-Html architecture_and_flow(const ModelRows& rows, const RunData& run) {
+Html architecture_and_flow(const ModelRows& rows, const RunData& run, const Sheets& sheets) {
   const Html architecture = architecture_diagram(run, "architecture"), flow = flow_diagram(rows, "flow");
   std::string whose;
   for (const ModelRow& row : rows)
     if (rows.size() > 1 && std::ranges::any_of(row.runs, [&](const RunData& other) { return &other == &run; })) whose = " " + row.title;
-  Html html = architecture.empty() ? absent("fig-1", "Figure 1: the config names no task to draw an architecture of.")
-                                   : figure("fig-1", architecture,
-                                            fmt::format("Figure 1. The model{}, drawn from its config. "
-                                                        "u and v are the vectors of a pair's two texts, x that of one sequence.",
-                                                        whose));
-  html += flow.empty() ? absent("fig-2", "Figure 2: the config names no stage.")
-                       : figure("fig-2", flow,
-                                rows.size() > 1
-                                    ? "Figure 2. The stages of all models, each drawn once; a coloured frame is where a model is complete."
-                                    : "Figure 2. The stages of the run, each of which starts from the best epoch before it.");
-  return element("div", {{"class", "diagrams"}}, html) + "\n";
+  const std::string vectors = std::ranges::any_of(run.config.tasks, &TaskConfig::is_pair)
+                                  ? " u and v are the vectors of a pair's two texts, x that of one sequence."
+                                  : "";
+  Html html = architecture.empty()
+                  ? sheets.missing(kArchitecture, "the config names no task to draw an architecture of.")
+                  : figure(sheets.id(kArchitecture), architecture,
+                           sheets.caption(kArchitecture, fmt::format("The model{}, drawn from its config.{}", whose, vectors)));
+  html += flow.empty() ? sheets.missing(kFlow, "the config names no stage.")
+                       : figure(sheets.id(kFlow), flow,
+                                sheets.caption(kFlow, rows.size() > 1 ? "The stages of all models, each drawn once; a coloured frame is "
+                                                                        "where a model is complete."
+                                                                      : "The stages of the run, each of which starts from the best "
+                                                                        "epoch before it."));
+  return html.empty() ? html : element("div", {{"class", "diagrams"}}, html) + "\n";
 }
 
 Html features_table(const ModelRows& rows, Sheets& sheets) {
-  Sheet sheet{.file = "table-3",
-              .caption = "Table 3. Models and their features.",
+  Sheet sheet{.file = sheets.file(kFeaturesTable),
+              .caption = sheets.caption(kFeaturesTable, "Models and their features."),
               .columns = {"model", "multitask fine-tuning", "dense layer in each head", "further pretraining on", "single-task fine-tuning",
                           "more than one dense layer", "order of tasks", "encoder"}};
   for (const ModelRow& row : rows) sheet.rows.push_back(feature_row(row));
   sheet.words = sheet.columns.size();
-  return sheets.show(sheet, "table-3");
+  return sheets.show(sheet, sheets.id(kFeaturesTable));
 }
 
 Html settings_table(const ModelRows& rows, Sheets& sheets) {
   const std::vector<SettingColumn> columns = setting_columns(rows);
-  if (columns.empty()) return absent("table-2", "Table 2: the config names no stage.");
-  Sheet sheet{.file = "table-2",
-              .caption = "Table 2. Hyperparameters of each stage as realised, beside those that the paper prints.",
-              .columns = {"hyperparameter", "paper"}};
+  if (columns.empty()) return sheets.missing(kSettingsTable, "the config names no stage.");
+  const std::string_view beside = sheets.beside_paper() ? ", beside those that the paper prints" : "";
+  Sheet sheet{.file = sheets.file(kSettingsTable),
+              .caption = sheets.caption(kSettingsTable, fmt::format("Hyperparameters of each stage as realised{}.", beside)),
+              .columns = {"hyperparameter"}};
+  if (sheets.beside_paper()) sheet.columns.emplace_back("paper");
   for (const SettingColumn& column : columns) sheet.columns.push_back(column.name(rows.size() > 1));
   for (std::size_t i = 0; i < settings().size(); ++i) {
-    const Setting& setting = settings()[i];
-    std::vector<std::string> row = {std::string(setting.name), std::string(setting.paper)};
+    if (std::ranges::all_of(columns, [&](const SettingColumn& column) { return column.values[i].empty(); })) continue;
+    std::vector<std::string> row = {std::string(settings()[i].name)};
+    if (sheets.beside_paper()) row.emplace_back(settings()[i].paper);
     for (const SettingColumn& column : columns) row.push_back(column.values[i]);
-    if (std::ranges::any_of(row.begin() + 2, row.end(), [](const std::string& cell) { return !cell.empty(); })) sheet.rows.push_back(row);
+    sheet.rows.push_back(row);
   }
-  return sheets.show(columns.size() > kMostSettingColumns ? transposed(sheet) : sheet, "table-2");
+  return sheets.show(columns.size() > kMostSettingColumns ? transposed(sheet) : sheet, sheets.id(kSettingsTable));
+}
+
+Html differences_table(const ModelRows& rows, Sheets& sheets) {
+  constexpr std::size_t kMostDifferences = 40;
+  std::vector<TomlValue> configs;
+  Sheet sheet{.file = "differences", .caption = "What differs in the configs.", .columns = {"key"}};
+  for (const ModelRow& row : rows) {
+    if (row.first() == nullptr || row.first()->config_text.empty()) continue;
+    configs.push_back(parse_toml(row.first()->config_text, (row.first()->folder / "config.toml").string(), {}));
+    sheet.columns.push_back(row.title);
+  }
+  if (configs.size() < 2) return {};
+  for (const ConfigDifference& difference : config_differences(configs)) {
+    if (difference.key == "run.name") continue;
+    std::vector<std::string> cells = {difference.key};
+    cells.insert(cells.end(), difference.values.begin(), difference.values.end());
+    sheet.rows.push_back(std::move(cells));
+  }
+  if (sheet.rows.empty()) return element("p", {}, "The configs are the same, but for the names.") + "\n";
+  sheet.words = sheet.columns.size();
+  if (sheet.rows.size() > kMostDifferences) {
+    sheets.keep(sheet);
+    return element("p", {}, fmt::format("The configs differ in {} keys.", sheet.rows.size())) + "\n";
+  }
+  return sheets.show(sheet);
 }
 
 Html data_table(const ModelRows& rows, Sheets& sheets) {
@@ -249,7 +279,7 @@ Html data_table(const ModelRows& rows, Sheets& sheets) {
         same->models.push_back(row.title);
     }
   }
-  if (lines.empty()) return absent("table-1", "Table 1: no data has been read yet.");
+  if (lines.empty()) return sheets.missing(kRowsTable, "no data has been read yet.");
   std::ranges::stable_sort(lines, {}, [](const DataLine& line) { return line.rows->task; });
   const auto begun = static_cast<std::size_t>(std::ranges::count_if(rows, [](const ModelRow& row) { return row.first() != nullptr; }));
   const auto given_to = [&](const DataLine& line) {
@@ -258,13 +288,13 @@ Html data_table(const ModelRows& rows, Sheets& sheets) {
                                        : list_text(line.models);
   };
   const bool differ = std::ranges::any_of(lines, [&](const DataLine& line) { return line.models.size() < begun; });
-  Sheet sheet{
-      .file = "table-1",
-      .caption =
-          "Table 1. Rows of each split. Skipped ones were broken; removed ones hold a text of an excluded file; set aside were those "
-          "filtered, over a limit or moved to another split; truncated ones are longer than the model's limit.",
-      .columns = {"task", "split"},
-      .words = 2};
+  Sheet sheet{.file = sheets.file(kRowsTable),
+              .caption = sheets.caption(
+                  kRowsTable,
+                  "Rows of each split. Skipped ones were broken; removed ones hold a text of an excluded file; set aside were those "
+                  "filtered, over a limit or moved to another split; truncated ones are longer than the model's limit."),
+              .columns = {"task", "split"},
+              .words = 2};
   if (differ) sheet.columns.emplace_back("models");
   for (const char* column : {"read", "used", "skipped", "removed", "set aside", "truncated", "labels"}) sheet.columns.emplace_back(column);
   for (const DataLine& line : lines) {
@@ -277,7 +307,7 @@ Html data_table(const ModelRows& rows, Sheets& sheets) {
     sheet.rows.push_back(row);
   }
   if (differ) sheet.words = 3;
-  return sheets.show(sheet, "table-1");
+  return sheets.show(sheet, sheets.id(kRowsTable));
 }
 
 }  // namespace minbert

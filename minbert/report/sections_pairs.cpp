@@ -1,4 +1,4 @@
-// Errors of pairs: Table 6, kinds of errors of paraphrase tasks, and errors of similarity tasks by overlap and length.
+// Errors of pairs: the paper's Table 6, kinds of errors of paraphrase tasks, and errors of similarity tasks by overlap and length.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -147,14 +147,17 @@ Spread confusion_share(const Analysed& model, const std::string& task, int gold,
 /// Table 6: row counts of the first seed, and shares over all seeds.
 class ConfusionShares {
  public:
-  explicit ConfusionShares(const Analysed& model) : model_(model), several_(model.seeds.size() > 1) {
+  ConfusionShares(const Analysed& model, const Sheets& sheets)
+      : model_(model), several_(model.seeds.size() > 1), beside_paper_(sheets.beside_paper()) {
+    sheet_.file = sheets.file(kYesNoTable);
+    sheet_.caption = sheets.caption(kYesNoTable, "Confusion of tasks that say whether two texts mean the same, in rows");
     sheet_.caption += several_ ? fmt::format(" of one seed, in mean shares of all over {} seeds with their deviation.", model.seeds.size())
                                : " and in shares of all.";
     for (const char* answer : {"no", "yes"}) {
       sheet_.columns.push_back(fmt::format("rows predicted {}", answer));
       sheet_.columns.push_back(fmt::format("share predicted {}", answer));
       if (several_) sheet_.columns.push_back(fmt::format("± {}", answer));
-      if (model.beside_paper) sheet_.columns.push_back(fmt::format("paper {}", answer));
+      if (sheets.beside_paper()) sheet_.columns.push_back(fmt::format("paper {}", answer));
     }
   }
 
@@ -168,7 +171,7 @@ class ConfusionShares {
         row.push_back(std::to_string(result.confusion.at(gold, predicted)));
         row.push_back(fixed_text(share.mean, 3));
         if (several_) row.push_back(fixed_text(share.deviation, 3));
-        if (model_.beside_paper) row.emplace_back(first ? kPaper[static_cast<std::size_t>(gold)][static_cast<std::size_t>(predicted)] : "");
+        if (beside_paper_) row.emplace_back(first ? kPaper[static_cast<std::size_t>(gold)][static_cast<std::size_t>(predicted)] : "");
       }
     }
   }
@@ -177,11 +180,8 @@ class ConfusionShares {
 
  private:
   const Analysed& model_;
-  bool several_;
-  Sheet sheet_{.file = "table-6",
-               .caption = "Table 6. Confusion of tasks that say whether two texts mean the same, in rows",
-               .columns = {"task", "gold"},
-               .words = 2};
+  bool several_, beside_paper_;
+  Sheet sheet_{.file = {}, .caption = {}, .columns = {"task", "gold"}, .words = 2};
 };
 
 /// At most kMostPoints of the points, evenly spaced.
@@ -223,10 +223,10 @@ Html scatter_plot(const std::string& title, std::string_view x_name, std::string
   return line_chart({.title = title,
                      .x_name = std::string(x_name),
                      .y_name = std::string(y_name),
-                     .lines = {{"a pair", LineStyle::kPoints, sample(points)},
-                               {line,
-                                LineStyle::kDashed,
-                                {{low, fit.intercept + fit.slope * low, line}, {high, fit.intercept + fit.slope * high, line}}}},
+                     .lines = {{.name = "a pair", .style = LineStyle::kPoints, .points = sample(points)},
+                               {.name = line,
+                                .style = LineStyle::kDashed,
+                                .points = {{low, fit.intercept + fit.slope * low, line}, {high, fit.intercept + fit.slope * high, line}}}},
                      .whole_x = false});
 }
 
@@ -251,14 +251,12 @@ Html similarity_part(const TaskResult& result, const SplitResult& split, const s
     points.rows.push_back({answers[i].id, number_text(rows.gold[i], 4), number_text(rows.predicted[i], 4), number_text(rows.error[i], 4),
                            number_text(rows.overlap[i], 4), number_text(rows.length[i], 1)});
   sheets.keep(points);
-  const Html charts = scatter_plot(result.task + ": error and overlap", "continuous overlap", "error", rows.overlap, rows.error) +
-                      scatter_plot(result.task + ": error and length", "mean length in tokens", "error", rows.length, rows.error) +
-                      scatter_plot(result.task + ": prediction and gold", "gold", "predicted", rows.gold, rows.predicted);
+  const Html charts = scatter_plot(result.task + ": prediction and gold", "gold", "predicted", rows.gold, rows.predicted) +
+                      scatter_plot(result.task + ": error and overlap", "continuous overlap", "error", rows.overlap, rows.error) +
+                      scatter_plot(result.task + ": error and length", "mean length in tokens", "error", rows.length, rows.error);
+  const std::string where = sheets.has_folder() ? fmt::format(", all of which stand in eval/{}.csv", points.file) : "";
   return element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + element("div", {{"class", "charts"}}, charts) +
-         "\n" +
-         element(
-             "p", {{"class", "soft"}},
-             fmt::format("Each point is a pair, all of which stand in eval/{}.csv; the line is fitted by least squares.", points.file)) +
+         "\n" + element("p", {{"class", "soft"}}, fmt::format("Each point is a pair{}; the line is fitted by least squares.", where)) +
          "\n" + sheets.show(bins);
 }
 
@@ -266,7 +264,7 @@ Html similarity_part(const TaskResult& result, const SplitResult& split, const s
 
 Html pair_errors_section(const Analysed& model, Sheets& sheets) {
   const RunData& run = model.run();
-  ConfusionShares shares(model);
+  ConfusionShares shares(model, sheets);
   Html parts;
   if (!run.results.empty()) {
     const SplitResult& split = run.results.front();
@@ -276,12 +274,14 @@ Html pair_errors_section(const Analysed& model, Sheets& sheets) {
       if (!is_pair_task(answers)) continue;
       shares.add(result);
       const std::vector<PairAnswer> pairs = with_tokens(answers);
-      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + edits_part(result, pairs, sheets) +
-               kinds_part(result, pairs, sheets);
+      parts += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + edits_part(result, pairs, sheets);
+      if (sheets.beside_paper()) parts += kinds_part(result, pairs, sheets);
     }
   }
-  if (shares.sheet().rows.empty()) return absent("table-6", "Table 6: no predictions of a task that says yes or no about pairs.");
-  return sheets.show(shares.sheet(), "table-6") + parts + element("p", {}, kKindsExplained) + "\n";
+  if (shares.sheet().rows.empty()) return sheets.missing(kYesNoTable, "no predictions of a task that says yes or no about pairs.");
+  if (!sheets.beside_paper() && model.seeds.size() == 1) return parts;  // the confusion matrix says the same
+  const Html table = sheets.show(shares.sheet(), sheets.id(kYesNoTable));
+  return sheets.beside_paper() ? table + parts + element("p", {}, kKindsExplained) + "\n" : table + parts;
 }
 
 Html similarity_errors_section(const RunData& run, Sheets& sheets) {

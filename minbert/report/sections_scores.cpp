@@ -1,4 +1,4 @@
-// Table 4: scores of a run with intervals, or of a study's models beside published ones.
+// Scores: of a run with intervals, or of several models, in a study beside published ones (the paper's Table 4).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -45,16 +45,16 @@ void add_split(const RunData& run, const SplitResult& split, double low, Sheet& 
 }
 
 /// The scores of the last evaluation, for a run without results.
-Html latest_scores(const RunData& run, std::string_view id, Sheets& sheets) {
+Html latest_scores(const RunData& run, Sheets& sheets) {
   const auto eval =
       std::ranges::find_if(run.evals.rbegin(), run.evals.rend(), [](const EvalRecord& record) { return record.split == "dev"; });
-  if (eval == run.evals.rend()) return absent(id, "Table 4: no evaluation yet.");
-  Sheet sheet{.file = std::string(id),
-              .caption = fmt::format("Table 4. Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch,
-                                     eval->stage),
-              .columns = {"task", "score"}};
+  if (eval == run.evals.rend()) return element("p", {}, "No evaluation yet.") + "\n";
+  Sheet sheet{
+      .file = "scores",
+      .caption = fmt::format("Scores on dev after epoch {} of stage {}; the run has no final evaluation yet.", eval->epoch, eval->stage),
+      .columns = {"task", "score"}};
   for (const auto& [task, score] : eval->scores) sheet.rows.push_back({task, score_text(score)});
-  return sheets.show(sheet, id);
+  return sheets.show(sheet, "latest-scores");
 }
 
 bool is_negative(const TaskResult& result) { return std::min(result.score, result.interval ? result.interval->low : 0) < 0; }
@@ -66,8 +66,8 @@ std::string seeds_text(const ModelRow& row) {
 
 }  // namespace
 
-Html run_scores(const RunData& run, std::string_view id, std::string_view title, Sheets& sheets) {
-  if (run.results.empty()) return latest_scores(run, id, sheets);
+Html run_scores(const RunData& run, std::string_view file, std::string_view title, Sheets& sheets) {
+  if (run.results.empty()) return latest_scores(run, sheets);
   const bool negative =
       std::ranges::any_of(run.results, [](const SplitResult& split) { return std::ranges::any_of(split.tasks, is_negative); });
   const double low = negative ? -1 : 0;
@@ -76,7 +76,7 @@ Html run_scores(const RunData& run, std::string_view id, std::string_view title,
   if (first.resamples > 0)
     caption += fmt::format(", with {:g} % bootstrap intervals ({} resamples)", 100 * first.confidence, count_text(first.resamples));
   Sheet sheet{
-      .file = std::string(id),
+      .file = std::string(file),
       .caption =
           caption + fmt::format(". The majority class is train's most frequent label, always answered. In the plots, from {:g} to 1, the "
                                 "dot is the score, the bar its interval, the tick the majority class.",
@@ -84,7 +84,7 @@ Html run_scores(const RunData& run, std::string_view id, std::string_view title,
       .columns = {"task", "split", "metric", "rows", "score", "low", "high", "majority class"},
       .words = 3};
   for (const SplitResult& split : run.results) add_split(run, split, low, sheet);
-  return sheets.show(sheet, id);
+  return sheets.show(sheet, std::string(file) + "-element");
 }
 
 Html study_scores(const ModelRows& rows, Sheets& sheets) {
@@ -95,11 +95,14 @@ Html study_scores(const ModelRows& rows, Sheets& sheets) {
   const auto is_published = [&](const std::string& task) {
     return std::ranges::any_of(rows, [&](const ModelRow& row) { return row.published.contains(key(task)); });
   };
-  Sheet sheet{.file = "table-4", .caption = "Table 4. Dev scores of the models", .columns = {"model", "seeds"}};
+  Sheet sheet{.file = sheets.file(kScoresTable),
+              .caption = sheets.caption(kScoresTable, "Dev scores of the models"),
+              .columns = {"model", "seeds"}};
   if (several) sheet.caption += ", mean and standard deviation (n − 1) over their seeds";
   const bool beside = std::ranges::any_of(tasks, is_published);
-  sheet.caption += fmt::format("{}. In the plots of the mean, from 0 to 1, the dot is ours, the bar its deviation{}.",
-                               beside ? ", beside the published ones" : "", beside ? ", the tick the published one" : "");
+  sheet.caption +=
+      fmt::format("{}. In the plots of the mean, from 0 to 1, the dot is {}, the bar its deviation{}.",
+                  beside ? ", beside the published ones" : "", beside ? "ours" : "the score", beside ? ", the tick the published one" : "");
   for (const std::string& task : tasks) {
     sheet.columns.push_back(key(task));
     if (is_published(task)) sheet.columns.push_back(key(task) + " published");
@@ -119,7 +122,7 @@ Html study_scores(const ModelRows& rows, Sheets& sheets) {
     sheet.plots.push_back(mean.count == 0 ? Html()
                                           : score_plot({mean.mean, mean.mean - mean.deviation, mean.mean + mean.deviation, other}, 0));
   }
-  return sheets.show(sheet, "table-4");
+  return sheets.show(sheet, sheets.id(kScoresTable));
 }
 
 }  // namespace minbert

@@ -48,6 +48,13 @@ std::string sheet_csv(const Sheet& sheet) {
   return text;
 }
 
+Html Sheets::missing(const PaperElement& element, std::string_view why) const {
+  if (!beside_paper_) return {};
+  return absent(element.id, std::string(element.number) + ": " + std::string(why));
+}
+
+Html absent(std::string_view id, std::string_view why) { return element("p", {{"id", std::string(id)}, {"class", "soft"}}, why) + "\n"; }
+
 Html Sheets::show(const Sheet& sheet, std::string_view id) {
   keep(sheet);
   Html head;
@@ -59,12 +66,11 @@ Html Sheets::show(const Sheet& sheet, std::string_view id) {
   if (!sheet.plots.empty()) head += element("td", {{"class", "plot"}, {"aria-hidden", "true"}});
   Html rows;
   for (std::size_t i = 0; i < sheet.rows.size(); ++i) rows += body_row(sheet, i);
-  const std::string path = "eval/" + sheet_file(sheet);
+  Html caption(sheet.caption);
+  if (folder_) caption += (caption.empty() ? "" : " ") + element("code", {}, "eval/" + sheet_file(sheet));
   std::string name(id.empty() ? std::string_view(sheet.file) : id);
   std::ranges::replace(name, '.', '-');
-  return table(
-      {.id = name, .kind = sheet.wraps ? "sheet texts" : "sheet", .caption = Html(sheet.caption) + " " + element("code", {}, path)},
-      element("tr", {}, head), rows);
+  return table({.id = name, .kind = sheet.wraps ? "sheet texts" : "sheet", .caption = caption}, element("tr", {}, head), rows);
 }
 
 Html Sheets::fold(const Sheet& sheet, std::string_view summary) {

@@ -1,9 +1,12 @@
-// StudyData: reads study.json and the run folders.
+// StudyData: reads study.json or results.json, and the run folders.
 #include "minbert/report/study_data.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "minbert/base/json_node.h"
+#include "minbert/report/chart.h"
+#include "minbert/report/numbers.h"
 
 namespace minbert {
 namespace {
@@ -23,11 +26,11 @@ std::string text_in(const JsonNode& object, std::string_view key) {
   return text ? text->as_text() : "";
 }
 
-/// A folder below the study's.
+/// A folder below that of the study or search.
 std::string folder_in(const JsonNode& object, std::string_view key) {
   const JsonNode node = object.at(key);
   const fs::path path = fs::path(node.as_text()).lexically_normal();
-  if (path.empty() || path.is_absolute() || *path.begin() == "..") node.fail("a folder of the study");
+  if (path.empty() || path.is_absolute() || *path.begin() == "..") node.fail("a folder below this one");
   return path.string();
 }
 
@@ -52,6 +55,63 @@ void read_row(const fs::path& folder, const JsonNode& json, StudyData& study) {
   study.rows.push_back(std::move(row));
 }
 
+/// Adds a run to a row and to the counts. `name` is what a failure is called.
+void add_run(const fs::path& folder, const std::string& name, StepDetail steps, ModelRow& row, StudyData& study) {
+  RunData run = read_run(folder, steps);
+  ++study.runs;
+  study.done += run.status.state == "done";
+  if (!run.status.error.empty()) study.failures.push_back(name + ": " + run.status.error);
+  row.runs.push_back(std::move(run));
+}
+
+/// The folders seed-N, by N.
+std::vector<fs::path> seed_folders(const fs::path& folder) {
+  std::vector<std::pair<std::uint64_t, fs::path>> seeds;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    std::uint64_t seed = 0;
+    const char* const end = name.data() + name.size();
+    if (name.starts_with("seed-") && std::from_chars(name.data() + 5, end, seed).ptr == end && has_begun(entry.path()))
+      seeds.emplace_back(seed, entry.path());
+  }
+  std::ranges::sort(seeds);
+  std::vector<fs::path> folders;
+  for (auto& [seed, path] : seeds) folders.push_back(std::move(path));
+  return folders;
+}
+
+/// The folder's name as people know it: "runs/mine/" is "mine".
+std::string name_of(const fs::path& folder) {
+  std::error_code error;
+  const fs::path whole = fs::canonical(folder, error);
+  return (error ? folder : whole).filename().string();
+}
+
+std::optional<double> number_in(const JsonNode& object, std::string_view key) {
+  const auto number = object.find_set(key);
+  return number ? std::optional(number->as_number()) : std::nullopt;
+}
+
+SearchTrial read_trial(const JsonNode& json) {
+  SearchTrial trial{.rank = json.at("rank").as_whole(),
+                    .number = json.at("trial").as_whole(),
+                    .steps = json.at("steps").as_whole(),
+                    .state = json.at("state").as_text(),
+                    .score = number_in(json, "score")};
+  for (const auto& [key, value] : json.at("values").members()) trial.values.emplace_back(key, value.json());
+  return trial;
+}
+
+SearchData read_search_results(const JsonNode& json) {
+  SearchData search{
+      .metric = json.at("metric").as_text(), .steps = json.at("steps").as_whole(), .planned_steps = json.at("planned_steps").as_whole()};
+  for (const JsonNode& trial : json.at("trials").items()) search.trials.push_back(read_trial(trial));
+  for (const JsonNode& row : json.at("importance").at("parameters").items())
+    search.importance.push_back({row.at("key").as_text(), row.at("share").as_number(), number_in(row, "trend")});
+  return search;
+}
+
 }  // namespace
 
 const ModelRow* StudyData::best() const {
@@ -70,6 +130,12 @@ bool StudyData::published() const {
   return std::ranges::any_of(rows, [](const ModelRow& row) { return !row.published.empty(); });
 }
 
+bool StudyData::same_tasks() const {
+  return std::ranges::all_of(rows, [&](const ModelRow& row) {
+    return row.first() == nullptr || rows.front().first() == nullptr || row.first()->tasks == rows.front().first()->tasks;
+  });
+}
+
 bool is_study(const fs::path& folder) { return fs::exists(folder / "study.json"); }
 
 StudyData read_study(const fs::path& folder) {
@@ -82,6 +148,67 @@ StudyData read_study(const fs::path& folder) {
   study.caption = text_in(json, "caption");
   study.state = text_in(json, "state");
   for (const JsonNode& row : json.at("rows").items()) read_row(folder, row, study);
+  return study;
+}
+
+bool is_seeds(const fs::path& folder) { return !has_begun(folder) && !is_study(folder) && !seed_folders(folder).empty(); }
+
+StudyData read_seeds(const fs::path& folder) {
+  StudyData study;
+  study.name = study.title = name_of(folder);
+  const std::vector<fs::path> seeds = seed_folders(folder);
+  for (const fs::path& seed : seeds) {
+    ModelRow row{.name = seed.filename().string(), .title = "seed " + seed.filename().string().substr(5)};
+    add_run(seed, row.title, seeds.size() > kMostSeries ? StepDetail::kSums : StepDetail::kEach, row, study);
+    study.rows.push_back(std::move(row));
+  }
+  return study;
+}
+
+bool is_search(const fs::path& folder) { return fs::exists(folder / "journal.jsonl") && fs::exists(folder / "results.json"); }
+
+StudyData read_search(const fs::path& folder) {
+  const JsonNode json = JsonNode::read(folder / "results.json", ErrorTag::kData);
+  json.expect_format(kFormat);
+  StudyData study;
+  study.search = read_search_results(json);
+  study.name = study.title = text_in(json, "name");
+  study.state = text_in(json, "state");
+  for (const JsonNode& trial : json.at("trials").items()) {
+    const fs::path run = folder / folder_in(trial, "folder");
+    if (study.rows.size() == kMostSeries || !has_begun(run)) continue;
+    ModelRow row{.name = run.filename().string(), .title = fmt::format("trial {}", trial.at("trial").as_whole())};
+    add_run(run, row.title, StepDetail::kSums, row, study);
+    study.rows.push_back(std::move(row));
+  }
+  return study;
+}
+
+StudyData read_models(std::span<const fs::path> folders) {
+  StudyData study;
+  const StepDetail steps = folders.size() > kMostSeries ? StepDetail::kSums : StepDetail::kEach;
+  for (const fs::path& folder : folders) {
+    if (is_search(folder)) throw Error(ErrorTag::kData, folder.string(), "is a search", "name its trials, trials/NNN, or report it alone");
+    if (is_study(folder)) {
+      StudyData other = read_study(folder);
+      std::ranges::move(other.rows, std::back_inserter(study.rows));
+      std::ranges::move(other.failures, std::back_inserter(study.failures));
+      study.runs += other.runs;
+      study.done += other.done;
+      continue;
+    }
+    const auto same = [&](const fs::path& other) { return name_of(other) == name_of(folder); };
+    const std::string name = std::ranges::count_if(folders, same) > 1 ? folder.lexically_normal().string() : name_of(folder);
+    ModelRow row{.name = name, .title = name};
+    if (is_seeds(folder))
+      for (const fs::path& seed : seed_folders(folder)) add_run(seed, name + ", " + seed.filename().string(), steps, row, study);
+    else
+      add_run(folder, name, steps, row, study);
+    study.rows.push_back(std::move(row));
+  }
+  std::vector<std::string> titles;
+  for (const ModelRow& row : study.rows) titles.push_back(row.title);
+  study.name = study.title = list_text(titles, 3);
   return study;
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <functional>
+#include <numeric>
 
 #include "minbert/base/check.h"
 
@@ -42,6 +44,28 @@ double expected_calibration_error(std::span<const ReliabilityBin> bins) {
     rows += bin.rows;
   }
   return rows == 0 ? 0 : sum / static_cast<double>(rows);
+}
+
+std::vector<CoveragePoint> accuracy_by_coverage(std::span<const double> confidence, std::span<const int> correct, int points) {
+  MINBERT_CHECK(confidence.size() == correct.size(), "{} confidences, {} rows", confidence.size(), correct.size());
+  MINBERT_CHECK(points >= 1);
+  std::vector<std::size_t> order(confidence.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t row) { return confidence[row]; });
+  std::vector<CoveragePoint> found;
+  std::int64_t right = 0;
+  std::size_t next = 1;  // of the points asked for
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    right += correct[order[i]] != 0 ? 1 : 0;
+    const bool tied = i + 1 < order.size() && confidence[order[i + 1]] == confidence[order[i]];
+    const std::size_t reached = (i + 1) * static_cast<std::size_t>(points) / order.size();
+    if (tied || reached < next) continue;
+    next = reached + 1;
+    const auto rows = static_cast<double>(i + 1);
+    found.push_back({confidence[order[i]], static_cast<std::int64_t>(i + 1), rows / static_cast<double>(order.size()),
+                     static_cast<double>(right) / rows});
+  }
+  return found;
 }
 
 double brier_score(std::span<const int> gold, std::span<const double> probability) {

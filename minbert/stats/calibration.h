@@ -20,6 +20,16 @@ std::vector<ReliabilityBin> reliability_bins(std::span<const double> confidence,
 /// Mean over rows of |accuracy - confidence| of their bin (Guo et al. 2017, eq. 3); 0 without rows.
 double expected_calibration_error(std::span<const ReliabilityBin> bins);
 
+/// The rows whose confidence is at least `confidence`: those that remain when less confident ones are left unanswered.
+struct CoveragePoint {
+  double confidence = 0;
+  std::int64_t rows = 0;
+  double coverage = 0, accuracy = 0;  ///< share of all rows, and share of these that are right
+};
+/// Points from the most confident rows to all of them, at coverages of about 1 / points, 2 / points ... 1. Rows of equal confidence stay
+/// together, so that each point can be had by a threshold, and there may be fewer points. Empty without rows.
+std::vector<CoveragePoint> accuracy_by_coverage(std::span<const double> confidence, std::span<const int> correct, int points = 20);
+
 /// Mean squared error of the probability of class 1, for gold labels 0 and 1. 0 without rows.
 double brier_score(std::span<const int> gold, std::span<const double> probability);
 /// Mean over rows of the squared distance between the probabilities (rows x classes) and the one-hot label, in [0, 2] (Brier 1950).

@@ -4,18 +4,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <vector>
 
 #include "minbert/base/text_table.h"
 #include "minbert/data/fields.h"
 #include "minbert/stats/spread.h"
+#include "minbert/study/table_format.h"
 
 namespace minbert {
 namespace {
 
 constexpr int kResultsFormat = 1;
+constexpr int kScoreDecimals = 3;
 
 /// The figures of one line: a score for each task, their mean, seconds, best epoch.
 using Line = std::vector<std::optional<double>>;
@@ -73,12 +74,6 @@ RowFigures figures_of(const StudyResults& results, const RowResult& row) {
   return figures;
 }
 
-/// The table that text, Markdown and LaTeX show. Cells are plain text in UTF-8.
-struct Grid {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
-};
-
 std::string score_cell(const RowFigures& figures, std::size_t column) {
   if (!figures.mean[column]) return "-";
   std::string cell = fmt::format("{:.3f}", *figures.mean[column]);
@@ -99,14 +94,20 @@ std::string epochs_cell(const RowResult& row) {
   return epochs.empty() ? "-" : fmt::format("{}", fmt::join(epochs, ", "));
 }
 
-Grid grid_of(const StudyResults& results) {
+/// The table that text, Markdown and LaTeX show.
+ResultTable grid_of(const StudyResults& results) {
   const std::size_t scores = results.tasks.size() + 1;
   const bool published = std::ranges::any_of(results.rows, [](const RowResult& row) { return !row.published.empty(); });
-  Grid grid{.header = {"row"}, .rows = {}};
+  ResultTable grid{.header = {"row"}, .rows = {}, .best = {{}}};
   const std::vector<std::string> columns = columns_of(results);
   for (std::size_t column = 0; column < scores; ++column) {
     grid.header.push_back(columns[column]);
-    if (published) grid.header.emplace_back("published");
+    std::vector<std::optional<double>> means;
+    for (const RowResult& row : results.rows) means.push_back(figures_of(results, row).mean[column]);
+    grid.best.push_back(best_rows(means, kScoreDecimals));
+    if (!published) continue;
+    grid.header.emplace_back("published");
+    grid.best.emplace_back();
   }
   for (const char* other : {"seconds", "best epoch", "runs"}) grid.header.emplace_back(other);
 
@@ -136,32 +137,6 @@ std::string note(const StudyResults& results) {
   return several ? text + " Mean \u00B1 standard deviation over seeds." : text;
 }
 
-std::string replaced(std::string_view text, const std::function<std::string(char)>& replace) {
-  std::string out;
-  for (const char c : text) out += replace(c);
-  return out;
-}
-
-std::string markdown_text(std::string_view text) {
-  return replaced(text, [](char c) {
-    return std::string_view("|\\`*_<").find(c) != std::string_view::npos ? std::string{'\\', c} : std::string(1, c);
-  });
-}
-
-std::string latex_text(std::string_view text) {
-  std::string out = replaced(text, [](char c) -> std::string {
-    switch (c) {
-      case '\\': return "\\textbackslash{}";
-      case '~': return "\\textasciitilde{}";
-      case '^': return "\\textasciicircum{}";
-      default: return std::string_view("&%$#_{}").find(c) != std::string_view::npos ? std::string{'\\', c} : std::string(1, c);
-    }
-  });
-  constexpr std::string_view kPlusMinus = "\u00B1";
-  for (std::size_t at; (at = out.find(kPlusMinus)) != std::string::npos;) out.replace(at, kPlusMinus.size(), "$\\pm$");
-  return out;
-}
-
 std::string csv_line(const std::string& row, const std::string& seed, const std::string& state, const Line& line) {
   std::string text = fmt::format("{},{},{}", csv_field(row), seed, state);
   for (const auto& value : line) text += value ? fmt::format(",{}", *value) : ",";
@@ -185,14 +160,14 @@ Json line_json(const StudyResults& results, const Line& line) {
 }  // namespace
 
 std::string results_text(const StudyResults& results) {
-  const Grid grid = grid_of(results);
+  const ResultTable grid = grid_of(results);
   TextTable table(grid.header);
   for (const auto& row : grid.rows) table.add(row);
   return fmt::format("{}\n\n{}\n{}\n", results.title, table.text(), note(results));
 }
 
 std::string results_markdown(const StudyResults& results) {
-  const Grid grid = grid_of(results);
+  const ResultTable grid = grid_of(results);
   const auto line = [](const std::vector<std::string>& cells) {
     std::string text = "|";
     for (const std::string& cell : cells) text += fmt::format(" {} |", markdown_text(cell));
@@ -206,19 +181,9 @@ std::string results_markdown(const StudyResults& results) {
 }
 
 std::string results_latex(const StudyResults& results) {
-  const Grid grid = grid_of(results);
-  const auto line = [](const std::vector<std::string>& cells) {
-    std::vector<std::string> escaped;
-    for (const std::string& cell : cells) escaped.push_back(latex_text(cell));
-    return fmt::format("    {} \\\\\n", fmt::join(escaped, " & "));
-  };
-  std::string text =
-      fmt::format("% Needs the package booktabs.\n\\begin{{table}}\n  \\centering\n  \\begin{{tabular}}{{l{}}}\n    \\toprule\n",
-                  std::string(grid.header.size() - 1, 'r'));
-  text += line(grid.header) + "    \\midrule\n";
-  for (const auto& row : grid.rows) text += line(row);
-  return text + fmt::format("    \\bottomrule\n  \\end{{tabular}}\n  \\caption{{{}. {}}}\n  \\label{{tab:{}}}\n\\end{{table}}\n",
-                            latex_text(results.title), latex_text(note(results)), results.name);
+  return fmt::format(
+      "% Needs the package booktabs.\n\\begin{{table}}\n  \\centering\n{}  \\caption{{{}. {}}}\n  \\label{{tab:{}}}\n\\end{{table}}\n",
+      latex_tabular(grid_of(results), "  "), latex_text(results.title), latex_text(note(results)), results.name);
 }
 
 std::string results_csv(const StudyResults& results) {

@@ -12,7 +12,7 @@ namespace minbert {
 /// scores stand in a column of their own.
 std::string results_text(const StudyResults& results);
 std::string results_markdown(const StudyResults& results);
-/// A table environment for booktabs.
+/// A table environment for booktabs; the best mean of each column is bold.
 std::string results_latex(const StudyResults& results);
 
 /// Columns row, seed, state, a score for each task, mean, seconds, best_epoch, in full precision. Each run has a line. After a row's runs

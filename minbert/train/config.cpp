@@ -62,7 +62,9 @@ void resolve_excludes(const ConfigTree& tree, RunConfig& config) {
 }
 
 void resolve_paths(const ConfigTree& tree, RunConfig& config) {
-  if (config.model.init.empty()) refuse(tree, "model.init", "expected a model folder, or \"scratch\"", "model.init = \"path/to/model\"");
+  if (config.model.init.empty())
+    refuse(tree, "model.init", "expected a model folder, or \"scratch\"",
+           "--set model.init=FOLDER; minbert fetch OWNER/NAME downloads a model");
   if (!config.model.from_scratch()) config.model.init.make_absolute();
   for (PathOption& file : config.model.vocabulary.corpus) file.make_absolute();
   if (!config.data.root.empty()) config.data.root.make_absolute();

@@ -58,10 +58,10 @@ struct ScratchSection {
 };
 template <class V>
 void visit_options(V& v, ScratchSection& o) {
-  v.field("hidden_size", o.hidden_size, "C", at_least(1));
-  v.field("num_hidden_layers", o.num_hidden_layers, "layers", at_least(1));
-  v.field("num_attention_heads", o.num_attention_heads, "H; divides hidden_size", at_least(1));
-  v.field("intermediate_size", o.intermediate_size, "F", at_least(1));
+  v.field("hidden_size", o.hidden_size, "width of the encoder", at_least(1));
+  v.field("num_hidden_layers", o.num_hidden_layers, "encoder layers", at_least(1));
+  v.field("num_attention_heads", o.num_attention_heads, "heads of each layer's attention; divides hidden_size", at_least(1));
+  v.field("intermediate_size", o.intermediate_size, "width of the feed-forward layers", at_least(1));
   v.field("max_position_embeddings", o.max_position_embeddings, "longest sequence", at_least(4));
 }
 

@@ -93,10 +93,11 @@ Json scores_json(const TaskEvaluation& evaluation, int bootstrap, std::uint64_t 
   return json;
 }
 
+/// The column names of predictions, without the line's end.
 std::string header(const TaskSpec& task) {
   std::string line = task.is_pair() ? "id\ttext\ttext_pair\tgold\tpred\tscore" : "id\ttext\tgold\tpred\tscore";
   for (int c = 0; !task.is_regression() && c < task.labels.count; ++c) line += fmt::format("\tp_{}", c);
-  return line + "\n";
+  return line;
 }
 
 std::string line_of(const TaskEvaluation& evaluation, std::size_t i) {
@@ -108,12 +109,20 @@ std::string line_of(const TaskEvaluation& evaluation, std::size_t i) {
   line += tsv_field(label_text(task, row.label)) + "\t" + tsv_field(label_text(task, prediction.value)) + "\t";
   if (!task.is_regression()) line += fmt::format("{:.6f}", prediction.score());
   for (const double p : prediction.probs) line += fmt::format("\t{:.6f}", p);
-  return line + "\n";
+  return line;
+}
+
+/// Where a row stands: "dev.csv:17".
+std::string place_of(const TaskEvaluation& evaluation, std::size_t i) {
+  const Row& row = evaluation.rows->rows[i];
+  const auto& files = evaluation.rows->files;
+  const auto file = static_cast<std::size_t>(row.file);
+  return fmt::format("{}:{}", file < files.size() ? std::filesystem::path(files[file]).filename().string() : "", row.line);
 }
 
 std::string predictions_tsv(const TaskEvaluation& evaluation) {
-  std::string text = header(*evaluation.task);
-  for (std::size_t i = 0; i < evaluation.predictions.size(); ++i) text += line_of(evaluation, i);
+  std::string text = header(*evaluation.task) + "\n";
+  for (std::size_t i = 0; i < evaluation.predictions.size(); ++i) text += line_of(evaluation, i) + "\n";
   return text;
 }
 
@@ -127,8 +136,8 @@ std::string errors_tsv(const TaskEvaluation& evaluation) {
       errors.emplace_back(evaluation.task->is_regression() ? distance : evaluation.predictions[labelled.rows[i]].score(), labelled.rows[i]);
   }
   std::ranges::stable_sort(errors, std::greater<>(), &std::pair<double, std::size_t>::first);
-  std::string text = header(*evaluation.task);
-  for (const auto& [size, row] : errors) text += line_of(evaluation, row);
+  std::string text = header(*evaluation.task) + "\tplace\n";
+  for (const auto& [size, row] : errors) text += fmt::format("{}\t{}\n", line_of(evaluation, row), tsv_field(place_of(evaluation, row)));
   return text;
 }
 

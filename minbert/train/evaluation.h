@@ -35,8 +35,8 @@ Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tas
 std::vector<EvaluationNote> evaluation_notes(std::string_view split, std::span<const TaskEvaluation> tasks);
 
 /// Writes metrics.json, TASK.predictions.tsv (id, text, text_pair, gold, pred, score, p_0 ...), TASK.confusion.csv (rows gold) and
-/// TASK.errors.tsv (worst first) into `folder`, created if need be. Fields of TSV are escaped (data/fields.h), labels have their names.
-/// Returns metrics.json.
+/// TASK.errors.tsv (worst first; a last column `place` has file and line) into `folder`, created if need be. Fields of TSV are escaped
+/// (data/fields.h), labels have their names. Returns metrics.json.
 Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 

@@ -64,6 +64,13 @@ TEST(ConfigTreeMerge, ANewNameAppendsAndAnIndexIsAName) {
   EXPECT_EQ(print_toml_value(tree.node().find("stage")->value()), "[{ lr = 1e-05 }, { lr = 7.0, name = \"1\" }, { name = \"last\" }]");
 }
 
+TEST(ConfigTreeMerge, NotesBlocksThatALaterFileAdds) {
+  EXPECT_TRUE(base_and("[[task]]\nname = \"sst\"\nbatch = 16\n[[stage]]\nlr = 9.0\n").notes().empty());
+  EXPECT_EQ(base_and("[[stage]]\nname = \"finetune\"\nepochs = 3\n[[task]]\nname = \"sts\"\n[[other]]\nname = \"x\"\n").notes(),
+            (std::vector<std::string>{"stage \"finetune\" of over.toml:1 is new, beside \"0\", \"1\"",
+                                      "task \"sts\" of over.toml:4 is new, beside \"para\", \"sst\""}));
+}
+
 TEST(ConfigTreeMerge, InlineListsOfTablesReplace) {
   ConfigTree tree;
   tree.load_text("train = [{ path = \"a\" }, { path = \"b\" }]\n[[stage]]\nlr = 1.0\n", "a", "/");
@@ -138,6 +145,26 @@ TEST(ConfigTree, LoadsFilesAndKeepsTheirFolders) {
   EXPECT_EQ(tree.node().find("path")->value().origin.folder, folder / "sub");
   EXPECT_EQ(tree.place("path"), (folder / "sub/a.toml").string() + ":1");
   expect_error(ErrorTag::kUsage, {"none.toml", "No such file"}, [&] { tree.load(folder / "none.toml"); });
+}
+
+TEST(ConfigTree, DifferencesOfConfigs) {
+  const std::vector<TomlValue> tables = {base_and("").root(), base_and("[run]\nseed = 1\n[[task]]\nname = \"sst\"\nbatch = 16\n").root(),
+                                         base_and("[[stage]]\nlr = 3.0\n[[stage]]\n[[stage]]\nlr = 1.0\n").root()};
+  std::vector<std::string> lines;
+  for (const ConfigDifference& difference : config_differences(tables))
+    lines.push_back(fmt::format("{}: {}", difference.key, fmt::join(difference.values, " | ")));
+  EXPECT_EQ(lines, (std::vector<std::string>{"task.sst.batch: 8 | 16 | 8", "stage.0.lr: 1e-05 | 1e-05 | 3.0", "run.seed:  | 1 | ",
+                                             "stage.2:  |  | yes"}));
+  EXPECT_TRUE(config_differences(std::vector(3, tables[0])).empty());
+}
+
+TEST(ConfigTree, ResolvedFileMaySayWhatKeysMean) {
+  const ConfigTree tree = base_and("");
+  TomlValue resolved = tree.root();
+  const std::string printed =
+      tree.print_resolved(resolved, [](std::string_view key) { return key == "stage.1.lr" ? std::string("rate of the encoder") : ""; });
+  EXPECT_NE(printed.find("# base.toml:13: rate of the encoder\n"), std::string::npos) << printed;
+  EXPECT_NE(printed.find("# base.toml:11\n"), std::string::npos) << printed;
 }
 
 TEST(ConfigTree, ResolvedFileSaysWhereValuesComeFrom) {

@@ -54,6 +54,49 @@ TEST(CommandLine, MistakesNameWhatWasMeant) {
   expect_failure(run({"fetch", "x", "--endpoint"}), 2, "--endpoint: expected a value");
 }
 
+TEST(CommandLine, HelpIsAVerbToo) {
+  EXPECT_EQ(run({"help"}).out, run({"--help"}).out);
+  EXPECT_EQ(run({"help", "train"}).out, run({"train", "--help"}).out);
+  EXPECT_EQ(run({"help", "config", "show"}).out, run({"config", "show", "--help"}).out);
+  const Finished unknown = run({"help", "trian"});
+  expect_failure(unknown, 2, "trian: unknown verb");
+  EXPECT_NE(unknown.err.find("did you mean \"train\"?"), std::string::npos);
+}
+
+TEST(CommandLine, HelpOfAnUnknownVerbIsAMistake) {
+  const Finished verb = run({"fetsh", "--help"});
+  expect_failure(verb, 2, "fetsh: unknown verb");
+  EXPECT_NE(verb.err.find("did you mean \"fetch\"?"), std::string::npos);
+  expect_failure(run({"config", "shwo", "--help"}), 2, "shwo: unknown verb");
+}
+
+TEST(CommandLine, EveryVerbHasTheVersion) {
+  const std::string version = run({"version"}).out;
+  for (const std::string& verb : subcommands(run({"--help"}).out)) EXPECT_EQ(run({verb, "--version"}).out, version) << verb;
+}
+
+TEST(CommandLine, KeysAreExplained) {
+  const auto out = [](const std::vector<std::string>& arguments) {
+    const Finished finished = run(arguments);
+    expect_success(finished);
+    return finished.out;
+  };
+  for (const char* key : {"stage.sampler", "stage[].sampler", "stage.0.sampler", "stage.finetune.sampler", "sampler"})
+    EXPECT_NE(out({"config", "explain", key}).find("\n  sqrt          in proportion to the square root"), std::string::npos) << key;
+  const std::string head = out({"config", "explain", "task.sst.head"});
+  EXPECT_EQ(lines_of(head).size(), 5u) << head;
+  EXPECT_NE(head.find("task.head.dropout"), std::string::npos);
+  EXPECT_NE(out({"config", "explain", "stage.lr"})
+                .find("stage.lr: learning rate of the encoder\n  type     number at least 0\n"
+                      "  default  1e-05\n  example  lr = 3e-5\n  paper    1e-5"),
+            std::string::npos);
+  const Finished unknown = run({"config", "explain", "smapler"});
+  expect_failure(unknown, 2, "smapler: expected a key");
+  EXPECT_NE(unknown.err.find("did you mean \"sampler\"?"), std::string::npos) << unknown.err;
+  EXPECT_EQ(read_file(std::filesystem::path(MINBERT_SOURCE_DIR) / "docs" / "config.md"), out({"config", "explain", "--markdown"}))
+      << "keys have changed: minbert config explain --markdown > docs/config.md";
+}
+
 TEST(CommandLine, EnvironmentIsChecked) {
   expect_failure(run({"completion", "bash"}, {.environment = {"MINBERT_THREADS=many"}}), 2, "MINBERT_THREADS: expected a whole number");
   expect_failure(run({"version", "-v"}, {.environment = {"MINBERT_BACKEND=gpu"}}), 2, "MINBERT_BACKEND");
@@ -89,6 +132,38 @@ TEST(CommandLine, BashCompletes) {
                                       "COMP_WORDS=(minbert fetch --end); COMP_CWORD=2; _minbert; echo \"${COMPREPLY[@]}\"\n");
   ASSERT_EQ(std::system(("cd " + folder.path().string() + " && bash try.bash >tried").c_str()), 0);
   EXPECT_EQ(read_file(folder / "tried"), "fetch\n--endpoint\n");
+}
+
+/// What a shell prints when it runs `commands` after the completion script of `shell`; skips without such a shell.
+std::string tried(const std::string& shell, const std::string& commands) {
+  const TempFolder folder;
+  write_file(folder / "script", run({"completion", shell}).out + commands);
+  const std::string line = "cd " + folder.path().string() + " && HOME=$PWD XDG_CONFIG_HOME=$PWD XDG_DATA_HOME=$PWD XDG_CACHE_HOME=$PWD " +
+                           shell + " script >tried 2>errors";
+  EXPECT_EQ(std::system(line.c_str()), 0) << read_file(folder / "errors");
+  EXPECT_EQ(read_file(folder / "errors"), "");
+  return read_file(folder / "tried");
+}
+
+bool has_shell(const std::string& shell) { return std::system(("command -v " + shell + " >/dev/null").c_str()) == 0; }
+
+TEST(CommandLine, ZshCompletes) {
+  if (!has_shell("zsh")) GTEST_SKIP() << "no zsh here";
+  EXPECT_EQ(tried("zsh",
+                  "print $_comps[minbert]\n"
+                  "try() { emulate -L sh; COMP_WORDS=(minbert fetch --end) COMP_CWORD=2; _minbert; printf '%s\\n' ${COMPREPLY[@]}; }; try "
+                  "| grep end\n"),
+            "_bash_complete -o filenames -F _minbert\n--endpoint\n");
+}
+
+TEST(CommandLine, FishCompletes) {
+  if (!has_shell("fish")) GTEST_SKIP() << "no fish here";
+  const std::string words = tried("fish",
+                                  "complete -C 'minbert fe' | cut -f1\n"
+                                  "complete -C 'minbert config ' | cut -f1 | string match show\n"
+                                  "complete -C 'minbert config show --js' | cut -f1\n"
+                                  "complete -C 'minbert config show ' | cut -f1 | string match check; true\n");
+  EXPECT_EQ(words, "fetch\nshow\n--json\n");
 }
 
 }  // namespace

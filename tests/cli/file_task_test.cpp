@@ -135,13 +135,13 @@ TEST_F(FileTaskTest, TrainAndEvalAgreeAboutRowsWithoutLabelsAndScoresWithoutMean
 
 TEST_F(FileTaskTest, ReportsOfRunsThatCannotBeWritten) {
   train();
-  fs::remove(path("run/eval/table-4.csv"));
-  fs::create_directories(path("run/eval/table-4.csv/in-the-way"));
+  fs::remove(path("run/eval/scores.csv"));
+  fs::create_directories(path("run/eval/scores.csv/in-the-way"));
   const Finished elsewhere = minbert({"report", "run", "-o", "mine.html"});
   expect_success(elsewhere);
   expect_parts(elsewhere.err, {"warning: the tables are not written"});
   expect_parts(text("mine.html"), {"paraphrase on dev"});
-  expect_failure(minbert({"report", "run"}), 5, "table-4.csv");
+  expect_failure(minbert({"report", "run"}), 5, "scores.csv");
 }
 
 TEST_F(FileTaskTest, WeightsAndSizesThatDifferAreSaid) {

@@ -248,7 +248,55 @@ TEST_F(FormatsTest, EveryPresetIsAGoodConfig) {
     expect_success(minbert({"config", "check", name}));
   }
   expect_success(minbert({"data", "check", "multitask.toml"}));
-  EXPECT_EQ(output({"init"}), text("multitask.toml"));
+  EXPECT_EQ("#:schema ./minbert-run.schema.json\n" + output({"init"}), text("multitask.toml"));
+  EXPECT_EQ(output({"config", "schema", "run"}), text("minbert-run.schema.json"));
+}
+
+TEST_F(FormatsTest, PresetsOfStudyAndSearchFitTheirRecipe) {
+  output({"init", "--preset", "classify", "-o", "mine.toml"});
+  const std::vector<std::string> to_sample = {
+      "--set", "data.root=samples", "--set",    "task.mine.data.train=sentiment-train.csv", "--set", "task.mine.data.text=sentence",
+      "--set", "model.init=run",    "--dry-run"};
+  for (const char* kind : {"study", "search"}) {
+    const std::string name = std::string(kind) + ".toml";
+    const Finished made = minbert({"init", "--preset", kind, "-o", name});
+    expect_success(made);
+    EXPECT_NE(made.err.find(fmt::format("next: minbert {} --dry-run {}", kind, name)), std::string::npos) << made.err;
+    std::vector<std::string> plan = {kind, name};
+    plan.insert(plan.end(), to_sample.begin(), to_sample.end());
+    expect_success(minbert(plan));
+    EXPECT_TRUE(text(name).starts_with(fmt::format("#:schema ./minbert-{}.schema.json\n", kind)));
+    EXPECT_EQ(output({"config", "schema", kind}), text(fmt::format("minbert-{}.schema.json", kind)));
+  }
+}
+
+TEST_F(FormatsTest, AnOverlayThatAddsAStageSaysSo) {
+  write("short.toml", "[[stage]]\nname = \"finetune\"\nepochs = 3\n");
+  for (const char* verb : {"show", "check"}) {
+    const Finished finished = minbert({"config", verb, "tiny.toml", "short.toml"});
+    expect_success(finished);
+    EXPECT_NE(finished.err.find("note: stage \"finetune\" of short.toml:1 is new, beside \"0\""), std::string::npos) << finished.err;
+  }
+  EXPECT_NE(minbert({"train", "tiny.toml", "short.toml", "--dry-run"}).err.find("is new"), std::string::npos);
+}
+
+TEST_F(FormatsTest, ConfigShowSaysWhatKeysMean) {
+  const std::string shown = output({"config", "show", "-v", "tiny.toml"});
+  EXPECT_TRUE(std::regex_search(shown, std::regex("name = \"tiny\" .*# tiny.toml:2: names the run folder\n"))) << shown;
+  EXPECT_TRUE(std::regex_search(shown, std::regex("dropout = 0.3 .*# default: on each sentence vector\n"))) << shown;
+  write("resolved.toml", shown);
+  EXPECT_EQ(output({"config", "show", "resolved.toml", "--json"}), output({"config", "show", "tiny.toml", "--json"}));
+}
+
+TEST_F(FormatsTest, DataStatsFindsTheTextItself) {
+  write("tickets.csv", "opened,complaint,queue\n2024-01-02,the parcel never came,Delivery\n2024-01-03,I was billed twice,Billing\n");
+  const Finished finished = minbert({"data", "stats", "tickets.csv", "--label", "queue", "--json"});
+  expect_success(finished);
+  EXPECT_NE(finished.err.find("text from column \"complaint\" (--text)"), std::string::npos) << finished.err;
+  EXPECT_EQ(parsed(finished.out)["tickets"]["splits"]["train"]["label_counts"]["Billing"], 1);
+  const Finished trained = minbert({"train", "--init", "scratch", "--train", "tickets.csv", "--label", "queue", "--dry-run"});
+  expect_failure(trained, 3, "tickets.csv: text: expected a column");
+  EXPECT_NE(trained.err.find("hint: --text complaint"), std::string::npos) << trained.err;
 }
 
 TEST_F(FormatsTest, DataStatsCount) {

@@ -93,6 +93,7 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
       {{"data"}, 2, "expected a verb"},
       {{"config", "check", "typo.toml"}, 2, "typo.toml:2"},
       {{"config", "schema", "runs"}, 2, "run, study"},
+      {{"init", "--preset", "study", "-o", "tiny.toml"}, 2, "tiny.toml"},
       {{"fetch"}, 2, "expected a repository"},
       {{"fetch", "owner/name", "--only", "sst"}, 2, "--data"},
       {{"fetch", "--data", "--only", "ss"}, 2, "sst"},

@@ -20,6 +20,21 @@ TEST(ReportVerb, WritesIntoTheRunFolderUnlessToldOtherwise) {
   EXPECT_EQ(run({"report", folder.path().string(), "-o", "-"}).out, html);
 }
 
+TEST(ReportVerb, SeveralRunsGoIntoTheWorkingFolder) {
+  const TempFolder folder;
+  for (const char* name : {"a", "b"}) {
+    make_directories(folder / name);
+    write_file(folder / name / "status.json", R"({"format": 1, "state": "running"})");
+  }
+  const Finished both = run({"report", "a", "b"}, {.folder = folder.path()});
+  expect_success(both);
+  EXPECT_EQ(both.out, "report.html\n");
+  EXPECT_NE(read_file(folder / "report.html").find("<h1>a, b</h1>"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder / "a/eval"));
+  expect_success(run({"report", "a", "b", "-o", "both.html"}, {.folder = folder.path()}));
+  expect_failure(run({"report", "a", "c"}, {.folder = folder.path()}), 3, "is no run folder");
+}
+
 TEST(ReportVerb, ABrokenRunLeavesNoFile) {
   const TempFolder folder;
   write_file(folder / "status.json", "{");

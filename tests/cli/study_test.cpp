@@ -172,6 +172,15 @@ TEST_F(StudyVerbTest, ComparesRuns) {
   const Finished table = minbert({"compare", one, two, three});
   expect_success(table);
   EXPECT_NE(table.out.find(fmt::format("a {}\nb {}\ntask", one, two)), std::string::npos) << table.out;
+  EXPECT_TRUE(table.out.starts_with("What differs in the configs:\n")) << table.out;
+  const Finished scores = minbert({"compare", one, two, "--scores", "--columns", "mean,sentiment", "--format", "latex"});
+  expect_success(scores);
+  EXPECT_NE(scores.out.find("\\begin{tabular}{lrr}\n  \\toprule\n  run & mean & sentiment \\\\\n"), std::string::npos) << scores.out;
+  EXPECT_NE(scores.out.find("\\textbf{"), std::string::npos);
+  expect_failure(minbert({"compare", one, two, "--scores", "--columns", "maen"}), 2, "no column \"maen\"");
+  const Finished csv = minbert({"compare", one, two, "--format", "csv"});
+  expect_success(csv);
+  EXPECT_TRUE(csv.out.starts_with("a,b,task,metric,rows,score a,score b,b - a,low,high,p,")) << csv.out;
   EXPECT_NE(table.out.find("\nsimilarity"), std::string::npos);
   EXPECT_NE(table.out.find("\nmean"), std::string::npos);
   const Finished machine = minbert({"compare", one, two, three, "--all", "--json", "--bootstrap", "200"});
@@ -196,6 +205,50 @@ TEST_F(StudyVerbTest, ComparesRuns) {
   expect_success(minbert({"sample-data", "-o", "samples", "--train-rows", "16", "--dev-rows", "13", "--test-rows", "4", "--seed", "5"}));
   expect_success(minbert({"train", "tiny.toml", "-o", "else"}));
   expect_failure(minbert({"compare", one, "else"}), 3, "row 1 (id");
+}
+
+TEST_F(StudyVerbTest, ComparesModelsOnAFile) {
+  train();
+  write("other.toml", R"([run]
+name = "other"
+[model]
+init = "run"
+[[task]]
+name = "mood"
+type = "classify"
+labels = ["great", "good", "fair", "bad", "awful", "none of these"]
+data = { train = "old.csv", text = "words", label = "mood" }
+[[stage]]
+max_steps = 3
+)");
+  write("old.csv", "words,mood\na fine film,good\na dull film,bad\nso so,fair\n");
+  expect_success(minbert({"train", "other.toml", "-o", "other"}));
+  write("fresh.csv", "sentence,label\na fine film,good\na dull film,bad\nso so,none of these\nmarvellous,great\n");
+  const std::vector<std::string> compare = {"compare",   "run",    "other",    "--data",  "fresh.csv", "--task",
+                                            "sentiment", "--text", "sentence", "--label", "label",     "--json"};
+  expect_failure(minbert(compare), 2, "unknown task \"sentiment\"");
+  const auto finished = minbert({"compare", "run", "other", "--data", "fresh.csv", "--text", "sentence", "--label", "label", "--json"});
+  expect_success(finished);
+  const Json pair = Json::parse(finished.out)["comparisons"][0];
+  EXPECT_EQ(pair["a"], "run");
+  EXPECT_EQ(pair["b"], "other");
+  ASSERT_EQ(pair["tasks"].size(), 1u);
+  EXPECT_EQ(pair["tasks"][0]["task"], "fresh");
+  EXPECT_EQ(pair["tasks"][0]["rows"], 4);
+  const auto answers = [&](const std::string& model, const std::string& task) {
+    return minbert({"predict", model, "--task", task, "-i", "fresh.csv", "--text", "sentence", "--format", "csv"}).out;
+  };
+  const auto right = [](const std::string& csv) {
+    const std::vector<std::string> gold = {"good", "bad", "none of these", "great"}, lines = lines_of(csv);
+    double count = 0;
+    for (std::size_t i = 0; i < gold.size(); ++i) count += lines.at(i + 1).find("," + gold[i] + ",") != std::string::npos;
+    return count / 4;
+  };
+  EXPECT_EQ(pair["tasks"][0]["a"], right(answers("run", "sentiment")));
+  EXPECT_EQ(pair["tasks"][0]["b"], right(answers("other", "mood")));
+  const auto scores = minbert({"compare", "run", "other", "--data", "fresh.csv", "--text", "sentence", "--label", "label", "--scores"});
+  expect_success(scores);
+  EXPECT_NE(scores.out.find("\nother"), std::string::npos) << scores.out;
 }
 
 }  // namespace

@@ -241,6 +241,22 @@ TEST_F(Dataset, JsonLinesWithMissingKeys) {
                [&] { train(spec, TaskLabels::named({"1", "true"})); });
 }
 
+TEST_F(Dataset, AMissingFileSaysWhereItsPathStarted) {
+  DataSpec spec = single("id,text,label\n1,fine,0\n");
+  spec.train[0].path = spec.train[0].path + ".gone";
+  spec.train[0].folder = std::filesystem::path(spec.train[0].path).parent_path();
+  expect_error(ErrorTag::kData, {"train.csv.gone", "--set data.root=FOLDER"}, [&] { train(spec); });
+}
+
+TEST_F(Dataset, NumbersWithoutALabelHaveNoRange) {
+  DataSpec spec = single("id,text\n1,fine\n");
+  spec.test = spec.train;
+  spec.label = "label";
+  SplitReport report;
+  load_rows(spec, Split::kTest, TaskLabels::range(), 1, &report);
+  EXPECT_FALSE(Json(report).contains("label_mean"));
+}
+
 struct BadSpec {
   const char* title;
   std::function<void(DataSpec&)> spoil;
@@ -314,7 +330,9 @@ TEST_F(Dataset, GuessesColumnsAndLabels) {
   EXPECT_EQ(spec.id, "pair_ID");
   EXPECT_EQ(guess_labels(spec).labels, TaskLabels::classes(2));
   EXPECT_EQ(guess_spec(file("one.csv", "utterances\nx y\nz w\n")).spec.text, "");
-  expect_error(ErrorTag::kData, {"expected a column \"text\"", "\"p\", \"q\""}, [&] { guess_spec(file("none.csv", "p,q\nx y,z w\n")); });
+  const std::string none = file("none.csv", "p,q\nx,z w\n");
+  expect_error(ErrorTag::kData, {"expected a column \"text\"", "\"p\", \"q\"", "--text q"}, [&] { guess_spec(none); });
+  EXPECT_EQ(guess_spec(none, {}, true).spec.text, "q");
 
   DataSpec numbered;
   numbered.text = "1";

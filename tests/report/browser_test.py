@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pages of a trained run, an unfinished run and a study are well-formed and work in headless Chromium.
+"""Pages of a trained run, an unfinished run, seeds, two runs and a study are well-formed and work in headless Chromium.
 
 Usage: browser_test.py MINBERT text|browser. `text` parses them as XML. `browser` (77 without Chromium) looks for messages on the
 console, for sideways scrolling at 375 pixels, at the search, and for what axe-core finds in both colour schemes (where axe_core_python
@@ -88,7 +88,12 @@ def make_pages(folder):
     minbert("report", str(young))
     run = study / "rows/heads-after/seed-1"
     minbert("report", str(run))
-    return {"run": run / "report.html", "study": study / "report.html", "young": young / "report.html"}
+    seeds = study / "rows/plain"
+    minbert("report", str(seeds))
+    several = folder / "several.html"
+    minbert("report", str(seeds / "seed-1"), str(run), "-o", str(several))
+    return {"run": run / "report.html", "study": study / "report.html", "young": young / "report.html", "seeds": seeds / "report.html",
+            "several": several}
 
 
 def visit(page, dark=False):
@@ -155,9 +160,9 @@ class Text(Pages):
 
 class Browser(Pages):
     def test_the_console_is_silent_and_the_script_runs(self):
-        for name, page in self.pages.items():
+        for name in ("run", "study", "several", "young"):
             with self.subTest(name):
-                document, messages = visit(page)
+                document, messages = visit(self.pages[name])
                 self.assertEqual(messages, [])
                 self.assertEqual("<label class=\"search\">" in document, name != "young")
 
@@ -165,9 +170,9 @@ class Browser(Pages):
         script = ("answer({page: document.documentElement.scrollWidth, window: innerWidth,"
                   " wide: [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre'))"
                   ".filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 200))});")
-        for name, page in self.pages.items():
+        for name in ("run", "study", "several"):
             with self.subTest(name):
-                answer = answer_of(visit(with_script(page, script, narrow=True))[0])
+                answer = answer_of(visit(with_script(self.pages[name], script, narrow=True))[0])
                 self.assertEqual(answer["window"], NARROW)
                 self.assertLessEqual(answer["page"], NARROW, answer["wide"])
                 self.assertEqual(answer["wide"], [])
@@ -194,8 +199,8 @@ class Browser(Pages):
             ";document.querySelectorAll('details').forEach(d => d.open = true);"
             "axe.run(document, {resultTypes: ['violations']})"
             ".then(found => answer(found.violations.map(v => [v.id, ...v.nodes.slice(0, 3).map(n => n.html.slice(0, 200))])));")
-        for name, page in self.pages.items():
-            probed = with_script(page, script)
+        for name in ("run", "study", "several"):
+            probed = with_script(self.pages[name], script)
             for dark in (False, True):
                 with self.subTest(name, dark=dark):
                     self.assertEqual(answer_of(visit(probed, dark)[0]), [])

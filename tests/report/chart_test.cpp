@@ -98,5 +98,23 @@ TEST(Chart, SaysWhatItShowsAndSkipsWhatIsNotFinite) {
   EXPECT_TRUE(line_chart({.title = "", .x_name = "", .y_name = "", .lines = {{"", LineStyle::kSolid, {{0, nan}}}}, .marks = {}}).empty());
 }
 
+TEST(Chart, SeriesDifferInStyleAndShareALegend) {
+  LineChart chart{
+      .title = "sst",
+      .x_name = "epoch",
+      .y_name = "accuracy",
+      .lines = {{.name = "first", .points = {{0, 0.1}, {1, 0.2}}}, {.name = "second", .points = {{0, 0.3}, {1, 0.4}}, .series = 1}},
+      .legend = false};
+  const std::string markup = line_chart(chart).markup();
+  EXPECT_NE(markup.find("class=\"line solid\""), std::string::npos);
+  EXPECT_NE(markup.find("class=\"line solid series-1\""), std::string::npos);
+  EXPECT_NE(markup.find("class=\"dot solid series-1\""), std::string::npos);
+  EXPECT_EQ(markup.find(">second</text>"), std::string::npos) << "names may be too long for the chart";
+  EXPECT_NE(markup.find("second goes from 0.3000 to 0.4000"), std::string::npos) << "for screen readers";
+  const std::string legend = series_legend({"a", "b & c"}).markup();
+  EXPECT_NE(legend.find("class=\"line solid series-1\""), std::string::npos);
+  EXPECT_NE(legend.find("b &amp; c</span>"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace minbert

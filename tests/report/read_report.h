@@ -92,16 +92,38 @@ inline void expect_cells_of_files(const Report& report, std::size_t least) {
   }
 }
 
-/// Expects every figure and table that a report always has exactly once, no id twice, and balanced tags.
-inline void expect_all_parts(const std::string& html) {
-  for (const char* part : {"fig-1", "fig-2", "fig-3", "fig-4", "fig-5", "table-1", "table-2", "table-3", "table-4", "table-5", "table-6"})
-    EXPECT_EQ(count(html, fmt::format("id=\"{}\"", part)), 1) << part;
+/// Expects no id twice, no section without content, and balanced tags.
+inline void expect_sound(const std::string& html) {
+  EXPECT_EQ(count(html, "</h2>\n</section>"), 0);
   std::vector<std::string> ids;
   const std::regex id(" id=\"([^\"]*)\"");
   for (std::sregex_iterator at(html.begin(), html.end(), id), end; at != end; ++at) ids.push_back((*at)[1]);
   std::ranges::sort(ids);
   EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
   expect_balanced(html);
+}
+
+/// Also expects every figure and table of the paper exactly once, as a study beside published scores has them.
+inline void expect_all_parts(const std::string& html) {
+  for (const char* part : {"fig-1", "fig-2", "fig-3", "fig-4", "fig-5", "table-1", "table-2", "table-3", "table-4", "table-5", "table-6"})
+    EXPECT_EQ(count(html, fmt::format("id=\"{}\"", part)), 1) << part;
+  expect_sound(html);
+}
+
+/// Expects nothing of the paper: no numbered table or figure, no value of the paper, no mention of it.
+inline void expect_nothing_of_the_paper(const std::string& html) {
+  const std::regex paper("Table [1-6]|Figure [1-5]|table-[1-6]|fig-[1-5]|[Pp]aper's|paper prints|>paper<|published");
+  std::smatch found;
+  const std::string text = without(without(html, "style"), "script");
+  EXPECT_FALSE(std::regex_search(text, found, paper)) << found.str();
+}
+
+/// The titles of the sections, in order.
+inline std::vector<std::string> section_titles(const std::string& html) {
+  std::vector<std::string> titles;
+  const std::regex title("<h2 id=\"[^\"]*\">(.*?)</h2>");
+  for (std::sregex_iterator at(html.begin(), html.end(), title), end; at != end; ++at) titles.push_back((*at)[1]);
+  return titles;
 }
 
 }  // namespace minbert

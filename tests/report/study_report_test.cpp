@@ -96,8 +96,21 @@ TEST_F(StudyReportTest, AnomaliesAreOfPublishedNumbers) {
   const std::string text = read_file(folder_ / "study.json");
   write("study.json", std::string(text).replace(text.find(R"({"same": 0.8})"), 13, "{}"));
   EXPECT_FALSE(report().tables.contains("anomalies.csv"));
-  EXPECT_FALSE(has(report().html, "published"));
-  EXPECT_EQ(table("table-5.csv")[0].back(), "±");
+  expect_sound(report().html);
+  expect_nothing_of_the_paper(report().html);
+  EXPECT_EQ(table("off-by.csv")[0].back(), "±");
+  EXPECT_EQ(section_titles(report().html).back(), "Environment");
+}
+
+TEST_F(StudyReportTest, KindsOfErrorsAreThePapers) {
+  const Grid kinds = table("same.error-kinds.csv");
+  EXPECT_EQ(kinds[1], (Row{"false positive within two token edits", "1", "1.000", "2", "0.667"}));
+  EXPECT_EQ(kinds[2], (Row{"false negative, subject or pronoun changed", "1", "0.500", "1", "0.333"}));
+  EXPECT_EQ(kinds[3], (Row{"false negative, abbreviation", "1", "0.500", "1", "0.333"}));
+}
+
+TEST_F(StudyReportTest, ModelsHaveTheirFeatures) {
+  EXPECT_EQ(table("table-3.csv")[1], (Row{"Alpha", "✓", "", "tales.train", "✓", "stars: 4H, 4H", "sequential", "tiny, 2 × 8"}));
 }
 
 TEST_F(StudyReportTest, OfAStudyThatHasOnlyBegun) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <vector>
 
 #include "minbert/stats/mcnemar.h"
@@ -50,6 +51,29 @@ TEST(Calibration, ErrorOfKnownRows) {
   const auto bins = reliability_bins(Values{0.3, 0.4, 0.9, 0.7, 0.8}, Labels{0, 1, 0, 0, 0}, 2);
   EXPECT_NEAR(expected_calibration_error(bins), (2 * 0.15 + 3 * 0.8) / 5, 1e-15);
   EXPECT_EQ(expected_calibration_error(reliability_bins(Values{}, Labels{})), 0);
+}
+
+TEST(Calibration, AccuracyByCoverage) {
+  const std::vector<double> confidence = {0.6, 0.9, 0.5, 0.8, 0.7};
+  const std::vector<int> correct = {0, 1, 0, 1, 0};
+  std::vector<std::array<double, 4>> found;
+  for (const CoveragePoint& point : accuracy_by_coverage(confidence, correct, 5))
+    found.push_back({point.confidence, static_cast<double>(point.rows), point.coverage, point.accuracy});
+  EXPECT_EQ(found, (decltype(found){{0.9, 1, 0.2, 1}, {0.8, 2, 0.4, 1}, {0.7, 3, 0.6, 2.0 / 3}, {0.6, 4, 0.8, 0.5}, {0.5, 5, 1, 0.4}}));
+  EXPECT_TRUE(accuracy_by_coverage({}, {}).empty());
+}
+
+TEST(Calibration, RowsOfEqualConfidenceStayTogether) {
+  std::vector<double> confidence(100, 0.9);
+  std::vector<int> correct(100, 1);
+  for (std::size_t i = 60; i < 100; ++i) confidence[i] = 0.5 - 0.001 * static_cast<double>(i), correct[i] = 0;
+  const auto points = accuracy_by_coverage(confidence, correct, 10);
+  ASSERT_EQ(points.size(), 5u) << "0.6, then 0.7 ... 1";
+  EXPECT_EQ(points[0].rows, 60);
+  EXPECT_EQ(points[0].accuracy, 1);
+  EXPECT_EQ(points[1].rows, 70);
+  EXPECT_EQ(points[4].rows, 100);
+  EXPECT_DOUBLE_EQ(points[4].accuracy, 0.6);
 }
 
 TEST(Calibration, BrokenCallsAreRefused) {

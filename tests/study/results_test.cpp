@@ -59,7 +59,7 @@ TEST(Results, LatexIsABooktabsTable) {
   const std::string text = results_latex(example());
   for (const char* part :
        {"\\begin{tabular}{lrrrrrrrrr}\n    \\toprule\n    row & mood & published &",
-        "    One\\_1 & 0.550 $\\pm$ 0.071 & 0.500 & 0.100 $\\pm$ 0.212 & - &", "2, 1 & 2 \\\\\n",
+        "    One\\_1 & \\textbf{0.550 $\\pm$ 0.071} & 0.500 & \\textbf{0.100 $\\pm$ 0.212} & - &", "2, 1 & 2 \\\\\n",
         "    \\bottomrule\n  \\end{tabular}\n  \\caption{A \\& B. Some data. Encoder: tiny\\_one.", "\\label{tab:small}\n\\end{table}\n"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
 }

@@ -35,6 +35,8 @@ class EvaluationTest : public testing::Test {
   EvaluationTest() {
     mood_rows.rows = {row("a", "one\ttwo", 0), row("b", "C:\\new", 2), row("c", "line\r\nline", 1), row("d", "last", 2),
                       row("e", "far off", 2)};
+    mood_rows.files = {"data/mood.csv"};
+    for (std::size_t i = 0; i < mood_rows.rows.size(); ++i) mood_rows.rows[i].line = static_cast<std::int64_t>(i) + 2;
     mood = {&mood_task,
             &mood_rows,
             {predicted(0, {0.75, 0.125, 0.125}), predicted(0, {0.5, 0.25, 0.25}), predicted(1, {0.25, 0.5, 0.25}),
@@ -74,10 +76,10 @@ TEST_F(EvaluationTest, PredictionsKeepTheOrderAndTheText) {
 
 TEST_F(EvaluationTest, WorstErrorsComeFirst) {
   EXPECT_EQ(written("mood.errors.tsv"),
-            "id\ttext\tgold\tpred\tscore\tp_0\tp_1\tp_2\n"
-            "d\tlast\thigh\tmid, or so\t0.750000\t0.000000\t0.750000\t0.250000\n"
-            "b\tC:\\\\new\thigh\tlow\t0.500000\t0.500000\t0.250000\t0.250000\n");
-  EXPECT_EQ(written("near.errors.tsv"), "id\ttext\ttext_pair\tgold\tpred\tscore\nq\tx\tz\t2.5\t0.5\t\np\tx\ty\t1\t1.5\t\n");
+            "id\ttext\tgold\tpred\tscore\tp_0\tp_1\tp_2\tplace\n"
+            "d\tlast\thigh\tmid, or so\t0.750000\t0.000000\t0.750000\t0.250000\tmood.csv:5\n"
+            "b\tC:\\\\new\thigh\tlow\t0.500000\t0.500000\t0.250000\t0.250000\tmood.csv:3\n");
+  EXPECT_EQ(written("near.errors.tsv"), "id\ttext\ttext_pair\tgold\tpred\tscore\tplace\nq\tx\tz\t2.5\t0.5\t\t:0\np\tx\ty\t1\t1.5\t\t:0\n");
 }
 
 TEST_F(EvaluationTest, ConfusionHasGoldInRows) {
