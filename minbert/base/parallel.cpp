@@ -1,6 +1,6 @@
-// parallel_for on a pool of threads that take chunks from a shared counter. Nobody waits for a thread to start: whoever runs takes the
-// next chunk. A thread that finds nothing to do spins briefly and then sleeps. So a machine that is busy otherwise slows the maths down by
-// little more than the time that it takes, though the scheduler stops now this thread, now that.
+// Implements parallel_for with a pool of threads that take chunks from a shared counter. No thread waits for another one to start:
+// whichever thread runs takes the next chunk. A thread that finds no chunk spins briefly and then sleeps. Thus other processes on the
+// machine slow the maths down by little more than the processor time that they use, although the scheduler stops threads at any moment.
 #include "minbert/base/parallel.h"
 
 #include <semaphore.h>
@@ -24,13 +24,13 @@ namespace {
 
 using ParallelBody = void (*)(void* context, std::int64_t begin, std::int64_t end);
 
-/// How long a thread spins before it sleeps. Sleep and waking take tens of microseconds, and most gaps between the ops of a step take less
-/// than this. It is short beside the milliseconds for which a scheduler stops a thread, since a thread that spins for one that is stopped
-/// keeps it from a core.
+/// How long a thread spins before it sleeps. It is longer than most gaps between the ops of a step, because to fall asleep and wake takes
+/// tens of microseconds. It is shorter than the milliseconds for which a scheduler stops a thread, because a thread that spins while it
+/// waits for a stopped thread may occupy the core that the stopped thread needs.
 constexpr std::chrono::microseconds kSpin{50};
 
-/// A condition to wait for. Whoever makes it true calls wake(). It is made of a semaphore since in a forked child, which has no sleepers,
-/// a condition variable would wait for them.
+/// Lets threads sleep until a condition is true. The thread that makes it true calls wake(). It uses a semaphore, because a forked child
+/// has none of its parent's sleeping threads, and there a condition variable would wait for them.
 class Condition {
  public:
   Condition() { MINBERT_CHECK(sem_init(&wakings_, 0, 0) == 0, "semaphore"); }
@@ -41,9 +41,9 @@ class Condition {
   template <class Ready>
   void wait(const Ready& ready) {
     while (!spin(ready)) {
-      ++sleepers_;  // before ready() is asked again: else whoever makes it true meanwhile would see nobody to wake
+      ++sleepers_;  // comes before the next ready(), so that a thread that makes it true after that call finds a sleeper to wake
       if (ready() && take_sleepers(1) == 1) return;
-      while (sem_wait(&wakings_) != 0) {  // a signal came
+      while (sem_wait(&wakings_) != 0) {  // it fails when a signal interrupts it
       }
     }
   }
@@ -61,7 +61,7 @@ class Condition {
     } while (std::chrono::steady_clock::now() - start < kSpin);
     return false;
   }
-  /// Lowers their number by at most `most`, and returns by how much.
+  /// Lowers sleepers_ by at most `most`, and returns by how much.
   std::int64_t take_sleepers(std::int64_t most) {
     std::int64_t all = sleepers_, count = 0;
     do {
@@ -70,12 +70,14 @@ class Condition {
     return count;
   }
 
-  std::atomic<std::int64_t> sleepers_ = 0;  // that nobody has begun to wake
+  std::atomic<std::int64_t> sleepers_ = 0;  // how many threads sleep, or are about to, and have no sem_post on its way
   sem_t wakings_;
 };
 
-/// How indices are cut into chunks. Each round has one chunk for each thread, half of what is left, so that undisturbed threads get equal
-/// shares in a few large chunks, and one that comes late leaves small ones to the others. What does not divide evenly comes last.
+/// How indices are cut into chunks. Chunks come in at most four rounds, and a round has one chunk for each thread. The chunks of a round
+/// cover half of what is left, those of the fourth all of it. Thus threads that run undisturbed get equal shares in a few large chunks, and
+/// a thread that was stopped leaves only small chunks to the others. Grains that do not divide evenly among threads are single chunks at
+/// the end.
 class Chunks {
  public:
   Chunks() = default;
@@ -113,7 +115,7 @@ class Chunks {
   std::array<std::int64_t, 4> sizes_{};  // grains in each chunk of a round
 };
 
-/// What a thread knows of itself.
+/// The values behind num_threads() and thread_index(), and whether the thread is inside a parallel_for; each thread has its own.
 struct ThreadState {
   int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   int index = 0;
@@ -121,11 +123,11 @@ struct ThreadState {
 };
 thread_local ThreadState self;
 
-/// The threads beside the one that owns the pool, which alone calls run().
+/// Threads that help the thread that owns the pool. Only the owner calls run(), and it takes chunks too.
 class Pool {
  public:
   explicit Pool(int threads) : threads_(threads), shared_(std::make_shared<Shared>()) {
-    // Nobody joins them: after a fork the child has none of them.
+    // The threads are detached, because a forked child has none of them, and to join them there would wait forever.
     for (int index = 1; index < threads; ++index)
       std::thread([shared = shared_, state = ThreadState{threads, index, true}] {
         self = state;
@@ -158,7 +160,7 @@ class Pool {
 
  private:
   struct Shared {
-    // The owner writes these while there is no chunk; a thread reads them while it has one.
+    // The owner writes the next three members only while no chunk is unfinished; a thread reads them only while it has a chunk.
     Chunks chunks;
     void* context = nullptr;
     ParallelBody body = nullptr;
@@ -222,7 +224,7 @@ void for_teams(int teams, const std::function<void(int)>& body) {
     std::vector<std::jthread> running;
     for (int team = 0; team < teams; ++team) {
       running.emplace_back([&, team] {
-        set_num_threads(own);  // of this thread's own regions
+        set_num_threads(own);  // applies to each parallel_for that this thread calls
         try {
           body(team);
         } catch (...) {

@@ -7,7 +7,8 @@
 namespace minbert {
 namespace {
 
-// Fills wanted_offsets (how many wanted rows lie in each sentence) and wanted_ids from wanted_rows.
+// Fills wanted_offsets (B + 1) and wanted_ids (M) from wanted_rows (M): sentence b has the wanted rows with numbers from wanted_offsets[b]
+// up to but not including wanted_offsets[b + 1].
 void locate_wanted(EncoderActivations& pass) {
   const TokenBatch& batch = pass.batch;
   const std::vector<std::int32_t>& wanted = pass.wanted_rows.values;
@@ -85,7 +86,8 @@ Tensor Encoder::forward(Arena& arena, EncoderActivations* saved, const TokenBatc
     return result;
   }
 
-  // Without backward, a layer's memory is free again once its output is in the other of two buffers.
+  // Without a backward pass, only a layer's output is needed later. Each layer reads one of two (N, C) buffers and writes the other, so
+  // that rewind() can free all else that it allocated.
   Tensor next = arena.allocate(params_.compute(), {N, C});
   Tensor x = embed(arena, pass, false);
   for (std::int64_t l = 0; l < L; ++l) {
@@ -113,7 +115,7 @@ AttentionShape Encoder::attention_shape(std::int64_t l, const EncoderActivations
           .dropout = pass.dropout.site(pass.dropout.attention, attention_site(l))};
 }
 
-// LayerNorm(word + position + segment), then dropout.
+// Computes the input of the first layer (N, C): dropout(LayerNorm(word + position + type embeddings)).
 Tensor Encoder::embed(Arena& arena, EncoderActivations& pass, bool save) {
   const ModelConfig& config = params_.config();
   const TokenIndices& tokens = pass.tokens;
@@ -133,7 +135,8 @@ Tensor Encoder::embed(Arena& arena, EncoderActivations& pass, bool save) {
   return out;
 }
 
-// One layer: attention, add & norm, feed-forward, add & norm. Reads a.x and fills the rest of `a`.
+// Computes one layer: attention, add & norm, feed-forward, add & norm. Reads a.x (N, C) and fills the rest of `a`. Returns `out` (M, C),
+// which it allocates if it is empty.
 Tensor Encoder::layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out) {
   const ModelConfig& config = params_.config();
   const Layer& layer = layers_[static_cast<std::size_t>(l)];
@@ -207,7 +210,8 @@ void Encoder::backward(Arena& arena, Gradients& gradients, Tensor dout, const En
   arena.rewind(mark);
 }
 
-// The backward of layer_forward. Returns dx (N, C), or an empty tensor when no parameter below trains.
+// Computes the gradients of layer_forward from dout (M, C). Returns dx (N, C) if need_dx, which says that a parameter of an earlier layer
+// or of the embeddings trains, else an empty tensor.
 Tensor Encoder::layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved,
                                bool need_dx) {
   const ModelConfig& config = params_.config();

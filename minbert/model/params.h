@@ -47,9 +47,9 @@ struct HeadShape {
   std::string task = {};
   Pool pool = Pool::kCls;
   Features features = Features::kSingle;
-  float dropout = 0;                     ///< rate on u and v (or x), applied once, before all their uses
+  float dropout = 0;                     ///< rate of dropout on each sentence vector, which comes before the features
   std::vector<std::int64_t> dense = {};  ///< widths of the hidden layers
-  std::int64_t outputs = 1;              ///< rows of the last layer; 0: no parameters, and the cosine is the prediction
+  std::int64_t outputs = 1;              ///< rows of the last layer; 0: the head has no parameters, and predicts from the cosine
   double low = 0, high = 5;              ///< where outputs = 0, a cosine c predicts low + (high - low) max(c, 0)
   HeadInit init = HeadInit::kTorch;      ///< for the dense layers and the last one
 
@@ -71,7 +71,7 @@ struct ModelShape {
   MlmHeadKind mlm = MlmHeadKind::kNone;
 };
 
-/// One row of the table.
+/// One parameter, as for_each_param lists it.
 struct ParamInfo {
   std::string name;  ///< as Hugging Face names it, without prefix: "encoder.layer.0.attention.self.query.weight", "heads.sst.out.bias"
   std::vector<std::int64_t> shape;
@@ -79,8 +79,8 @@ struct ParamInfo {
   double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale
   bool decay = true;      ///< false for biases and LayerNorm
   Role role = Role::kEncoder;
-  std::string task;      ///< for a head, else empty
-  bool product = false;  ///< whether linear() reads it: then a copy in the compute dtype exists too
+  std::string task;      ///< name of the task whose head it belongs to; empty outside task heads
+  bool product = false;  ///< whether linear() reads it; bf16 training keeps a bf16 copy of those of encoder and MLM head
 
   std::int64_t numel() const;
 };
@@ -95,14 +95,15 @@ struct ParamSpan {
   std::size_t begin = 0, end = 0;
 };
 
-/// A linear layer, or `count` adjacent ones as one: its place in the table, and its weight and bias as ops read them.
+/// A linear layer: its indices in the table, and its weight (O, I) and bias (O) as ops read them. With `count` > 1 it stands for that many
+/// layers that are adjacent in storage, with their outputs joined, as query, key and value are.
 struct LinearParams {
   std::size_t weight_index = 0, bias_index = 0, count = 1;
   const PreparedWeight* weight = nullptr;
   Tensor bias;
 };
 
-/// A LayerNorm: its place in the table (beta follows gamma) and its values.
+/// A LayerNorm: the index of gamma in the table, which beta follows, and the values (C) of both.
 struct NormParams {
   std::size_t index = 0;
   Tensor gamma, beta;
@@ -132,26 +133,29 @@ class Params {
   /// Value of one parameter.
   Tensor value(std::size_t index) const { return values_[index]; }
   Tensor value(std::string_view name) const { return values_[index(name)]; }
-  /// `count` adjacent parameters from `index` on, with equal trailing shape, as one tensor (the QKV view).
+  /// A view of `count` adjacent parameters from `index` on as one tensor, joined along dimension 0; their other dimensions must be equal.
   Tensor joined(std::size_t index, std::size_t count) const;
   /// All values of a span as one 1-D tensor; an empty tensor for an empty span.
   Tensor flat(ParamSpan span) const;
-  /// The rows of a task's head, which are adjacent; an empty span for a head without parameters.
+  /// Where a task's head lies in the table; an empty span for a head without parameters.
   ParamSpan head_span(std::string_view task) const;
   /// The copy in the compute dtype that adamw keeps up to date (1-D), empty where there is none.
   Tensor copy(std::size_t index) const { return copies_[index]; }
 
   /// The prepared weight of `count` adjacent parameters. The reference stays valid, and changed() keeps the weight up to date.
   const PreparedWeight& weight(std::string_view name, std::size_t count = 1);
-  /// The layer of `name`.weight and `name`.bias, with the next `count` - 1 layers. It looks names up, so it is for constructors.
+  /// The linear layer of `name`.weight and `name`.bias, joined with the `count` - 1 layers after it. Call it in constructors, not in each
+  /// step, because it looks names up.
   LinearParams linear(std::string_view name, std::size_t count = 1);
   /// The LayerNorm of `name`.weight and `name`.bias.
   NormParams norm(std::string_view name) const;
 
-  /// Call it after writing values: it prepares every weight again. With `copies_current`, adamw has already written the copies.
+  /// Call it after writing values: it brings every prepared weight up to date. `copies_current` says that adamw has already written the
+  /// copies, so that only packed weights are made again.
   void changed(bool copies_current = false);
 
-  /// Draws initial values as the table says, from one stream for each name, so that adding a head changes no other parameter.
+  /// Draws the initial values of the parameters that `which` selects, as the table says. Each name has a stream of random numbers of its
+  /// own, so that adding a head changes no other parameter.
   void init(std::uint64_t seed, const std::function<bool(const ParamInfo&)>& which);
 
  private:
@@ -170,7 +174,7 @@ class Params {
 /// A copy in host memory of the values of a span of parameters.
 class ParamSnapshot {
  public:
-  /// Holds nothing: restore() does nothing.
+  /// Makes an empty snapshot, whose restore() does nothing.
   ParamSnapshot() = default;
   ParamSnapshot(const Params& params, ParamSpan span);
 

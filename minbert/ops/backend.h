@@ -1,4 +1,4 @@
-// Backend: the only list of maths. One class of virtual functions at BERT's granularity, each forward with its backward.
+// Backend declares every tensor operation that the program computes: one virtual function for each op of BERT, and one for its backward.
 //
 // Dimension legend, used in ops/ and model/:
 //   B sentences   N tokens of all sentences, packed   C hidden size   F intermediate size   H attention heads   D = C / H
@@ -58,9 +58,10 @@ struct Dropout {
   explicit operator bool() const { return p > 0; }
 };
 
-/// The mask. Element (or attention key) i of a row is dropped when its 16 random bits are below dropout_threshold(p); kept values are
-/// multiplied by dropout_scale(p). The bits are lane i % 8, low half of a word first, of philox(seed, {step, micro_step | pass << 12 |
-/// site << 16, row | head << 24, position | (i / 8) << 16}). head is 0 outside attention.
+/// The dropout mask drops element (in attention: key) i of a row when its 16 random bits are below dropout_threshold(p), and multiplies
+/// kept values by dropout_scale(p). philox(seed, {step, micro_step | pass << 12 | site << 16, row | head << 24, position | (i / 8) << 16})
+/// yields four 32-bit words, which hold the bits of 8 elements: element i has number i % 8, and the low half of a word comes before its
+/// high half. head is 0 outside attention.
 std::uint32_t dropout_threshold(float p);
 float dropout_scale(float p);
 /// The factor (0 or dropout_scale) of element i; the definition that every backend's kernels must reproduce.
@@ -73,10 +74,11 @@ enum class WeightUse : std::uint8_t {
   kForwardInt8,  ///< as kForward, but products are of 8-bit integers: see Int8Range
 };
 
-/// The rounding of a row for 8-bit products (WeightUse::kForwardInt8), computed in f32. A row of a weight becomes whole multiples of
-/// max|w| / 127, once. A row of an input becomes scale (q - zero), q in 0..255, at each product; q spans the row's values and 0.
+/// How one row is rounded for 8-bit products (WeightUse::kForwardInt8); the rounding is computed in f32. A weight's row is rounded once, to
+/// whole multiples of max|w| / 127. An input's row is rounded at each product, to scale (q - zero) with q in 0..255; scale and zero are
+/// chosen so that the range of q covers all values of the row and 0.
 struct Int8Range {
-  float scale = 0, inverse = 0;  ///< step, and 1 / step; both 0 for a row of zeros
+  float scale = 0, inverse = 0;  ///< the distance between two neighbouring q, and 1 / scale; both are 0 for a row of zeros
   std::int32_t zero = 0;         ///< the q that stands for 0
 
   /// For an input row whose values lie in [low, high]; low <= 0 <= high.
@@ -100,7 +102,7 @@ struct PreparedWeight {
   std::shared_ptr<PackedWeight> packed;  ///< the backend's own layout, or null
   WeightUse use = WeightUse::kTrain;
   std::shared_ptr<void> storage;         ///< owns `value` where the backend allocated it, else null
-  const std::uint64_t* clock = nullptr;  ///< counts changes of the parameters, which own it
+  const std::uint64_t* clock = nullptr;  ///< a counter that the parameters own and increase at each change of their values
   std::uint64_t version = 0;             ///< *clock when value and packed were made; products CHECK that they agree
 
   std::int64_t out_features() const { return master.dim(0); }
@@ -116,10 +118,11 @@ struct PreparedWeight {
   }
 };
 
-/// Self-attention over packed sequences: sentence b has queries [q_offsets[b], q_offsets[b+1]) and keys [k_offsets[b], ...).
+/// The sizes of self-attention over packed sequences: sentence b has the query rows [q_offsets[b], q_offsets[b + 1]) and the key rows
+/// [k_offsets[b], k_offsets[b + 1]).
 struct AttentionShape {
-  Indices q_offsets;  ///< B + 1
-  Indices k_offsets;  ///< B + 1; equal to q_offsets when every row is a query
+  Indices q_offsets;  ///< has B + 1 elements
+  Indices k_offsets;  ///< has B + 1 elements; equal to q_offsets when every row is a query
   std::int64_t heads = 0;
   RowIds q_rows;    ///< one for each query; needed with dropout only
   Dropout dropout;  ///< on the attention probabilities
@@ -139,7 +142,7 @@ struct AdamWOptions {
 /// One stretch of parameters with the same settings. All tensors are 1-D of equal length; all but `copy` are f32.
 struct AdamWSegment {
   Tensor value;     ///< updated
-  Tensor gradient;  ///< read, then zeroed; empty: zeros
+  Tensor gradient;  ///< read, then set to zero; an empty tensor stands for a gradient of zeros
   Tensor m, v;      ///< updated
   Tensor copy;      ///< bf16, overwritten with the new value; may be empty
   float lr = 0;
@@ -158,13 +161,14 @@ class Backend : public Memory {
  public:
   ~Backend() override;
 
-  /// "ref", "cpu", "cuda".
+  /// The name that logs show; for a backend of make_backend() the name that it takes.
   virtual std::string_view name() const = 0;
   /// What it runs on, for logs and tests: for cpu the instruction sets in use.
   virtual std::string description() const = 0;
   /// Whether bf16 activations and weights run natively. Where they do not, the caller warns once and falls back to f32.
   virtual bool supports_bf16() const = 0;
-  /// Whether products of 8-bit integers run natively and exactly (WeightUse::kForwardInt8). Else the caller falls back likewise.
+  /// Whether products of 8-bit integers (WeightUse::kForwardInt8) run natively and exactly. Where they do not, the caller warns once and
+  /// uses bf16 or f32 products.
   virtual bool supports_int8() const = 0;
   /// Another object of the same kind with the same options, for another thread: it may read this one's prepared weights. Profiling and
   /// checks are off in it.
@@ -200,7 +204,7 @@ class Backend : public Memory {
   // ---- elementwise ----
   /// out may be x.
   virtual void activation(Tensor out, const Tensor& x, Activation kind) = 0;
-  /// dx = dy f'(x), x the activation's input; dx may be dy.
+  /// dx = dy f'(x), where f is the activation and x its input; dx may be dy.
   virtual void activation_backward(Tensor dx, const Tensor& dy, const Tensor& x, Activation kind) = 0;
   /// out (N,C) = x times the mask of `dropout`, or x when p = 0; out may be x. The backward is the same op on dy.
   virtual void dropout(Tensor out, const Tensor& x, RowIds rows, const Dropout& dropout) = 0;
@@ -216,8 +220,8 @@ class Backend : public Memory {
   /// sum and stats may be empty when no backward follows.
   virtual void dropout_add_layernorm(Tensor out, Tensor sum, Tensor stats, const Tensor& x, const Tensor& residual, const Tensor& gamma,
                                      const Tensor& beta, double eps, RowIds rows, const Dropout& dropout);
-  /// Overwrites dresidual with layernorm's input gradient, and dx with that gradient times the mask; without dropout both are equal, and
-  /// dx may be empty. dgamma, dbeta (C) accumulate; both may be empty.
+  /// Overwrites dresidual with the gradient of layernorm's input, and dx with that gradient times the dropout mask. Without dropout the two
+  /// are equal, and dx may be empty. dgamma, dbeta (C) accumulate; both may be empty.
   virtual void dropout_add_layernorm_backward(Tensor dx, Tensor dresidual, Tensor dgamma, Tensor dbeta, const Tensor& dy, const Tensor& sum,
                                               const Tensor& stats, const Tensor& gamma, RowIds rows, const Dropout& dropout);
 
@@ -261,7 +265,7 @@ class Backend : public Memory {
   virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
   virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;
 
-  // ---- losses: one for each row; the backward multiplies by `scale` (1 / rows of the optimizer step) ----
+  // ---- losses: each op computes one loss a row; its backward multiplies by `scale`, for example 1 / (rows of the optimizer step) ----
   /// losses (B) = -log softmax(logits (B,K))[labels].
   virtual void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) = 0;
   virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) = 0;
@@ -293,7 +297,8 @@ class Backend : public Memory {
   /// Where this backend's kernels can read the bytes of an upload(). This body copies them into `arena`.
   virtual const void* upload_bytes(Arena& arena, std::span<const std::byte> host);
 
-  /// Every op opens one. At its end it adds the op's time and work to the profile, and checks or shows the outputs.
+  /// Every op opens an OpScope for as long as it runs. At its end the scope adds the op's time and work to the
+  /// profile, and checks or shows the outputs.
   class OpScope {
    public:
     OpScope(Backend& backend, std::string_view op, double flops, double bytes, std::initializer_list<Tensor> outputs);

@@ -13,32 +13,36 @@
 
 namespace minbert {
 
-/// What computes one batch at a time.
+/// A model and the memory with which one thread computes one batch at a time; several lanes run at once.
 struct BatchLane {
   MultitaskModel& model;
   Arena arena;  ///< reset before each batch
-  Batch batch;  ///< filled by the work
+  Batch batch;  ///< for the function Work to fill
 };
 
-/// Threads that share one batch wait for each other after every op, so each lane has a backend object of its own; all share the weights.
-/// Lanes are made when first needed, and kept. predict_rows, encode_rows and score_mlm define what a batch computes. A server joins the
-/// rows of waiting requests (append_row) and calls one of them: a row's f32 result has the same bytes whichever rows share its batch.
+/// Threads that share one batch wait for each other after every op, so that each lane computes a batch of its own, with its own backend
+/// object; all lanes share the weights. A lane is made when it is first needed, and kept. predict_rows, encode_rows and score_mlm pass the
+/// function that computes a batch. A server may join the rows of waiting requests (append_row) and call one of these functions once for
+/// all, because a row's f32 result has the same bytes whichever rows share its batch.
 class BatchRunner {
  public:
-  /// `model` must outlive this object. Runs use num_threads() threads as of now, whichever thread calls them.
+  /// `model` must outlive this object. Every run uses as many threads as num_threads() returns in this constructor, whichever thread calls
+  /// run().
   explicit BatchRunner(MultitaskModel& model);
   ~BatchRunner();
   BatchRunner(const BatchRunner&) = delete;
   BatchRunner& operator=(const BatchRunner&) = delete;
 
-  /// For passes outside run(), not at the same time as one.
+  /// The model itself, for forward passes that do not go through run(). None may be under way during a run(), which uses the model too.
   MultitaskModel& model() const { return model_; }
 
-  /// Computes the batch of this index; called from any thread, and must write only what belongs to the batch.
+  /// A function that computes batch number `batch` with the lane. It is called from several threads at once, and so must write only the
+  /// lane and the results of this batch.
   using Work = std::function<void(BatchLane& lane, std::size_t batch)>;
 
-  /// Calls work(lane, i) for each batches[i], a list of rows. One batch, or a backend that is profiled or shown, has all threads to itself.
-  /// `progress` gets the number of rows done. An exception of work or progress ends the run and is rethrown; the runner stays usable.
+  /// Calls work(lane, i) for each batches[i], which is a list of row numbers. If there is only one batch, or the backend profiles ops or
+  /// shows their outputs, batches run one after the other, each on all threads. `progress` gets the number of rows
+  /// done. An exception of work or progress ends the run and is rethrown; the runner stays usable.
   /// Any thread may call run; calls wait for each other.
   void run(std::span<const std::vector<std::uint32_t>> batches, const RowProgress& progress, const Work& work);
 

@@ -16,8 +16,8 @@ namespace minbert {
 /// The sequences of many rows, one after the other. A row has one sequence, or two if it is a pair that is encoded separately: row r then
 /// has the sequences 2r and 2r + 1.
 struct TokenizedRows {
-  std::vector<std::int32_t> ids;             ///< with [CLS] and [SEP]
-  std::vector<std::int64_t> offsets = {0};   ///< sequences + 1
+  std::vector<std::int32_t> ids;             ///< token ids of all sequences, with [CLS] and [SEP]
+  std::vector<std::int64_t> offsets = {0};   ///< sequence s has the ids [offsets[s], offsets[s + 1])
   std::vector<std::int32_t> first_segments;  ///< how many tokens at the start of each sequence have type 0; the rest have type 1
   std::vector<double> labels;                ///< one a row; NaN for no label
   std::int64_t per_row = 1;                  ///< sequences a row
@@ -39,16 +39,16 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
 
 /// Adds a copy of a sequence, without a label.
 void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence);
-/// Adds a copy of a row: its sequences and its label. Both must have as many sequences a row.
+/// Adds a copy of a row: its sequences and its label. `out` and `from` must have the same per_row.
 void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row);
-/// Copies up to `count` of the rows [begin, end), evenly spaced.
+/// Returns copies of at most `count` of the rows [begin, end), evenly spaced.
 TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count);
 
 /// Called after each batch with the number of rows done; what it throws ends the work.
 using RowProgress = std::function<void(std::int64_t rows)>;
 
-/// For inference: cuts all rows into batches of about 512 tokens, longest rows first, so that arenas grow once and a batch's sequences have
-/// about equal lengths.
+/// Cuts all rows into batches for inference, of at most 512 tokens (or one longer row). Batches of the longest rows come first, so that
+/// arenas grow once and the sequences of a batch have about equal lengths.
 std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows);
 
 /// Rows packed for one forward pass. Owns the memory behind its TokenBatch and is reused from step to step.
@@ -74,7 +74,8 @@ class Batch {
 /// The labels of a micro-batch in the form that the task's loss takes.
 class BatchTargets {
  public:
-  /// Overwrites. Every row must have a label. For regression with BCE, labels are scaled from label_range to [0, 1].
+  /// Overwrites the targets with the labels of the rows `which`. Each of these rows must have a label. For regression with BCE,
+  /// labels are scaled from label_range to [0, 1].
   void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);
   Targets targets() const { return {labels_, values_}; }
 

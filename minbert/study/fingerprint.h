@@ -43,10 +43,10 @@ struct Fingerprint {
 /// Throws Error: kData or kModel for a file that is missing.
 Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, FileHashes& hashes);
 
-/// Reads fingerprint.json of a run folder; nothing when there is none. Throws Error(kData) when it is broken.
+/// Reads the file fingerprint.json of a run folder. Returns nothing when there is no such file; throws Error(kData) when it is broken.
 std::optional<Fingerprint> find_fingerprint(const std::filesystem::path& run);
 
-/// How many stages, counted from the first, the two have in common.
+/// The largest n for which the first n stages of both runs are equal.
 std::size_t shared_stages(const Fingerprint& a, const Fingerprint& b);
 
 }  // namespace minbert

@@ -1,4 +1,5 @@
-// Turns AdamW steps into lists of segments: long stretches of dense parameters, and runs of rows of the word embeddings.
+// Makes the list of segments that one AdamW step updates. A segment is a run of rows of the word embedding table, or a long stretch of
+// other parameters that are adjacent in memory (called dense, because a step updates all of their rows).
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
@@ -127,7 +128,7 @@ void Optimizer::step(double lr_factor) {
       if (!has_gradient) rows.gradient = {};
       add(groups_[0], rows);
     });
-  // As torch.nn.utils.clip_grad_norm_ does, which adds 1e-6.
+  // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
   const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
   Backend& backend = params_.backend();
   backend.adamw(segments_, {.form = stage_.optimizer,
@@ -166,7 +167,7 @@ void Optimizer::load(const std::filesystem::path& path) {
       throw Error(ErrorTag::kModel, path.string(), fmt::format("expected the step count of \"{}\", got \"{}\"", group.name, text));
   }
   if (!word_) return;
-  // A row with zero moments counts as never touched: an update without gradient leaves it as it is.
+  // Only rows with a moment other than zero are marked, because an update without gradient and decay leaves all other rows unchanged.
   const std::int64_t rows = m_[*word_].rows(), width = m_[*word_].cols();
   std::vector<float> moments(static_cast<std::size_t>(rows * width));
   std::vector<RowRun> moving;

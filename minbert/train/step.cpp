@@ -19,7 +19,7 @@ StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::siz
   return result;
 }
 
-/// Returns the sum of the rows' losses.
+/// Runs forward and backward on one micro-batch, and returns the sum of its rows' losses.
 double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
                              const Encoder::GradReady& on_grad_ready) {
   Backend& backend = *setup_.backend;
@@ -49,7 +49,7 @@ double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, doub
   return loss;
 }
 
-/// Sentence vectors (B, C) of the rows' first (pass 0) or second texts.
+/// Copies the cached sentence vectors of the rows `which` to a tensor (B, C): those of their first texts for pass 0, of their second for 1.
 Tensor TrainStep::gather(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t pass) {
   const auto width = static_cast<std::size_t>(setup_.params->config().hidden_size), per_row = static_cast<std::size_t>(rows.rows->per_row);
   host_.clear();

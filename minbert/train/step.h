@@ -8,7 +8,7 @@
 
 namespace minbert {
 
-/// Rows of a task that steps are drawn from.
+/// The rows of one task that optimizer steps draw from.
 struct StepRows {
   std::size_t task = 0;  ///< index into RunSetup::tasks
   const TokenizedRows* rows = nullptr;
@@ -20,8 +20,9 @@ class TrainStep {
   /// `setup` must outlive this object.
   explicit TrainStep(RunSetup& setup) : setup_(setup), arena_(*setup.backend) {}
 
-  /// Accumulates the share's part of the gradient of (task weight times the step's mean loss), in micro-batches of `batch` rows, and calls
-  /// optimizer.touch() for their words. Sets dropout.micro_step itself.
+  /// Adds to optimizer.gradients() the part of the step's gradient that comes from the share's rows, in micro-batches of `batch` rows. The
+  /// step's gradient is that of the task's weight times the mean loss of all rows of the step. Calls optimizer.touch() for the token ids.
+  /// Sets dropout.micro_step itself.
   StepResult run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer);
 
   /// Peak bytes of activations so far.

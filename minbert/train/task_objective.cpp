@@ -1,4 +1,4 @@
-// Steps and scores of tasks.
+// Runs the training steps of a stage's tasks, and scores the tasks after an epoch.
 #include "minbert/train/task_objective.h"
 
 #include <cmath>
@@ -30,7 +30,8 @@ void TaskObjective::prepare() {
   }
 }
 
-/// Sentence vectors of a frozen encoder; empty if the encoder trains or its dropout is on.
+/// Encodes the rows once and returns their sentence vectors. Returns none where they would change from step to step: where the encoder
+/// trains, or where cache_features is off, so that each step encodes anew with dropout.
 std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& rows) {
   if (stage_.kind != StageKind::kHeads || !stage_.cache_features) return {};
   const TaskSpec& spec = setup_.tasks[task].spec;

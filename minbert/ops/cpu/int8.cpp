@@ -1,5 +1,5 @@
-// Products of 8-bit integers. Each call rounds its inputs, oneDNN multiplies, and one sweep turns its exact sums into numbers, adds
-// the bias and applies the activation where one follows.
+// Linear layers with 8-bit integers. int8_linear rounds its inputs to 8 bits, oneDNN multiplies them by the rounded weight into exact
+// 32-bit sums, and one pass over the sums scales them, adds the bias and applies the activation, if there is one.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -20,7 +20,7 @@ namespace HWY_NAMESPACE {
 
 constexpr hn::Rebind<std::uint8_t, F32> kU8;
 
-/// Rounds one row of inputs to q (n).
+/// Rounds row `row` of x (N, I) to q (I), and returns the scale and zero that it used.
 Int8Range quantize_row(std::uint8_t* q, const Tensor& x, std::int64_t row) {
   const auto n = static_cast<std::size_t>(x.cols());
   Int8Range range;
@@ -57,7 +57,8 @@ struct Identity {
   HWY_INLINE V value(V x) const { return x; }
 };
 
-/// Row `row` of out = f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias).
+/// Writes row `row` of out (N, O): f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias), elementwise over O. f is the
+/// activation. `sums` (O) are products with q; subtracting zero * weight.sums makes them products with q - zero.
 template <class Function>
 void dequantize(const Function& f, const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range,
                 const CpuPackedWeight& weight, const float* bias) {
@@ -92,7 +93,7 @@ HWY_EXPORT(dequantize_row);
 
 namespace {
 
-/// What a product of N inputs needs between its steps.
+/// The arrays that int8_linear fills in one step and reads in the next. With null memory only `bytes`, their total size, is of use.
 struct Int8Scratch {
   std::int32_t* sums;    // (N, O)
   Int8Range* ranges;     // (N)

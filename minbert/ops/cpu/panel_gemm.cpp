@@ -1,7 +1,8 @@
-// A product in the manner of BLIS. a is packed into panels of a few rows, b into panels of two vectors of columns, and a tile of dst
-// stays in registers over a block of k. a is packed once for all threads. Each panel of b is packed by the thread that uses it, into
-// its own cache, so that packing weights that change in every step costs no memory traffic. A bf16 panel stores two consecutive k in
-// one float-sized word; only the innermost loop (dot_tile.h) and the packing across k differ from f32.
+// Computes dst (M,N) = a (M,K) b (K,N) in the manner of BLIS. a is packed into panels of 6 or 14 rows, b into panels of two vectors of
+// columns, and one tile of dst stays in registers while a block of k is summed. a is packed once for all threads. Each panel of b is
+// packed by the thread that uses it, into that thread's own cache, so that packing weights, which change in every step, costs no memory
+// traffic. A bf16 panel stores the values at k = 2i and 2i + 1 in one float-sized word i; only the innermost loop (dot_tile.h) and the
+// packing of matrices that are not dense along k differ from f32.
 #include "minbert/ops/cpu/panel_gemm.h"
 
 #include <algorithm>
@@ -22,8 +23,9 @@
 #define MINBERT_OPS_CPU_PANEL_GEMM_ARGUMENTS_
 namespace minbert::cpu {
 
-/// Sums over k are made in blocks of equal size, at most this. The size is a function of K alone, so that the instruction set's tiles do
-/// not change sums. A bf16 dst has one block, because its sums leave the registers only when they are complete.
+/// A sum over k into an f32 dst is made in blocks of equal size (the last one may be shorter), at most this many words each. The size
+/// depends on K and the dtype, but not on the instruction set's tiles, so that these do not change the sum. A bf16 dst has one block,
+/// because its sums leave the registers only when they are complete.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
   std::int64_t depth, size, count;  // in words: floats, or pairs of bf16
@@ -39,15 +41,16 @@ struct PanelSizes {
   std::int64_t rows, row_stride, cols;
 };
 
-/// A piece of the product with its packed a: `rows` rows from first_row, block_count blocks of k from first_block.
+/// A piece of the product, and memory for its packed a: the rows of dst [first_row, first_row + rows), summed over the blocks of k
+/// [first_block, first_block + block_count).
 struct PanelTask {
   const PanelProduct* product;
-  Matrix a, b;  // a bf16 matrix that is dense along k as a matrix of words
+  Matrix a, b;  // the product's; a bf16 matrix that is dense along k is seen as a matrix of float-sized words
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  std::int64_t groups;      // each group of row panels is a task of its own
-  std::int64_t row_panels;  // they have equal numbers of rows: 8 and 8 rather than 14 and 2
+  std::int64_t groups;      // the row panels are cut into this many groups; one group with one panel of b is a task
+  std::int64_t row_panels;  // the number of a's panels, among which rows are divided evenly: 16 rows make 8 and 8, not 14 and 2
 
   std::int64_t row_of(std::int64_t panel) const { return rows * panel / row_panels; }
 };
@@ -59,7 +62,8 @@ HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
-// A tile's sums, two vectors of b and one broadcast fill the registers.
+// With this many rows, a tile's sums (two vectors a row), two vectors of b and one element of a in all lanes need 31 of the 32
+// registers of AVX-512, or 15 of the 16 of AVX2.
 constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
 constexpr std::int64_t kRowStride = round_up(kRows, kLanes);
@@ -68,7 +72,7 @@ static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols 
 
 PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
 
-/// c (R, kCols) = a b + bias, or c += a b; a null bias is 0. Prefetches c while the sums are made.
+/// c (R, kCols) = a b + bias, or c += a b with kAdd, for packed a (depth, kRowStride) and b (depth, kCols); a null bias is 0.
 template <int R, bool kAdd>
 void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
   V sums[R][2];
@@ -98,7 +102,7 @@ void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int
 
 using TileFunction = void (*)(const float*, const float*, std::int64_t, float*, std::int64_t, const float*);
 
-/// tile() for 1 to kRows rows.
+/// The functions tile<R, kAdd> for R = 1 to kRows.
 template <bool kAdd, int... R>
 constexpr std::array<TileFunction, sizeof...(R)> tile_table(std::integer_sequence<int, R...>) {
   return {&tile<R + 1, kAdd>...};
@@ -123,7 +127,7 @@ void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col,
   }
 }
 
-/// Packs rows [row, row + rows) and k [k, k + depth) of a.
+/// Packs rows [row, row + rows) of a over the words [k, k + depth): to[i * kRowStride + r] = word k + i of row r. The rest is undefined.
 void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
   if (a.dtype == DType::kBF16) {
     // Reads whole vectors where they stay inside the matrix: a vector may reach past its row's end into the next row.
@@ -147,7 +151,7 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
   }
 }
 
-/// Packs columns [col, col + kCols) and k [k, k + depth) of b; columns beyond b's last are 0.
+/// Packs columns [col, col + kCols) of b over the words [k, k + depth): to[i * kCols + c] = word k + i of column c, or 0 beyond the last.
 void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
   const std::int64_t cols = std::min(kCols, b.cols - col);
   if (cols < kCols) std::fill(to, to + depth * kCols, 0.0f);
@@ -186,7 +190,7 @@ struct PairTile {
   }
 };
 
-/// Computes one tile of dst; at the right edge in a buffer first.
+/// Computes one tile of dst. A tile that reaches past dst's last column is computed in a buffer, and its real columns are copied.
 template <class Tile>
 void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth,
               bool add, const float* bias) {
@@ -205,13 +209,13 @@ void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64
   for (std::int64_t r = 0; r < rows; ++r) std::copy(edge + r * kCols, edge + r * kCols + cols, c + r * dst.row_stride);
 }
 
-/// The start of a packed panel of a. Blocks of k follow each other, and within a block its panels.
+/// The start of a packed panel of a. packed_a holds the panels of the first block of k, then those of the second, and so on.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
   return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * kRowStride;
 }
 
-/// Fetches the cache lines of the panel of b, or of a's transpose, that is packed next, while another is multiplied or packed: rows of a
-/// large matrix lie too far apart for the hardware's own prefetcher.
+/// While one panel is multiplied or packed, fetches the cache lines of the panel of b (or of a's transpose) that will be packed next,
+/// because rows of a large matrix lie too far apart for the hardware's own prefetcher.
 class PanelPrefetch {
  public:
   PanelPrefetch() = default;
@@ -225,7 +229,7 @@ class PanelPrefetch {
     width_ = (along_k ? depth : cols) * size;
     stride_ = (along_k ? b.col_stride : b.row_stride) * size;
   }
-  /// Fetches part `share` of `shares` equal ones.
+  /// Cuts the panel into `shares` equal parts and fetches number `share`, from 0.
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
     constexpr std::int64_t kLine = 64;
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
@@ -247,7 +251,8 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
   }
 }
 
-/// Runs tasks [begin, end). Tasks go through the groups of rows of one panel of b, then the next. `buffer` is room for a packed panel.
+/// Runs tasks [begin, end). Task number i multiplies row group i % groups by b's panel i / groups, so that a thread packs a panel of b once
+/// for consecutive groups. `buffer` holds that packed panel.
 template <class Tile>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
@@ -304,13 +309,14 @@ HWY_EXPORT(pack_b_panels);
 
 namespace {
 
-/// The most floats of a that are packed at a time: what the last cache holds beside the rest.
+/// At most this many words of a are packed at a time (4 MiB), so that the last-level cache holds them beside b and dst.
 constexpr std::int64_t kPackedA = 1 << 20;
-/// Blocks of k that are packed together; each tile of dst is visited once for each block.
+/// At most this many blocks of k of a are packed at a time; a thread then goes through its tiles of dst once for each block.
 constexpr std::int64_t kBlocksAtOnce = 8;
 
-/// Into how many groups the rows are cut, so that tasks divide evenly among threads. It is 1 where b's panels divide evenly by
-/// themselves, because each group packs b again.
+/// Into how many groups the row panels are cut, so that the number of tasks is a multiple of the threads or at least 16 times as large. It
+/// is the smallest such number, or row_panels if that is smaller, because threads that take different groups of a panel of b
+/// each pack that panel.
 std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
   const std::int64_t threads = num_threads();
   std::int64_t groups = 1;
@@ -337,7 +343,7 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
 
 }  // namespace
 
-/// A bf16 matrix that is dense along its columns, as a matrix of words; any other matrix as it is.
+/// Returns a view of x: where x is bf16 with adjacent elements in each row, as float-sized words of two elements, otherwise as it is.
 Matrix words_along_columns(const Matrix& x) {
   if (x.dtype != DType::kBF16 || x.col_stride != 1) return x;
   Matrix words = x;
