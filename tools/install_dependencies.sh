@@ -7,6 +7,7 @@ packages=(
   ccache
   cmake
   g++                      # [OpenMP] [Threads]
+  libboost-dev             # [Boost]
   libcli11-dev             # [CLI11]
   libcpp-httplib-dev       # [cpp-httplib]
   libcurl4-openssl-dev     # [CURL]

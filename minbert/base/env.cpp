@@ -12,7 +12,7 @@
 namespace minbert {
 namespace {
 
-constexpr std::array<EnvVariable, 7> kVariables = {{
+constexpr std::array<EnvVariable, 8> kVariables = {{
     {"MINBERT_BACKEND", "cpu", "backend that does the maths: ref | cpu | cuda"},
     {"MINBERT_THREADS", "least of affinity mask, CPU quota and physical cores", "threads for maths"},
     {"MINBERT_ISA", "none", "upper limit on the instruction set: sse2 | avx2 | avx512 | avx512_bf16 | amx"},
@@ -20,6 +20,7 @@ constexpr std::array<EnvVariable, 7> kVariables = {{
     {"NO_COLOR", "unset", "any value: no colour on a terminal"},
     {"HF_ENDPOINT", "https://huggingface.co", "hub that `fetch` asks, or a mirror of it"},
     {"HF_TOKEN", "none", "token for private and gated repositories; over http it is refused, unless to this machine"},
+    {"MINBERT_API_KEY", "none", "key that `serve` asks its clients for"},
 }};
 
 int whole_number(std::string_view name, std::string_view text, int low, int high) {
@@ -37,7 +38,7 @@ Env read_env(const EnvLookup& lookup) {
     const char* value = lookup(variable.name.data());
     return std::string_view(value == nullptr ? "" : value);
   };
-  const auto& [backend, threads, isa, debug, no_color, hub_endpoint, hub_token] = kVariables;
+  const auto& [backend, threads, isa, debug, no_color, hub_endpoint, hub_token, api_key] = kVariables;
   Env env;
   if (const auto value = value_of(backend); !value.empty()) env.backend = value;
   if (const auto value = value_of(threads); !value.empty()) env.threads = whole_number(threads.name, value, 1, 4096);
@@ -46,12 +47,15 @@ Env read_env(const EnvLookup& lookup) {
   env.color = value_of(no_color).empty();
   env.hub_endpoint = value_of(hub_endpoint);
   env.hub_token = value_of(hub_token);
+  env.api_key = value_of(api_key);
   return env;
 }
 
-Env read_env() {
-  return read_env([](const char* name) { return std::getenv(name); });
+EnvLookup process_environment() {
+  return [](const char* name) { return std::getenv(name); };
 }
+
+Env read_env() { return read_env(process_environment()); }
 
 std::span<const EnvVariable> env_variables() { return kVariables; }
 

@@ -22,6 +22,7 @@ struct Env {
   bool color = true;            ///< false when NO_COLOR is set to anything but an empty string
   std::string hub_endpoint;     ///< HF_ENDPOINT; empty: the Hugging Face hub
   std::string hub_token;        ///< HF_TOKEN; empty: none
+  std::string api_key;          ///< MINBERT_API_KEY; empty: none
 };
 
 /// The value of a variable, or null.
@@ -31,6 +32,7 @@ using EnvLookup = std::function<const char*(const char* name)>;
 Env read_env(const EnvLookup& lookup);
 /// The process's own environment.
 Env read_env();
+EnvLookup process_environment();
 
 /// All variables, in the order of Env's fields.
 std::span<const EnvVariable> env_variables();

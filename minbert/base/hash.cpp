@@ -6,6 +6,7 @@
 
 #include <array>
 
+#include "minbert/base/base64.h"
 #include "minbert/base/input_bytes.h"
 
 namespace minbert {
@@ -24,16 +25,28 @@ Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
 
 void Sha256::update(std::span<const std::byte> bytes) { expect_ok(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size())); }
 
+std::array<std::byte, 32> Sha256::digest() {
+  std::array<std::byte, 32> bytes;
+  expect_ok(EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(bytes.data()), nullptr));
+  return bytes;
+}
+
 std::string Sha256::hex() {
-  std::array<unsigned char, 32> digest;
-  expect_ok(EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr));
-  return fmt::format("{:02x}", fmt::join(digest, ""));
+  std::string text;
+  for (const std::byte byte : digest()) text += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return text;
 }
 
 std::string sha256_hex(std::string_view text) {
   Sha256 hash;
   hash.update(text);
   return hash.hex();
+}
+
+std::string sha256_base64(std::string_view text) {
+  Sha256 hash;
+  hash.update(text);
+  return base64(hash.digest());
 }
 
 std::string git_blob_hex(std::string_view content) {

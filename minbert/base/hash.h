@@ -1,6 +1,7 @@
 // SHA-256, and the hash by which git names files: they recognise downloads, vocabularies and configurations.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
@@ -22,6 +23,8 @@ class Sha256 {
   void update(std::string_view text) { update(std::as_bytes(std::span(text))); }
   /// 64 hexadecimal digits of all bytes so far; called once, last.
   std::string hex();
+  /// The 32 bytes of all bytes so far; called once, last.
+  std::array<std::byte, 32> digest();
 
  private:
   struct Free {
@@ -31,6 +34,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view text);
+/// In Base64, as a Content-Security-Policy names scripts and styles.
+std::string sha256_base64(std::string_view text);
 /// The name that git gives a file of this content, 40 hexadecimal digits. Hugging Face hubs send it as the tag of small files.
 std::string git_blob_hex(std::string_view content);
 /// Throws Error(tag) when the file cannot be read.

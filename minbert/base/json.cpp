@@ -74,6 +74,8 @@ AnyJson parse(std::string_view text, std::string_view place, ErrorTag tag) {
 
 Json parse_json(std::string_view text, std::string_view place, ErrorTag tag) { return parse<Json>(text, place, tag); }
 
+SortedJson parse_sorted_json(std::string_view text, std::string_view place, ErrorTag tag) { return parse<SortedJson>(text, place, tag); }
+
 Json read_json(const std::filesystem::path& path, ErrorTag tag) { return parse_json(read_file(path, tag), path.string(), tag); }
 
 SortedJson read_sorted_json(const std::filesystem::path& path, ErrorTag tag) {

@@ -21,6 +21,8 @@ inline constexpr std::size_t kMaxJsonBytes = std::size_t{256} << 20;
 /// Parses `text`. Throws Error(tag) "place:line:column: ..." on a syntax error, and beyond kMaxNesting and kMaxJsonBytes.
 Json parse_json(std::string_view text, std::string_view place, ErrorTag tag);
 
+SortedJson parse_sorted_json(std::string_view text, std::string_view place, ErrorTag tag);
+
 /// What parse_json_line made of a line.
 struct JsonLine {
   Json value;           ///< null when there is a problem

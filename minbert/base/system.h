@@ -23,5 +23,7 @@ std::string system_name();
 
 /// The peak of this process's resident memory.
 std::int64_t peak_memory_bytes();
+/// The resident memory as of now; 0 where /proc does not tell.
+std::int64_t resident_memory_bytes();
 
 }  // namespace minbert

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
 #include <initializer_list>
 #include <string_view>
 
@@ -29,6 +30,30 @@ void catch_signals() {
     action.sa_flags = SA_RESTART;
     ::sigaction(signal, &action, nullptr);
   }
+}
+
+namespace {
+
+sigset_t held_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+void hold_signals() {
+  const sigset_t set = held_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+int wait_for_signal(double timeout_s) {
+  const sigset_t set = held_signals();
+  const auto whole = static_cast<std::time_t>(timeout_s);
+  const timespec timeout = {whole, static_cast<long>((timeout_s - static_cast<double>(whole)) * 1e9)};
+  const int signal = ::sigtimedwait(&set, nullptr, &timeout);
+  return signal < 0 ? 0 : signal;
 }
 
 void report_cut_files() {

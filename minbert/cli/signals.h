@@ -13,6 +13,11 @@ bool stop_requested();
 /// A file that another program cuts short while it is read ends the process with one error line and the exit code of its kind.
 void report_cut_files();
 
+/// Keeps SIGINT, SIGTERM and SIGHUP for wait_for_signal(): in this thread, and in those that it starts from now on.
+void hold_signals();
+/// The next of them; 0 after `timeout_s`.
+int wait_for_signal(double timeout_s);
+
 /// Thrown by verbs that have nothing to save: unwinding removes temporary files, and the exit code is 128 + the signal's number.
 struct Interrupted {
   int signal;

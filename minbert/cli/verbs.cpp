@@ -20,6 +20,7 @@ std::span<const Verb> verbs() {
       Verb{"embed", "sentence vectors of texts", declare_embed},
       Verb{"similar", "near-duplicates and nearest neighbours among the texts of a file", declare_similar},
       Verb{"tokenize", "token ids of lines", declare_tokenize},
+      Verb{"serve", "answer over HTTP: all tasks of a model, its vectors, and a page to try it", declare_serve},
       Verb{"inspect", "config, tensors and heads of a model, and what was mapped where", declare_inspect},
       Verb{"report", "one HTML file of a run or a study: scores, curves, error analyses, config", declare_report},
       Verb{"export", "a model for transformers or sentence-transformers", declare_export},

@@ -40,6 +40,7 @@ Action declare_pretrain(CLI::App& app, Session& session);
 Action declare_report(CLI::App& app, Session& session);
 Action declare_sample_data(CLI::App& app, Session& session);
 Action declare_search(CLI::App& app, Session& session);
+Action declare_serve(CLI::App& app, Session& session);
 Action declare_similar(CLI::App& app, Session& session);
 Action declare_study(CLI::App& app, Session& session);
 Action declare_tokenize(CLI::App& app, Session& session);

@@ -86,6 +86,21 @@ Tensor MultitaskModel::hidden_states(Arena& arena, const TokenBatch& batch, std:
   return cast_to(arena, params_.dtype(), encoder_.forward(arena, nullptr, batch, wanted, {}));
 }
 
+Tensor MultitaskModel::pool_states(Arena& arena, const Tensor& hidden, const Indices& offsets, Pool pool) {
+  MINBERT_CHECK(pool != Pool::kPooler || pooler_.weight != nullptr, "the model has no pooler");
+  const std::int64_t S = std::ssize(offsets.host) - 1, C = params_.config().hidden_size;
+  const Tensor vectors = arena.allocate(params_.dtype(), {S, C});
+  if (pool == Pool::kMean) {
+    backend_.mean_pool(vectors, hidden, offsets);
+    return vectors;
+  }
+  backend_.gather_rows(vectors, hidden, {offsets.host.first(static_cast<std::size_t>(S)), offsets.device});
+  if (pool == Pool::kCls) return vectors;
+  const Tensor pooled = arena.allocate(params_.dtype(), {S, C}), pre = arena.allocate(params_.dtype(), {S, C});
+  backend_.linear_activation(pooled, pre, vectors, *pooler_.weight, pooler_.bias, Activation::kTanh);
+  return pooled;
+}
+
 void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const Tensor& dvectors, const TaskActivations& saved,
                                       const Encoder::GradReady& on_grad_ready) {
   const TokenBatch& batch = saved.encoder.batch;

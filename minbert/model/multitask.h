@@ -60,6 +60,9 @@ class MultitaskModel {
 
   /// Last hidden states (M, C), in the parameters' dtype, of the tokens `wanted`: ascending indices into the batch; empty: all N.
   Tensor hidden_states(Arena& arena, const TokenBatch& batch, std::span<const std::int32_t> wanted);
+  /// Sentence vectors (S, C) of hidden states (M, C), whose sentences lie between `offsets` (S + 1) and begin with [CLS]. A sentence has
+  /// all its tokens if `pool` is kMean.
+  Tensor pool_states(Arena& arena, const Tensor& hidden, const Indices& offsets, Pool pool);
 
   /// The head alone, on sentence vectors u (B, C) and, for pairs, v (B, C). rows (B) are the examples, needed with dropout only.
   Tensor head_forward(Arena& arena, HeadActivations* saved, std::size_t head, const Tensor& u, const Tensor& v, std::span<const RowId> rows,

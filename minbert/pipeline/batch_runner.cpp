@@ -8,24 +8,19 @@
 
 namespace minbert {
 
-struct BatchRunner::Lane {
-  std::unique_ptr<Backend> backend;  // none in the first lane
-  std::unique_ptr<MultitaskModel> model;
-  BatchLane parts;
+OwnLane::OwnLane(MultitaskModel& model) : parts_{model, Arena(model.backend()), {}} {}
 
-  explicit Lane(MultitaskModel& first) : parts{first, Arena(first.backend()), {}} {}
-  explicit Lane(std::unique_ptr<Backend> sibling, const MultitaskModel& first)
-      : backend(std::move(sibling)), model(first.beside(*backend)), parts{*model, Arena(*backend), {}} {}
-};
+OwnLane::OwnLane(std::unique_ptr<Backend> sibling, const MultitaskModel& first)
+    : backend_(std::move(sibling)), model_(first.beside(*backend_)), parts_{*model_, Arena(*backend_), {}} {}
 
 BatchRunner::BatchRunner(MultitaskModel& model) : model_(model), threads_(num_threads()) {}
 
 BatchRunner::~BatchRunner() = default;
 
 void BatchRunner::make_lanes(std::size_t count) {
-  if (lanes_.empty()) lanes_.push_back(std::make_unique<Lane>(model_));
-  while (lanes_.size() < count) lanes_.push_back(std::make_unique<Lane>(model_.backend().sibling(), model_));
-  for (const auto& lane : lanes_) lane->parts.model.backend().set_checking_outputs(model_.backend().checking_outputs());
+  if (lanes_.empty()) lanes_.push_back(std::make_unique<OwnLane>(model_));
+  while (lanes_.size() < count) lanes_.push_back(std::make_unique<OwnLane>(model_.backend().sibling(), model_));
+  for (const auto& lane : lanes_) lane->parts().model.backend().set_checking_outputs(model_.backend().checking_outputs());
 }
 
 void BatchRunner::run(std::span<const std::vector<std::uint32_t>> batches, const RowProgress& progress, const Work& work) {
@@ -56,8 +51,8 @@ void BatchRunner::run(std::span<const std::vector<std::uint32_t>> batches, const
       throw;
     }
   };
-  if (lanes == 1) return take_batches(lanes_.front()->parts);
-  for_teams(static_cast<int>(lanes), [&](int team) { take_batches(lanes_[static_cast<std::size_t>(team)]->parts); });
+  if (lanes == 1) return take_batches(lanes_.front()->parts());
+  for_teams(static_cast<int>(lanes), [&](int team) { take_batches(lanes_[static_cast<std::size_t>(team)]->parts()); });
 }
 
 }  // namespace minbert

@@ -20,6 +20,22 @@ struct BatchLane {
   Batch batch;  ///< for the function Work to fill
 };
 
+/// A lane, and what it owns beside the weights that all lanes share.
+class OwnLane {
+ public:
+  /// Computes with `model` itself.
+  explicit OwnLane(MultitaskModel& model);
+  /// Computes with a model of its own over the weights of `first`, on a sibling of its backend.
+  OwnLane(std::unique_ptr<Backend> sibling, const MultitaskModel& first);
+
+  BatchLane& parts() { return parts_; }
+
+ private:
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<MultitaskModel> model_;
+  BatchLane parts_;
+};
+
 /// Threads that share one batch wait for each other after every op, so that each lane computes a batch of its own, with its own backend
 /// object; all lanes share the weights. A lane is made when it is first needed, and kept. predict_rows, encode_rows and score_mlm pass the
 /// function that computes a batch. A server may join the rows of waiting requests (append_row) and call one of these functions once for
@@ -47,13 +63,12 @@ class BatchRunner {
   void run(std::span<const std::vector<std::uint32_t>> batches, const RowProgress& progress, const Work& work);
 
  private:
-  struct Lane;
   void make_lanes(std::size_t count);
 
   MultitaskModel& model_;
   int threads_;
   std::mutex running_;
-  std::vector<std::unique_ptr<Lane>> lanes_;  // the first is the model's own
+  std::vector<std::unique_ptr<OwnLane>> lanes_;  // the first is the model's own
 };
 
 }  // namespace minbert

@@ -54,7 +54,8 @@ std::vector<float> encode_batches(BatchRunner& runner, const TokenizedRows& rows
   return out;
 }
 
-/// What the model computes itself, without all tokens' states.
+}  // namespace
+
 std::optional<Pool> pool_of_model(const Pooling& pooling) {
   if (pooling.modes.size() != 1) return std::nullopt;
   switch (pooling.modes.front()) {
@@ -64,8 +65,6 @@ std::optional<Pool> pool_of_model(const Pooling& pooling) {
     default: return std::nullopt;
   }
 }
-
-}  // namespace
 
 double Prediction::score() const { return probs.empty() ? std::nan("") : probs[static_cast<std::size_t>(value)]; }
 

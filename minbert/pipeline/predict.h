@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRo
 /// The same by any pooling: (rows.sequences(), pooling.width(C)). Each sequence begins with `prompt_tokens` of [CLS] and a prompt, or 0.
 std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std::int64_t prompt_tokens, const TokenizedRows& rows,
                                const RowProgress& progress = {});
+
+/// The pooling that the model computes itself, without all tokens' states; none for the others.
+std::optional<Pool> pool_of_model(const Pooling& pooling);
 
 /// Predictions of the head alone for `features`, the vectors that encode_rows gave for `rows` rows.
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,

@@ -39,6 +39,8 @@ class TextModel {
   /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
   std::size_t find_task(std::string_view name) const;
   const Params& params() const { return *params_; }
+  /// For a RequestQueue, not at the same time as predict and embed.
+  MultitaskModel& model() { return *model_; }
   /// What went where when the weights were read.
   const ImportReport& import_report() const { return report_; }
   const TextCounts& counts() const { return counts_; }

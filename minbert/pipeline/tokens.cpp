@@ -2,6 +2,7 @@
 #include "minbert/pipeline/tokens.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "minbert/base/parallel.h"
@@ -24,29 +25,43 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
       }
     }
   });
-  // A sequence of max_length tokens was cut, or fits exactly: tokenising it without a limit tells.
-  const auto is_cut = [&](std::size_t r) {
-    const auto full = [&](std::size_t sequence) { return max_length > 0 && std::ssize(encodings[sequence].ids) == max_length; };
-    const auto longer = [&](const std::string& text) { return std::ssize(tokenizer.encode(text).ids) > max_length; };
-    if (task.is_separate()) return (full(2 * r) && longer(rows[r].text)) || (full(2 * r + 1) && longer(rows[r].text_pair));
-    if (!task.is_pair()) return full(r) && longer(rows[r].text);
-    return full(r) && std::ssize(tokenizer.encode_pair(rows[r].text, rows[r].text_pair).ids) > max_length;
-  };
 
   out.offsets.reserve(count + 1);
   out.first_segments.reserve(count);
-  for (const Encoding& encoding : encodings) {
-    out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
-    out.offsets.push_back(std::ssize(out.ids));
-    const auto second = std::find(encoding.type_ids.begin(), encoding.type_ids.end(), 1);
-    out.first_segments.push_back(static_cast<std::int32_t>(second - encoding.type_ids.begin()));
-  }
+  for (const Encoding& encoding : encodings) append_sequence(out, encoding);
   out.labels.reserve(rows.size());
+  const auto per_row = static_cast<std::size_t>(out.per_row);
   for (std::size_t r = 0; r < rows.size(); ++r) {
     out.labels.push_back(rows[r].label);
-    if (is_cut(r)) ++out.truncated;
+    if (encodings[r * per_row].cut + encodings[(r + 1) * per_row - 1].cut > 0) ++out.truncated;
   }
   return out;
+}
+
+std::int64_t append_text(TokenizedRows& out, const Tokenizer& tokenizer, const TaskSpec& task, std::string_view text,
+                         std::string_view text_pair, std::int64_t max_length, CutSide side) {
+  std::int64_t cut = 0;
+  const auto add = [&](const Encoding& encoding) {
+    append_sequence(out, encoding);
+    cut += encoding.cut;
+  };
+  const std::string first = preprocess_text(task.data, text), second = task.is_pair() ? preprocess_text(task.data, text_pair) : "";
+  if (task.is_separate()) {
+    add(tokenizer.encode(first, max_length, false, side));
+    add(tokenizer.encode(second, max_length, false, side));
+  } else {
+    add(task.is_pair() ? tokenizer.encode_pair(first, second, max_length, false, side) : tokenizer.encode(first, max_length, false, side));
+  }
+  out.per_row = task.is_separate() ? 2 : 1;
+  out.labels.push_back(std::nan(""));
+  return cut;
+}
+
+void append_sequence(TokenizedRows& out, const Encoding& encoding) {
+  out.ids.insert(out.ids.end(), encoding.ids.begin(), encoding.ids.end());
+  out.offsets.push_back(std::ssize(out.ids));
+  const auto second = std::find(encoding.type_ids.begin(), encoding.type_ids.end(), 1);
+  out.first_segments.push_back(static_cast<std::int32_t>(second - encoding.type_ids.begin()));
 }
 
 void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence) {

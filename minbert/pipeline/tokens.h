@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "minbert/data/dataset.h"
@@ -37,6 +38,13 @@ struct TokenizedRows {
 /// Tokenises on all threads and cuts sequences to max_length tokens (0: no limit); a joint pair loses tokens of its longer text first.
 TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length);
 
+/// Preprocesses and tokenises raw texts as `task` says, and adds them as an unlabelled row. `text_pair` is read for pairs only. Returns the
+/// number of tokens that max_length took away.
+std::int64_t append_text(TokenizedRows& out, const Tokenizer& tokenizer, const TaskSpec& task, std::string_view text,
+                         std::string_view text_pair, std::int64_t max_length, CutSide side = CutSide::kEnd);
+
+/// Adds a sequence, without a label.
+void append_sequence(TokenizedRows& out, const Encoding& encoding);
 /// Adds a copy of a sequence, without a label.
 void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence);
 /// Adds a copy of a row: its sequences and its label. `out` and `from` must have the same per_row.

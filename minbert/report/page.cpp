@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdint>
-
 #include "minbert/base/hash.h"
 #include "minbert/base/system.h"
 
@@ -17,19 +15,6 @@ namespace {
 
 /// Drops a file's first line, which is a comment for readers of the source.
 std::string_view without_opener(std::string_view text) { return text.substr(text.find('\n')); }
-
-/// The script's SHA-256 in Base64, by which the content policy allows it.
-std::string script_digest(std::string_view script) {
-  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::string hex = sha256_hex(script) + "00";  // 33 bytes: eleven groups of three
-  std::string text;
-  for (std::size_t i = 0; i < hex.size(); i += 6) {
-    const auto group = static_cast<std::uint32_t>(std::stoul(hex.substr(i, 6), nullptr, 16));
-    for (int shift = 18; shift >= 0; shift -= 6) text += kLetters[group >> shift & 63];
-  }
-  text.back() = '=';
-  return text;
-}
 
 Html contents(const std::vector<PageSection>& sections) {
   Html list;
@@ -54,7 +39,7 @@ std::string page(std::string_view title, const Html& header, const std::vector<P
   body += element("main", {{"id", "content"}}, content) + "\n" +
           element("footer", {}, fmt::format("Written by minbert {}.{}{}", program_version(), footer.empty() ? "" : " ", footer)) + "\n";
   const std::string_view script = without_opener(page_script());
-  const std::string policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + script_digest(script) + "'";
+  const std::string policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + sha256_base64(script) + "'";
   return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
          "<meta http-equiv=\"Content-Security-Policy\" content=\"" +
          policy + "\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n" +

@@ -37,6 +37,23 @@ std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b, 
   return swapped ? std::pair{b, a} : std::pair{a, b};
 }
 
+/// Keeps `room` of the tokens from index `first` on, with their offsets if there are any.
+void cut(Encoding& encoding, std::size_t first, std::size_t room, CutSide side) {
+  const std::size_t size = encoding.ids.size() - first;
+  if (size <= room) return;
+  encoding.cut += static_cast<std::int64_t>(size - room);
+  const auto erase = [&](auto& values) {
+    if (values.empty()) return;
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+    if (side == CutSide::kStart)
+      values.erase(begin, begin + static_cast<std::ptrdiff_t>(size - room));
+    else
+      values.erase(begin + static_cast<std::ptrdiff_t>(room), values.end());
+  };
+  erase(encoding.ids);
+  erase(encoding.offsets);
+}
+
 }  // namespace
 
 NormalizerOptions TokenizerOptions::normalizer() const {
@@ -249,38 +266,38 @@ void Tokenizer::tokenize(std::string_view text, Encoding& out, bool with_offsets
   with_offsets ? tokenize<true>(text, out) : tokenize<false>(text, out);
 }
 
-/// Cuts `out` to `size` tokens and ends them with [SEP].
-void Tokenizer::close(Encoding& out, std::size_t size, std::int32_t type_id, bool with_offsets) const {
-  if (out.ids.size() > size) out.ids.resize(size);
+/// Ends `out` with [SEP].
+void Tokenizer::close(Encoding& out, std::int32_t type_id, bool with_offsets) const {
   out.ids.push_back(sep_);
   out.type_ids.resize(out.ids.size(), type_id);
-  if (!with_offsets) return;
-  out.offsets.resize(out.ids.size() - 1);
-  out.offsets.push_back({0, 0});
+  if (with_offsets) out.offsets.push_back({0, 0});
 }
 
-Encoding Tokenizer::encode(std::string_view text, std::int64_t max_length, bool with_offsets) const {
+Encoding Tokenizer::encode(std::string_view text, std::int64_t max_length, bool with_offsets, CutSide side) const {
   const std::size_t room = room_for(max_length, kSingleSpecials);
   Encoding out{.ids = {cls_}, .type_ids = {}, .offsets = {}};
   if (with_offsets) out.offsets.push_back({0, 0});
   tokenize(text, out, with_offsets);
-  close(out, std::min(out.ids.size(), room + 1), 0, with_offsets);
+  cut(out, 1, room, side);
+  close(out, 0, with_offsets);
   expect_usable(out.ids);
   return out;
 }
 
-Encoding Tokenizer::encode_pair(std::string_view a, std::string_view b, std::int64_t max_length, bool with_offsets) const {
+Encoding Tokenizer::encode_pair(std::string_view a, std::string_view b, std::int64_t max_length, bool with_offsets, CutSide side) const {
   const std::size_t room = room_for(max_length, kPairSpecials);
   Encoding out{.ids = {cls_}, .type_ids = {}, .offsets = {}}, second;
   if (with_offsets) out.offsets.push_back({0, 0});
   tokenize(a, out, with_offsets);
   tokenize(b, second, with_offsets);
   const auto [size_a, size_b] = longest_first(out.ids.size() - 1, second.ids.size(), room);
-  close(out, size_a + 1, 0, with_offsets);
-  const auto end = out.ids.size() + size_b;
+  cut(out, 1, size_a, side);
+  cut(second, 0, size_b, side);
+  close(out, 0, with_offsets);
+  out.cut += second.cut;
   out.ids.insert(out.ids.end(), second.ids.begin(), second.ids.end());
   out.offsets.insert(out.offsets.end(), second.offsets.begin(), second.offsets.end());
-  close(out, end, 1, with_offsets);
+  close(out, 1, with_offsets);
   expect_usable(out.ids);
   return out;
 }

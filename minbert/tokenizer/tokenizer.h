@@ -42,11 +42,15 @@ struct TokenizerOptions {
   NormalizerOptions normalizer() const;
 };
 
+/// Where a text that is too long loses tokens.
+enum class CutSide : std::uint8_t { kEnd, kStart };
+
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> type_ids;
   /// [start, end) in code points of the raw text; [0, 0] for special tokens that it does not hold. Empty unless requested.
   std::vector<std::array<std::int32_t, 2>> offsets;
+  std::int64_t cut = 0;  ///< tokens that max_length took away
 };
 
 /// Immutable once made: every const function may be called from any thread.
@@ -63,11 +67,12 @@ class Tokenizer {
   /// Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json, which transformers loads with equal behaviour.
   void save(const std::filesystem::path& folder) const;
 
-  /// [CLS] text [SEP]. `max_length` counts the special tokens and cuts at the end; 0 = no limit. Throws Error(kUsage) when it is
-  /// too small for the special tokens. Invalid UTF-8 counts as one U+FFFD per maximal invalid part.
-  Encoding encode(std::string_view text, std::int64_t max_length = 0, bool with_offsets = false) const;
+  /// [CLS] text [SEP]. `max_length` counts the special tokens; 0 = no limit. Throws Error(kUsage) when it is too small for the special
+  /// tokens. Invalid UTF-8 counts as one U+FFFD per maximal invalid part.
+  Encoding encode(std::string_view text, std::int64_t max_length = 0, bool with_offsets = false, CutSide side = CutSide::kEnd) const;
   /// [CLS] a [SEP] b [SEP] with type ids 0 and 1; longest-first truncation as in tokenizers (utils/truncation.rs).
-  Encoding encode_pair(std::string_view a, std::string_view b, std::int64_t max_length = 0, bool with_offsets = false) const;
+  Encoding encode_pair(std::string_view a, std::string_view b, std::int64_t max_length = 0, bool with_offsets = false,
+                       CutSide side = CutSide::kEnd) const;
 
   /// From now on encode() throws Error(kModel) naming `place` for a token with an id of `count` or more: a model may have fewer vectors
   /// than the vocabulary has tokens.
@@ -114,7 +119,7 @@ class Tokenizer {
   void match_words(NormalizedText& text, char* begin, char* end, Encoding& out) const;
   template <bool kOffsets>
   void match_pieces(NormalizedText& text, const char* word, const char* word_end, Encoding& out) const;
-  void close(Encoding& out, std::size_t size, std::int32_t type_id, bool with_offsets) const;
+  void close(Encoding& out, std::int32_t type_id, bool with_offsets) const;
 
   TokenizerOptions options_;
   std::vector<std::string> warnings_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "minbert/base/base64.h"
 #include "minbert/base/clock.h"
 #include "minbert/base/files.h"
 #include "tests/base/error_matchers.h"
@@ -17,6 +18,17 @@ TEST(Sha256, KnownAnswers) {
   Sha256 million;
   for (int i = 0; i < 1000; ++i) million.update(std::string(1000, 'a'));
   EXPECT_EQ(million.hex(), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Base64, Rfc4648) {
+  const auto of = [](std::string_view text) { return base64(std::as_bytes(std::span(text))); };
+  EXPECT_EQ(of(""), "");
+  EXPECT_EQ(of("f"), "Zg==");
+  EXPECT_EQ(of("fo"), "Zm8=");
+  EXPECT_EQ(of("foo"), "Zm9v");
+  EXPECT_EQ(of("foobar"), "Zm9vYmFy");
+  EXPECT_EQ(of("\xff\xfe\xfb"), "//77");
+  EXPECT_EQ(sha256_base64("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
 }
 
 TEST(Sha256, HashesFiles) {

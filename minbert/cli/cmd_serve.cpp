@@ -1,0 +1,91 @@
+// serve: answers over HTTP until a signal ends it.
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "minbert/base/clock.h"
+#include "minbert/cli/option_flags.h"
+#include "minbert/cli/signals.h"
+#include "minbert/cli/verbs.h"
+#include "minbert/serve/service.h"
+
+namespace minbert {
+namespace {
+
+/// Writes to stderr what it takes, and drops the rest: a reader that stopped must not stop the server.
+void write_log(std::string_view lines) {
+  constexpr std::size_t kPiece = 4096;  // a pipe that is ready takes as much
+  while (!lines.empty()) {
+    pollfd ready = {STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, 1000) <= 0 || (ready.revents & POLLOUT) == 0) return;
+    const ssize_t written = ::write(STDERR_FILENO, lines.data(), std::min(lines.size(), kPiece));
+    if (written <= 0) return;
+    lines.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+LoadedModel load(const std::string& path, Session& session) {
+  LoadedModel loaded;
+  loaded.backend = open_backend(session);
+  ModelFolder folder = read_model_folder(path);
+  loaded.dtype = session.dtype.empty() ? folder.dtype : session.dtype;
+  const SentenceModules modules = read_sentence_modules(folder, folder.warnings);
+  const bool pooler = modules.pooling.modes.front() == TokenPool::kPooler;
+  loaded.model = std::make_unique<TextModel>(open_model(session, *loaded.backend, std::move(folder), pooler));
+  return loaded;
+}
+
+/// Ends the service while a second Ctrl-C can still end the process.
+void drain(Service& service) {
+  std::atomic<bool> drained = false;
+  const std::jthread waiting([&] {
+    service.drain();
+    drained = true;
+  });
+  while (!drained)
+    if (wait_for_signal(0.02) == SIGINT) ::_exit(130);
+}
+
+int run_serve(const std::string& model, const OptionFlags& flags, Session& session) {
+  ServeOptions options = flags.read<ServeOptions>(process_environment());
+  options.api_key = session.env.api_key;
+  const Stopwatch watch;
+  hold_signals();
+  Service service(options, [&] { return load(model, session); }, write_log);
+  service.start();
+  session.console.info(fmt::format("serving {} at http://{}:{} after {:.2f} s", service.model_name(*service.engine()), options.host,
+                                   service.port(), watch.seconds()));
+  for (;;) {
+    const int signal = wait_for_signal(3600);
+    if (signal == SIGINT || signal == SIGTERM) break;
+    if (signal != SIGHUP) continue;
+    service.reload([&session](const std::string& error) {
+      if (error.empty())
+        session.console.info("read the model again; new requests get it");
+      else
+        session.console.warning("the old model stays in service: " + error);
+    });
+  }
+  session.console.info("ending: running requests are answered first");
+  drain(service);
+  return 0;
+}
+
+}  // namespace
+
+Action declare_serve(CLI::App& app, Session& session) {
+  auto model = std::make_shared<std::string>();
+  add_model(app, *model);
+  const auto flags = OptionFlags::declare<ServeOptions>(app, "MINBERT_SERVE_");
+  add_compute(app, session, true);
+  add_examples(app,
+               "  minbert serve runs/mine\n"
+               "  curl -s 127.0.0.1:8080/v1/analyze -H 'Content-Type: application/json' -d '{\"inputs\": [{\"text\": \"A fine film.\"}]}'\n"
+               "  MINBERT_API_KEY=secret minbert serve runs/mine --host 0.0.0.0 --port 80");
+  return [model, flags, &session] { return run_serve(*model, *flags, session); };
+}
+
+}  // namespace minbert

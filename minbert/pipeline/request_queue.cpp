@@ -1,0 +1,258 @@
+// Workers that take rows from waiting jobs, compute them, and call back.
+#include "minbert/pipeline/request_queue.h"
+
+#include <algorithm>
+#include <future>
+
+#include "minbert/base/parallel.h"
+#include "minbert/base/round_up.h"
+
+namespace minbert {
+namespace {
+
+// Products run at full speed from about 512 tokens on, and activations of that many stay in the caches (batches_by_length). Passes of
+// fewer than kFewTokens keep a lane waiting for its weights.
+constexpr std::int64_t kLaneTokens = 512, kFewTokens = 96;
+constexpr std::int64_t kTeamTokens = 192;  // up to here all threads together are sooner done than lanes
+
+}  // namespace
+
+std::int64_t QueueJob::rows() const {
+  std::int64_t sum = 0;
+  for (const Query& query : queries) sum += query.rows.rows();
+  return sum;
+}
+
+std::int64_t QueueJob::tokens() const {
+  std::int64_t sum = 0;
+  for (const Query& query : queries) sum += std::ssize(query.rows.ids);
+  return sum;
+}
+
+struct RequestQueue::Worker {
+  bool first = false, idle = false;
+  std::condition_variable wake;
+  std::unique_ptr<OwnLane> lane;
+  std::jthread thread;  // the last member: it ends before the others go
+};
+
+RequestQueue::RequestQueue(MultitaskModel& model, RequestQueueOptions options)
+    : model_(model), options_(std::move(options)), threads_(num_threads()) {
+  const Backend& backend = model.backend();
+  const int lanes = backend.profiling() || backend.showing_outputs() ? 1 : threads_;
+  pass_tokens_ = std::clamp<std::int64_t>(options_.max_batch_tokens / lanes, 1, kLaneTokens);
+  for (int i = 0; i < lanes; ++i) {
+    workers_.push_back(std::make_unique<Worker>());
+    Worker& worker = *workers_.back();
+    worker.first = i == 0;
+    worker.lane = i == 0 ? std::make_unique<OwnLane>(model_) : std::make_unique<OwnLane>(backend.sibling(), model_);
+    worker.lane->parts().model.backend().set_checking_outputs(backend.checking_outputs());
+  }
+  for (const auto& worker : workers_) worker->thread = std::jthread([this, &own = *worker] { work(own); });
+}
+
+RequestQueue::~RequestQueue() {
+  close();
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    for (const auto& worker : workers_) worker->wake.notify_one();
+  }
+  workers_.clear();
+}
+
+void RequestQueue::close() {
+  JobList over;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    for (auto* list : {&waiting_, &postponed_})
+      while (!list->empty()) {
+        const std::shared_ptr<QueueJob> job = std::move(list->front());
+        list->pop_front();
+        drop(job, over);
+      }
+  }
+  finish(over);
+}
+
+bool RequestQueue::submit(std::shared_ptr<QueueJob> job) {
+  for (const Query& query : job->queries) job->answers.push_back(empty_answer(query, model_.params().shape()));
+  if (++jobs_ > options_.capacity) {
+    --jobs_;
+    return false;
+  }
+  job->watch_.reset();
+  job->waiting_tokens_ = job->tokens();
+  JobList over;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) {
+      --jobs_;
+      return false;
+    }
+    if (job->rows() == 0) {
+      over.push_back(job);
+    } else {
+      settle(*job);
+      job->waits_ = true;
+      waiting_tokens_ += job->waiting_tokens_;
+      waiting_.push_back(std::move(job));
+      wake();
+    }
+  }
+  finish(over);
+  return true;
+}
+
+std::vector<QueryAnswer> RequestQueue::answer(std::vector<Query> queries) {
+  const auto job = std::make_shared<QueueJob>(std::move(queries));
+  std::promise<void> promise;
+  job->done = [&](QueueJob&) { promise.set_value(); };
+  if (!submit(job)) throw Error(ErrorTag::kResources, "queue", fmt::format("{} requests wait already", options_.capacity));
+  promise.get_future().wait();
+  if (job->failure) std::rethrow_exception(job->failure);
+  return std::move(job->answers);
+}
+
+/// Moves on to the first query that has a row left.
+void RequestQueue::settle(QueueJob& job) {
+  while (job.next_query_ < job.queries.size() && job.next_row_ == job.queries[job.next_query_].rows.rows()) {
+    ++job.next_query_;
+    job.next_row_ = 0;
+  }
+}
+
+bool RequestQueue::may_take(const Worker& worker) const {
+  if (all_threads_taken_ || (waiting_.empty() && postponed_.empty())) return false;
+  return worker.first || busy_ > 0 || waiting_tokens_ > kTeamTokens;
+}
+
+/// Wakes the workers that may take something now.
+void RequestQueue::wake() {
+  std::int64_t wanted = busy_ == 0 && waiting_tokens_ <= kTeamTokens ? 1 : divide_up(waiting_tokens_, kFewTokens);
+  for (const auto& worker : workers_)
+    if (wanted > 0 && worker->idle && may_take(*worker)) {
+      worker->wake.notify_one();
+      --wanted;
+    }
+}
+
+void RequestQueue::work(Worker& worker) {
+  const int lanes = static_cast<int>(workers_.size()), own = std::max(1, threads_ / lanes);
+  JobList over;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (!stop_ && !may_take(worker)) {
+      wake();
+      worker.idle = true;
+      worker.wake.wait(lock, [&] { return stop_ || may_take(worker); });
+      worker.idle = false;
+    }
+    if (stop_) return;
+    const bool alone = worker.first && busy_ == 0 && waiting_tokens_ <= kTeamTokens;
+    const std::int64_t share = divide_up(waiting_tokens_, static_cast<std::int64_t>(lanes - busy_));
+    Taken taken = take(alone ? pass_tokens_ : std::clamp(share, std::min(kFewTokens, pass_tokens_), pass_tokens_), over);
+    if (!taken.rows.empty()) {
+      ++busy_;
+      all_threads_taken_ = alone;
+      lock.unlock();
+      set_num_threads(alone ? threads_ : own);
+      compute(worker, taken);
+      lock.lock();
+      --busy_;
+      if (alone) all_threads_taken_ = false;
+      for (const auto& job : taken.jobs)
+        if (--job->running_rows_ == 0 && !job->waits_) over.push_back(job);
+      taken = {};
+      wake();
+    }
+    if (over.empty()) continue;
+    lock.unlock();
+    finish(over);
+    lock.lock();
+  }
+}
+
+/// Takes rows of at most `limit` tokens, at least one row, one of each job in turn.
+RequestQueue::Taken RequestQueue::take(std::int64_t limit, JobList& over) {
+  Taken taken;
+  while (take_from(waiting_, limit, taken, over)) {
+  }
+  while (taken.rows.empty() && waiting_.empty() && !postponed_.empty() && take_from(postponed_, limit, taken, over)) {
+  }
+  return taken;
+}
+
+/// Does what there is to do with the first job of the list. Returns false if the list is empty, or its row does not fit.
+bool RequestQueue::take_from(std::deque<std::shared_ptr<QueueJob>>& list, std::int64_t limit, Taken& taken, JobList& over) {
+  if (list.empty()) return false;
+  const std::shared_ptr<QueueJob> job = list.front();
+  const QueueJob::Wish wish = job->wish_;
+  if (options_.timeout_s > 0 && job->watch_.seconds() > options_.timeout_s) {
+    job->expired_ = true;
+    list.pop_front();
+    drop(job, over);
+    return true;
+  }
+  if (wish == QueueJob::Wish::kNone || (wish == QueueJob::Wish::kPerhaps && job->tokens() > pass_tokens_) || job->failure) {
+    list.pop_front();
+    drop(job, over);
+    return true;
+  }
+  if (wish == QueueJob::Wish::kPerhaps && &list == &waiting_) {
+    list.pop_front();
+    postponed_.push_back(job);
+    return true;
+  }
+  if (!taken.rows.empty() && taken.tokens + job->queries[job->next_query_].rows.row_tokens(job->next_row_) > limit) return false;
+  take_row(job, taken);
+  list.pop_front();
+  if (job->waits_) list.push_back(job);
+  return true;
+}
+
+void RequestQueue::take_row(const std::shared_ptr<QueueJob>& job, Taken& taken) {
+  if (job->queue_s == 0) job->queue_s = job->watch_.seconds();
+  const Query& query = job->queries[job->next_query_];
+  const std::int64_t tokens = query.rows.row_tokens(job->next_row_);
+  taken.rows.push_back({&query, &job->answers[job->next_query_], job->next_row_});
+  taken.jobs.push_back(job);
+  taken.tokens += tokens;
+  job->waiting_tokens_ -= tokens;
+  waiting_tokens_ -= tokens;
+  ++job->running_rows_;
+  ++job->next_row_;
+  settle(*job);
+  job->waits_ = job->next_query_ < job->queries.size();
+}
+
+/// Gives up what waits of a job that is in no list any more.
+void RequestQueue::drop(const std::shared_ptr<QueueJob>& job, JobList& over) {
+  waiting_tokens_ -= job->waiting_tokens_;
+  job->waits_ = false;
+  job->dropped_ = true;
+  if (job->running_rows_ == 0) over.push_back(job);
+}
+
+void RequestQueue::compute(Worker& worker, const Taken& taken) {
+  const Stopwatch watch;
+  try {
+    answer_rows(worker.lane->parts(), taken.rows);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& job : taken.jobs) job->failure = std::current_exception();
+  }
+  if (options_.on_pass) options_.on_pass(std::ssize(taken.rows), taken.tokens, watch.seconds());
+}
+
+void RequestQueue::finish(JobList& over) {
+  for (const std::shared_ptr<QueueJob>& job : over) {
+    job->compute_s = job->watch_.seconds() - job->queue_s;
+    --jobs_;
+    if (job->done) job->done(*job);
+  }
+  over.clear();
+}
+
+}  // namespace minbert

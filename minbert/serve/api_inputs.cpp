@@ -1,0 +1,100 @@
+// Inputs, tasks and scores that families of routes share.
+#include "minbert/serve/api_inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace minbert {
+
+void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, const std::string& member, TokenizedRows& rows) {
+  if (value.is_string()) {
+    call.count_inputs(1, member, false);
+    return reader.add(rows, value.get_ref<const std::string&>(), member);
+  }
+  if (!value.is_array()) throw invalid(member, "expected a text, a list of token ids, or a list of those, got " + describe(value));
+  if (!value.empty() && value[0].is_number()) {
+    call.count_inputs(1, member, false);
+    return reader.add_ids(rows, value, member);
+  }
+  call.count_inputs(value.size(), member, true);
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const std::string element = fmt::format("{}[{}]", member, i);
+    if (value[i].is_string())
+      reader.add(rows, value[i].get_ref<const std::string&>(), element);
+    else if (value[i].is_array())
+      reader.add_ids(rows, value[i], element);
+    else
+      throw invalid(element, "expected a text or a list of token ids, got " + describe(value[i]));
+  }
+}
+
+VectorMaker::VectorMaker(const Engine& engine, const TextReader& reader, std::optional<std::int64_t> dimensions,
+                         std::optional<bool> normalize)
+    : prompt_tokens_(reader.prompt_tokens()), modules_(engine.modules) {
+  const std::int64_t hidden = engine.model().folder().config.hidden_size, width = modules_.width(hidden);
+  if (dimensions.value_or(width) > width)
+    throw invalid("dimensions", fmt::format("expected a whole number from 1 to {}, got {}", width, *dimensions));
+  const bool unit = normalize.value_or(modules_.normalizes());
+  if (normalize || dimensions) modules_.set_normalize(false);
+  if (dimensions) modules_.after.emplace_back(TruncateModule{*dimensions});
+  if (unit) modules_.set_normalize(true);
+  width_ = static_cast<std::size_t>(dimensions.value_or(width));
+}
+
+void VectorMaker::ask(Query& query) {
+  ask_for_vectors(query, modules_.pooling, prompt_tokens_);
+  if (query.states) offsets_ = query.rows.offsets;
+}
+
+std::vector<float> VectorMaker::make(const Engine& engine, QueryAnswer& answer) const {
+  const std::int64_t hidden = engine.model().folder().config.hidden_size;
+  auto vectors = pooled_vectors(answer, offsets_, modules_.pooling, prompt_tokens_, hidden);
+  if (modules_.after.empty()) return vectors;
+  const std::lock_guard lock(engine.module_mutex);
+  return apply_modules(*engine.module_backend, modules_.after, std::move(vectors), modules_.pooling.width(hidden));
+}
+
+std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&)) {
+  std::string names;
+  for (const TaskSpec& task : engine.tasks())
+    if (wanted(task)) names += (names.empty() ? "" : ", ") + task.name;
+  return names.empty() ? "none" : names;
+}
+
+std::size_t find_task(const Engine& engine, const std::string& name, const std::string& member) {
+  std::vector<std::string> names;
+  for (std::size_t t = 0; t < engine.tasks().size(); ++t) {
+    if (engine.tasks()[t].name == name) return t;
+    names.push_back(engine.tasks()[t].name);
+  }
+  if (names.empty()) throw invalid(member, "this model has no tasks: it only makes vectors");
+  throw invalid(member, fmt::format("unknown task; this model has {}", fmt::join(names, ", ")));
+}
+
+double cosine(std::span<const float> u, std::span<const float> v) {
+  double product = 0, length_u = 0, length_v = 0;
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    product += static_cast<double>(u[i]) * v[i];
+    length_u += static_cast<double>(u[i]) * u[i];
+    length_v += static_cast<double>(v[i]) * v[i];
+  }
+  return product / std::max(std::sqrt(length_u) * std::sqrt(length_v), 1e-8);
+}
+
+bool scores_pairs(const TaskSpec& task) { return task.is_pair() && (task.is_regression() || task.labels.count == 2); }
+
+double PairScorer::operator()(const TaskSpec& spec, std::span<const float> logits) const {
+  if (raw) return logits.size() == 1 ? static_cast<double>(logits[0]) : static_cast<double>(logits[1]) - logits[0];
+  const Prediction prediction = decode(spec, logits, 1).front();
+  return spec.is_regression() ? prediction.value : prediction.probs[1];
+}
+
+std::vector<std::size_t> falling_order(std::span<const double> scores) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  return order;
+}
+
+}  // namespace minbert

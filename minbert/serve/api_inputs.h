@@ -1,0 +1,55 @@
+// Inputs that several families of routes read in the same way.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "minbert/serve/call.h"
+
+namespace minbert {
+
+/// Adds the value of `member`, which is a text, a list of token ids, or a list of texts and lists of ids, as sequences for embed.
+void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, const std::string& member, TokenizedRows& rows);
+
+/// How vectors are made of an answered query.
+class VectorMaker {
+ public:
+  /// `dimensions`: how many numbers are kept, before vectors are normalised. Throws ApiError if the model has fewer.
+  VectorMaker(const Engine& engine, const TextReader& reader, std::optional<std::int64_t> dimensions, std::optional<bool> normalize);
+
+  /// Asks for what is needed, once the query has its rows.
+  void ask(Query& query);
+  /// Vectors (sequences, width()) of the answer.
+  std::vector<float> make(const Engine& engine, QueryAnswer& answer) const;
+  std::size_t width() const { return width_; }
+
+ private:
+  std::int64_t prompt_tokens_;
+  SentenceModules modules_;
+  std::size_t width_;
+  std::vector<std::int64_t> offsets_;
+};
+
+/// Index of the task of this name; a 422 with the names that there are.
+std::size_t find_task(const Engine& engine, const std::string& name, const std::string& member);
+/// "sst, para" of all tasks that `wanted` takes.
+std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&));
+
+/// Cosine of two vectors of C floats.
+double cosine(std::span<const float> u, std::span<const float> v);
+
+/// A pair task's score of a pair: the number of a regression, or the probability (raw: the logit) of class 1 of 2.
+struct PairScorer {
+  std::size_t task;
+  bool raw = false;
+  double operator()(const TaskSpec& spec, std::span<const float> logits) const;
+};
+/// Whether a task scores pairs by one number.
+bool scores_pairs(const TaskSpec& task);
+
+/// Indices of scores in falling order; equal ones keep their order.
+std::vector<std::size_t> falling_order(std::span<const double> scores);
+
+}  // namespace minbert

@@ -1,0 +1,224 @@
+// Labels and numbers: /predict for one task, /v1/analyze for all tasks at once.
+#include <algorithm>
+
+#include "minbert/serve/api_inputs.h"
+#include "minbert/serve/routes.h"
+
+namespace minbert {
+namespace {
+
+/// A text or a pair of a request.
+struct Sequence {
+  std::string text, text_pair;
+};
+
+std::size_t choose_task(const Call& call, const Members& members) {
+  const auto name = members.text("task");
+  if (name) return find_task(call.engine(), *name, "task");
+  if (call.engine().tasks().size() == 1) return 0;
+  if (call.engine().tasks().empty()) throw invalid("task", "this model has no tasks: it only makes vectors");
+  throw invalid("task", "expected one of " + task_names(call.engine(), [](const TaskSpec&) { return true; }) + ", got nothing");
+}
+
+Sequence read_pair(const SortedJson& value, const std::string& member) {
+  if (!value.is_array() || value.size() != 2) throw invalid(member, "expected a pair [text, text], got " + describe(value));
+  auto texts = read_texts(value, member);
+  return {std::move(texts[0]), std::move(texts[1])};
+}
+
+/// The shape rule: in a pair task a flat list of two texts is one pair; in a single-text task a flat list is always a batch.
+std::vector<Sequence> read_inputs(Call& call, const SortedJson& value, bool pairs) {
+  const std::string member = "inputs";
+  const bool flat = value.is_array() && (value.empty() || value[0].is_string());
+  if (pairs && flat && !value.empty()) {
+    call.count_inputs(1, member, false);
+    return {read_pair(value, member)};
+  }
+  if (value.is_string()) {
+    if (pairs) throw invalid(member, "expected a pair [text, text] or a list of pairs, got a text");
+    call.count_inputs(1, member, false);
+    return {Sequence{value.get<std::string>(), {}}};
+  }
+  if (!value.is_array()) throw invalid(member, "expected a text, or a list, got " + describe(value));
+  call.count_inputs(value.size(), member, true);
+  std::vector<Sequence> out;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const std::string element = fmt::format("{}[{}]", member, i);
+    if (pairs) {
+      out.push_back(read_pair(value[i], element));
+    } else if (value[i].is_array() && value[i].size() == 1 && value[i][0].is_string()) {  // text-embeddings-inference takes [["text"]] too
+      out.push_back({value[i][0].get<std::string>(), {}});
+    } else {
+      if (!value[i].is_string()) throw invalid(element, "expected a text, for this task reads single texts; got " + describe(value[i]));
+      out.push_back({value[i].get<std::string>(), {}});
+    }
+  }
+  return out;
+}
+
+/// [{"label","score"},..] by falling score.
+std::string prediction_text(const TaskSpec& task, std::span<const float> logits, bool raw) {
+  const Prediction prediction = decode(task, logits, 1).front();
+  if (task.is_regression())
+    return fmt::format(R"([{{"label":{},"score":{}}}])", dump_json(task.name),
+                       number_text(raw ? static_cast<double>(logits[0]) : prediction.value));
+  std::vector<double> scores = prediction.probs;
+  // The one logit of two classes stands for [0, x], as in an exported sequence classifier.
+  if (raw && logits.size() == 1) scores = {0, static_cast<double>(logits[0])};
+  if (raw && logits.size() > 1) scores.assign(logits.begin(), logits.end());
+  std::string out = "[";
+  for (const std::size_t k : falling_order(scores))
+    out += fmt::format(R"({}{{"label":{},"score":{}}})", out.size() > 1 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))),
+                       number_text(scores[k]));
+  return out + "]";
+}
+
+/// {"label","score","probs"} or {"value"}.
+std::string analysis_text(const TaskSpec& task, std::span<const float> logits) {
+  const Prediction prediction = decode(task, logits, 1).front();
+  if (task.is_regression()) return fmt::format(R"({{"value":{}}})", number_text(prediction.value));
+  std::string probs;
+  for (std::size_t k = 0; k < prediction.probs.size(); ++k)
+    probs +=
+        fmt::format("{}{}:{}", k > 0 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))), number_text(prediction.probs[k]));
+  return fmt::format(R"({{"label":{},"score":{},"probs":{{{}}}}})", dump_json(task.labels.class_name(static_cast<int>(prediction.value))),
+                     number_text(prediction.score()), probs);
+}
+
+/// One input of /v1/analyze, and the queries that answer it.
+struct Analysis {
+  SortedJson id;
+  std::vector<std::size_t> queries;
+  std::int64_t tokens = 0;
+  bool truncated = false;
+};
+
+class Analyzer {
+ public:
+  Analyzer(Call& call, const Members& members) : call_(call), reader_(call, members) {
+    if (call.engine().tasks().empty()) throw invalid("tasks", "this model has no tasks: it only makes vectors");
+    const SortedJson* const given = members.find("tasks");
+    if (given == nullptr) return;
+    wanted_.emplace();
+    const auto names = read_texts(*given, "tasks");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const std::size_t task = find_task(call.engine(), names[i], fmt::format("tasks[{}]", i));
+      if (std::find(wanted_->begin(), wanted_->end(), task) == wanted_->end()) wanted_->push_back(task);
+    }
+  }
+
+  void add(const SortedJson& value, std::size_t index) {
+    const std::string member = fmt::format("inputs[{}]", index);
+    const Members input(value, member);
+    const std::string text = input.required_text("text");
+    const auto text_pair = input.text("text_pair");
+    Analysis analysis{.id = std::to_string(index), .queries = {}};
+    if (const SortedJson* const id = input.find("id")) {
+      if (!id->is_string() && !id->is_number()) throw invalid(input.name("id"), "expected a text or a number, got " + describe(*id));
+      analysis.id = *id;
+    }
+    for (const std::size_t task : tasks_of(text_pair.has_value(), member))
+      ask(analysis, task, text, text_pair.value_or(""), input.name("text"));
+    for (const std::size_t q : analysis.queries) analysis.tokens += std::ssize(queries_[q].rows.ids);
+    analyses_.push_back(std::move(analysis));
+  }
+
+  std::vector<Query>& queries() { return queries_; }
+  std::vector<Analysis>& analyses() { return analyses_; }
+
+ private:
+  std::vector<std::size_t> tasks_of(bool pair, const std::string& member) const {
+    std::vector<std::size_t> fitting;
+    const auto& all = call_.engine().tasks();
+    for (std::size_t t = 0; t < all.size(); ++t)
+      if (all[t].is_pair() == pair && (!wanted_ || std::find(wanted_->begin(), wanted_->end(), t) != wanted_->end())) fitting.push_back(t);
+    if (fitting.empty())
+      throw invalid(member,
+                    fmt::format("no task that was asked for reads {}", pair ? "a text and a text_pair" : "a text without a text_pair"));
+    return fitting;
+  }
+
+  /// Adds the task to the query of this input that has the same tokens, or a new query. Tasks with the same preprocessing share one.
+  void ask(Analysis& analysis, std::size_t task, const std::string& text, const std::string& text_pair, const std::string& member) {
+    const TaskSpec& spec = call_.engine().tasks()[task];
+    Query query;
+    const std::int64_t truncated = call_.truncated;
+    reader_.add(query.rows, spec, text, text_pair, member);
+    if (reader_.was_cut()) {  // an input counts once
+      call_.truncated = truncated + (analysis.truncated ? 0 : 1);
+      analysis.truncated = true;
+    }
+    for (const std::size_t q : analysis.queries) {
+      Query& other = queries_[q];
+      if (other.rows.offsets != query.rows.offsets || other.rows.ids != query.rows.ids ||
+          other.rows.first_segments != query.rows.first_segments || other.rows.per_row != query.rows.per_row)
+        continue;
+      other.tasks.push_back(task);
+      return;
+    }
+    query.tasks = {task};
+    analysis.queries.push_back(queries_.size());
+    queries_.push_back(std::move(query));
+  }
+
+  Call& call_;
+  TextReader reader_;
+  std::optional<std::vector<std::size_t>> wanted_;
+  std::vector<Query> queries_;
+  std::vector<Analysis> analyses_;
+};
+
+}  // namespace
+
+void run_predict(Call& call) {
+  const Members members(call.body());
+  const std::size_t task = choose_task(call, members);
+  const TaskSpec& spec = call.engine().tasks()[task];
+  const bool raw = members.flag("raw_scores").value_or(false);
+  TextReader reader(call, members);
+  const auto inputs = read_inputs(call, members.required("inputs", "a text, or a list"), spec.is_pair());
+  Query query;
+  query.tasks = {task};
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    reader.add(query.rows, spec, inputs[i].text, inputs[i].text_pair, call.batch ? fmt::format("inputs[{}]", i) : "inputs");
+  call.compute(Work::kPredict, {std::move(query)}, [&call, &spec, raw](std::vector<QueryAnswer>& answers) {
+    const auto logits = std::span(answers[0].logits[0]);
+    const std::size_t k = logits.size() / static_cast<std::size_t>(call.inputs);
+    if (!call.batch) return prediction_text(spec, logits, raw);
+    std::string out;
+    for (std::size_t row = 0; row * k < logits.size(); ++row)
+      out += (row > 0 ? "," : "[") + prediction_text(spec, logits.subspan(row * k, k), raw);
+    return out + "]";
+  });
+}
+
+void run_analyze(Call& call) {
+  const Members members(call.body());
+  const SortedJson& inputs = members.required("inputs", "a list of objects");
+  if (!inputs.is_array()) throw invalid("inputs", "expected a list of objects, got " + describe(inputs));
+  call.count_inputs(inputs.size(), "inputs", true);
+  Analyzer analyzer(call, members);
+  for (std::size_t i = 0; i < inputs.size(); ++i) analyzer.add(inputs[i], i);
+  const std::string model = dump_json(call.service().model_name(call.engine()));
+  std::vector<std::vector<std::size_t>> tasks;
+  for (const Query& query : analyzer.queries()) tasks.push_back(query.tasks);
+  call.compute(Work::kPredict, std::move(analyzer.queries()),
+               [&call, model, tasks = std::move(tasks), analyses = std::move(analyzer.analyses())](std::vector<QueryAnswer>& answers) {
+                 std::string out = fmt::format(R"({{"model":{},"results":[)", model);
+                 for (std::size_t i = 0; i < analyses.size(); ++i) {
+                   const Analysis& analysis = analyses[i];
+                   out += fmt::format(R"({}{{"id":{},"tokens":{},"truncated":{},"tasks":{{)", i > 0 ? "," : "", analysis.id.dump(),
+                                      analysis.tokens, analysis.truncated);
+                   bool first = true;
+                   for (const std::size_t q : analysis.queries)
+                     for (std::size_t slot = 0; slot < tasks[q].size(); ++slot, first = false) {
+                       const TaskSpec& spec = call.engine().tasks()[tasks[q][slot]];
+                       out += fmt::format("{}{}:{}", first ? "" : ",", dump_json(spec.name), analysis_text(spec, answers[q].logits[slot]));
+                     }
+                   out += "}}";
+                 }
+                 return out + fmt::format(R"(],"usage":{{"tokens":{}}}}})", call.tokens);
+               });
+}
+
+}  // namespace minbert

@@ -1,0 +1,220 @@
+// What every route does with its request.
+#include "minbert/serve/call.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "minbert/base/finite.h"
+#include "minbert/serve/routes.h"
+
+namespace minbert {
+namespace {
+
+/// Throws if a number of the answers is NaN or infinite.
+void expect_finite_answers(std::span<const QueryAnswer> answers) {
+  const auto expect = [](std::span<const float> values) {
+    if (find_not_finite(values) != kAllFinite)
+      throw Error(ErrorTag::kDiverged, "model", "expected finite outputs, got NaN or infinity; --dtype f32 has the widest range");
+  };
+  for (const QueryAnswer& answer : answers) {
+    for (const auto& logits : answer.logits) expect(logits);
+    expect(answer.vectors);
+    expect(answer.states);
+  }
+}
+
+}  // namespace
+
+Call::Call(Service& service, const Route& route, std::shared_ptr<HttpExchange> exchange)
+    : service_(service), route_(route), exchange_(std::move(exchange)), engine_(service.engine()) {
+  ++service_.calls_;
+}
+
+Call::~Call() {
+  engine_.reset();
+  exchange_.reset();
+  --service_.calls_;
+}
+
+const SortedJson& Call::body() {
+  if (!body_) {
+    body_ = parse_body(request().body);
+    exchange_->request().body = std::string();
+  }
+  return *body_;
+}
+
+void Call::run() {
+  try {
+    route_.run(*this);
+  } catch (...) {
+    fail_with_current_exception();
+  }
+}
+
+void Call::count_inputs(std::size_t count, const std::string& member, bool list) {
+  batch = list;
+  inputs = static_cast<std::int64_t>(count);
+  if (count == 0) throw ApiError(400, ErrorType::kEmpty, fmt::format("`{}` cannot be empty", member), member);
+  if (inputs > service_.options().max_client_batch_size)
+    throw invalid(member, fmt::format("batch size {} > maximum allowed batch size {}; --max-client-batch-size raises the limit", count,
+                                      service_.options().max_client_batch_size));
+}
+
+void Call::compute(Work work, std::vector<Query> queries, Write write) {
+  work_ = work;
+  body_.reset();
+  for (const Query& query : queries)
+    for (std::int64_t row = 0; row < query.rows.rows(); ++row) {
+      service_.metrics().count_input_tokens(query.rows.row_tokens(row));
+      tokens += query.rows.row_tokens(row);
+    }
+  const auto job = std::make_shared<QueueJob>(std::move(queries));
+  times_.tokenization = request().received.seconds();
+  job->done = [self = shared_from_this(), write = std::move(write)](QueueJob& done) mutable {
+    // The job ends with this call: what is needed of it moves on.
+    auto over = std::make_shared<Computed>(
+        Computed{std::move(done.answers), done.failure, done.dropped(), done.expired(), done.queue_s, done.compute_s});
+    self->exchange_->post([self, write = std::move(write), over] { self->on_computed(*over, write); });
+  };
+  exchange_->watch([waiting = std::weak_ptr(job)](Leaving leaving) {
+    if (const auto left = waiting.lock()) leaving == Leaving::kGone ? left->abandon() : left->postpone();
+  });
+  if (!engine_->queue->submit(job))
+    throw ApiError(429, ErrorType::kOverloaded,
+                   fmt::format("{} requests wait already; --max-concurrent-requests raises the limit", engine_->queue->capacity()));
+}
+
+void Call::on_computed(Computed& computed, const Write& write) {
+  times_.queue = computed.queue_s;
+  times_.inference = computed.compute_s;
+  try {
+    if (computed.failure) std::rethrow_exception(computed.failure);
+    if (computed.expired)
+      throw ApiError(429, ErrorType::kOverloaded,
+                     fmt::format("the request waited for {} s; --request-timeout raises the limit", service_.options().request_timeout));
+    if (computed.dropped && service_.draining_) throw ApiError(503, ErrorType::kUnhealthy, "the server is about to end");
+    if (computed.dropped) throw ApiError(400, ErrorType::kValidation, "the client closed its side of the connection before the reply");
+    expect_finite_answers(computed.answers);
+    answer(write(computed.answers));
+  } catch (...) {
+    fail_with_current_exception();
+  }
+}
+
+void Call::answer(std::string json) {
+  times_.total = request().received.seconds();
+  HttpReply made{.status = 200, .content_type = "application/json", .body = std::move(json), .headers = {}};
+  if (work_) {
+    const auto ms = [](double seconds) { return fmt::format("{:.3f}", seconds * 1e3); };
+    made.headers = {{"x-compute-tokens", std::to_string(tokens)},
+                    {"x-total-time", ms(times_.total)},
+                    {"x-tokenization-time", ms(times_.tokenization)},
+                    {"x-queue-time", ms(times_.queue)},
+                    {"x-inference-time", ms(times_.inference)}};
+    if (truncated > 0) made.headers.emplace_back("x-truncated", std::to_string(truncated));
+  }
+  reply(std::move(made));
+}
+
+void Call::reply(HttpReply reply) { send(std::move(reply), {}); }
+
+void Call::send(HttpReply reply, std::string_view failure) {
+  if (answered_.exchange(true)) return;
+  service_.finish(
+      request(), reply,
+      {.route = &route_, .inputs = inputs, .tokens = tokens, .batch = batch, .failure = failure, .work = work_, .times = times_});
+  exchange_->reply(std::move(reply));
+}
+
+void Call::fail(const ApiError& error) { send(error_reply(error, error_shape(route_.path)), error_type_name(error.type())); }
+
+void Call::fail_with_current_exception() {
+  try {
+    throw;
+  } catch (const ApiError& error) {
+    fail(error);
+  } catch (const std::bad_alloc&) {
+    fail({429, ErrorType::kOverloaded, "out of memory"});
+  } catch (const std::exception& error) {
+    fail({500, ErrorType::kBackend, error.what()});
+  }
+}
+
+TextReader::TextReader(Call& call, const Members& members)
+    : call_(call), truncate_(members.flag("truncate").value_or(call.service().options().auto_truncate)) {
+  const auto side = members.choice("truncation_direction", {"left", "right", "Left", "Right"});
+  if (side && (side->front() | 32) == 'l') side_ = CutSide::kStart;
+}
+
+void TextReader::use_prompt(const Members& members) {
+  const Engine& engine = call_.engine();
+  prompt_ = read_prompt(call_, members, engine.prompts.by_default);
+  // All but the [SEP] that ends the prompt where it stands alone.
+  if (!prompt_.empty()) prompt_tokens_ = std::ssize(engine.model().tokenizer().encode(prompt_, engine.model().folder().max_length).ids) - 1;
+}
+
+void TextReader::add(TokenizedRows& rows, const TaskSpec& task, std::string_view text, std::string_view text_pair,
+                     const std::string& member) {
+  if (text.empty() && (!task.is_pair() || text_pair.empty()))
+    throw ApiError(400, ErrorType::kEmpty, fmt::format("`{}` cannot be empty", member), member);
+  const Engine& engine = call_.engine();
+  note(append_text(rows, engine.model().tokenizer(), task, text, text_pair, engine.model().folder().max_length, side_), member);
+}
+
+void TextReader::add(TokenizedRows& rows, std::string_view text, const std::string& member) {
+  static const TaskSpec kPlain;
+  add(rows, kPlain, text.empty() ? std::string() : prompt_ + std::string(text), {}, member);
+}
+
+void TextReader::add_ids(TokenizedRows& rows, const SortedJson& ids, const std::string& member) {
+  const Engine& engine = call_.engine();
+  Encoding encoding;
+  const std::int64_t vocabulary = engine.model().tokenizer().usable_ids();
+  for (const SortedJson& id : ids) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= static_cast<std::uint64_t>(vocabulary))
+      throw invalid(member, fmt::format("expected token ids from 0 to {}, got {}", vocabulary - 1, describe(id)));
+    encoding.ids.push_back(id.get<std::int32_t>());
+  }
+  if (encoding.ids.empty()) throw ApiError(400, ErrorType::kEmpty, fmt::format("`{}` cannot be empty", member), member);
+  const auto limit = static_cast<std::size_t>(engine.model().folder().max_length);
+  if (encoding.ids.size() > limit) {
+    encoding.cut = static_cast<std::int64_t>(encoding.ids.size() - limit);
+    if (side_ == CutSide::kStart)
+      encoding.ids.erase(encoding.ids.begin(), encoding.ids.end() - static_cast<std::ptrdiff_t>(limit));
+    else
+      encoding.ids.resize(limit);
+  }
+  append_sequence(rows, encoding);
+  rows.labels.push_back(0);
+  note(encoding.cut, member);
+}
+
+void TextReader::note(std::int64_t cut, const std::string& member) {
+  was_cut_ = cut > 0;
+  if (!was_cut_) return;
+  ++call_.truncated;
+  const std::int64_t limit = call_.engine().model().folder().max_length;
+  if (!truncate_)
+    throw invalid(member,
+                  fmt::format("must have at most {} tokens, got {}: this model reads no more; \"truncate\": true or --auto-truncate cuts",
+                              limit, limit + cut));
+}
+
+std::string read_prompt(const Call& call, const Members& members, const std::string& by_default) {
+  const auto name = members.text("prompt_name");
+  if (!name) return by_default;
+  const auto& prompts = call.engine().prompts.texts;
+  if (const auto at = prompts.find(*name); at != prompts.end()) return at->second;
+  std::string names;
+  for (const auto& [known, text] : prompts) names += (names.empty() ? "" : ", ") + known;
+  throw invalid(members.name("prompt_name"), names.empty() ? "this model has no prompts" : "unknown prompt; this model has " + names);
+}
+
+void append_floats(std::string& out, std::span<const float> values) {
+  fmt::format_to(std::back_inserter(out), "[{}]", fmt::join(values, ","));
+}
+
+std::string number_text(double value) { return std::isfinite(value) ? fmt::format("{}", static_cast<float>(value)) : "null"; }
+
+}  // namespace minbert

@@ -1,0 +1,38 @@
+// LineLog: lines that a thread of its own writes, so that no reader of them can hold up requests.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace minbert {
+
+class LineLog {
+ public:
+  /// `write` gets whole lines with their newlines. Empty: nothing is kept.
+  explicit LineLog(std::function<void(std::string_view lines)> write);
+  /// Writes what is left.
+  ~LineLog();
+  LineLog(const LineLog&) = delete;
+  LineLog& operator=(const LineLog&) = delete;
+
+  bool on() const { return write_ != nullptr; }
+  /// Adds a line, or drops it if more than a megabyte waits; the next line that is written tells how many were dropped.
+  void add(std::string_view line);
+
+ private:
+  void run();
+
+  std::function<void(std::string_view)> write_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::string waiting_;
+  std::size_t dropped_ = 0;
+  bool stop_ = false;
+  std::jthread thread_;
+};
+
+}  // namespace minbert

@@ -1,0 +1,247 @@
+// Routes: the shapes of requests and replies, and answers equal to those of TextModel.
+#include "minbert/serve/routes.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "minbert/serve/page.h"
+#include "tests/serve/service_fixture.h"
+
+namespace minbert {
+namespace {
+
+class Routes : public ServiceTest {
+ protected:
+  void SetUp() override {
+    start();
+    own_ = load();
+  }
+  std::vector<Prediction> predict(std::size_t task, const std::vector<InputRow>& rows) { return own_.model->predict_texts(task, rows); }
+  std::vector<float> embed(const std::vector<InputRow>& rows, bool normalize = true) {
+    EmbedSettings settings;
+    settings.modules.set_normalize(normalize);
+    return own_.model->embed(rows, settings);
+  }
+  static std::vector<float> row(const Json& json) { return json.get<std::vector<float>>(); }
+
+  LoadedModel own_;
+};
+
+TEST_F(Routes, PredictGivesTheLabelsOfTextModel) {
+  const auto expected = predict(0, {{"a b", "", ""}, {"c d e", "", ""}});
+  const Json one = post("/predict", R"({"inputs": "a b", "task": "mood", "unknown": 1})").json();
+  ASSERT_EQ(one.size(), 3u);
+  EXPECT_EQ(one[0]["label"], tasks_[0].labels.class_name(static_cast<int>(expected[0].value)));
+  EXPECT_EQ(one[0]["score"].get<float>(), static_cast<float>(expected[0].score()));
+  EXPECT_GE(one[0]["score"].get<double>(), one[1]["score"].get<double>());
+  const ClientReply many = post("/predict", R"({"inputs": ["a b", "c d e"], "task": "mood"})");
+  EXPECT_EQ(many.json()[0], one);
+  EXPECT_EQ(many.headers.at("x-compute-tokens"), "9");
+  for (const char* name : {"x-request-id", "x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"})
+    EXPECT_TRUE(many.headers.contains(name)) << name;
+  EXPECT_FALSE(many.headers.contains("x-truncated"));
+  const Json raw = post("/predict", R"({"inputs": "a b", "task": "mood", "raw_scores": true})").json();
+  double sum = 0;
+  for (const Json& label : raw) sum += std::exp(label["score"].get<double>() - raw[0]["score"].get<double>());
+  EXPECT_NEAR(1 / sum, one[0]["score"].get<double>(), 1e-5);
+  EXPECT_EQ(post("/predict", R"({"inputs": [["a"], "b"], "task": "mood"})").json().size(), 2u);
+  const Json stars = post("/predict", R"({"inputs": "a b", "task": "stars"})").json();
+  EXPECT_EQ(stars[0]["label"], "stars");
+  EXPECT_EQ(stars[0]["score"].get<float>(), static_cast<float>(predict(3, {{"a b", "", ""}})[0].value));
+}
+
+TEST_F(Routes, PredictTellsPairsFromBatches) {
+  const auto expected = predict(1, {{"a b", "c", ""}});
+  const Json pair = post("/predict", R"({"inputs": ["a b", "c"], "task": "same"})").json();
+  ASSERT_EQ(pair.size(), 2u);
+  EXPECT_EQ(pair[0]["score"].get<float>(), static_cast<float>(expected[0].score()));
+  EXPECT_EQ(post("/predict", R"({"inputs": [["a b", "c"]], "task": "same"})").json()[0], pair);
+  for (const char* wrong : {R"("a")", R"(["a"])", R"(["a", "b", "c"])", R"([["a"]])", R"([["a", "b", "c"]])", R"([["a", 1]])", "1", "{}"})
+    EXPECT_EQ(post("/predict", fmt::format(R"({{"inputs": {}, "task": "same"}})", wrong)).status, 422) << wrong;
+  for (const char* wrong : {R"([["a", "b"]])", R"([1])", "null", "1"})
+    EXPECT_EQ(post("/predict", fmt::format(R"({{"inputs": {}, "task": "mood"}})", wrong)).status, 422) << wrong;
+  EXPECT_NE(post("/predict", R"({"inputs": "a"})").body.find("mood, same, near, stars, kind"), std::string::npos);
+  EXPECT_EQ(post("/predict", R"({"inputs": "a", "task": "mod"})").status, 422);
+  EXPECT_EQ(post("/predict", R"({"inputs": [], "task": "mood"})").json()["error_type"], "Empty");
+  EXPECT_EQ(post("/predict", R"({"inputs": ["a", ""], "task": "mood"})").status, 400);
+  EXPECT_EQ(post("/predict", R"({"inputs": ["", ""], "task": "same"})").status, 400);
+  EXPECT_EQ(post("/predict", R"({"inputs": ["", "a"], "task": "same"})").status, 200);
+}
+
+TEST_F(Routes, AnalyzeAnswersAllTasksInOnePass) {
+  const ClientReply reply =
+      post("/v1/analyze",
+           R"({"inputs": [{"id": "x", "text": "a b"}, {"text": "a", "text_pair": "b c"}, {"id": 7, "text": "a b c d e f a b"}]})");
+  const Json json = reply.json();
+  EXPECT_EQ(json["model"], "tiny");
+  const Json& results = json["results"];
+  ASSERT_EQ(results.size(), 3u) << reply.body;
+  EXPECT_EQ(results[0]["id"], "x");
+  EXPECT_EQ(results[0]["tokens"], 4);  // the two single-text tasks share one pass
+  EXPECT_EQ(results[0]["truncated"], false);
+  const auto mood = predict(0, {{"a b", "", ""}})[0];
+  EXPECT_EQ(results[0]["tasks"]["mood"]["score"].get<float>(), static_cast<float>(mood.score()));
+  EXPECT_EQ(results[0]["tasks"]["mood"]["probs"]["so-so"].get<float>(), static_cast<float>(mood.probs[1]));
+  EXPECT_EQ(results[0]["tasks"]["stars"]["value"].get<float>(), static_cast<float>(predict(3, {{"a b", "", ""}})[0].value));
+  EXPECT_EQ(results[0]["tasks"].size(), 2u);
+  EXPECT_EQ(results[1]["id"], "1");
+  EXPECT_EQ(results[1]["tokens"], 3 + 4 + 6);  // two sequences for `same` and `kind`, one for `near`
+  EXPECT_EQ(results[1]["tasks"].size(), 3u);
+  EXPECT_EQ(results[1]["tasks"]["same"]["score"].get<float>(), static_cast<float>(predict(1, {{"a", "b c", ""}})[0].score()));
+  EXPECT_EQ(results[1]["tasks"]["near"]["value"].get<float>(), static_cast<float>(predict(2, {{"a", "b c", ""}})[0].value));
+  EXPECT_EQ(results[2]["id"], 7);
+  EXPECT_EQ(results[2]["truncated"], true);
+  EXPECT_EQ(reply.headers.at("x-truncated"), "1");
+  EXPECT_EQ(json["usage"]["tokens"], 4 + 13 + 8);
+  EXPECT_EQ(post("/v1/analyze", R"({"inputs": [{"text": "a"}], "tasks": ["mood", "mood"]})").json()["results"][0]["tasks"].size(), 1u);
+  const Json error = post("/v1/analyze", R"({"inputs": [{"text": "a"}], "tasks": ["same"]})").json()["error"];
+  EXPECT_EQ(error["param"], "inputs[0]");
+  EXPECT_EQ(error["code"], "validation");
+  EXPECT_EQ(post("/v1/analyze", R"({"inputs": [{"txt": "a"}]})").json()["error"]["param"], "inputs[0].text");
+}
+
+TEST_F(Routes, EmbedGivesTheVectorsOfTextModel) {
+  const auto expected = embed({{"a b", "", ""}, {"c", "", ""}});
+  const Json two = post("/embed", R"({"inputs": ["a b", "c"]})").json();
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(row(two[1]), std::vector<float>(expected.begin() + 6, expected.end()));
+  EXPECT_EQ(post("/embed", R"({"inputs": "a b"})").json()[0], two[0]);
+  EXPECT_EQ(post("/embed", R"({"inputs": [2, 5, 6, 3]})").json()[0], two[0]);  // [CLS] a b [SEP]
+  EXPECT_EQ(post("/embed", R"({"inputs": ["a b", [2, 7, 3]]})").json(), two);
+  const auto raw = embed({{"a b", "", ""}}, false);
+  EXPECT_EQ(row(post("/embed", R"({"inputs": "a b", "normalize": false})").json()[0]), raw);
+  const auto cut = row(post("/embed", R"({"inputs": "a b", "dimensions": 2})").json()[0]);
+  ASSERT_EQ(cut.size(), 2u);
+  EXPECT_NEAR(cut[0] * cut[0] + cut[1] * cut[1], 1, 1e-6);
+  EXPECT_NEAR(cut[0] / cut[1], raw[0] / raw[1], 1e-4);
+  for (const char* wrong :
+       {R"({"inputs": [2, -1]})", R"({"inputs": [2, 11]})", R"({"inputs": [2, "a"]})", R"({"inputs": "a", "dimensions": 7})",
+        R"({"inputs": "a", "dimensions": 0})", R"({"inputs": "a", "prompt_name": "query"})", R"({"inputs": [true]})", R"([])"})
+    EXPECT_EQ(post("/embed", wrong).status, 422) << wrong;
+  EXPECT_EQ(post("/embed", R"({"inputs": [[]]})").status, 400);
+  const Json states = post("/embed_all", R"({"inputs": ["a b", "c"]})").json();
+  ASSERT_EQ(states[0].size(), 4u);
+  ASSERT_EQ(states[1].size(), 3u);
+  for (std::size_t k = 0; k < 6; ++k) {
+    float mean = 0;
+    for (const Json& state : states[0]) mean += state[k].get<float>() / 4;
+    EXPECT_NEAR(mean, raw[k], 1e-5);
+  }
+}
+
+TEST_F(Routes, LongTextsAreCutOrRefused) {
+  const ClientReply cut = post("/embed", R"({"inputs": ["a b c d e f a b c", "a"]})");
+  EXPECT_EQ(cut.headers.at("x-truncated"), "1");
+  EXPECT_EQ(cut.json()[0], post("/embed", R"({"inputs": "a b c d e f"})").json()[0]);
+  EXPECT_EQ(post("/embed", R"({"inputs": "a b c d e f a b c", "truncation_direction": "Left"})").json()[0],
+            post("/embed", R"({"inputs": "d e f a b c"})").json()[0]);
+  const ClientReply refused = post("/embed", R"({"inputs": "a b c d e f a b c", "truncate": false})");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_NE(refused.body.find("at most 8 tokens, got 11"), std::string::npos) << refused.body;
+  EXPECT_EQ(post("/embed", R"({"inputs": "a", "truncation_direction": "up"})").status, 422);
+}
+
+TEST_F(Routes, OpenAiEmbeddings) {
+  const auto expected = embed({{"a b", "", ""}});
+  for (const char* path : {"/v1/embeddings", "/embeddings"}) {
+    const Json json = post(path, R"({"input": ["a b", "c"], "model": "any"})").json();
+    EXPECT_EQ(json["object"], "list");
+    EXPECT_EQ(json["model"], "tiny");
+    EXPECT_EQ(json["data"][1]["index"], 1);
+    EXPECT_EQ(row(json["data"][0]["embedding"]), expected);
+    EXPECT_EQ(json["usage"]["prompt_tokens"], 7);
+  }
+  const std::string text = post("/v1/embeddings", R"({"input": "a b", "encoding_format": "base64"})").json()["data"][0]["embedding"];
+  EXPECT_EQ(text.size(), 32u);  // 24 bytes
+  const Json error = post("/v1/embeddings", R"({"input": "a", "encoding_format": "hex"})").json()["error"];
+  EXPECT_EQ(error["type"], "invalid_request_error");
+  EXPECT_EQ(error["param"], "encoding_format");
+  EXPECT_TRUE(error["code"].is_string());
+}
+
+TEST_F(Routes, SimilarityAndRerank) {
+  const auto unit = embed({{"a b", "", ""}, {"c", "", ""}, {"a b", "", ""}});
+  double cosine = 0;
+  for (std::size_t k = 0; k < 6; ++k) cosine += static_cast<double>(unit[k]) * unit[6 + k];
+  const Json cosines = post("/similarity", R"({"inputs": {"source_sentence": "a b", "sentences": ["c", "a b"]}})").json();
+  EXPECT_NEAR(cosines[0].get<double>(), cosine, 1e-6);
+  EXPECT_NEAR(cosines[1].get<double>(), 1, 1e-6);
+  const auto near = predict(2, {{"a b", "c", ""}, {"a b", "a b", ""}});
+  const Json values = post("/similarity", R"({"inputs": {"source_sentence": "a b", "sentences": ["c", "a b"]}, "task": "near"})").json();
+  EXPECT_EQ(values[0].get<float>(), static_cast<float>(near[0].value));
+  EXPECT_EQ(post("/similarity", R"({"inputs": {"source_sentence": "a", "sentences": ["c"]}, "task": "kind"})").status, 422);
+  EXPECT_EQ(post("/similarity", R"({"inputs": {"source_sentence": "a", "sentences": [1]}})").status, 422);
+
+  const Json by_cosine = post("/rerank", R"({"query": "a b", "texts": ["c", "a b"], "return_text": true})").json();
+  EXPECT_EQ(by_cosine[0]["index"], 1);
+  EXPECT_EQ(by_cosine[0]["text"], "a b");
+  EXPECT_EQ(by_cosine[1]["score"], cosines[0]);
+  const Json by_head = post("/rerank", R"({"query": "a b", "texts": ["c", "a b"], "task": "same"})").json();
+  const auto same = predict(1, {{"a b", "c", ""}, {"a b", "a b", ""}});
+  const std::size_t best = same[0].probs[1] >= same[1].probs[1] ? 0 : 1;
+  EXPECT_EQ(by_head[0]["index"], best);
+  EXPECT_EQ(by_head[0]["score"].get<float>(), static_cast<float>(same[best].probs[1]));
+  EXPECT_FALSE(by_head[0].contains("text"));
+  const Json jina =
+      post("/v1/rerank", R"({"model": "m", "query": "a b", "documents": ["c", {"text": "a b"}], "top_n": 1, "return_documents": true})")
+          .json();
+  ASSERT_EQ(jina["results"].size(), 1u);
+  EXPECT_EQ(jina["results"][0]["index"], 1);
+  EXPECT_EQ(jina["results"][0]["document"]["text"], "a b");
+  EXPECT_EQ(jina["usage"]["total_tokens"], 4 + 3 + 4);
+  EXPECT_EQ(post("/v1/rerank", R"({"query": "a", "documents": [{"txt": "a"}]})").json()["error"]["param"], "documents[0].text");
+}
+
+TEST_F(Routes, TokenizeCountsCodePoints) {
+  const Json tokens = post("/tokenize", R"({"inputs": ["é A"]})").json()[0];
+  ASSERT_EQ(tokens.size(), 4u);
+  EXPECT_EQ(tokens[0]["text"], "[CLS]");
+  EXPECT_EQ(tokens[0]["special"], true);
+  EXPECT_TRUE(tokens[0]["start"].is_null());
+  EXPECT_EQ(tokens[2]["text"], "A");
+  EXPECT_EQ(tokens[2]["token"], "a");
+  EXPECT_EQ(tokens[2]["id"], 5);
+  EXPECT_EQ(tokens[2]["start"], 2);
+  EXPECT_EQ(tokens[2]["stop"], 3);
+  EXPECT_EQ(post("/tokenize", R"({"inputs": "a", "add_special_tokens": false})").json()[0].size(), 1u);
+}
+
+TEST_F(Routes, InfoAndModels) {
+  const Json info = client().get("/info").json();
+  EXPECT_EQ(info["model_id"], "tiny");
+  EXPECT_EQ(info["model_dtype"], "float32");
+  EXPECT_EQ(info["max_input_length"], 8);
+  EXPECT_EQ(info["tasks"].size(), 5u);
+  EXPECT_EQ(info["tasks"][0]["labels"][1], "so-so");
+  EXPECT_EQ(info["tasks"][2]["encode"], "joint");
+  EXPECT_EQ(client().get("/v1/models").json()["data"][0]["id"], "tiny");
+  const ClientReply page = client().get("/");
+  EXPECT_EQ(page.headers.at("content-security-policy").find("unsafe"), std::string::npos);
+  EXPECT_EQ(page.body, page_text());
+  EXPECT_EQ(page.body.find("http://"), std::string::npos);
+}
+
+TEST_F(Routes, RootTakesWhatClientsOfOneTaskSend) {
+  EXPECT_EQ(post("/", R"({"inputs": "a b"})").body, post("/embed", R"({"inputs": "a b"})").body);
+  EXPECT_EQ(post("/", R"({"inputs": "a b", "task": "mood"})").body, post("/predict", R"({"inputs": "a b", "task": "mood"})").body);
+  EXPECT_EQ(post("/", R"({"inputs": {"source_sentence": "a", "sentences": ["a"]}})").json().size(), 1u);
+}
+
+TEST_F(Routes, OpenApiNamesEveryRouteAndSchema) {
+  const Json document = client().get("/openapi.json").json();
+  EXPECT_EQ(document["openapi"], "3.1.0");
+  std::size_t operations = 0;
+  for (const auto& [path, methods] : document["paths"].items()) operations += methods.size();
+  EXPECT_EQ(operations, routes().size());
+  std::set<std::string> used;
+  const std::string text = dump_json(document);
+  for (std::size_t at = text.find("#/components/schemas/"); at != text.npos; at = text.find("#/components/schemas/", at + 1))
+    used.insert(text.substr(at + 21, text.find('"', at) - at - 21));
+  for (const auto& [name, schema] : document["components"]["schemas"].items()) EXPECT_TRUE(used.contains(name)) << name << " is not used";
+  for (const std::string& name : used) EXPECT_TRUE(document["components"]["schemas"].contains(name)) << name;
+}
+
+}  // namespace
+}  // namespace minbert
