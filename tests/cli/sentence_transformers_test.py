@@ -23,6 +23,7 @@ try:
     import sentence_transformers
     import torch
     import transformers
+    from sentence_transformers import models
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
@@ -42,6 +43,7 @@ NEW = {
     "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
     "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
 }
+ACTIVATIONS = ["ReLU", "GELU", "SiLU", "Sigmoid", "LogSigmoid", "LeakyReLU", "ELU", "SELU", "ReLU6", "Hardtanh", "Softplus", "Softsign", "Mish"]
 FLAGS = ["cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
 
 
@@ -135,7 +137,7 @@ VARIANTS = {
     "list of one": lambda f: f.pooling(["max"]),
     "list in its own order": lambda f: f.pooling(["mean", "cls"]),
     "list of all": lambda f: f.pooling(["lasttoken", "weightedmean", "mean_sqrt_len_tokens", "mean", "max", "cls"]),
-    **{f"flag {flag}": lambda f, flag=flag: f.flags(flag) for flag in FLAGS},
+    "one flag": lambda f: f.flags("max_tokens"),
     "two flags": lambda f: f.flags("mean_tokens", "cls_token"),
     "all flags": lambda f: f.flags(*FLAGS),
     "no flag": lambda f: f.flags(),
@@ -151,10 +153,7 @@ VARIANTS = {
     "dense without an activation": lambda f: f.pooling().module(
         "Dense", {"in_features": HIDDEN, "out_features": 2}, tensors={"linear.weight": torch.full((2, HIDDEN), 0.1), "linear.bias": torch.ones(2)}
     ),
-    **{
-        f"dense {name}": lambda f, name=name: f.pooling().dense(HIDDEN, 5, "activation." + name)
-        for name in ("ReLU", "GELU", "SiLU", "Sigmoid", "LogSigmoid", "LeakyReLU", "ELU", "SELU", "ReLU6", "Hardtanh", "Softplus", "Softsign", "Mish")
-    },
+    "dense of every activation": lambda f: [f.pooling()] + [f.dense(HIDDEN, HIDDEN, "activation." + name) for name in ACTIVATIONS],
     "dense from a pickle": lambda f: f.pooling().dense(HIDDEN, 4, file="pytorch_model.bin"),
     "dense of 16 bits": lambda f: f.pooling().dense(HIDDEN, 4, dtype=torch.float16),
     "dense with its input added": lambda f: f.pooling().dense(HIDDEN, HIDDEN, use_residual=True),
@@ -258,8 +257,8 @@ class SentenceTransformersTest(unittest.TestCase):
     def run_minbert(self, *arguments):
         return subprocess.run([MINBERT, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, "MINBERT_THREADS": "1"})
 
-    def embed(self, model, *flags):
-        write(self.folder / "texts", "".join(text + "\n" for text in TEXTS))
+    def embed(self, model, *flags, texts=TEXTS):
+        write(self.folder / "texts", "".join(text + "\n" for text in texts))
         return self.run_minbert("embed", model, "-i", self.folder / "texts", "-o", self.folder / "v.npy", *flags)
 
     def make(self, name, builder):
@@ -283,17 +282,16 @@ class SentenceTransformersTest(unittest.TestCase):
                 load = lambda path: sentence_transformers.SentenceTransformer(str(path), device="cpu", local_files_only=True).encode(TEXTS, **how)
                 expected = load(model)
                 self.assert_equal(model, expected, *flags)
-                exported = model.with_suffix(".out")
+                exported = model.with_name(model.name + " out")
                 run = self.run_minbert("export", model, "-o", exported, "--as", "sentence-transformers")
                 self.assertEqual(run.returncode, 0, run.stderr)
                 self.assert_equal(exported, expected, *flags)
                 self.assertLess(numpy.abs(load(exported) - expected).max(), 1e-5 * max(1, numpy.abs(expected).max()))
 
     def test_saved_by_the_installed_version(self):
-        modules = sentence_transformers.models
-        encoder = modules.Transformer(str(ENCODER / "cased"), max_seq_length=10, do_lower_case=True)
+        encoder = models.Transformer(str(ENCODER / "cased"), max_seq_length=10, do_lower_case=True)
         model = sentence_transformers.SentenceTransformer(
-            modules=[encoder, modules.Pooling(HIDDEN, ["max", "mean"]), modules.Dense(2 * HIDDEN, 6), modules.LayerNorm(6), modules.Normalize()],
+            modules=[encoder, models.Pooling(HIDDEN, ["max", "mean"]), models.Dense(2 * HIDDEN, 6), models.LayerNorm(6), models.Normalize()],
             prompts={"ask": "find: "},
             default_prompt_name="ask",
             device="cpu",
@@ -315,11 +313,11 @@ class SentenceTransformersTest(unittest.TestCase):
     def test_warned_once(self):
         for name, (builder, parts) in WARNED.items():
             with self.subTest(name):
-                run = self.embed(self.make(name, builder))
+                run = self.embed(self.make(name, builder), texts=TEXTS[:1])
                 self.assertEqual((run.returncode, run.stderr.count("warning:")), (0, 1), run.stderr)
                 for part in parts:
                     self.assertIn(part, run.stderr)
-        self.assertEqual(self.embed(self.make("quiet", VARIANTS["names since 5.4"])).stderr, "")
+        self.assertEqual(self.embed(self.make("quiet", VARIANTS["names since 5.4"]), texts=TEXTS[:1]).stderr, "")
 
 
 if __name__ == "__main__":
