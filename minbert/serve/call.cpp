@@ -185,6 +185,7 @@ void TextReader::add_ids(TokenizedRows& rows, const SortedJson& ids, const std::
     else
       encoding.ids.resize(limit);
   }
+  encoding.type_ids.assign(encoding.ids.size(), 0);
   append_sequence(rows, encoding);
   rows.labels.push_back(0);
   note(encoding.cut, member);

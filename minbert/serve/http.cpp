@@ -212,15 +212,13 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   void on_read_error(error_code error, std::string_view part) {
     if (error == http::error::end_of_stream || error == asio::error::operation_aborted) return close();
-    const bool timeout = error == beast::error::timeout;
     const bool protocol = error.category() == http::make_error_code(http::error::bad_method).category();
-    if ((!timeout && !protocol) || error == http::error::partial_message) return close();
+    if (!protocol || error == http::error::partial_message) return close();  // a timeout has closed the socket already
     if (!request_) {
       request_ = std::make_shared<HttpRequest>();
       request_->peer = peer_;
     }
     HttpRefusal refusal{400, fmt::format("malformed {} of an HTTP request: {}", part, error.message())};
-    if (timeout) refusal = {408, fmt::format("the {} of the request came too slowly", part)};
     if (error == http::error::header_limit) refusal = {431, fmt::format("the head of a request may have {} bytes", kHeadBytes)};
     if (error == http::error::body_limit)
       refusal = {413,

@@ -70,7 +70,7 @@ struct HttpHandlers {
   /// Looks at a request whose body is still to come. A reply that it returns is sent without reading the body.
   std::function<std::unique_ptr<HttpReply>(const HttpRequest& head)> check;
   std::function<void(std::shared_ptr<HttpExchange>)> handle;
-  /// Makes the reply to a request that is malformed, too large or too slow. What was read of it is in `head`.
+  /// Makes the reply to a request that is malformed or too large. What was read of it is in `head`.
   std::function<HttpReply(const HttpRequest& head, const HttpRefusal& refusal)> refuse;
 };
 

@@ -14,7 +14,7 @@ std::string_view serve_schemas();  // schemas.json
 namespace {
 
 // Refusals that any route with a body may give; the text says what each means.
-constexpr std::string_view kRefusals = "400 401 408 413 415 422 429 431 500 503";
+constexpr std::string_view kRefusals = "400 401 413 415 422 429 431 500 503";
 
 constexpr Route kRoutes[] = {
     {"GET", "/", "The page for people", Access::kOpen, "", "text/html", "", run_page},
@@ -47,10 +47,9 @@ constexpr Route kRoutes[] = {
 };
 
 std::string_view meaning_of(std::string_view status) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kMeanings = {{
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 9> kMeanings = {{
       {"400", "Not JSON, not UTF-8, or empty"},
       {"401", "The API key is missing or wrong"},
-      {"408", "The request came too slowly"},
       {"413", "The body is larger than --payload-limit"},
       {"415", "The body is not application/json"},
       {"422", "A member is wrong, or an input too long"},

@@ -67,12 +67,12 @@ TEST_F(RunTablesTest, ScoresOfRunsAndOfSeeds) {
   write_run("b/seed-1", 0.4, 0.8, "3e-5");
   write_run("b/seed-2", 0.6, 0.8, "3e-5");
   const ResultTable scores = scores_table(paths({"a", "b"}), "dev");
-  EXPECT_EQ(scores.header, (std::vector<std::string>{"run", "sst", "para", "mean", "seconds", "epoch", "seeds"}));
+  EXPECT_EQ(scores.header, (std::vector<std::string>{"run", "para", "sst", "mean", "seconds", "epoch", "seeds"}));
   EXPECT_EQ(std::vector(scores.rows[0].begin() + 1, scores.rows[0].end()),
-            (std::vector<std::string>{"0.500", "0.750", "0.625", "12.2", "3", "1"}));
+            (std::vector<std::string>{"0.750", "0.500", "0.625", "12.2", "3", "1"}));
   EXPECT_EQ(std::vector(scores.rows[1].begin() + 1, scores.rows[1].end()),
-            (std::vector<std::string>{"0.500 ± 0.141", "0.800 ± 0.000", "0.650 ± 0.071", "12.2 ± 0.0", "3.0 ± 0.0", "2"}));
-  EXPECT_EQ(scores.best, (std::vector<std::vector<std::size_t>>{{}, {0, 1}, {1}, {1}}));
+            (std::vector<std::string>{"0.800 ± 0.000", "0.500 ± 0.141", "0.650 ± 0.071", "12.2 ± 0.0", "3.0 ± 0.0", "2"}));
+  EXPECT_EQ(scores.best, (std::vector<std::vector<std::size_t>>{{}, {1}, {0, 1}, {1}}));
   make_directories(folder / "study/rows");
   std::filesystem::rename(folder / "b", folder / "study/rows/b");
   write_file(folder / "study/study.json", R"({"rows": [{"name": "b"}, {"name": "not-begun"}]})");

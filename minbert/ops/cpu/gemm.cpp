@@ -17,6 +17,7 @@
 
 #include "minbert/base/check.h"
 #include "minbert/ops/cpu/panel_gemm.h"
+#include "minbert/ops/cpu/pieces.h"
 #include "minbert/ops/cpu/sweep.h"
 
 namespace minbert::cpu {
@@ -134,68 +135,38 @@ dnnl::matmul::primitive_desc describe(const dnnl::engine& engine, const Desc& ds
 #endif
 }
 
-/// Where column `col` of a matrix in `layout` starts, in elements; `cols` columns are wanted. Throws dnnl::error where blocks are cut.
-std::int64_t column_offset(const Desc& layout, std::int64_t col, std::int64_t cols) {
-  const Desc part = layout.submemory_desc({dimensions(layout)[0], cols}, {0, col});
+/// Blocks of columns of a packed matrix, between which it can be cut; none if `cols` is 0.
+struct ColumnBlocks {
+  std::int64_t cols = 0, elements = 0;  // of a block
+
+  static ColumnBlocks of(const Desc& layout) {
+    const auto size = dimensions(layout);
+    for (const std::int64_t cols : {16, 32, 48, 64}) {
+      if (size[1] % cols != 0 || size[1] == cols) continue;
+      try {
+        const Desc second = layout.submemory_desc({size[0], cols}, {0, cols});
 #if DNNL_VERSION_MAJOR >= 3
-  return part.get_submemory_offset();
+        return {cols, second.get_submemory_offset()};
 #else
-  return part.data.offset0;
+        return {cols, second.data.offset0};
 #endif
-}
-
-/// Whether oneDNN would compute it by plain loops, hundreds of times slower.
-bool is_reference(const dnnl::matmul::primitive_desc& description) {
-  return std::string_view(description.impl_info_str()).find("ref") != std::string_view::npos;
-}
-
-/// The width of the blocks of columns in `layout`, between which it can be cut; 0 if it cannot be.
-std::int64_t column_block(const Desc& layout) {
-  const std::int64_t cols = dimensions(layout)[1];
-  for (const std::int64_t block : {16, 32, 48, 64}) {
-    if (cols % block != 0) continue;
-    try {
-      column_offset(layout, std::min(block, cols - block), block);
-      return block;
-    } catch (const dnnl::error&) {  // cuts a block
+      } catch (const dnnl::error&) {  // that would cut a block
+      }
     }
+    return {};
   }
-  return 0;
-}
-
-/// A length in pieces of equal size, but the last.
-struct Cut {
-  std::int64_t total, size, count;
-  Cut(std::int64_t length, std::int64_t piece) : total(length), size(piece), count(divide_up(length, piece)) {}
-  std::int64_t begin(std::int64_t i) const { return i * size; }
-  std::int64_t length(std::int64_t i) const { return std::min(size, total - begin(i)); }
 };
 
-/// A product (rows, depth) (depth, cols) as smaller ones, several for each thread where they are worth a call.
-struct Pieces {
-  Cut rows, cols;
+/// The right operand of a product, at `data` in `layout`.
+struct RightOperand {
+  Desc layout;
+  const void* data;
+  ColumnBlocks blocks;
 
-  /// Cuts columns between blocks of `block` if it is not 0, since every piece of rows reads b again, and rows where that is not enough.
-  static Pieces of(std::int64_t rows, std::int64_t cols, std::int64_t depth, std::int64_t block) {
-    constexpr double kWorthACall = 2e6;  // multiplications: some microseconds, beside one for the call
-    constexpr std::int64_t kMostOfAThread = 4, kRows = 64;
-    const std::int64_t threads = num_threads();
-    const double work = static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth);
-    const auto wanted = static_cast<std::int64_t>(std::min(work / kWorthACall, static_cast<double>(kMostOfAThread * threads)));
-    if (threads == 1 || wanted <= 1) return {Cut(rows, rows), Cut(cols, cols)};
-    std::int64_t width = cols;
-    if (block != 0) {
-      const std::int64_t blocks = cols / block, share = divide_up(blocks, threads);
-      std::int64_t in_piece = divide_up(blocks, wanted);
-      for (std::int64_t n = 1; n <= kMostOfAThread; ++n) {  // the most pieces with which the busiest thread has no more than its share
-        const std::int64_t size = divide_up(share, n), count = divide_up(blocks, size);
-        if (count <= wanted && divide_up(count, threads) * size == share) in_piece = size;
-      }
-      width = in_piece * block;
-    }
-    const Cut columns(cols, width);
-    const std::int64_t row_pieces = std::clamp<std::int64_t>(wanted / columns.count, 1, divide_up(rows, kRows));
-    return {Cut(rows, round_up(divide_up(rows, row_pieces), 16)), columns};
+  /// Where a column that begins a block starts.
+  const void* from_column(std::int64_t col, DType dtype) const {
+    if (col == 0) return data;
+    return static_cast<const std::byte*>(data) + col / blocks.cols * blocks.elements * static_cast<std::int64_t>(dtype_size(dtype));
   }
 };
 
@@ -208,7 +179,7 @@ struct PackedMatrix {
   std::size_t bytes = 0;
   Desc layout;
   dnnl::memory memory;
-  std::int64_t block = 0;  // products may be cut between blocks of so many columns; 0: they may not
+  ColumnBlocks blocks;
 
   PackedMatrix() = default;
   PackedMatrix(const PackedMatrix&) = delete;
@@ -242,67 +213,79 @@ struct Gemm::Impl {
     return recent.front().second;
   }
 
-  /// dst = a b + bias on all threads. b is at `data` in `layout`, and may be cut between blocks of `block` columns, or not if that is 0.
-  void multiply(Key key, const Matrix& dst, const Matrix& a, const Desc& layout, const void* data, std::int64_t block, const float* bias) {
-    const Pieces pieces = Pieces::of(dst.rows, dst.cols, a.cols, block);
+  /// dst = a b + bias on all threads.
+  void multiply(const Key& key, const Matrix& dst, const Matrix& a, const RightOperand& b, const float* bias) {
+    const Pieces pieces = Pieces::of(dst.rows, dst.cols, a.cols, b.blocks.cols);
     const Cut &rows = pieces.rows, &cols = pieces.cols;
-    key.block = static_cast<std::uint8_t>(block);
-    std::array<Product*, 4> products{};
+    std::int64_t scratchpad = 0;
+    std::array<Product*, 4> products{};  // for pieces of both lengths of rows and of columns
     const auto product_of = [&](std::int64_t row, std::int64_t col) -> Product*& {
       return products[(row + 1 == rows.count ? 2u : 0u) + (col + 1 == cols.count ? 1u : 0u)];
     };
-    const std::size_t threads = static_cast<std::size_t>(num_threads());
-    std::int64_t scratch_bytes = 0;
-    onednn("product", [&] {
-      while (streams.size() < threads) streams.emplace_back(engine);
-      for (const std::int64_t row : {std::int64_t{0}, rows.count - 1}) {
-        for (const std::int64_t col : {std::int64_t{0}, cols.count - 1}) {
-          key.m = rows.length(row);
-          key.n = cols.length(col);
-          const Desc b = key.n == dst.cols ? layout : layout.submemory_desc({a.cols, key.n}, {0, 0});
-          Product& product = find(key, dst.part(0, key.m, 0, key.n), a.part(0, key.m, 0, a.cols), b);
-          if (product.arguments.size() < threads) product.arguments.resize(threads);
-          scratch_bytes = std::max(scratch_bytes, static_cast<std::int64_t>(product.description.scratchpad_desc().get_size()));
-          product_of(row, col) = &product;
-        }
+    for (const std::int64_t row : {std::int64_t{0}, rows.count - 1}) {
+      for (const std::int64_t col : {std::int64_t{0}, cols.count - 1}) {
+        Product& product = product_for(key, dst.part(0, rows.length(row), 0, cols.length(col)), a, b);
+        scratchpad = std::max(scratchpad, round_up(static_cast<std::int64_t>(product.description.scratchpad_desc().get_size()), 64));
+        product_of(row, col) = &product;
       }
-    });
-    scratch_bytes = round_up(scratch_bytes, 64);
-    std::byte* const memory = scratch.get<std::byte>(std::ssize(streams) * scratch_bytes);
+    }
+    // oneDNN is slow where rows of dst are not adjacent, so that pieces of columns are made elsewhere and copied.
+    const auto size = static_cast<std::int64_t>(dtype_size(dst.dtype));
+    const std::int64_t elsewhere = cols.count > 1 ? round_up(rows.size * cols.size * size, 64) : 0;
+    std::byte* const memory = scratch.get<std::byte>(num_threads() * (scratchpad + elsewhere));
     parallel_for(rows.count * cols.count, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t thread = thread_index();
-      onednn("product", [&] {
-        for (std::int64_t i = begin; i < end; ++i) {
-          const std::int64_t row = i / cols.count, col = i % cols.count, first = cols.begin(col);
-          const std::int64_t offset = first == 0 ? 0 : column_offset(layout, first, cols.length(col));
-          run(*product_of(row, col), static_cast<std::size_t>(thread), dst.part(rows.begin(row), rows.length(row), first, cols.length(col)),
-              a.part(rows.begin(row), rows.length(row), 0, a.cols),
-              static_cast<const std::byte*>(data) + offset * static_cast<std::int64_t>(dtype_size(a.dtype)),
-              bias != nullptr ? bias + first : nullptr, memory + thread * scratch_bytes);
-        }
-      });
+      std::byte* const own = memory + thread_index() * (scratchpad + elsewhere);
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t row = i / cols.count, col = i % cols.count;
+        const Matrix to = dst.part(rows.begin(row), rows.length(row), cols.begin(col), cols.length(col));
+        Matrix made = to;
+        if (elsewhere > 0) made.data = own + scratchpad, made.row_stride = made.cols;
+        run(*product_of(row, col), made, a.part(rows.begin(row), to.rows, 0, a.cols), b.from_column(cols.begin(col), a.dtype),
+            bias != nullptr ? bias + cols.begin(col) : nullptr, own);
+        for (std::int64_t j = 0; elsewhere > 0 && j < to.rows; ++j)
+          std::memcpy(to.part(j, 1, 0, to.cols).data, made.part(j, 1, 0, to.cols).data, static_cast<std::size_t>(to.cols * size));
+      }
     });
   }
 
-  void run(Product& product, std::size_t thread, const Matrix& dst, const Matrix& a, const void* b, const float* bias, void* scratchpad) {
-    std::unique_ptr<Arguments>& own = product.arguments[thread];
-    if (own == nullptr) own = std::make_unique<Arguments>(product.description, engine, bias != nullptr);
-    own->a.set_data_handle(a.data);
-    own->b.set_data_handle(const_cast<void*>(b));
-    own->dst.set_data_handle(dst.data);
-    own->scratchpad.set_data_handle(scratchpad);
-    std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, own->a.get()},
-                                                 {DNNL_ARG_WEIGHTS, own->b.get()},
-                                                 {DNNL_ARG_DST, own->dst.get()},
-                                                 {DNNL_ARG_SCRATCHPAD, own->scratchpad.get()},
-                                                 {}}};
-    int count = 4;
-    if (bias != nullptr) {
-      own->bias.set_data_handle(const_cast<float*>(bias));
-      arguments[static_cast<std::size_t>(count++)] = {DNNL_ARG_BIAS, own->bias.get()};
-    }
-    // The C++ wrapper takes a hash map, which allocates in each call.
-    dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), streams[thread].get(), count, arguments.data()), "execute");
+  /// The product for a piece like `dst`, with arguments for all threads.
+  Product& product_for(Key key, Matrix dst, const Matrix& a, const RightOperand& b) {
+    const bool columns = key.n != dst.cols;
+    key.m = dst.rows;
+    key.n = dst.cols;
+    if (columns) key.block = static_cast<std::uint8_t>(b.blocks.cols), key.dst_stride = dst.row_stride = dst.cols;
+    const auto threads = static_cast<std::size_t>(num_threads());
+    return onednn("product", [&]() -> Product& {
+      Product& product =
+          find(key, dst, a.part(0, dst.rows, 0, a.cols), columns ? b.layout.submemory_desc({a.cols, dst.cols}, {0, 0}) : b.layout);
+      if (product.arguments.size() < threads) product.arguments.resize(threads);
+      while (streams.size() < threads) streams.emplace_back(engine);
+      return product;
+    });
+  }
+
+  void run(Product& product, const Matrix& dst, const Matrix& a, const void* b, const float* bias, void* scratchpad) {
+    const auto thread = static_cast<std::size_t>(thread_index());
+    onednn("product", [&] {
+      std::unique_ptr<Arguments>& own = product.arguments[thread];
+      if (own == nullptr) own = std::make_unique<Arguments>(product.description, engine, bias != nullptr);
+      own->a.set_data_handle(a.data);
+      own->b.set_data_handle(const_cast<void*>(b));
+      own->dst.set_data_handle(dst.data);
+      own->scratchpad.set_data_handle(scratchpad);
+      std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, own->a.get()},
+                                                   {DNNL_ARG_WEIGHTS, own->b.get()},
+                                                   {DNNL_ARG_DST, own->dst.get()},
+                                                   {DNNL_ARG_SCRATCHPAD, own->scratchpad.get()},
+                                                   {}}};
+      int count = 4;
+      if (bias != nullptr) {
+        own->bias.set_data_handle(const_cast<float*>(bias));
+        arguments[static_cast<std::size_t>(count++)] = {DNNL_ARG_BIAS, own->bias.get()};
+      }
+      // The C++ wrapper takes a hash map, which allocates in each call.
+      dnnl::error::wrap_c_api(dnnl_primitive_execute(product.primitive.get(), streams[thread].get(), count, arguments.data()), "execute");
+    });
   }
 };
 
@@ -373,7 +356,7 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate}, impl_->scratch);
     return;
   }
-  impl_->multiply(key, dst, a, plain(b), b.data, 0, bias);
+  impl_->multiply(key, dst, a, {plain(b), b.data, {}}, bias);
 }
 
 std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
@@ -396,13 +379,7 @@ std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
       const Desc dst({kRows, b.cols}, int8 ? onednn_type(DType::kI32) : type, {b.cols, 1});
       packed->layout = describe(impl_->engine, dst, a, any, false, false).weights_desc();
       packed->memory = dnnl::memory(packed->layout, impl_->engine);
-      packed->block = column_block(packed->layout);
-      // Some instruction sets have no fast product for a part of the layout; then products are cut into rows alone.
-      if (packed->block != 0 && packed->block < b.cols) {
-        const Desc part = packed->layout.submemory_desc({b.rows, packed->block}, {0, 0});
-        const Desc dst_part({kRows, packed->block}, int8 ? onednn_type(DType::kI32) : type, {b.cols, 1});
-        if (is_reference(describe(impl_->engine, dst_part, a, part, false, false))) packed->block = 0;
-      }
+      packed->blocks = ColumnBlocks::of(packed->layout);
     });
   }
   repack(*packed, b);
@@ -416,7 +393,7 @@ void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
     pack_panels(packed.panels, b);
     return;
   }
-  const std::int64_t block = packed.block != 0 ? packed.block : b.cols;
+  const std::int64_t block = packed.blocks.cols != 0 ? packed.blocks.cols : b.cols;
   parallel_for(divide_up(b.cols, block), 1, [&](std::int64_t begin, std::int64_t end) {
     onednn("packing", [&] {
       const std::int64_t first = begin * block, cols = std::min(b.cols, end * block) - first;
@@ -436,7 +413,7 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
     panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false}, impl_->scratch);
     return;
   }
-  impl_->multiply(key, dst, a, b.layout, b.memory.get_data_handle(), b.block, bias);
+  impl_->multiply(key, dst, a, {b.layout, b.memory.get_data_handle(), b.blocks}, bias);
 }
 
 bool Gemm::supports_bf16() {
