@@ -26,10 +26,12 @@ const std::string& pair_name(const DataSpec& spec, const DataSource& source) {
   return source.text_pair.empty() ? spec.text_pair : source.text_pair;
 }
 
-/// Throws for a file that a config names and that is missing, with the folder that its relative path started from.
+/// Throws for a file that a config names and that is missing, with the folder that its relative path started from. Pipes (/dev/fd/63) are
+/// left to whoever opens them.
 void require_file(const DataSource& source) {
   std::error_code ignored;
-  if (source.path == "-" || source.folder.empty() || std::filesystem::exists(source.path, ignored)) return;
+  if (source.path == "-" || source.path.starts_with("/dev/") || source.folder.empty() || std::filesystem::exists(source.path, ignored))
+    return;
   const std::string folder = source.folder.lexically_normal().string();
   throw Error(ErrorTag::kData, source.path, "cannot open: No such file or directory",
               !source.path.starts_with(folder)

@@ -35,7 +35,8 @@ TEST(Env, ReadsEveryVariableOfTheTable) {
                         {"MINBERT_DEBUG", "4"},
                         {"NO_COLOR", "1"},
                         {"HF_ENDPOINT", "https://hub.example.org"},
-                        {"HF_TOKEN", "word"}});
+                        {"HF_TOKEN", "word"},
+                        {"MINBERT_API_KEY", "key"}});
   EXPECT_EQ(env.backend, "ref");
   EXPECT_EQ(env.threads, 2);
   EXPECT_EQ(env.isa, "avx2");
@@ -43,7 +44,8 @@ TEST(Env, ReadsEveryVariableOfTheTable) {
   EXPECT_FALSE(env.color);
   EXPECT_EQ(env.hub_endpoint, "https://hub.example.org");
   EXPECT_EQ(env.hub_token, "word");
-  EXPECT_EQ(env_variables().size(), 7u);
+  EXPECT_EQ(env.api_key, "key");
+  EXPECT_EQ(env_variables().size(), 8u);
   for (const auto& variable : env_variables()) EXPECT_FALSE(variable.help.empty()) << variable.name;
 }
 

@@ -47,7 +47,7 @@ PLANTED = [
     ({"minbert/cli/main.cpp": "#include <toml++/toml.h>\n"}, "minbert/cli/main.cpp:5: <toml++/toml.h> belongs to"),
     ({"minbert/data/rows.cpp": "#include <CLI/CLI.hpp>\n"}, "minbert/data/rows.cpp:5: <CLI/CLI.hpp> belongs to minbert/cli/"),
     ({"minbert/data/rows.cpp": "#include <spdlog/spdlog.h>\n"}, "minbert/data/rows.cpp:5: <spdlog/spdlog.h> belongs to minbert/cli/"),
-    ({"minbert/data/rows.cpp": "#include <boost/any.hpp>\n"}, "minbert/data/rows.cpp:5: <boost/any.hpp> has no room"),
+    ({"minbert/data/rows.cpp": "#include <absl/any.h>\n"}, "minbert/data/rows.cpp:5: <absl/any.h> has no room"),
     ({"minbert/data/rows.cpp": "int y = getenv(x);\n"}, "minbert/data/rows.cpp:5: getenv belongs to"),
     ({"minbert/data/rows.cpp": "Json a = Json::parse(x, nullptr, false);\n"}, "minbert/data/rows.cpp:5: Json::parse: parse_json"),
     ({"minbert/data/rows.cpp": "auto a = toml::parse_file(x);\n"}, "minbert/data/rows.cpp:5: toml::parse_file: parse_json"),
