@@ -25,7 +25,9 @@ Json config_json(const ModelConfig& config, DType dtype) {
 
 /// The keys by which BertForSequenceClassification interprets its logits.
 void describe_labels(Json& json, const ClassifierExport& options) {
-  json["problem_type"] = options.labels.empty() ? "regression" : "single_label_classification";
+  json["problem_type"] = options.labels.empty() ? "regression"
+                         : options.multi_label  ? "multi_label_classification"
+                                                : "single_label_classification";
   if (options.labels.empty()) {
     json["num_labels"] = 1;
     json["id2label"] = {{"0", "LABEL_0"}};

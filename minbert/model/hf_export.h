@@ -26,6 +26,7 @@ struct ClassifierExport {
   DType dtype = DType::kF32;        ///< or kBF16
   std::vector<std::string> labels;  ///< a name for each class; empty: regression
   float dropout = 0;                ///< before the classifier
+  bool multi_label = false;         ///< a sigmoid for each label instead of a softmax
 };
 
 /// The head of a task that BertForSequenceClassification has: a single linear layer on the pooler. Throws Error(kUsage) for any other.

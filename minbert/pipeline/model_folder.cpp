@@ -16,12 +16,14 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
 
-std::vector<std::string> seed_runs(const fs::path& folder) {
+/// The runs of a folder that --seeds or --folds made.
+std::vector<std::string> runs_inside(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with("seed-") && fs::exists(entry.path() / "status.json"))
-      names.push_back(entry.path().filename().string());
+    if (const std::string name = entry.path().filename().string();
+        (name.starts_with("seed-") || name.starts_with("fold-")) && fs::exists(entry.path() / "status.json"))
+      names.push_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -59,9 +61,9 @@ fs::path find_root(const fs::path& path) {
   if (fs::exists(path / "best" / "config.json")) return path / "best";
   if (fs::exists(path / "status.json"))
     throw Error(ErrorTag::kModel, path.string(), "this run has no best/ yet", "let it finish, or name one of its checkpoints");
-  if (const auto seeds = seed_runs(path); !seeds.empty())
-    throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got runs of several seeds: {}", fmt::join(seeds, ", ")),
-                fmt::format("name one of them: {}", (path / seeds.front()).string()));
+  if (const auto runs = runs_inside(path); !runs.empty())
+    throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got several: {}", fmt::join(runs, ", ")),
+                fmt::format("name one of them: {}", (path / runs.front()).string()));
   return path;
 }
 

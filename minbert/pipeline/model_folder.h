@@ -29,7 +29,7 @@ struct ModelFolder {
 
 /// Resolves MODEL, as a verb or model.init names it, to the folder of its encoder: a model folder itself, the best/ of a run folder, or the
 /// folder inside that modules.json names. Throws Error(kModel) if it is missing or holds no model, if a run has no best/ yet, or if it
-/// holds runs of several seeds (naming them).
+/// holds several runs (naming them).
 std::filesystem::path find_model_folder(const std::filesystem::path& path);
 
 /// Finds the folder and reads its description; weights and tokenizer stay unread. Throws Error(kModel).

@@ -60,7 +60,7 @@ Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFol
                .heads = true,
                .seed = config.run.seed},
       optimizer_(*setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }),
-      selection_(spec_.select, spec_.early_stop_patience) {
+      selection_(spec_.select, spec_.ties, spec_.early_stop_patience) {
   objective_->prepare();
 }
 
