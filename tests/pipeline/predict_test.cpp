@@ -82,7 +82,11 @@ TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
     const auto from_features = predict_features(model, t, tasks_[t], encode_rows(runner, tasks_[t].pool, tokens), tokens.rows());
     ASSERT_EQ(together.size(), all.size());
     ASSERT_EQ(from_features.size(), all.size());
-    for (std::size_t r = 0; r < all.size(); ++r) EXPECT_NEAR(from_features[r].value, together[r].value, 1e-5) << r;
+    for (std::size_t r = 0; r < all.size(); ++r) {
+      EXPECT_NEAR(from_features[r].value, together[r].value, 1e-5) << r;
+      ASSERT_EQ(from_features[r].probs.size(), together[r].probs.size());
+      for (std::size_t k = 0; k < together[r].probs.size(); ++k) EXPECT_NEAR(from_features[r].probs[k], together[r].probs[k], 1e-5) << r;
+    }
     for (const std::size_t r : {0ul, 1ul, 333ul, 699ul}) {
       const TokenizedRows alone = tokenize_rows(word_tokenizer(), tasks_[t], std::span(all).subspan(r, 1), 9);
       const auto prediction = predict_rows(runner, t, tasks_[t], alone).front();

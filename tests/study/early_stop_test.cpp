@@ -60,6 +60,8 @@ TEST(EarlyStop, HalvingKeepsTheBestShare) {
   EXPECT_FALSE(reason_to_stop(halving, {}, {0.0})) << "the first there goes on";
   EXPECT_FALSE(reason_to_stop(halving, kOthers, {0.2})) << "third of five, where three go on, equals sharing a rank";
   EXPECT_EQ(reason(halving, kOthers, {0.15}), "0.1500 is number 4 of 5 at evaluation 1, where 3 go on");
+  EXPECT_EQ(reason(rule(StopRule::kHalving, 1, 20, 2), kOthers, {0.15}), "0.1500 is number 4 of 5 at evaluation 1, where 3 go on")
+      << "warmup_trials is the median rule's";
   EXPECT_TRUE(reason_to_stop(rule(StopRule::kHalving, 1, 1, 5), kOthers, {0.3})) << "one of five";
   EXPECT_FALSE(reason_to_stop(rule(StopRule::kHalving, 1, 1, 5), kOthers, {0.4}));
 }
