@@ -144,6 +144,21 @@ TEST_F(StepShareTest, SharesAddUpToTheStep) {
   }
 }
 
+TEST_F(StepShareTest, CachedVectorsGiveTheStepOfTheWholeModel) {
+  const auto ten = rows(10);
+  const auto update_of = [&](std::string_view kind, std::size_t part) {
+    prepare(std::string(kNoDropout) + std::string(kind));
+    return step(part, ten, {});
+  };
+  prepare(kHeads);
+  for (std::size_t part = 0, count = parts(); part < count; ++part) {
+    SCOPED_TRACE(objective_->sampled()[part].name);
+    const Update cached = update_of(kHeads, part);
+    EXPECT_GT(cached.outcome.grad_norm, 0);
+    expect_equal(update_of(kHeadsUncached, part), cached, 1e-4f);
+  }
+}
+
 TEST_F(StepShareTest, AnAnnouncedGradientIsFinal) {
   for (const std::string_view kind : {kFinetune, kMlmLinear, kMlmTied}) {
     SCOPED_TRACE(kind);
