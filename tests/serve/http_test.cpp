@@ -136,13 +136,19 @@ TEST_F(Http, HoldsManyIdleConnections) {
     ASSERT_EQ(idle.back()->get("/").status, 200);
   }
   EXPECT_EQ(client().get("/good").status, 200);
-  Client last = client();
-  ASSERT_EQ(last.get("/").status, 200);
+  // The server may learn only later that a client has left, so a new one asks again until there is room.
+  const auto accepted = [&] {
+    for (int tries = 0; tries < 2000; ++tries) {
+      auto c = std::make_unique<Client>(server_->port());
+      if (c->get("/").status == 200) return c;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    throw std::runtime_error("no connection was accepted in ten seconds");
+  };
+  idle.push_back(accepted());
   EXPECT_EQ(client().get("/").status, 503);
   idle.clear();
-  int status = 0;
-  for (int tries = 0; tries < 500 && status != 200; ++tries) status = client().get("/").status;
-  EXPECT_EQ(status, 200);
+  accepted();
 }
 
 TEST_F(Http, DrainsAndSaysThatAPortIsTaken) {
