@@ -36,7 +36,7 @@ def fail(place, message):
 
 # ---- config: supported keys with their defaults; a default of None marks keys that may have any value ----
 
-RUN = {"name": None, "seed": 11711}
+RUN = {"name": None, "seed": 11711, "keep": None}
 MODEL = {
     "init": None, "max_length": 128, "dtype": "f32", "hidden_dropout": None, "attention_dropout": None, "config": None, "vocabulary": None,
 }  # fmt: skip
@@ -53,7 +53,7 @@ DATA = {
 SOURCE = {"path": None, "label": "", "where": {}, "limit": 0, "text": "", "encoding": ""}
 STAGE = {
     "name": None, "kind": "finetune", "cache_features": True, "from": None, "tasks": [], "sampler": "sequential", "epochs": 10,
-    "max_steps": 0, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "optimizer": "adamw_paper", "schedule": "constant",
+    "max_steps": 0, "max_minutes": None, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "optimizer": "adamw_paper", "schedule": "constant",
     "warmup_ratio": 0.0, "warmup_steps": None, "weight_decay": 0.0, "decay_bias_and_norm": False, "betas": [0.9, 0.999], "eps": 1e-6,
     "clip": 0.0, "shuffle": True,
     "select": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None,

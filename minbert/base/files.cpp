@@ -225,6 +225,19 @@ void AtomicFolder::recover(const fs::path& path) {
   remove_folder(beside(path, "new.tmp"));
 }
 
+void link_folder(const fs::path& from, const fs::path& to) {
+  AtomicFolder files(to);
+  for (const auto& entry : fs::recursive_directory_iterator(from)) {
+    const fs::path target = files.temporary() / entry.path().lexically_relative(from);
+    std::error_code error;
+    if (entry.is_directory())
+      make_directories(target);
+    else if (fs::create_hard_link(entry.path(), target, error); error)
+      write_file(target, MappedFile(entry.path(), ErrorTag::kResources).text());
+  }
+  files.commit();
+}
+
 void expect_free_bytes(const fs::path& path, std::int64_t bytes, std::string_view what) {
   std::error_code ignored;
   fs::path there = fs::absolute(path, ignored);

@@ -102,6 +102,10 @@ class AtomicFolder {
   std::unique_ptr<internal::LiveFile> live_;  // while the temporary folder is there
 };
 
+/// Makes `to` a folder with the files of `from`, as a whole or not at all: as hard links, which take no room, or as copies where the
+/// filesystem has none. Throws Error(kResources).
+void link_folder(const std::filesystem::path& from, const std::filesystem::path& to);
+
 /// Throws Error(kResources) when the filesystem of `path`, a file or a folder that may be absent still, has fewer than `bytes` free. `what`
 /// says what they are for.
 void expect_free_bytes(const std::filesystem::path& path, std::int64_t bytes, std::string_view what);

@@ -1,4 +1,4 @@
-// compare: tests whether one run is better than another, or only luckier.
+// compare: tests whether one run, or one config over several seeds, is better than another, or only luckier.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -23,9 +23,12 @@ struct CompareFlags {
 };
 
 std::string table_of(const RunComparison& comparison) {
-  TextTable table({"task", "metric", "rows", "a", "b", "b - a", "interval", "p", "a alone right", "b alone right", "McNemar p"});
+  std::vector<std::string> header = {"task", "metric", "rows", "a", "b", "b - a", "interval", "p"};
+  const bool has_mcnemar = comparison.seeds.empty();
+  if (has_mcnemar) header.insert(header.end(), {"a alone right", "b alone right", "McNemar p"});
+  TextTable table(std::move(header));
   for (const TaskComparison& task : comparison.tasks) {
-    const PairedBootstrap& scores = task.bootstrap;
+    const PairedDifference& scores = task.scores;
     std::vector<std::string> row = {task.task,
                                     task.metric.empty() ? "-" : task.metric,
                                     std::to_string(task.rows),
@@ -36,11 +39,12 @@ std::string table_of(const RunComparison& comparison) {
                                     fmt::format("{:.4f}", scores.p_value)};
     if (const auto& test = task.mcnemar)
       row.insert(row.end(), {std::to_string(test->only_a), std::to_string(test->only_b), fmt::format("{:.4f}", test->p_value)});
-    else
+    else if (has_mcnemar)
       row.insert(row.end(), 3, "-");
     table.add(std::move(row));
   }
-  return fmt::format("a {}\nb {}\n{}", comparison.a, comparison.b, table.text());
+  const std::string seeds = comparison.seeds.empty() ? "" : fmt::format("over {}\n", fmt::join(comparison.seeds, ", "));
+  return fmt::format("a {}\nb {}\n{}{}", comparison.a, comparison.b, seeds, table.text());
 }
 
 void show(ResultTable table, const CompareFlags& flags) {
@@ -92,8 +96,10 @@ int run_compare(const CompareFlags& flags, Session& session) {
   }
   print_text(differences_text(named));
   for (const RunComparison& comparison : comparisons) print_text((&comparison == comparisons.data() ? "" : "\n") + table_of(comparison));
-  session.console.info(fmt::format("interval ({:.0f}%) and p: paired bootstrap, {} resamples of the rows of each task on {}",
-                                   100 * BootstrapOptions{}.confidence, flags.options.resamples,
+  const std::string method = comparisons.front().seeds.empty()
+                                 ? fmt::format("paired bootstrap, {} resamples of the rows of each task", flags.options.resamples)
+                                 : "Student's t of the differences with the same seed";
+  session.console.info(fmt::format("interval ({:.0f}%) and p: {}, on {}", 100 * BootstrapOptions{}.confidence, method,
                                    scored ? flags.file : flags.options.split));
   return 0;
 }
@@ -102,7 +108,10 @@ int run_compare(const CompareFlags& flags, Session& session) {
 
 Action declare_compare(CLI::App& app, Session& session) {
   auto flags = std::make_shared<CompareFlags>();
-  app.add_option("RUN", flags->runs, "run folders; each is compared with the first")->required()->type_name("");
+  app.add_option("RUN", flags->runs,
+                 "run folders, or folders of several seeds such as rows/NAME of a study; each is compared with the first")
+      ->required()
+      ->type_name("");
   app.add_flag("--all", flags->options.all_pairs, "compare every pair of runs");
   app.add_option("--split", flags->options.split, "dev | test [dev]")->check(one_of({"dev", "test"}))->type_name("SPLIT");
   app.add_option("--bootstrap", flags->options.resamples, fmt::format("resamples [{}]", flags->options.resamples))
@@ -126,6 +135,7 @@ Action declare_compare(CLI::App& app, Session& session) {
   add_compute(app, session, true);
   add_examples(app,
                "  minbert compare studies/paper/rows/mtft/seed-11711 studies/paper/rows/mtft-d/seed-11711\n"
+               "  minbert compare studies/paper/rows/mtft studies/paper/rows/mtft-d     # over their seeds\n"
                "  minbert compare runs/old runs/new --data fresh.csv --text review --label stars\n"
                "  minbert compare studies/mine --scores --columns sst,mean --format latex");
   return [flags, &session] { return run_compare(*flags, session); };

@@ -159,26 +159,37 @@ std::vector<SeedRun> plan_seeds(const TrainFlags& flags, const ConfigTree& input
 int train_seeds(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
   std::map<std::string, std::vector<double>> scores;
   std::vector<double> means;
+  std::vector<std::string> columns = wall_columns();
+  columns.insert(columns.begin(), "seconds");
+  std::vector<std::vector<double>> times(columns.size());
   for (const SeedRun& run : plan_seeds(flags, input, folder)) {
     TrainResult result;
     const int code = train_once(flags, run.input, run.config, run.folder, session, backend, result);
     if (code != 0) return code;
     for (const auto& [task, value] : result.dev_scores) scores[task].push_back(value);
     if (!result.dev_scores.empty()) means.push_back(result.dev_mean);
+    times[0].push_back(result.step_seconds);
+    const auto wall = wall_cells(result.phases);
+    for (std::size_t i = 0; i < wall.size(); ++i) times[i + 1].push_back(wall[i].value());
   }
   Json summary = {{"format", 1}, {"seeds", flags.seeds}, {"tasks", Json::object()}};
   TextTable table({"task", "mean", "std"});
-  const auto add = [&](const std::string& name, const Json& row) {
-    table.add({name, score(row.at("mean").get<double>()), row.at("std").is_null() ? "-" : score(row["std"].get<double>())});
+  const auto add_to = [](TextTable& rows, const std::string& name, const Json& row, const auto& text) {
+    rows.add({name, text(row.at("mean").get<double>()), row.at("std").is_null() ? "-" : text(row["std"].get<double>())});
   };
+  const auto add = [&](const std::string& name, const Json& row) { add_to(table, name, row, score); };
   for (const auto& [task, values] : scores) add(task, summary["tasks"][task] = spread_json(values));
   if (!means.empty()) summary["mean"] = spread_json(means);
   if (scores.size() > 1) add("mean", summary["mean"]);
+  TextTable time_table({"time", "mean", "std"});
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    add_to(time_table, columns[i], summary[columns[i]] = spread_json(times[i]),
+           [](double seconds) { return fmt::format("{:.1f}", seconds); });
   write_file(folder / "summary.json", dump_json(summary, 2) + "\n");
   if (flags.json)
     print_json(summary);
   else
-    print_text(table.text());
+    print_text(table.text() + "\n" + time_table.text());
   return 0;
 }
 

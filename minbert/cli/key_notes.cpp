@@ -8,6 +8,7 @@ namespace minbert {
 std::span<const KeyNote> key_notes() {
   static constexpr auto kNotes = std::to_array<KeyNote>({
       {"run.name", "\"reviews\"", ""},
+      {"run.keep", "\"all\"", ""},
       {"model.init", "\"models/all-MiniLM-L6-v2\"", "bert-base-uncased"},
       {"model.max_length", "256", ""},
       {"model.dtype", "\"bf16\"", ""},
@@ -67,6 +68,7 @@ std::span<const KeyNote> key_notes() {
       {"stage[].sampler", "\"shuffled\"", "sequential"},
       {"stage[].epochs", "4", "10"},
       {"stage[].max_steps", "1000", ""},
+      {"stage[].max_minutes", "30", ""},
       {"stage[].batch", "16", "8"},
       {"stage[].accumulate", "2", "1"},
       {"stage[].lr", "3e-5", "1e-5 (Table 2 prints 1e-3, at which a pretrained encoder is lost)"},
@@ -126,6 +128,8 @@ std::span<const KeyNote> key_notes() {
 
 std::span<const ValueNote> value_notes() {
   static constexpr auto kNotes = std::to_array<ValueNote>({
+      {"run.keep", "best", "the best model of each stage; the checkpoint for a resume goes when the run is done"},
+      {"run.keep", "all", "the last checkpoint too"},
       {"model.dtype", "f32", "products and activations in single precision; the same bits at any number of threads"},
       {"model.dtype", "bf16", "products and activations in bfloat16, about twice as fast with AVX512_BF16 or AMX; weights stay f32"},
       {"task[].type", "classify", "one text, one of several classes"},

@@ -24,6 +24,7 @@ std::span<const Verb> verbs();
 /// The names of the verbs inside `app`.
 std::vector<std::string> verb_names(const CLI::App& app);
 
+Action declare_clean(CLI::App& app, Session& session);
 Action declare_compare(CLI::App& app, Session& session);
 Action declare_completion(CLI::App& app, Session& session);
 Action declare_config(CLI::App& app, Session& session);

@@ -7,6 +7,15 @@
 #include "minbert/base/json_node.h"
 
 namespace minbert {
+namespace {
+
+PhaseSeconds phases_from(const JsonNode& json) {
+  PhaseSeconds seconds;
+  for (std::size_t i = 0; i < kPhaseNames.size(); ++i) seconds.by_phase[i] = json.at(kPhaseNames[i]).as_number(0);
+  return seconds;
+}
+
+}  // namespace
 
 RunStatus read_run_status(const std::filesystem::path& file) {
   constexpr std::array<std::string_view, 4> kStates = {"running", "done", "stopped", "failed"};
@@ -24,6 +33,7 @@ RunStatus read_run_status(const std::filesystem::path& file) {
   if (const auto seconds = json.find("seconds")) status.seconds = seconds->as_number(0);
   if (const auto epoch = json.find_set("best_epoch")) status.best_epoch = epoch->as_whole<int>(-1);
   if (const auto bytes = json.find("peak_memory_bytes")) status.peak_memory_bytes = bytes->as_whole<std::int64_t>(0);
+  if (const auto phases = json.find("phase_seconds")) status.phases = phases_from(*phases);
   return status;
 }
 

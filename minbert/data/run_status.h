@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "minbert/data/phase_seconds.h"
+
 namespace minbert {
 
 inline constexpr int kRunFormat = 1;  ///< "format" of a run's files
@@ -22,6 +24,7 @@ struct RunStatus {
   double seconds = 0;
   std::optional<int> best_epoch;
   std::int64_t peak_memory_bytes = 0;
+  std::optional<PhaseSeconds> phases;  ///< wall-clock time so far, in any state; older versions did not write it
 };
 
 /// Throws Error(kData) naming file and key for another format, a state without meaning, and members of another type or out of range.

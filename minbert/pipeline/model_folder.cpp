@@ -16,16 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kFormat = 1;
 
-std::vector<std::string> seed_runs(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with("seed-") && fs::exists(entry.path() / "status.json"))
-      names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 /// Reads minbert.json, which folders written by minbert have.
 void read_minbert_json(ModelFolder& folder, const fs::path& file) {
   const JsonNode json = JsonNode::read(file, ErrorTag::kModel);
@@ -73,6 +63,16 @@ fs::path encoder_folder(const fs::path& root, std::span<const ListedModule> modu
 }
 
 }  // namespace
+
+std::vector<std::string> seed_runs(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("seed-") && fs::exists(entry.path() / "status.json"))
+      names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 fs::path find_model_folder(const fs::path& path) {
   const fs::path root = find_root(path);

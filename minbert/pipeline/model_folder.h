@@ -27,6 +27,9 @@ struct ModelFolder {
   std::vector<std::string> warnings;  ///< what two of the files say differently, a line each
 };
 
+/// The names of the run folders seed-N in a folder, in alphabetical order; none if it is a run itself.
+std::vector<std::string> seed_runs(const std::filesystem::path& folder);
+
 /// Resolves MODEL, as a verb or model.init names it, to the folder of its encoder: a model folder itself, the best/ of a run folder, or the
 /// folder inside that modules.json names. Throws Error(kModel) if it is missing or holds no model, if a run has no best/ yet, or if it
 /// holds runs of several seeds (naming them).

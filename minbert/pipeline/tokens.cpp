@@ -78,11 +78,10 @@ void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row)
   out.labels.push_back(from.labels[static_cast<std::size_t>(row)]);
 }
 
-TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count) {
+TokenizedRows copy_rows(const TokenizedRows& rows, std::span<const std::uint32_t> which) {
   TokenizedRows out;
   out.per_row = rows.per_row;
-  count = std::min(count, end - begin);
-  for (std::int64_t i = 0; i < count; ++i) append_row(out, rows, begin + i * (end - begin) / count);
+  for (const std::uint32_t row : which) append_row(out, rows, row);
   return out;
 }
 

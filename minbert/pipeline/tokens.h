@@ -49,8 +49,8 @@ void append_sequence(TokenizedRows& out, const Encoding& encoding);
 void append_sequence(TokenizedRows& out, const TokenizedRows& from, std::int64_t sequence);
 /// Adds a copy of a row: its sequences and its label. `out` and `from` must have the same per_row.
 void append_row(TokenizedRows& out, const TokenizedRows& from, std::int64_t row);
-/// Returns copies of at most `count` of the rows [begin, end), evenly spaced.
-TokenizedRows spread_rows(const TokenizedRows& rows, std::int64_t begin, std::int64_t end, std::int64_t count);
+/// Returns copies of the rows `which`, in that order.
+TokenizedRows copy_rows(const TokenizedRows& rows, std::span<const std::uint32_t> which);
 
 /// Called after each batch with the number of rows done; what it throws ends the work.
 using RowProgress = std::function<void(std::int64_t rows)>;

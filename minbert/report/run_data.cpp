@@ -195,7 +195,7 @@ void add_unlisted_tasks(RunData& run) {
     if (stage == nullptr || !stage->is_mlm()) add(step.task);
   }
   for (const EvalRecord& eval : run.evals)
-    if (eval.split != "held_out")
+    if (eval.perplexity.empty())  // the scores of mlm stages are those of texts
       for (const auto& [task, score] : eval.scores) add(task);
 }
 

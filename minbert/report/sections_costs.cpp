@@ -43,6 +43,19 @@ std::string rate(std::int64_t tokens, double seconds) {
   return seconds > 0 ? std::to_string(std::llround(static_cast<double>(tokens) / seconds)) : "";
 }
 
+Html wall_table(const PhaseSeconds& seconds, Sheets& sheets) {
+  Sheet sheet{.file = "wall-clock",
+              .caption = "Wall-clock time of the whole run, over all its processes.",
+              .columns = {"phase", "seconds", "share"}};
+  const double total = seconds.total();
+  const auto add = [&](std::string_view phase, double part) {
+    sheet.rows.push_back({std::string(phase), number_text(part, 1), total > 0 ? number_text(part / total, 3) : ""});
+  };
+  for (std::size_t i = 0; i < kPhaseNames.size(); ++i) add(kPhaseNames[i], seconds.by_phase[i]);
+  add("all", total);
+  return sheets.show(sheet);
+}
+
 }  // namespace
 
 Html run_costs(const RunData& run, Sheets& sheets) {
@@ -63,16 +76,22 @@ Html run_costs(const RunData& run, Sheets& sheets) {
   }
   if (run.costs.size() > 1) add(all);
   const std::int64_t memory = run.status.peak_memory_bytes;
-  return facts({{"training", duration_text(all.seconds)}, {"largest memory", memory > 0 ? memory_text(memory) : ""}}) + sheets.show(sheet) +
-         profile_table(run, sheets);
+  const std::optional<PhaseSeconds>& wall = run.status.phases;
+  return facts({{"training", duration_text(all.seconds)},
+                {"wall clock", wall ? duration_text(wall->total()) : ""},
+                {"largest memory", memory > 0 ? memory_text(memory) : ""}}) +
+         sheets.show(sheet) + (wall ? wall_table(*wall, sheets) : Html()) + profile_table(run, sheets);
 }
 
 Html study_costs(const ModelRows& rows, Sheets& sheets) {
   Sheet sheet{
       .file = "timing",
-      .caption = "Time of training steps and largest memory of each run; stages that another row computed cost nothing here.",
+      .caption =
+          "Time of training steps, largest memory, and wall-clock seconds of each run by phase; stages that another row computed "
+          "cost nothing here.",
       .columns = {"model", "run", "state", "steps", "seconds", "tokens per second", "memory, MB", "epochs kept", "stages from other rows"},
       .words = 3};
+  for (const std::string& column : wall_columns()) sheet.columns.push_back(spoken(column));
   for (const ModelRow& row : rows) {
     std::string shared;
     for (const auto& [stage, from] : row.shared) shared += fmt::format("{}{} from {}", shared.empty() ? "" : ", ", stage, from);
@@ -90,6 +109,7 @@ Html study_costs(const ModelRows& rows, Sheets& sheets) {
       const std::int64_t memory = run.status.peak_memory_bytes;
       sheet.rows.push_back({row.title, run.name, run.status.state, std::to_string(all.steps), number_text(all.seconds, 1),
                             rate(all.tokens, all.seconds), memory > 0 ? std::to_string(memory / 1'000'000) : "", kept, shared});
+      for (const auto& seconds : wall_cells(run.status.phases)) sheet.rows.back().push_back(seconds ? number_text(*seconds, 1) : "");
     }
   }
   return sheet.rows.empty() ? Html() : sheets.show(sheet);

@@ -122,7 +122,7 @@ Html score_figure(int number, std::string_view what, const ModelRows& rows, Shee
   }
   if (charts.empty()) return absent(id, fmt::format("Figure {}: no scores of {}.", number, what));
   std::string caption = fmt::format("Figure {}. Scores of {} after each epoch; 0 is before training.", number, what);
-  if (!has_train) caption += " For those on train, set eval_train of the stage to \"all\" or to a number of rows.";
+  if (!has_train) caption += " None are of train: eval_train of the stage is 0.";
   return element("figure", {{"id", id}}, chart_grid(charts) + element("figcaption", {}, caption)) + "\n" +
          sheets.fold(sheet, fmt::format("The numbers of figure {}", number));
 }

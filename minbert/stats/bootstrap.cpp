@@ -79,8 +79,8 @@ Statistic metric_statistic(Metric metric, std::span<const double> gold, std::spa
 }
 
 /// The result from both scores on all rows and the differences b - a on the resamples.
-PairedBootstrap paired_result(double a, double b, std::vector<double> differences, double confidence) {
-  PairedBootstrap result{.a = a, .b = b, .difference = {}};
+PairedDifference paired_result(double a, double b, std::vector<double> differences, double confidence) {
+  PairedDifference result{.a = a, .b = b, .difference = {}};
   const double observed = b - a;
   // Differences are multiples of 1/rows, so that many equal the observed one. They must count in spite of rounding errors.
   const double at_least = std::abs(observed) * (1 - 1e-12);
@@ -103,8 +103,8 @@ Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::sp
   return bootstrap_interval(static_cast<std::int64_t>(gold.size()), metric_statistic(metric, gold, predicted), options, rng);
 }
 
-PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
-                                 std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng) {
+PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
+                                  std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng) {
   const PairedTask task{metric, gold, predicted_a, predicted_b};
   return paired_bootstrap(std::span(&task, 1), options, rng).tasks.front();
 }

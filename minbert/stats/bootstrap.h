@@ -31,7 +31,7 @@ Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::sp
                             Rng& rng);
 
 /// System b minus system a on the same rows.
-struct PairedBootstrap {
+struct PairedDifference {
   double a = 0, b = 0;  ///< scores on all rows
   Interval difference;  ///< of b - a
   double p_value = 1;   ///< two-sided
@@ -39,8 +39,8 @@ struct PairedBootstrap {
 
 /// Scores both systems on the same resamples. The p-value is the share of resamples whose difference is at least as far from the observed
 /// difference as that is from 0 (the bootstrap shifted to the null hypothesis); the observed data count as one more such resample.
-PairedBootstrap paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
-                                 std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng);
+PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
+                                  std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng);
 
 /// One task on which two systems are compared: a metric, and both systems' predictions for the same rows.
 struct PairedTask {
@@ -48,8 +48,8 @@ struct PairedTask {
   std::span<const double> gold, predicted_a, predicted_b;
 };
 struct PairedScores {
-  std::vector<PairedBootstrap> tasks;
-  PairedBootstrap mean;  ///< of the mean over tasks
+  std::vector<PairedDifference> tasks;
+  PairedDifference mean;  ///< of the mean over tasks
 };
 /// paired_bootstrap of each task and of the mean over tasks. Each task's rows are resampled independently. At least one task, and at least
 /// one row in each.

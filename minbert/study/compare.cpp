@@ -8,7 +8,9 @@
 
 #include "minbert/base/json_node.h"
 #include "minbert/data/answers.h"
+#include "minbert/pipeline/model_folder.h"
 #include "minbert/pipeline/task.h"
+#include "minbert/stats/student.h"
 
 namespace minbert {
 namespace {
@@ -40,7 +42,7 @@ RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
   const fs::path folder = run / "eval" / split, file = folder / "metrics.json";
   if (!fs::exists(file))
     throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
-                fs::exists(run / "study.json") || fs::exists(run / "summary.json") ? "name the folders of its runs, seed-N" : "");
+                fs::exists(run / "study.json") ? "name the folders of its rows, rows/NAME, or of its runs, rows/NAME/seed-N" : "");
   RunAnswers tasks;
   for (const auto& [name, figures] : JsonNode::read(file, ErrorTag::kData).at("tasks").members()) {
     if (!is_plain_name(name)) figures.complain("expected the name of a task: letters, digits, - and _");
@@ -99,11 +101,50 @@ RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const Compar
   if (paired.empty()) return comparison;
   Rng rng(options.seed, "compare");
   const PairedScores scores = paired_bootstrap(paired, {.resamples = options.resamples}, rng);
-  for (std::size_t i = 0; i < paired.size(); ++i) comparison.tasks[i].bootstrap = scores.tasks[i];
+  for (std::size_t i = 0; i < paired.size(); ++i) comparison.tasks[i].scores = scores.tasks[i];
   if (paired.size() > 1) {
     std::int64_t rows = 0;
     for (const TaskComparison& task : comparison.tasks) rows += task.rows;
-    comparison.tasks.push_back({.task = "mean", .metric = {}, .rows = rows, .bootstrap = scores.mean, .mcnemar = {}});
+    comparison.tasks.push_back({.task = "mean", .metric = {}, .rows = rows, .scores = scores.mean, .mcnemar = {}});
+  }
+  return comparison;
+}
+
+/// What is compared: a run, or the finished runs of a folder of seeds.
+struct Compared {
+  bool has_seeds = false;
+  std::map<std::string, RunAnswers> runs;  // by seed-N; a run itself stands under ""
+};
+
+Compared read_compared(const fs::path& folder, const std::string& split) {
+  const std::vector<std::string> seeds = seed_runs(folder);
+  Compared compared{.has_seeds = !seeds.empty(), .runs = {}};
+  if (seeds.empty()) compared.runs[""] = read_answers_of(folder, split);
+  for (const std::string& seed : seeds)
+    if (fs::exists(folder / seed / "eval" / split / "metrics.json")) compared.runs[seed] = read_answers_of(folder / seed, split);
+  return compared;
+}
+
+/// No task if there are fewer than two common seeds.
+RunComparison compare_over_seeds(const Compared& a, const Compared& b, CompareOptions options) {
+  options.resamples = 1;  // each pair of runs gives its scores alone
+  RunComparison comparison;
+  std::map<std::string, std::vector<double>> scores_a, scores_b;  // by task, one for each seed
+  for (const auto& [seed, ours] : a.runs) {
+    const auto theirs = b.runs.find(seed);
+    if (theirs == b.runs.end()) continue;
+    comparison.seeds.push_back(seed);
+    comparison.tasks = compare_two(ours, theirs->second, options).tasks;
+    for (const TaskComparison& task : comparison.tasks) {
+      scores_a[task.task].push_back(task.scores.a);
+      scores_b[task.task].push_back(task.scores.b);
+    }
+  }
+  const std::size_t seeds = comparison.seeds.size();
+  std::erase_if(comparison.tasks, [&](const TaskComparison& task) { return seeds < 2 || scores_a[task.task].size() != seeds; });
+  for (TaskComparison& task : comparison.tasks) {
+    task.scores = compare_seeds(scores_a[task.task], scores_b[task.task]);
+    task.mcnemar.reset();
   }
   return comparison;
 }
@@ -112,17 +153,26 @@ RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const Compar
 
 std::vector<RunComparison> compare_runs(std::span<const fs::path> runs, const CompareOptions& options) {
   MINBERT_CHECK(runs.size() >= 2, "{} runs", runs.size());
-  std::vector<RunAnswers> answers;
-  for (const fs::path& run : runs) answers.push_back(read_answers_of(run, options.split));
+  std::vector<Compared> compared;
+  for (const fs::path& run : runs) {
+    compared.push_back(read_compared(run, options.split));
+    if (compared.back().has_seeds != compared.front().has_seeds)
+      throw Error(ErrorTag::kData, run.string(),
+                  fmt::format("expected {} as {} is, got {}", compared.front().has_seeds ? "several seeds" : "a run", runs.front().string(),
+                              compared.back().has_seeds ? "several seeds" : "a run"));
+  }
   std::vector<RunComparison> comparisons;
   for (std::size_t a = 0; a < (options.all_pairs ? runs.size() : 1); ++a) {
     for (std::size_t b = a + 1; b < runs.size(); ++b) {
-      RunComparison comparison = compare_two(answers[a], answers[b], options);
+      const bool has_seeds = compared[a].has_seeds;
+      RunComparison comparison = has_seeds ? compare_over_seeds(compared[a], compared[b], options)
+                                           : compare_two(compared[a].runs.at(""), compared[b].runs.at(""), options);
       comparison.a = runs[a].string();
       comparison.b = runs[b].string();
       if (comparison.tasks.empty())
         throw Error(ErrorTag::kData, comparison.b,
-                    fmt::format("expected labelled {} rows of a task that {} has too, got none", options.split, comparison.a));
+                    fmt::format("expected labelled {} rows of a task that {} has too{}, got none", options.split, comparison.a,
+                                has_seeds ? ", from at least two seeds of both" : ""));
       comparisons.push_back(std::move(comparison));
     }
   }
@@ -136,9 +186,11 @@ Json comparison_json(std::span<const RunComparison> comparisons, const CompareOp
                {"confidence", BootstrapOptions{}.confidence},
                {"comparisons", Json::array()}};
   for (const RunComparison& comparison : comparisons) {
-    Json pair = {{"a", comparison.a}, {"b", comparison.b}, {"tasks", Json::array()}};
+    Json pair = {{"a", comparison.a}, {"b", comparison.b}};
+    if (!comparison.seeds.empty()) pair["seeds"] = comparison.seeds;
+    pair["tasks"] = Json::array();
     for (const TaskComparison& task : comparison.tasks) {
-      const PairedBootstrap& scores = task.bootstrap;
+      const PairedDifference& scores = task.scores;
       Json row = {{"task", task.task},
                   {"metric", task.metric.empty() ? Json() : Json(task.metric)},
                   {"rows", task.rows},

@@ -7,7 +7,6 @@
 #include <optional>
 #include <vector>
 
-#include "minbert/base/text_table.h"
 #include "minbert/data/fields.h"
 #include "minbert/stats/spread.h"
 #include "minbert/study/table_format.h"
@@ -18,13 +17,14 @@ namespace {
 constexpr int kResultsFormat = 1;
 constexpr int kScoreDecimals = 3;
 
-/// The figures of one line: a score for each task, their mean, seconds, best epoch.
+/// The figures of one line: a score for each task, their mean, seconds, best epoch, wall-clock seconds.
 using Line = std::vector<std::optional<double>>;
 
 std::vector<std::string> columns_of(const StudyResults& results) {
   std::vector<std::string> columns;
   for (const StudyTask& task : results.tasks) columns.push_back(task.name);
   for (const char* other : {"mean", "seconds", "best_epoch"}) columns.emplace_back(other);
+  for (std::string& column : wall_columns()) columns.push_back(std::move(column));
   return columns;
 }
 
@@ -39,6 +39,7 @@ Line line_of(const StudyResults& results, const SeedResult& run) {
   line.push_back(run.mean);
   line.push_back(run.done() ? std::optional(run.seconds) : std::nullopt);
   line.push_back(run.best_epoch ? std::optional<double>(*run.best_epoch) : std::nullopt);
+  for (const auto& seconds : wall_cells(run.phases)) line.push_back(seconds);
   return line;
 }
 
@@ -46,8 +47,16 @@ Line published_line(const StudyResults& results, const RowResult& row) {
   Line line;
   for (const StudyTask& task : results.tasks) line.push_back(find(row.published, task.name));
   line.push_back(find(row.published, "mean"));
-  line.resize(line.size() + 2);
+  line.resize(columns_of(results).size());
   return line;
+}
+
+/// The values of a column that are known.
+std::vector<double> values_of(const std::vector<Line>& lines, std::size_t column) {
+  std::vector<double> values;
+  for (const Line& line : lines)
+    if (line[column]) values.push_back(*line[column]);
+  return values;
 }
 
 /// The figures of a row's runs.
@@ -63,15 +72,35 @@ RowFigures figures_of(const StudyResults& results, const RowResult& row) {
     figures.done += run.done() ? 1 : 0;
     figures.runs.push_back(line_of(results, run));
   }
-  for (std::size_t column = 0; column < results.tasks.size() + 3; ++column) {
-    std::vector<double> values;
-    for (const Line& line : figures.runs)
-      if (line[column]) values.push_back(*line[column]);
+  for (std::size_t column = 0; column < columns_of(results).size(); ++column) {
+    const std::vector<double> values = values_of(figures.runs, column);
     const Spread summary = spread(values);
     figures.mean.push_back(values.empty() ? std::nullopt : std::optional(summary.mean));
     figures.deviation.push_back(values.size() > 1 ? std::optional(summary.deviation) : std::nullopt);
   }
   return figures;
+}
+
+RowDifference difference_of(const StudyResults& results, const RowResult& a, const RowResult& b) {
+  RowDifference difference{.a = a.name, .b = b.name, .seeds = {}, .tasks = {}};
+  std::vector<Line> lines_a, lines_b;
+  for (const SeedResult& run : a.seeds) {
+    const auto twin = std::ranges::find(b.seeds, run.seed, &SeedResult::seed);
+    if (!run.done() || twin == b.seeds.end() || !twin->done()) continue;
+    difference.seeds.push_back(run.seed);
+    lines_a.push_back(line_of(results, run));
+    lines_b.push_back(line_of(results, *twin));
+  }
+  if (difference.seeds.size() < 2) return difference;
+  const std::vector<std::string> columns = columns_of(results);
+  bool same_tasks = true;  // else their means are of different things
+  for (std::size_t column = 0; column < results.tasks.size() + (same_tasks ? 1 : 0); ++column) {
+    const std::vector<double> scores_a = values_of(lines_a, column), scores_b = values_of(lines_b, column);
+    same_tasks = same_tasks && scores_a.size() == scores_b.size();
+    if (scores_a.size() == lines_a.size() && scores_b.size() == lines_b.size())
+      difference.tasks.emplace_back(columns[column], compare_seeds(scores_a, scores_b));
+  }
+  return difference;
 }
 
 std::string score_cell(const RowFigures& figures, std::size_t column) {
@@ -127,6 +156,22 @@ ResultTable grid_of(const StudyResults& results) {
   return grid;
 }
 
+/// The wall-clock seconds of rows by phase, means over the finished runs. Rows without such a run are left out.
+ResultTable wall_grid_of(const StudyResults& results) {
+  ResultTable grid{.header = {"wall-clock seconds"}, .rows = {}};
+  for (const std::string_view phase : kPhaseNames) grid.header.emplace_back(phase);
+  grid.header.emplace_back("all");
+  for (const RowResult& row : results.rows) {
+    const Line mean = figures_of(results, row).mean;
+    if (!mean.back()) continue;
+    std::vector<std::string> cells = {row.title};
+    for (std::size_t column = mean.size() - (kPhaseNames.size() + 1); column < mean.size(); ++column)
+      cells.push_back(fmt::format("{:.1f}", *mean[column]));
+    grid.rows.push_back(std::move(cells));
+  }
+  return grid;
+}
+
 /// The caption below the table.
 std::string note(const StudyResults& results) {
   std::vector<std::string> metrics;
@@ -143,7 +188,8 @@ std::string csv_line(const std::string& row, const std::string& seed, const std:
   return text + "\n";
 }
 
-/// {"scores": {task: value}, "mean", "seconds", "best_epoch"}; unknown figures are null, unknown scores are left out.
+/// {"scores": {task: value}, "mean", "seconds", "best_epoch", "read_seconds" ... "wall_seconds"}; unknown figures are null, unknown scores
+/// are left out.
 Json line_json(const StudyResults& results, const Line& line) {
   const std::vector<std::string> columns = columns_of(results);
   Json json = {{"scores", Json::object()}};
@@ -159,25 +205,27 @@ Json line_json(const StudyResults& results, const Line& line) {
 
 }  // namespace
 
+std::vector<RowDifference> row_differences(const StudyResults& results) {
+  std::vector<RowDifference> differences;
+  for (auto a = results.rows.begin(); a != results.rows.end(); ++a)
+    for (auto b = a + 1; b != results.rows.end(); ++b)
+      if (RowDifference difference = difference_of(results, *a, *b); difference.seeds.size() > 1)
+        differences.push_back(std::move(difference));
+  return differences;
+}
+
 std::string results_text(const StudyResults& results) {
-  const ResultTable grid = grid_of(results);
-  TextTable table(grid.header);
-  for (const auto& row : grid.rows) table.add(row);
-  return fmt::format("{}\n\n{}\n{}\n", results.title, table.text(), note(results));
+  const ResultTable wall = wall_grid_of(results);
+  return fmt::format("{}\n\n{}\n{}\n{}", results.title, format_table(grid_of(results), "text"), note(results),
+                     wall.rows.empty() ? "" : "\n" + format_table(wall, "text"));
 }
 
 std::string results_markdown(const StudyResults& results) {
-  const ResultTable grid = grid_of(results);
-  const auto line = [](const std::vector<std::string>& cells) {
-    std::string text = "|";
-    for (const std::string& cell : cells) text += fmt::format(" {} |", markdown_text(cell));
-    return text + "\n";
-  };
-  std::string text = fmt::format("**{}**\n\n{}|---|", markdown_text(results.title), line(grid.header));
-  for (std::size_t i = 1; i < grid.header.size(); ++i) text += "---:|";
-  text += "\n";
-  for (const auto& row : grid.rows) text += line(row);
-  return fmt::format("{}\n{}\n", text, markdown_text(note(results)));
+  ResultTable grid = grid_of(results);
+  grid.best.clear();
+  const ResultTable wall = wall_grid_of(results);
+  return fmt::format("**{}**\n\n{}\n{}\n{}", markdown_text(results.title), format_table(grid, "markdown"), markdown_text(note(results)),
+                     wall.rows.empty() ? "" : "\n" + format_table(wall, "markdown"));
 }
 
 std::string results_latex(const StudyResults& results) {
@@ -218,7 +266,29 @@ Json results_json(const StudyResults& results) {
     if (!row.published.empty()) item["published"] = line_json(results, published_line(results, row));
     json["rows"].push_back(std::move(item));
   }
+  json["confidence"] = BootstrapOptions{}.confidence;
+  json["differences"] = Json::array();
+  for (const RowDifference& pair : row_differences(results)) {
+    Json tasks = Json::array();
+    for (const auto& [task, scores] : pair.tasks)
+      tasks.push_back({{"task", task},
+                       {"difference", scores.difference.estimate},
+                       {"std", scores.deviation},
+                       {"low", scores.difference.low},
+                       {"high", scores.difference.high},
+                       {"p_value", scores.p_value}});
+    json["differences"].push_back({{"a", pair.a}, {"b", pair.b}, {"seeds", pair.seeds}, {"tasks", std::move(tasks)}});
+  }
   return json;
+}
+
+std::string differences_csv(const StudyResults& results) {
+  std::string text = "a,b,task,seeds,difference,std,low,high,p_value\n";
+  for (const RowDifference& pair : row_differences(results))
+    for (const auto& [task, scores] : pair.tasks)
+      text += fmt::format("{},{},{},{},{},{},{},{},{}\n", pair.a, pair.b, csv_field(task), pair.seeds.size(), scores.difference.estimate,
+                          scores.deviation, scores.difference.low, scores.difference.high, scores.p_value);
+  return text;
 }
 
 }  // namespace minbert

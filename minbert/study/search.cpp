@@ -7,6 +7,7 @@
 
 #include "minbert/base/clock.h"
 #include "minbert/base/files.h"
+#include "minbert/data/run_status.h"
 #include "minbert/train/progress.h"
 
 namespace minbert {
@@ -120,6 +121,8 @@ class SearchRunner {
   bool must_pause();
   bool spends_budget(std::int64_t steps) const;
   std::int64_t steps_before() const;
+  std::int64_t steps_made(const Trial& trial) const;
+  std::vector<Trial> timed_trials() const;
   void remove_weights() const;
   void write(std::string_view state);
   fs::path folder_of(std::int64_t trial) const { return search_.folder / trial_folder(trial); }
@@ -203,9 +206,8 @@ bool SearchRunner::next() {
 void SearchRunner::train_trial(const TrialRun& run) {
   const Trial& trial = *journal_->running();
   const fs::path folder = folder_of(trial.number);
-  const auto checkpoint = find_checkpoint(folder / "checkpoints" / "last");
   const auto tasks = ranked_tasks(spec_, run.config);
-  TrialWatch watch(events_.begin(trial), checkpoint ? checkpoint->run_step : 0, [&](const EvalEvent& event) {
+  TrialWatch watch(events_.begin(trial), steps_made(trial), [&](const EvalEvent& event) {
     if (const auto score = mean_of(tasks, event.scores)) add_eval({event.stage, event.epoch, watch.step(), *score});
   });
   const auto is_spent = [&] { return watch.step() < trial.planned_steps && spends_budget(watch.step()); };
@@ -268,6 +270,22 @@ std::int64_t SearchRunner::steps_before() const {
   return steps;
 }
 
+/// Optimizer steps that a trial's run has made so far. A finished run has no checkpoint, and counts as whole.
+std::int64_t SearchRunner::steps_made(const Trial& trial) const {
+  const fs::path folder = folder_of(trial.number);
+  if (const auto status = find_run_status(folder / "status.json"); status && status->state == "done") return trial.planned_steps;
+  const auto checkpoint = find_checkpoint(folder / "checkpoints" / "last");
+  return checkpoint ? checkpoint->run_step : 0;
+}
+
+/// The trials with the times that their runs' status.json give.
+std::vector<Trial> SearchRunner::timed_trials() const {
+  std::vector<Trial> trials = journal_->trials();
+  for (Trial& trial : trials)
+    if (const auto status = find_run_status(folder_of(trial.number) / "status.json")) trial.phases = status->phases;
+  return trials;
+}
+
 /// Deletes the weights of all ended trials except the best, since they may take gigabytes.
 void SearchRunner::remove_weights() const {
   if (spec_.keep == KeptModels::kAll) return;
@@ -284,9 +302,10 @@ void SearchRunner::remove_weights() const {
 }
 
 void SearchRunner::write(std::string_view state) {
-  outcome_.results = search_results(search_.file, journal_->trials(), std::string(state));
+  const std::vector<Trial> trials = timed_trials();
+  outcome_.results = search_results(search_.file, trials, std::string(state));
   if (!journal_->begun()) return;
-  for (const Trial& trial : journal_->trials())
+  for (const Trial& trial : trials)
     if (const fs::path mark = folder_of(trial.number) / "trial.json"; trial.ended() && !fs::exists(mark))
       write_file(mark, dump_json(trial_json(trial), 2) + "\n");
   const auto file = [&](std::string_view name, std::string_view text) { write_file(search_.folder / name, text); };

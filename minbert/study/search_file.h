@@ -9,17 +9,13 @@
 #include <vector>
 
 #include "minbert/study/config_files.h"
+#include "minbert/train/config.h"
 
 namespace minbert {
 
 enum class StopRule : std::uint8_t { kNone, kMedian, kHalving };
 constexpr std::array<OptionName<StopRule>, 3> option_names(StopRule) {
   return {{{StopRule::kNone, "none"}, {StopRule::kMedian, "median"}, {StopRule::kHalving, "halving"}}};
-}
-
-enum class KeptModels : std::uint8_t { kBest, kAll };
-constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) {
-  return {{{KeptModels::kBest, "best"}, {KeptModels::kAll, "all"}}};
 }
 
 struct SearchSection {

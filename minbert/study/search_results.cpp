@@ -55,14 +55,15 @@ SearchResults search_results(const SearchFile& file, const std::vector<Trial>& t
 std::string results_text(const SearchFile& file, const SearchResults& results, std::size_t rows) {
   std::vector<std::string> header = {"rank", "trial", "score"};
   for (const SearchDimension& dimension : file.space) header.push_back(dimension.key);
-  header.insert(header.end(), {"steps", "of", "state"});
+  header.insert(header.end(), {"steps", "of", "wall seconds", "state"});
   TextTable table(header);
   for (std::size_t i = 0; i < std::min(rows, results.trials.size()); ++i) {
     const Trial& trial = results.trials[i];
     std::vector<std::string> cells = {std::to_string(i + 1), std::to_string(trial.number), score_text(trial.score)};
     for (const SearchDimension& dimension : file.space) cells.push_back(value_text(trial.values.at(dimension.key)));
     for (const std::string& cell :
-         {std::to_string(trial.steps), std::to_string(trial.planned_steps), std::string(option_name(trial.state))})
+         {std::to_string(trial.steps), std::to_string(trial.planned_steps),
+          trial.phases ? fmt::format("{:.0f}", trial.phases->total()) : "-", std::string(option_name(trial.state))})
       cells.push_back(cell);
     table.add(std::move(cells));
   }
@@ -75,12 +76,14 @@ std::string results_text(const SearchFile& file, const SearchResults& results, s
 std::string results_csv(const SearchFile& file, const SearchResults& results) {
   std::string text = "rank,trial,state,score";
   for (const SearchDimension& dimension : file.space) text += "," + csv_field(dimension.key);
-  text += ",steps,planned_steps,evaluations,reason\n";
+  text += fmt::format(",steps,planned_steps,evaluations,reason,{}\n", fmt::join(wall_columns(), ","));
   for (std::size_t i = 0; i < results.trials.size(); ++i) {
     const Trial& trial = results.trials[i];
     text += fmt::format("{},{},{},{}", i + 1, trial.number, option_name(trial.state), trial.score ? fmt::format("{}", *trial.score) : "");
     for (const SearchDimension& dimension : file.space) text += "," + csv_field(value_text(trial.values.at(dimension.key)));
-    text += fmt::format(",{},{},{},{}\n", trial.steps, trial.planned_steps, trial.evals.size(), csv_field(trial.reason));
+    text += fmt::format(",{},{},{},{}", trial.steps, trial.planned_steps, trial.evals.size(), csv_field(trial.reason));
+    for (const auto& seconds : wall_cells(trial.phases)) text += seconds ? fmt::format(",{}", *seconds) : ",";
+    text += "\n";
   }
   return text;
 }
@@ -118,6 +121,7 @@ Json trial_json(const Trial& trial) {
                {"steps", trial.steps},
                {"planned_steps", trial.planned_steps},
                {"curve", Json::array()}};
+  if (trial.phases) json.update(wall_json(*trial.phases));
   for (const TrialEval& eval : trial.evals) json["curve"].push_back({{"step", eval.step}, {"score", eval.score}});
   return json;
 }

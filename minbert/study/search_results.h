@@ -26,11 +26,11 @@ SearchResults search_results(const SearchFile& file, const std::vector<Trial>& t
 
 /// A table of the best `rows` trials, the steps saved, and the importance of hyperparameters.
 std::string results_text(const SearchFile& file, const SearchResults& results, std::size_t rows = SIZE_MAX);
-/// Columns rank, trial, state, score, the keys of the space, steps, planned_steps, evaluations, reason.
+/// Columns rank, trial, state, score, the keys of the space, steps, planned_steps, evaluations, reason, and wall_columns().
 std::string results_csv(const SearchFile& file, const SearchResults& results);
 /// {"format", "name", "metric", "stop", "state", "trials": [{"rank", "trial", "folder", "state", "reason", "score", "scores", "values",
-/// "steps", "planned_steps", "curve"}], "steps", "planned_steps", "saved_steps", "best", "importance": {"method", "parameters": [{"key",
-/// "share", "trend"}]}}. `curve` is {step, score} after each evaluation.
+/// "steps", "planned_steps", "curve", "wall_seconds", "phase_seconds"}], "steps", "planned_steps", "saved_steps", "best", "importance":
+/// {"method", "parameters": [{"key", "share", "trend"}]}}. `curve` is {step, score} after each evaluation.
 Json results_json(const SearchFile& file, const SearchResults& results);
 
 /// One trial's entry of results.json, without its rank.

@@ -39,10 +39,11 @@ std::optional<RunStatus> find_status(const StudyRun& run) { return find_run_stat
 
 bool is_locked(const StudyRun& run) { return FileLock::is_held(run.folder / ".lock"); }
 
-/// How many stages, counted from the first, are finished in a run's folder; at most `limit`.
+/// How many stages, counted from the first, are finished in a run's folder and have their models there; at most `limit`.
 std::size_t finished_stages(const fs::path& folder, const RunConfig& config, std::size_t limit) {
+  const auto is_there = [&](const fs::path& stage) { return find_stage_record(stage) && fs::exists(stage / "best"); };
   std::size_t finished = 0;
-  while (finished < limit && find_stage_record(folder / "checkpoints" / ("stage-" + config.stages[finished].name))) ++finished;
+  while (finished < limit && is_there(folder / "checkpoints" / ("stage-" + config.stages[finished].name))) ++finished;
   return finished;
 }
 

@@ -29,6 +29,7 @@ SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& 
       result.scores = status->scores;
       result.mean = status->mean;
       result.seconds = status->seconds;
+      result.phases = status->phases;
       result.best_epoch = status->best_epoch;
     }
   }
@@ -88,6 +89,7 @@ Json study_json(const StudyResults& results) {
         seed["mean"] = result.mean ? Json(*result.mean) : Json();
         seed["seconds"] = result.seconds;
         seed["best_epoch"] = result.best_epoch ? Json(*result.best_epoch) : Json();
+        if (result.phases) seed.update(wall_json(*result.phases));
       }
       if (!result.error.empty()) seed["error"] = result.error;
       seed["shared"] = Json::array();
@@ -129,6 +131,7 @@ void write_results(const fs::path& folder, const StudyResults& results) {
   write_file(folder / "results.csv", results_csv(results));
   write_file(folder / "results.md", results_markdown(results));
   write_file(folder / "results.tex", results_latex(results));
+  write_file(folder / "differences.csv", differences_csv(results));
   write_file(folder / "results.json", dump_json(results_json(results), 2) + "\n");
 }
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "minbert/base/json.h"
+#include "minbert/data/phase_seconds.h"
+#include "minbert/stats/student.h"
 
 namespace minbert {
 
@@ -22,7 +24,8 @@ struct SeedResult {
   std::string state = "waiting";  ///< waiting | running | stopped | done | failed
   std::map<std::string, double> scores = {};
   std::optional<double> mean = {};                               ///< absent without scores
-  double seconds = 0;                                            ///< training time, adopted stages included
+  double seconds = 0;                                            ///< of training steps, adopted stages included
+  std::optional<PhaseSeconds> phases = {};                       ///< wall-clock time of the run itself
   std::optional<int> best_epoch = {};                            ///< of the last stage
   std::string error = {};                                        ///< why a run failed
   int exit_code = 0;                                             ///< of a failed run
@@ -47,6 +50,15 @@ struct StudyResults {
   std::vector<RowResult> rows;
 };
 
+/// How two rows differ over the seeds that both have finished.
+struct RowDifference {
+  std::string a, b;                                        ///< names of the rows
+  std::vector<std::uint64_t> seeds;                        ///< at least two
+  std::vector<std::pair<std::string, PairedSeeds>> tasks;  ///< by task, those that both rows have, and then "mean"
+};
+/// Every two rows with at least two seeds in common, the earlier row as `a`.
+std::vector<RowDifference> row_differences(const StudyResults& results);
+
 /// How a run of this process failed; it may have failed before it had a folder.
 struct RunFailure {
   std::string error;
@@ -57,7 +69,7 @@ using RunFailures = std::map<std::filesystem::path, RunFailure>;  ///< by the ru
 /// Reads the folders of the study's runs. `active`: this process is still training. Throws Error(kData) for a broken file.
 StudyResults collect_results(const Study& study, const RunFailures& failures, bool active);
 
-/// Writes study.json and results.{txt,csv,md,tex,json}. Each file appears only when complete.
+/// Writes study.json, results.{txt,csv,md,tex,json} and differences.csv. Each file appears only when complete.
 void write_results(const std::filesystem::path& folder, const StudyResults& results);
 
 }  // namespace minbert

@@ -10,6 +10,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/json_node.h"
+#include "minbert/data/phase_seconds.h"
 #include "minbert/study/early_stop.h"
 #include "minbert/study/search_file.h"
 
@@ -42,6 +43,7 @@ struct Trial {
   std::map<std::string, double> scores = {};   ///< its best model's score by task, once it is done
   std::int64_t steps = 0;                      ///< optimizer steps made, at a stopped trial up to the evaluation that stopped it
   std::optional<double> score = std::nullopt;  ///< the best score so far; its best model's score once it is done
+  std::optional<PhaseSeconds> phases = {};     ///< wall-clock time of its run, which is not in the journal
 
   bool ended() const { return state != TrialState::kRunning; }
   TrialCurve curve() const;

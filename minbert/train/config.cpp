@@ -101,11 +101,12 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
   }
 }
 
-/// Checks a key that holds a number or one word.
+/// Checks a key that holds a number or one of some words.
 void expect_word(const ConfigTree& tree, const std::string& key, const std::variant<std::int64_t, std::string>& value,
-                 std::string_view word) {
+                 std::initializer_list<std::string_view> words) {
   const auto* text = std::get_if<std::string>(&value);
-  if (text != nullptr && *text != word) refuse(tree, key, fmt::format("expected \"{}\" or a whole number, got \"{}\"", word, *text));
+  if (text == nullptr || std::ranges::find(words, *text) != words.end()) return;
+  refuse(tree, key, fmt::format("expected \"{}\" or a whole number, got \"{}\"", fmt::join(words, "\", \""), *text));
 }
 
 void check_stage_tasks(const ConfigTree& tree, const RunConfig& config, StageSpec& stage, const std::string& key) {
@@ -183,8 +184,8 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
       refuse(tree, key + ".select", "per_task is for stages with a frozen encoder", "kind = \"heads\", or select = \"mean\"");
     if (stage.select == Selection::kLast && stage.early_stop_patience > 0)
       refuse(tree, key + ".early_stop_patience", "select = \"last\" looks for no best epoch");
-    expect_word(tree, key + ".checkpoint_every", stage.checkpoint_every, "epoch");
-    expect_word(tree, key + ".eval_train", stage.eval_train, "all");
+    expect_word(tree, key + ".checkpoint_every", stage.checkpoint_every, {"epoch"});
+    expect_word(tree, key + ".eval_train", stage.eval_train, {"all", "last"});
     earlier.push_back(stage.name);
   }
 }

@@ -42,14 +42,22 @@ constexpr std::array<OptionName<Selection>, 3> option_names(Selection) {
   return {{{Selection::kMean, "mean"}, {Selection::kLast, "last"}, {Selection::kPerTask, "per_task"}}};
 }
 
+/// Whose weights are kept: in a run those of the epochs that its stages selected, in a search those of the best trial; or all.
+enum class KeptModels : std::uint8_t { kBest, kAll };
+constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) {
+  return {{{KeptModels::kBest, "best"}, {KeptModels::kAll, "all"}}};
+}
+
 struct RunSection {
   std::string name = "run";
   std::uint64_t seed = 11711;
+  KeptModels keep = KeptModels::kBest;
 };
 template <class V>
 void visit_options(V& v, RunSection& o) {
   v.field("name", o.name, "names the run folder");
   v.field("seed", o.seed, "seeds initial values, order, dropout and dev fractions");
+  v.field("keep", o.keep, "what is left of checkpoints/ when the run is done: best (each stage's best model), or all (last/ too)");
 }
 
 /// Sizes of an encoder that starts from scratch.
@@ -163,6 +171,7 @@ struct StageSpec {
   Sampler sampler = Sampler::kSequential;
   int epochs = 10;
   std::int64_t max_steps = 0;
+  double max_minutes = 0;
   std::int64_t batch = 8;
   std::int64_t accumulate = 1;
   double lr = 1e-5;
@@ -181,7 +190,7 @@ struct StageSpec {
   std::int64_t early_stop_patience = 0;
   std::int64_t log_every = 50;
   std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
-  std::variant<std::int64_t, std::string> eval_train = std::int64_t{0};
+  std::variant<std::int64_t, std::string> eval_train = std::string("last");
   std::optional<MlmSection> mlm;  ///< set in mlm stages only
 
   /// Whether the stage trains heads of tasks.
@@ -197,6 +206,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("sampler", o.sampler, "which task each step trains; mlm mixes its texts");
   v.field("epochs", o.epochs, "passes over the data", at_least(0));
   v.field("max_steps", o.max_steps, "stop after this many optimizer steps; 0 = no limit", at_least(0));
+  v.field("max_minutes", o.max_minutes, "stop after so many minutes of training steps, by the clock; 0 = no limit", at_least(0));
   v.field("batch", o.batch, "rows in a micro-step", at_least(1));
   v.field("accumulate", o.accumulate, "micro-steps in an optimizer step", between(1, 4095));
   v.field("lr", o.lr, "learning rate of the encoder", at_least(0));
@@ -215,7 +225,8 @@ void visit_options(V& v, StageSpec& o) {
   v.field("early_stop_patience", o.early_stop_patience, "epochs without a better score before the stage ends; 0 = off", at_least(0));
   v.field("log_every", o.log_every, "steps between two lines of the log", at_least(1));
   v.field("checkpoint_every", o.checkpoint_every, "\"epoch\", or a number of steps", at_least(1));
-  v.field("eval_train", o.eval_train, "rows of train evaluated each epoch; 0 = none, \"all\"", at_least(0));
+  v.field("eval_train", o.eval_train,
+          "rows of train that are scored after each epoch: a number, \"all\", or \"last\" (1000, after the last epoch alone)", at_least(0));
   v.field("mlm", o.mlm, "settings of an mlm stage");
 }
 

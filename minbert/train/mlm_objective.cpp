@@ -17,7 +17,8 @@ void MlmObjective::prepare() {
   samples_.reserve(corpus_.sources.size());
   for (const MlmSource& source : corpus_.sources) {
     add_rows(held_out_, source, source.held_out);
-    samples_.push_back(spread_rows(corpus_.train, source.begin, source.end, eval_train_rows(stage_)));
+    if (!scores_train(stage_, true)) continue;
+    samples_.push_back(copy_rows(corpus_.train, train_sample(stage_, source.begin, source.end, seed_, source.name)));
     add_rows(train_sample_, source, samples_.back());
   }
 }

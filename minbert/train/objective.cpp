@@ -1,6 +1,10 @@
 // Picks the objective by kind of stage.
 #include "minbert/train/objective.h"
 
+#include <algorithm>
+#include <numeric>
+
+#include "minbert/base/rng.h"
 #include "minbert/train/mlm_objective.h"
 #include "minbert/train/task_objective.h"
 
@@ -16,13 +20,27 @@ RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, con
 std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,
                                           const ShouldStop& should_stop) {
   const StageSpec& stage = config.stages[index];
-  if (stage.has_tasks()) return std::make_unique<TaskObjective>(setup, stage, events, should_stop);
+  if (stage.has_tasks()) return std::make_unique<TaskObjective>(setup, stage, config.run.seed, events, should_stop);
   return std::make_unique<MlmObjective>(setup, stage, setup.mlm[index], config.run.seed, events, should_stop);
 }
 
-std::int64_t eval_train_rows(const StageSpec& stage) {
+bool scores_train(const StageSpec& stage, bool is_last) {
+  if (const auto* rows = std::get_if<std::int64_t>(&stage.eval_train)) return *rows > 0;
+  return is_last || std::get<std::string>(stage.eval_train) == "all";
+}
+
+std::vector<std::uint32_t> train_sample(const StageSpec& stage, std::int64_t begin, std::int64_t end, std::uint64_t seed,
+                                        std::string_view name) {
+  constexpr std::int64_t kLast = 1000;  // rows for "last"
   const auto* number = std::get_if<std::int64_t>(&stage.eval_train);
-  return number != nullptr ? *number : INT64_MAX;
+  const std::int64_t count = number != nullptr ? *number : scores_train(stage, false) ? end - begin : kLast;
+  std::vector<std::uint32_t> rows(static_cast<std::size_t>(end - begin));
+  std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(begin));
+  if (count >= std::ssize(rows)) return rows;
+  Rng(seed, fmt::format("eval_train/{}", name)).shuffle(std::span(rows));
+  rows.resize(static_cast<std::size_t>(count));
+  std::ranges::sort(rows);
+  return rows;
 }
 
 }  // namespace minbert

@@ -65,7 +65,10 @@ class Objective {
 std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,
                                           const ShouldStop& should_stop);
 
-/// The number of train rows that eval_train asks for.
-std::int64_t eval_train_rows(const StageSpec& stage);
+/// Whether eval_train asks for scores of train after an epoch, which may be the stage's last.
+bool scores_train(const StageSpec& stage, bool is_last);
+/// The numbers, ascending, of the rows of train's [begin, end) that eval_train asks for: a sample that seed and `name` draw.
+std::vector<std::uint32_t> train_sample(const StageSpec& stage, std::int64_t begin, std::int64_t end, std::uint64_t seed,
+                                        std::string_view name);
 
 }  // namespace minbert

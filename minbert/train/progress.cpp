@@ -20,6 +20,7 @@ Json to_json(const Progress& p) {
           {"stage_step", p.stage_step},
           {"run_step", p.run_step},
           {"wall_s", p.wall_s},
+          {"stage_s", p.stage_s},
           {"selection", p.selection ? p.selection->json() : Json()},
           {"data", p.data}};
 }
@@ -33,6 +34,7 @@ Progress progress_from(const JsonNode& json) {
   p.stage_step = json.at("stage_step").as_whole<std::int64_t>(0, p.run_step);
   p.epoch_step = json.at("epoch_step").as_whole<std::int64_t>(0, p.stage_step);
   p.wall_s = json.at("wall_s").as_number(0);
+  if (const auto seconds = json.find("stage_s")) p.stage_s = seconds->as_number(0);  // older versions did not write it
   if (p.epoch > 0) p.selection = SelectionState::read(json.at("selection"));
   p.data = json.at("data").as_text();
   return p;

@@ -19,6 +19,7 @@ struct Progress {
   std::int64_t stage_step = 0;                   ///< steps done in this stage
   std::int64_t run_step = 0;                     ///< steps done in the run
   double wall_s = 0;                             ///< seconds that training steps took
+  double stage_s = 0;                            ///< seconds that those of this stage took
   std::optional<SelectionState> selection = {};  ///< of the stage, once it has begun
   std::string data;                              ///< data_digest() of the rows
 };

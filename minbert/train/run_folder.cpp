@@ -80,21 +80,23 @@ void refuse_foreign(const fs::path& folder) {
   throw Error(ErrorTag::kUsage, folder.string(), "is not empty and is no run folder: it has no status.json", kHint);
 }
 
-/// Names the first value that differs, except logging keys.
+/// Keys that change neither weights nor results: what is logged, scored on the side and kept.
+bool is_aside(std::string_view key) { return key == "log_every" || key == "eval_train" || key == "keep"; }
+
+/// Names the first value that differs, except those set aside.
 std::optional<std::string> first_difference(const TomlNode& was, const TomlNode& now) {
-  constexpr std::string_view kAside = "log_every";
   const auto differ = [](const std::string& key, std::string_view before, std::string_view after) {
     return fmt::format("{} was {}, is now {}", key, before, after);
   };
   if (was.is<TomlTable>() && now.is<TomlTable>()) {
     for (const auto& [key, value] : was.as_table()) {
-      if (key == kAside) continue;
+      if (is_aside(key)) continue;
       const auto other = now.find(key);
       if (!other) return differ(join_key(was.key(), key), print_toml_value(value), "absent");
       if (auto inside = first_difference(*was.find(key), *other)) return inside;
     }
     for (const auto& [key, value] : now.as_table())
-      if (key != kAside && !was.find(key)) return differ(join_key(was.key(), key), "absent", print_toml_value(value));
+      if (!is_aside(key) && !was.find(key)) return differ(join_key(was.key(), key), "absent", print_toml_value(value));
   } else if (was.is<TomlArray>() && now.is<TomlArray>() && was.items().size() == now.items().size()) {
     const auto before = was.items(), after = now.items();
     for (std::size_t i = 0; i < before.size(); ++i)
@@ -161,15 +163,17 @@ void RunFolder::check() {
     throw Error(ErrorTag::kUsage, path_.string(), "holds a run already",
                 "--resume goes on with it, --overwrite removes it, -o names another folder");
   status_ = read_run_status(path_ / kStatus);
+  earlier_ = status_->phases.value_or(PhaseSeconds{});
+  finished_ = status_->state == "done";
   const fs::path place = path_ / kConfig;
   if (const auto difference = config_difference(path_, config_))
     throw Error(ErrorTag::kUsage, place.string(), "cannot resume with another config: " + *difference,
-                "give the same config, or start anew with --overwrite or another -o");
+                finished_ ? fmt::format("this run is finished; a new one goes on from its model with --set model.init={}", path_.string())
+                          : "give the same config, or start anew with --overwrite or another -o");
   if (!fs::exists(place) && fs::exists(path_ / "checkpoints")) {
     throw Error(ErrorTag::kUsage, place.string(), "is missing: the checkpoints cannot be told to belong to this config",
                 "--overwrite starts anew");
   }
-  finished_ = status_->state == "done";
 }
 
 void RunFolder::begin(std::int64_t step) {
@@ -313,6 +317,12 @@ void RunFolder::flush() {
   writers_->table->sync();
   writers_->log->sync();
   writers_->tb->flush();
+  set_status("running");
+}
+
+PhaseSeconds RunFolder::phase_seconds() {
+  PhaseSeconds seconds = clock_.seconds();
+  return seconds += earlier_;
 }
 
 void RunFolder::set_status(std::string_view state, const Json& more) {
@@ -322,6 +332,7 @@ void RunFolder::set_status(std::string_view state, const Json& more) {
                  {"started", writers_->started},
                  {"updated", utc_timestamp()},
                  {"resumes", writers_->resumes}};
+  status.update(wall_json(phase_seconds()));
   status.update(more);
   write_json(kStatus, status);
 }

@@ -14,6 +14,7 @@
 #include "minbert/base/json.h"
 #include "minbert/data/run_status.h"
 #include "minbert/train/events.h"
+#include "minbert/train/phase_clock.h"
 
 namespace minbert {
 
@@ -37,6 +38,9 @@ class RunFolder : public TrainEvents {
   std::filesystem::path checkpoint(std::string_view name) const { return path_ / "checkpoints" / name; }
   /// Whether the folder holds a finished run, so that nothing is left to do.
   bool finished() const { return finished_; }
+  /// Runs since construction; its time is added to that of the processes before, which status.json holds.
+  PhaseClock& clock() { return clock_; }
+  PhaseSeconds phase_seconds();
 
   /// To be called once, on a run that is not finished. Removes a run to be overwritten, writes configs and status ("running"), and cuts
   /// metrics.jsonl and metrics.csv before the first step after `step` (with 0 all of them); TensorBoard hides what follows.
@@ -55,10 +59,11 @@ class RunFolder : public TrainEvents {
   void replay(const std::filesystem::path& metrics, const std::set<std::string>& stages);
   /// Writes a line into log.txt alone.
   void log(std::string_view text);
-  /// Writes and syncs buffered lines; to be called before a checkpoint is written.
+  /// Writes and syncs buffered lines, and renews status.json, so that a kill loses no time before; to be called before a checkpoint is
+  /// written.
   void flush();
 
-  /// status.json: {"state": "running" | "done" | "stopped" | "failed", ...}; `more` has further keys.
+  /// status.json: {"state": "running" | "done" | "stopped" | "failed", ...} and the time so far by phase; `more` has further keys.
   void set_status(std::string_view state, const Json& more = Json::object());
   void write_json(std::string_view name, const Json& json);
 
@@ -78,6 +83,8 @@ class RunFolder : public TrainEvents {
   std::string config_, input_;
   std::optional<RunStatus> status_;  // of the run that is resumed
   std::string early_log_;            // before begin()
+  PhaseClock clock_;
+  PhaseSeconds earlier_;  // of the processes before this one
   bool is_new_ = false, finished_ = false;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<Writers> writers_;
@@ -85,8 +92,8 @@ class RunFolder : public TrainEvents {
   TrainEvents* next_;
 };
 
-/// The first key, except logging keys, in which a run folder's config.toml differs from `config`: "stage.0.lr was 1e-05, is now 0.001".
-/// Nothing if they agree or there is no config.toml.
+/// The first key, except log_every, eval_train and keep, in which a run folder's config.toml differs from `config`: "stage.0.lr was 1e-05,
+/// is now 0.001". Nothing if they agree or there is no config.toml.
 std::optional<std::string> config_difference(const std::filesystem::path& folder, std::string_view config);
 
 /// env.json: version, compiler, CPU, threads, backend with its instruction set and libraries.

@@ -61,6 +61,7 @@ Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFol
                .seed = config.run.seed},
       optimizer_(*setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }),
       selection_(spec_.select, spec_.early_stop_patience) {
+  const PhaseScope encoding(folder.clock(), Phase::kEncode);
   objective_->prepare();
 }
 
@@ -74,6 +75,9 @@ void Stage::run(Progress& at) try {
     finish_epoch(at);
     if (more_epochs(at)) save_checkpoint(at);
   }
+  if (is_spent(at) && at.stage_step < planned_)
+    folder_.message(MessageLevel::kInfo, fmt::format("stage {}: its {} minutes are over, after {} of {} planned steps", spec_.name,
+                                                     spec_.max_minutes, at.stage_step, planned_));
   if (keeps_last()) save_best({});
 } catch (const StopRequested&) {
   if (at.epoch > 0) save_checkpoint(at);  // a resume repeats an evaluation that was stopped
@@ -82,7 +86,12 @@ void Stage::run(Progress& at) try {
 
 bool Stage::more_epochs(const Progress& at) const {
   const bool begun = at.epoch_step > 0;  // an epoch whose steps are all done still needs its evaluation
-  return at.epoch <= spec_.epochs && (begun || at.stage_step < planned_) && !selection_.exhausted();
+  return at.epoch <= spec_.epochs && (begun || !is_spent(at)) && !selection_.exhausted();
+}
+
+/// Whether the stage makes no further step.
+bool Stage::is_spent(const Progress& at) const {
+  return at.stage_step >= planned_ || (spec_.max_minutes > 0 && at.stage_s >= 60 * spec_.max_minutes);
 }
 
 void Stage::resume(const Progress& at) {
@@ -100,9 +109,10 @@ void Stage::resume(const Progress& at) {
 }
 
 void Stage::train_epoch(Progress& at) {
+  const PhaseScope stepping(folder_.clock(), Phase::kSteps);
   const EpochPlan plan = plan_epoch(objective_->sampled(), sampler_options(config_, spec_), at.epoch);
   const auto* every = std::get_if<std::int64_t>(&spec_.checkpoint_every);
-  while (at.epoch_step < std::ssize(plan.steps) && at.stage_step < planned_) {
+  while (at.epoch_step < std::ssize(plan.steps) && !is_spent(at)) {
     train_step(at, plan);
     if (should_stop_()) throw StopRequested();
     if (every != nullptr && at.stage_step % *every == 0) save_checkpoint(at);
@@ -126,6 +136,7 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
   ++at.stage_step;
   const double seconds = watch.seconds();
   at.wall_s += seconds;
+  at.stage_s += seconds;
   const StepRecord record{.stage = spec_.name,
                           .task = name,
                           .step = at.run_step,
@@ -141,6 +152,7 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
 
 /// Scores the parameters after `at.epoch` epochs, saves them if they are the best so far, and sets `at` to the next epoch.
 void Stage::finish_epoch(Progress& at) {
+  const PhaseScope scoring(folder_.clock(), Phase::kScores);
   const Stopwatch watch;
   double saving_s = 0;
   if (auto event = objective_->score(at.epoch)) {
@@ -153,12 +165,15 @@ void Stage::finish_epoch(Progress& at) {
     }
     folder_.eval(*event);
   }
-  if (const auto event = objective_->score_train(at.epoch)) folder_.eval(*event);
+  Progress next = at;
+  ++next.epoch;
+  next.epoch_step = 0;
+  next.selection = selection_.state();
+  if (scores_train(spec_, !more_epochs(next)))
+    if (const auto event = objective_->score_train(at.epoch)) folder_.eval(*event);
   folder_.message(MessageLevel::kDetail, fmt::format("stage {}, epoch {}: scores: {:.2f} s, best model to disk: {:.2f} s", spec_.name,
                                                      at.epoch, watch.seconds() - saving_s, saving_s));
-  ++at.epoch;
-  at.epoch_step = 0;
-  at.selection = selection_.state();
+  at = std::move(next);
 }
 
 std::vector<std::string> Stage::part_names() const {
@@ -168,12 +183,14 @@ std::vector<std::string> Stage::part_names() const {
 }
 
 void Stage::save_checkpoint(const Progress& at) {
+  const PhaseScope writing(folder_.clock(), Phase::kWrite);
   folder_.flush();
   minbert::save_checkpoint(folder_.checkpoint("last"), *setup_.params, &optimizer_, at);
 }
 
 /// For per_task selection, saves every task's best head so far; the tasks in `improved` are at their best now.
 void Stage::save_best(const std::vector<std::string>& improved) {
+  const PhaseScope writing(folder_.clock(), Phase::kWrite);
   const bool per_task = spec_.select == Selection::kPerTask && !keeps_last();
   if (!per_task) return save_model(stage_best(folder_, spec_), setup_, config_, spec_);
   const HeadSnapshots current = snapshot_heads();

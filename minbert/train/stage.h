@@ -42,6 +42,7 @@ class Stage {
   std::vector<std::string> part_names() const;
   void save_checkpoint(const Progress& at);
   void save_best(const std::vector<std::string>& improved);
+  bool is_spent(const Progress& at) const;
   bool more_epochs(const Progress& at) const;
   bool keeps_last() const { return spec_.select == Selection::kLast || !objective_->can_select(); }
 

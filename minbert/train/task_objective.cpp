@@ -7,8 +7,9 @@
 
 namespace minbert {
 
-TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, TrainEvents& events, const ShouldStop& should_stop)
-    : setup_(setup), stage_(stage), events_(events), should_stop_(should_stop), step_(setup) {
+TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, std::uint64_t seed, TrainEvents& events,
+                             const ShouldStop& should_stop)
+    : setup_(setup), stage_(stage), seed_(seed), events_(events), should_stop_(should_stop), step_(setup) {
   for (const std::size_t task : setup.tasks_of(stage)) {
     const TaskData& data = setup.tasks[task];
     sampled_.push_back({data.spec.name, data.train.rows(), data.spec.batch.value_or(stage.batch) * stage.accumulate});
@@ -24,10 +25,22 @@ void TaskObjective::prepare() {
     train_vectors_[i] = cache(train.task, data.train);
     train.vectors = train_vectors_[i];
     if (data.has_dev()) dev_.push_back({train.task, &data.dev, cache(train.task, data.dev)});
-    if (eval_train_rows(stage_) == 0) continue;
-    samples_.push_back(spread_rows(data.train, 0, data.train.rows(), eval_train_rows(stage_)));
-    train_sample_.push_back({train.task, &samples_.back(), cache(train.task, samples_.back())});
+    if (scores_train(stage_, true)) add_train_sample(train.task, train.vectors);
   }
+}
+
+/// `vectors` are those of the task's train rows, if they are cached.
+void TaskObjective::add_train_sample(std::size_t task, std::span<const float> vectors) {
+  const TaskData& data = setup_.tasks[task];
+  const auto rows = train_sample(stage_, 0, data.train.rows(), seed_, data.spec.name);
+  samples_.push_back(copy_rows(data.train, rows));
+  const std::size_t width = vectors.size() / static_cast<std::size_t>(data.train.rows());  // of all texts of a row
+  std::vector<float> cached;
+  for (const std::uint32_t row : rows) {
+    const auto of_row = vectors.subspan(row * width, width);
+    cached.insert(cached.end(), of_row.begin(), of_row.end());
+  }
+  train_sample_.push_back({task, &samples_.back(), std::move(cached)});
 }
 
 /// Encodes the rows once and returns their sentence vectors. Returns none where they would change from step to step: where the encoder

@@ -10,7 +10,7 @@ namespace minbert {
 
 class TaskObjective final : public Objective {
  public:
-  TaskObjective(RunSetup& setup, const StageSpec& stage, TrainEvents& events, const ShouldStop& should_stop);
+  TaskObjective(RunSetup& setup, const StageSpec& stage, std::uint64_t seed, TrainEvents& events, const ShouldStop& should_stop);
 
   const TokenizedRows& rows(std::size_t i) const override { return *train_[i].rows; }
   Optimizer::StepHead head(std::size_t i) const override { return train_[i].task; }
@@ -32,10 +32,12 @@ class TaskObjective final : public Objective {
     std::vector<float> vectors;  // cached, of a frozen encoder
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
+  void add_train_sample(std::size_t task, std::span<const float> vectors);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
 
   RunSetup& setup_;
   const StageSpec& stage_;
+  std::uint64_t seed_;
   TrainEvents& events_;
   const ShouldStop& should_stop_;
   TrainStep step_;

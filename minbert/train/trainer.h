@@ -45,6 +45,8 @@ struct TrainResult {
   bool already_finished = false;                  ///< the resumed run was finished before
   std::map<std::string, double> dev_scores = {};  ///< scores of best/ by task; empty without dev data
   double dev_mean = 0;
+  double step_seconds = 0;                 ///< of the optimizer steps; 0 for a run that was stopped
+  PhaseSeconds phases = {};                ///< wall-clock time of all processes of the run
   std::vector<CorpusRecord> corpora = {};  ///< texts of mlm stages, with losses before and after
 };
 

@@ -246,6 +246,19 @@ TEST(FileLock, IsExclusiveBetweenProcesses) {
   EXPECT_EQ(run_in_child(try_lock), 0);
 }
 
+TEST(Files, LinkedFoldersTakeNoRoom) {
+  const TempFolder folder;
+  make_directories(folder / "from/inner");
+  write_file(folder / "from/a", "first");
+  write_file(folder / "from/inner/b", "second");
+  for (int again = 0; again < 2; ++again) link_folder(folder / "from", folder / "to");
+  EXPECT_TRUE(fs::equivalent(folder / "from/a", folder / "to/a"));
+  EXPECT_EQ(read_file(folder / "to/inner/b"), "second");
+  write_file(folder / "from/a", "changed");
+  EXPECT_EQ(read_file(folder / "to/a"), "first") << "files are replaced, not written over";
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 2);
+}
+
 TEST(Files, MakesParents) {
   const TempFolder folder;
   make_directories(folder / "a/b/c");

@@ -110,9 +110,38 @@ TEST_F(RunTest, SeedsAreRunsBesideASummary) {
   EXPECT_EQ(summary["seeds"], Json({1, 2}));
   const double first = json("seeds/seed-1/eval/dev/metrics.json")["mean"], second = json("seeds/seed-2/eval/dev/metrics.json")["mean"];
   EXPECT_NEAR(summary["mean"]["mean"].get<double>(), (first + second) / 2, 1e-12);
+  EXPECT_EQ(summary["wall_seconds"]["values"][1], json("seeds/seed-2/status.json")["wall_seconds"]);
+  EXPECT_GT(summary["steps_seconds"]["mean"], summary["seconds"]["mean"]);
+  const Json over_seeds = Json::parse(minbert({"compare", "seeds", "seeds", "--json"}).out)["comparisons"][0];
+  EXPECT_EQ(over_seeds["seeds"].size(), 2u);
+  EXPECT_EQ(over_seeds["tasks"][0]["p_value"], 1.0);
   const Finished eval = minbert({"eval", "seeds"});
   expect_failure(eval, 4, "seed-1");
   expect_success(minbert({"eval", "seeds/seed-2"}));
+}
+
+TEST_F(RunTest, CleanSaysWhatItFrees) {
+  expect_success(minbert({"train", "tiny.toml", "-o", "run", "--set", "run.keep=all"}));
+  const Finished plan = minbert({"clean", "run", "--dry-run", "--json"});
+  expect_success(plan);
+  const Json planned = Json::parse(plan.out);
+  EXPECT_EQ(planned["runs"][0]["free"][0]["folder"], "run/checkpoints/last");
+  EXPECT_GT(planned["bytes"], 0);
+  EXPECT_TRUE(fs::exists(path("run/checkpoints/last/DONE")));
+  const Finished cleaned = minbert({"clean", "run/"});
+  expect_success(cleaned);
+  EXPECT_NE(cleaned.out.find("run/checkpoints/last"), std::string::npos) << cleaned.out;
+  EXPECT_FALSE(fs::exists(path("run/checkpoints/last")));
+  EXPECT_EQ(Json::parse(minbert({"clean", "run", "--json"}).out)["bytes"], 0);
+  const Finished again = minbert({"train", "tiny.toml", "-o", "run", "--resume"});
+  expect_success(again);
+  EXPECT_NE(again.err.find("finished already"), std::string::npos) << again.err;
+  expect_failure(minbert({"train", "tiny.toml", "-o", "run", "--resume", "--set", "stage.0.epochs=2"}), 2,
+                 "stage.0.epochs was 1, is now 2");
+  expect_success(minbert({"predict", "run", "--task", "sentiment", "-i", "samples/sentiment-dev.csv", "--text", "sentence"}));
+  expect_failure(minbert({"clean", "samples"}), 2, "expected the folder of a run");
+  const FileLock lock(path("run/.lock"));
+  expect_failure(minbert({"clean", "run"}), 5, "another process");
 }
 
 TEST_F(RunTest, GoesOnWhenNobodyCanReadWhatItSays) {

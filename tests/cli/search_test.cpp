@@ -37,8 +37,9 @@ TEST_F(SearchVerbTest, PrintsATableAndLeavesABestConfigThatTrains) {
   const Finished finished = minbert({"search", "mine.toml"});
   expect_success(finished);
   EXPECT_EQ(finished.out, text("searches/mine/results.txt"));
-  EXPECT_TRUE(std::regex_search(finished.out,
-                                std::regex("rank +trial +score +stage\\.0\\.lr +stage\\.0\\.batch +steps +of +state\n1 +[0-2] +[0-9.-]+")))
+  EXPECT_TRUE(std::regex_search(
+      finished.out,
+      std::regex("rank +trial +score +stage\\.0\\.lr +stage\\.0\\.batch +steps +of +wall seconds +state\n1 +[0-2] +[0-9.-]+")))
       << finished.out;
   EXPECT_NE(finished.out.find("optimizer steps"), std::string::npos);
   const Json json = results("searches/mine");

@@ -31,8 +31,13 @@ TEST_F(RunStatusTest, TakesWhatIsThere) {
   EXPECT_EQ(status.resumes, 2);
   EXPECT_EQ(status.scores.at("mood"), 0.5);
   EXPECT_FALSE(status.mean);
+  EXPECT_FALSE(status.phases) << "as in older files";
   EXPECT_EQ(status.best_epoch, 3);
   EXPECT_EQ(read(R"({"format":1,"state":"failed","error":"why","exit_code":6})").exit_code, 6);
+  const PhaseSeconds phases{{1, 0, 2.5, 0.25, 3}};
+  Json json = {{"format", 1}, {"state", "running"}};
+  json.update(wall_json(phases));
+  EXPECT_EQ(read(dump_json(json)).phases.value().by_phase, phases.by_phase);
   EXPECT_FALSE(find_run_status(folder_ / "absent.json"));
 }
 
@@ -47,7 +52,8 @@ TEST_F(RunStatusTest, NamesTheMemberThatIsWrong) {
                                                                                {"mean", {"\"high\"", "{}"}},
                                                                                {"seconds", {"-1", "null"}},
                                                                                {"best_epoch", {"-2", "0.5", "4294967296"}},
-                                                                               {"peak_memory_bytes", {"-1", "1e9"}}};
+                                                                               {"peak_memory_bytes", {"-1", "1e9"}},
+                                                                               {"phase_seconds", {"[]", "null", "{}", R"({"read":-1})"}}};
   for (const auto& [key, values] : cases)
     for (const char* value : values) {
       Json json = {{"format", 1}, {"state", "done"}};

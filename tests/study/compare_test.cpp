@@ -57,9 +57,9 @@ TEST_F(CompareTest, ProbabilitiesThatCanBeCounted) {
   ASSERT_EQ(tasks.size(), 3u);
   // The differences of the two rows are 0 and 1, their mean is 1/2. Half of all resamples have mean 0 or 1, as far from 1/2 as 1/2 from 0.
   for (const std::size_t i : {0u, 1u}) {
-    EXPECT_EQ(tasks[i].bootstrap.a, 0.5);
-    EXPECT_EQ(tasks[i].bootstrap.b, 1.0);
-    EXPECT_NEAR(tasks[i].bootstrap.p_value, 0.5, 0.02);
+    EXPECT_EQ(tasks[i].scores.a, 0.5);
+    EXPECT_EQ(tasks[i].scores.b, 1.0);
+    EXPECT_NEAR(tasks[i].scores.p_value, 0.5, 0.02);
     EXPECT_EQ(tasks[i].rows, 2);
     EXPECT_EQ(tasks[i].mcnemar->only_a, 0);
     EXPECT_EQ(tasks[i].mcnemar->only_b, 1);
@@ -67,9 +67,9 @@ TEST_F(CompareTest, ProbabilitiesThatCanBeCounted) {
   }
   // Both tasks together draw four rows: one of sixteen resamples draws four zeros, and one draws four ones.
   EXPECT_EQ(tasks[2].task, "mean");
-  EXPECT_EQ(tasks[2].bootstrap.difference.estimate, 0.5);
-  EXPECT_NEAR(tasks[2].bootstrap.p_value, 0.125, 0.01);
-  EXPECT_EQ(tasks[2].bootstrap.difference.low, 0);
+  EXPECT_EQ(tasks[2].scores.difference.estimate, 0.5);
+  EXPECT_NEAR(tasks[2].scores.p_value, 0.125, 0.01);
+  EXPECT_EQ(tasks[2].scores.difference.low, 0);
   EXPECT_FALSE(tasks[2].mcnemar.has_value());
 }
 
@@ -102,8 +102,8 @@ TEST_F(CompareTest, EachWithTheFirstOrEachWithEach) {
   EXPECT_EQ(pairs(true), (std::vector<std::string>{"ab", "ac", "bc"}));
   const std::vector<RunComparison> same = compare({"a", "b"});
   for (const TaskComparison& task : same[0].tasks) {
-    EXPECT_EQ(task.bootstrap.difference.estimate, 0);
-    EXPECT_EQ(task.bootstrap.p_value, 1);
+    EXPECT_EQ(task.scores.difference.estimate, 0);
+    EXPECT_EQ(task.scores.p_value, 1);
   }
 }
 
@@ -113,11 +113,40 @@ TEST_F(CompareTest, NumbersHaveNoMcNemar) {
   for (const char* name : {"a", "b"}) write(name, "metrics.json", kThird);
   const std::vector<RunComparison> comparisons = compare({"a", "b"});
   ASSERT_EQ(comparisons[0].tasks.size(), 1u) << "the mean of one task is that task";
-  EXPECT_DOUBLE_EQ(comparisons[0].tasks[0].bootstrap.b, -1);
+  EXPECT_DOUBLE_EQ(comparisons[0].tasks[0].scores.b, -1);
   EXPECT_FALSE(comparisons[0].tasks[0].mcnemar.has_value());
   const Json json = comparison_json(comparisons, {});
   EXPECT_FALSE(json["comparisons"][0]["tasks"][0].contains("mcnemar"));
   EXPECT_EQ(json["comparisons"][0]["tasks"][0]["metric"], "pearson");
+}
+
+TEST_F(CompareTest, SeedsAreComparedByTheirDifferences) {
+  const auto write_seed = [&](const std::string& run, std::array<int, 2> right) {
+    write_run(run, right, kNumbers);
+    write_file(folder / run / "status.json", "{}");
+  };
+  for (const int seed : {1, 2, 3}) write_seed(fmt::format("a/seed-{}", seed), {1, 1});
+  write_seed("b/seed-1", {2, 1});
+  write_seed("b/seed-2", {1, 1});
+  expect_error(ErrorTag::kData, {"several seeds", "got a run"}, [&] { compare({"a", "a/seed-1"}); });
+  make_directories(folder / "b/seed-4");
+  write_file(folder / "b/seed-4/status.json", "{}");  // it has not finished
+  const RunComparison pair = compare({"a", "b"}).at(0);
+  EXPECT_EQ(pair.seeds, (std::vector<std::string>{"seed-1", "seed-2"}));
+  ASSERT_EQ(pair.tasks.size(), 3u);
+  const PairedDifference& first = pair.tasks[0].scores;
+  EXPECT_DOUBLE_EQ(first.a, 0.5);
+  EXPECT_DOUBLE_EQ(first.b, 0.75);
+  EXPECT_DOUBLE_EQ(first.difference.estimate, 0.25);
+  EXPECT_NEAR(first.difference.high, 0.25 + 12.7062 * 0.25, 1e-4);
+  EXPECT_NEAR(first.p_value, 0.5, 1e-12) << "t = 1 with one degree of freedom";
+  EXPECT_EQ(pair.tasks[1].scores.difference.low, 0);
+  EXPECT_DOUBLE_EQ(pair.tasks[2].scores.difference.estimate, 0.125);
+  EXPECT_FALSE(pair.tasks[0].mcnemar.has_value());
+  const std::vector<RunComparison> list = {pair};
+  EXPECT_EQ(comparison_json(list, {})["comparisons"][0]["seeds"], Json({"seed-1", "seed-2"}));
+  write_seed("c/seed-2", {1, 1});
+  expect_error(ErrorTag::kData, {"at least two seeds"}, [&] { compare({"a", "c"}); });
 }
 
 TEST_F(CompareTest, EveryFileMayBeSpoilt) {

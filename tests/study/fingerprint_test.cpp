@@ -38,6 +38,7 @@ const Changes<StageSpec>& stage_changes() {
       {"sampler", [](StageSpec& s) { s.sampler = Sampler::kProportional; }},
       {"epochs", [](StageSpec& s) { s.epochs = 7; }},
       {"max_steps", [](StageSpec& s) { s.max_steps = 5; }},
+      {"max_minutes", [](StageSpec& s) { s.max_minutes = 5; }},
       {"batch", [](StageSpec& s) { s.batch = 5; }},
       {"accumulate", [](StageSpec& s) { s.accumulate = 2; }},
       {"lr", [](StageSpec& s) { s.lr = 0.5; }},

@@ -29,6 +29,48 @@ StudyResults example() {
   return results;
 }
 
+/// example() with wall-clock times of the first run, and with a finished second row.
+StudyResults timed_example() {
+  StudyResults results = example();
+  results.rows[0].seeds[0].phases = PhaseSeconds{{1, 0, 12.5, 3, 0.25}};
+  results.rows[1].seeds = results.rows[0].seeds;
+  for (SeedResult& run : results.rows[1].seeds) run.scores["mood"] += run.seed == 3 ? 0.125 : 0.375;
+  return results;
+}
+
+TEST(Results, WallClockStandsInATableOfItsOwn) {
+  const std::string text = results_text(timed_example());
+  EXPECT_TRUE(
+      text.ends_with("seeds.\n"
+                     "\n"
+                     "wall-clock seconds  read  encode  steps  scores  write   all\n"
+                     "One_1                1.0     0.0   12.5     3.0    0.2  16.8\n"
+                     "Two | half           1.0     0.0   12.5     3.0    0.2  16.8\n"))
+      << text;
+  EXPECT_NE(results_markdown(timed_example()).find("\n| One\\_1 | 1.0 | 0.0 | 12.5 | 3.0 | 0.2 | 16.8 |\n"), std::string::npos);
+  EXPECT_NE(results_csv(timed_example()).find("\none,3,done,0.5,0.25,0.375,12,2,1,0,12.5,3,0.25,16.75\n"), std::string::npos);
+}
+
+TEST(Results, RowsAreComparedSeedBySeed) {
+  const std::string text = differences_csv(timed_example());
+  EXPECT_EQ(text.find("a,b,task,seeds,difference,std,low,high,p_value\none,two,mood,2,0.2"), 0u) << text;
+  EXPECT_NE(text.find("\none,two,near,2,0,0,0,0,1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\none,two,mean,2,0,0,0,0,1\n"), std::string::npos) << text;
+  const Json pair = results_json(timed_example())["differences"].at(0);
+  EXPECT_EQ(pair["seeds"], Json({3, 5}));
+  const Json& mood = pair["tasks"].at(0);
+  EXPECT_NEAR(mood["low"].get<double>(), 0.25 - 12.7062 * 0.125, 1e-5);
+  EXPECT_NEAR(mood["std"].get<double>(), 0.25 / std::sqrt(2), 1e-12);
+  EXPECT_EQ(results_json(example())["differences"], Json::array()) << "one row has no finished run";
+
+  StudyResults other = timed_example();
+  for (SeedResult& run : other.rows[1].seeds) run.scores.erase("near");
+  const std::string fewer = differences_csv(other);
+  EXPECT_NE(fewer.find("one,two,mood"), std::string::npos);
+  EXPECT_EQ(fewer.find("one,two,near"), std::string::npos);
+  EXPECT_EQ(fewer.find("one,two,mean"), std::string::npos) << "means over other tasks";
+}
+
 TEST(Results, TextForPeople) {
   EXPECT_EQ(
       results_text(example()),
@@ -77,18 +119,20 @@ TEST(Results, OneSeedHasNoDeviation) {
 
 TEST(Results, CsvHoldsEachRunAndWhatTheyHaveInCommon) {
   const std::string deviation =
-      fmt::format("one,std,,{},{},{},{},{}\n", std::sqrt(0.005), std::sqrt(0.045), std::sqrt(0.005), std::sqrt(2.0), std::sqrt(0.5));
+      fmt::format("one,std,,{},{},{},{},{},,,,,,\n", std::sqrt(0.005), std::sqrt(0.045), std::sqrt(0.005), std::sqrt(2.0), std::sqrt(0.5));
   const std::string text = results_csv(example());
-  EXPECT_EQ(text.find("row,seed,state,mood,near,mean,seconds,best_epoch\none,3,done,0.5,0.25,0.375,12,2\none,5,done,0.6,-0.05,0.275,14,"
-                      "1\none,mean,,0.55,0.1"),
-            0u)
+  EXPECT_EQ(
+      text.find("row,seed,state,mood,near,mean,seconds,best_epoch,read_seconds,encode_seconds,steps_seconds,scores_seconds,"
+                "write_seconds,wall_seconds\none,3,done,0.5,0.25,0.375,12,2,,,,,,\none,5,done,0.6,-0.05,0.275,14,1,,,,,,\none,mean,,0.55,"
+                "0.1"),
+      0u)
       << text;
-  EXPECT_NE(text.find("\none,published,,0.5,,0.375,,\n"), std::string::npos) << text;
-  EXPECT_TRUE(text.ends_with("two,3,failed,,,,,\n")) << text;
+  EXPECT_NE(text.find("\none,published,,0.5,,0.375,,,,,,,,\n"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("two,3,failed,,,,,,,,,,,\n")) << text;
 }
 
 TEST(Results, JsonIsTheCsv) {
-  const StudyResults results = example();
+  const StudyResults results = timed_example();
   const Json json = parse_json(dump_json(results_json(results)), "results.json", ErrorTag::kInternal);
   const Table table = parse_table(results_csv(results), "results.csv", {.format = "csv", .header = "yes"});
   const std::vector<std::string> columns = table.columns();

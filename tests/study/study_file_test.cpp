@@ -152,5 +152,30 @@ TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
   EXPECT_EQ(excluded("fp1-deduplicated-mtft-d"), 2u);
 }
 
+TEST(PaperStudy, TheControlIsAnEncoderThatOnlyReadTheTrainTexts) {
+  const ConfigOverrides overrides = {.sets = {"model.init=control", "data.root=some-data"}};
+  const StudyFile study = load_study_file(MINBERT_SOURCE_DIR "/recipes/paper/control-study.toml");
+  std::map<std::string, std::string> rows;
+  for (const StudyRow& row : study.rows) {
+    EXPECT_EQ(row.seeds.size(), 2u);
+    rows[row.name] = in_brief(load_run_config(row_config(study, row, overrides, nullptr)));
+  }
+  EXPECT_EQ(rows, (std::map<std::string, std::string>{{"stft", "heads 6 0.001, dense"},
+                                                      {"mtft", "finetune 6 5e-05, dense"},
+                                                      {"mtft-d", "finetune 6 5e-05, dense H"},
+                                                      {"mtft-d-stft", "finetune 6 5e-05, heads 6 0.001, dense H"}}));
+
+  ConfigTree tree;
+  tree.load(MINBERT_SOURCE_DIR "/recipes/paper/control-encoder.toml");
+  tree.set("data.root=some-data");
+  const RunConfig encoder = load_run_config(tree);
+  EXPECT_TRUE(encoder.model.from_scratch());
+  EXPECT_EQ(encoder.heads(), std::vector<std::string>());
+  ASSERT_EQ(encoder.stages.size(), 1u);
+  EXPECT_EQ(encoder.stages[0].max_minutes, 120);
+  EXPECT_EQ(encoder.stages[0].mlm.value().texts.size(), 7u);
+  for (const TaskSpec& task : encoder.tasks) EXPECT_EQ(task.data.exclude.size(), task.name == "rt" ? 2u : 0u) << task.name;
+}
+
 }  // namespace
 }  // namespace minbert

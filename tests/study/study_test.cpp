@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "minbert/study/clean.h"
 #include "tests/base/error_matchers.h"
 #include "tests/study/tiny_study.h"
 
@@ -289,6 +290,19 @@ name = "warm"
     EXPECT_NE(recorded.ended["hot/3"].error.find("[diverged] stage 0"), std::string::npos);
   }
   EXPECT_NE(read_file(study_path("diverging") / "results.txt").find("failed"), std::string::npos);
+}
+
+TEST_F(StudyTest, AStageWhoseModelWasCleanedAwayIsTrainedAnew) {
+  StudyOptions options;
+  options.seeds = {3};
+  options.rows = {"two"};
+  study("three", options);
+  for (const RunSurplus& run : find_surplus(study_path("three"))) free_surplus(run);
+  options.rows = {};
+  study("three", options);
+  EXPECT_EQ(recorded.begun, (std::vector<std::string>{"one/3", "other/3"}));
+  EXPECT_EQ(recorded.steps("one/3")["first"], 30);
+  EXPECT_TRUE(fs::exists(study_path("three") / "differences.csv"));
 }
 
 TEST_F(StudyTest, AChangeReachesTheRowsThatHaveItsPlace) {

@@ -69,6 +69,7 @@ kind = "mlm"
 epochs = 2
 batch = 4
 lr = 1e-2
+eval_train = 0
 [stage.mlm]
 texts = ["lines.txt"]
 held_out = 0.2

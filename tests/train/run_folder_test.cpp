@@ -111,6 +111,27 @@ TEST_F(RunFolderTest, NothingChangesBeforeItBegins) {
   EXPECT_EQ(text("log.txt").find("lost"), std::string::npos);
 }
 
+TEST_F(RunFolderTest, TimeAddsUpOverProcesses) {
+  double before = 0;
+  for (int process = 0; process < 3; ++process) {
+    BegunFolder run = open(kResume);
+    {
+      const PhaseScope stepping(run.clock(), Phase::kSteps);
+      const PhaseScope writing(run.clock(), Phase::kWrite);
+      ::usleep(2000);
+    }
+    run.flush();  // as before a checkpoint; a kill may follow
+    const PhaseSeconds seconds = read_run_status(path / "status.json").phases.value();
+    EXPECT_GE(seconds[Phase::kWrite], before + 0.002);
+    before = seconds[Phase::kWrite];
+    EXPECT_EQ(status()["state"], "running");
+  }
+  Json spoilt = status();
+  spoilt["phase_seconds"].erase("steps");
+  write_file(path / "status.json", dump_json(spoilt));
+  expect_error(ErrorTag::kData, {"status.json", "steps"}, [&] { open(kResume); });
+}
+
 TEST_F(RunFolderTest, LinesHaveTheirKeysInOrder) {
   BegunFolder run = open();
   run.eval(eval(0));
@@ -217,6 +238,7 @@ TEST_F(RunFolderTest, ARunIsOverwrittenOnlyWhenAsked) {
 
 TEST_F(RunFolderTest, ResumeWantsTheSameConfigButForLogging) {
   open();
+  open(kResume, std::string(kConfig) + "eval_train = 7\n");
   const auto with = [](std::string_view from, std::string_view to) {
     std::string config(kConfig);
     return config.replace(config.find(from), from.size(), to);
@@ -229,7 +251,7 @@ TEST_F(RunFolderTest, ResumeWantsTheSameConfigButForLogging) {
   expect_error(ErrorTag::kUsage, {"stage.0.clip was absent, is now 1.0"},
                [&] { open(kResume, with("log_every", "clip = 1.0\nlog_every")); });
   expect_error(ErrorTag::kUsage, {"stage was"}, [&] { open(kResume, std::string(kConfig) + "\n[[stage]]\nname = \"1\"\n"); });
-  EXPECT_EQ(status()["resumes"], 2);
+  EXPECT_EQ(status()["resumes"], 3);
 }
 
 TEST_F(RunFolderTest, AFinishedRunStaysAsItIs) {

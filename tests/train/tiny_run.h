@@ -115,6 +115,7 @@ epochs = 2
 batch = 4
 lr = 1e-3
 sampler = "shuffled"
+eval_train = 0
 )";
   /// An overlay of kBase that switches dropout off.
   static constexpr std::string_view kNoDropout =

@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "minbert/base/clock.h"
 #include "minbert/base/parallel.h"
+#include "minbert/train/objective.h"
 #include "minbert/train/progress.h"
 #include "tests/base/error_matchers.h"
 #include "tests/ops/tested_backend.h"
@@ -34,7 +36,7 @@ TEST_F(TrainerTest, LeavesACompleteRun) {
   EXPECT_EQ(result.dev_scores.size(), 3u);
   EXPECT_EQ(std::ssize(events.steps), 2 * (6 + 4 + 5));
   EXPECT_EQ(std::ssize(events.evals), 3);
-  for (const char* file : {"best/config.json", "best/minbert.json", "best/vocab.txt", "best/README.md", "checkpoints/last/DONE",
+  for (const char* file : {"best/config.json", "best/minbert.json", "best/vocab.txt", "best/README.md",
                            "checkpoints/stage-0/best/heads.safetensors", "data.json", "env.json", "eval/dev/metrics.json"})
     EXPECT_TRUE(std::filesystem::exists(run_path("a") / file)) << file;
   EXPECT_EQ(read_json(run_path("a") / "status.json", ErrorTag::kData)["state"], "done");
@@ -42,6 +44,102 @@ TEST_F(TrainerTest, LeavesACompleteRun) {
   EXPECT_TRUE(again.already_finished);
   EXPECT_EQ(again.dev_scores, result.dev_scores);
   EXPECT_TRUE(events.steps.empty());
+}
+
+TEST_F(TrainerTest, AFinishedRunKeepsItsBestModels) {
+  constexpr std::string_view kStages = "[[stage]]\nepochs = 1\n[[stage]]\nname = \"second\"\nkind = \"heads\"\nepochs = 1\n";
+  train(config(kStages), "a");
+  const auto path = [&](std::string_view file) { return run_path("a") / file; };
+  EXPECT_FALSE(std::filesystem::exists(path("checkpoints/last")));
+  EXPECT_TRUE(std::filesystem::exists(path("checkpoints/stage-0/best/model.safetensors")));
+  EXPECT_TRUE(std::filesystem::equivalent(path("checkpoints/stage-second/best/model.safetensors"), path("best/model.safetensors")));
+  const RunConfig all = config(std::string(kStages) + "[run]\nkeep = \"all\"\n");
+  EXPECT_TRUE(train(all, "a", kResume).already_finished);
+  train(all, "all");
+  EXPECT_TRUE(std::filesystem::exists(run_path("all") / "checkpoints/last/DONE"));
+  expect_same_weights("a", "all");
+  expect_error(ErrorTag::kUsage, {"stage.0.epochs was 1, is now 3", "finished", "model.init="},
+               [&] { train(config("[[stage]]\nepochs = 3\n[[stage]]\nname = \"second\"\nkind = \"heads\"\nepochs = 1\n"), "a", kResume); });
+}
+
+TEST_F(TrainerTest, TrainIsScoredWithoutTouchingTheWeights) {
+  const auto train_evals = [&](std::string_view eval_train) {
+    train(config(fmt::format("[[stage]]\neval_train = {}\nepochs = 3\n", eval_train)), fmt::format("run-{}", eval_train));
+    expect_same_weights("run-0", fmt::format("run-{}", eval_train));
+    std::vector<int> epochs;
+    for (const EvalEvent& eval : events.evals)
+      if (eval.split == "train") epochs.push_back(eval.epoch);
+    return epochs;
+  };
+  EXPECT_EQ(train_evals("0"), std::vector<int>());
+  EXPECT_EQ(train_evals("\"last\""), std::vector<int>{3});
+  const Scores last = events.evals.back().scores;
+  EXPECT_EQ(train_evals("\"all\""), (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_EQ(events.evals.back().scores, last) << "a thousand rows are all of them";
+  EXPECT_EQ(train_evals("5"), (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_EQ(events.evals.back().scores.size(), 3u);
+  EXPECT_EQ(StageSpec().eval_train, (std::variant<std::int64_t, std::string>("last")));
+
+  train(config("[[stage]]\nlr = 0.0\nepochs = 9\nearly_stop_patience = 2\neval_train = \"last\"\n"), "early");
+  EXPECT_EQ(events.evals.back().split, "train");
+  EXPECT_EQ(events.evals.back().epoch, 2) << "the last epoch is the one that ends the stage";
+}
+
+TEST_F(TrainerTest, CachedVectorsOfTheTrainSampleAreThoseOfItsRows) {
+  const auto scores = [&](bool cached) {
+    train(config(fmt::format("{}[[stage]]\nkind = \"heads\"\nepochs = 1\nlr = 1e-2\neval_train = 7\ncache_features = {}\n", kNoDropout,
+                             cached)),
+          fmt::format("cached-{}", cached));
+    return events.evals.back();
+  };
+  const EvalEvent cached = scores(true), encoded = scores(false);
+  ASSERT_EQ(cached.split, "train");
+  for (const auto& [task, loss] : encoded.loss) EXPECT_NEAR(cached.loss.at(task), loss, 1e-4 * loss) << task;
+}
+
+TEST(TrainSample, IsDrawnBySeedAndName) {
+  StageSpec stage;
+  const auto draw = [&](std::uint64_t seed, std::string_view name) { return train_sample(stage, 100, 5100, seed, name); };
+  const auto rows = draw(1, "sst");
+  ASSERT_EQ(rows.size(), 1000u);
+  EXPECT_GE(rows.front(), 100u);
+  EXPECT_LT(rows.back(), 5100u);
+  EXPECT_EQ(std::ranges::adjacent_find(rows, std::ranges::greater_equal()), rows.end()) << "ascending, each once";
+  EXPECT_EQ(draw(1, "sst"), rows);
+  EXPECT_NE(draw(2, "sst"), rows);
+  EXPECT_NE(draw(1, "sts"), rows);
+  EXPECT_EQ(train_sample(stage, 3, 10, 1, "sst"), (std::vector<std::uint32_t>{3, 4, 5, 6, 7, 8, 9}));
+}
+
+TEST_F(TrainerTest, TheClockEndsAStage) {
+  const RunConfig run =
+      config("[[stage]]\nmax_minutes = 1e-9\nepochs = 5\n[[stage]]\nname = \"second\"\nmax_minutes = 1000\nepochs = 1\nbatch = 8\n");
+  EXPECT_TRUE(train(run, "a", {}, [&] { return std::ssize(events.steps) == 3; }).stopped);
+  EXPECT_EQ(std::ranges::count(events.steps, "0", &StepEvent::stage), 1) << "the first step takes longer than that";
+  EXPECT_EQ(std::ranges::count(events.evals, "0", &EvalEvent::stage), 2) << "before and after it";
+  const Progress at = find_checkpoint(run_path("a") / "checkpoints/last").value();
+  EXPECT_GT(at.stage_s, 0);
+  EXPECT_NEAR(at.wall_s - at.stage_s, find_stage_record(run_path("a") / "checkpoints/stage-0").value().wall_s, 1e-12);
+  EXPECT_FALSE(train(run, "a", kResume).stopped);
+  EXPECT_EQ(events.steps.back().step, 1 + 3 + 2 + 3);
+}
+
+TEST_F(TrainerTest, WallClockTimeIsSplitIntoPhases) {
+  const RunConfig run = config("[[stage]]\nepochs = 1\n[[stage]]\nname = \"second\"\nkind = \"heads\"\nepochs = 1\n");
+  const auto status = [&] { return read_json(run_path("a") / "status.json", ErrorTag::kData); };
+  EXPECT_TRUE(train(run, "a", {}, [&] { return std::ssize(events.steps) == 4; }).stopped);
+  const PhaseSeconds first = read_run_status(run_path("a") / "status.json").phases.value();
+  const Stopwatch watch;
+  const TrainResult result = train(run, "a", kResume);
+  const PhaseSeconds whole = read_run_status(run_path("a") / "status.json").phases.value();
+  for (std::size_t i = 0; i < kPhaseNames.size(); ++i) {
+    EXPECT_GT(whole.by_phase[i], 0) << kPhaseNames[i];
+    EXPECT_GE(whole.by_phase[i], first.by_phase[i]) << kPhaseNames[i];
+  }
+  EXPECT_NEAR(status()["wall_seconds"].get<double>(), whole.total(), 1e-5);
+  EXPECT_LE(whole.total() - first.total(), watch.seconds());
+  EXPECT_GE(whole[Phase::kSteps], result.step_seconds) << "the loop around the steps takes time too";
+  EXPECT_NEAR(train(run, "a", kResume).phases.total(), whole.total(), 1e-5);
 }
 
 TEST_F(TrainerTest, AnOptionThatIsNewHadItsDefault) {
