@@ -1,6 +1,9 @@
 // Error and CHECK: formatting of messages.
 #include "minbert/base/check.h"
 
+#include <exception>
+#include <filesystem>
+#include <new>
 #include <utility>
 
 namespace minbert {
@@ -18,11 +21,34 @@ std::string_view tag_name(ErrorTag tag) {
   return "internal";
 }
 
+namespace {
+
+std::string full_text(ErrorTag tag, std::string_view place, std::string_view message) {
+  return place.empty() ? fmt::format("[{}] {}", tag_name(tag), message) : fmt::format("[{}] {}: {}", tag_name(tag), place, message);
+}
+
+}  // namespace
+
 Error::Error(ErrorTag tag, std::string_view place, std::string_view message, std::string hint)
-    : std::runtime_error(place.empty() ? fmt::format("[{}] {}", tag_name(tag), message)
-                                       : fmt::format("[{}] {}: {}", tag_name(tag), place, message)),
-      tag_(tag),
-      hint_(std::move(hint)) {}
+    : std::runtime_error(full_text(tag, place, message)), tag_(tag), place_(place), message_(message), hint_(std::move(hint)) {}
+Error::Error(const Error&) = default;
+Error::~Error() = default;
+
+Error current_error() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::filesystem::filesystem_error& error) {
+    return Error(ErrorTag::kResources, error.path1().string(), error.code().message());
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorTag::kResources, "memory", "out of memory", "a smaller input, model, batch or max_length needs less");
+  } catch (const std::exception& error) {
+    return Error(ErrorTag::kInternal, "", error.what());
+  } catch (...) {
+    return Error(ErrorTag::kInternal, "", "an exception that is no std::exception");
+  }
+}
 
 namespace internal {
 

@@ -1,8 +1,6 @@
 // main: parses the command line, runs the verb, and turns what it throws into one error line and an exit code.
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
-#include <new>
 #include <vector>
 
 #include "minbert/base/live_files.h"
@@ -102,10 +100,6 @@ int run(int argc, char** argv, Session& session) {
 int guarded_run(int argc, char** argv) {
   Session session;
   Console& console = session.console;
-  const auto fail = [&](ErrorTag tag, std::string_view text, std::string_view hint) {
-    console.error(text, hint);
-    return static_cast<int>(tag);
-  };
   try {
     const int code = run(argc, argv, session);
     Output().commit();
@@ -115,14 +109,10 @@ int guarded_run(int argc, char** argv) {
   } catch (const Interrupted& interrupted) {
     console.info("interrupted");
     return 128 + interrupted.signal;
-  } catch (const Error& error) {
-    return fail(error.tag(), error.what(), error.hint());
-  } catch (const std::filesystem::filesystem_error& error) {
-    return fail(ErrorTag::kResources, fmt::format("[resources] {}: {}", error.path1().string(), error.code().message()), {});
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorTag::kResources, "[resources] memory: out of memory", "a smaller input, model, batch or max_length needs less");
-  } catch (const std::exception& error) {
-    return fail(ErrorTag::kInternal, fmt::format("[internal] {}", error.what()), {});
+  } catch (...) {
+    const Error error = current_error();
+    console.error(error.what(), error.hint());
+    return error.exit_code();
   }
 }
 
