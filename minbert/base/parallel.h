@@ -12,6 +12,17 @@ namespace minbert {
 int num_threads();
 /// Sets it for the calling thread; n >= 1. A thread begins with as many as there are processors in the affinity mask.
 void set_num_threads(int n);
+/// Sets it for the calling thread while this object lives.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int n) : before_(num_threads()) { set_num_threads(n); }
+  ~ThreadScope() { set_num_threads(before_); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
 /// Which of the threads of the innermost parallel_for that is under way the calling thread is, from 0 to num_threads() - 1; 0 outside.
 int thread_index();
 /// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads

@@ -34,11 +34,6 @@ void check_request(const ExportFlags& flags, const ModelFolder& folder) {
   classifier_head(model_shape(folder.config, folder.tasks), name);
 }
 
-bool has_pooler(const ModelFolder& folder) {
-  const ModelShape shape = model_shape(folder.config, {}, true);
-  return plan_import(open_model_weights(folder.path), shape, {.wanted = {}, .require_encoder = false}).missing(Role::kPooler).empty();
-}
-
 void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype) {
   const TaskSpec& task = model.tasks()[model.find_task(name)];
   ClassifierExport options{.dtype = dtype, .labels = {}, .dropout = task.head.dropout};

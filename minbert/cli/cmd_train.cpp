@@ -71,11 +71,7 @@ OpenRun open_run(const TrainFlags& flags) { return {.resume = flags.resume, .ove
 /// Runs the config once. Returns the exit code and sets `result`.
 int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
                Backend& backend, TrainResult& result) {
-  TrainOptions options;
-  options.folder = folder;
-  options.open = open_run(flags);
-  options.config_text = input.print_resolved(write_options(config));
-  options.input_text = input.given();
+  TrainOptions options = train_options(input, config, folder, open_run(flags));
   options.overfit_batch = flags.overfit_batch;
   options.profile = flags.profile;
   options.should_stop = stop_requested;
@@ -213,7 +209,7 @@ int run_train(const TrainFlags& flags, Session& session) {
     print_json(plan_training(*backend, config));
     return 0;
   }
-  const fs::path folder = flags.output.empty() ? fs::path("runs") / config.run.name : fs::path(flags.output);
+  const fs::path folder = run_folder_of(flags.output, config);
   catch_signals();
   if (!flags.seeds.empty()) return train_seeds(flags, input, folder, session, *backend);
   TrainResult result;

@@ -57,16 +57,11 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
 
 void add_examples(CLI::App& app, const std::string& examples) { app.footer("Examples:\n" + examples); }
 
-void set_threads(const Session& session) {
-  const int by_default = session.env.threads > 0 ? session.env.threads : available_cores();
-  set_num_threads(session.threads.value_or(by_default));
-}
+void set_threads(const Session& session) { set_num_threads(thread_count(session.env, session.threads.value_or(0))); }
 
 std::unique_ptr<Backend> open_backend(Session& session) {
   set_threads(session);
-  auto backend = make_backend(session.env.backend, {.isa = session.env.isa});
-  backend->set_profiling(session.env.debug >= 2);
-  backend->set_checking_outputs(session.env.debug >= 3);
+  auto backend = open_backend(session.env);
   if (session.env.debug >= 4) backend->set_showing_outputs([&session](std::string_view line) { session.console.detail(line); });
   if (session.env.debug >= 1) session.console.detail(fmt::format("backend {}: {}", backend->name(), backend->description()));
   return backend;

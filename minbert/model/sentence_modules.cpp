@@ -218,6 +218,13 @@ void SentenceModules::set_normalize(bool normalize) {
   }
 }
 
+void SentenceModules::choose(std::optional<std::int64_t> dimensions, std::optional<bool> normalize) {
+  const bool unit = normalize.value_or(normalizes());
+  if (normalize || dimensions) set_normalize(false);
+  if (dimensions) after.emplace_back(TruncateModule{*dimensions});
+  if (unit) set_normalize(true);
+}
+
 ScalarFunction find_activation(std::string_view type) {
   if (!type.starts_with("torch.nn.")) return nullptr;
   for (const auto& [name, function] : kActivationClasses)

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -75,6 +76,9 @@ struct SentenceModules {
   /// Makes unit vectors at the end, or does not; what comes before a last Dense or LayerNorm stays as it is.
   void set_normalize(bool normalize);
   bool normalizes() const;
+  /// Keeps the first `dimensions` numbers of each vector, where given, and makes unit vectors after that, if `normalize` says so or, where
+  /// it is absent, if the modules made some before.
+  void choose(std::optional<std::int64_t> dimensions, std::optional<bool> normalize);
 };
 
 /// The last part of a dotted name: "Tanh" of "torch.nn.modules.activation.Tanh".

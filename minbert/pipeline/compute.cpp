@@ -2,6 +2,7 @@
 #include "minbert/pipeline/compute.h"
 
 #include "minbert/base/check.h"
+#include "minbert/base/parallel.h"
 
 namespace minbert {
 
@@ -12,6 +13,15 @@ Compute resolve_compute(const Backend& backend, std::string_view dtype, const st
   if (bf16 && backend.supports_bf16()) return {DType::kBF16};
   if (bf16 || int8) lacks(fmt::format("this processor has no {} products ({})", dtype, backend.description()));
   return {};
+}
+
+int thread_count(const Env& env, int asked) { return asked > 0 ? asked : env.threads > 0 ? env.threads : available_cores(); }
+
+std::unique_ptr<Backend> open_backend(const Env& env) {
+  auto backend = make_backend(env.backend, {.isa = env.isa});
+  backend->set_profiling(env.debug >= 2);
+  backend->set_checking_outputs(env.debug >= 3);
+  return backend;
 }
 
 }  // namespace minbert

@@ -110,6 +110,11 @@ ModelFolder read_model_folder(const fs::path& path) {
   return folder;
 }
 
+bool has_pooler(const ModelFolder& folder) {
+  const ModelShape shape = model_shape(folder.config, {}, true);
+  return plan_import(open_model_weights(folder.path), shape, {.wanted = {}, .require_encoder = false}).missing(Role::kPooler).empty();
+}
+
 ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> tasks, bool pooler) {
   ModelShape shape;
   shape.config = config;

@@ -41,6 +41,9 @@ ModelFolder read_model_folder(const std::filesystem::path& path);
 /// The shape with a head for each task, in their order, and with a pooler if a task or `pooler` asks for one.
 ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> tasks, bool pooler = false);
 
+/// Whether the folder's weights have a pooler. Throws Error(kModel).
+bool has_pooler(const ModelFolder& folder);
+
 struct SaveModelOptions {
   std::int64_t max_length = 128;
   std::string dtype = "f32";

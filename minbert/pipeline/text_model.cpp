@@ -74,14 +74,16 @@ std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<con
   return predict(task, rows, progress);
 }
 
+std::int64_t TextModel::prompt_tokens(std::string_view prompt) const {
+  // All but the [SEP] that ends the prompt where it stands alone.
+  return prompt.empty() ? 0 : std::ssize(tokenizer_.encode(prompt, folder_.max_length).ids) - 1;
+}
+
 std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress) {
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = settings.prompt + inputs[i].text;
   const Pooling& pooling = settings.modules.pooling;
-  // All but the [SEP] that ends the prompt where it stands alone.
-  const std::int64_t prompt_tokens =
-      settings.prompt.empty() ? 0 : std::ssize(tokenizer_.encode(settings.prompt, folder_.max_length).ids) - 1;
-  auto vectors = encode_rows(*runner_, pooling, prompt_tokens, tokenize(TaskSpec{}, rows), progress);
+  auto vectors = encode_rows(*runner_, pooling, prompt_tokens(settings.prompt), tokenize(TaskSpec{}, rows), progress);
   vectors = apply_modules(params_->backend(), settings.modules.after, std::move(vectors), pooling.width(params_->config().hidden_size));
   expect_finite(vectors, std::ssize(rows), [&](std::size_t row) { return place_of(inputs[row].id); });
   return vectors;

@@ -50,6 +50,8 @@ class TextModel {
   std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
   /// Predictions for raw texts, which it preprocesses as the task says, in their order.
   std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {});
+  /// Tokens of [CLS] and the prompt at the start of a text that follows it; 0 for an empty one.
+  std::int64_t prompt_tokens(std::string_view prompt) const;
   /// Sentence vectors (inputs, modules.width(C)) f32, row-major, of the inputs' first texts.
   std::vector<float> embed(std::span<const InputRow> inputs, const EmbedSettings& settings, const RowProgress& progress = {});
 

@@ -1,10 +1,6 @@
 // Inputs, tasks and scores that families of routes share.
 #include "minbert/serve/api_inputs.h"
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
-
 namespace minbert {
 
 void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, const std::string& member, TokenizedRows& rows) {
@@ -35,10 +31,7 @@ VectorMaker::VectorMaker(const Engine& engine, const TextReader& reader, std::op
   const std::int64_t hidden = engine.model().folder().config.hidden_size, width = modules_.width(hidden);
   if (dimensions.value_or(width) > width)
     throw invalid("dimensions", fmt::format("expected a whole number from 1 to {}, got {}", width, *dimensions));
-  const bool unit = normalize.value_or(modules_.normalizes());
-  if (normalize || dimensions) modules_.set_normalize(false);
-  if (dimensions) modules_.after.emplace_back(TruncateModule{*dimensions});
-  if (unit) modules_.set_normalize(true);
+  modules_.choose(dimensions, normalize);
   width_ = static_cast<std::size_t>(dimensions.value_or(width));
 }
 
@@ -70,31 +63,6 @@ std::size_t find_task(const Engine& engine, const std::string& name, const std::
   }
   if (names.empty()) throw invalid(member, "this model has no tasks: it only makes vectors");
   throw invalid(member, fmt::format("unknown task; this model has {}", fmt::join(names, ", ")));
-}
-
-double cosine(std::span<const float> u, std::span<const float> v) {
-  double product = 0, length_u = 0, length_v = 0;
-  for (std::size_t i = 0; i < u.size(); ++i) {
-    product += static_cast<double>(u[i]) * v[i];
-    length_u += static_cast<double>(u[i]) * u[i];
-    length_v += static_cast<double>(v[i]) * v[i];
-  }
-  return product / std::max(std::sqrt(length_u) * std::sqrt(length_v), 1e-8);
-}
-
-bool scores_pairs(const TaskSpec& task) { return task.is_pair() && (task.is_regression() || task.labels.count == 2); }
-
-double PairScorer::operator()(const TaskSpec& spec, std::span<const float> logits) const {
-  if (raw) return logits.size() == 1 ? static_cast<double>(logits[0]) : static_cast<double>(logits[1]) - logits[0];
-  const Prediction prediction = decode(spec, logits, 1).front();
-  return spec.is_regression() ? prediction.value : prediction.probs[1];
-}
-
-std::vector<std::size_t> falling_order(std::span<const double> scores) {
-  std::vector<std::size_t> order(scores.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
-  return order;
 }
 
 }  // namespace minbert

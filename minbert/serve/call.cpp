@@ -150,8 +150,7 @@ TextReader::TextReader(Call& call, const Members& members)
 void TextReader::use_prompt(const Members& members) {
   const Engine& engine = call_.engine();
   prompt_ = read_prompt(call_, members, engine.prompts.by_default);
-  // All but the [SEP] that ends the prompt where it stands alone.
-  if (!prompt_.empty()) prompt_tokens_ = std::ssize(engine.model().tokenizer().encode(prompt_, engine.model().folder().max_length).ids) - 1;
+  prompt_tokens_ = engine.model().prompt_tokens(prompt_);
 }
 
 void TextReader::add(TokenizedRows& rows, const TaskSpec& task, std::string_view text, std::string_view text_pair,

@@ -234,6 +234,19 @@ std::size_t adoptable_stages(const RunConfig& config) {
   return config.stages.size();
 }
 
+std::filesystem::path run_folder_of(const std::filesystem::path& output, const RunConfig& config) {
+  return output.empty() ? std::filesystem::path("runs") / config.run.name : output;
+}
+
+TrainOptions train_options(const ConfigTree& tree, const RunConfig& config, const std::filesystem::path& folder, const OpenRun& open) {
+  TrainOptions options;
+  options.folder = folder;
+  options.open = open;
+  options.config_text = tree.print_resolved(write_options(config));
+  options.input_text = tree.given();
+  return options;
+}
+
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
   if (options.overfit_batch) return overfit(backend, config, options, events);
   RunFolder folder(options.folder, options.open, options.config_text, options.input_text, events);

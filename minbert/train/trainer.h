@@ -40,6 +40,11 @@ struct TrainOptions {
   std::function<bool()> should_stop = [] { return false; };
 };
 
+/// The folder of a run: `output`, or runs/NAME if that is empty, NAME being run.name.
+std::filesystem::path run_folder_of(const std::filesystem::path& output, const RunConfig& config);
+/// Options with the folder and the texts of config.toml and config.input.toml. `config` is what load_run_config() made of the tree.
+TrainOptions train_options(const ConfigTree& tree, const RunConfig& config, const std::filesystem::path& folder, const OpenRun& open);
+
 struct TrainResult {
   bool stopped = false;                           ///< should_stop returned true; a checkpoint is saved
   bool already_finished = false;                  ///< the resumed run was finished before

@@ -1,0 +1,35 @@
+// Scores pairs and sorts by the scores.
+#include "minbert/pipeline/rank.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace minbert {
+
+double cosine(std::span<const float> u, std::span<const float> v) {
+  double product = 0, length_u = 0, length_v = 0;
+  for (std::size_t i = 0; i < u.size(); ++i) {
+    product += static_cast<double>(u[i]) * v[i];
+    length_u += static_cast<double>(u[i]) * u[i];
+    length_v += static_cast<double>(v[i]) * v[i];
+  }
+  return product / std::max(std::sqrt(length_u) * std::sqrt(length_v), 1e-8);
+}
+
+bool scores_pairs(const TaskSpec& task) { return task.is_pair() && (task.is_regression() || task.labels.count == 2); }
+
+double PairScorer::operator()(const TaskSpec& spec, std::span<const float> logits) const {
+  if (raw) return logits.size() == 1 ? static_cast<double>(logits[0]) : static_cast<double>(logits[1]) - logits[0];
+  const Prediction prediction = decode(spec, logits, 1).front();
+  return spec.is_regression() ? prediction.value : prediction.probs[1];
+}
+
+std::vector<std::size_t> falling_order(std::span<const double> scores) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
+  return order;
+}
+
+}  // namespace minbert

@@ -1,0 +1,27 @@
+// Scores of pairs, and the order that they give.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "minbert/pipeline/predict.h"
+
+namespace minbert {
+
+/// Cosine of two vectors of C floats.
+double cosine(std::span<const float> u, std::span<const float> v);
+
+/// A pair task's score of a pair: the number of a regression, or the probability (raw: the logit) of class 1 of 2.
+struct PairScorer {
+  std::size_t task;
+  bool raw = false;
+  double operator()(const TaskSpec& spec, std::span<const float> logits) const;
+};
+/// Whether a task scores pairs by one number.
+bool scores_pairs(const TaskSpec& task);
+
+/// Indices of scores in falling order; equal ones keep their order.
+std::vector<std::size_t> falling_order(std::span<const double> scores);
+
+}  // namespace minbert
