@@ -11,8 +11,7 @@
 #include "minbert/base/files.h"
 #include "minbert/base/parallel.h"
 #include "minbert/serve/service.h"
-#include "tests/base/temp_folder.h"
-#include "tests/pipeline/text_fixture.h"
+#include "tests/pipeline/tiny_folder.h"
 #include "tests/serve/client.h"
 
 namespace minbert {
@@ -20,11 +19,7 @@ namespace minbert {
 class ServiceTest : public testing::Test {
  protected:
   /// Writes a model folder; another seed makes other weights.
-  void save(std::uint64_t seed = 1) const {
-    const auto backend = make_backend("ref");
-    Params params = tiny_params(*backend, model_shape(tiny_shape().config, tasks_), seed);
-    save_model_folder(folder_.path(), params, tasks_, word_tokenizer(), {.max_length = 8, .dtype = "f32", .model_card = {}});
-  }
+  void save(std::uint64_t seed = 1) const { save_tiny_folder(folder_.path(), tasks_, seed); }
 
   LoadedModel load() const {
     set_num_threads(2);
@@ -56,13 +51,7 @@ class ServiceTest : public testing::Test {
   ClientReply post(const std::string& path, const std::string& body) const { return client().post(path, body); }
 
   TempFolder folder_;
-  std::vector<TaskSpec> tasks_ = [] {
-    std::vector<TaskSpec> tasks = three_tasks();  // mood, same, near
-    tasks.push_back(make_task("stars", TaskType::kRegress, TaskLabels::range()));
-    tasks.push_back(make_task("kind", TaskType::kPairClassify, TaskLabels::classes(3)));
-    for (TaskSpec& task : tasks) task.pool = Pool::kMean;
-    return tasks;
-  }();
+  std::vector<TaskSpec> tasks_ = tasks_of_every_kind();
   std::mutex mutex_;
   std::string log_;
   std::unique_ptr<Service> service_;  // the last member: it ends first

@@ -33,6 +33,8 @@ WELL_KEPT = {
 PLANTED = [
     ({"minbert/base/a.h": '#include "minbert/data/rows.h"\n'}, "minbert/base/a.h:5: base may not include data"),
     ({"minbert/data/rows.cpp": '#include "minbert/ops/backend.h"\n'}, "minbert/data/rows.cpp:5: data may not include ops"),
+    ({"minbert/cli/main.cpp": '#include "minbert/pipeline.h"\n'}, "minbert/cli/main.cpp:5: minbert/pipeline.h is for programs"),
+    ({"minbert/pipeline.h": '// The front.\n#include "minbert/base/a.h"\n'}, "minbert/pipeline.h:2: pipeline.h may not include base"),
     ({"minbert/cli/main.cpp": '#include "minbert/ops/cpu/cpu.h"\n'}, "minbert/cli/main.cpp:5: only ops/backends.cpp names the backend cpu"),
     ({"minbert/ops/ref/ref.h": '#include "minbert/ops/cpu/cpu.h"\n'}, "minbert/ops/ref/ref.h:2: only ops/backends.cpp names the backend cpu"),
     ({"minbert/data/rows.cpp": '#include "rows.h"\n'}, 'minbert/data/rows.cpp:5: "rows.h": headers are named from the root'),
