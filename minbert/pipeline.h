@@ -24,5 +24,7 @@ using api::train;
 using api::TrainConfig;
 using api::TrainOptions;
 using api::TrainResult;
+using api::usual_stage;
+using api::version;
 
 }  // namespace minbert

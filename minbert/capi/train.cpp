@@ -15,9 +15,8 @@ extern "C" minbert_status minbert_train(const char* config, size_t size, const m
     if (options.on_event != nullptr)
       run.on_event = [&options](std::string_view json) { options.on_event(options.user, json.data(), json.size()); };
     if (options.should_stop != nullptr) run.should_stop = [&options] { return options.should_stop(options.user) != 0; };
-    minbert::api::TrainConfig text;
-    text.text = size == MINBERT_ZERO_TERMINATED ? std::string(config) : std::string(config, size);
-    const auto result = minbert::api::train(text, run);
+    const std::string text = size == MINBERT_ZERO_TERMINATED ? std::string(config) : std::string(config, size);
+    const auto result = minbert::api::train({.files = {}, .texts = {text}, .set = {}}, run);
     if (stopped != nullptr) *stopped = result.stopped ? 1 : 0;
   });
 }

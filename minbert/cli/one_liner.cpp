@@ -5,6 +5,7 @@
 
 #include "minbert/base/toml.h"
 #include "minbert/cli/presets.h"
+#include "minbert/train/config.h"
 
 namespace minbert {
 namespace {
@@ -48,14 +49,6 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   return text;
 }
 
-/// The [[stage]] of a preset, without the tables inside it.
-std::string stage_text(std::string_view preset) {
-  const std::string_view text = preset_named(preset).text;
-  const std::size_t begin = text.find("[[stage]]");
-  return "# The learning rate rises for a tenth of the steps, then falls to 0.\n" +
-         std::string(text.substr(begin, text.find("[stage.", begin) - begin));
-}
-
 }  // namespace
 
 void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
@@ -84,7 +77,7 @@ init = {}
 {}
 {}
 {})",
-      quoted(task.name), init, task_text(task), data_text(flags, task), stage_text("classify"));
+      quoted(task.name), init, task_text(task), data_text(flags, task), preset_stage(classify_preset()));
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {
@@ -110,7 +103,7 @@ init = {}
 texts = [{}]
 head = "tied"              # the checkpoint's MLM head where it has one
 )",
-      init_value(init), stage_text("pretrain"), fmt::join(texts, ", "));
+      init_value(init), preset_stage(preset_named("pretrain").text), fmt::join(texts, ", "));
 }
 
 }  // namespace minbert

@@ -50,7 +50,7 @@ class JsonEvents final : public TrainEvents {
 ConfigTree config_tree(const TrainConfig& config) {
   ConfigTree tree;
   for (const std::filesystem::path& file : config.files) tree.load(file);
-  if (!config.text.empty()) tree.load_text(config.text, "config", std::filesystem::current_path());
+  for (const std::string& text : config.texts) tree.load_text(text, "config", std::filesystem::current_path());
   for (const std::string& assignment : config.set) tree.set(assignment);
   return tree;
 }
@@ -75,6 +75,8 @@ TrainResult run(const TrainConfig& given, const TrainOptions& wanted) {
 }
 
 }  // namespace
+
+std::string usual_stage() { return preset_stage(classify_preset()); }
 
 TrainResult train(const TrainConfig& config, const TrainOptions& options) {
   try {

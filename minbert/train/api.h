@@ -12,10 +12,10 @@
 
 namespace minbert::api {
 
-/// What `minbert train` takes: files, then a text, then assignments; later ones win (docs/config.md).
+/// What `minbert train` takes: files, then texts, then assignments; later ones win (docs/config.md).
 struct TrainConfig {
   std::vector<std::filesystem::path> files = {};  ///< TOML
-  std::string text = {};                          ///< TOML; relative paths in it start at the working directory
+  std::vector<std::string> texts = {};            ///< TOML; relative paths in it start at the working directory
   std::vector<std::string> set = {};              ///< "stage.0.lr=3e-5"
 };
 
@@ -40,5 +40,8 @@ struct TrainResult {
 
 /// Trains as `minbert train` does, to the same bits. Throws Error; what on_event throws ends the run without a checkpoint.
 MINBERT_API TrainResult train(const TrainConfig& config, const TrainOptions& options = {});
+
+/// The [[stage]] that `minbert train --init MODEL --train FILE` trains, as TOML: a text to begin TrainConfig::texts with.
+MINBERT_API std::string usual_stage();
 
 }  // namespace minbert::api

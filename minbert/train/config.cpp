@@ -216,6 +216,12 @@ MlmHeadKind RunConfig::mlm_head() const {
   return stage == stages.end() ? MlmHeadKind::kNone : stage->mlm->kind();
 }
 
+std::string preset_stage(std::string_view preset) {
+  const std::size_t begin = preset.find("[[stage]]");
+  return "# The learning rate rises for a tenth of the steps, then falls to 0.\n" +
+         std::string(preset.substr(begin, preset.find("[stage.", begin) - begin));
+}
+
 RunConfig load_run_config(const ConfigTree& tree) {
   auto config = read_options<RunConfig>(tree.node());
   if (!is_plain_name(config.run.name))

@@ -255,6 +255,11 @@ void visit_options(V& v, RunConfig& o) {
   v.field("stage", o.stages, "");
 }
 
+/// The preset "classify", which one-liners take their [[stage]] from.
+std::string_view classify_preset();
+/// The [[stage]] of a preset's text, without the tables inside it.
+std::string preset_stage(std::string_view preset);
+
 /// Reads a configuration, fills in defaults (stage names and tasks; head_lr stays absent) and makes paths absolute. Checks that names are
 /// unique, that every named task and stage exists, and that keys fit together. Labels stay as written. Throws Error(kUsage) with file,
 /// line and key.
