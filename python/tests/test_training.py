@@ -1,0 +1,144 @@
+"""train and train_texts: the bits of the program, live events, stops that can be resumed."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+
+import minbert
+from conftest import run_program, tiny_config, write_rows
+from minbert._training import to_toml
+
+
+def test_a_run_has_scores_metrics_and_a_model(tiny_run):
+    assert set(tiny_run.scores) == {"mood", "stars", "same", "near"}
+    events = tiny_run.metrics
+    assert {event["event"] for event in events} == {"step", "eval"} and events[-1]["event"] == "eval"
+    assert tiny_run.model().tasks == ["mood", "stars", "same", "near"]
+    assert minbert.Run(tiny_run.folder).scores == tiny_run.scores
+    assert tiny_run.report().read_text(encoding="utf-8").startswith("<!")
+    with pytest.raises(minbert.Error, match="expected a run folder"):
+        minbert.Run(tiny_run.folder / "best")
+
+
+def test_the_bits_are_those_of_the_program(tiny_run, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text(to_toml(tiny_config(tmp_path)), encoding="utf-8")
+    run_program("train", "-q", config, "-o", tmp_path / "run")
+    for name in ("model.safetensors", "heads.safetensors"):
+        assert (tmp_path / "run" / "best" / name).read_bytes() == (tiny_run.folder / "best" / name).read_bytes(), name
+    own = {line.split(" = ")[0] for line in (tiny_run.folder / "config.toml").read_text().splitlines()}
+    theirs = {line.split(" = ")[0] for line in (tmp_path / "run" / "config.toml").read_text().splitlines()}
+    assert own == theirs
+
+
+def test_events_are_the_lines_of_metrics_and_come_live(tmp_path):
+    events = []
+    run = minbert.train(tiny_config(tmp_path), output=tmp_path / "run", callbacks=events.append)
+    written = [{key: value for key, value in event.items() if key not in ("stage_step", "stage_steps")} for event in events
+               if event["event"] in ("step", "eval")]
+    assert written == run.metrics
+    steps = [event for event in events if event["event"] == "step"]
+    assert [step["stage_step"] for step in steps] == list(range(1, len(steps) + 1)) and steps[0]["stage_steps"] == len(steps)
+    assert any(event["event"] == "message" for event in events)
+
+
+def test_files_come_before_dicts_which_win(tmp_path):
+    file = tmp_path / "base.toml"
+    file.write_text(to_toml(tiny_config(tmp_path)), encoding="utf-8")
+    run = minbert.train([file, {"stage": [{"epochs": 1}]}], output=tmp_path / "run", set=["run.seed=3"])
+    text = (run.folder / "config.toml").read_text()
+    assert tomllib.loads(text)["stage"][0]["epochs"] == 1 and tomllib.loads(text)["run"]["seed"] == 3
+    with pytest.raises(minbert.Error, match="files before dicts"):
+        minbert.train([{"stage": [{"epochs": 1}]}, file])
+
+
+def test_what_a_callback_raises_ends_the_run_after_a_checkpoint(tmp_path):
+    def stop(event):
+        if event["event"] == "step" and event["step"] == 5:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        minbert.train(tiny_config(tmp_path), output=tmp_path / "run", callbacks=[stop])
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "stopped"
+    steps = []
+    run = minbert.train(tiny_config(tmp_path), output=tmp_path / "run", resume=True,
+                        callbacks=lambda event: steps.append(event["step"]) if event["event"] == "step" else None)
+    assert steps[0] == 6
+    whole = minbert.train(tiny_config(tmp_path), output=tmp_path / "whole")
+    assert (run.folder / "best" / "model.safetensors").read_bytes() == (whole.folder / "best" / "model.safetensors").read_bytes()
+
+
+def test_ctrl_c_gives_a_checkpoint_and_keyboard_interrupt(tmp_path):
+    script = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from conftest import tiny_config
+import minbert
+folder = pathlib.Path(sys.argv[2])
+def say(event):
+    if event["event"] == "step" and event["step"] == 2:
+        print("running", flush=True)
+try:
+    minbert.train([tiny_config(folder), {"stage": [{"epochs": 100000}]}], output=folder / "run", callbacks=say)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", script, os.path.dirname(__file__), str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "running\n"
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=120)[0] == "interrupted\n"
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "stopped"
+    assert (tmp_path / "run" / "checkpoints" / "last" / "DONE").exists()
+
+
+def test_train_texts_infers_the_task_from_the_labels(tmp_path, tiny_run):
+    X, init = ["a fine film", "a dull film"] * 6, tiny_run.folder
+    named = minbert.train_texts(init, X, ["good", "bad"] * 6, output=tmp_path / "named", epochs=1, max_length=16)
+    assert named.model().classes_().tolist() == ["bad", "good"] and set(named.scores) == {"label"}
+    counted = minbert.train_texts(init, np.array(X), np.array([1, 0] * 6), dev=None, output=tmp_path / "counted", epochs=1, max_length=16)
+    assert counted.model().classes_().tolist() == [0, 1] and counted.scores == {}
+    numbers = minbert.train_texts(init, X, [0.5, 2.0] * 6, X_pair=X[::-1], output=tmp_path / "numbers", epochs=1, max_length=16,
+                                  dev=(X[:2], [0.5, 2.0], X[:2]))
+    info = numbers.model().task_info()
+    assert info.type == "pair_regress"
+    with pytest.raises(minbert.Error, match="y: expected as many as X has, 12, got 1"):
+        minbert.train_texts(init, X, ["a"], output=tmp_path / "short")
+    with pytest.raises(minbert.Error, match=r"X\[1\]: expected a str"):
+        minbert.train_texts(init, ["a", None], ["a", "b"], output=tmp_path / "none")
+
+
+def test_train_texts_is_the_one_liner_of_the_program(tmp_path, tiny_run):
+    X, y = ["a fine film", "a dull film", "fine", "dull"] * 5, ["good", "bad"] * 10
+    run = minbert.train_texts(tiny_run.folder, X, y, output=tmp_path / "own", max_length=16)
+    file = write_rows(tmp_path / "label.csv", "text,label", [f"{text},{label}" for text, label in zip(X, y)])
+    run_program("train", "-q", "--init", tiny_run.folder, "--train", file, "--set", "model.max_length=16", "-o", tmp_path / "theirs")
+    assert (run.folder / "best" / "model.safetensors").read_bytes() == (tmp_path / "theirs" / "best" / "model.safetensors").read_bytes()
+
+
+def test_errors_of_configs_name_the_key(tmp_path):
+    with pytest.raises(minbert.Error) as caught:
+        minbert.train({**tiny_config(tmp_path), "stage": [{"epochz": 1}]}, output=tmp_path / "run")
+    assert caught.value.tag == "usage" and "epochz" in str(caught.value) and "epochs" in caught.value.hint
+    with pytest.raises(minbert.Error, match="expected text, numbers, lists and dicts, got set"):
+        minbert.train({"run": {"name": {1}}})
+    assert not (tmp_path / "run").exists()
+
+
+def test_toml_holds_every_value():
+    config = {"run": {"name": 'a "b"\n\x7f é', "seed": 3}, "model": {"init": "x", "max_length": None},
+              "task": [{"name": "t", "labels": ["x", "y"], "head": {"dense": ["H", 4]}, "data": {"train": [{"path": "p", "limit": 3}],
+                        "label_range": [float("-inf"), 1e-5], "label_map": {"é 1": "2"}}}], "stage": []}
+    read = tomllib.loads(to_toml(config))
+    del config["model"]["max_length"], config["stage"]
+    assert read == config
+
+
+def test_a_bar_shows_steps_and_scores(tmp_path, capsys):
+    minbert.train(tiny_config(tmp_path), output=tmp_path / "run", progress=True)
+    text = capsys.readouterr().err
+    assert "stage 0 epoch 2" in text and "loss" in text
