@@ -13,7 +13,7 @@ from pathlib import Path
 
 VERSION = "18.1.8"
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("minbert", "tests", "bench")
+FOLDERS = ("minbert", "python", "examples", "tests", "bench")
 
 
 def find_clang_format():

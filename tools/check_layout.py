@@ -34,6 +34,8 @@ BACKENDS = ["ref", "cpu", "cuda"]  # folders of ops that may not include each ot
 # Foreign headers, and prefixes of the paths that may include them. None: any path.
 FOREIGN = [
     (r"fmt/|gtest/", None),
+    (r"nanobind/", ["python/native/"]),
+    (r"minbert", ["examples/"]),
     (r"nlohmann/", ["minbert/base/"]),
     (r"omp\.h", ["minbert/ops/cpu/gemm.cpp"]),
     (r"openssl/", ["minbert/base/hash.cpp"]),
@@ -50,7 +52,7 @@ FOREIGN = [
 ]
 
 MAX_LINES = 800
-CODE_FOLDERS = ["minbert", "tests", "bench", "tools"]
+CODE_FOLDERS = ["minbert", "python", "examples", "tests", "bench", "tools"]
 TEST_FOLDERS = ["bench", "golden", "fuzz", "tools"]  # other folders of tests/ have the name of a room
 PRINTING = r"std::(cout|cerr|clog)\b|\bfmt::print\b|(?<![\w.>])(?:std::)?(v?f?printf|f?puts|putchar|_?exit|quick_exit|abort)\s*\("
 GETENV = r"\b(secure_)?getenv\b"
@@ -115,9 +117,10 @@ class Tree:
             backend = path.split("/")[2] if path.startswith("minbert/ops/") else None
             for line, match in numbered(r'^[ \t]*#\s*include\s+"([^"]+)"', text):
                 target = match[1].split("/")
-                if target[0] != "minbert" and not (target[0] == "tests" and path.startswith("tests/")) and \
-                        not (target[0] == "bench" and path.startswith("bench/")):
+                if target[0] != "minbert" and not (target[0] in ("tests", "bench", "python") and path.startswith(target[0] + "/")):
                     self.report(path, line, f'"{match[1]}": headers are named from the root of the project')
+                if path.startswith("python/") and target[0] == "minbert" and target[1] not in FRONTS:
+                    self.report(path, line, f"{match[1]}: Python is bound to the front of the library, {' and '.join(FRONTS)}")
                 if room is None or target[0] != "minbert":
                     continue
                 if target[1] in FRONTS:

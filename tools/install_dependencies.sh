@@ -21,7 +21,8 @@ packages=(
   nlohmann-json3-dev       # [nlohmann_json]
   ocl-icd-opencl-dev       # Debian's dnnl-config.cmake asks for OpenCL
   pkg-config               # [PkgConfig]
-  python3
+  python3                  # [Python]
+  python3-dev              # the Python package, whose [nanobind] comes by pip
   python3-venv             # the tests' oracles and the quick start's second way to its weights
 )
 

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "texts.h"
+#include "python/native/texts.h"
 
 namespace minbert::python {
 namespace {
@@ -24,9 +24,12 @@ Array<T> to_array(std::vector<T> values, std::initializer_list<std::size_t> shap
 
 Pipeline open(const std::string& folder, const std::string& dtype, int threads) {
   DType wanted = DType::kModel;
-  if (dtype == "f32") wanted = DType::kF32;
-  else if (dtype == "bf16") wanted = DType::kBf16;
-  else if (dtype == "int8") wanted = DType::kInt8;
+  if (dtype == "f32")
+    wanted = DType::kF32;
+  else if (dtype == "bf16")
+    wanted = DType::kBf16;
+  else if (dtype == "int8")
+    wanted = DType::kInt8;
   else if (!dtype.empty())
     throw Error(ErrorTag::kUsage, "dtype", "expected \"f32\", \"bf16\" or \"int8\", got \"" + dtype + "\"");
   const nb::gil_scoped_release unlocked;
@@ -136,7 +139,8 @@ void bind_model(nb::module_& module) {
   nb::class_<Pipeline>(module, "Pipeline")
       .def_static("open", &open, nb::arg("folder"), nb::arg("dtype"), nb::arg("threads"))
       .def_prop_ro("tasks", &Pipeline::tasks)
-      .def("find_task", [](const Pipeline& model, const std::string& name) { return model.find_task(name); }, nb::arg("name"))
+      .def(
+          "find_task", [](const Pipeline& model, const std::string& name) { return model.find_task(name); }, nb::arg("name"))
       .def("predict", &predict, nb::arg("task"), nb::arg("texts"), nb::arg("pairs").none(), nb::arg("progress").none())
       .def("analyze", &analyze, nb::arg("texts"), nb::arg("pairs").none(), nb::arg("tasks"), nb::arg("progress").none())
       .def("embed", &embed, nb::arg("texts"), nb::arg("progress").none(), nb::arg("pool") = nb::none(), nb::arg("normalize") = nb::none(),

@@ -1,7 +1,7 @@
 // minbert._native: the C++ library as Python sees it. Errors become those of minbert/_errors.py.
 #include <nanobind/stl/string.h>
 
-#include "texts.h"
+#include "python/native/texts.h"
 
 NB_MODULE(_native, module) {
   namespace nb = nanobind;

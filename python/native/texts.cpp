@@ -1,5 +1,5 @@
 // Reads lists of str.
-#include "texts.h"
+#include "python/native/texts.h"
 
 namespace minbert::python {
 
@@ -8,8 +8,7 @@ Texts::Texts(nb::handle list) : items_(nb::tuple(nb::borrow(list))) {
   for (std::size_t i = 0; i < items_.size(); ++i) {
     const nb::handle item = items_[i];
     if (!PyUnicode_Check(item.ptr()))
-      throw Error(ErrorTag::kUsage, "input " + std::to_string(i),
-                  "expected a str, got " + nb::cast<std::string>(nb::str(item.type())));
+      throw Error(ErrorTag::kUsage, "input " + std::to_string(i), "expected a str, got " + nb::cast<std::string>(nb::str(item.type())));
     Py_ssize_t size = 0;
     if (const char* const text = PyUnicode_AsUTF8AndSize(item.ptr(), &size)) {
       views_.emplace_back(text, static_cast<std::size_t>(size));

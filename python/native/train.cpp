@@ -5,7 +5,7 @@
 
 #include <exception>
 
-#include "texts.h"
+#include "python/native/texts.h"
 
 namespace minbert::python {
 namespace {

@@ -34,6 +34,7 @@ PLANTED = [
     ({"minbert/base/a.h": '#include "minbert/data/rows.h"\n'}, "minbert/base/a.h:5: base may not include data"),
     ({"minbert/data/rows.cpp": '#include "minbert/ops/backend.h"\n'}, "minbert/data/rows.cpp:5: data may not include ops"),
     ({"minbert/cli/main.cpp": '#include "minbert/pipeline.h"\n'}, "minbert/cli/main.cpp:5: minbert/pipeline.h is for programs"),
+    ({"python/native/x.cpp": '// X.\n#include "minbert/base/a.h"\n'}, "python/native/x.cpp:2: minbert/base/a.h: Python is bound to"),
     ({"minbert/pipeline.h": '// The front.\n#include "minbert/base/a.h"\n'}, "minbert/pipeline.h:2: pipeline.h may not include base"),
     ({"minbert/cli/main.cpp": '#include "minbert/ops/cpu/cpu.h"\n'}, "minbert/cli/main.cpp:5: only ops/backends.cpp names the backend cpu"),
     ({"minbert/ops/ref/ref.h": '#include "minbert/ops/cpu/cpu.h"\n'}, "minbert/ops/ref/ref.h:2: only ops/backends.cpp names the backend cpu"),
@@ -90,7 +91,7 @@ class CheckLayout(unittest.TestCase):
     def test_well_kept_tree_passes_and_is_counted(self):
         code, lines = check(WELL_KEPT)
         self.assertEqual((code, len(lines)), (0, 1), lines)
-        self.assertRegex(lines[0], r"^37 lines: minbert 26, tests 8, bench 0, tools 3$")
+        self.assertRegex(lines[0], r"^37 lines: minbert 26, python 0, examples 0, tests 8, bench 0, tools 3$")
 
     def test_each_planted_violation_is_the_only_one_named(self):
         for planted, expected in PLANTED:
