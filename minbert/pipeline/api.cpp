@@ -1,6 +1,8 @@
 // Pipeline: gives texts to the queue chunk by chunk and makes answers of what comes back.
 #include "minbert/pipeline/api.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <exception>
@@ -86,6 +88,15 @@ struct Pipeline::Impl {
   std::vector<double> scores(std::string_view query, std::span<const std::string> documents, const RankOptions& options);
   std::vector<double> pair_scores(std::size_t task, std::string_view query, std::span<const std::string> documents);
 
+  /// Throws in a forked child, which has none of the queue's threads.
+  void expect_own_process() const {
+    if (!is_forked()) return;
+    throw Error(ErrorTag::kUsage, model->folder().path.string(), "expected the process that loaded this model, got a fork of it",
+                "load the model in each process, or start processes by spawn");
+  }
+  bool is_forked() const { return ::getpid() != process; }
+
+  pid_t process = ::getpid();
   int threads = 1;
   std::unique_ptr<Backend> backend;
   std::unique_ptr<TextModel> model;
@@ -145,6 +156,7 @@ TokenizedRows Pipeline::Impl::tokenize(const TaskSpec& task, std::span<const Inp
 }
 
 std::vector<minbert::Prediction> Pipeline::Impl::predict(std::size_t task, std::span<const Input> inputs, const Progress& progress) {
+  expect_own_process();
   const TaskSpec& spec = specs()[task];
   for (std::size_t i = 0; i < inputs.size(); ++i) expect_fitting(spec, inputs[i], i);
   std::vector<minbert::Prediction> out;
@@ -168,6 +180,7 @@ std::vector<minbert::Prediction> Pipeline::Impl::predict(std::size_t task, std::
 
 std::vector<std::vector<TaskPrediction>> Pipeline::Impl::analyze(std::span<const Input> inputs, const std::vector<std::size_t>& wanted,
                                                                  const Progress& progress) {
+  expect_own_process();
   std::vector<std::vector<TaskPrediction>> out(inputs.size());
   // Inputs of each kind, and tasks that give them the same tokens: these share a query.
   using Tokenising = std::pair<std::string, bool>;  // preprocessing, separate
@@ -251,6 +264,7 @@ std::string Pipeline::Impl::prompt_of(const EmbedOptions& options) const {
 
 void Pipeline::Impl::embed(std::span<float> rows, std::span<const std::string_view> texts, const EmbedOptions& options,
                            const Progress& progress) {
+  expect_own_process();
   const SentenceModules chosen = modules_of(options);
   const auto width = static_cast<std::size_t>(chosen.width(hidden()));
   if (rows.size() < texts.size() * width)
@@ -312,9 +326,14 @@ std::vector<double> Pipeline::Impl::scores(std::string_view query, std::span<con
 
 Pipeline::Pipeline(const std::filesystem::path& folder, const Options& options)
     : impl_(guarded([&] { return std::make_unique<Impl>(folder, options); })) {}
-Pipeline::~Pipeline() = default;
+Pipeline::~Pipeline() {
+  if (impl_ && impl_->is_forked()) static_cast<void>(impl_.release());  // its threads are not here to be waited for
+}
 Pipeline::Pipeline(Pipeline&&) noexcept = default;
-Pipeline& Pipeline::operator=(Pipeline&&) noexcept = default;
+Pipeline& Pipeline::operator=(Pipeline&& other) noexcept {
+  impl_.swap(other.impl_);
+  return *this;
+}
 
 const std::vector<TaskInfo>& Pipeline::tasks() const { return impl_->infos; }
 

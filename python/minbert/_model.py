@@ -32,7 +32,7 @@ class Model:
     """A loaded model. Any number of threads may use it at once: their texts are computed together, without the interpreter's lock."""
 
     def __init__(self, folder: str | os.PathLike, dtype: str | None = None, threads: int | None = None):
-        self._arguments = (os.fspath(folder), dtype, threads)
+        self._arguments = (os.path.abspath(folder), dtype, threads)
         self._native = _native.Pipeline.open(os.fspath(folder), dtype or "", threads or 0)
         self._tasks = {task.name: task for task in self._native.tasks}
         for text in self._native.warnings:

@@ -2,6 +2,8 @@
 #include "minbert/pipeline/api.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -193,6 +195,24 @@ TEST_F(ApiTest, LeavesTheCallersThreadsAlone) {
   const api::Pipeline model = open(1);
   model.embed(texts(4));
   EXPECT_EQ(num_threads(), 3);
+}
+
+TEST_F(ApiTest, AForkedChildGetsAnErrorInsteadOfWaiting) {
+  std::optional<api::Pipeline> model = open();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    int code = 1;
+    try {
+      model->embed(texts(1));
+    } catch (const Error& error) {
+      code = error.message().starts_with("expected the process that loaded this model") ? 0 : 2;
+    }
+    model.reset();
+    ::_exit(code);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 TEST_F(ApiTest, AWrongFolderIsAnErrorWithItsPlace) {
