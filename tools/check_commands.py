@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-SHOWN_IN = ["README.md", "DESIGN.md", "CONTRIBUTING.md", "quickstart.sh"]
+SHOWN_IN = ["README.md", "docs/cookbook.md", "docs/onnx.md", "DESIGN.md", "CONTRIBUTING.md", "quickstart.sh"]
 COMMAND = re.compile(r'(?:\bminbert|\$minbert"?) ([a-z-]+)\b([^\n`]*)')
 
 

@@ -17,13 +17,14 @@ ARROWS = {
     "model": ["ops"],
     "stats": ["base"],
     "pipeline": ["model", "tokenizer", "data", "stats"],
+    "onnx": ["pipeline"],
     "train": ["pipeline"],
     "capi": ["train"],
     "study": ["train"],
     "report": ["stats", "data"],
     "serve": ["pipeline"],
     "hub": ["base"],
-    "cli": ["study", "report", "serve", "hub"],
+    "cli": ["study", "report", "serve", "hub", "onnx"],
 }
 # Headers beside the rooms: the front of the library, which includes what it installs. Rooms do not include it: it gives names of the
 # interface to namespace minbert, where rooms have some of their own.
@@ -45,6 +46,7 @@ FOREIGN = [
     (r"mpi\.h", ["minbert/train/comm_mpi.cpp"]),
     (r"httplib\.h", ["tests/hub/"]),
     (r"boost/", ["minbert/serve/http.cpp"]),
+    (r"onnx/|google/protobuf/", ["minbert/onnx/graph.cpp"]),
     (r"curl/", ["minbert/hub/"]),
     (r"CLI/|spdlog/", ["minbert/cli/", "bench/main.cpp"]),
     # Headers of POSIX and C belong to no library.

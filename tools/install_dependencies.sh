@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that the build needs. If all are installed, it uses neither apt nor the network.
+# Usage: install_dependencies.sh, or with --arm64 to get those of the preset arm64, which cross-compiles (tools/arm64.cmake).
 set -euo pipefail
 
 # DESIGN.md says what each package is for. The word in brackets is CMake's name for it; check_layout.py compares these names.
@@ -15,6 +16,8 @@ packages=(
   libfmt-dev               # [fmt]
   libgtest-dev             # [GTest]
   libhwy-dev               # [HWY]
+  libonnx-dev              # [ONNX]
+  libprotobuf-dev          # [Protobuf]
   libssl-dev               # [OpenSSL]
   libtomlplusplus-dev      # [tomlplusplus]
   ninja-build
@@ -25,6 +28,16 @@ packages=(
   python3-dev              # the Python package, whose [nanobind] comes by pip
   python3-venv             # the tests' oracles and the quick start's second way to its weights
 )
+
+if [[ ${1:-} == --arm64 ]]; then
+  # Libraries that are code are wanted for that architecture; tools, and packages of headers alone, for this one.
+  wanted=()
+  for package in "${packages[@]}"; do
+    [[ ! $package =~ ^(lib.*|ocl-icd-opencl)-dev$ || $package == libcli11-dev ]] || package+=:arm64
+    wanted+=("$package")
+  done
+  packages=("${wanted[@]}" crossbuild-essential-arm64 qemu-user-static)
+fi
 
 if ! command -v dpkg-query >/dev/null; then
   echo "install_dependencies: no dpkg here, so nothing was installed; the build needs what these Debian packages hold: ${packages[*]}" >&2

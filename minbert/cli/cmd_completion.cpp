@@ -73,10 +73,12 @@ complete -o filenames -F _minbert minbert
                      quoted(next_words(commands, "")), bash_cases(commands));
 }
 
+// A file on zsh's fpath is read at the first Tab only, as the body of a function: its last line then completes what is asked.
 std::string zsh_script(const std::vector<Command>& commands) {
-  return "# eval \"$(minbert completion zsh)\"\n(( $+functions[compdef] )) || { autoload -U compinit && compinit -u }\n"
+  return "#compdef minbert\n# eval \"$(minbert completion zsh)\"\n"
+         "(( $+functions[compdef] )) || { autoload -U compinit && compinit -u }\n"
          "autoload -U +X bashcompinit && bashcompinit\n" +
-         bash_script(commands);
+         bash_script(commands) + "[[ ${funcstack[1]} != _minbert ]] || _bash_complete -o filenames -F _minbert\n";
 }
 
 std::string fish_script(const std::vector<Command>& commands) {

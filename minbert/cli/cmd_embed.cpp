@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "minbert/base/clock.h"
-#include "minbert/base/safetensors.h"
+#include "minbert/base/json_node.h"
 #include "minbert/cli/input_flags.h"
-#include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
+#include "minbert/cli/vector_files.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
@@ -16,88 +16,12 @@ namespace minbert {
 namespace {
 
 struct EmbedFlags {
-  std::string model, output, pool;
+  std::string model, output, pool, precision = "float32", ranges, save_ranges;
+  std::int64_t dimensions = 0;  // 0: all
   std::optional<std::string> prompt, prompt_name;
   InputFlags input;
   std::optional<bool> normalize;
 };
-
-/// Writes vectors in order.
-class VectorWriter {
- public:
-  virtual ~VectorWriter() = default;
-  /// Adds the vectors (inputs, width), row-major, of these inputs.
-  virtual void add(std::span<const InputRow> inputs, std::span<const float> vectors) = 0;
-  virtual void commit() = 0;
-};
-
-/// NumPy's format 1.0 (numpy/lib/format.py). Its header holds the shape, which is known beforehand, so vectors are written as they come.
-class NpyWriter final : public VectorWriter {
- public:
-  NpyWriter(const std::string& path, std::size_t rows, std::int64_t width) : file_(path) {
-    std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", rows, width);
-    constexpr std::size_t kPrefix = 10, kAlignment = 64;
-    header.append(kAlignment - (kPrefix + header.size() + 1) % kAlignment, ' ');
-    header += '\n';
-    file_.write(std::string_view("\x93NUMPY\x01\x00", 8));
-    file_.write(std::string{static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)});
-    file_.write(header);
-  }
-  void add(std::span<const InputRow>, std::span<const float> vectors) override { file_.write(std::as_bytes(vectors)); }
-  void commit() override { file_.commit(); }
-
- private:
-  AtomicFile file_;
-};
-
-/// One tensor "embeddings"; its header comes first, so all vectors are kept until the end.
-class SafetensorsWriter final : public VectorWriter {
- public:
-  SafetensorsWriter(std::string path, std::int64_t width) : path_(std::move(path)), width_(width) { AtomicFile can_be_written(path_); }
-  void add(std::span<const InputRow>, std::span<const float> vectors) override {
-    values_.insert(values_.end(), vectors.begin(), vectors.end());
-  }
-  void commit() override {
-    write_safetensors(path_, {{"embeddings", "F32", {std::ssize(values_) / width_, width_}, std::as_bytes(std::span(values_))}});
-  }
-
- private:
-  std::string path_;
-  std::int64_t width_;
-  std::vector<float> values_;
-};
-
-/// One JSON array per line, or with ids one object with "id" and "embedding".
-class JsonlWriter final : public VectorWriter {
- public:
-  JsonlWriter(const std::string& path, std::int64_t width, bool ids) : out_(path), width_(static_cast<std::size_t>(width)), ids_(ids) {}
-  void add(std::span<const InputRow> inputs, std::span<const float> vectors) override {
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const std::string vector = fmt::format("[{}]", fmt::join(vectors.subspan(i * width_, width_), ","));
-      out_.write(ids_ ? fmt::format("{{\"id\":{},\"embedding\":{}}}\n", dump_json(inputs[i].id), vector) : vector + "\n");
-    }
-  }
-  void commit() override { out_.commit(); }
-
- private:
-  Output out_;
-  std::size_t width_;
-  bool ids_;
-};
-
-std::string extension_of(const EmbedFlags& flags) {
-  const std::string extension = flags.output == "-" ? ".jsonl" : std::filesystem::path(flags.output).extension().string();
-  if (extension != ".npy" && extension != ".safetensors" && extension != ".jsonl")
-    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in .npy, .safetensors or .jsonl, got \"{}\"", flags.output));
-  return extension;
-}
-
-std::unique_ptr<VectorWriter> make_writer(const EmbedFlags& flags, std::size_t rows, std::int64_t width) {
-  const std::string extension = extension_of(flags);
-  if (extension == ".npy") return std::make_unique<NpyWriter>(flags.output, rows, width);
-  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(flags.output, width, !flags.input.columns.id.empty());
-  return std::make_unique<SafetensorsWriter>(flags.output, width);
-}
 
 std::vector<std::string> pool_names() { return OptionType<TokenPool>::names(); }
 
@@ -119,29 +43,90 @@ EmbedSettings settings_of(const EmbedFlags& flags, ModelFolder& folder) {
     settings.modules = read_sentence_modules(folder, folder.warnings);
   else
     settings.modules.pooling.modes = {parse_pool_name(flags.pool)};
-  if (flags.normalize) settings.modules.set_normalize(*flags.normalize);
+  const std::int64_t width = settings.modules.width(folder.config.hidden_size);
+  if (flags.dimensions > width)
+    throw Error(ErrorTag::kUsage, "--dimensions", fmt::format("expected at most {}, the model's own, got {}", width, flags.dimensions));
+  settings.modules.choose(flags.dimensions > 0 ? std::optional(flags.dimensions) : std::nullopt, flags.normalize);
   settings.prompt = prompt_of(flags, folder);
   return settings;
 }
 
+VectorPrecision precision_of(const EmbedFlags& flags) {
+  for (const auto& row : option_names(VectorPrecision{}))
+    if (row.name == flags.precision) return row.value;
+  throw Error(ErrorTag::kUsage, "--precision", fmt::format("unknown precision \"{}\"", flags.precision));
+}
+
+/// Reads [[low ...], [high ...]], as sentence-transformers has them.
+ColumnRanges read_ranges(const std::string& path, std::int64_t width) {
+  const JsonNode root = JsonNode::read(path, ErrorTag::kData);
+  const auto rows = root.items();
+  if (rows.size() != 2) root.fail("two lists: the lowest and the highest number of each column");
+  ColumnRanges ranges;
+  for (const bool high : {false, true}) {
+    const auto numbers = rows[high ? 1 : 0].items();
+    if (std::ssize(numbers) != width) rows[high ? 1 : 0].complain(fmt::format("expected {} numbers, got {}", width, numbers.size()));
+    for (const JsonNode& number : numbers) (high ? ranges.high : ranges.low).push_back(static_cast<float>(number.as_number()));
+  }
+  return ranges;
+}
+
+/// The ranges of the vectors themselves, where --ranges gives no others.
+ColumnRanges own_ranges(Session& session, const EmbedFlags& flags, std::span<const float> vectors, std::int64_t width) {
+  constexpr std::size_t kFew = 100;
+  const std::size_t rows = vectors.size() / static_cast<std::size_t>(width);
+  if (rows == 0) return {std::vector<float>(static_cast<std::size_t>(width)), std::vector<float>(static_cast<std::size_t>(width))};
+  if (rows < 2)
+    throw Error(ErrorTag::kData, "--precision", fmt::format("{} needs the ranges of at least two vectors, got {}", flags.precision, rows),
+                "--ranges FILE with those of many texts");
+  if (rows < kFew)
+    session.console.warning(fmt::format("{} by the ranges of {} vectors alone; those of more are better: --ranges", flags.precision, rows));
+  ColumnRanges ranges = ColumnRanges::of(vectors, width);
+  if (!flags.save_ranges.empty()) write_file(flags.save_ranges, dump_json(Json{ranges.low, ranges.high}) + "\n");
+  return ranges;
+}
+
 int run_embed(const EmbedFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
-  const std::string extension = extension_of(flags);
+  const VectorPrecision precision = precision_of(flags);
+  if (!needs_ranges(precision) && !(flags.ranges.empty() && flags.save_ranges.empty()))
+    throw Error(ErrorTag::kUsage, "--precision", fmt::format("expected int8 or uint8 with ranges, got {}", flags.precision));
+  check_vector_file(flags.output);
   const auto backend = open_backend(session);
   Stopwatch watch;
   ModelFolder folder = read_model_folder(flags.model);
   const EmbedSettings settings = settings_of(flags, folder);
   const std::int64_t width = settings.modules.width(folder.config.hidden_size);
+  ColumnRanges ranges;
+  if (!flags.ranges.empty()) ranges = read_ranges(flags.ranges, width);
   TextModel model = open_model(session, *backend, std::move(folder), settings.modules.pooling.modes.front() == TokenPool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const InputRows rows(input_options(flags.input, default_text_format(flags.input)));
   catch_signals();
-  if (extension != ".jsonl")
-    expect_free_bytes(flags.output, std::ssize(rows) * width * static_cast<std::int64_t>(sizeof(float)), "the vectors");
-  const auto writer = make_writer(flags, rows.size(), width);
+  const auto writer = make_vector_writer(flags.output, precision, rows.size(), width, !flags.input.columns.id.empty());
+  std::vector<std::byte> bytes;
+  const auto write = [&](std::span<const InputRow> chunk, std::span<const float> vectors) {
+    if (precision == VectorPrecision::kFloat32) return writer->add(chunk, std::as_bytes(vectors));
+    bytes.clear();
+    round_vectors(bytes, precision, vectors, width, ranges);
+    writer->add(chunk, bytes);
+  };
+  const bool all_first = needs_ranges(precision) && flags.ranges.empty();  // no vector can be rounded before the last one is known
+  std::vector<float> all;
   for_each_chunk(session, rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
-    writer->add(chunk, model.embed(chunk, settings, progress));
+    const std::vector<float> vectors = model.embed(chunk, settings, progress);
+    if (all_first)
+      all.insert(all.end(), vectors.begin(), vectors.end());
+    else
+      write(chunk, vectors);
   });
+  if (all_first) {
+    ranges = own_ranges(session, flags, all, width);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const InputRow row = rows[i];
+      write(std::span(&row, 1), std::span(all).subspan(i * static_cast<std::size_t>(width), static_cast<std::size_t>(width)));
+    }
+  }
   writer->commit();
   show_profile(session, *backend);
   warn_of_texts(session, model);
@@ -165,6 +150,22 @@ Action declare_embed(CLI::App& app, Session& session) {
   app.add_flag_function(
       "--normalize,!--no-normalize", [flags](std::int64_t count) { flags->normalize = count > 0; },
       "make unit vectors, or not [the folder's modules.json, else not]");
+  app.add_option("--dimensions", flags->dimensions, "keep the first numbers of each vector, then normalise where vectors are [all]")
+      ->check(whole_number(1, INT32_MAX))
+      ->type_name("N");
+  const auto precisions = OptionType<VectorPrecision>::names();
+  app.add_option("--precision", flags->precision,
+                 fmt::format("{}: as sentence-transformers rounds vectors; int8 and uint8 cut the range of each column into 256 steps, the "
+                             "binary ones keep signs, eight to a byte [float32]",
+                             fmt::join(precisions, " | ")))
+      ->check(one_of(precisions))
+      ->type_name("PRECISION");
+  auto* ranges =
+      app.add_option("--ranges", flags->ranges, "ranges for int8 and uint8, as --save-ranges wrote them [those of these vectors]")
+          ->type_name("FILE");
+  app.add_option("--save-ranges", flags->save_ranges, "write the ranges of these vectors, for other texts")
+      ->excludes(ranges)
+      ->type_name("FILE");
   auto* prompt =
       app.add_option("--prompt", flags->prompt, "text to put before each text [the folder's default prompt, else none]")->type_name("TEXT");
   app.add_option("--prompt-name", flags->prompt_name, "prompt of config_sentence_transformers.json to put there")
@@ -173,7 +174,8 @@ Action declare_embed(CLI::App& app, Session& session) {
   add_compute(app, session, true);
   add_examples(app,
                "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy\n"
-               "  minbert embed runs/mine -i reviews.csv --text review --id n -o vectors.jsonl");
+               "  minbert embed runs/mine -i reviews.csv --text review --id n -o vectors.jsonl\n"
+               "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o small.npy --dimensions 128 --precision ubinary");
   return [flags, &session] { return run_embed(*flags, session); };
 }
 

@@ -3,9 +3,11 @@
 #include <filesystem>
 #include <memory>
 
+#include "minbert/base/files.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/model/hf_export.h"
+#include "minbert/onnx/onnx_export.h"
 #include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 
@@ -41,10 +43,18 @@ void export_classifier(const fs::path& to, const TextModel& model, const std::st
   export_sequence_classification(to, model.params(), name, options);
 }
 
+/// The graphs go where sentence-transformers, optimum and transformers.js look for them.
+void export_graphs(const fs::path& to, const TextModel& model, const SentenceModules& modules) {
+  expect_onnx_can_hold(model.folder(), modules, model.params());
+  make_directories(to / "onnx");
+  export_onnx(to / "onnx", model, modules);
+}
+
 int run_export(const ExportFlags& flags, Session& session) {
-  const bool classifier = flags.as.starts_with(kClassifier);
-  if (!classifier && flags.as != "hf" && flags.as != "sentence-transformers")
-    throw Error(ErrorTag::kUsage, "--as", fmt::format("expected hf, sentence-transformers or seqcls:TASK, got \"{}\"", flags.as));
+  const bool classifier = flags.as.starts_with(kClassifier), onnx = flags.as == "onnx";
+  if (!classifier && !onnx && flags.as != "hf" && flags.as != "sentence-transformers")
+    throw Error(ErrorTag::kUsage, "--as", fmt::format("expected hf, sentence-transformers, onnx or seqcls:TASK, got \"{}\"", flags.as));
+  if (onnx && session.dtype == "bf16") throw Error(ErrorTag::kUsage, "--dtype", "expected f32 with --as onnx, got \"bf16\"");
   const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
   const auto backend = open_backend(session);
   ModelFolder folder = read_model_folder(flags.model);
@@ -63,7 +73,9 @@ int run_export(const ExportFlags& flags, Session& session) {
   if (classifier) {
     export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);
   } else {
-    export_encoder(out.temporary(), model.params(), {.dtype = dtype, .modules = std::move(modules), .max_length = folder.max_length});
+    if (onnx) export_graphs(out.temporary(), model, modules);
+    export_encoder(out.temporary(), model.params(),
+                   {.dtype = dtype, .modules = std::move(modules), .max_length = folder.max_length, .weights = !onnx});
     copy_sentence_config(folder, out.temporary());
   }
   model.tokenizer().save(out.temporary());
@@ -80,13 +92,15 @@ Action declare_export(CLI::App& app, Session& session) {
   app.add_option("-o,--output", flags->output, "new folder")->required()->type_name("DIR");
   app.add_option("--as", flags->as,
                  "hf and sentence-transformers: the encoder, in one folder that both open; seqcls:TASK: with a task's head, for "
-                 "BertForSequenceClassification")
+                 "BertForSequenceClassification; onnx: encoder and all heads as graphs for onnxruntime")
       ->required()
       ->type_name("KIND");
   app.add_option("--dtype", session.dtype, "of the weights: f32 | bf16 [f32]")->check(one_of({"f32", "bf16"}))->type_name("DTYPE");
   add_threads(app, session);
   add_examples(
-      app, "  minbert export runs/mine -o mine-encoder --as sentence-transformers\n  minbert export runs/mine -o mine-sst --as seqcls:sst");
+      app,
+      "  minbert export runs/mine -o mine-encoder --as sentence-transformers\n  minbert export runs/mine -o mine-sst --as seqcls:sst\n"
+      "  minbert export runs/mine -o mine-onnx --as onnx");
   return [flags, &session] { return run_export(*flags, session); };
 }
 

@@ -1,8 +1,10 @@
-// help: prints the help of the program, or of a verb.
+// help: prints the help of the program, or of a verb; writes manual pages.
 #include <algorithm>
 #include <memory>
 
+#include "minbert/base/files.h"
 #include "minbert/base/nearest.h"
+#include "minbert/cli/man_pages.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/verbs.h"
 
@@ -23,13 +25,23 @@ int run_help(const std::vector<std::string>& words, const CLI::App& root) {
   return 0;
 }
 
+int write_man_pages(const std::string& folder, const CLI::App& root) {
+  make_directories(folder);
+  for (const ManPage& page : man_pages(root)) write_file(std::filesystem::path(folder) / page.file, page.roff);
+  return 0;
+}
+
 }  // namespace
 
 Action declare_help(CLI::App& app, Session&) {
   auto words = std::make_shared<std::vector<std::string>>();
-  app.add_option("VERB", *words, "a verb, and the one inside it: train, config show [the program]")->type_name("");
-  add_examples(app, "  minbert help train\n  minbert help config show");
-  return [words, root = app.get_parent()] { return run_help(*words, *root); };
+  auto pages = std::make_shared<std::string>();
+  auto* verb = app.add_option("VERB", *words, "a verb, and the one inside it: train, config show [the program]")->type_name("");
+  app.add_option("--man-pages", *pages, "write a manual page for man(1) of the program and of each verb into this folder")
+      ->excludes(verb)
+      ->type_name("DIR");
+  add_examples(app, "  minbert help train\n  minbert help config show\n  minbert help --man-pages man1");
+  return [words, pages, root = app.get_parent()] { return pages->empty() ? run_help(*words, *root) : write_man_pages(*pages, *root); };
 }
 
 }  // namespace minbert

@@ -55,7 +55,7 @@ const HeadShape& classifier_head(const ModelShape& shape, const std::string& tas
 void export_encoder(const fs::path& folder, const Params& params, const EncoderExport& options) {
   make_directories(folder);
   write_json(folder / "config.json", config_json(params.config(), options.dtype));
-  save_weights(folder / "model.safetensors", params, is_backbone, options.dtype, kPyTorchMetadata);
+  if (options.weights) save_weights(folder / "model.safetensors", params, is_backbone, options.dtype, kPyTorchMetadata);
   write_json(folder / "sentence_bert_config.json", {{"max_seq_length", options.max_length}, {"do_lower_case", false}});
   write_sentence_modules(folder, options.modules, params.config().hidden_size, params.backend(), options.dtype);
 }

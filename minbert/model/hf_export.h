@@ -16,6 +16,7 @@ struct EncoderExport {
   DType dtype = DType::kF32;      ///< or kBF16
   SentenceModules modules = {};   ///< how sentence-transformers computes a sentence vector
   std::int64_t max_length = 512;  ///< in tokens, for sentence-transformers
+  bool weights = true;            ///< write model.safetensors; else the encoder is in a file of another format
 };
 
 /// Writes config.json and model.safetensors (encoder, and pooler if there is one) for BertModel, and modules.json, the folders of modules

@@ -214,7 +214,7 @@ void SentenceModules::set_normalize(bool normalize) {
     while (normalizes())
       after.erase(std::find_if(after.rbegin(), after.rend(), [](const VectorModule& m) { return !keeps_direction(m); }).base() - 1);
   } else if (after.empty() || !std::holds_alternative<NormalizeModule>(after.back())) {
-    after.push_back(NormalizeModule{});
+    after.emplace_back(std::in_place_type<NormalizeModule>);
   }
 }
 

@@ -166,5 +166,32 @@ TEST(CommandLine, FishCompletes) {
   EXPECT_EQ(words, "fetch\nshow\n--json\n");
 }
 
+// zsh reads a file on fpath at the first Tab, as the body of a function: it must complete then, too.
+TEST(CommandLine, ZshCompletesFromAFile) {
+  if (!has_shell("zsh")) GTEST_SKIP() << "no zsh here";
+  EXPECT_TRUE(run({"completion", "zsh"}).out.starts_with("#compdef minbert\n"));
+  EXPECT_EQ(tried("zsh",
+                  "if (( ! $+inside )) {\n"
+                  "  inside=1; mkdir here; cp script here/_minbert; fpath=($PWD/here $fpath); unfunction _minbert; autoload -U _minbert\n"
+                  "  _bash_complete() { print completed $*; }; _minbert\n"
+                  "}\n"),
+            "completed -o filenames -F _minbert\n");
+}
+
+TEST(CommandLine, ManualPages) {
+  const TempFolder folder;
+  expect_success(run({"help", "--man-pages", (folder / "man1").string()}));
+  const std::string program = read_file(folder / "man1" / "minbert.1"), train = read_file(folder / "man1" / "minbert-train.1");
+  expect_parts(program, {".TH MINBERT 1", ".SH EXIT STATUS", "MINBERT_THREADS", "\\fBtrain\\fR", ".BR minbert\\-train (1)"});
+  expect_parts(train,
+               {".TH MINBERT\\-TRAIN 1", "\\fB\\-o\\fR, \\fB\\-\\-output\\fR \\fIRUN\\fR", ".SH EXAMPLES", "\\fB\\-\\-resume\\fR\n"});
+  expect_parts(read_file(folder / "man1" / "minbert-config.1"), {".SH config show"});
+  expect_failure(run({"help", "train", "--man-pages", "x"}), 2, "--man-pages");
+  if (!has_shell("groff")) GTEST_SKIP() << "no groff here to read them";
+  const std::string line = "cd " + folder.path().string() + " && groff -man -ww -Tutf8 man1/*.1 >text 2>errors";
+  ASSERT_EQ(std::system(line.c_str()), 0);
+  EXPECT_EQ(read_file(folder / "errors"), "");
+}
+
 }  // namespace
 }  // namespace minbert

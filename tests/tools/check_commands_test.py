@@ -35,6 +35,7 @@ def check(documents):
         program.write_text(PROGRAM, encoding="utf-8")
         program.chmod(0o755)
         for name in check_commands.SHOWN_IN:
+            (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text(documents.get(name, README if name == "README.md" else ""), encoding="utf-8")
         return check_commands.check(program, root)
 

@@ -27,6 +27,14 @@ if grep -rlE 'dnnl|hwy|json\.hpp|fmt/' "$prefix/include"; then echo "foreign hea
 echo '#include <minbert.h>' >"$folder/alone.c"
 cc -std=c99 -Wall -Wextra -pedantic -Werror -I"$prefix/include" -fsyntax-only "$folder/alone.c"
 
+echo "== the programs of docs/library.md compile"
+block() { awk -v "fence=\`\`\`$1" '$0 == fence { inside = 1; next } /^```/ { inside = 0 } inside' "$source/docs/library.md"; }
+block cpp >"$folder/document.cpp"
+block c >"$folder/document.c"
+test -s "$folder/document.cpp" && test -s "$folder/document.c"
+c++ -std=c++20 -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$folder/document.cpp"
+cc -std=c99 -Wall -Wextra -Werror -I"$prefix/include" -fsyntax-only "$folder/document.c"
+
 echo "== shared libraries show only minbert's names"
 nm -D --defined-only -C "$libdir/libminbert.so" | cut -d' ' -f3- | grep -vE '^(minbert::|(typeinfo|typeinfo name|vtable) for minbert::)' && exit 1
 nm -D --defined-only "$libdir/libminbert_c.so" | cut -d' ' -f3- | grep -v '^minbert_' && exit 1

@@ -1,0 +1,31 @@
+// Files of sentence vectors that embed writes: .npy, .safetensors and .jsonl.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "minbert/data/input_rows.h"
+#include "minbert/pipeline/vector_precision.h"
+
+namespace minbert {
+
+/// Writes vectors in order.
+class VectorWriter {
+ public:
+  virtual ~VectorWriter() = default;
+  /// Adds the vectors of these inputs, row-major: f32, or the bytes that round_vectors() makes of them.
+  virtual void add(std::span<const InputRow> inputs, std::span<const std::byte> vectors) = 0;
+  virtual void commit() = 0;
+};
+
+/// Throws Error(kUsage) for a name that no writer takes.
+void check_vector_file(const std::string& path);
+
+/// For vectors that have `width` numbers before they are rounded; "-" is JSON lines to stdout. `ids`: JSON lines name the inputs. Throws
+/// Error(kResources) where `path` cannot be written, or has no room for all rows.
+std::unique_ptr<VectorWriter> make_vector_writer(const std::string& path, VectorPrecision precision, std::size_t rows, std::int64_t width,
+                                                 bool ids);
+
+}  // namespace minbert
