@@ -24,7 +24,8 @@ using api::train;
 using api::TrainConfig;
 using api::TrainOptions;
 using api::TrainResult;
-using api::usual_stage;
+using api::usual_pool;
+using api::usual_stages;
 using api::version;
 
 }  // namespace minbert

@@ -42,27 +42,29 @@ MODEL = {
 }  # fmt: skip
 TASK = {
     "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
-    "batch": 0, "head": {}, "data": {},
+    "batch": 0, "head": {}, "data": {}, "class_weights": "none", "label_smoothing": 0.0, "calibrate": None,
 }  # fmt: skip
 HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense", "init": "torch"}
 DATA = {
     "train": None, "dev": None, "test": None, "text": "", "text_pair": "", "label": "", "id": None, "format": "auto",
     "delimiter": "auto", "quote": "auto", "header": "auto", "encoding": "utf-8", "preprocess": "none", "label_map": {},
-    "label_range": [0, 5], "label_from": [0, 0], "on_bad_row": "error", "exclude": [], "exclude_pairs": None,
+    "label_range": [0, 5], "label_from": [0, 0], "on_bad_row": "error", "exclude": [], "exclude_pairs": None, "label_separator": ";",
+    "label_columns": [],
 }  # fmt: skip
-SOURCE = {"path": None, "label": "", "where": {}, "limit": 0, "text": "", "encoding": ""}
+SOURCE = {"path": None, "label": "", "where": {}, "limit": 0, "first": False, "text": "", "text_pair": "", "encoding": ""}
 STAGE = {
     "name": None, "kind": "finetune", "cache_features": True, "from": None, "tasks": [], "sampler": "sequential", "epochs": 10,
     "max_steps": 0, "max_minutes": None, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "optimizer": "adamw_paper", "schedule": "constant",
     "warmup_ratio": 0.0, "warmup_steps": None, "weight_decay": 0.0, "decay_bias_and_norm": False, "betas": [0.9, 0.999], "eps": 1e-6,
     "clip": 0.0, "shuffle": True,
-    "select": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None,
+    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None,
 }  # fmt: skip
 ALLOWED = {
-    "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress"], "task.encode": ["separate", "joint"],
+    "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress", "multi_label"], "task.encode": ["separate", "joint"],
     "task.pool": ["cls", "pooler", "mean"], "task.loss": ["default", "cross_entropy", "bce", "mse"], "head.kind": ["dense", "cosine"], "head.init": ["torch", "normal"],
     "data.format": ["auto", "csv", "tsv"], "data.delimiter": ["auto", "tab", ",", "\t"], "data.quote": ["auto", '"'],
     "data.header": ["auto", "yes"], "data.encoding": ["utf-8", "latin-1"], "data.preprocess": ["none", "cs224n"], "data.exclude": [[]],
+    "data.label_columns": [[]],
     "data.on_bad_row": ["error", "skip"], "stage.kind": ["finetune", "multitask", "single-task", "heads"], "stage.shuffle": [False],
     "stage.sampler": ["sequential", "round_robin"], "stage.optimizer": ["adamw_paper", "adamw"],
     "stage.schedule": ["constant", "linear", "cosine"],
@@ -88,14 +90,15 @@ def complete_task(task):
     task["classes"] = 0 if regress else len(task["labels"]) if isinstance(task["labels"], list) else task["labels"]
     if cosine and not task["separate"]:
         fail(place, "a cosine head needs separately encoded pairs")
-    possible = ["mse"] if regress and cosine else ["mse", "bce"] if regress else ["cross_entropy"]
-    if task["classes"] == 2:
+    sets = task["type"] == "multi_label"
+    possible = ["mse"] if regress and cosine else ["mse", "bce"] if regress else ["bce"] if sets else ["cross_entropy"]
+    if task["classes"] == 2 and not sets:
         possible.insert(0, "bce")
     if task["loss"] == "default":
         task["loss"] = possible[0]
     if task["loss"] not in possible:
         fail(place, f"loss {task['loss']} does not fit")
-    task["outputs"] = task["classes"] if task["loss"] == "cross_entropy" else 1
+    task["outputs"] = task["classes"] if task["loss"] == "cross_entropy" or sets else 1
 
 
 def read_config(path):
@@ -139,6 +142,11 @@ def to_label(task, cell):
         if not source[0] <= float(cell) <= source[1]:
             raise ValueError(f"label {cell!r}")
         return float(cell) if source == [low, high] else low + (float(cell) - source[0]) * (high - low) / (source[1] - source[0])
+    if task["type"] == "multi_label":
+        found = {part.strip() for part in cell.split(data["label_separator"])} - {""}
+        if not found <= set(task["labels"]):
+            raise ValueError(f"label {cell!r}")
+        return [float(label in found) for label in task["labels"]]
     if isinstance(task["labels"], list):
         return task["labels"].index(cell)
     if float(cell) not in range(task["classes"]):
@@ -194,6 +202,8 @@ def read_rows(task, root):
     sources = data["train"] if isinstance(data["train"], list) else [data["train"]]
     sources = [section("train", source if isinstance(source, dict) else {"path": source}, SOURCE) for source in sources]
     records = [list(read_cells(task, source, root)) for source in sources]
+    if task["type"] == "multi_label" and not isinstance(task["labels"], list):
+        fail(f"task {task['name']}", "multi_label needs a list of labels")
     if task["labels"] == "auto" and not task["regress"]:
         task["labels"] = auto_labels(task, [cell for part in records for _, _, cell in part])
     complete_task(task)
@@ -208,8 +218,26 @@ def read_rows(task, root):
             except ValueError as error:
                 if data["on_bad_row"] == "error":
                     fail(place, f"bad row: {error}")
+        if source["limit"] and not source["first"]:
+            fail(source["path"], "a drawn limit is not supported")
         rows += kept[: source["limit"] or None]
+    task["factors"] = class_factors(task, [label for _, _, label in rows])
     return rows
+
+
+def class_factors(task, labels):
+    """class_weights as a tensor by class; None for "none". "balanced" is scikit-learn's, and for multi_label negatives / positives."""
+    weights = task["class_weights"]
+    if weights == "none":
+        return None
+    if isinstance(weights, dict):
+        names = task["labels"] if isinstance(task["labels"], list) else [str(k) for k in range(task["classes"])]
+        return torch.tensor([float(weights.get(name, 1.0)) for name in names])
+    if task["type"] == "multi_label":
+        counts = torch.tensor(labels).sum(0)
+        return (len(labels) - counts) / counts
+    counts = torch.bincount(torch.tensor(labels), minlength=task["classes"]).float()
+    return len(labels) / (task["classes"] * counts)
 
 
 def window_rows(stage, tasks, counts):
@@ -358,14 +386,41 @@ class Model:
 
     def loss_sum(self, task, rows, dropout):
         logits, labels = self.logits(task, rows, dropout), torch.tensor([row[2] for row in rows])
-        if task["loss"] == "cross_entropy":
-            return F.cross_entropy(logits, labels, reduction="sum")
-        if task["loss"] == "mse":
-            return F.mse_loss(logits[:, 0], labels.float(), reduction="sum")
-        if task["regress"]:
-            low, high = task["data"]["label_range"]
-            labels = (labels - low) / (high - low)
-        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.float(), reduction="sum")
+        return task_loss(task, logits, labels, "sum")
+
+
+def task_loss(task, logits, labels, reduction):
+    """torch's own loss of the task. Two classes of one logit x are smoothed as the classes of a softmax over (0, x)."""
+    factors, smoothing = task["factors"], task["label_smoothing"]
+    if task["loss"] == "cross_entropy":
+        return F.cross_entropy(logits, labels, weight=factors, label_smoothing=smoothing, reduction=reduction)
+    if task["type"] == "multi_label":
+        targets = labels * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits, targets, pos_weight=factors, reduction=reduction)
+    if not task["regress"] and smoothing:
+        both = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        each = F.cross_entropy(both, labels, weight=factors, label_smoothing=smoothing, reduction="none")
+        return each.sum() if reduction == "sum" else each.mean()
+    if not task["regress"]:
+        weight = None if factors is None else factors[labels]
+        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.float(), weight=weight, reduction=reduction)
+    return regression_loss(task, logits, labels, reduction)
+
+
+def loss_terms(task, rows):
+    """What the sum of the losses of rows is divided by for torch's mean."""
+    if task["type"] == "multi_label":
+        return len(rows) * task["classes"]
+    if task["loss"] != "cross_entropy" or task["factors"] is None:
+        return len(rows)
+    return task["factors"][[row[2] for row in rows]].sum().item()
+
+
+def regression_loss(task, logits, labels, reduction):
+    if task["loss"] == "mse":
+        return F.mse_loss(logits[:, 0], labels.float(), reduction=reduction)
+    low, high = task["data"]["label_range"]
+    return F.binary_cross_entropy_with_logits(logits[:, 0], ((labels - low) / (high - low)).float(), reduction=reduction)
 
 
 # ---- optimizer ----
@@ -448,10 +503,10 @@ def train(arguments):
         task, batch = tasks[index], tasks[index]["batch"] or stage["batch"]
         for value in model.w.values():
             value.grad = None
-        loss = 0.0
+        loss, terms = 0.0, loss_terms(task, [rows[index][i] for i in window])
         for micro_step, begin in enumerate(range(0, len(window), batch)):
             dropout = Dropout(arguments.masks, hidden, attention, run["seed"], step, micro_step)
-            part = model.loss_sum(task, [rows[index][i] for i in window[begin : begin + batch]], dropout) / len(window)
+            part = model.loss_sum(task, [rows[index][i] for i in window[begin : begin + batch]], dropout) / terms
             (part * task["weight"]).backward()
             loss += part.item()
         norm = clip_(model.w.values(), stage["clip"])
@@ -508,6 +563,16 @@ def self_test():
     assert torch.allclose(pool(w, hidden, mask, "pooler"), theirs.pooler_output, atol=1e-5), "pooler against BertModel"
     masked = encode(w, config, ids, types, mask, Dropout(True, 0.1, 0.1, 0, 1, 0))
     assert not torch.allclose(hidden[mask == 1], masked[mask == 1], atol=1e-2), "masks change nothing"
+
+    factors, logits = torch.tensor([0.5, 2.0, 1.0]), torch.randn(6, 3)
+    for loss, kind, labels in (
+        ("cross_entropy", "classify", torch.tensor([0, 1, 2, 1, 0, 2])),
+        ("bce", "multi_label", (torch.rand(6, 3) > 0.5).float()),
+    ):
+        task = {"loss": loss, "type": kind, "regress": False, "classes": 3, "factors": factors, "label_smoothing": 0.1}
+        rows = [(None, None, label.tolist()) for label in labels]
+        mean, total = (task_loss(task, logits, labels, reduction) for reduction in ("mean", "sum"))
+        assert torch.allclose(mean, total / loss_terms(task, rows)), f"{kind}: sum / loss_terms against torch's mean"
 
     ours, other = (torch.randn(4, 5, generator=torch.Generator().manual_seed(1), requires_grad=True) for _ in range(2))
     adamw, torchs = AdamW("adamw", (0.8, 0.95), 1e-3), torch.optim.AdamW([other], lr=0.1, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.2)

@@ -47,7 +47,7 @@ std::string task_line(const TaskSpec& spec) {
 DataInput load_input(const DataFlags& flags, Session& session) {
   DataInput input;
   std::vector<TaskSpec> specs;
-  std::uint64_t seed = RunSection{}.seed;
+  SplitDraw draw;
   if (flags.config.files.front().ends_with(".toml")) {
     ConfigTree tree = load_config_tree(flags.config);
     show_notes(tree, session);
@@ -56,14 +56,14 @@ DataInput load_input(const DataFlags& flags, Session& session) {
     if (!has_model) tree.set("model.init", "scratch", "data");  // data needs no model
     const RunConfig config = load_run_config(tree);
     specs = config.tasks;
-    seed = config.run.seed;
+    draw = config.data.draw();
     if (has_model) input.model = config.model;
   } else {
     if (flags.config.files.size() > 1)
       throw Error(ErrorTag::kUsage, flags.config.files[1], "expected one data file, or config files (.toml)");
     if (!flags.config.sets.empty())
       throw Error(ErrorTag::kUsage, "--set", "changes keys of a config, got a data file", "--text and --label name its columns");
-    FileTask file = infer_task(flags.config.files.front(), flags.file, true);
+    FileTask file = infer_task({flags.config.files.front()}, flags.file, true);
     say_inferred(file, session.console);
     file.task.data.hints = file_hints(fmt::format("minbert train --set task.{}.data.on_bad_row=skip leaves such rows out", file.task.name));
     specs.push_back(std::move(file.task));
@@ -71,7 +71,7 @@ DataInput load_input(const DataFlags& flags, Session& session) {
   for (TaskSpec& spec : specs) {
     const bool tolerant = spec.data.on_bad_row == "skip";
     spec.data.on_bad_row = "skip";
-    TaskRows rows = load_task(spec.data, spec.labels, seed);
+    TaskRows rows = load_task(spec.data, spec.labels, draw);
     spec.labels = rows.labels;
     input.tasks.push_back({std::move(spec), std::move(rows), tolerant});
   }

@@ -48,9 +48,10 @@ std::vector<Gate> parse_gates(const std::vector<std::string>& flags) {
 
 Split split_of(const std::string& name) { return name == "train" ? Split::kTrain : name == "test" ? Split::kTest : Split::kDev; }
 
-/// Where the rows of each task come from, and the seed that draws dev fractions.
+/// Where the rows of each task come from, and the seed of the bootstrap.
 struct EvalData {
   std::map<std::string, DataSpec> tasks;
+  SplitDraw draw = {};
   std::uint64_t seed = RunSection{}.seed;
 };
 
@@ -64,7 +65,8 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   replace(data.text_pair, flags.columns.text_pair);
   replace(data.label, flags.columns.label);
   data.id = flags.columns.id;  // scores need none
-  data.train = data.test = data.dev.files = {{.path = flags.file}};
+  data.train = {{.path = flags.file}};
+  data.dev = data.test = {.files = data.train};
   data.hints = file_hints("minbert data check lists all such rows");
   return {.tasks = {{task.name, data}}};
 }
@@ -76,7 +78,7 @@ EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<cons
   if (flags.config.files.empty() && !fs::exists(files.files.front()))
     throw Error(ErrorTag::kUsage, "eval", "expected data to score", "--config CONFIG.toml, or --task NAME --data FILE");
   const RunConfig config = load_run_config(load_config_tree(files));
-  EvalData data{.tasks = {}, .seed = config.run.seed};
+  EvalData data{.tasks = {}, .draw = config.data.draw(), .seed = config.run.seed};
   for (const TaskSpec& task : config.tasks) {
     if (!flags.task.empty() && task.name != flags.task) continue;
     const auto same = std::find_if(known.begin(), known.end(), [&](const TaskSpec& model_task) { return model_task.name == task.name; });
@@ -89,11 +91,6 @@ EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<cons
     spec.preprocess = same->data.preprocess;
   }
   return data;
-}
-
-bool has_split(const DataSpec& data, Split split) {
-  if (split == Split::kTrain) return !data.train.empty();
-  return split == Split::kTest ? !data.test.empty() : !data.dev.files.empty() || data.dev.fraction > 0;
 }
 
 /// The scores with another dtype and the change from them: {"dtype", "scores", "mean", "change": {task: number, "mean": number}}.
@@ -160,9 +157,9 @@ std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& d
   std::vector<TaskEvaluation> evaluations;
   for (const TaskSpec& task : model.tasks()) {
     const auto found = data.tasks.find(task.name);
-    if (found == data.tasks.end() || !has_split(found->second, split)) continue;
+    if (found == data.tasks.end() || !has_split(found->second, split, data.draw)) continue;
     SplitReport report;
-    Rows& loaded = rows[task.name] = load_rows(found->second, split, task.labels, data.seed, &report);
+    Rows& loaded = rows[task.name] = load_rows(found->second, split, task.labels, data.draw, &report);
     if (!report.skipped.empty())
       session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.name, flags.split, skipped_text(report)));
     evaluations.push_back({&task, &loaded, {}});

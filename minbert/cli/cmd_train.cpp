@@ -15,6 +15,7 @@
 #include "minbert/cli/verbs.h"
 #include "minbert/stats/spread.h"
 #include "minbert/study/study.h"
+#include "minbert/train/selection.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
@@ -29,6 +30,7 @@ struct TrainFlags {
   bool pretrain = false;
   std::string output;
   std::vector<std::uint64_t> seeds;
+  int folds = 0;
   bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
 };
 
@@ -43,6 +45,7 @@ std::string config_of_flags(const TrainFlags& flags, Console& console) {
   if (!given && flags.config.files.empty())
     throw Error(ErrorTag::kUsage, flags.pretrain ? "pretrain" : "train", fmt::format("expected a config file, or --init and {}", flag),
                 "minbert init writes a config to start from");
+  if (!given) refuse_training_flags(one.training);
   if (!given) return "";
   return flags.pretrain ? pretrain_config(one.init, flags.text_files, console) : one_liner_config(one, console);
 }
@@ -53,6 +56,7 @@ ConfigTree read_input(const TrainFlags& flags, Session& session) {
   if (!text.empty()) tree.load_generated(text, flags.pretrain ? "--text-file" : "--train");
   for (const std::string& file : flags.config.files) tree.load(file);
   if (text.empty() && !flags.one_liner.init.empty()) tree.set("model.init", flags.one_liner.init, "--init");
+  if (!text.empty() && !flags.pretrain) set_training_keys(tree, flags.one_liner.training);
   for (const std::string& assignment : flags.config.sets) tree.set(assignment);
   if (!session.dtype.empty()) tree.set("model.dtype", session.dtype, "--dtype");
   return tree;
@@ -74,6 +78,7 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
   TrainOptions options = train_options(input, config, folder, open_run(flags));
   options.overfit_batch = flags.overfit_batch;
   options.profile = flags.profile;
+  options.announce = !flags.pretrain;
   options.should_stop = stop_requested;
   TrainView view(session.console);
   if (!flags.overfit_batch) session.console.info(fmt::format("run {} in {}", config.run.name, folder.string()));
@@ -115,72 +120,122 @@ void print_texts(const TrainResult& result, bool json) {
   print_text(table.text());
 }
 
-void print_scores(const TrainResult& result, bool json) {
-  if (json) return print_json({{"scores", result.dev_scores}, {"mean", result.dev_mean}});
-  if (result.dev_scores.empty()) return;
-  TextTable table({"task", "dev"});
-  for (const auto& [task, value] : result.dev_scores) table.add({task, score(value)});
-  if (result.dev_scores.size() > 1) table.add({"mean", score(result.dev_mean)});
+/// Adds a row for each task of a split, with the interval that its metrics.json gives.
+void add_scores(TextTable& table, const fs::path& run, const char* split) {
+  const fs::path file = run / "eval" / split / "metrics.json";
+  if (!fs::exists(file)) return;
+  const JsonNode metrics = JsonNode::read(file, ErrorTag::kData);
+  const auto tasks = metrics.at("tasks").members();
+  for (const auto& [task, figures] : tasks) {
+    const auto interval = figures.find("interval");
+    table.add({task, split, figures.at("metric").as_text(), score(metrics.at("scores").at(task).as_number_or_nan()),
+               interval
+                   ? fmt::format("[{}, {}]", score(interval->at("low").as_number_or_nan()), score(interval->at("high").as_number_or_nan()))
+                   : "",
+               std::to_string(figures.at("rows").as_whole())});
+  }
+  if (const auto mean = metrics.find_set("mean"); mean && tasks.size() > 1)
+    table.add({"mean", split, "", score(mean->as_number()), "", ""});
+}
+
+void print_scores(const TrainResult& result, const fs::path& run, bool json) {
+  if (json) {
+    Json scores = {{"scores", result.dev_scores}, {"mean", result.dev_mean}};
+    if (!result.test_scores.empty()) scores["test"] = result.test_scores;
+    return print_json(scores);
+  }
+  if (result.dev_scores.empty() && result.test_scores.empty()) return;
+  TextTable table({"task", "split", "metric", "score", "95% interval", "rows"});
+  for (const char* split : {"dev", "test"}) add_scores(table, run, split);
   print_text(table.text());
 }
 
-/// Mean and standard deviation (n - 1) over the seeds, which a single one has not.
+/// How long the run took, and what to do with it.
+void say_next(const RunConfig& config, const fs::path& run, double seconds, Session& session) {
+  session.console.info(fmt::format("done in {}", format_duration(seconds)));
+  const auto heads = config.heads();
+  if (heads.empty()) return;
+  const TaskSpec& first = *std::ranges::find(config.tasks, heads.front(), &TaskSpec::name);
+  const std::string task = heads.size() == 1 ? "" : fmt::format(" --task {}", first.name);
+  std::string next =
+      fmt::format("next: minbert predict {0}{1} -i NEW.csv -o answers.csv, or minbert eval {0}{1} --data MORE.csv", run.string(), task);
+  if (first.fits_classifier())
+    next += fmt::format(", or minbert export {} -o FOLDER --as seqcls:{} for transformers", run.string(), first.name);
+  session.console.info(next);
+}
+
+/// Mean and standard deviation (n - 1) over the runs, which a single one has not.
 Json spread_json(const std::vector<double>& values) {
   const Spread summary = spread(values);
   return {{"mean", summary.mean}, {"std", values.size() > 1 ? Json(summary.deviation) : Json()}, {"values", values}};
 }
 
-/// A run of --seeds.
-struct SeedRun {
+/// One of several runs: its folder, and the config that sets it apart.
+struct Variant {
   fs::path folder;
   ConfigTree input;
   RunConfig config;
 };
 
-/// Throws what refuses one of the runs, before the first is trained.
-std::vector<SeedRun> plan_seeds(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder) {
+/// The runs of --seeds, or those of --folds. Throws what refuses one of them, before the first is trained.
+std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder) {
   if (fs::exists(folder / "status.json"))
     throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
-  std::vector<SeedRun> runs;
-  for (const std::uint64_t seed : flags.seeds) {
-    SeedRun& run = runs.emplace_back(SeedRun{folder / fmt::format("seed-{}", seed), input, {}});
-    run.input.set("run.seed", static_cast<std::int64_t>(seed), "--seeds");
+  if (!flags.seeds.empty() && flags.folds > 0)
+    throw Error(ErrorTag::kUsage, "--folds", "expected --seeds or --folds, got both", "--set run.seed=N gives all folds another seed");
+  std::vector<Variant> runs;
+  const auto add = [&](const std::string& name, const char* flag, std::initializer_list<std::pair<const char*, std::int64_t>> keys) {
+    Variant& run = runs.emplace_back(Variant{folder / name, input, {}});
+    for (const auto& [key, value] : keys) run.input.set(key, value, flag);
     run.config = load_config(flags, run.input);
     TrainEvents silent;
     RunFolder(run.folder, open_run(flags), run.input.print_resolved(write_options(run.config)), "", silent);
-  }
+  };
+  for (const std::uint64_t seed : flags.seeds)
+    add(fmt::format("seed-{}", seed), "--seeds", {{"run.seed", static_cast<std::int64_t>(seed)}});
+  for (int fold = 0; fold < flags.folds; ++fold)
+    add(fmt::format("fold-{}", fold + 1), "--folds", {{"data.folds", flags.folds}, {"data.fold", fold}});
   return runs;
 }
 
-int train_seeds(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
+/// Trains one run for each seed, scored on dev, or for each fold, scored on test, which is the fold.
+int train_several(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, Session& session, Backend& backend) {
+  const bool folds = flags.folds > 0;
   std::map<std::string, std::vector<double>> scores;
   std::vector<double> means;
   std::vector<std::string> columns = wall_columns();
   columns.insert(columns.begin(), "seconds");
   std::vector<std::vector<double>> times(columns.size());
-  for (const SeedRun& run : plan_seeds(flags, input, folder)) {
+  for (const Variant& run : plan_variants(flags, input, folder)) {
     TrainResult result;
     const int code = train_once(flags, run.input, run.config, run.folder, session, backend, result);
     if (code != 0) return code;
-    for (const auto& [task, value] : result.dev_scores) scores[task].push_back(value);
-    if (!result.dev_scores.empty()) means.push_back(result.dev_mean);
+    const auto& scored = folds ? result.test_scores : result.dev_scores;
+    for (const auto& [task, value] : scored) scores[task].push_back(value);
+    if (!scored.empty()) means.push_back(folds ? mean_score(scored) : result.dev_mean);
     times[0].push_back(result.step_seconds);
     const auto wall = wall_cells(result.phases);
     for (std::size_t i = 0; i < wall.size(); ++i) times[i + 1].push_back(wall[i].value());
   }
-  Json summary = {{"format", 1}, {"seeds", flags.seeds}, {"tasks", Json::object()}};
-  TextTable table({"task", "mean", "std"});
-  const auto add_to = [](TextTable& rows, const std::string& name, const Json& row, const auto& text) {
-    rows.add({name, text(row.at("mean").get<double>()), row.at("std").is_null() ? "-" : text(row["std"].get<double>())});
+  Json summary = {{"format", 1}, {"tasks", Json::object()}};
+  if (folds)
+    summary["folds"] = flags.folds;
+  else
+    summary["seeds"] = flags.seeds;
+  TextTable table({"task", "split", "mean", "std", folds ? "folds" : "seeds"});
+  const auto add = [&](const std::string& name, const Json& row) {
+    table.add({name, folds ? "test" : "dev", score(row.at("mean").get<double>()),
+               row.at("std").is_null() ? "-" : score(row["std"].get<double>()), std::to_string(row.at("values").size())});
   };
-  const auto add = [&](const std::string& name, const Json& row) { add_to(table, name, row, score); };
   for (const auto& [task, values] : scores) add(task, summary["tasks"][task] = spread_json(values));
   if (!means.empty()) summary["mean"] = spread_json(means);
   if (scores.size() > 1) add("mean", summary["mean"]);
+  const auto seconds_text = [](const Json& seconds) { return fmt::format("{:.1f}", seconds.get<double>()); };
   TextTable time_table({"time", "mean", "std"});
-  for (std::size_t i = 0; i < columns.size(); ++i)
-    add_to(time_table, columns[i], summary[columns[i]] = spread_json(times[i]),
-           [](double seconds) { return fmt::format("{:.1f}", seconds); });
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const Json& row = summary[columns[i]] = spread_json(times[i]);
+    time_table.add({columns[i], seconds_text(row.at("mean")), row.at("std").is_null() ? "-" : seconds_text(row["std"])});
+  }
   write_file(folder / "summary.json", dump_json(summary, 2) + "\n");
   if (flags.json)
     print_json(summary);
@@ -211,15 +266,18 @@ int run_train(const TrainFlags& flags, Session& session) {
   }
   const fs::path folder = run_folder_of(flags.output, config);
   catch_signals();
-  if (!flags.seeds.empty()) return train_seeds(flags, input, folder, session, *backend);
+  if (!flags.seeds.empty() || flags.folds > 0) return train_several(flags, input, folder, session, *backend);
+  const Stopwatch watch;
   TrainResult result;
   const int code = train_once(flags, input, config, folder, session, *backend, result);
   show_profile(session, *backend);
   if (code != 0 || flags.overfit_batch) return code;
-  if (config.tasks.empty() || flags.pretrain)
+  if (config.tasks.empty() || flags.pretrain) {
     print_texts(result, flags.json);
-  else
-    print_scores(result, flags.json);
+    return 0;
+  }
+  print_scores(result, folder, flags.json);
+  say_next(config, folder, watch.seconds(), session);
   return 0;
 }
 
@@ -232,6 +290,11 @@ void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Sess
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("1,2,3");
+  if (!flags->pretrain)
+    app.add_option("--folds", flags->folds,
+                   "cross-validation: K runs in RUN/fold-N, each tested on another Kth of train, and RUN/summary.json")
+        ->check(whole_number(2, 1000))
+        ->type_name("K");
   app.add_flag("--dry-run", flags->dry_run, "print what would be done: rows, steps, memory");
   app.add_flag("--profile", flags->profile, "write the time of each kind of work to profile.json");
   app.add_flag("--overfit-batch", flags->overfit_batch, "train on one batch of each task over and over: its loss must go to 0");

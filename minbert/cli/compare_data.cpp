@@ -19,14 +19,16 @@ const TaskSpec& task_of(const TextModel& model, const std::string& path, const s
   if (!name.empty()) return model.tasks()[model.find_task(name)];
   const TaskSpec* found = nullptr;
   for (const TaskSpec& task : model.tasks()) {
-    if (task.is_pair() != like.is_pair() || task.is_regression() != like.is_regression()) continue;
+    if (task.is_pair() != like.is_pair() || task.answers() != like.answers()) continue;
     if (found != nullptr) throw Error(ErrorTag::kUsage, path, "has several tasks that fit the file", "--task NAME says which");
     found = &task;
   }
   if (found == nullptr)
-    throw Error(
-        ErrorTag::kUsage, path,
-        fmt::format("has no task for {} with {}", like.is_pair() ? "pairs" : "single texts", like.is_regression() ? "numbers" : "classes"));
+    throw Error(ErrorTag::kUsage, path,
+                fmt::format("has no task for {} with {}", like.is_pair() ? "pairs" : "single texts",
+                            like.is_regression()    ? "numbers"
+                            : like.is_multi_label() ? "sets of labels"
+                                                    : "classes"));
   return *found;
 }
 
@@ -36,7 +38,7 @@ TaskSpec kind_of(const std::vector<std::unique_ptr<TextModel>>& models, const st
     if (model->tasks().size() == 1) return model->tasks().front();
   FileTaskFlags flags;
   flags.columns = columns;
-  return infer_task(file, flags).task;
+  return infer_task({file}, flags).task;
 }
 
 /// Adds the classes that `labels` lacks.
@@ -61,19 +63,22 @@ DataSpec data_of(const std::string& file, const std::vector<TaskSpec>& tasks, co
   data.preprocess = DataSpec{}.preprocess;  // each model does its own
   data.dev = {};
   data.train = {{.path = file}};
-  data.test.clear();
+  data.test = {};
   return data;
 }
 
 /// Puts a prediction among `from`'s classes into the places that they have in `to`.
 Prediction among(const Prediction& prediction, const TaskLabels& from, const TaskLabels& to) {
-  Prediction out{prediction.value, std::vector<double>(static_cast<std::size_t>(to.count))};
+  Prediction out{prediction.value, std::vector<double>(static_cast<std::size_t>(to.count)), prediction.is_set};
+  const std::vector<int> chosen = prediction.is_set ? classes_of(prediction.value) : std::vector<int>{static_cast<int>(prediction.value)};
+  std::vector<int> places;
   for (int c = 0; c < from.count; ++c) {
     int place = 0;
     while (to.class_name(place) != from.class_name(c)) ++place;
     out.probs[static_cast<std::size_t>(place)] = prediction.probs[static_cast<std::size_t>(c)];
-    if (prediction.value == c) out.value = place;
+    if (std::ranges::find(chosen, c) != chosen.end()) places.push_back(place);
   }
+  out.value = prediction.is_set ? label_set(places) : places.front();
   return out;
 }
 
@@ -93,6 +98,7 @@ ScoredOnFile::ScoredOnFile(const std::vector<std::string>& models, const std::st
     std::vector<std::string> names;
     for (const TaskSpec& each : tasks) add_classes(each.labels, names);
     if (static_cast<int>(names.size()) > common.labels.count) common.labels = TaskLabels::named(names);
+    common.labels.sets = common.is_multi_label();
   }
   common.name = task_name(file);
   common.data = data_of(file, tasks, columns);

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <span>
 
 #include "minbert/cli/session.h"
 #include "minbert/data/dataset.h"
 #include "minbert/data/guess.h"
+#include "minbert/data/guess_sets.h"
 
 namespace minbert {
 namespace {
@@ -24,14 +26,15 @@ TaskLabels labels_of(const FileTaskFlags& flags) {
   return labels;
 }
 
-/// "5 classes, 0 to 4", "2 classes, "bad", "good"", or "numbers".
+/// "5 classes, 0 to 4", "2 classes, "bad", "good"", "3 labels, "a", "b", "c"" for sets, or "numbers".
 std::string classes_text(const TaskLabels& labels) {
   constexpr int kShown = 8;
   if (labels.kind == TaskLabels::Kind::kRange) return "numbers";
-  if (labels.kind == TaskLabels::Kind::kCount) return fmt::format("{} classes, 0 to {}", labels.count, labels.count - 1);
+  if (labels.kind == TaskLabels::Kind::kCount)
+    return fmt::format("{} {}, 0 to {}", labels.count, labels.sets ? "labels" : "classes", labels.count - 1);
   std::string names;
   for (int k = 0; k < std::min(labels.count, kShown); ++k) names += fmt::format("{}\"{}\"", k == 0 ? "" : ", ", labels.class_name(k));
-  return fmt::format("{} classes, {}{}", labels.count, names, labels.count > kShown ? " ..." : "");
+  return fmt::format("{} {}, {}{}", labels.count, labels.sets ? "labels" : "classes", names, labels.count > kShown ? " ..." : "");
 }
 
 /// The line about a task: each part that no flag gave names the flag that would.
@@ -57,6 +60,12 @@ std::string inferred_text(const std::string& file, const TaskSpec& task, const F
   return text;
 }
 
+LabelKind kind_of_type(std::string_view type) {
+  if (type == "regress") return LabelKind::kNumbers;
+  if (type == "multi_label") return LabelKind::kSets;
+  return type.empty() ? LabelKind::kAny : LabelKind::kClasses;
+}
+
 }  // namespace
 
 void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair) {
@@ -68,8 +77,10 @@ void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with
 
 void add_file_task(CLI::App& app, FileTaskFlags& flags) {
   add_columns(app, flags.columns, true);
-  app.add_option("--type", flags.type, "what labels are: classify (each different one is a class) | regress (numbers) [by the labels]")
-      ->check(one_of({"classify", "regress"}))
+  app.add_option("--type", flags.type,
+                 "what labels are: classify (each different one is a class) | regress (numbers) | multi_label (a cell may list several) "
+                 "[by the labels]")
+      ->check(one_of({"classify", "regress", "multi_label"}))
       ->type_name("NAME");
   app.add_option("--labels", flags.labels, "classes: their count, or names with commas between them [those of the file]")
       ->delimiter(',')
@@ -92,7 +103,8 @@ std::string task_name(const std::string& file) {
   return name.empty() || name == "-" ? "task" : name;
 }
 
-FileTask infer_task(const std::string& file, const FileTaskFlags& flags, bool wordiest) {
+FileTask infer_task(const std::vector<std::string>& files, const FileTaskFlags& flags, bool wordiest) {
+  const std::string& file = files.front();
   FileTask result;
   TaskSpec& task = result.task;
   task.name = task_name(file);
@@ -105,20 +117,27 @@ FileTask infer_task(const std::string& file, const FileTaskFlags& flags, bool wo
   if (!flags.format.empty()) given.format = flags.format;
   SpecGuess spec = guess_spec(file, given, wordiest);
   task.data = std::move(spec.spec);
+  for (const std::string& more : std::span(files).subspan(1)) task.data.train.push_back({.path = more});
+  const bool pair = !task.data.text_pair.empty();
+  if (pair && flags.type == "multi_label") throw Error(ErrorTag::kUsage, "--type", "multi_label is for single texts, not for pairs");
   std::string basis;
   if (flags.labels.empty()) {
-    const LabelKind kind = flags.type.empty() ? LabelKind::kAny : flags.type == "regress" ? LabelKind::kNumbers : LabelKind::kClasses;
-    LabelGuess guess = guess_labels(task.data, kind);
+    LabelGuess guess = guess_labels(task.data, kind_of_type(flags.type));
     task.labels = std::move(guess.labels);
+    if (task.labels.sets) task.data.label_separator = std::move(guess.separator);
     basis = std::move(guess.basis);
     result.warning = std::move(guess.warning);
   } else {
+    const std::vector<std::string> texts = label_texts(task.data);
     task.labels = labels_of(flags);
-    expect_different_labels(task.data, label_texts(task.data));
+    task.labels.sets = flags.type == "multi_label";
+    if (task.labels.sets) task.data.label_separator = guess_label_separator(texts).value_or(task.data.label_separator);
+    expect_different_labels(task.data, texts);
   }
-  const bool pair = !task.data.text_pair.empty(), numbers = task.labels.kind == TaskLabels::Kind::kRange;
+  const bool numbers = task.labels.kind == TaskLabels::Kind::kRange;
   if (numbers) task.data.label_range = kAnyNumber;
   task.type = numbers ? (pair ? TaskType::kPairRegress : TaskType::kRegress) : (pair ? TaskType::kPairClassify : TaskType::kClassify);
+  if (task.labels.sets) task.type = TaskType::kMultiLabel;
   result.inferred = inferred_text(file, task, flags, spec.dialect, basis);
   return result;
 }

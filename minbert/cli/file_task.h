@@ -34,10 +34,11 @@ struct FileTask {
 /// A task name made from the file's name: its extension dropped, and _ for what is not a letter, a digit, - or _.
 std::string task_name(const std::string& file);
 
-/// A task whose train split is `file`. Columns without a flag are recognised by usual names; the task is a pair task if there is a second
-/// text, and regresses if guess_labels finds numbers. Throws Error(kData) if a column is missing, no column is a text (see guess_spec) or a
-/// label, or the labels teach nothing, and Error(kUsage) for labels of numbers.
-FileTask infer_task(const std::string& file, const FileTaskFlags& flags, bool wordiest = false);
+/// A task whose train split are these files, one or more. Columns without a flag are recognised by usual names in the first file; the task
+/// is a pair task if there is a second text, and what guess_labels finds says whether it regresses or is multi_label. Throws Error(kData)
+/// if a column is missing, no column is a text (see guess_spec) or a label, or the labels teach nothing, and Error(kUsage) for labels of
+/// numbers and for sets of labels of pairs.
+FileTask infer_task(const std::vector<std::string>& files, const FileTaskFlags& flags, bool wordiest = false);
 /// Prints what was inferred, and the warning if there is one.
 void say_inferred(const FileTask& file, Console& console);
 

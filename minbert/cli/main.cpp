@@ -1,4 +1,5 @@
 // main: parses the command line, runs the verb, and turns what it throws into one error line and an exit code.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <vector>
@@ -6,6 +7,7 @@
 #include "minbert/base/live_files.h"
 #include "minbert/base/nearest.h"
 #include "minbert/base/system.h"
+#include "minbert/cli/one_liner_flags.h"
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
@@ -28,6 +30,13 @@ std::vector<std::string> flag_names(const CLI::App& app) {
   return names;
 }
 
+/// The nearest flag or, where the verb takes --set, the nearest config key.
+std::string flag_hint(const std::string& flag, const std::vector<std::string>& flags) {
+  if (nearest(flag, flags) == nullptr && std::ranges::find(flags, "--set") != flags.end())
+    if (std::string hint = set_hint(flag); !hint.empty()) return hint;
+  return suggest(flag, flags);
+}
+
 bool needs_verb(const CLI::App& app) { return app.get_require_subcommand_min() > 0 && app.get_subcommands().empty(); }
 
 /// Whether --help stands behind a verb that does not exist.
@@ -46,7 +55,7 @@ bool helps_with_unknown_verb(const CLI::App& root) {
   if (needs_verb(app) && !rest.empty() && rest.front()[0] != '-')
     throw Error(ErrorTag::kUsage, rest.front(), "unknown verb", suggest(rest.front(), verb_names(app)));
   if (!rest.empty() && rest.front().starts_with("-") && rest.front() != "-")
-    throw Error(ErrorTag::kUsage, rest.front(), "unknown flag", suggest(rest.front().substr(0, rest.front().find('=')), flag_names(app)));
+    throw Error(ErrorTag::kUsage, rest.front(), "unknown flag", flag_hint(rest.front().substr(0, rest.front().find('=')), flag_names(app)));
   if (needs_verb(app)) throw Error(ErrorTag::kUsage, verb, "expected a verb", fmt::format("one of {}", fmt::join(verb_names(app), ", ")));
   if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
   std::string message = error.what();

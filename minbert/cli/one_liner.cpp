@@ -1,11 +1,14 @@
-// One-liners: writes a config with one task and one stage.
+// One-liners: writes a config with one task and its stages.
 #include "minbert/cli/one_liner.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "minbert/base/toml.h"
 #include "minbert/cli/presets.h"
-#include "minbert/train/config.h"
+#include "minbert/data/dataset.h"
+#include "minbert/pipeline/predict.h"
+#include "minbert/train/usual.h"
 
 namespace minbert {
 namespace {
@@ -30,18 +33,48 @@ std::string optional_line(std::string_view key, const std::string& value) {
   return value.empty() ? std::string() : fmt::format("{} = {}\n", key, quoted(value));
 }
 
-std::string task_text(const TaskSpec& task) {
+/// `pool` and `head`: one linear layer.
+std::string head_text(const std::string& name, Pool pool) {
+  const std::string why = pool == Pool::kPooler
+                              ? fmt::format("`minbert export --as seqcls:{}` makes a transformers classifier of it", name)
+                              : "as the encoder's own vectors; \"pooler\" makes a head that transformers' classifiers have too";
+  return fmt::format("pool = {}            # {}\nhead = {{ dense = [], dropout = 0.1 }}\n", quoted(std::string(option_name(pool))), why);
+}
+
+std::string task_text(const TaskSpec& task, Pool pool) {
   std::string text = fmt::format("[[task]]\nname = {}\ntype = \"{}\"\n", quoted(task.name), option_name(task.type));
   if (!task.is_regression()) text += fmt::format("labels = {}\n", print_toml_value(OptionType<TaskLabels>::write(task.labels)));
   if (task.is_pair()) text += "encode = \"joint\"           # [CLS] a [SEP] b [SEP]: slower than \"separate\", and better\n";
-  return text + "pool = \"mean\"\nhead = { dense = [], dropout = 0.1 }\n";
+  return text + head_text(task.name, pool);
+}
+
+std::string train_value(const OneLinerFlags& flags) {
+  std::vector<std::string> files;
+  for (const std::string& file : flags.train)
+    files.push_back(flags.training.limit ? fmt::format("{{ path = {}, limit = {} }}", absolute(file), *flags.training.limit)
+                                         : absolute(file));
+  return files.size() == 1 && !flags.training.limit ? files.front() : fmt::format("[{}]", fmt::join(files, ", "));
+}
+
+/// A fraction as it is, or a file's path.
+std::string held_out_value(std::string_view flag, const std::string& value) {
+  const auto fraction = parse_fraction(flag, value);
+  return fraction ? print_toml_value(*fraction) : absolute(value);
+}
+
+/// About how many rows are left to train on.
+double train_rows(const OneLinerFlags& flags, const DataSpec& data) {
+  auto rows = static_cast<double>(label_texts(data).size());
+  if (flags.training.limit) rows = std::min(rows, static_cast<double>(*flags.training.limit) * static_cast<double>(flags.train.size()));
+  const double dev = parse_fraction("--dev", flags.dev).value_or(0);
+  return rows * (1 - dev - (flags.training.test.empty() ? 0 : parse_fraction("--test", flags.training.test).value_or(0)));
 }
 
 std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   const DataSpec& data = task.data;
-  const auto fraction = parse_number(flags.dev);
-  std::string text = "[task.data]\ntrain = " + absolute(flags.train) + "\n";
-  text += fmt::format("dev = {}\n", fraction ? print_toml_value(*fraction) : absolute(flags.dev));
+  std::string text = "[task.data]\ntrain = " + train_value(flags) + "\ndev = " + held_out_value("--dev", flags.dev) + "\n";
+  if (!flags.training.test.empty()) text += "test = " + held_out_value("--test", flags.training.test) + "\n";
+  if (task.is_multi_label()) text += optional_line("label_separator", data.label_separator);
   text += optional_line("text", data.text) + optional_line("text_pair", data.text_pair) + optional_line("label", data.label) +
           optional_line("id", data.id);
   text += optional_line("format", flags.file.format) + optional_line("header", flags.file.header);
@@ -49,20 +82,28 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   return text;
 }
 
+/// The [[stage]] of the preset "pretrain", without the tables inside it.
+std::string pretrain_stage() {
+  const std::string_view text = preset_named("pretrain").text;
+  const std::size_t begin = text.find("[[stage]]");
+  return std::string(text.substr(begin, text.find("[stage.", begin) - begin));
+}
+
 }  // namespace
 
 void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
   app.add_option("--init", flags.init, "model to start from: Hugging Face folder or run folder")->type_name("MODEL");
-  app.add_option("--train", flags.train, "without a config file: train one task on this file")->type_name("FILE");
+  app.add_option("--train", flags.train, "without a config file: train one task on this file (repeatable)")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
   app.add_option("--dev", flags.dev, "file, or fraction of train")->capture_default_str()->type_name("FILE|FRACTION");
   add_file_task(app, flags.file);
+  add_training_flags(app, flags.training);
 }
 
 std::string one_liner_config(const OneLinerFlags& flags, Console& console) {
   const std::string init = init_value(flags.init);
-  const auto fraction = parse_number(flags.dev);
-  if (fraction && !(*fraction > 0 && *fraction < 1))
-    throw Error(ErrorTag::kUsage, "--dev", fmt::format("expected a file, or a fraction above 0 and below 1, got {}", flags.dev));
+  parse_fraction("--dev", flags.dev);  // before files are read
   const FileTask file = infer_task(flags.train, flags.file);
   const TaskSpec& task = file.task;
   say_inferred(file, console);
@@ -77,7 +118,7 @@ init = {}
 {}
 {}
 {})",
-      quoted(task.name), init, task_text(task), data_text(flags, task), preset_stage(classify_preset()));
+      quoted(task.name), init, task_text(task, usual_pool(flags.init)), data_text(flags, task), usual_stages(train_rows(flags, task.data)));
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {
@@ -103,7 +144,7 @@ init = {}
 texts = [{}]
 head = "tied"              # the checkpoint's MLM head where it has one
 )",
-      init_value(init), preset_stage(preset_named("pretrain").text), fmt::join(texts, ", "));
+      init_value(init), pretrain_stage(), fmt::join(texts, ", "));
 }
 
 }  // namespace minbert

@@ -4,22 +4,27 @@
 #include <CLI/CLI.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "minbert/cli/console.h"
 #include "minbert/cli/file_task.h"
+#include "minbert/cli/one_liner_flags.h"
 
 namespace minbert {
 
 struct OneLinerFlags {
-  std::string init, train, dev = "0.1";
+  std::string init, dev = "0.1";
+  std::vector<std::string> train;
   FileTaskFlags file;
+  TrainingFlags training;
 };
 
-/// Declares --init, --train, --dev and what add_file_task() declares.
+/// Declares --init, --train, --dev, what add_file_task() declares, and the training flags.
 void add_one_liner(CLI::App& app, OneLinerFlags& flags);
 
-/// The text of a commented TOML file with absolute paths: one task and the stage of the preset "classify". Reads the train file to infer
-/// the task's type and labels, and says on the console what it inferred. Throws Error: kData, kUsage.
+/// The text of a commented TOML file with absolute paths: one task, and stages that suit the number of its rows. Reads the train files to
+/// infer the task's type and labels, and says on the console what it inferred. The head is one linear layer on the vectors that the encoder was
+/// trained to make, or on BERT's pooler. Throws Error: kData, kUsage, kModel.
 std::string one_liner_config(const OneLinerFlags& flags, Console& console);
 
 /// The text of a TOML file with the stage of the preset "pretrain" on these files. Warns of files that look like tables. Throws

@@ -5,11 +5,11 @@
 #include <array>
 
 #include "minbert/base/check.h"
-#include "minbert/train/config.h"
 
 namespace minbert {
 
 std::string_view multitask_preset();
+std::string_view classify_preset();
 std::string_view pairs_preset();
 std::string_view pretrain_preset();
 std::string_view study_preset();

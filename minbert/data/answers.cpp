@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "minbert/data/eval_table.h"
+#include "minbert/data/labels.h"
 
 namespace minbert {
 namespace {
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-std::vector<Answer> read_answers(const fs::path& path, std::span<const std::string> classes) {
+std::vector<Answer> read_answers(const fs::path& path, std::span<const std::string> classes, bool sets) {
   std::vector<Answer> answers;
   if (!fs::exists(path)) return answers;
   const EvalTable table(path, "tsv");
@@ -25,9 +26,16 @@ std::vector<Answer> read_answers(const fs::path& path, std::span<const std::stri
   for (std::size_t row = 0; row < table.rows(); ++row) {
     const auto value = [&](std::size_t column) {
       if (classes.empty()) return table.number(row, column);
-      const auto found = std::ranges::find(classes, table.text(row, column));
-      if (found == classes.end()) table.fail(row, fmt::format("no class \"{}\"", table.text(row, column)));
-      return static_cast<double>(found - classes.begin());
+      const std::string cell = table.text(row, column);
+      const auto index = [&](const std::string& name) {
+        const auto found = std::ranges::find(classes, name);
+        if (found == classes.end()) table.fail(row, fmt::format("no class \"{}\"", name));
+        return static_cast<int>(found - classes.begin());
+      };
+      if (!sets) return static_cast<double>(index(cell));
+      std::vector<int> members;
+      for (const std::string& name : split_labels(cell, "")) members.push_back(index(name));
+      return label_set(members);
     };
     if (table.text(row, gold).empty()) continue;
     Answer& answer = answers.emplace_back();

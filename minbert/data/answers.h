@@ -12,7 +12,7 @@
 
 namespace minbert {
 
-/// A labelled row of eval/SPLIT/TASK.predictions.tsv. gold and predicted are numbers, or class indices.
+/// A labelled row of eval/SPLIT/TASK.predictions.tsv. gold and predicted are numbers, class indices, or label_sets.
 struct Answer {
   std::string id, text, text_pair;
   double gold = 0, predicted = 0;
@@ -21,8 +21,9 @@ struct Answer {
   bool is_error() const { return gold != predicted; }
 };
 
-/// `classes` names the labels in order and is empty for numbers. A missing file gives no answers. Throws Error(kData) at a broken row.
-std::vector<Answer> read_answers(const std::filesystem::path& path, std::span<const std::string> classes);
+/// `classes` names the labels in order and is empty for numbers; `sets`: a cell is a JSON list of them. A missing file gives no answers.
+/// Throws Error(kData) at a broken row.
+std::vector<Answer> read_answers(const std::filesystem::path& path, std::span<const std::string> classes, bool sets = false);
 
 /// How often each word occurs in train (eval/words/TASK.tsv).
 class WordCounts {

@@ -8,8 +8,8 @@ namespace {
 
 /// True if only the path is set: it is then written as a plain string, as people write it.
 bool is_path_alone(const DataSource& source) {
-  return source.label.empty() && source.where.empty() && source.limit == 0 && source.text.empty() && source.text_pair.empty() &&
-         source.encoding.empty();
+  return source.label.empty() && source.where.empty() && source.limit == 0 && !source.first && source.text.empty() &&
+         source.text_pair.empty() && source.encoding.empty();
 }
 
 TomlValue any_of(TomlArray schemas) {
@@ -25,7 +25,7 @@ std::string DataSpec::range_text() const {
 }
 
 void DataSpec::make_absolute(const std::filesystem::path& root) {
-  for (auto* sources : {&train, &dev.files, &test, &exclude})
+  for (auto* sources : {&train, &dev.files, &test.files, &exclude})
     for (DataSource& source : *sources) source.path = PathOption{source.path, source.folder}.resolve(root).string();
 }
 
@@ -70,18 +70,20 @@ TomlValue OptionType<std::vector<DataSource>>::schema() {
   return any_of({OptionType<DataSource>::schema(), std::move(list)});
 }
 
-void OptionType<DevSource>::read(const TomlNode& node, DevSource& dev) {
-  dev = {};
-  if (!node.is<double>() && !node.is<std::int64_t>()) return OptionType<std::vector<DataSource>>::read(node, dev.files);
-  dev.fraction = node.as_double();
-  if (!(dev.fraction > 0 && dev.fraction < 1)) node.fail("files, or a fraction above 0 and below 1");
+void OptionType<HeldOutSource>::read(const TomlNode& node, HeldOutSource& source) {
+  source = {};
+  if (!node.is<double>() && !node.is<std::int64_t>()) return OptionType<std::vector<DataSource>>::read(node, source.files);
+  source.fraction = node.as_double();
+  if (!(source.fraction > 0 && source.fraction < 1)) node.fail("files, or a fraction above 0 and below 1");
 }
 
-TomlValue OptionType<DevSource>::write(const DevSource& dev) {
-  if (dev.fraction != 0) return dev.fraction;
-  return OptionType<std::vector<DataSource>>::write(dev.files);
+TomlValue OptionType<HeldOutSource>::write(const HeldOutSource& source) {
+  if (source.fraction != 0) return source.fraction;
+  return OptionType<std::vector<DataSource>>::write(source.files);
 }
 
-TomlValue OptionType<DevSource>::schema() { return any_of({OptionType<std::vector<DataSource>>::schema(), internal::schema_of("number")}); }
+TomlValue OptionType<HeldOutSource>::schema() {
+  return any_of({OptionType<std::vector<DataSource>>::schema(), internal::schema_of("number")});
+}
 
 }  // namespace minbert

@@ -19,17 +19,20 @@ struct DataSource {
   std::string path;                               ///< absolute after DataSpec::make_absolute, or "-"
   std::string label = {};                         ///< label of every row of this file, instead of a label column
   std::map<std::string, std::string> where = {};  ///< column -> value: only rows that hold exactly these values are used
-  std::int64_t limit = 0;                         ///< at most this many usable rows, the first ones; 0 = all
+  std::int64_t limit = 0;                         ///< at most this many usable rows, drawn by split_seed; 0 = all
+  bool first = false;                             ///< with limit: the first rows instead of drawn ones
   std::string text = {};                          ///< text column of this file; empty: the task's
   std::string text_pair = {};                     ///< column of the second text; empty: the task's
   std::string encoding = {};                      ///< empty: the task's
   std::filesystem::path folder = {};              ///< folder that a relative path starts from; not a key
 };
 
-/// The dev split: files, or a fraction of train that the run's seed draws; with neither there is no dev split.
-struct DevSource {
-  std::vector<DataSource> files;
+/// The dev or test split: files, or a fraction of train that data.split_seed draws; with neither there is no such split.
+struct HeldOutSource {
+  std::vector<DataSource> files = {};
   double fraction = 0;  ///< in (0, 1)
+
+  bool given() const { return !files.empty() || fraction != 0; }
 };
 
 /// A label_range in which every number lies: what it is where nobody knows the lowest and the highest label.
@@ -38,12 +41,13 @@ inline constexpr std::array<double, 2> kAnyNumber = {-std::numeric_limits<double
 /// Where a task's rows come from. A label_from whose ends are equal is not set.
 struct DataSpec {
   std::vector<DataSource> train;
-  DevSource dev;
-  std::vector<DataSource> test;
+  HeldOutSource dev, test;
   std::string text;       ///< column name, or number from 0 where no column has that name
   std::string text_pair;  ///< column of the second text; empty for single texts
   std::string label;
-  std::string id;  ///< empty: ids are row numbers, from 0 in each split
+  std::vector<std::string> label_columns = {};  ///< multi_label: a column of 0 and 1 for each label, instead of `label`
+  std::string label_separator = ";";            ///< multi_label: what stands between labels in a cell
+  std::string id;                               ///< empty: ids are row numbers, from 0 in each split
   std::string format = "auto";
   std::string delimiter = "auto";
   std::string quote = "auto";
@@ -71,7 +75,8 @@ void visit_options(V& v, DataSource& o) {
   v.field("path", o.path, "file");
   v.field("label", o.label, "label of every row of the file");
   v.field("where", o.where, "column = value: only these rows");
-  v.field("limit", o.limit, "at most this many usable rows; 0 = all");
+  v.field("limit", o.limit, "at most this many usable rows, drawn by data.split_seed; 0 = all", at_least(0));
+  v.field("first", o.first, "with limit: the first rows instead of drawn ones");
   v.field("text", o.text, "text column of this file, where it differs");
   v.field("text_pair", o.text_pair, "column of its second text, where it differs");
   v.field("encoding", o.encoding, "encoding of this file, where it differs");
@@ -79,12 +84,14 @@ void visit_options(V& v, DataSource& o) {
 
 template <class V>
 void visit_options(V& v, DataSpec& o) {
-  v.field("train", o.train, "path, or list of paths or tables { path, label, where, limit, text, text_pair, encoding }");
-  v.field("dev", o.dev, "the same, or a fraction of train by seed; absent: no selection");
-  v.field("test", o.test, "the same; labels optional");
+  v.field("train", o.train, "path, or list of paths or tables { path, label, where, limit, first, text, text_pair, encoding }");
+  v.field("dev", o.dev, "the same, or a fraction of train, stratified by label and drawn by data.split_seed; absent: no selection");
+  v.field("test", o.test, "as dev; labels of files are optional");
   v.field("text", o.text, "column of the text: name, or number from 0");
   v.field("text_pair", o.text_pair, "column of the second text, for pairs");
   v.field("label", o.label, "column of the label");
+  v.field("label_columns", o.label_columns, "multi_label: columns of 0 and 1, one for each label, instead of label");
+  v.field("label_separator", o.label_separator, "multi_label: what stands between the labels of a cell that is no JSON list");
   v.field("id", o.id, "column of the id; default: row number from 0");
   v.field("format", o.format, "auto | csv | tsv | jsonl | lines");
   v.field("delimiter", o.delimiter, "auto | tab | one character");
@@ -122,10 +129,10 @@ struct OptionType<std::vector<DataSource>> {
 
 /// Sources, or a number above 0 and below 1.
 template <>
-struct OptionType<DevSource> {
+struct OptionType<HeldOutSource> {
   static bool accepts(const TomlNode& node) { return OptionType<std::vector<DataSource>>::accepts(node) || node.is<double>(); }
-  static void read(const TomlNode& node, DevSource& dev);
-  static TomlValue write(const DevSource& dev);
+  static void read(const TomlNode& node, HeldOutSource& source);
+  static TomlValue write(const HeldOutSource& source);
   static std::string type() { return "path | list of paths or tables | fraction of train"; }
   static TomlValue schema();
 };

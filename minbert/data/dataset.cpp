@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <unordered_set>
 
 #include "minbert/base/check.h"
-#include "minbert/base/rng.h"
+#include "minbert/data/division.h"
 #include "minbert/data/known_columns.h"
 #include "minbert/data/row_columns.h"
 #include "minbert/data/text.h"
@@ -41,10 +40,12 @@ void require_file(const DataSource& source) {
 
 Table read_source(const DataSpec& spec, const DataSource& source) {
   require_file(source);
-  TableOptions options{spec.format, spec.delimiter, spec.quote, spec.header, spec.encoding, {}, !spec.text_pair.empty(), spec.hints};
+  TableOptions options{spec.format,  spec.delimiter,          spec.quote, spec.header, spec.encoding, {},
+                       {spec.label}, !spec.text_pair.empty(), spec.hints};
   if (!source.encoding.empty()) options.encoding = source.encoding;
   std::vector<std::string> wanted = {text_name(spec, source), pair_name(spec, source), spec.id};
   if (source.label.empty()) wanted.push_back(spec.label);
+  if (source.label.empty()) wanted.insert(wanted.end(), spec.label_columns.begin(), spec.label_columns.end());
   for (const auto& [column, value] : source.where) wanted.push_back(column);
   std::copy_if(wanted.begin(), wanted.end(), std::back_inserter(options.wanted), is_column_name);
   return read_table(source.path, options);
@@ -70,7 +71,22 @@ RowColumns find_text_columns(const Table& table, const DataSpec& spec, const Dat
       table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty()});
 }
 
-/// No column where the source has one label for all its rows, or where labels are optional and absent.
+/// Where the labels of a source stand: in one column, in a column of 0 and 1 for each label, or nowhere, if the source has one label for
+/// all its rows or labels are optional and absent.
+struct LabelColumns {
+  std::optional<std::size_t> single = {};
+  std::vector<std::size_t> flags = {};
+};
+
+LabelColumns find_label_flags(const Table& table, const DataSpec& spec, bool label_needed) {
+  LabelColumns columns;
+  for (const std::string& name : spec.label_columns) {
+    if (!label_needed && !table.find_column(name)) return {};
+    columns.flags.push_back(table.require_column(name, "label_columns"));
+  }
+  return columns;
+}
+
 std::optional<std::size_t> find_label_column(const Table& table, const DataSpec& spec, const DataSource& source, bool label_needed) {
   const bool lines = table.dialect().format == TableFormat::kLines;
   if (!source.label.empty() || (lines && !label_needed)) return std::nullopt;
@@ -90,8 +106,14 @@ std::string shortened(std::string_view text) {
 // Reads the sources of one split into rows.
 class SplitReader {
  public:
-  SplitReader(const DataSpec& spec, const TaskLabels& labels, bool label_needed, SplitReport& report)
-      : spec_(spec), labels_(spec, labels), skip_(skips_bad_rows(spec)), label_needed_(label_needed), report_(report) {}
+  SplitReader(const DataSpec& spec, const TaskLabels& labels, bool label_needed, const SplitDraw& draw, SplitReport& report)
+      : spec_(spec),
+        labels_(spec, labels),
+        sets_(labels.sets),
+        skip_(skips_bad_rows(spec)),
+        label_needed_(label_needed),
+        draw_(draw),
+        report_(report) {}
 
   void read(const DataSource& source);
   Rows take() { return std::move(rows_); }
@@ -99,12 +121,14 @@ class SplitReader {
  private:
   std::string read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const;
   bool has_labels(const Table& table, std::size_t column, const Filter& filter) const;
-  std::string read_label(double& out, const Table& table, std::optional<std::size_t> column, const DataSource& source, std::size_t i) const;
+  std::string read_label(double& out, const Table& table, const LabelColumns& columns, const DataSource& source, std::size_t i) const;
+  std::string read_flags(double& out, const Table& table, const LabelColumns& columns, std::size_t i) const;
   void bad_row(const Table& table, std::size_t i, const std::string& reason);
 
   const DataSpec& spec_;
   LabelReader labels_;
-  bool skip_, label_needed_;
+  bool sets_, skip_, label_needed_;
+  SplitDraw draw_;
   SplitReport& report_;
   Rows rows_;
 };
@@ -134,12 +158,29 @@ bool SplitReader::has_labels(const Table& table, std::size_t column, const Filte
   return !placeholders;  // without any, each row tells what it lacks
 }
 
-std::string SplitReader::read_label(double& out, const Table& table, std::optional<std::size_t> column, const DataSource& source,
+std::string SplitReader::read_flags(double& out, const Table& table, const LabelColumns& columns, std::size_t i) const {
+  std::vector<int> classes;
+  for (std::size_t k = 0; k < columns.flags.size(); ++k) {
+    const std::string_view cell = strip(table.cell(i, columns.flags[k]));
+    const auto flag = cell == "true" ? 1.0 : cell == "false" || cell.empty() ? 0.0 : parse_number(cell).value_or(-1);
+    if (flag != 0 && flag != 1)
+      return fmt::format("{}: expected 0 or 1, got \"{}\"", column_title(table, columns.flags[k]), shortened(cell));
+    if (flag == 1) classes.push_back(static_cast<int>(k));
+  }
+  out = label_set(classes);
+  return {};
+}
+
+std::string SplitReader::read_label(double& out, const Table& table, const LabelColumns& columns, const DataSource& source,
                                     std::size_t i) const {
+  if (source.label.empty() && !columns.flags.empty()) return read_flags(out, table, columns, i);
+  const std::optional<std::size_t> column = columns.single;
   if (source.label.empty() && !column) return {};
   const std::string_view cell = source.label.empty() ? table.cell(i, *column) : std::string_view(source.label);
   const std::string title = source.label.empty() ? column_title(table, *column) : "label of the file";
-  if (labels_.is_missing(cell)) {
+  if (cell.data() == nullptr && !label_needed_) return {};
+  const bool is_empty_set = sets_ && strip(cell).empty();
+  if (labels_.is_missing(cell) && !is_empty_set) {
     const std::string got = strip(cell).empty() ? "nothing" : fmt::format("\"{}\", which stands for a missing value", strip(cell));
     return label_needed_ ? fmt::format("{}: expected {}, got {}", title, labels_.expected(), got) : "";
   }
@@ -152,20 +193,22 @@ std::string SplitReader::read_label(double& out, const Table& table, std::option
 void SplitReader::read(const DataSource& source) {
   const Table table = read_source(spec_, source);
   const RowColumns columns = find_text_columns(table, spec_, source);
-  auto label = find_label_column(table, spec_, source, label_needed_);
+  LabelColumns labels = spec_.label_columns.empty() ? LabelColumns{.single = find_label_column(table, spec_, source, label_needed_)}
+                                                    : find_label_flags(table, spec_, label_needed_);
   const Filter filter(table, source);
-  if (label && !has_labels(table, *label, filter)) {
+  if (labels.single && !has_labels(table, *labels.single, filter)) {
     if (label_needed_)
-      throw Error(ErrorTag::kData, table.name(),
-                  fmt::format("{}: expected labels, got rows without a label alone: -1 stands for none", column_title(table, *label)),
-                  "minbert predict answers such rows; a test split may hold them");
-    label.reset();
+      throw Error(
+          ErrorTag::kData, table.name(),
+          fmt::format("{}: expected labels, got rows without a label alone: -1 stands for none", column_title(table, *labels.single)),
+          "minbert predict answers such rows; a test split may hold them");
+    labels.single.reset();
   }
   const auto file = static_cast<std::int32_t>(rows_.files.size());
   rows_.files.push_back(table.name());
   report_.files.push_back(table.name());
   const std::unordered_set<std::int64_t> repaired(table.repaired_lines().begin(), table.repaired_lines().end());
-  std::int64_t kept = 0;
+  const std::size_t begin = rows_.rows.size();
   for (std::size_t i = 0; i < table.rows(); ++i) {
     const std::int64_t number = report_.read++;
     if (const std::string_view problem = table.problem(i); !problem.empty()) {
@@ -176,25 +219,21 @@ void SplitReader::read(const DataSource& source) {
       ++report_.filtered;
       continue;
     }
-    if (source.limit > 0 && kept == source.limit) {
-      ++report_.over_limit;
-      continue;
-    }
     Row row;
     row.file = file;
     row.line = table.line(i);
     row.id = columns.id_of(table, i, number);
     std::string reason = read_text(row.text, table, columns.text, i);
     if (reason.empty() && columns.text_pair) reason = read_text(row.text_pair, table, *columns.text_pair, i);
-    if (reason.empty()) reason = read_label(row.label, table, label, source, i);
+    if (reason.empty()) reason = read_label(row.label, table, labels, source, i);
     if (!reason.empty()) {
       bad_row(table, i, reason);
       continue;
     }
     if (repaired.contains(row.line)) report_.repaired.push_back({table.name(), row.line, "unbalanced quote read as a character"});
     rows_.rows.push_back(std::move(row));
-    ++kept;
   }
+  report_.over_limit += apply_limit(rows_.rows, begin, source, draw_);
 }
 
 // Finds the text columns of an exclude file: those it names itself, else the task's if it has them, else those with usual names. The
@@ -218,7 +257,7 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
 }
 
 // An exclude file often comes from elsewhere, so its dialect is detected afresh, whatever the task's files look like.
-std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source) {
+std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source, const SplitDraw& draw) {
   TableOptions options{.hints = spec.hints};
   options.hints.encoding = "exclude = [{ path = \"...\", encoding = \"latin-1\" }] in [task.data] reads it as it is";
   if (!source.encoding.empty()) options.encoding = source.encoding;
@@ -228,23 +267,22 @@ std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSo
   const auto columns = excluded_columns(table, spec, source);
   const Filter filter(table, source);
   std::unordered_set<std::string> keys;
-  std::int64_t used = 0;
-  for (std::size_t i = 0; i < table.rows() && (source.limit == 0 || used < source.limit); ++i) {
-    if (!table.problem(i).empty() || !filter.passes(table, i)) continue;
+  std::vector<std::size_t> usable;
+  for (std::size_t i = 0; i < table.rows(); ++i)
+    if (table.problem(i).empty() && filter.passes(table, i)) usable.push_back(i);
+  for (const std::size_t kept : rows_within_limit(usable.size(), source, draw))
     for (const std::size_t column : columns)
-      if (table.cell(i, column).data() != nullptr) keys.insert(comparison_key(table.cell(i, column)));
-    ++used;
-  }
+      if (table.cell(usable[kept], column).data() != nullptr) keys.insert(comparison_key(table.cell(usable[kept], column)));
   keys.erase("");
   return keys;
 }
 
-void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, SplitReport& report) {
+void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, const SplitDraw& draw, SplitReport& report) {
   if (spec.exclude_pairs != "either" && spec.exclude_pairs != "both")
     throw Error(ErrorTag::kUsage, "exclude_pairs", fmt::format("expected either or both, got \"{}\"", spec.exclude_pairs));
   const bool both = spec.exclude_pairs == "both";
   for (const DataSource& source : spec.exclude) {
-    const auto keys = excluded_keys(spec, source);
+    const auto keys = excluded_keys(spec, source, draw);
     const auto removed = std::erase_if(rows, [&](const Row& row) {
       const bool first = keys.contains(comparison_key(row.text));
       if (spec.text_pair.empty() || first != both) return first;
@@ -253,30 +291,6 @@ void remove_excluded(std::vector<Row>& rows, const DataSpec& spec, SplitReport& 
     report.excluded.push_back({source.path, std::ssize(keys), static_cast<std::int64_t>(removed)});
     report.removed += static_cast<std::int64_t>(removed);
   }
-}
-
-// Keeps the rows of one side (train, or the dev fraction) in file order and returns how many belong to the other.
-std::int64_t keep_side(std::vector<Row>& rows, double fraction, std::uint64_t seed, Split side, const std::string& file) {
-  if (!(fraction > 0 && fraction < 1))
-    throw Error(ErrorTag::kUsage, "dev", fmt::format("expected files or a fraction between 0 and 1, got {}", fraction));
-  const auto dev_size = static_cast<std::size_t>(std::llround(fraction * static_cast<double>(rows.size())));
-  if (dev_size == 0 || dev_size == rows.size())
-    throw Error(ErrorTag::kData, file,
-                fmt::format("expected a dev fraction that leaves rows on both sides, got {} of {} usable rows", dev_size, rows.size()));
-  std::vector<std::size_t> order(rows.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Rng(seed, "data.dev").shuffle(std::span(order));
-  std::vector<bool> in_dev(rows.size(), false);
-  for (std::size_t i = 0; i < dev_size; ++i) in_dev[order[i]] = true;
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (in_dev[i] == (side == Split::kDev)) {
-      if (kept != i) rows[kept] = std::move(rows[i]);
-      ++kept;
-    }
-  const std::size_t moved = rows.size() - kept;
-  rows.resize(kept);
-  return static_cast<std::int64_t>(moved);
 }
 
 void summarise_labels(const std::vector<Row>& rows, const TaskLabels& labels, SplitReport& report) {
@@ -332,9 +346,19 @@ std::size_t refuse_broken_rows(const DataSpec& spec) {
   return rows;
 }
 
+/// The files of a split, or of train where the split is drawn from it.
 const std::vector<DataSource>& sources_of(const DataSpec& spec, Split split) {
-  if (split == Split::kTest) return spec.test;
+  if (split == Split::kTest && !spec.test.files.empty()) return spec.test.files;
   return split == Split::kDev && !spec.dev.files.empty() ? spec.dev.files : spec.train;
+}
+
+/// Keeps those rows of train that the draw gives to `split`. Returns how many belong to other splits.
+std::int64_t keep_split(std::vector<Row>& rows, const DataSpec& spec, const TaskLabels& labels, Split split, const SplitDraw& draw,
+                        const std::string& file) {
+  if (draw.folds == 0 && spec.dev.fraction == 0 && spec.test.fraction == 0) return 0;
+  const std::vector<Split> splits = divide_train(rows, labels, spec.dev.fraction, spec.test.fraction, draw, file);
+  std::size_t i = 0;
+  return static_cast<std::int64_t>(std::erase_if(rows, [&](const Row&) { return splits[i++] != split; }));
 }
 
 }  // namespace
@@ -351,8 +375,12 @@ std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, c
   const bool numbers = labels.kind == TaskLabels::Kind::kRange;
   std::map<std::string, std::int64_t> counts;
   for (const Row& row : rows) {
-    if (!row.labelled())
+    if (!row.labelled() || (labels.sets && row.label == 0)) {
       ++counts[std::string(kNoLabelName)];
+      continue;
+    }
+    if (labels.sets)
+      for (const int k : classes_of(row.label)) ++counts[labels.class_name(k)];
     else
       ++counts[numbers ? fmt::format("{}", std::floor(row.label)) : labels.class_name(static_cast<int>(row.label))];
   }
@@ -366,19 +394,26 @@ std::string preprocess_text(const DataSpec& spec, std::string_view text) {
   return spec.text_pair.empty() ? course_text(text) : course_pair_text(text);
 }
 
-Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report) {
+bool has_split(const DataSpec& spec, Split split, const SplitDraw& draw) {
+  if (split == Split::kTrain) return !spec.train.empty();
+  return split == Split::kDev ? spec.dev.given() : spec.test.given() || draw.folds > 0;
+}
+
+Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, const SplitDraw& draw, SplitReport* report) {
   SplitReport unused;
   SplitReport& filled = report != nullptr ? *report : unused;
   filled = {};
   const auto& sources = sources_of(spec, split);
-  if (sources.empty()) throw Error(ErrorTag::kUsage, split_name(split), "expected at least one file, got none");
-  SplitReader reader(spec, labels, split != Split::kTest, filled);
+  if (sources.empty() || !has_split(spec, split, draw))
+    throw Error(ErrorTag::kUsage, split_name(split), "expected at least one file, got none");
+  if (draw.folds > 0 && spec.test.given())
+    throw Error(ErrorTag::kUsage, "test", "expected none beside folds: each fold is the test split of a run");
+  const bool from_train = &sources == &spec.train;
+  SplitReader reader(spec, labels, from_train || split == Split::kDev, draw, filled);
   for (const DataSource& source : sources) reader.read(source);
   Rows rows = reader.take();
-  const bool from_train = &sources == &spec.train;
-  if (from_train) remove_excluded(rows.rows, spec, filled);
-  if (from_train && spec.dev.files.empty() && (split == Split::kDev || spec.dev.fraction != 0))
-    filled.moved_to_dev = keep_side(rows.rows, spec.dev.fraction, seed, split, filled.files.front());
+  if (from_train) remove_excluded(rows.rows, spec, draw, filled);
+  if (from_train) filled.moved_to_dev = keep_split(rows.rows, spec, labels, split, draw, filled.files.front());
   if (rows.rows.empty())
     throw Error(ErrorTag::kData, filled.files.front(),
                 fmt::format("expected usable rows, got none ({} read, {} skipped, {} filtered, {} removed)", filled.read,
@@ -427,20 +462,44 @@ void expect_different_labels(const DataSpec& spec, std::span<const std::string> 
               found.names.front() == "-1" ? "-1 stands for no label in test splits, which minbert predict answers" : "");
 }
 
+namespace {
+
+/// The labels that the sets of train list.
+TaskLabels find_labels_of_sets(const DataSpec& spec) {
+  if (!spec.label_columns.empty()) return TaskLabels::named(spec.label_columns);
+  std::vector<std::string> labels;
+  for (const std::string& cell : label_texts(spec))
+    for (std::string& label : split_labels(cell, spec.label_separator)) {
+      const auto mapped = spec.label_map.find(label);
+      labels.push_back(mapped == spec.label_map.end() ? std::move(label) : mapped->second);
+    }
+  return classes_among(labels);
+}
+
+}  // namespace
+
 TaskLabels resolve_labels(const DataSpec& spec, const TaskLabels& labels) {
   if (labels.kind != TaskLabels::Kind::kAuto) return labels;
+  if (labels.sets) {
+    TaskLabels found = find_labels_of_sets(spec);
+    found.sets = true;
+    if (found.count < 2)
+      throw Error(ErrorTag::kData, spec.train.empty() ? "train" : spec.train.front().path,
+                  fmt::format("expected at least two different labels, got {}", found.count));
+    return found;
+  }
   const std::vector<std::string> texts = label_texts(spec);
   expect_different_labels(spec, texts);
   return classes_among(texts);
 }
 
-TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed) {
+TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, const SplitDraw& draw) {
   TaskRows task;
   task.labels = resolve_labels(spec, labels);
-  const auto load = [&](Split split) { return load_rows(spec, split, task.labels, seed, &task.reports[std::string(split_name(split))]); };
+  const auto load = [&](Split split) { return load_rows(spec, split, task.labels, draw, &task.reports[std::string(split_name(split))]); };
   task.train = load(Split::kTrain);
-  if (!spec.dev.files.empty() || spec.dev.fraction != 0) task.dev = load(Split::kDev);
-  if (!spec.test.empty()) task.test = load(Split::kTest);
+  if (has_split(spec, Split::kDev, draw)) task.dev = load(Split::kDev);
+  if (has_split(spec, Split::kTest, draw)) task.test = load(Split::kTest);
   return task;
 }
 

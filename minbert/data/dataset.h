@@ -23,7 +23,7 @@ std::string_view split_name(Split split);
 struct Row {
   std::string id;
   std::string text, text_pair;
-  double label = std::numeric_limits<double>::quiet_NaN();  ///< class index, value in label_range, or NaN for no label
+  double label = std::numeric_limits<double>::quiet_NaN();  ///< class index, label_set, value in label_range, or NaN for no label
   std::int32_t file = 0;                                    ///< index into Rows::files
   std::int64_t line = 0;                                    ///< physical line, from 1, where the record starts
 
@@ -62,7 +62,7 @@ struct SplitReport {
   std::int64_t filtered = 0;            ///< do not match `where`
   std::int64_t over_limit = 0;          ///< beyond `limit`
   std::int64_t removed = 0;             ///< have a text of an `exclude` file
-  std::int64_t moved_to_dev = 0;        ///< when dev is a fraction of train: rows drawn for dev; in the dev report, rows left in train
+  std::int64_t moved_to_dev = 0;        ///< when dev or test is drawn from train: the rows that went to other splits
   std::vector<ExcludeReport> excluded;  ///< one for each `exclude` file; their `removed` add up to the one above
   std::vector<SkippedRow> skipped;
   std::vector<SkippedRow> repaired;                  ///< used although a quote in the record is unbalanced
@@ -72,26 +72,38 @@ struct SplitReport {
 };
 void to_json(Json& json, const SplitReport& report);
 
-/// Counts rows by label: a class under its name, a number under its whole part, a row without a label under kNoLabelName.
+/// Counts rows by label: a class under its name, a number under its whole part, a row without a label under kNoLabelName. A row with a
+/// set counts for each of its labels.
 inline constexpr std::string_view kNoLabelName = "(none)";
 std::map<std::string, std::int64_t> label_counts(const std::vector<Row>& rows, const TaskLabels& labels);
 
 /// Applies the spec's `preprocess`, whose rules differ between single texts and pairs. Throws Error(kUsage) for an unknown name.
 std::string preprocess_text(const DataSpec& spec, std::string_view text);
 
+/// How rows are drawn: fractions of train, limits and, if folds is not 0, the fold that is the test split.
+struct SplitDraw {
+  std::uint64_t seed = 11711;
+  int folds = 0, fold = 0;
+
+  SplitDraw() = default;
+  SplitDraw(std::uint64_t seed_, int folds_ = 0, int fold_ = 0) : seed(seed_), folds(folds_), fold(fold_) {}
+};
+
+/// Whether the spec has this split, as files or drawn from train.
+bool has_split(const DataSpec& spec, Split split, const SplitDraw& draw);
+
 /// Reads one split. A file of a test split has no labels where it lacks the column, or where each cell is missing or a placeholder
 /// (LabelReader), such as the -1 of GLUE; for train and dev that throws Error(kData). Unless on_bad_row is "skip", the first bad row throws
-/// Error(kData) "file:line: column ...". Rows of train and dev need a label and a text that is not empty; rows of test may lack both.
-/// `seed` draws a dev fraction. `labels` must not be kAuto (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a
-/// bad option.
-Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, std::uint64_t seed, SplitReport* report = nullptr);
+/// Error(kData) "file:line: column ...". Rows of train and dev need a label and a text that is not empty; rows of test files may lack both.
+/// `labels` must not be kAuto (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a bad option.
+Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, const SplitDraw& draw, SplitReport* report = nullptr);
 
 /// "2 of 9 rows are skipped"; empty if none is.
 std::string skipped_text(const SplitReport& report);
 /// The label that every labelled row of the split has; empty if they differ.
 std::string only_label(const SplitReport& report);
 
-/// Returns `labels`, or for kAuto the classes found in the label column of train (after label_map).
+/// Returns `labels`, or for kAuto the classes found in the label column of train (after label_map), or the names of label_columns.
 TaskLabels resolve_labels(const DataSpec& spec, const TaskLabels& labels);
 
 /// All splits of a task that the spec names, with the labels resolved.
@@ -102,7 +114,7 @@ struct TaskRows {
 
   const Rows& split(Split split) const { return split == Split::kTrain ? train : split == Split::kDev ? dev : test; }
 };
-TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, std::uint64_t seed);
+TaskRows load_task(const DataSpec& spec, const TaskLabels& labels, const SplitDraw& draw);
 
 /// The label texts of train, after label_map, as its files have them; broken rows and missing values are left out (for guess_labels).
 std::vector<std::string> label_texts(const DataSpec& spec);

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "minbert/data/dataset.h"
+#include "minbert/data/guess_sets.h"
 #include "minbert/data/known_columns.h"
 #include "minbert/data/text.h"
 
@@ -79,12 +80,20 @@ std::string basis_of_numbers(const std::set<double>& values, bool whole) {
   return fmt::format("{} different {}numbers, {} to {}", values.size(), whole ? "whole " : "", *values.begin(), *values.rbegin());
 }
 
+LabelGuess guess_of_sets(DataSpec spec, const std::string& separator) {
+  spec.label_separator = separator;
+  TaskLabels labels = TaskLabels::from_train();
+  labels.sets = true;
+  return {resolve_labels(spec, labels), separator, fmt::format("a cell lists several, with \"{}\" between them", separator), ""};
+}
+
 }  // namespace
 
 SpecGuess guess_spec(const std::string& path, const DataSpec& given, bool wordiest) {
   DataSpec spec = given;
   spec.train = {{.path = path}};
-  TableOptions options{given.format, given.delimiter, given.quote, given.header, given.encoding, {}, !given.text_pair.empty()};
+  TableOptions options{given.format,  given.delimiter,         given.quote, given.header, given.encoding, {},
+                       {given.label}, !given.text_pair.empty()};
   for (const std::string& name : {given.text, given.text_pair, given.label, given.id})
     if (is_column_name(name)) options.wanted.push_back(name);
   const Table table = read_table(path, options);
@@ -119,11 +128,14 @@ LabelGuess guess_labels(const DataSpec& spec, LabelKind kind) {
   }
   const bool numbers = kind == LabelKind::kNumbers || (kind == LabelKind::kAny && 2 * alike > texts.size());
   if (numbers && parsed < texts.size()) refuse_other_than_numbers(spec, alike, texts.size(), kind == LabelKind::kNumbers);
+  if (kind == LabelKind::kSets || (kind == LabelKind::kAny && !numbers && spec.text_pair.empty()))
+    if (const auto separator = guess_label_separator(texts); separator || kind == LabelKind::kSets)
+      return guess_of_sets(spec, separator.value_or(spec.label_separator));
   const bool all_parsed = parsed == texts.size();
   const bool whole = std::none_of(values.begin(), values.end(), [](double value) { return value != std::floor(value); });
   if (kind == LabelKind::kNumbers || (numbers && (!whole || is_scale(values, texts.size()))))
-    return {TaskLabels::range(), basis_of_numbers(values, whole), ""};
-  LabelGuess guess{classes_among(texts), "", ""};
+    return {TaskLabels::range(), "", basis_of_numbers(values, whole), ""};
+  LabelGuess guess{classes_among(texts), "", "", ""};
   guess.basis = all_parsed ? basis_of_numbers(values, whole) : fmt::format("{} different texts", guess.labels.count);
   const auto classes = static_cast<std::size_t>(guess.labels.count);
   if (classes > kFewClasses && texts.size() < 2 * classes)

@@ -20,16 +20,18 @@ struct SpecGuess {
 /// `wordiest`, else throws Error(kData) with the columns and that one.
 SpecGuess guess_spec(const std::string& path, const DataSpec& given = {}, bool wordiest = false);
 
-enum class LabelKind { kAny, kClasses, kNumbers };
+enum class LabelKind { kAny, kClasses, kNumbers, kSets };
 
 struct LabelGuess {
   TaskLabels labels;
-  std::string basis;    ///< what was seen: "25 different whole numbers, 0 to 24"
-  std::string warning;  ///< why the guess may be wrong; usually empty
+  std::string separator;  ///< of the labels in a cell; empty unless labels.sets
+  std::string basis;      ///< what was seen: "25 different whole numbers, 0 to 24"
+  std::string warning;    ///< why the guess may be wrong; usually empty
 };
 
 /// What the labels of train are. Texts are classes, and so are whole numbers, as in transformers' run_glue.py, unless they are clearly a
-/// scale: many, not numbered from 0 or 1, and few rows with each. Numbers with fractions are numbers. `kind` says so instead. Throws
+/// scale: many, not numbered from 0 or 1, and few rows with each. Numbers with fractions are numbers. Texts such as "Billing;Delivery" are
+/// sets of labels (guess_label_separator), unless there is a second text. `kind` says so instead. Throws
 /// Error(kData) if fewer than two labels differ, and naming the line where a column of numbers holds something else.
 LabelGuess guess_labels(const DataSpec& spec, LabelKind kind = LabelKind::kAny);
 

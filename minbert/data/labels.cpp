@@ -8,6 +8,7 @@
 #include <set>
 
 #include "minbert/base/check.h"
+#include "minbert/base/json.h"
 #include "minbert/data/text.h"
 
 namespace minbert {
@@ -49,7 +50,7 @@ std::optional<double> parse_number(std::string_view text) {
 
 TaskLabels TaskLabels::named(std::vector<std::string> names) {
   const int count = static_cast<int>(names.size());
-  return {Kind::kNames, count, std::move(names)};
+  return {.kind = Kind::kNames, .count = count, .names = std::move(names)};
 }
 
 std::string TaskLabels::class_name(int index) const {
@@ -57,9 +58,47 @@ std::string TaskLabels::class_name(int index) const {
   return kind == Kind::kNames ? names[static_cast<std::size_t>(index)] : std::to_string(index);
 }
 
+double label_set(std::span<const int> classes) {
+  std::uint64_t bits = 0;
+  for (const int k : classes) {
+    MINBERT_CHECK(k >= 0 && k < kMostSetLabels, "class {} in a set", k);
+    bits |= std::uint64_t{1} << k;
+  }
+  return static_cast<double>(bits);
+}
+
+std::vector<int> classes_of(double set) {
+  std::vector<int> classes;
+  const auto bits = static_cast<std::uint64_t>(set);
+  for (int k = 0; k < kMostSetLabels; ++k)
+    if ((bits >> k & 1) != 0) classes.push_back(k);
+  return classes;
+}
+
+std::vector<std::string> split_labels(std::string_view cell, std::string_view separator) {
+  std::vector<std::string> labels;
+  const auto add = [&](std::string_view text) {
+    if (const std::string_view label = strip(text); !label.empty()) labels.emplace_back(label);
+  };
+  cell = strip(cell);
+  if (cell.starts_with('[') && cell.ends_with(']'))
+    if (const Json list = parse_json_line(cell).value; list.is_array()) {
+      for (const Json& item : list) add(item.is_string() ? item.get<std::string>() : dump_json(item));
+      return labels;
+    }
+  while (!separator.empty() && cell.find(separator) != cell.npos) {
+    add(cell.substr(0, cell.find(separator)));
+    cell.remove_prefix(cell.find(separator) + separator.size());
+  }
+  add(cell);
+  return labels;
+}
+
 LabelReader::LabelReader(const DataSpec& spec, const TaskLabels& labels)
-    : labels_(labels), map_(spec.label_map.begin(), spec.label_map.end()), to_(spec.label_range) {
+    : labels_(labels), separator_(spec.label_separator), map_(spec.label_map.begin(), spec.label_map.end()), to_(spec.label_range) {
   MINBERT_CHECK(labels.kind != TaskLabels::Kind::kAuto, "labels must be resolved before they are read");
+  if (labels.sets && labels.count > kMostSetLabels)
+    throw Error(ErrorTag::kUsage, "labels", fmt::format("multi_label: expected at most {} labels, got {}", kMostSetLabels, labels.count));
   from_ = spec.label_from[0] == spec.label_from[1] ? to_ : spec.label_from;
   if (labels.kind == TaskLabels::Kind::kRange) {
     for (const auto& [key, range] : {std::pair("label_range", to_), std::pair("label_from", from_)})
@@ -76,6 +115,7 @@ LabelReader::LabelReader(const DataSpec& spec, const TaskLabels& labels)
     for (int i = 0; i < std::min(labels.count, kShown); ++i) expected_ += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", labels.class_name(i));
     if (labels.count > kShown) expected_ += fmt::format(" ... ({} labels)", labels.count);
   }
+  if (labels.sets) expected_ = fmt::format("labels separated by \"{}\" among {}", separator_, expected_);
   for (const auto& [text, label] : map_)
     if (!(labels.kind == TaskLabels::Kind::kRange ? parse_number(label) : read_class(label)))
       throw Error(ErrorTag::kUsage, fmt::format("label_map.{}", text), fmt::format("expected {}, got \"{}\"", expected_, label));
@@ -91,6 +131,21 @@ std::optional<double> LabelReader::read_class(std::string_view text) const {
   return same == names_.end() ? std::nullopt : std::optional<double>(same->second);
 }
 
+std::string_view LabelReader::mapped(std::string_view text) const {
+  const auto found = map_.find(text);
+  return found == map_.end() ? text : std::string_view(found->second);
+}
+
+std::optional<double> LabelReader::read_set(std::string_view cell) const {
+  std::vector<int> classes;
+  for (const std::string& label : split_labels(cell, separator_)) {
+    const auto index = read_class(mapped(label));
+    if (!index) return std::nullopt;
+    classes.push_back(static_cast<int>(*index));
+  }
+  return label_set(classes);
+}
+
 bool LabelReader::is_missing(std::string_view cell) const {
   const std::string_view text = strip(cell);
   return is_missing_value(text) && !map_.contains(text) && !names_.contains(text);
@@ -102,8 +157,8 @@ bool LabelReader::is_placeholder(std::string_view cell) const {
 }
 
 std::optional<double> LabelReader::read(std::string_view cell) const {
-  std::string_view text = strip(cell);
-  if (const auto mapped = map_.find(text); mapped != map_.end()) text = mapped->second;
+  if (labels_.sets) return read_set(cell);
+  const std::string_view text = mapped(strip(cell));
   if (labels_.kind != TaskLabels::Kind::kRange) return read_class(text);
   const auto value = parse_number(text);
   if (!value || !(*value >= from_[0] && *value <= from_[1])) return std::nullopt;

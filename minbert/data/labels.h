@@ -18,26 +18,37 @@ struct TaskLabels {
   static constexpr int kMostClasses = 1'000'000;
   enum class Kind { kCount, kNames, kAuto, kRange };
   Kind kind = Kind::kAuto;
-  int count = 0;                   ///< kCount, kNames: number of classes
-  std::vector<std::string> names;  ///< kNames: by class index
+  int count = 0;                        ///< kCount, kNames: number of classes
+  std::vector<std::string> names = {};  ///< kNames: by class index
+  bool sets = false;                    ///< a row has a set of classes instead of one; not for kRange
 
-  static TaskLabels classes(int count) { return {Kind::kCount, count, {}}; }
+  static TaskLabels classes(int count) { return {Kind::kCount, count}; }
   static TaskLabels named(std::vector<std::string> names);
   static TaskLabels from_train() { return {}; }
-  static TaskLabels range() { return {Kind::kRange, 0, {}}; }
+  static TaskLabels range() { return {Kind::kRange, 0}; }
 
   /// "3" or the name of class 3.
   std::string class_name(int index) const;
   bool operator==(const TaskLabels&) const = default;
 };
 
-/// Turns the text of a label cell into a class index or a number.
+/// A set of classes as one number, which adds 2^k for class k, so that it passes wherever a label does. A double holds 53 such bits.
+inline constexpr int kMostSetLabels = 53;
+double label_set(std::span<const int> classes);
+/// The classes of a set, ascending.
+std::vector<int> classes_of(double set);
+
+/// The labels that a cell lists: the items of a JSON list, or the parts between separators without the blanks around them and without
+/// empty ones. An empty separator never separates.
+std::vector<std::string> split_labels(std::string_view cell, std::string_view separator);
+
+/// Turns the text of a label cell into a class index, a set of classes or a number.
 class LabelReader {
  public:
-  /// Throws Error(kUsage) for an empty range and for a label_map that maps to something that is no label.
+  /// Throws Error(kUsage) for an empty range, for a label_map that maps to something that is no label, and for too many labels of sets.
   LabelReader(const DataSpec& spec, const TaskLabels& labels);
 
-  /// A class index or a value in label_range; nullopt if the text is no label of this task.
+  /// A class index, a label_set (an empty cell is the empty set) or a value in label_range; nullopt if the text is no label of this task.
   std::optional<double> read(std::string_view cell) const;
   /// Whether the cell is_missing_value() and no label of this task, such as a class that is named "None".
   bool is_missing(std::string_view cell) const;
@@ -49,8 +60,11 @@ class LabelReader {
 
  private:
   std::optional<double> read_class(std::string_view text) const;
+  std::optional<double> read_set(std::string_view cell) const;
+  std::string_view mapped(std::string_view text) const;
 
   TaskLabels labels_;
+  std::string separator_;
   std::map<std::string, std::string, std::less<>> map_;
   std::map<std::string, int, std::less<>> names_;
   std::array<double, 2> from_, to_;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "minbert/data/phase_seconds.h"
 
@@ -31,5 +32,8 @@ struct RunStatus {
 RunStatus read_run_status(const std::filesystem::path& file);
 /// Nothing when there is no such file.
 std::optional<RunStatus> find_run_status(const std::filesystem::path& file);
+
+/// N of a folder seed-N or fold-N, as --seeds and --folds name their runs; nothing for another name.
+std::optional<std::uint64_t> number_among_runs(std::string_view folder_name);
 
 }  // namespace minbert

@@ -156,7 +156,9 @@ Table read_lines(TableBuilder& table, const Dialect& dialect, bool pairs) {
 }
 
 Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions& options) {
-  const std::vector<std::string>& wanted = options.wanted;
+  const auto among = [](const std::vector<std::string>& names, const std::string& key) {
+    return std::find(names.begin(), names.end(), key) != names.end();
+  };
   const std::vector<char> source = std::exchange(table.text(), {});
   std::vector<char>& text = table.text();
   std::vector<std::string> columns;
@@ -172,7 +174,7 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions
     cells.clear();
     for (const auto& [key, value] : object.items()) {
       if (value.is_null()) continue;
-      if (value.is_structured() && std::find(wanted.begin(), wanted.end(), key) != wanted.end())
+      if (value.is_structured() && among(options.wanted, key) && !(value.is_array() && among(options.lists, key)))
         return table.add_problem(line, fmt::format("column \"{}\": expected a string or a number, got an {}", key, value.type_name()));
       const auto [place, added] = index.try_emplace(key, columns.size());
       if (added) columns.push_back(key);

@@ -33,6 +33,7 @@ struct TableOptions {
   std::string header = "auto";           ///< auto | yes | no  (true and false too)
   std::string encoding = "utf-8";        ///< utf-8 | latin-1
   std::vector<std::string> wanted = {};  ///< names that the caller will look up; a first record that holds one is a header
+  std::vector<std::string> lists = {};   ///< names of columns that may hold a JSON list in JSON lines; the cell is then its JSON text
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
   ReadingHints hints = {};
 };

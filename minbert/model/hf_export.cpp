@@ -25,7 +25,9 @@ Json config_json(const ModelConfig& config, DType dtype) {
 
 /// The keys by which BertForSequenceClassification interprets its logits.
 void describe_labels(Json& json, const ClassifierExport& options) {
-  json["problem_type"] = options.labels.empty() ? "regression" : "single_label_classification";
+  json["problem_type"] = options.labels.empty() ? "regression"
+                         : options.multi_label  ? "multi_label_classification"
+                                                : "single_label_classification";
   if (options.labels.empty()) {
     json["num_labels"] = 1;
     json["id2label"] = {{"0", "LABEL_0"}};
@@ -72,8 +74,11 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   Arena arena(backend);
   const Tensor weight = arena.allocate(DType::kF32, {labels, width}), bias = arena.allocate(DType::kF32, {labels});
   const auto put_last = [&](const Tensor& from, const Tensor& to) {
+    std::vector<float> values(static_cast<std::size_t>(from.numel()));
+    backend.copy_to_host(values.data(), from);
+    for (float& x : values) x = static_cast<float>(x / options.temperature);
     backend.zero(to);
-    backend.copy(to.slice_rows(to.rows() - from.rows(), to.rows()), from);
+    backend.copy_to_device(to.slice_rows(to.rows() - from.rows(), to.rows()), values.data());
   };
   put_last(params.value("heads." + task + ".out.weight"), weight);
   put_last(params.value("heads." + task + ".out.bias"), bias);

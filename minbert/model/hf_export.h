@@ -27,6 +27,8 @@ struct ClassifierExport {
   DType dtype = DType::kF32;        ///< or kBF16
   std::vector<std::string> labels;  ///< a name for each class; empty: regression
   float dropout = 0;                ///< before the classifier
+  bool multi_label = false;         ///< a sigmoid for each label instead of a softmax
+  double temperature = 1;           ///< weight and bias are divided by it, so that the logits are
 };
 
 /// The head of a task that BertForSequenceClassification has: a single linear layer on the pooler. Throws Error(kUsage) for any other.

@@ -4,30 +4,45 @@
 namespace minbert {
 namespace {
 
-Tensor values_on_device(Backend& backend, Arena& arena, const Targets& targets) {
-  const Tensor values = arena.allocate(DType::kF32, {std::ssize(targets.values)});
-  backend.copy_to_device(values, targets.values.data());
-  return values;
+/// The values (B, K) of the host; empty without any.
+Tensor on_device(Backend& backend, Arena& arena, std::span<const float> values, const Tensor& logits) {
+  if (values.empty()) return {};
+  MINBERT_CHECK(std::ssize(values) == logits.numel(), "{} targets for {}", values.size(), logits.describe());
+  const Tensor out = arena.allocate(DType::kF32, logits.shape());
+  backend.copy_to_device(out, values.data());
+  return out;
 }
 
 }  // namespace
 
 Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets) {
   const Tensor losses = arena.allocate(logits.dtype(), {logits.rows()});
+  const Tensor values = on_device(backend, arena, targets.values, logits), weights = on_device(backend, arena, targets.weights, logits);
   switch (loss) {
-    case Loss::kCrossEntropy: backend.cross_entropy(losses, logits, backend.upload(arena, targets.labels)); break;
-    case Loss::kBce: backend.bce_with_logits(losses, logits, values_on_device(backend, arena, targets)); break;
-    case Loss::kMse: backend.mse(losses, logits, values_on_device(backend, arena, targets)); break;
+    case Loss::kCrossEntropy:
+      if (values)
+        backend.soft_cross_entropy(losses, logits, values);
+      else
+        backend.cross_entropy(losses, logits, backend.upload(arena, targets.labels));
+      break;
+    case Loss::kBce: backend.bce_with_logits(losses, logits, values, weights); break;
+    case Loss::kMse: backend.mse(losses, logits, values); break;
   }
   return losses;
 }
 
 Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets, double scale) {
   const Tensor dlogits = arena.allocate(logits.dtype(), logits.shape());
+  const Tensor values = on_device(backend, arena, targets.values, logits), weights = on_device(backend, arena, targets.weights, logits);
   switch (loss) {
-    case Loss::kCrossEntropy: backend.cross_entropy_backward(dlogits, logits, backend.upload(arena, targets.labels), scale); break;
-    case Loss::kBce: backend.bce_with_logits_backward(dlogits, logits, values_on_device(backend, arena, targets), scale); break;
-    case Loss::kMse: backend.mse_backward(dlogits, logits, values_on_device(backend, arena, targets), scale); break;
+    case Loss::kCrossEntropy:
+      if (values)
+        backend.soft_cross_entropy_backward(dlogits, logits, values, scale);
+      else
+        backend.cross_entropy_backward(dlogits, logits, backend.upload(arena, targets.labels), scale);
+      break;
+    case Loss::kBce: backend.bce_with_logits_backward(dlogits, logits, values, weights, scale); break;
+    case Loss::kMse: backend.mse_backward(dlogits, logits, values, scale); break;
   }
   return dlogits;
 }

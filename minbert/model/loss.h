@@ -13,10 +13,12 @@ enum class Loss : std::uint8_t { kCrossEntropy, kBce, kMse };
 /// The targets of a batch's rows: views of host memory.
 struct Targets {
   std::span<const std::int32_t> labels;  ///< (B) for cross-entropy, in [0, K)
-  std::span<const float> values;         ///< (B) for the other losses: in [0, 1] for BCE, the label itself for MSE
+  std::span<const float> values;         ///< the other losses: (B, K) in [0, 1] for BCE, (B) labels themselves for MSE; for
+                                         ///< cross-entropy without labels (B, K), each class's share of the loss
+  std::span<const float> weights = {};   ///< BCE: (B, K) factors of the terms; empty: all 1
 };
 
-/// Losses (B) of logits (B, K), in the logits' dtype. K = 1 except for cross-entropy.
+/// Losses (B) of logits (B, K), in the logits' dtype; BCE sums over K. K = 1 for MSE.
 Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets);
 /// The gradient (B, K) of `scale` times the sum of the losses; `scale` is the task's weight / rows of the optimizer step.
 Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets, double scale);

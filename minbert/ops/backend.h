@@ -269,9 +269,14 @@ class Backend : public Memory {
   /// losses (B) = -log softmax(logits (B,K))[labels].
   virtual void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) = 0;
   virtual void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) = 0;
-  /// losses (B) of logits (B) against targets in [0,1], in the stable form max(x,0) - x y + log(1 + exp(-|x|)).
-  virtual void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) = 0;
-  virtual void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) = 0;
+  /// losses (B) = the sum over classes of targets (B,K) times -log softmax(logits (B,K)). A row of targets need not sum to 1.
+  virtual void soft_cross_entropy(Tensor losses, const Tensor& logits, const Tensor& targets) = 0;
+  virtual void soft_cross_entropy_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) = 0;
+  /// losses (B) = the sums of the rows of logits' (B,K) terms against targets (B,K) in [0,1], each term in the stable form
+  /// max(x,0) - x y + log(1 + exp(-|x|)) and times its weight; weights (B,K), or empty for 1.
+  virtual void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets, const Tensor& weights) = 0;
+  virtual void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights,
+                                        double scale) = 0;
   /// losses (B) = (prediction - target)^2.
   virtual void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) = 0;
   virtual void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "minbert/base/files.h"
+#include "minbert/data/run_status.h"
 #include "minbert/model/checkpoint.h"
 #include "minbert/model/hf_export.h"
 #include "minbert/model/weight_source.h"
@@ -49,9 +50,9 @@ fs::path find_root(const fs::path& path) {
   if (fs::exists(path / "best" / "config.json")) return path / "best";
   if (fs::exists(path / "status.json"))
     throw Error(ErrorTag::kModel, path.string(), "this run has no best/ yet", "let it finish, or name one of its checkpoints");
-  if (const auto seeds = seed_runs(path); !seeds.empty())
-    throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got runs of several seeds: {}", fmt::join(seeds, ", ")),
-                fmt::format("name one of them: {}", (path / seeds.front()).string()));
+  if (const auto runs = runs_inside(path); !runs.empty())
+    throw Error(ErrorTag::kModel, path.string(), fmt::format("expected one run, got several: {}", fmt::join(runs, ", ")),
+                fmt::format("name one of them: {}", (path / runs.front()).string()));
   return path;
 }
 
@@ -64,12 +65,12 @@ fs::path encoder_folder(const fs::path& root, std::span<const ListedModule> modu
 
 }  // namespace
 
-std::vector<std::string> seed_runs(const fs::path& folder) {
+std::vector<std::string> runs_inside(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with("seed-") && fs::exists(entry.path() / "status.json"))
-      names.push_back(entry.path().filename().string());
+    if (const std::string name = entry.path().filename().string(); number_among_runs(name) && fs::exists(entry.path() / "status.json"))
+      names.push_back(name);
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -27,22 +27,23 @@ struct ModelFolder {
   std::vector<std::string> warnings;  ///< what two of the files say differently, a line each
 };
 
-/// The names of the run folders seed-N in a folder, in alphabetical order; none if it is a run itself.
-std::vector<std::string> seed_runs(const std::filesystem::path& folder);
+/// The names of the run folders that --seeds or --folds made in a folder, seed-N or fold-N, in alphabetical order; none if it is a run
+/// itself.
+std::vector<std::string> runs_inside(const std::filesystem::path& folder);
 
 /// Resolves MODEL, as a verb or model.init names it, to the folder of its encoder: a model folder itself, the best/ of a run folder, or the
 /// folder inside that modules.json names. Throws Error(kModel) if it is missing or holds no model, if a run has no best/ yet, or if it
-/// holds runs of several seeds (naming them).
+/// holds several runs (naming them).
 std::filesystem::path find_model_folder(const std::filesystem::path& path);
 
 /// Finds the folder and reads its description; weights and tokenizer stay unread. Throws Error(kModel).
 ModelFolder read_model_folder(const std::filesystem::path& path);
 
+/// Whether its weights include BERT's pooler. Throws Error(kModel).
+bool has_pooler(const ModelFolder& folder);
+
 /// The shape with a head for each task, in their order, and with a pooler if a task or `pooler` asks for one.
 ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> tasks, bool pooler = false);
-
-/// Whether the folder's weights have a pooler. Throws Error(kModel).
-bool has_pooler(const ModelFolder& folder);
 
 struct SaveModelOptions {
   std::int64_t max_length = 128;

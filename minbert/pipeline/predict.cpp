@@ -9,16 +9,17 @@
 #include <optional>
 
 #include "minbert/base/finite.h"
+#include "minbert/stats/calibration.h"
 
 namespace minbert {
 namespace {
 
 double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 
-std::vector<double> softmax(std::span<const float> logits) {
+std::vector<double> softmax(std::span<const float> logits, double temperature) {
   const double top = *std::max_element(logits.begin(), logits.end());
   std::vector<double> probs;
-  for (const float x : logits) probs.push_back(std::exp(x - top));
+  for (const float x : logits) probs.push_back(std::exp((x - top) / temperature));
   const double sum = std::accumulate(probs.begin(), probs.end(), 0.0);
   for (double& p : probs) p /= sum;
   return probs;
@@ -28,6 +29,29 @@ std::vector<double> softmax(std::span<const float> logits) {
   throw Error(ErrorTag::kDiverged, place, "expected finite outputs of the model, got NaN or infinity",
               "its weights are too large for the dtype it computes in: --dtype f32 has the widest range");
 }
+
+/// Chooses class or labels by the probabilities.
+void choose(const TaskSpec& task, Prediction& prediction) {
+  const std::vector<double>& probs = prediction.probs;
+  if (!task.is_multi_label()) {
+    prediction.value = static_cast<double>(std::max_element(probs.begin(), probs.end()) - probs.begin());
+    return;
+  }
+  std::vector<int> classes;
+  for (std::size_t k = 0; k < probs.size(); ++k)
+    if (probs[k] >= (task.thresholds.empty() ? 0.5 : task.thresholds[k])) classes.push_back(static_cast<int>(k));
+  prediction.value = label_set(classes);
+  prediction.is_set = true;
+}
+
+/// Log-odds, finite for probabilities of 0 and 1 too.
+double log_odds(double p) {
+  constexpr double kLeast = std::numeric_limits<double>::min(), kBelowOne = 1 - std::numeric_limits<double>::epsilon();
+  p = std::clamp(p, kLeast, kBelowOne);
+  return std::log(p) - std::log1p(-p);
+}
+
+double log_of(double p) { return std::log(std::max(p, std::numeric_limits<double>::min())); }
 
 std::vector<float> to_host(Backend& backend, const Tensor& x) {
   std::vector<float> values(static_cast<std::size_t>(x.numel()));
@@ -66,7 +90,10 @@ std::optional<Pool> pool_of_model(const Pooling& pooling) {
   }
 }
 
-double Prediction::score() const { return probs.empty() ? std::nan("") : probs[static_cast<std::size_t>(value)]; }
+double Prediction::score() const {
+  if (probs.empty()) return std::nan("");
+  return is_set ? *std::max_element(probs.begin(), probs.end()) : probs[static_cast<std::size_t>(value)];
+}
 
 std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows) {
   const auto [low, high] = task.data.label_range;
@@ -78,15 +105,63 @@ std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logi
       out[i].value = task.trained_by() == Loss::kBce ? low + (high - low) * sigmoid(row[0]) : static_cast<double>(row[0]);
       continue;
     }
-    if (width == 1) {
-      const double p = sigmoid(row[0]);
+    if (task.is_multi_label()) {
+      for (const float x : row) out[i].probs.push_back(sigmoid(x / task.temperature));
+    } else if (width == 1) {
+      const double p = sigmoid(row[0] / task.temperature);
       out[i].probs = {1 - p, p};
     } else {
-      out[i].probs = softmax(row);
+      out[i].probs = softmax(row, task.temperature);
     }
-    out[i].value = static_cast<double>(std::max_element(out[i].probs.begin(), out[i].probs.end()) - out[i].probs.begin());
+    choose(task, out[i]);
   }
   return out;
+}
+
+std::vector<double> tempered(const TaskSpec& task, std::span<const double> probs, double factor) {
+  std::vector<double> out(probs.begin(), probs.end());
+  double sum = 0;
+  for (double& p : out) {
+    p = task.is_multi_label() ? sigmoid(log_odds(p) / factor) : std::exp(log_of(p) / factor);
+    sum += p;
+  }
+  if (!task.is_multi_label())
+    for (double& p : out) p /= sum;
+  return out;
+}
+
+bool fit_decoding(TaskSpec& task, std::span<Prediction> predictions, std::span<const double> labels) {
+  if (!task.calibrate && !task.is_multi_label()) return false;
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] == labels[i]) rows.push_back(i);
+  const auto width = static_cast<std::size_t>(task.labels.count);
+  if (task.calibrate) {
+    std::vector<double> logits;
+    std::vector<int> gold;
+    for (const std::size_t i : rows)
+      for (std::size_t k = 0; k < width; ++k) {
+        logits.push_back(task.is_multi_label() ? log_odds(predictions[i].probs[k]) : log_of(predictions[i].probs[k]));
+        if (task.is_multi_label()) gold.push_back(static_cast<int>(static_cast<std::uint64_t>(labels[i]) >> k & 1));
+        if (!task.is_multi_label() && k == 0) gold.push_back(static_cast<int>(labels[i]));
+      }
+    task.temperature = task.is_multi_label() ? fit_temperature(logits, gold) : fit_temperature(logits, gold, task.labels.count);
+    for (Prediction& prediction : predictions) prediction.probs = tempered(task, prediction.probs, task.temperature);
+  }
+  if (task.is_multi_label()) {
+    task.thresholds.assign(width, 0.5);
+    for (std::size_t k = 0; k < width; ++k) {
+      std::vector<int> gold;
+      std::vector<double> probability;
+      for (const std::size_t i : rows) {
+        gold.push_back(static_cast<int>(static_cast<std::uint64_t>(labels[i]) >> k & 1));
+        probability.push_back(predictions[i].probs[k]);
+      }
+      task.thresholds[k] = best_threshold(gold, probability);
+    }
+  }
+  for (Prediction& prediction : predictions) choose(task, prediction);
+  return true;
 }
 
 std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
@@ -173,7 +248,12 @@ double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, 
     if (label != label) continue;
     ++count;
     const Prediction& prediction = predictions[i];
-    if (!task.is_regression())
+    if (task.is_multi_label()) {
+      double terms = 0;
+      for (std::size_t k = 0; k < prediction.probs.size(); ++k)
+        terms += bce(std::clamp(prediction.probs[k], 1e-15, 1 - 1e-15), static_cast<double>(static_cast<std::uint64_t>(label) >> k & 1));
+      sum += terms / static_cast<double>(prediction.probs.size());
+    } else if (!task.is_regression())
       sum -= std::log(std::max(prediction.probs[static_cast<std::size_t>(label)], std::numeric_limits<double>::min()));
     else if (task.trained_by() == Loss::kMse)
       sum += (prediction.value - label) * (prediction.value - label);
@@ -190,6 +270,7 @@ Score score_predictions(const TaskSpec& task, std::span<const Prediction> predic
     gold.push_back(labels[i]);
     predicted.push_back(predictions[i].value);
   }
+  if (task.is_multi_label()) return compute_set_metric(task.scored_by(), gold, predicted);
   return compute_metric(task.scored_by(), gold, predicted);
 }
 

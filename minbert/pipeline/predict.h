@@ -13,16 +13,23 @@
 namespace minbert {
 
 struct Prediction {
-  double value = 0;           ///< class index, or a number, not clamped to label_range
+  double value = 0;           ///< class index, label_set, or a number, not clamped to label_range
   std::vector<double> probs;  ///< one for each class, two for a binary task; empty for numbers
+  bool is_set = false;        ///< value is a label_set
 
-  /// Probability of the predicted class; NaN for numbers.
+  /// Probability of the predicted class, or of a set's likeliest label; NaN for numbers.
   double score() const;
 };
 
-/// Decodes logits (rows, K): by softmax, by the sigmoid of a binary task's one logit, or as the number itself (from a sigmoid scaled to
-/// label_range if the loss is BCE). Ties go to the lower class.
+/// Decodes logits (rows, K), divided by the task's temperature: by softmax, by the sigmoid of a binary task's one logit or of each label
+/// and its threshold, or as the number itself (from a sigmoid scaled to label_range if the loss is BCE). Ties go to the lower class.
 std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows);
+
+/// Fits on dev what decode() reads, changes the predictions as decode() would make them then, and returns whether something was fitted:
+/// the temperature where the task asks for it, and the thresholds of multi_label. The predictions must have been made with neither.
+bool fit_decoding(TaskSpec& task, std::span<Prediction> predictions, std::span<const double> labels);
+/// The probabilities with another temperature: those of logits divided by `factor` more.
+std::vector<double> tempered(const TaskSpec& task, std::span<const double> probs, double factor);
 
 /// Predictions for all rows in their order, with dropout off.
 std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
@@ -46,7 +53,7 @@ void expect_finite(std::span<const Prediction> predictions, const std::function<
 /// The same for vectors (rows, C).
 void expect_finite(std::span<const float> vectors, std::int64_t rows, const std::function<std::string(std::size_t row)>& place_of);
 
-/// The training loss, averaged over the labelled rows, computed from their predictions.
+/// The training loss without class weights and label smoothing, averaged over the labelled rows, computed from their predictions.
 double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels);
 
 /// The task's metric over the labelled rows.

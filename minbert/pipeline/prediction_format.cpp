@@ -22,6 +22,11 @@ std::string label_text(const TaskSpec& task, std::size_t label) {
 }
 
 std::string answer_text(const TaskSpec& task, const Prediction& prediction) {
+  if (task.is_multi_label()) {  // as train files have it
+    std::vector<std::string> labels;
+    for (const int k : classes_of(prediction.value)) labels.push_back(label_text(task, static_cast<std::size_t>(k)));
+    return fmt::format("{}", fmt::join(labels, task.data.label_separator));
+  }
   return task.is_regression() ? number(prediction.value) : label_text(task, static_cast<std::size_t>(prediction.value));
 }
 
@@ -46,6 +51,9 @@ PredictionFormat::PredictionFormat(PredictionStyle style, std::vector<const Task
   if (style_.format == "cs224n" && (tasks_.size() > 1 || style_.top_k > 0 || style_.min_score || !style_.columns.empty()))
     throw Error(ErrorTag::kUsage, "--format", "cs224n holds an id and the prediction of one task, and nothing else");
   for (const TaskSpec* task : tasks_) {
+    if (task->is_multi_label() && style_.format == "cs224n")
+      throw Error(ErrorTag::kUsage, "--format",
+                  fmt::format("task \"{}\" predicts sets of labels, which cs224n has no form for", task->name));
     if (task->is_regression() && (style_.min_score || style_.top_k > 0))
       throw Error(ErrorTag::kUsage, style_.min_score ? "--min-score" : "--top-k",
                   fmt::format("task \"{}\" predicts numbers, which have no score", task->name));
@@ -116,9 +124,15 @@ std::string PredictionFormat::line(const InputRow& row, std::span<const Predicti
 /// `"pred":..,"score":..` and what the style adds, without braces.
 std::string PredictionFormat::json_answer(const TaskSpec& task, const Prediction& prediction) const {
   const auto json_label = [&](std::size_t label) { return has_names(task) ? dump_json(label_text(task, label)) : std::to_string(label); };
-  const std::string answer = is_empty(prediction)   ? "null"
-                             : task.is_regression() ? number(prediction.value)
-                                                    : json_label(static_cast<std::size_t>(prediction.value));
+  const auto json_set = [&] {
+    std::vector<std::string> labels;
+    for (const int k : classes_of(prediction.value)) labels.push_back(json_label(static_cast<std::size_t>(k)));
+    return fmt::format("[{}]", fmt::join(labels, ","));
+  };
+  const std::string answer = is_empty(prediction)    ? "null"
+                             : task.is_regression()  ? number(prediction.value)
+                             : task.is_multi_label() ? json_set()
+                                                     : json_label(static_cast<std::size_t>(prediction.value));
   const std::string text = fmt::format("\"pred\":{},\"score\":{}", answer, number(prediction.score()));
   std::vector<std::string> items;
   if (style_.top_k > 0) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "minbert/base/nearest.h"
 #include "minbert/data/text.h"
 
 namespace minbert {
@@ -21,7 +22,7 @@ std::optional<DenseWidth> parse_width(std::string_view text) {
   return DenseWidth{.fixed = 0, .multiple = multiple};
 }
 
-bool is_two_classes(const TaskSpec& task) { return !task.is_regression() && task.labels.count == 2; }
+bool is_two_classes(const TaskSpec& task) { return task.answers() == Answers::kClasses && task.labels.count == 2; }
 
 Features features_of(const TaskSpec& task) {
   if (!task.is_separate()) return Features::kSingle;
@@ -83,6 +84,19 @@ HeadSpec parse_head(const JsonNode& json) {
   return head;
 }
 
+/// Reads what turns logits into answers.
+void read_decoding(const JsonNode& json, TaskSpec& task) {
+  if (const auto thresholds = json.find("thresholds")) {
+    for (const JsonNode& threshold : thresholds->items()) task.thresholds.push_back(threshold.as_number());
+    if (!task.is_multi_label() || std::ssize(task.thresholds) != task.labels.count)
+      thresholds->fail("one number for each label of multi_label");
+  }
+  if (const auto temperature = json.find("temperature")) {
+    task.temperature = temperature->as_number();
+    if (!(task.temperature > 0)) temperature->fail("a number above 0");
+  }
+}
+
 }  // namespace
 
 std::string DenseWidth::text() const {
@@ -98,12 +112,53 @@ Loss TaskSpec::trained_by() const {
     case LossName::kDefault: break;
   }
   if (is_regression()) return Loss::kMse;
-  return is_two_classes(*this) ? Loss::kBce : Loss::kCrossEntropy;
+  return is_multi_label() || is_two_classes(*this) ? Loss::kBce : Loss::kCrossEntropy;
 }
 
 std::int64_t TaskSpec::outputs() const {
   MINBERT_CHECK(labels.kind != TaskLabels::Kind::kAuto, "labels of {} are not resolved", name);
-  return trained_by() == Loss::kCrossEntropy ? labels.count : 1;
+  return trained_by() == Loss::kCrossEntropy || is_multi_label() ? labels.count : 1;
+}
+
+Metric TaskSpec::scored_by() const {
+  switch (answers()) {
+    case Answers::kValues: return metric.value_or(Metric::kPearson);
+    case Answers::kSets: return metric.value_or(Metric::kMicroF1);
+    default: return metric.value_or(Metric::kAccuracy);
+  }
+}
+
+void TaskSpec::resolve_class_weights(std::span<const Row> train) {
+  class_factors.clear();
+  if (class_weights.kind == ClassWeights::Kind::kNone) return;
+  class_factors.assign(static_cast<std::size_t>(labels.count), 1.0);
+  std::vector<std::string> names;
+  for (int k = 0; k < labels.count; ++k) names.push_back(labels.class_name(k));
+  for (const auto& [label, factor] : class_weights.by_label) {
+    const auto at = std::ranges::find(names, label);
+    if (at == names.end())
+      throw Error(ErrorTag::kUsage, fmt::format("task.{}.class_weights", name), fmt::format("unknown label \"{}\"", label),
+                  suggest(label, names));
+    class_factors[static_cast<std::size_t>(at - names.begin())] = factor;
+  }
+  if (class_weights.kind == ClassWeights::Kind::kTable) return;
+  std::vector<double> counts(class_factors.size());
+  for (const Row& row : train)
+    for (const int k : labels.sets ? classes_of(row.label) : std::vector<int>{static_cast<int>(row.label)})
+      ++counts[static_cast<std::size_t>(k)];
+  const auto rows = static_cast<double>(train.size()),
+             present = static_cast<double>(std::ranges::count_if(counts, [](double n) { return n > 0; }));
+  for (std::size_t k = 0; k < counts.size(); ++k)
+    if (counts[k] > 0) class_factors[k] = labels.sets ? std::max(rows - counts[k], 1.0) / counts[k] : rows / (present * counts[k]);
+}
+
+std::string TaskSpec::label_text(double label) const {
+  if (label != label) return "";
+  if (is_regression()) return fmt::format("{}", label);
+  if (!labels.sets) return labels.class_name(static_cast<int>(label));
+  Json names = Json::array();
+  for (const int k : classes_of(label)) names.push_back(labels.class_name(k));
+  return dump_json(names);
 }
 
 HeadShape TaskSpec::head_shape(std::int64_t hidden) const {
@@ -149,11 +204,23 @@ void TaskSpec::validate(const Refuse& refuse) const {
   const bool binary = is_two_classes(*this) || labels.kind == TaskLabels::Kind::kAuto;
   if (is_regression() && loss == LossName::kCrossEntropy) refuse("loss", "cross_entropy is for classes");
   if (!is_regression() && loss == LossName::kMse) refuse("loss", "mse is for numbers");
-  if (!is_regression() && loss == LossName::kBce && !binary) refuse("loss", fmt::format("bce is for two classes, got {}", labels.count));
+  if (answers() == Answers::kClasses && loss == LossName::kBce && !binary)
+    refuse("loss", fmt::format("bce is for two classes, got {}", labels.count));
   if (head.kind == HeadKind::kCosine && !is_regression() && !binary) refuse("head.kind", "cosine tells two classes apart, not more");
-  if (is_regression() && is_label_metric(scored_by()))
-    refuse("metric", fmt::format("{} is for classes, expected pearson or spearman", option_name(scored_by())));
+  if (is_multi_label() && loss == LossName::kCrossEntropy) refuse("loss", "multi_label is trained by bce, one sigmoid for each label");
+  if (!metric_fits(scored_by(), answers())) {
+    std::vector<std::string_view> fitting;
+    for (const auto& row : option_names(Metric{}))
+      if (metric_fits(row.value, answers())) fitting.push_back(row.name);
+    refuse("metric",
+           fmt::format("{} does not fit {}, expected one of {}", option_name(scored_by()), option_name(type), fmt::join(fitting, ", ")));
+  }
   if (!is_regression() && scored_by() == Metric::kF1 && !binary) refuse("metric", "f1 is for two classes, macro_f1 for more");
+  if (is_regression() && class_weights.kind != ClassWeights::Kind::kNone) refuse("class_weights", "numbers have no classes");
+  if (is_regression() && label_smoothing != 0) refuse("label_smoothing", "numbers have no classes");
+  if (is_regression() && calibrate) refuse("calibrate", "numbers have no probabilities");
+  if (!is_multi_label() && !data.label_columns.empty())
+    refuse("data.label_columns", fmt::format("is for type multi_label, this one is {}", option_name(type)));
   if (is_regression() && !(data.label_range[0] < data.label_range[1])) refuse("data.label_range", "expected the lower end first");
   std::set<std::string_view> seen;
   for (const std::string& label : labels.names) {
@@ -182,6 +249,32 @@ TomlValue OptionType<DenseWidth>::write(const DenseWidth& width) {
 TomlValue OptionType<DenseWidth>::schema() {
   TomlTable schema;
   schema.set("type", TomlArray{"integer", "string"});
+  return schema;
+}
+
+void OptionType<ClassWeights>::read(const TomlNode& node, ClassWeights& weights) {
+  weights = {};
+  if (node.is<TomlTable>()) {
+    weights.kind = ClassWeights::Kind::kTable;
+    OptionType<std::map<std::string, double>>::read(node, weights.by_label);
+    for (const auto& [label, weight] : weights.by_label)
+      if (!(weight > 0)) node.fail("weights above 0");
+  } else if (node.is<std::string>() && node.as_string() == "balanced") {
+    weights.kind = ClassWeights::Kind::kBalanced;
+  } else if (!node.is<std::string>() || node.as_string() != "none") {
+    node.fail("\"none\", \"balanced\", or a table from label to weight");
+  }
+}
+
+TomlValue OptionType<ClassWeights>::write(const ClassWeights& weights) {
+  if (weights.kind == ClassWeights::Kind::kTable) return OptionType<std::map<std::string, double>>::write(weights.by_label);
+  return weights.kind == ClassWeights::Kind::kBalanced ? "balanced" : "none";
+}
+
+TomlValue OptionType<ClassWeights>::schema() {
+  TomlTable names, schema;
+  names.set("enum", TomlArray{"none", "balanced"});
+  schema.set("anyOf", TomlArray{std::move(names), OptionType<std::map<std::string, double>>::schema()});
   return schema;
 }
 
@@ -227,6 +320,10 @@ Json task_json(const TaskSpec& task) {
                {"preprocess", task.data.preprocess}});
   if (!task.data.label_map.empty()) json["label_map"] = task.data.label_map;
   if (task.data.label_from[0] != task.data.label_from[1]) json["label_from"] = task.data.label_from;
+  if (task.is_multi_label()) json["label_separator"] = task.data.label_separator;
+  if (!task.data.label_columns.empty()) json["label_columns"] = task.data.label_columns;
+  if (!task.thresholds.empty()) json["thresholds"] = task.thresholds;
+  if (task.temperature != 1) json["temperature"] = task.temperature;
   return json;
 }
 
@@ -237,6 +334,7 @@ TaskSpec parse_task(const JsonNode& json) {
   task.labels = parse_labels(json.at("labels"));
   if ((task.labels.kind == TaskLabels::Kind::kRange) != task.is_regression())
     json.at("labels").complain(fmt::format("labels do not fit the type {}", option_name(task.type)));
+  task.labels.sets = task.is_multi_label();
   if (task.is_regression()) {
     const JsonNode range = json.at("label_range");
     task.data.label_range = range.json().is_null() ? kAnyNumber : parse_range(range);
@@ -254,6 +352,10 @@ TaskSpec parse_task(const JsonNode& json) {
   if (task.data.preprocess != "none" && task.data.preprocess != "cs224n") json.at("preprocess").fail("none or cs224n");
   if (const auto map = json.find("label_map")) task.data.label_map = map->as_texts();
   if (const auto from = json.find("label_from")) task.data.label_from = parse_range(*from);
+  if (const auto separator = json.find("label_separator")) task.data.label_separator = separator->as_text();
+  if (const auto names = json.find("label_columns"))
+    for (const JsonNode& name : names->items()) task.data.label_columns.push_back(name.as_text());
+  read_decoding(json, task);
   task.validate([&](std::string_view key, const std::string& message) { json.complain(fmt::format("{}: {}", key, message)); });
   return task;
 }

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "minbert/base/json_node.h"
 #include "minbert/base/options.h"
 #include "minbert/data/data_spec.h"
+#include "minbert/data/dataset.h"
 #include "minbert/data/labels.h"
 #include "minbert/model/loss.h"
 #include "minbert/model/params.h"
@@ -18,12 +21,13 @@
 
 namespace minbert {
 
-enum class TaskType : std::uint8_t { kClassify, kPairClassify, kPairRegress, kRegress };
-constexpr std::array<OptionName<TaskType>, 4> option_names(TaskType) {
+enum class TaskType : std::uint8_t { kClassify, kPairClassify, kPairRegress, kRegress, kMultiLabel };
+constexpr std::array<OptionName<TaskType>, 5> option_names(TaskType) {
   return {{{TaskType::kClassify, "classify"},
            {TaskType::kPairClassify, "pair_classify"},
            {TaskType::kPairRegress, "pair_regress"},
-           {TaskType::kRegress, "regress"}}};
+           {TaskType::kRegress, "regress"},
+           {TaskType::kMultiLabel, "multi_label"}}};
 }
 
 /// How a pair is encoded: as two sequences (bi-encoder), or as one, [CLS] a [SEP] b [SEP] (cross-encoder).
@@ -70,6 +74,13 @@ void visit_options(V& v, HeadSpec& o) {
   v.field("init", o.init, "how new layers start: torch.nn.Linear's uniform weights and biases, or normal weights and zero biases");
 }
 
+/// How much rows of each class count in the loss.
+struct ClassWeights {
+  enum class Kind : std::uint8_t { kNone, kBalanced, kTable };
+  Kind kind = Kind::kNone;
+  std::map<std::string, double> by_label = {};  ///< kTable; a label that is not in it has 1
+};
+
 /// True for a name of letters, digits, - and _, which files and tensors can bear too.
 bool is_plain_name(std::string_view name);
 
@@ -82,21 +93,40 @@ struct TaskSpec {
   Pool pool = Pool::kCls;
   HeadSpec head;
   LossName loss = LossName::kDefault;
-  std::optional<Metric> metric;  ///< absent: accuracy, or pearson for the regress types
+  ClassWeights class_weights;
+  double label_smoothing = 0;
+  bool calibrate = false;
+  std::optional<Metric> metric;  ///< absent: accuracy, pearson for the regress types, micro_f1 for multi_label
   double weight = 1;
   std::optional<std::int64_t> batch;  ///< absent: the stage's
   DataSpec data;
+
+  // What follows from train and dev and is no key of a config; minbert.json keeps the last two.
+  std::vector<double> class_factors = {};  ///< class_weights by class; empty for "none"
+  std::vector<double> thresholds = {};     ///< multi_label: a label's probability from which it is predicted; empty: .5
+  double temperature = 1;                  ///< logits are divided by it
 
   bool is_pair() const { return type == TaskType::kPairClassify || type == TaskType::kPairRegress; }
   bool is_regression() const { return type == TaskType::kPairRegress || type == TaskType::kRegress; }
   /// True if a row has two sequences.
   bool is_separate() const { return is_pair() && encode == PairEncoding::kSeparate; }
-  Metric scored_by() const { return metric.value_or(is_regression() ? Metric::kPearson : Metric::kAccuracy); }
+  bool is_multi_label() const { return type == TaskType::kMultiLabel; }
+  Answers answers() const { return is_regression() ? Answers::kValues : is_multi_label() ? Answers::kSets : Answers::kClasses; }
+  Metric scored_by() const;
   /// The loss, with "default" resolved to cross-entropy, BCE for two classes, or MSE for numbers.
   Loss trained_by() const;
-  /// Columns of logits: 1 for numbers and for two classes, else K. Labels must be resolved.
+  /// Columns of logits: 1 for numbers and for two classes, else K. Labels must be resolved here and in what follows.
   std::int64_t outputs() const;
   HeadShape head_shape(std::int64_t hidden) const;
+  /// Whether transformers' BertForSequenceClassification has such a head (classifier_head).
+  bool fits_classifier() const { return pool == Pool::kPooler && head.dense.empty() && !is_separate(); }
+  /// Sets class_factors. "balanced" gives class k of the K that occur rows / (K rows of k), and label k of multi_label, whose factor
+  /// counts for rows that have it, rows without k / rows with k. Throws Error(kUsage) for an unknown label.
+  void resolve_class_weights(std::span<const Row> train);
+  /// Whether dev gave it a temperature or thresholds.
+  bool decoding_is_fitted() const { return temperature != 1 || !thresholds.empty(); }
+  /// A label as text: a class's name, a number, or a JSON list of names; empty for NaN.
+  std::string label_text(double label) const;
   /// Checks for keys that do not go together, such as a cosine of single texts, BCE with three classes, or a label metric for numbers.
   /// Calls refuse(key, message), which must throw, at the first such key.
   using Refuse = std::function<void(std::string_view key, const std::string& message)>;
@@ -104,6 +134,16 @@ struct TaskSpec {
 
  private:
   void validate_range(const Refuse& refuse) const;
+};
+
+/// "none", "balanced", or a table from label to weight.
+template <>
+struct OptionType<ClassWeights> {
+  static bool accepts(const TomlNode& node) { return node.is<std::string>() || node.is<TomlTable>(); }
+  static void read(const TomlNode& node, ClassWeights& weights);
+  static TomlValue write(const ClassWeights& weights);
+  static std::string type() { return "\"none\" | \"balanced\" | table of number"; }
+  static TomlValue schema();
 };
 
 template <>
@@ -133,15 +173,20 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("encode", o.encode, "pairs: separate (bi-encoder) or joint (cross-encoder)");
   v.field("pool", o.pool, "the vector that stands for a sequence");
   v.field("head", o.head, "layers on that vector");
-  v.field("loss", o.loss, "default: cross_entropy, bce for two classes, mse for numbers");
-  v.field("metric", o.metric, "default: accuracy, pearson for numbers");
+  v.field("loss", o.loss, "default: cross_entropy, bce for two classes and for multi_label, mse for numbers");
+  v.field("class_weights", o.class_weights, "factors of the loss by label: none, balanced (by rarity in train), or { label = factor }");
+  v.field("label_smoothing", o.label_smoothing, "share of a row's weight that goes to all classes alike", from_to_below(0, 1));
+  v.field("calibrate", o.calibrate,
+          "fit a temperature on dev, by which predict divides logits, so that probabilities are right more often");
+  v.field("metric", o.metric, "default: accuracy, pearson for numbers, micro_f1 for multi_label");
   v.field("weight", o.weight, "factor of the loss", at_least(0));
   v.field("batch", o.batch, "rows in a micro-step; default: the stage's", at_least(1));
   v.field("data", o.data, "files and columns");
 }
 
 /// A task of minbert.json: {name, type, labels, label_range (null: any number), encode, pool, head, loss, metric, columns, preprocess}, and
-/// label_map and label_from if they are set, so that other files with the same labels can be scored.
+/// label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other files with the same
+/// labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws the node's Error naming the key.
 TaskSpec parse_task(const JsonNode& json);

@@ -131,16 +131,52 @@ void Batch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which
 void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which) {
   labels_.clear();
   values_.clear();
+  weights_.clear();
   const Loss loss = task.trained_by();
   const auto [low, high] = task.data.label_range;
+  const bool plain = task.class_factors.empty() && task.label_smoothing == 0;
+  const auto factor = [&](std::size_t k) { return task.class_factors.empty() ? 1.0 : task.class_factors[k]; };
   for (const std::uint32_t row : which) {
     const double label = rows.labels[row];
     MINBERT_CHECK(label == label, "row {} of {} has no label", row, task.name);
-    if (loss == Loss::kCrossEntropy)
-      labels_.push_back(static_cast<std::int32_t>(label));
+    if (task.is_regression())
+      values_.push_back(static_cast<float>(loss == Loss::kBce ? (label - low) / (high - low) : label));
+    else if (loss == Loss::kCrossEntropy)
+      add_classes(task, static_cast<int>(label));
+    else if (task.is_multi_label())
+      for (std::size_t k = 0; k < static_cast<std::size_t>(task.labels.count); ++k)
+        add_term(task, (static_cast<std::uint64_t>(label) >> k & 1) != 0, 1, factor(k));
     else
-      values_.push_back(static_cast<float>(loss == Loss::kBce && task.is_regression() ? (label - low) / (high - low) : label));
+      add_term(task, label == 1, factor(0), factor(1));
   }
+  if (plain) weights_.clear();
+}
+
+void BatchTargets::add_classes(const TaskSpec& task, int label) {
+  if (task.class_factors.empty() && task.label_smoothing == 0) return labels_.push_back(label);
+  const double spread = task.label_smoothing / task.labels.count;
+  for (int k = 0; k < task.labels.count; ++k) {
+    const double share = spread + (k == label ? 1 - task.label_smoothing : 0);
+    values_.push_back(static_cast<float>(share * (task.class_factors.empty() ? 1 : task.class_factors[static_cast<std::size_t>(k)])));
+  }
+}
+
+/// A term of BCE. Both of its parts, -log sigmoid(x) and -log(1 - sigmoid(x)), have a weight: the term's weight is their sum, and its
+/// target the first one's share.
+void BatchTargets::add_term(const TaskSpec& task, bool positive, double negative_factor, double positive_factor) {
+  const double half = task.label_smoothing / 2, kept = 1 - task.label_smoothing;
+  const double yes = positive_factor * (half + (positive ? kept : 0)), no = negative_factor * (half + (positive ? 0 : kept));
+  values_.push_back(static_cast<float>(yes / (yes + no)));
+  weights_.push_back(static_cast<float>(yes + no));
+}
+
+double loss_terms(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which) {
+  const auto count = static_cast<double>(which.size());
+  if (task.is_multi_label()) return count * task.labels.count;
+  if (task.trained_by() != Loss::kCrossEntropy || task.class_factors.empty()) return count;
+  double sum = 0;
+  for (const std::uint32_t row : which) sum += task.class_factors[static_cast<std::size_t>(rows.labels[row])];
+  return sum;
 }
 
 }  // namespace minbert

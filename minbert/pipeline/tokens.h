@@ -20,7 +20,7 @@ struct TokenizedRows {
   std::vector<std::int32_t> ids;             ///< token ids of all sequences, with [CLS] and [SEP]
   std::vector<std::int64_t> offsets = {0};   ///< sequence s has the ids [offsets[s], offsets[s + 1])
   std::vector<std::int32_t> first_segments;  ///< how many tokens at the start of each sequence have type 0; the rest have type 1
-  std::vector<double> labels;                ///< one a row; NaN for no label
+  std::vector<double> labels;                ///< one a row, as Row::label
   std::int64_t per_row = 1;                  ///< sequences a row
   std::int64_t truncated = 0;                ///< rows that max_length cut
 
@@ -79,17 +79,25 @@ class Batch {
   std::vector<RowId> rows_;
 };
 
-/// The labels of a micro-batch in the form that the task's loss takes.
+/// The labels of a micro-batch in the form that the task's loss takes, with its class weights and label smoothing: the losses are those
+/// of torch's CrossEntropyLoss and BCEWithLogitsLoss. Two classes of one logit are smoothed as the softmax over (0, logit).
 class BatchTargets {
  public:
   /// Overwrites the targets with the labels of the rows `which`. Each of these rows must have a label. For regression with BCE,
   /// labels are scaled from label_range to [0, 1].
   void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);
-  Targets targets() const { return {labels_, values_}; }
+  Targets targets() const { return {labels_, values_, weights_}; }
 
  private:
+  void add_classes(const TaskSpec& task, int label);
+  void add_term(const TaskSpec& task, bool positive, double negative_factor, double positive_factor);
+
   std::vector<std::int32_t> labels_;
-  std::vector<float> values_;
+  std::vector<float> values_, weights_;
 };
+
+/// What the sum of the rows' losses is divided by for their mean, as in torch: the sum of their classes' weights for cross-entropy, the
+/// terms for BCE, or the rows.
+double loss_terms(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);
 
 }  // namespace minbert

@@ -13,7 +13,7 @@ namespace minbert {
 /// One [[task]].
 struct TaskConfig {
   std::string name;
-  std::string type;  ///< classify | pair_classify | pair_regress | regress
+  std::string type;  ///< classify | pair_classify | pair_regress | regress | multi_label
   std::string encode, pool, head_kind;
   std::vector<std::string> dense;  ///< widths: "H", "4H", "200"
   double dropout = 0;

@@ -93,9 +93,9 @@ Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& enco
       width = next;
     }
     lines.push_back(fmt::format("{} → {}", width,
-                                task.classes > 2                            ? std::to_string(task.classes)
-                                : task.is_regression() || task.classes == 2 ? "1"
-                                                                            : "K"));
+                                task.classes > 2 || task.type == "multi_label" ? std::to_string(task.classes)
+                                : task.is_regression() || task.classes == 2    ? "1"
+                                                                               : "K"));
   }
   if (task.is_regression())
     lines.push_back(std::isfinite(task.low) ? fmt::format("a number, {:g} to {:g}", task.low, task.high) : "a number");

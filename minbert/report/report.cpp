@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "minbert/base/files.h"
+#include "minbert/data/run_status.h"
 #include "minbert/report/numbers.h"
 #include "minbert/report/page.h"
 #include "minbert/report/sections.h"
@@ -23,10 +24,10 @@ Html heading(const std::string& name, const std::string& state, const std::strin
 
 Html failure(const std::string& text) { return text.empty() ? Html() : element("p", {{"class", "failure"}}, text) + "\n"; }
 
-/// The folder's name. A name such as "seed-1" says little, so the run's name from the config goes before it.
+/// The folder's name. A name such as "seed-1" or "fold-1" says little, so the run's name from the config goes before it.
 std::string title_of(const RunData& run) {
   const std::string name = setting(run.config.run, "name");
-  return run.name.starts_with("seed-") && !name.empty() ? name + ", " + run.name : run.name;
+  return number_among_runs(run.name) && !name.empty() ? name + ", " + run.name : run.name;
 }
 
 Html run_heading(const RunData& run) {
@@ -97,10 +98,10 @@ std::vector<const RunData*> finished(const ModelRow& row) {
   return runs;
 }
 
-/// The rows, and for several seeds of one config a last row with their mean.
+/// The rows, and for several seeds or folds of one config a last row with their mean.
 ModelRows with_mean(const ModelRows& rows) {
   ModelRows all = rows;
-  ModelRow mean{.name = "mean", .title = "all seeds"};
+  ModelRow mean{.name = "mean", .title = rows.front().title.starts_with("fold") ? "all folds" : "all seeds"};
   for (const ModelRow& row : rows) mean.runs.insert(mean.runs.end(), row.runs.begin(), row.runs.end());
   all.push_back(std::move(mean));
   return all;

@@ -155,6 +155,7 @@ TaskResult read_result(const std::string& task, const JsonNode& metrics, const J
   result.score = metrics.at("scores").at(task).as_number_or_nan();
   result.metric = option_name(json.at("metric").as_choice<Metric>());
   result.rows = json.at("rows").as_whole<std::int64_t>(0, kMostRows);
+  if (const auto type = json.find("type")) result.sets = type->as_text() == "multi_label";
   for (const auto& [metric, name] : option_names(Metric{}))
     if (const auto value = json.find(name)) result.figures.emplace_back(name, value->as_number_or_nan());
   if (const auto calibration = json.find("calibration")) {

@@ -41,7 +41,8 @@ struct TaskResult {
   double score = 0;
   std::optional<Interval> interval;
   std::vector<std::pair<std::string, double>> figures;  ///< every metric in metrics.json, and calibration
-  std::vector<std::string> classes;                     ///< empty for a task that predicts numbers, as the next two
+  std::vector<std::string> classes;                     ///< empty for a task that predicts numbers or sets, as the next two
+  bool sets = false;                                    ///< answers are sets of labels
   ConfusionMatrix confusion;
   std::vector<ReliabilityBin> reliability;
   std::vector<ErrorRow> errors;  ///< the kWorstErrors worst

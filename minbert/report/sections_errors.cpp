@@ -186,6 +186,7 @@ Html reliability_chart(const TaskResult& result, Sheets& sheets) {
 
 /// A chart of the accuracy on the most confident rows by their share of all.
 Html coverage_chart(const RunData& run, const SplitResult& split, const TaskResult& result, Sheets& sheets) {
+  if (result.sets) return {};  // each label has a probability of its own
   std::vector<double> confidence;
   std::vector<int> correct;
   for (const Answer& answer : answers_of(run, split, result)) {
@@ -245,7 +246,7 @@ Html errors_table(const TaskResult& result) {
 }  // namespace
 
 std::vector<Answer> answers_of(const RunData& run, const SplitResult& split, const TaskResult& result) {
-  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes);
+  return read_answers(run.folder / "eval" / split.split / (result.task + ".predictions.tsv"), result.classes, result.sets);
 }
 
 Html classes_section(const RunData& run, Sheets& sheets) {

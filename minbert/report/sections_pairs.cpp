@@ -289,7 +289,7 @@ Html similarity_errors_section(const RunData& run, Sheets& sheets) {
   if (run.results.empty()) return parts;
   const SplitResult& split = run.results.front();
   for (const TaskResult& result : split.tasks) {
-    if (!result.classes.empty()) continue;
+    if (!result.classes.empty() || result.sets) continue;
     const std::vector<Answer> answers = answers_of(run, split, result);
     if (is_pair_task(answers)) parts += similarity_part(result, split, answers, sheets);
   }

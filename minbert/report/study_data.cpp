@@ -2,9 +2,9 @@
 #include "minbert/report/study_data.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "minbert/base/json_node.h"
+#include "minbert/data/run_status.h"
 #include "minbert/report/chart.h"
 #include "minbert/report/numbers.h"
 
@@ -64,16 +64,13 @@ void add_run(const fs::path& folder, const std::string& name, StepDetail steps, 
   row.runs.push_back(std::move(run));
 }
 
-/// The folders seed-N, by N.
+/// The folders seed-N or fold-N, by N.
 std::vector<fs::path> seed_folders(const fs::path& folder) {
   std::vector<std::pair<std::uint64_t, fs::path>> seeds;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
-    std::uint64_t seed = 0;
-    const char* const end = name.data() + name.size();
-    if (name.starts_with("seed-") && std::from_chars(name.data() + 5, end, seed).ptr == end && has_begun(entry.path()))
-      seeds.emplace_back(seed, entry.path());
+    if (const auto number = number_among_runs(entry.path().filename().string()); number && has_begun(entry.path()))
+      seeds.emplace_back(*number, entry.path());
   }
   std::ranges::sort(seeds);
   std::vector<fs::path> folders;
@@ -158,7 +155,8 @@ StudyData read_seeds(const fs::path& folder) {
   study.name = study.title = name_of(folder);
   const std::vector<fs::path> seeds = seed_folders(folder);
   for (const fs::path& seed : seeds) {
-    ModelRow row{.name = seed.filename().string(), .title = "seed " + seed.filename().string().substr(5)};
+    ModelRow row{.name = seed.filename().string(), .title = seed.filename().string()};
+    std::ranges::replace(row.title, '-', ' ');
     add_run(seed, row.title, seeds.size() > kMostSeries ? StepDetail::kSums : StepDetail::kEach, row, study);
     study.rows.push_back(std::move(row));
   }

@@ -56,9 +56,9 @@ bool is_study(const std::filesystem::path& folder);
 /// Reads study.json, and every run that has begun with StepDetail::kSums. Throws Error(kData) for a broken file.
 StudyData read_study(const std::filesystem::path& folder);
 
-/// Whether the folder holds the runs of several seeds: seed-N beside summary.json, which is written when all are done.
+/// Whether the folder holds the runs of several seeds or folds: seed-N or fold-N beside summary.json, which is written when all are done.
 bool is_seeds(const std::filesystem::path& folder);
-/// A row for each seed. Throws what read_run() throws.
+/// A row for each seed or fold. Throws what read_run() throws.
 StudyData read_seeds(const std::filesystem::path& folder);
 
 /// Whether the folder is a search's.

@@ -64,8 +64,8 @@ std::string prediction_text(const TaskSpec& task, std::span<const float> logits,
                        number_text(raw ? static_cast<double>(logits[0]) : prediction.value));
   std::vector<double> scores = prediction.probs;
   // The one logit of two classes stands for [0, x], as in an exported sequence classifier.
-  if (raw && logits.size() == 1) scores = {0, static_cast<double>(logits[0])};
-  if (raw && logits.size() > 1) scores.assign(logits.begin(), logits.end());
+  if (raw && scores.size() == 2 && logits.size() == 1) scores = {0, static_cast<double>(logits[0])};
+  if (raw && logits.size() == scores.size()) scores.assign(logits.begin(), logits.end());
   std::string out = "[";
   for (const std::size_t k : falling_order(scores))
     out += fmt::format(R"({}{{"label":{},"score":{}}})", out.size() > 1 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))),
@@ -73,7 +73,7 @@ std::string prediction_text(const TaskSpec& task, std::span<const float> logits,
   return out + "]";
 }
 
-/// {"label","score","probs"} or {"value"}.
+/// {"label","score","probs"}, {"labels","score","probs"} of multi_label, or {"value"}.
 std::string analysis_text(const TaskSpec& task, std::span<const float> logits) {
   const Prediction prediction = decode(task, logits, 1).front();
   if (task.is_regression()) return fmt::format(R"({{"value":{}}})", number_text(prediction.value));
@@ -81,7 +81,9 @@ std::string analysis_text(const TaskSpec& task, std::span<const float> logits) {
   for (std::size_t k = 0; k < prediction.probs.size(); ++k)
     probs +=
         fmt::format("{}{}:{}", k > 0 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))), number_text(prediction.probs[k]));
-  return fmt::format(R"({{"label":{},"score":{},"probs":{{{}}}}})", dump_json(task.labels.class_name(static_cast<int>(prediction.value))),
+  // label_text of multi_label is a list
+  return fmt::format(R"({{"{}":{},"score":{},"probs":{{{}}}}})", task.is_multi_label() ? "labels" : "label",
+                     task.is_multi_label() ? task.label_text(prediction.value) : dump_json(task.label_text(prediction.value)),
                      number_text(prediction.score()), probs);
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -60,22 +61,24 @@ Interval percentile_interval(double estimate, std::vector<double>& values, doubl
 
 /// The metric as a function of rows. `Value` is int for labels.
 template <class Value>
-Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> predicted) {
+Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> predicted, bool sets = false) {
   return [=, gold = std::move(gold), predicted = std::move(predicted)](std::span<const std::int32_t> rows) {
     std::vector<Value> g(rows.size()), p(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
       g[i] = gold[static_cast<std::size_t>(rows[i])];
       p[i] = predicted[static_cast<std::size_t>(rows[i])];
     }
+    if constexpr (std::is_same_v<Value, double>)
+      if (sets) return compute_set_metric(metric, g, p).value;
     return compute_metric(metric, std::span<const Value>(g), std::span<const Value>(p)).value;
   };
 }
 
 /// The metric of one system as a function of rows.
-Statistic metric_statistic(Metric metric, std::span<const double> gold, std::span<const double> predicted) {
+Statistic metric_statistic(Metric metric, std::span<const double> gold, std::span<const double> predicted, bool sets) {
   MINBERT_CHECK(gold.size() == predicted.size(), "{} gold values, {} predictions", gold.size(), predicted.size());
-  if (is_label_metric(metric)) return gathered(metric, labels_from(gold), labels_from(predicted));
-  return gathered(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()));
+  if (!sets && metric_fits(metric, Answers::kClasses)) return gathered(metric, labels_from(gold), labels_from(predicted));
+  return gathered(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()), sets);
 }
 
 /// The result from both scores on all rows and the differences b - a on the resamples.
@@ -99,13 +102,13 @@ Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const
 }
 
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
-                            Rng& rng) {
-  return bootstrap_interval(static_cast<std::int64_t>(gold.size()), metric_statistic(metric, gold, predicted), options, rng);
+                            Rng& rng, bool sets) {
+  return bootstrap_interval(static_cast<std::int64_t>(gold.size()), metric_statistic(metric, gold, predicted, sets), options, rng);
 }
 
 PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
                                   std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng) {
-  const PairedTask task{metric, gold, predicted_a, predicted_b};
+  const PairedTask task{.metric = metric, .gold = gold, .predicted_a = predicted_a, .predicted_b = predicted_b};
   return paired_bootstrap(std::span(&task, 1), options, rng).tasks.front();
 }
 
@@ -115,8 +118,8 @@ PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const Bootstrap
   PairedScores scores;
   std::vector<double> means(static_cast<std::size_t>(options.resamples), 0.0);
   for (const PairedTask& task : tasks) {
-    const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a),
-                    b = metric_statistic(task.metric, task.gold, task.predicted_b);
+    const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a, task.sets),
+                    b = metric_statistic(task.metric, task.gold, task.predicted_b, task.sets);
     const auto rows = static_cast<std::int64_t>(task.gold.size());
     std::vector<double> values = resampled(rows, [&](std::span<const std::int32_t> drawn) { return b(drawn) - a(drawn); }, options, rng);
     for (std::size_t i = 0; i < values.size(); ++i) means[i] += values[i] / count;

@@ -26,9 +26,9 @@ using Statistic = std::function<double(std::span<const std::int32_t> rows)>;
 
 /// Percentile interval of a statistic of `rows` rows, at least one. Resamples depend on rng alone, not on threads.
 Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng);
-/// Percentile interval of a metric; at least one row.
+/// Percentile interval of a metric, of sets where `sets` says so; at least one row.
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
-                            Rng& rng);
+                            Rng& rng, bool sets = false);
 
 /// System b minus system a on the same rows.
 struct PairedDifference {
@@ -46,6 +46,7 @@ PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, s
 struct PairedTask {
   Metric metric = Metric::kAccuracy;
   std::span<const double> gold, predicted_a, predicted_b;
+  bool sets = false;  ///< answers are sets of labels
 };
 struct PairedScores {
   std::vector<PairedDifference> tasks;

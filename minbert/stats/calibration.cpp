@@ -6,10 +6,29 @@
 #include <cstddef>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "minbert/base/check.h"
 
 namespace minbert {
+namespace {
+
+/// The temperature with the least loss. The loss is convex in 1 / T, so that the interval can be narrowed from both sides.
+template <class Loss>
+double least_loss(const Loss& loss) {
+  const double golden = (std::sqrt(5.0) - 1) / 2;
+  double low = std::log(1.0 / 20), high = std::log(20.0);  // of 1 / T
+  for (int i = 0; i < 60; ++i) {
+    const double a = high - golden * (high - low), b = low + golden * (high - low);
+    if (loss(std::exp(a)) <= loss(std::exp(b)))
+      high = b;
+    else
+      low = a;
+  }
+  return std::exp(-(low + high) / 2);
+}
+
+}  // namespace
 
 std::vector<ReliabilityBin> reliability_bins(std::span<const double> confidence, std::span<const int> correct, int bins) {
   MINBERT_CHECK(confidence.size() == correct.size(), "{} confidences, {} rows", confidence.size(), correct.size());
@@ -91,6 +110,62 @@ double brier_score(std::span<const int> gold, std::span<const double> probabilit
     }
   }
   return gold.empty() ? 0 : sum / static_cast<double>(gold.size());
+}
+
+double fit_temperature(std::span<const double> logits, std::span<const int> labels, int classes) {
+  const auto width = static_cast<std::size_t>(classes);
+  MINBERT_CHECK(classes >= 1 && logits.size() == labels.size() * width, "{} logits, {} labels", logits.size(), labels.size());
+  if (labels.empty()) return 1;
+  return least_loss([&](double factor) {
+    double sum = 0;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const auto row = logits.subspan(i * width, width);
+      const double top = *std::max_element(row.begin(), row.end());
+      double total = 0;
+      for (const double x : row) total += std::exp(factor * (x - top));
+      sum += std::log(total) - factor * (row[static_cast<std::size_t>(labels[i])] - top);
+    }
+    return sum;
+  });
+}
+
+double fit_temperature(std::span<const double> logits, std::span<const int> labels) {
+  MINBERT_CHECK(logits.size() == labels.size(), "{} logits, {} labels", logits.size(), labels.size());
+  if (labels.empty()) return 1;
+  return least_loss([&](double factor) {
+    double sum = 0;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const double x = factor * (labels[i] != 0 ? -logits[i] : logits[i]);
+      sum += std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    }
+    return sum;
+  });
+}
+
+double best_threshold(std::span<const int> gold, std::span<const double> probability) {
+  MINBERT_CHECK(gold.size() == probability.size(), "{} labels, {} probabilities", gold.size(), probability.size());
+  std::vector<std::pair<double, int>> rows;
+  std::int64_t positive = 0;
+  for (std::size_t i = 0; i < gold.size(); ++i) {
+    rows.emplace_back(probability[i], gold[i]);
+    positive += gold[i];
+  }
+  if (positive == 0) return 0.5;
+  std::sort(rows.begin(), rows.end(), std::greater<>());
+  double best = -1, threshold = 0.5;
+  std::int64_t hits = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {  // predicts the label for the rows 0 to i
+    hits += rows[i].second;
+    const double low = i + 1 < rows.size() ? rows[i + 1].first : 0;
+    if (low == rows[i].first) continue;
+    const double f1 = 2.0 * static_cast<double>(hits) / static_cast<double>(positive + static_cast<std::int64_t>(i) + 1);
+    const double candidate = low < 0.5 && rows[i].first > 0.5 ? 0.5 : (low + rows[i].first) / 2;
+    if (f1 > best || (f1 == best && std::abs(candidate - 0.5) < std::abs(threshold - 0.5))) {
+      best = f1;
+      threshold = candidate;
+    }
+  }
+  return threshold;
 }
 
 }  // namespace minbert

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -79,16 +80,73 @@ Score label_metric(Metric metric, std::span<const int> gold, std::span<const int
 
 }  // namespace
 
-bool is_label_metric(Metric metric) { return metric != Metric::kPearson && metric != Metric::kSpearman; }
+bool metric_fits(Metric metric, Answers answers) {
+  switch (metric) {
+    case Metric::kPearson:
+    case Metric::kSpearman: return answers == Answers::kValues;
+    case Metric::kMicroF1:
+    case Metric::kSubsetAccuracy: return answers == Answers::kSets;
+    case Metric::kMacroF1: return answers != Answers::kValues;
+    default: return answers == Answers::kClasses;
+  }
+}
 
 Score compute_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted) {
-  if (is_label_metric(metric)) return label_metric(metric, gold, predicted);
+  if (metric_fits(metric, Answers::kClasses)) return label_metric(metric, gold, predicted);
   return compute_metric(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()));
 }
 
 Score compute_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted) {
-  if (is_label_metric(metric)) return label_metric(metric, labels_from(gold), labels_from(predicted));
+  if (metric_fits(metric, Answers::kClasses)) return label_metric(metric, labels_from(gold), labels_from(predicted));
+  MINBERT_CHECK(metric_fits(metric, Answers::kValues), "{} scores sets", option_name(metric));
   return metric == Metric::kPearson ? pearson(gold, predicted) : spearman(gold, predicted);
+}
+
+std::vector<ClassScores> set_scores(std::span<const double> gold, std::span<const double> predicted, int labels) {
+  MINBERT_CHECK(gold.size() == predicted.size(), "{} gold sets, {} predictions", gold.size(), predicted.size());
+  std::vector<ClassScores> scores(static_cast<std::size_t>(labels));
+  std::vector<std::int64_t> hits(scores.size());
+  for (std::size_t i = 0; i < gold.size(); ++i) {
+    const auto g = static_cast<std::uint64_t>(gold[i]), p = static_cast<std::uint64_t>(predicted[i]);
+    for (std::size_t k = 0; k < scores.size(); ++k) {
+      scores[k].gold += static_cast<std::int64_t>(g >> k & 1);
+      scores[k].predicted += static_cast<std::int64_t>(p >> k & 1);
+      hits[k] += static_cast<std::int64_t>((g & p) >> k & 1);
+    }
+  }
+  for (std::size_t k = 0; k < scores.size(); ++k) {
+    scores[k].precision = ratio(hits[k], scores[k].predicted);
+    scores[k].recall = ratio(hits[k], scores[k].gold);
+    scores[k].f1 = ratio(2 * hits[k], scores[k].gold + scores[k].predicted);
+  }
+  return scores;
+}
+
+Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted) {
+  MINBERT_CHECK(metric_fits(metric, Answers::kSets) && gold.size() == predicted.size(), "{} of {} and {} sets", option_name(metric),
+                gold.size(), predicted.size());
+  if (gold.empty()) return kUndefined;
+  if (metric == Metric::kMicroF1) {
+    std::int64_t hits = 0, members = 0;
+    for (std::size_t i = 0; i < gold.size(); ++i) {
+      const auto g = static_cast<std::uint64_t>(gold[i]), p = static_cast<std::uint64_t>(predicted[i]);
+      hits += std::popcount(g & p);
+      members += std::popcount(g) + std::popcount(p);
+    }
+    return {ratio(2 * hits, members), members > 0};
+  }
+  if (metric == Metric::kSubsetAccuracy) {
+    std::int64_t equal = 0;
+    for (std::size_t i = 0; i < gold.size(); ++i) equal += gold[i] == predicted[i];
+    return {ratio(equal, std::ssize(gold)), true};
+  }
+  double sum = 0;
+  int present = 0;
+  for (const ClassScores& label : set_scores(gold, predicted, std::numeric_limits<double>::digits)) {
+    sum += label.f1;
+    present += label.gold + label.predicted > 0;
+  }
+  return present == 0 ? kUndefined : Score{sum / present, true};
 }
 
 std::vector<int> labels_from(std::span<const double> values) {

@@ -11,19 +11,24 @@
 
 namespace minbert {
 
-enum class Metric { kAccuracy, kMacroF1, kF1, kMcc, kPearson, kSpearman };
+enum class Metric { kAccuracy, kMacroF1, kF1, kMcc, kPearson, kSpearman, kMicroF1, kSubsetAccuracy };
 
 /// The names in configurations and metrics files.
-constexpr std::array<OptionName<Metric>, 6> option_names(Metric) {
+constexpr std::array<OptionName<Metric>, 8> option_names(Metric) {
   return {{{Metric::kAccuracy, "accuracy"},
            {Metric::kMacroF1, "macro_f1"},
            {Metric::kF1, "f1"},
            {Metric::kMcc, "mcc"},
            {Metric::kPearson, "pearson"},
-           {Metric::kSpearman, "spearman"}}};
+           {Metric::kSpearman, "spearman"},
+           {Metric::kMicroF1, "micro_f1"},
+           {Metric::kSubsetAccuracy, "subset_accuracy"}}};
 }
-/// True for metrics of class labels, false for correlations of values.
-bool is_label_metric(Metric metric);
+
+/// What is scored: class numbers, values, or sets of labels, each a number whose bit k says whether label k is in it.
+enum class Answers { kClasses, kValues, kSets };
+/// Whether a metric scores answers of this kind. Only macro_f1 scores two: classes and, label by label, sets.
+bool metric_fits(Metric metric, Answers answers);
 
 /// `defined` is false when the score's formula divides zero by zero (no rows, a correlation with a constant); `value` is then 0. A NaN or
 /// infinity among the inputs of a correlation makes the value NaN.
@@ -32,10 +37,20 @@ struct Score {
   bool defined = true;
 };
 
+/// Scores of one class. A score whose denominator is zero is 0.
+struct ClassScores {
+  double precision = 0, recall = 0, f1 = 0;
+  std::int64_t gold = 0, predicted = 0;  ///< rows of this class
+};
+
 /// Labels are class numbers from 0; correlations take them as values. Both spans have one entry for each row.
 Score compute_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted);
-/// For label metrics, the values must be class numbers.
+/// For metrics of classes, the values must be class numbers.
 Score compute_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted);
+/// For metrics of sets. Labels that occur neither in gold nor in predicted do not count for macro_f1.
+Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted);
+/// Hits and errors of each of `labels` labels among sets.
+std::vector<ClassScores> set_scores(std::span<const double> gold, std::span<const double> predicted, int labels);
 
 /// Converts class numbers from double to int. Each must be a whole number of at least 0.
 std::vector<int> labels_from(std::span<const double> values);
@@ -65,12 +80,6 @@ struct ConfusionMatrix {
 
 /// Labels must lie in [0, classes).
 ConfusionMatrix confusion_matrix(std::span<const int> gold, std::span<const int> predicted, int classes);
-
-/// Scores of one class. A score whose denominator is zero is 0.
-struct ClassScores {
-  double precision = 0, recall = 0, f1 = 0;
-  std::int64_t gold = 0, predicted = 0;  ///< rows of this class
-};
 
 /// One entry per class of the matrix.
 std::vector<ClassScores> class_scores(const ConfusionMatrix& matrix);

@@ -60,8 +60,8 @@ RunSurplus surplus_of(const fs::path& run, bool shares_stages) {
 std::vector<RunSurplus> find_surplus(const fs::path& folder) {
   const fs::path study = folder / "study.json";
   const auto has = [&](std::string_view file) { return fs::exists(folder / file); };
-  if (!has(kStatusFile) && !has("study.json") && !has("journal.jsonl") && seed_runs(folder).empty())
-    throw Error(ErrorTag::kUsage, folder.string(), "expected the folder of a run, a study, a search or several seeds, got none",
+  if (!has(kStatusFile) && !has("study.json") && !has("journal.jsonl") && runs_inside(folder).empty())
+    throw Error(ErrorTag::kUsage, folder.string(), "expected the folder of a run, a study, a search, several seeds or folds, got none",
                 "runs have a status.json, studies a study.json, searches a journal.jsonl");
   const bool shares_stages = fs::exists(study) && JsonNode::read(study, ErrorTag::kData).at("state").as_text() != "done";
   std::vector<RunSurplus> runs;

@@ -22,6 +22,7 @@ struct TaskAnswers {
   std::string name;
   Metric metric = Metric::kAccuracy;
   std::vector<std::string> classes;  ///< empty when the task predicts numbers
+  bool sets = false;                 ///< answers are sets of labels
   fs::path file;
   std::vector<Answer> rows;
 
@@ -46,17 +47,20 @@ RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
   RunAnswers tasks;
   for (const auto& [name, figures] : JsonNode::read(file, ErrorTag::kData).at("tasks").members()) {
     if (!is_plain_name(name)) figures.complain("expected the name of a task: letters, digits, - and _");
+    const auto type = figures.find("type");
     TaskAnswers task{.name = name,
                      .metric = figures.at("metric").as_choice<Metric>(),
                      .classes = {},
+                     .sets = type && type->as_text() == "multi_label",
                      .file = folder / (name + ".predictions.tsv"),
                      .rows = {}};
     if (const auto classes = figures.find("classes"))
       for (const auto& [label, scores] : classes->members()) task.classes.push_back(label);
-    if (is_label_metric(task.metric) == task.classes.empty()) figures.complain("its metric does not fit its classes");
+    const Answers answers = task.classes.empty() ? Answers::kValues : task.sets ? Answers::kSets : Answers::kClasses;
+    if (!metric_fits(task.metric, answers)) figures.complain("its metric does not fit its classes");
     tasks.push_back(std::move(task));
   }
-  for (TaskAnswers& task : tasks) task.rows = read_answers(task.file, task.classes);
+  for (TaskAnswers& task : tasks) task.rows = read_answers(task.file, task.classes, task.sets);
   return tasks;
 }
 
@@ -91,12 +95,13 @@ RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const Compar
     require_same_rows(ours, *theirs);
     for (auto list : {ours.gold(), ours.predicted(), theirs->predicted()}) values.push_back(std::move(list));
     const auto last = values.end();
-    paired.push_back({ours.metric, last[-3], last[-2], last[-1]});
+    paired.push_back({ours.metric, last[-3], last[-2], last[-1], ours.sets});
     TaskComparison& task = comparison.tasks.emplace_back();
     task.task = ours.name;
     task.metric = option_name(ours.metric);
     task.rows = std::ssize(ours.rows);
-    if (!ours.classes.empty()) task.mcnemar = mcnemar_test(labels_from(last[-3]), labels_from(last[-2]), labels_from(last[-1]));
+    if (!ours.classes.empty() && !ours.sets)
+      task.mcnemar = mcnemar_test(labels_from(last[-3]), labels_from(last[-2]), labels_from(last[-1]));
   }
   if (paired.empty()) return comparison;
   Rng rng(options.seed, "compare");
@@ -117,7 +122,7 @@ struct Compared {
 };
 
 Compared read_compared(const fs::path& folder, const std::string& split) {
-  const std::vector<std::string> seeds = seed_runs(folder);
+  const std::vector<std::string> seeds = runs_inside(folder);
   Compared compared{.has_seeds = !seeds.empty(), .runs = {}};
   if (seeds.empty()) compared.runs[""] = read_answers_of(folder, split);
   for (const std::string& seed : seeds)

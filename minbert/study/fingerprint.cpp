@@ -29,13 +29,13 @@ void add_model_files(const fs::path& folder, FileHashes& hashes, Files& files) {
 }
 
 void add_task_files(const TaskSpec& task, FileHashes& hashes, Files& files) {
-  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test, &task.data.exclude})
+  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test.files, &task.data.exclude})
     for (const DataSource& source : *sources) files[source.path] = hashes.of(source.path, ErrorTag::kData);
 }
 
 std::set<std::string> paths_of(const TaskSpec& task) {
   std::set<std::string> paths;
-  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test, &task.data.exclude})
+  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test.files, &task.data.exclude})
     for (const DataSource& source : *sources) paths.insert(source.path);
   return paths;
 }
@@ -89,7 +89,9 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
       if (!parse_task_split(text)) fingerprint.files[text] = hashes.of(text, ErrorTag::kData);
 
   // A stage's key is a hash of the key before it (at first: what all stages depend on) and of what the stage itself adds.
-  std::string state = fmt::format("{}\n{}\n{}\n", fingerprint.code, config.run.seed, printed(config.model));
+  DataSection data = config.data;
+  data.root = {};  // files are known by their hashes
+  std::string state = fmt::format("{}\n{}\n{}\n{}\n", fingerprint.code, config.run.seed, printed(config.model), printed(data));
   for (const auto& [path, hash] : start) state += fmt::format("{} {}\n", path, hash);
   const auto add_data = [&](const TaskSpec& task) {
     state += fmt::format("{} {} {}\n", task.name, option_name(task.type), printed(task.data));

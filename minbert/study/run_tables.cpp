@@ -19,13 +19,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The run itself, or the runs in its folders seed-N that have the file.
+/// The run itself, or the runs in its folders seed-N or fold-N that have the file.
 std::vector<fs::path> runs_in(const fs::path& folder, const fs::path& file) {
   std::vector<fs::path> runs;
   std::error_code ignored;
   if (!fs::exists(folder / "status.json"))
     for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (entry.path().filename().string().starts_with("seed-") && fs::exists(entry.path() / file)) runs.push_back(entry.path());
+      if (number_among_runs(entry.path().filename().string()) && fs::exists(entry.path() / file)) runs.push_back(entry.path());
   std::ranges::sort(runs);
   return runs.empty() ? std::vector{folder} : runs;
 }

@@ -57,8 +57,7 @@ std::int64_t planned_steps(Backend& backend, const RunConfig& config) {
 std::vector<std::string> ranked_tasks(const SearchSection& spec, const RunConfig& config) {
   std::vector<std::string> tasks;
   for (const TaskSpec& task : config.tasks) {
-    const bool is_scored =
-        std::ranges::count(config.stages.back().tasks, task.name) > 0 && (!task.data.dev.files.empty() || task.data.dev.fraction > 0);
+    const bool is_scored = std::ranges::count(config.stages.back().tasks, task.name) > 0 && task.data.dev.given();
     if (is_scored && (spec.metric == "mean" || spec.metric == task.name)) tasks.push_back(task.name);
   }
   return tasks;

@@ -7,6 +7,7 @@
 #include "minbert/base/parallel.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/train/trainer.h"
+#include "minbert/train/usual.h"
 
 namespace minbert::api {
 namespace {
@@ -76,7 +77,8 @@ TrainResult run(const TrainConfig& given, const TrainOptions& wanted) {
 
 }  // namespace
 
-std::string usual_stage() { return preset_stage(classify_preset()); }
+std::string usual_pool(const std::string& init) { return std::string(option_name(minbert::usual_pool(init))); }
+std::string usual_stages(std::size_t rows) { return minbert::usual_stages(static_cast<double>(rows)); }
 
 TrainResult train(const TrainConfig& config, const TrainOptions& options) {
   try {

@@ -41,7 +41,9 @@ struct TrainResult {
 /// Trains as `minbert train` does, to the same bits. Throws Error; what on_event throws ends the run without a checkpoint.
 MINBERT_API TrainResult train(const TrainConfig& config, const TrainOptions& options = {});
 
-/// The [[stage]] that `minbert train --init MODEL --train FILE` trains, as TOML: a text to begin TrainConfig::texts with.
-MINBERT_API std::string usual_stage();
+/// What `minbert train --init MODEL --train FILE` writes into its config: the task's `pool` for the encoder `init`, a folder or "scratch",
+MINBERT_API std::string usual_pool(const std::string& init);
+/// and the [[stage]] tables for `rows` train rows, as TOML: a text to begin TrainConfig::texts with.
+MINBERT_API std::string usual_stages(std::size_t rows);
 
 }  // namespace minbert::api

@@ -28,7 +28,7 @@ bool contains(std::span<const std::string> names, std::string_view name) {
 std::vector<DataSource> split_files(const TaskSpec& task, Split split, const ConfigTree& tree, const std::string& key) {
   const DataSpec& data = task.data;
   const std::string name = fmt::format("{}.{}", task.name, split_name(split));
-  const auto& files = split == Split::kTrain ? data.train : split == Split::kDev ? data.dev.files : data.test;
+  const auto& files = split == Split::kTrain ? data.train : split == Split::kDev ? data.dev.files : data.test.files;
   if (files.empty()) refuse(tree, key, fmt::format("\"{}\" has no files of its own", name));
   for (const std::string* option : {&data.format, &data.delimiter, &data.quote, &data.header})
     if (*option != DataSpec{}.format)
@@ -93,6 +93,7 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
         refuse(tree, key + ".labels", "numbers have no classes", "label_range gives their limits");
       task.labels = TaskLabels::range();
     }
+    task.labels.sets = task.is_multi_label();
     task.validate([&](std::string_view part, const std::string& message) { refuse(tree, fmt::format("{}.{}", key, part), message); });
     if (task.data.train.empty()) refuse(tree, key + ".data.train", "expected a file, got none");
     if (task.is_pair() != !task.data.text_pair.empty())
@@ -131,8 +132,7 @@ void check_mlm_text(const ConfigTree& tree, const RunConfig& config, const std::
   if (trained && part->split != Split::kTrain)
     refuse(tree, key, fmt::format("\"{}\" is not trained on: only train splits are", text), "probes measure the loss on it");
   const DataSpec& data = task->data;
-  if ((part->split == Split::kDev && data.dev.files.empty() && data.dev.fraction == 0) ||
-      (part->split == Split::kTest && data.test.empty()))
+  if (!has_split(data, part->split, config.data.draw()))
     refuse(tree, key, fmt::format("task \"{}\" has no {} split", part->task, split_name(part->split)));
 }
 
@@ -214,12 +214,6 @@ std::vector<std::string> RunConfig::heads() const {
 MlmHeadKind RunConfig::mlm_head() const {
   const auto stage = std::ranges::find_if(stages, [](const StageSpec& s) { return s.mlm.has_value(); });
   return stage == stages.end() ? MlmHeadKind::kNone : stage->mlm->kind();
-}
-
-std::string preset_stage(std::string_view preset) {
-  const std::size_t begin = preset.find("[[stage]]");
-  return "# The learning rate rises for a tenth of the steps, then falls to 0.\n" +
-         std::string(preset.substr(begin, preset.find("[stage.", begin) - begin));
 }
 
 RunConfig load_run_config(const ConfigTree& tree) {

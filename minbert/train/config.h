@@ -47,6 +47,9 @@ enum class KeptModels : std::uint8_t { kBest, kAll };
 constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) {
   return {{{KeptModels::kBest, "best"}, {KeptModels::kAll, "all"}}};
 }
+/// Which of epochs with equal scores is kept.
+enum class Ties : std::uint8_t { kFirst, kLast };
+constexpr std::array<OptionName<Ties>, 2> option_names(Ties) { return {{{Ties::kFirst, "first"}, {Ties::kLast, "last"}}}; }
 
 struct RunSection {
   std::string name = "run";
@@ -56,7 +59,7 @@ struct RunSection {
 template <class V>
 void visit_options(V& v, RunSection& o) {
   v.field("name", o.name, "names the run folder");
-  v.field("seed", o.seed, "seeds initial values, order, dropout and dev fractions");
+  v.field("seed", o.seed, "seeds initial values, order and dropout");
   v.field("keep", o.keep, "what is left of checkpoints/ when the run is done: best (each stage's best model), or all (last/ too)");
 }
 
@@ -107,10 +110,17 @@ void visit_options(V& v, ModelSection& o) {
 
 struct DataSection {
   PathOption root;
+  std::uint64_t split_seed = SplitDraw().seed;
+  int folds = 0, fold = 0;
+
+  SplitDraw draw() const { return {split_seed, folds, fold}; }
 };
 template <class V>
 void visit_options(V& v, DataSection& o) {
   v.field("root", o.root, "joined before relative data paths");
+  v.field("split_seed", o.split_seed, "draws dev and test fractions, folds and limits; run.seed does not change them");
+  v.field("folds", o.folds, "cross-validation: cut train into so many parts, one of which is the test split; 0 = off", at_least(0));
+  v.field("fold", o.fold, "the part that is the test split, from 0", at_least(0));
 }
 
 /// How masked-LM training reads a pair: each text as a sequence of its own, as the paper does, or both as [CLS] a [SEP] b [SEP].
@@ -187,6 +197,7 @@ struct StageSpec {
   double clip = 0;
   bool shuffle = true;
   Selection select = Selection::kMean;
+  Ties ties = Ties::kFirst;
   std::int64_t early_stop_patience = 0;
   std::int64_t log_every = 50;
   std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
@@ -222,9 +233,10 @@ void visit_options(V& v, StageSpec& o) {
   v.field("clip", o.clip, "largest global norm of the gradient; 0 = off", at_least(0));
   v.field("shuffle", o.shuffle, "false: rows in file order");
   v.field("select", o.select, "mean of the dev scores | last | per_task (heads stages)");
+  v.field("ties", o.ties, "which of equally good epochs is kept; last suits a dev split of few rows");
   v.field("early_stop_patience", o.early_stop_patience, "epochs without a better score before the stage ends; 0 = off", at_least(0));
   v.field("log_every", o.log_every, "steps between two lines of the log", at_least(1));
-  v.field("checkpoint_every", o.checkpoint_every, "\"epoch\", or a number of steps", at_least(1));
+  v.field("checkpoint_every", o.checkpoint_every, "\"epoch\", or the steps from one checkpoint to the next", at_least(1));
   v.field("eval_train", o.eval_train,
           "rows of train that are scored after each epoch: a number, \"all\", or \"last\" (1000, after the last epoch alone)", at_least(0));
   v.field("mlm", o.mlm, "settings of an mlm stage");
@@ -254,11 +266,6 @@ void visit_options(V& v, RunConfig& o) {
   v.field("task", o.tasks, "");
   v.field("stage", o.stages, "");
 }
-
-/// The preset "classify", which one-liners take their [[stage]] from.
-std::string_view classify_preset();
-/// The [[stage]] of a preset's text, without the tables inside it.
-std::string preset_stage(std::string_view preset);
 
 /// Reads a configuration, fills in defaults (stage names and tasks; head_lr stays absent) and makes paths absolute. Checks that names are
 /// unique, that every named task and stage exists, and that keys fit together. Labels stay as written. Throws Error(kUsage) with file,

@@ -2,6 +2,7 @@
 #include "minbert/train/evaluation.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <unordered_map>
@@ -35,15 +36,8 @@ std::vector<double> labels_of(const TaskEvaluation& evaluation) {
   return labels;
 }
 
-/// A label's class name, or the number of a regression task; empty without a label.
-std::string label_text(const TaskSpec& task, double label) {
-  if (label != label) return "";
-  return task.is_regression() ? fmt::format("{}", label) : task.labels.class_name(static_cast<int>(label));
-}
-
-Json class_json(const TaskSpec& task, const ConfusionMatrix& matrix) {
+Json class_json(const TaskSpec& task, std::span<const ClassScores> scores) {
   Json classes = Json::object();
-  const std::vector<ClassScores> scores = class_scores(matrix);
   for (std::size_t c = 0; c < scores.size(); ++c)
     classes[task.labels.class_name(static_cast<int>(c))] = {{"precision", scores[c].precision},
                                                             {"recall", scores[c].recall},
@@ -55,11 +49,14 @@ Json class_json(const TaskSpec& task, const ConfusionMatrix& matrix) {
 
 /// Calibration: whether probabilities match how often predictions are right.
 Json calibration_json(const TaskEvaluation& evaluation, const Labelled& labelled) {
-  std::vector<double> confidence, probabilities;
+  const TaskSpec& task = *evaluation.task;
+  std::vector<double> confidence, before, probabilities;
   std::vector<int> correct;
   for (std::size_t i = 0; i < labelled.rows.size(); ++i) {
     const Prediction& prediction = evaluation.predictions[labelled.rows[i]];
     confidence.push_back(prediction.score());
+    if (task.temperature != 1)
+      before.push_back(tempered(task, prediction.probs, 1 / task.temperature)[static_cast<std::size_t>(prediction.value)]);
     correct.push_back(prediction.value == labelled.gold[i]);
     probabilities.insert(probabilities.end(), prediction.probs.begin(), prediction.probs.end());
   }
@@ -67,28 +64,41 @@ Json calibration_json(const TaskEvaluation& evaluation, const Labelled& labelled
   Json list = Json::array();
   for (const ReliabilityBin& bin : bins)
     list.push_back({{"low", bin.low}, {"high", bin.high}, {"rows", bin.rows}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
-  return {{"expected_calibration_error", expected_calibration_error(bins)},
-          {"brier_score", brier_score(labels_from(labelled.gold), probabilities, evaluation.task->labels.count)},
-          {"bins", list}};
+  Json json = {{"expected_calibration_error", expected_calibration_error(bins)},
+               {"brier_score", brier_score(labels_from(labelled.gold), probabilities, task.labels.count)}};
+  if (task.temperature != 1)
+    json.update({{"temperature", task.temperature}, {"uncalibrated_error", expected_calibration_error(reliability_bins(before, correct))}});
+  json["bins"] = list;
+  return json;
 }
 
 Json scores_json(const TaskEvaluation& evaluation, int bootstrap, std::uint64_t seed) {
   const TaskSpec& task = *evaluation.task;
   const Labelled labelled(evaluation);
   const Metric metric = task.scored_by();
+  const bool sets = task.is_multi_label();
   Json json = {{"metric", option_name(metric)}, {"rows", labelled.rows.size()}};
+  if (sets) json["type"] = option_name(task.type);
   for (const auto& [other, name] : option_names(Metric{})) {
-    const bool fits = is_label_metric(other) != task.is_regression() && (other != Metric::kF1 || task.labels.count == 2);
-    if (fits) json[std::string(name)] = compute_metric(other, labelled.gold, labelled.predicted).value;
+    if (!metric_fits(other, task.answers()) || (other == Metric::kF1 && task.labels.count != 2)) continue;
+    json[std::string(name)] =
+        (sets ? compute_set_metric(other, labelled.gold, labelled.predicted) : compute_metric(other, labelled.gold, labelled.predicted))
+            .value;
   }
   if (bootstrap > 0) {
     Rng rng(seed, "bootstrap/" + task.name);
-    const Interval interval = bootstrap_interval(metric, labelled.gold, labelled.predicted, {.resamples = bootstrap}, rng);
+    const Interval interval = bootstrap_interval(metric, labelled.gold, labelled.predicted, {.resamples = bootstrap}, rng, sets);
     json["interval"] = {
         {"confidence", BootstrapOptions{}.confidence}, {"resamples", bootstrap}, {"low", interval.low}, {"high", interval.high}};
   }
   if (task.is_regression()) return json;
-  json["classes"] = class_json(task, confusion_matrix(labels_from(labelled.gold), labels_from(labelled.predicted), task.labels.count));
+  if (sets) {
+    json["classes"] = class_json(task, set_scores(labelled.gold, labelled.predicted, task.labels.count));
+    if (!task.thresholds.empty()) json["thresholds"] = task.thresholds;
+    return json;
+  }
+  json["classes"] =
+      class_json(task, class_scores(confusion_matrix(labels_from(labelled.gold), labels_from(labelled.predicted), task.labels.count)));
   json["calibration"] = calibration_json(evaluation, labelled);
   return json;
 }
@@ -106,7 +116,7 @@ std::string line_of(const TaskEvaluation& evaluation, std::size_t i) {
   const Prediction& prediction = evaluation.predictions[i];
   std::string line = tsv_field(row.id) + "\t" + tsv_field(row.text) + "\t";
   if (task.is_pair()) line += tsv_field(row.text_pair) + "\t";
-  line += tsv_field(label_text(task, row.label)) + "\t" + tsv_field(label_text(task, prediction.value)) + "\t";
+  line += tsv_field(task.label_text(row.label)) + "\t" + tsv_field(task.label_text(prediction.value)) + "\t";
   if (!task.is_regression()) line += fmt::format("{:.6f}", prediction.score());
   for (const double p : prediction.probs) line += fmt::format("\t{:.6f}", p);
   return line;
@@ -126,14 +136,23 @@ std::string predictions_tsv(const TaskEvaluation& evaluation) {
   return text;
 }
 
-/// Wrong predictions of classes by falling confidence; of numbers by falling distance.
+/// How bad an error is: the confidence in a wrong class, the number of wrong labels of a set, the distance of a number; 0 if it is none.
+double error_size(const TaskEvaluation& evaluation, std::size_t row, double gold, double predicted) {
+  if (gold == predicted) return 0;
+  switch (evaluation.task->answers()) {
+    case Answers::kValues: return std::abs(predicted - gold);
+    case Answers::kSets: return std::popcount(static_cast<std::uint64_t>(predicted) ^ static_cast<std::uint64_t>(gold));
+    default: return evaluation.predictions[row].score();
+  }
+}
+
+/// Wrong predictions, the worst first.
 std::string errors_tsv(const TaskEvaluation& evaluation) {
   const Labelled labelled(evaluation);
   std::vector<std::pair<double, std::size_t>> errors;
   for (std::size_t i = 0; i < labelled.rows.size(); ++i) {
-    const double distance = std::abs(labelled.predicted[i] - labelled.gold[i]);
-    if (distance > 0)
-      errors.emplace_back(evaluation.task->is_regression() ? distance : evaluation.predictions[labelled.rows[i]].score(), labelled.rows[i]);
+    const double size = error_size(evaluation, labelled.rows[i], labelled.gold[i], labelled.predicted[i]);
+    if (size > 0) errors.emplace_back(size, labelled.rows[i]);
   }
   std::ranges::stable_sort(errors, std::greater<>(), &std::pair<double, std::size_t>::first);
   std::string text = header(*evaluation.task) + "\tplace\n";
@@ -202,7 +221,7 @@ Json write_evaluation(const std::filesystem::path& folder, std::string_view spli
     write("predictions.tsv", predictions_tsv(evaluation));
     if (!evaluation.labelled()) continue;
     write("errors.tsv", errors_tsv(evaluation));
-    if (!evaluation.task->is_regression()) write("confusion.csv", confusion_csv(evaluation));
+    if (evaluation.task->answers() == Answers::kClasses) write("confusion.csv", confusion_csv(evaluation));
   }
   Json metrics = evaluation_json(split, tasks, bootstrap, seed);
   write_file(folder / "metrics.json", dump_json(metrics, 2) + "\n");

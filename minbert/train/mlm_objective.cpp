@@ -42,7 +42,6 @@ StepResult MlmObjective::step(std::size_t, const StepShare& share, int epoch, Dr
   Backend& backend = *setup_.backend;
   MultitaskModel& model = *setup_.model;
   const Masking hidden = train_masking(epoch);
-  const auto total = static_cast<double>(share.total);
   dropout.mlm = dropout.heads ? stage_.mlm->dropout_rate() : 0;
   StepResult result;
   for_micro_batches(share, static_cast<std::size_t>(stage_.batch), [&](const MicroBatch& micro) {
@@ -57,13 +56,13 @@ StepResult MlmObjective::step(std::size_t, const StepShare& share, int epoch, Dr
     const Targets targets{batch_.labels(), {}};
     const Tensor logits = model.mlm_forward(arena_, &activations_, tokens, batch_.chosen(), dropout);
     const Tensor losses = loss_forward(backend, arena_, Loss::kCrossEntropy, logits, targets);
-    const Tensor dlogits = loss_backward(backend, arena_, Loss::kCrossEntropy, logits, targets, 1 / total);
+    const Tensor dlogits = loss_backward(backend, arena_, Loss::kCrossEntropy, logits, targets, 1 / share.total);
     model.mlm_backward(arena_, optimizer.gradients(), dlogits, activations_, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
     host_.resize(static_cast<std::size_t>(losses.numel()));
     backend.copy_to_host(host_.data(), losses);
     result.loss = std::accumulate(host_.begin(), host_.end(), result.loss);
   });
-  if (share.total > 0) result.loss /= total;
+  if (share.total > 0) result.loss /= share.total;
   return result;
 }
 

@@ -13,8 +13,8 @@ class MlmObjective final : public Objective {
 
   const TokenizedRows& rows(std::size_t) const override { return corpus_.train; }
   Optimizer::StepHead head(std::size_t) const override { return std::nullopt; }
-  std::int64_t loss_terms(std::size_t, std::span<const std::uint32_t> rows, int epoch) const override {
-    return count_chosen(corpus_.train, rows, train_masking(epoch));
+  double loss_terms(std::size_t, std::span<const std::uint32_t> rows, int epoch) const override {
+    return static_cast<double>(count_chosen(corpus_.train, rows, train_masking(epoch)));
   }
   /// A small step may hide no token at all; its loss and gradient are 0.
   StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;

@@ -33,8 +33,8 @@ class Objective {
   virtual const TokenizedRows& rows(std::size_t i) const = 0;
   /// The head that a step on sampled()[i] trains.
   virtual Optimizer::StepHead head(std::size_t i) const = 0;
-  /// The number of terms that the loss of a step on these rows of sampled()[i] is the mean of: the rows, or the tokens that `epoch` hides.
-  virtual std::int64_t loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const = 0;
+  /// What the loss of a step on these rows of sampled()[i] is divided by: the task's loss_terms, or the tokens that `epoch` hides.
+  virtual double loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const = 0;
   /// Accumulates the share's gradient of a step on sampled()[i], one micro-batch after the other, and calls optimizer.touch() for their
   /// words. `epoch` counts from 1. Sets dropout.micro_step itself.
   virtual StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) = 0;

@@ -9,11 +9,11 @@
 namespace minbert {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kStateFormat = 1;
 constexpr std::int64_t kMostSteps = std::int64_t{1} << 52;  // beyond any run, and far from overflow
 
 Json to_json(const Progress& p) {
-  return {{"format", kFormat},
+  return {{"format", kStateFormat},
           {"stage", p.stage},
           {"epoch", p.epoch},
           {"epoch_step", p.epoch_step},
@@ -26,7 +26,7 @@ Json to_json(const Progress& p) {
 }
 
 Progress progress_from(const JsonNode& json) {
-  json.expect_format(kFormat);
+  json.expect_format(kStateFormat);
   Progress p;
   p.stage = json.at("stage").as_whole<std::size_t>();
   p.epoch = json.at("epoch").as_whole<int>(0, std::numeric_limits<int>::max() - 1);
@@ -43,7 +43,7 @@ Progress progress_from(const JsonNode& json) {
 }  // namespace
 
 void save_stage_record(const std::filesystem::path& stage, const StageRecord& record) {
-  Json json = {{"format", kFormat}, {"run_step", record.run_step}, {"wall_s", record.wall_s}, {"best_epoch", record.best_epoch}};
+  Json json = {{"format", kStateFormat}, {"run_step", record.run_step}, {"wall_s", record.wall_s}, {"best_epoch", record.best_epoch}};
   if (!record.from.empty()) json["from"] = record.from;
   write_file(stage / "stage.json", dump_json(json, 2) + "\n");
 }
@@ -52,7 +52,7 @@ std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage)
   const std::filesystem::path file = stage / "stage.json";
   if (!std::filesystem::exists(file)) return std::nullopt;
   const JsonNode json = JsonNode::read(file, ErrorTag::kModel);
-  json.expect_format(kFormat);
+  json.expect_format(kStateFormat);
   const auto from = json.find("from");
   return StageRecord{.run_step = json.at("run_step").as_whole<std::int64_t>(0, kMostSteps),
                      .wall_s = json.at("wall_s").as_number(0),

@@ -8,9 +8,16 @@
 namespace minbert {
 namespace {
 
-TaskData read_task(const TaskSpec& spec, std::uint64_t seed, TrainEvents& events) {
-  TaskData task{.spec = spec, .rows = load_task(spec.data, spec.labels, seed)};
+/// Fewer rows of dev tell models that differ by a few hundredths apart by chance only.
+constexpr std::size_t kSmallDev = 50;
+
+TaskData read_task(const TaskSpec& spec, const SplitDraw& draw, TrainEvents& events) {
+  TaskData task{.spec = spec, .rows = load_task(spec.data, spec.labels, draw)};
   task.spec.labels = task.rows.labels;
+  task.spec.resolve_class_weights(task.rows.train.rows);
+  if (const std::size_t dev = task.rows.dev.rows.size(); dev > 0 && dev < kSmallDev)
+    events.message(MessageLevel::kInfo,
+                   fmt::format("{}: dev has only {} rows, so that scores on it are rough; --folds 5 tests on every row", spec.name, dev));
   for (const auto& [split, report] : task.rows.reports)
     if (!report.skipped.empty())
       events.message(MessageLevel::kWarning, fmt::format("{} {}: {}; data.json lists them", spec.name, split, skipped_text(report)));
@@ -36,7 +43,7 @@ RunRows read_run_rows(const RunConfig& config, TrainEvents& events) {
   RunRows rows;
   for (const TaskSpec& spec : config.tasks) {
     const bool has_head = config.has_head(spec);
-    const TaskData& task = (has_head ? rows.tasks : rows.corpora).emplace_back(read_task(spec, config.run.seed, events));
+    const TaskData& task = (has_head ? rows.tasks : rows.corpora).emplace_back(read_task(spec, config.data.draw(), events));
     if (const std::string label = only_label(task.rows.reports.at("train")); has_head && !label.empty())
       events.message(MessageLevel::kWarning, fmt::format("{} train: every row has the label {}", spec.name, label));
   }

@@ -12,7 +12,7 @@ double mean_score(const Scores& scores) {
 std::vector<std::string> EpochSelection::offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks) {
   const auto improves = [&](const std::string& key, double score) {
     const auto [at, first] = state_.best.emplace(key, score);
-    if (!first && !(score > at->second)) return false;
+    if (!first && !(ties_ == Ties::kLast ? score >= at->second : score > at->second)) return false;
     at->second = score;
     return true;
   };

@@ -30,10 +30,10 @@ struct SelectionState {
 
 class EpochSelection {
  public:
-  EpochSelection(Selection how, std::int64_t patience) : how_(how), patience_(patience) {}
+  EpochSelection(Selection how, Ties ties, std::int64_t patience) : how_(how), ties_(ties), patience_(patience) {}
 
   /// To be called for each epoch in turn, 0 first. Returns the tasks for which this epoch is the best so far: all or none, except for
-  /// per_task. Ties keep the earlier epoch; without scores, and for `last`, each epoch counts as better than those before.
+  /// per_task. Without scores, and for `last`, each epoch counts as better than those before.
   std::vector<std::string> offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks);
   /// Whether the last early_stop_patience epochs brought no better one.
   bool exhausted() const { return patience_ > 0 && state_.epochs_without >= patience_; }
@@ -45,6 +45,7 @@ class EpochSelection {
 
  private:
   Selection how_;
+  Ties ties_;
   std::int64_t patience_;
   SelectionState state_;
 };

@@ -60,7 +60,7 @@ Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFol
                .heads = true,
                .seed = config.run.seed},
       optimizer_(*setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }),
-      selection_(spec_.select, spec_.early_stop_patience) {
+      selection_(spec_.select, spec_.ties, spec_.early_stop_patience) {
   const PhaseScope encoding(folder.clock(), Phase::kEncode);
   objective_->prepare();
 }
@@ -73,7 +73,7 @@ void Stage::run(Progress& at) try {
   while (more_epochs(at)) {
     train_epoch(at);
     finish_epoch(at);
-    if (more_epochs(at)) save_checkpoint(at);
+    if (more_epochs(at) && std::holds_alternative<std::string>(spec_.checkpoint_every)) save_checkpoint(at);
   }
   if (is_spent(at) && at.stage_step < planned_)
     folder_.message(MessageLevel::kInfo, fmt::format("stage {}: its {} minutes are over, after {} of {} planned steps", spec_.name,

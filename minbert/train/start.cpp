@@ -29,12 +29,6 @@ Start start_from_scratch(const RunConfig& config, std::span<const std::string> t
   return start;
 }
 
-bool weights_have_pooler(const std::filesystem::path& folder) {
-  const WeightSource source = open_model_weights(folder);
-  return std::ranges::any_of(source.tensors(),
-                             [](const SourceTensor& tensor) { return canonical_name(tensor.name) == "pooler.dense.weight"; });
-}
-
 Start start_from_folder(const RunConfig& config) {
   ModelFolder folder = read_model_folder(config.model.init.text);
   Start start{.tokenizer = Tokenizer::load(folder.path), .config = folder.config};
@@ -43,7 +37,7 @@ Start start_from_folder(const RunConfig& config) {
     throw Error(ErrorTag::kModel, folder.path.string(),
                 fmt::format("expected a vector for \"{}\", which masked-LM training reads, got none",
                             start.tokenizer.token(start.tokenizer.mask_id())));
-  start.has_pooler = config.mlm_head() != MlmHeadKind::kNone && weights_have_pooler(folder.path);
+  start.has_pooler = config.mlm_head() != MlmHeadKind::kNone && has_pooler(folder);
   start.folder = std::move(folder);
   return start;
 }

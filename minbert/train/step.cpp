@@ -7,14 +7,13 @@
 namespace minbert {
 
 StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer) {
-  const auto total = static_cast<double>(share.total);
-  const double scale = setup_.tasks[rows.task].spec.weight / total;
+  const double scale = setup_.tasks[rows.task].spec.weight / share.total;
   StepResult result;
   for_micro_batches(share, batch, [&](const MicroBatch& micro) {
     dropout.micro_step = micro.micro_step;
     result.loss += micro_step(rows, micro, scale, dropout, optimizer, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
   });
-  result.loss /= total;
+  result.loss /= share.total;
   for (const std::uint32_t row : share.rows) result.tokens += rows.rows->row_tokens(row);
   return result;
 }

@@ -59,10 +59,12 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
   if (rows.empty()) return std::nullopt;
   EvalEvent event{.stage = stage_.name, .split = std::string(split), .epoch = epoch};
   for (const EvalRows& eval : rows) {
-    const TaskSpec& task = setup_.tasks[eval.task].spec;
+    TaskSpec task = setup_.tasks[eval.task].spec;
     const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), events_, should_stop_);
-    const auto predictions = eval.vectors.empty() ? predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress)
-                                                  : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
+    auto predictions = eval.vectors.empty() ? predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress)
+                                            : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
+    task.calibrate = false;  // no choice of labels depends on it
+    if (split == "dev") fit_decoding(task, predictions, eval.rows->labels);
     const Score score = score_predictions(task, predictions, eval.rows->labels);
     const double loss = mean_loss(task, predictions, eval.rows->labels);
     if (!std::isfinite(score.value) || !std::isfinite(loss))

@@ -14,7 +14,9 @@ class TaskObjective final : public Objective {
 
   const TokenizedRows& rows(std::size_t i) const override { return *train_[i].rows; }
   Optimizer::StepHead head(std::size_t i) const override { return train_[i].task; }
-  std::int64_t loss_terms(std::size_t, std::span<const std::uint32_t> rows, int) const override { return std::ssize(rows); }
+  double loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int) const override {
+    return minbert::loss_terms(setup_.tasks[train_[i].task].spec, *train_[i].rows, rows);
+  }
   StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return step_.activation_bytes(); }
 

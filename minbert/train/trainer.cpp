@@ -5,6 +5,7 @@
 
 #include "minbert/base/clock.h"
 #include "minbert/base/system.h"
+#include "minbert/train/announce.h"
 #include "minbert/train/data_report.h"
 #include "minbert/train/evaluation.h"
 #include "minbert/train/mlm_files.h"
@@ -109,27 +110,47 @@ std::string wall_text(const PhaseSeconds& phases) {
   return text;
 }
 
+/// Fits temperature and thresholds on dev's predictions and says what the temperature changed.
+void fit_on_dev(TaskData& task, std::vector<Prediction>& predictions, RunFolder& folder) {
+  std::vector<double> labels;
+  for (const Row& row : task.rows.dev.rows) labels.push_back(row.label);
+  if (!fit_decoding(task.spec, predictions, labels) || !task.spec.calibrate) return;
+  std::string errors;
+  if (!task.spec.is_multi_label()) {
+    const TaskEvaluation evaluation{&task.spec, &task.rows.dev, predictions};
+    const Json figures = evaluation_json("dev", std::span(&evaluation, 1), 0, 0)["tasks"][task.spec.name]["calibration"];
+    errors = fmt::format("; expected calibration error on dev {:.4f} before, {:.4f} after",
+                         figures.value("uncalibrated_error", figures["expected_calibration_error"].get<double>()),
+                         figures["expected_calibration_error"].get<double>());
+  }
+  folder.message(MessageLevel::kInfo, fmt::format("{}: temperature {:.3f}{}", task.spec.name, task.spec.temperature, errors));
+}
+
 /// Predicts one split of all tasks that have it and writes eval/SPLIT/. Returns its metrics.json; an empty object without such a task.
 Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const TokenizedRows TaskData::*tokens, RunSetup& setup,
                     const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const PhaseScope scoring(folder.clock(), Phase::kScores);
   std::vector<TaskEvaluation> evaluations;
   for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
-    const TaskData& task = setup.tasks[i];
+    TaskData& task = setup.tasks[i];
     if ((task.rows.*rows).rows.empty()) continue;
     const auto progress = follow(fmt::format("{} {}", split, task.spec.name), (task.*tokens).rows(), folder, should_stop);
-    evaluations.push_back({&task.spec, &(task.rows.*rows), predict_rows(*setup.runner, i, task.spec, task.*tokens, progress)});
-    expect_finite(evaluations.back().predictions, [&](std::size_t row) { return (task.rows.*rows).place((task.rows.*rows).rows[row]); });
+    auto predictions = predict_rows(*setup.runner, i, task.spec, task.*tokens, progress);
+    expect_finite(predictions, [&](std::size_t row) { return (task.rows.*rows).place((task.rows.*rows).rows[row]); });
+    if (split == "dev") fit_on_dev(task, predictions, folder);
+    evaluations.push_back({&task.spec, &(task.rows.*rows), std::move(predictions)});
   }
   if (evaluations.empty()) return Json::object();
   for (const EvaluationNote& note : evaluation_notes(split, evaluations)) folder.message(note.level, note.text);
   return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
 
-/// `dev` is eval/dev/metrics.json, or empty without dev data.
-TrainResult result_of(const JsonNode& dev) {
+/// `dev` and `test` are metrics.json of eval/dev and eval/test, or empty without such data.
+TrainResult result_of(const JsonNode& dev, const JsonNode& test) {
   TrainResult result;
-  if (dev.json().is_object() && dev.json().empty()) return result;
+  const auto is_empty = [](const JsonNode& node) { return node.json().is_object() && node.json().empty(); };
+  if (!is_empty(test)) result.test_scores = test.at("scores").as_numbers();
+  if (is_empty(dev)) return result;
   for (const auto& [task, score] : dev.at("scores").members()) result.dev_scores[task] = score.as_number();
   if (const auto mean = dev.find_set("mean")) result.dev_mean = mean->as_number();
   return result;
@@ -137,9 +158,13 @@ TrainResult result_of(const JsonNode& dev) {
 
 /// Reads the result of a finished run from its files. Throws Error(kData) if one of them is broken.
 TrainResult finished_result(const fs::path& run) {
-  const fs::path metrics = run / "eval" / "dev" / "metrics.json", corpora = run / "eval" / "mlm" / "corpora.csv";
+  const fs::path corpora = run / "eval" / "mlm" / "corpora.csv";
+  const auto read = [&](const char* split) {
+    const fs::path file = run / "eval" / split / "metrics.json";
+    return fs::exists(file) ? JsonNode::read(file, ErrorTag::kData) : JsonNode(Json::object(), file.string(), ErrorTag::kData);
+  };
   TrainResult result;
-  if (fs::exists(metrics)) result = result_of(JsonNode::read(metrics, ErrorTag::kData));
+  result = result_of(read("dev"), read("test"));
   const RunStatus status = read_run_status(run / "status.json");
   result.step_seconds = status.seconds;
   result.phases = status.phases.value_or(PhaseSeconds{});
@@ -162,11 +187,13 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   const fs::path best = stage_best(folder, config.stages.back());
   load_best(best, *setup.params);
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
-  evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
+  const Json test = evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
   const PhaseScope writing(folder.clock(), Phase::kWrite);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
+  if (std::ranges::any_of(setup.tasks, [](const TaskData& task) { return task.spec.decoding_is_fitted(); }))
+    save_model(best, setup, config, config.stages.back());  // with what dev fitted
   link_folder(best, folder.path() / "best");
-  TrainResult result = result_of({dev, "dev", ErrorTag::kInternal});
+  TrainResult result = result_of({dev, "dev", ErrorTag::kInternal}, {test, "test", ErrorTag::kInternal});
   result.corpora = write_mlm_files(folder.path() / "eval" / "mlm", setup, config, folder.evals());
   folder.message(MessageLevel::kDetail, fmt::format("predictions and files of the best model: {:.2f} s", watch.seconds()));
   const fs::path stage = best.parent_path();
@@ -200,6 +227,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);
   folder.write_json("data.json", data_json(setup, config));
   folder.write_json("env.json", environment_json(backend.name(), backend.description()));
+  if (options.announce) announce(setup, config, folder);
   backend.set_profiling(options.profile);
   TrainResult result;
   try {

@@ -17,7 +17,7 @@ namespace minbert {
 
 /// Version of the trained bits: to be raised by every change that alters a bit of any trained weight, such as a new default. Fingerprints
 /// of kept results include it.
-inline constexpr int kNumericsVersion = 3;
+inline constexpr int kNumericsVersion = 4;
 
 /// Finished stages of another run to be taken over, because this run would train them to the same bits.
 struct AdoptStages {
@@ -36,6 +36,7 @@ struct TrainOptions {
   Json fingerprint;            ///< written as fingerprint.json unless it is null
   bool overfit_batch = false;  ///< train on the first batch of each task over and over, to see the loss go to 0
   bool profile = false;        ///< write the time of each op to profile.json
+  bool announce = false;       ///< say in a few messages what is trained on what, before the first step
   /// Called after each step and each batch of an evaluation. True, as after a signal, saves a checkpoint and stops.
   std::function<bool()> should_stop = [] { return false; };
 };
@@ -50,9 +51,10 @@ struct TrainResult {
   bool already_finished = false;                  ///< the resumed run was finished before
   std::map<std::string, double> dev_scores = {};  ///< scores of best/ by task; empty without dev data
   double dev_mean = 0;
-  double step_seconds = 0;                 ///< of the optimizer steps; 0 for a run that was stopped
-  PhaseSeconds phases = {};                ///< wall-clock time of all processes of the run
-  std::vector<CorpusRecord> corpora = {};  ///< texts of mlm stages, with losses before and after
+  std::map<std::string, double> test_scores = {};  ///< the same for test
+  double step_seconds = 0;                         ///< of the optimizer steps; 0 for a run that was stopped
+  PhaseSeconds phases = {};                        ///< wall-clock time of all processes of the run
+  std::vector<CorpusRecord> corpora = {};          ///< texts of mlm stages, with losses before and after
 };
 
 /// Throws Error: kDiverged if a loss or gradient is not finite, and what its parts throw. The state in status.json is "failed" then.

@@ -87,8 +87,9 @@ TEST_F(RunTest, PretrainingIsGoneOnFrom) {
 
 TEST_F(RunTest, OneLinerInfersTheTask) {
   const auto one_liner = [&](const std::string& task, std::vector<std::string> columns) {
-    std::vector<std::string> arguments = {"train", "--init", "model/best", "--train",         "samples/" + task + "-train.csv",
-                                          "-o",    task,     "--set",      "stage.0.epochs=1"};
+    std::vector<std::string> arguments = {
+        "train", "--init", "model/best",          "--train", "samples/" + task + "-train.csv", "-o", task, "--epochs",
+        "1",     "--set",  "stage.heads.epochs=1"};
     arguments.insert(arguments.end(), columns.begin(), columns.end());
     return minbert(arguments);
   };

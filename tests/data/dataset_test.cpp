@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "minbert/base/files.h"
 #include "minbert/data/guess.h"
+#include "minbert/data/guess_sets.h"
 #include "tests/base/error_matchers.h"
 #include "tests/base/temp_folder.h"
 
@@ -136,6 +139,7 @@ TEST_F(Dataset, SeveralFilesWithTheirOwnLabelFilterAndLimit) {
   DataSpec spec = single("text,label,part\na,0,TRAIN\nb,1,TEST\nc,1,TRAIN\nd,2,TRAIN\n", "a.csv");
   spec.train[0].where = {{"part", "TRAIN"}};
   spec.train[0].limit = 2;
+  spec.train[0].first = true;
   spec.train.push_back({.path = file("b.txt", "caf\xE9\nplain\n"), .label = "2", .encoding = "latin-1"});
   const Rows rows = train(spec);
   EXPECT_EQ(texts(rows), (Texts{"a", "c", "café", "plain"}));
@@ -149,14 +153,14 @@ TEST_F(Dataset, SeveralFilesWithTheirOwnLabelFilterAndLimit) {
 
 TEST_F(Dataset, TestSplitsMayLackLabelsAndTexts) {
   DataSpec spec = single("text,label\na,0\n");
-  spec.test = {{.path = file("test.csv", "id,text\n1,a\n2,\n")}};
+  spec.test.files = {{.path = file("test.csv", "id,text\n1,a\n2,\n")}};
   const Rows rows = load_rows(spec, Split::kTest, TaskLabels::classes(2), 7, &report_);
   EXPECT_EQ(texts(rows), (Texts{"a", ""}));
   EXPECT_FALSE(rows.labelled());
   EXPECT_EQ(report_.label_counts, (std::map<std::string, std::int64_t>{{"(none)", 2}}));
-  spec.test[0].path = file("half.csv", "text,label\na,1\nb,\n");
+  spec.test.files[0].path = file("half.csv", "text,label\na,1\nb,\n");
   EXPECT_FALSE(load_rows(spec, Split::kTest, TaskLabels::classes(2), 7).labelled());
-  spec.test[0].path = file("wrong.csv", "text,label\na,5\n");
+  spec.test.files[0].path = file("wrong.csv", "text,label\na,5\n");
   expect_error(ErrorTag::kData, {"wrong.csv:2", "expected 0..1, got \"5\""},
                [&] { load_rows(spec, Split::kTest, TaskLabels::classes(2), 7); });
 }
@@ -177,6 +181,131 @@ TEST_F(Dataset, DevAsAFractionOfTrain) {
   EXPECT_EQ(task.reports.at("train").moved_to_dev, 10);
   EXPECT_EQ(texts(load_task(spec, TaskLabels::classes(2), 3).dev), texts(task.dev));
   EXPECT_NE(texts(load_task(spec, TaskLabels::classes(2), 4).dev), texts(task.dev));
+}
+
+/// How many rows have each label.
+std::map<double, int> counts(const Rows& rows) {
+  std::map<double, int> out;
+  for (const Row& row : rows.rows) ++out[row.label];
+  return out;
+}
+
+TEST_F(Dataset, FractionsAreStratifiedAndRareLabelsReachDev) {
+  std::string content = "text,label\n";
+  for (int i = 0; i < 200; ++i) content += fmt::format("text {},{}\n", i, i < 150 ? 0 : i < 197 ? 1 : i < 199 ? 2 : 3);
+  DataSpec spec = single(content);
+  spec.dev.fraction = 0.1;
+  spec.test.fraction = 0.2;
+  const TaskRows task = load_task(spec, TaskLabels::classes(4), 3);
+  EXPECT_EQ(counts(task.dev), (std::map<double, int>{{0, 15}, {1, 5}, {2, 1}}));  // one row of label 2's two, and none of label 3's one
+  EXPECT_EQ(counts(task.test)[0], 30);
+  EXPECT_EQ(task.test.rows.size(), 40u);
+  std::set<std::string> seen;
+  for (const Rows* rows : {&task.train, &task.dev, &task.test})
+    for (const Row& row : rows->rows) EXPECT_TRUE(seen.insert(row.text).second) << row.text;
+  EXPECT_EQ(seen.size(), 200u);
+  EXPECT_GE(counts(task.train)[3], 1);
+  spec.test = {};
+  EXPECT_EQ(texts(load_task(spec, TaskLabels::classes(4), 3).dev), texts(task.dev));  // a test split does not change dev
+}
+
+TEST_F(Dataset, FractionsOfNumbersAreStratifiedByQuantile) {
+  std::string content = "text,label\n";
+  for (int i = 0; i < 100; ++i) content += fmt::format("text {},{}\n", i, i < 90 ? 0.01 * i : 4 + 0.1 * (i - 90));
+  DataSpec spec = single(content);
+  spec.dev.fraction = 0.2;
+  for (const int seed : {1, 2, 3}) {
+    const TaskRows task = load_task(spec, TaskLabels::range(), static_cast<std::uint64_t>(seed));
+    EXPECT_EQ(task.dev.rows.size(), 20u);
+    EXPECT_EQ(std::ranges::count_if(task.dev.rows, [](const Row& row) { return row.label >= 4; }), 2) << "seed " << seed;
+  }
+}
+
+TEST_F(Dataset, FoldsTestEachRowOnce) {
+  std::string content = "text,label\n";
+  for (int i = 0; i < 53; ++i) content += fmt::format("text {},{}\n", i, i % 10 == 0 ? 1 : 0);
+  DataSpec spec = single(content);
+  spec.dev.fraction = 0.1;
+  std::set<std::string> seen;
+  for (int fold = 0; fold < 5; ++fold) {
+    const TaskRows task = load_task(spec, TaskLabels::classes(2), {3, 5, fold});
+    EXPECT_GE(task.test.rows.size(), 10u);
+    EXPECT_LE(task.test.rows.size(), 11u);
+    EXPECT_GE(counts(task.test)[1], 1);
+    EXPECT_LE(counts(task.test)[1], 2);
+    EXPECT_EQ(task.train.rows.size() + task.dev.rows.size() + task.test.rows.size(), 53u);
+    for (const Row& row : task.test.rows) EXPECT_TRUE(seen.insert(row.text).second) << row.text;
+  }
+  EXPECT_EQ(seen.size(), 53u);
+  expect_error(ErrorTag::kUsage, {"data.fold", "0 to 4", "5"}, [&] { load_task(spec, TaskLabels::classes(2), {3, 5, 5}); });
+  spec.test.fraction = 0.1;
+  expect_error(ErrorTag::kUsage, {"test", "folds"}, [&] { load_task(spec, TaskLabels::classes(2), {3, 5, 0}); });
+}
+
+TEST_F(Dataset, ALimitDrawsRowsUnlessItAsksForTheFirst) {
+  std::string content = "text,label\n";
+  for (int i = 0; i < 40; ++i) content += fmt::format("text {},{}\n", i, i % 2);
+  DataSpec spec = single(content);
+  spec.train[0].limit = 10;
+  const Rows drawn = train(spec);
+  EXPECT_EQ(drawn.rows.size(), 10u);
+  EXPECT_EQ(report_.over_limit, 30);
+  EXPECT_GT(drawn.rows.back().line, 12);
+  EXPECT_TRUE(std::is_sorted(drawn.rows.begin(), drawn.rows.end(), [](const Row& a, const Row& b) { return a.line < b.line; }));
+  EXPECT_EQ(texts(train(spec)), texts(drawn));
+  EXPECT_NE(texts(load_rows(spec, Split::kTrain, TaskLabels::classes(2), 8)), texts(drawn));
+  spec.train[0].first = true;
+  EXPECT_EQ(train(spec).rows.back().line, 11);
+}
+
+TaskLabels sets_of(TaskLabels labels) {
+  labels.sets = true;
+  return labels;
+}
+
+TEST_F(Dataset, SetsOfLabelsInOneCell) {
+  const TaskLabels found = sets_of(TaskLabels::from_train());
+  DataSpec spec = single("text,label\na,Billing;Delivery\nb,Other\nc,\nd, Delivery ; Billing \n");
+  const TaskRows task = load_task(spec, found, 1);
+  EXPECT_EQ(task.labels.names, (Texts{"Billing", "Delivery", "Other"}));
+  EXPECT_TRUE(task.labels.sets);
+  EXPECT_EQ(labels(task.train), (Labels{3, 4, 0, 3}));
+  EXPECT_EQ(classes_of(5), (std::vector<int>{0, 2}));
+  EXPECT_EQ(task.reports.at("train").label_counts,
+            (std::map<std::string, std::int64_t>{{"(none)", 1}, {"Billing", 2}, {"Delivery", 2}, {"Other", 1}}));
+  spec.label_separator = "|";
+  spec.train[0].path = file("bars.csv", "text,label\na,x|y\nb,z\n");
+  EXPECT_EQ(labels(load_task(spec, found, 1).train), (Labels{3, 4}));
+  spec.train[0].path = file("wrong.csv", "text,label\na,x|w\n");
+  expect_error(ErrorTag::kData, {"wrong.csv:2", "\"x\", \"y\"", "x|w"}, [&] { train(spec, sets_of(TaskLabels::named({"x", "y"}))); });
+  spec.train[0].path = file("lists.jsonl", "{\"text\": \"a\", \"label\": [\"x\", \"y\"]}\n{\"text\": \"b\", \"label\": []}\n");
+  EXPECT_EQ(labels(load_task(spec, found, 1).train), (Labels{3, 0}));
+}
+
+TEST_F(Dataset, SetsOfLabelsInColumns) {
+  DataSpec spec = single("text,late,broken\na,1,0\nb,0,0\nc,true,1\n");
+  spec.label = "";
+  spec.label_columns = {"broken", "late"};
+  const TaskRows task = load_task(spec, sets_of(TaskLabels::from_train()), 1);
+  EXPECT_EQ(task.labels.names, spec.label_columns);
+  EXPECT_EQ(labels(task.train), (Labels{2, 0, 3}));
+  spec.train[0].path = file("wrong.csv", "text,late,broken\na,2,0\n");
+  expect_error(ErrorTag::kData, {"wrong.csv:2", "late", "0 or 1", "2"}, [&] { train(spec, task.labels); });
+  std::vector<std::string> many;
+  for (int k = 0; k < 54; ++k) many.push_back(fmt::format("l{}", k));
+  expect_error(ErrorTag::kUsage, {"53 labels", "54"}, [&] { train(spec, sets_of(TaskLabels::named(many))); });
+}
+
+TEST(GuessSets, SeparatorsAreThoseWhosePartsRecombine) {
+  using Cells = std::vector<std::string>;
+  EXPECT_EQ(guess_label_separator(Cells{"Billing", "Delivery", "Billing;Delivery", "Other"}), ";");
+  EXPECT_EQ(guess_label_separator(Cells{"a|b", "b|c", "a|c"}), "|");
+  EXPECT_EQ(guess_label_separator(Cells{"drama, comedy", "comedy", "drama, horror", "horror"}), ",");
+  EXPECT_EQ(guess_label_separator(Cells{"[\"a\"]", "[]"}), ";");
+  EXPECT_EQ(guess_label_separator(Cells{"bad", "mid, or so", "good"}), std::nullopt);
+  EXPECT_EQ(guess_label_separator(Cells{"Toys, games", "Books, music", "Home"}), std::nullopt);
+  EXPECT_EQ(guess_label_separator(Cells{"0", "1", "2"}), std::nullopt);
+  EXPECT_EQ(guess_label_separator(Cells{}), std::nullopt);
 }
 
 TEST_F(Dataset, ExcludedTextsLeaveTrainOnly) {
@@ -217,7 +346,7 @@ TEST_F(Dataset, ExcludeFilesKeepTheirOwnFormat) {
        .where = {{"part", "TEST"}},
        .text = "s",
        .text_pair = "t"},
-      {.path = file("plain.txt", "we left early\na fine evening\n"), .limit = 1}};
+      {.path = file("plain.txt", "we left early\na fine evening\n"), .limit = 1, .first = true}};
   EXPECT_EQ(texts(train(spec, TaskLabels::classes(2))), (Texts{"a fine evening"}));
   EXPECT_EQ(report_.removed, 6);
   std::vector<std::array<std::int64_t, 2>> counts;
@@ -353,6 +482,18 @@ std::vector<std::string> whole_numbers(int low, int step, int count, int rows) {
   std::vector<std::string> cells;
   for (int i = 0; i < count * rows; ++i) cells.push_back(std::to_string(low + step * (i % count)));
   return cells;
+}
+
+TEST_F(Dataset, CellsThatListLabelsAreSets) {
+  DataSpec spec = single(column_of({"a;b", "a", "b", "c"}), "g.tsv");
+  const LabelGuess guess = guessed(spec);
+  EXPECT_TRUE(guess.labels.sets);
+  EXPECT_EQ(guess.labels.names, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(guess.separator, ";");
+  EXPECT_FALSE(guessed(spec, LabelKind::kClasses).labels.sets) << "--type says so";
+  EXPECT_TRUE(guessed(single(column_of({"a", "b"}), "g.tsv"), LabelKind::kSets).labels.sets);
+  spec.text_pair = "label";
+  EXPECT_FALSE(guessed(spec).labels.sets) << "pairs have one label";
 }
 
 TEST_F(Dataset, WholeNumbersAreClassesUnlessTheyAreAScale) {

@@ -21,7 +21,7 @@ class RealData : public testing::Test {
     DataSpec out;
     out.train = at(stem + "-train.csv");
     out.dev.files = at(stem + "-dev.csv");
-    if (const std::string test = stem + "-test-student.csv"; std::filesystem::exists(kData / test)) out.test = at(test);
+    if (const std::string test = stem + "-test-student.csv"; std::filesystem::exists(kData / test)) out.test.files = at(test);
     out.text = std::move(text);
     out.text_pair = std::move(pair);
     out.label = std::move(label);
@@ -69,7 +69,7 @@ TEST_F(RealData, Paws) {
   DataSpec paws;
   paws.train = at("paws/paws-train.tsv");
   paws.dev.files = at("paws/paws-dev.tsv");
-  paws.test = at("paws/paws-test.tsv");
+  paws.test.files = at("paws/paws-test.tsv");
   paws.text = "sentence1";
   paws.text_pair = "sentence2";
   paws.label = "label";
@@ -83,7 +83,7 @@ TEST_F(RealData, SickBySplitColumn) {
   };
   sick.train = part("TRAIN");
   sick.dev.files = part("TRIAL");
-  sick.test = part("TEST");
+  sick.test.files = part("TEST");
   sick.text = "sentence_A";
   sick.text_pair = "sentence_B";
   sick.label = "relatedness_score";

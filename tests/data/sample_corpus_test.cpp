@@ -29,7 +29,7 @@ TaskRows load(const std::filesystem::path& folder, const std::string& name) {
   DataSpec spec;
   spec.train = {{.path = (folder / (name + "-train.csv")).string()}};
   spec.dev.files = {{.path = (folder / (name + "-dev.csv")).string()}};
-  spec.test = {{.path = (folder / (name + "-test.csv")).string()}};
+  spec.test.files = {{.path = (folder / (name + "-test.csv")).string()}};
   spec.text = single ? "sentence" : "sentence1";
   spec.text_pair = single ? "" : "sentence2";
   spec.label = "label";

@@ -193,8 +193,8 @@ TEST(Golden, CrossEntropy) {
 TEST(Golden, BceWithLogits) {
   Golden g("bce_with_logits");
   const Tensor losses = g.like("out"), dlogits = g.like("dlogits");
-  ref().bce_with_logits(losses, g["logits"], g["targets"]);
-  ref().bce_with_logits_backward(dlogits, g["logits"], g["targets"], kLossScale);
+  ref().bce_with_logits(losses, g["logits"], g["targets"], {});
+  ref().bce_with_logits_backward(dlogits, g["logits"], g["targets"], {}, kLossScale);
   g.expect(losses, "out");
   g.expect(dlogits, "dlogits");
 }

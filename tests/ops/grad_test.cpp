@@ -210,12 +210,23 @@ TEST(Grad, CrossEntropy) {
       [](const Tensor& dx, const Tensor& x, double scale) { ref().cross_entropy_backward(dx, x, labels, scale); }));
 }
 
-TEST(Grad, BceWithLogits) {
-  static const std::vector<double> targets = {0, 1, 0.3, 0.9, 0};
-  static const Tensor y = Tensor::of(std::span(targets), {5});
+TEST(Grad, SoftCrossEntropy) {
+  static const std::vector<double> targets = {0, 1, 0, 0.3, 0.9, 2, 0.1, 0.1, 0.1, 0, 0, 0};
+  static const Tensor y = Tensor::of(std::span(targets), {4, 3});
   check(loss_case(
-      {5}, [](const Tensor& losses, const Tensor& x) { ref().bce_with_logits(losses, x, y); },
-      [](const Tensor& dx, const Tensor& x, double scale) { ref().bce_with_logits_backward(dx, x, y, scale); }));
+      {4, 3}, [](const Tensor& losses, const Tensor& x) { ref().soft_cross_entropy(losses, x, y); },
+      [](const Tensor& dx, const Tensor& x, double scale) { ref().soft_cross_entropy_backward(dx, x, y, scale); }));
+}
+
+TEST(Grad, BceWithLogits) {
+  static const std::vector<double> targets = {0, 1, 0.3, 0.9, 0, 1}, weights = {1, 2, 0.5, 3, 0, 1};
+  static const Tensor y = Tensor::of(std::span(targets), {3, 2}), w = Tensor::of(std::span(weights), {3, 2});
+  for (const bool weighted : {false, true})
+    check(loss_case(
+        {3, 2}, [=](const Tensor& losses, const Tensor& x) { ref().bce_with_logits(losses, x, y, weighted ? w : Tensor()); },
+        [=](const Tensor& dx, const Tensor& x, double scale) {
+          ref().bce_with_logits_backward(dx, x, y, weighted ? w : Tensor(), scale);
+        }));
 }
 
 TEST(Grad, Mse) {

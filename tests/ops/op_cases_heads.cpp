@@ -78,11 +78,25 @@ void add_losses(Cases& cases) {
                          t.backend().cross_entropy(t.output_f32("losses", {B}), logits, labels);
                          t.backend().cross_entropy_backward(t.output("dlogits", {B, K}), logits, labels, 0.75);
                        }});
+    for (const auto [B, K] : {Size{0, 5}, {1, 1}, {9, 5}, {3, 37}})
+      cases.push_back({fmt::format("soft_cross_entropy_{}x{}{}", B, K, suffix), [=](OpRun& t) {
+                         const Tensor logits = t.input({B, K}, scale), targets = t.uniform_param({B, K});
+                         t.backend().soft_cross_entropy(t.output_f32("losses", {B}), logits, targets);
+                         t.backend().soft_cross_entropy_backward(t.output("dlogits", {B, K}), logits, targets, 0.75);
+                       }});
+    for (const bool weighted : {false, true})
+      for (const auto [B, K] : {Size{9, 1}, {9, 5}})
+        cases.push_back({fmt::format("bce_with_logits_{}x{}{}{}", B, K, weighted ? "_weighted" : "", suffix), [=](OpRun& t) {
+                           const Tensor logits = t.input({B, K}, scale), targets = t.uniform_param({B, K}),
+                                        weights = weighted ? t.uniform_param({B, K}) : Tensor();
+                           t.backend().bce_with_logits(t.output_f32("losses", {B}), logits, targets, weights);
+                           t.backend().bce_with_logits_backward(t.output("dlogits", {B, K}), logits, targets, weights, 0.75);
+                         }});
     for (const std::int64_t B : {0, 1, 9, 33}) {
       cases.push_back({fmt::format("bce_with_logits_{}{}", B, suffix), [=](OpRun& t) {
                          const Tensor logits = t.input({B}, scale), targets = t.uniform_param({B});
-                         t.backend().bce_with_logits(t.output_f32("losses", {B}), logits, targets);
-                         t.backend().bce_with_logits_backward(t.output("dlogits", {B}), logits, targets, 0.75);
+                         t.backend().bce_with_logits(t.output_f32("losses", {B}), logits, targets, {});
+                         t.backend().bce_with_logits_backward(t.output("dlogits", {B}), logits, targets, {}, 0.75);
                        }});
       cases.push_back({fmt::format("mse_{}{}", B, suffix), [=](OpRun& t) {
                          const Tensor predictions = t.input({B}, scale), targets = t.param({B}, 1, 2.5);

@@ -206,12 +206,19 @@ class RemoteBackend final : public Backend {
   void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) override {
     run("cross_entropy_backward", {dlogits}, [&] { host_->cross_entropy_backward(local(dlogits), local(logits), local(labels), scale); });
   }
-  void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) override {
-    run("bce_with_logits", {losses}, [&] { host_->bce_with_logits(local(losses), local(logits), local(targets)); });
+  void soft_cross_entropy(Tensor losses, const Tensor& logits, const Tensor& targets) override {
+    run("soft_cross_entropy", {losses}, [&] { host_->soft_cross_entropy(local(losses), local(logits), local(targets)); });
   }
-  void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override {
+  void soft_cross_entropy_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override {
+    run("soft_cross_entropy_backward", {dlogits},
+        [&] { host_->soft_cross_entropy_backward(local(dlogits), local(logits), local(targets), scale); });
+  }
+  void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets, const Tensor& weights) override {
+    run("bce_with_logits", {losses}, [&] { host_->bce_with_logits(local(losses), local(logits), local(targets), local(weights)); });
+  }
+  void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights, double scale) override {
     run("bce_with_logits_backward", {dlogits},
-        [&] { host_->bce_with_logits_backward(local(dlogits), local(logits), local(targets), scale); });
+        [&] { host_->bce_with_logits_backward(local(dlogits), local(logits), local(targets), local(weights), scale); });
   }
   void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) override {
     run("mse", {losses}, [&] { host_->mse(local(losses), local(predictions), local(targets)); });

@@ -51,6 +51,46 @@ TEST(Predict, LossesAreTheTrainingLosses) {
   EXPECT_EQ(score_predictions(tasks[1], decode(tasks[1], logits, 3), labels).value, 1);
 }
 
+TEST(Predict, SetsHoldTheLabelsAboveTheirThresholds) {
+  TaskSpec task = make_task("topics", TaskType::kMultiLabel, TaskLabels::named({"a", "b", "c"}));
+  task.labels.sets = true;
+  const std::vector<float> logits = {1, -1, 0.5f, -2, -0.5f, -3};
+  auto predictions = decode(task, logits, 2);
+  EXPECT_EQ(predictions[0].value, 5);
+  EXPECT_EQ(predictions[1].value, 0);
+  EXPECT_NEAR(predictions[0].score(), 1 / (1 + std::exp(-1)), 1e-7);
+  const std::vector<double> labels = {1, 2};
+  EXPECT_EQ(score_predictions(task, predictions, labels).value, 0.5);  // one hit, two predicted, two gold
+  const auto softplus = [](double x) { return std::log1p(std::exp(x)); };
+  const double first = softplus(-1) + softplus(-1) + softplus(0.5), second = softplus(-2) + softplus(0.5) + softplus(-3);
+  EXPECT_NEAR(mean_loss(task, predictions, labels), (first + second) / 6, 1e-7);
+  EXPECT_TRUE(fit_decoding(task, predictions, labels));
+  EXPECT_EQ(score_predictions(task, predictions, labels).value, 0.8);  // "c" occurs nowhere in gold, so that its threshold stays .5
+  EXPECT_EQ(decode(task, logits, 2)[1].value, predictions[1].value);
+}
+
+TEST(Predict, ATemperatureMakesProbabilitiesLikelier) {
+  TaskSpec task = make_task("mood", TaskType::kClassify, TaskLabels::classes(2));
+  task.loss = LossName::kCrossEntropy;
+  task.calibrate = true;
+  // Confidence .982 (a difference of 4), and 3 of 4 rows right: the best confidence is .75, a difference of log 3.
+  const std::vector<float> logits = {0, 4, 0, 4, 0, 4, 0, 4};
+  const std::vector<double> labels = {1, 1, 1, 0};
+  auto predictions = decode(task, logits, 4);
+  EXPECT_TRUE(fit_decoding(task, predictions, labels));
+  EXPECT_NEAR(task.temperature, 4 / std::log(3.0), 1e-6);
+  EXPECT_NEAR(predictions[0].score(), 0.75, 1e-7);
+  EXPECT_NEAR(decode(task, logits, 4)[0].score(), 0.75, 1e-7);
+  EXPECT_NEAR(tempered(task, predictions[0].probs, 1 / task.temperature)[1], 1 / (1 + std::exp(-4)), 1e-7);
+  TaskSpec one_logit = make_task("mood", TaskType::kClassify, TaskLabels::classes(2));
+  one_logit.calibrate = true;
+  auto binary = decode(one_logit, std::vector<float>{4, 4, 4, 4}, 4);
+  EXPECT_TRUE(fit_decoding(one_logit, binary, labels));
+  EXPECT_NEAR(one_logit.temperature, task.temperature, 1e-6);
+  one_logit.calibrate = false;
+  EXPECT_FALSE(fit_decoding(one_logit, binary, labels));
+}
+
 class PredictRows : public testing::TestWithParam<const char*> {
  protected:
   std::vector<Row> rows(std::size_t count) {

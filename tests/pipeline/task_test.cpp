@@ -70,6 +70,41 @@ TEST(Task, LossesAndFeaturesFollowFromTypeAndLabels) {
   EXPECT_EQ(softmax.outputs(), 2);
 }
 
+TEST(Task, MultiLabelHasASigmoidForEachLabel) {
+  TaskSpec task = read("name = 'x'\ntype = 'multi_label'\nlabels = ['a', 'b', 'c']\n");
+  task.labels.sets = true;
+  EXPECT_EQ(task.trained_by(), Loss::kBce);
+  EXPECT_EQ(task.outputs(), 3);
+  EXPECT_EQ(task.scored_by(), Metric::kMicroF1);
+  EXPECT_EQ(task.label_text(5), "[\"a\",\"c\"]");
+  task.thresholds = {0.5, 0.25, 0.75};
+  task.temperature = 1.5;
+  task.data.label_columns = {"a", "b", "c"};
+  const TaskSpec again = parse_task({task_json(task), "minbert.json", ErrorTag::kModel});
+  EXPECT_EQ(task_json(again), task_json(task));
+  EXPECT_EQ(again.thresholds, task.thresholds);
+  EXPECT_TRUE(again.labels.sets);
+  Json json = task_json(task);
+  json["thresholds"] = {0.5};
+  expect_error(ErrorTag::kModel, {"thresholds", "each label"}, [&] { parse_task({json, "minbert.json", ErrorTag::kModel}); });
+}
+
+TEST(Task, ClassWeightsFollowFromTrain) {
+  TaskSpec task = read("name = 'x'\nlabels = ['a', 'b', 'c']\nclass_weights = 'balanced'\nlabel_smoothing = 0.1\n");
+  std::vector<Row> rows;
+  for (const double label : {0, 0, 0, 1}) rows.push_back(make_row("", "", label));
+  task.resolve_class_weights(rows);
+  EXPECT_EQ(task.class_factors, (std::vector<double>{4.0 / 6, 2, 1}));  // as sklearn's; "c" does not occur
+  task = read("name = 'x'\nlabels = ['a', 'b']\nclass_weights = { b = 2.5 }\n");
+  task.resolve_class_weights(rows);
+  EXPECT_EQ(task.class_factors, (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(print_toml(write_options(read(print_toml(write_options(task), false))), false), print_toml(write_options(task), false));
+  task.class_weights.by_label = {{"bb", 2}};
+  expect_error(ErrorTag::kUsage, {"task.x.class_weights", "bb", "did you mean"}, [&] { task.resolve_class_weights(rows); });
+  expect_error(ErrorTag::kUsage, {"class_weights", "above 0"}, [] { read("class_weights = { a = 0 }\n"); });
+  expect_error(ErrorTag::kUsage, {"class_weights", "balanced"}, [] { read("class_weights = 'equal'\n"); });
+}
+
 TEST(Task, JsonReadsBack) {
   for (TaskSpec task : three_tasks()) {
     task.head = {.dense = {{.fixed = 0, .multiple = 4}, {.fixed = 7, .multiple = 1}}, .dropout = 0.3f, .kind = HeadKind::kDense};

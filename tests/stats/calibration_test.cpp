@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "minbert/stats/mcnemar.h"
@@ -74,6 +75,22 @@ TEST(Calibration, RowsOfEqualConfidenceStayTogether) {
   EXPECT_EQ(points[1].rows, 70);
   EXPECT_EQ(points[4].rows, 100);
   EXPECT_DOUBLE_EQ(points[4].accuracy, 0.6);
+}
+
+TEST(Calibration, TemperatureOfKnownRows) {
+  // Three rows of four are right where the logits say log 9: the likeliest difference is log 3.
+  const std::vector<double> sigmoids = {std::log(9.0), std::log(9.0), -std::log(9.0), std::log(9.0)};
+  EXPECT_NEAR(fit_temperature(sigmoids, std::vector<int>{1, 1, 0, 0}), 2, 1e-6);
+  const std::vector<double> two = {0, std::log(9.0), 5, 5 + std::log(9.0), 1, 1 + std::log(9.0), 0, std::log(9.0)};
+  EXPECT_NEAR(fit_temperature(two, std::vector<int>{1, 1, 1, 0}, 2), 2, 1e-6);
+  EXPECT_EQ(fit_temperature({}, std::span<const int>()), 1);
+}
+
+TEST(Calibration, ThresholdsMakeF1Highest) {
+  EXPECT_EQ(best_threshold(std::vector<int>{1, 0, 1, 0}, std::vector<double>{0.9, 0.8, 0.25, 0.125}), 0.1875);  // F1 .8
+  EXPECT_EQ(best_threshold(std::vector<int>{1, 0}, std::vector<double>{0.9, 0.2}), 0.5);                        // any between is as good
+  EXPECT_EQ(best_threshold(std::vector<int>{0, 0}, std::vector<double>{0.9, 0.2}), 0.5);
+  EXPECT_EQ(best_threshold(std::vector<int>{1, 0, 1}, std::vector<double>{0.3, 0.2, 0.3}), 0.25);  // equal ones stay together
 }
 
 TEST(Calibration, BrokenCallsAreRefused) {

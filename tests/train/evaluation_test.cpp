@@ -143,6 +143,47 @@ TEST_F(EvaluationTest, CalibrationComparesProbabilityWithSuccess) {
   EXPECT_EQ(rows, 5);
 }
 
+TEST_F(EvaluationTest, ATemperatureSaysWhatItChanged) {
+  mood_task.temperature = 0.5;
+  const Json calibration = json()["tasks"]["mood"]["calibration"];
+  EXPECT_EQ(calibration["temperature"], 0.5);
+  // Without it, probabilities are the roots of those above, by their sums; each of four bins has the rows of one confidence.
+  const double a = std::sqrt(0.75) / (std::sqrt(0.75) + 2 * std::sqrt(0.125)), bc = std::sqrt(0.5) / (std::sqrt(0.5) + 1),
+               d = std::sqrt(0.75) / (std::sqrt(0.75) + 0.5);
+  const double error = ((1 - a) + 2 * std::abs(0.5 - bc) + d) / 5;
+  EXPECT_NEAR(calibration["uncalibrated_error"].get<double>(), error, 1e-12);
+}
+
+TEST_F(EvaluationTest, SetsAreListsAndScoredByLabel) {
+  TaskSpec topics_task = task("topics", TaskType::kMultiLabel, TaskLabels::named({"a", "b;c", "d"}));
+  topics_task.labels.sets = true;
+  topics_task.thresholds = {0.5, 0.25, 0.5};
+  Rows rows;
+  rows.rows = {row("0", "one", 3), row("1", "two", 0), row("2", "three", 4)};
+  const auto predict = [](double value, std::vector<double> probs) { return Prediction{value, std::move(probs), true}; };
+  const TaskEvaluation topics = {
+      &topics_task, &rows, {predict(3, {0.75, 0.25, 0}), predict(1, {0.5, 0, 0}), predict(3, {0.5, 0.5, 0.125})}};
+  const Json metrics = write_evaluation(folder / "eval/dev", "dev", std::span(&topics, 1), 20, 7);
+  EXPECT_EQ(read_file(folder / "eval/dev/topics.predictions.tsv"),
+            "id\ttext\tgold\tpred\tscore\tp_0\tp_1\tp_2\n"
+            "0\tone\t[\"a\",\"b;c\"]\t[\"a\",\"b;c\"]\t0.750000\t0.750000\t0.250000\t0.000000\n"
+            "1\ttwo\t[]\t[\"a\"]\t0.500000\t0.500000\t0.000000\t0.000000\n"
+            "2\tthree\t[\"d\"]\t[\"a\",\"b;c\"]\t0.500000\t0.500000\t0.500000\t0.125000\n");
+  const std::string errors = read_file(folder / "eval/dev/topics.errors.tsv");
+  EXPECT_LT(errors.find("\n2\t"), errors.find("\n1\t"));  // three wrong labels before one
+  EXPECT_FALSE(std::filesystem::exists(folder / "eval/dev/topics.confusion.csv"));
+  const Json figures = metrics["tasks"]["topics"];
+  EXPECT_EQ(figures["type"], "multi_label");
+  EXPECT_EQ(figures["metric"], "micro_f1");
+  EXPECT_EQ(figures["micro_f1"], 4.0 / 8);
+  EXPECT_NEAR(figures["macro_f1"].get<double>(), (2.0 / 4 + 2.0 / 3 + 0) / 3, 1e-12);
+  EXPECT_NEAR(figures["subset_accuracy"].get<double>(), 1.0 / 3, 1e-12);
+  EXPECT_EQ(figures["classes"]["d"]["gold"], 1);
+  EXPECT_EQ(figures["thresholds"], Json({0.5, 0.25, 0.5}));
+  EXPECT_TRUE(figures.contains("interval"));
+  EXPECT_FALSE(figures.contains("calibration"));
+}
+
 TEST_F(EvaluationTest, IntervalsOnRequestAndTheSameEachTime) {
   EXPECT_FALSE(json(0)["tasks"]["mood"].contains("interval"));
   const Json interval = json(200)["tasks"]["mood"]["interval"];

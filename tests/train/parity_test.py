@@ -29,18 +29,38 @@ CASES = {
         'encode = "joint"\npool = "pooler"\nhead = { dense = ["2H", 24], dropout = DROPOUT }',
         'sampler = "sequential"\nschedule = "linear"\nwarmup_ratio = 0.3\nclip = 1.0\nweight_decay = 0.1\ndecay_bias_and_norm = true',
     ),
+    "class weights": (
+        ["mood", "rare", "same", "topics"],
+        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS',
+        'sampler = "round_robin"\naccumulate = 2',
+    ),
+    "class weights and label smoothing": (
+        ["mood", "rare", "same", "topics"],
+        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS\nlabel_smoothing = 0.2',
+        'sampler = "round_robin"\naccumulate = 2',
+    ),
+    "label smoothing and multi_label": (
+        ["mood", "same", "topics"],
+        'pool = "mean"\nhead = { dense = ["H"], dropout = DROPOUT }\nlabel_smoothing = 0.1',
+        'sampler = "round_robin"',
+    ),
 }
 KINDS = {
     "mood": 'type = "classify"\nlabels = 3',
     "same": 'type = "pair_classify"\nlabels = 2',
     "near": 'type = "pair_regress"',
     "angle": 'type = "pair_regress"',
+    "rare": 'type = "classify"\nlabels = 3',
+    "topics": 'type = "multi_label"\nlabels = ["stone", "warm", "narrow"]',
 }
+WEIGHTS = {"mood": "{ 0 = 0.5, 2 = 3.0 }", "same": "{ 1 = 2.5 }"}  # all others: balanced
 DATA = {
     "mood": 'train = "rows.csv"\ntext = "a"\nlabel = "class"',
     "same": 'train = "rows.csv"\ntext = "a"\ntext_pair = "b"\nlabel = "binary"',
     "near": 'train = "rows.csv"\ntext = "a"\ntext_pair = "b"\nlabel = "number"',
     "angle": 'train = "rows.csv"\ntext = "a"\ntext_pair = "b"\nlabel = "number"',
+    "rare": 'train = "rows.csv"\ntext = "a"\nlabel = "class"',
+    "topics": 'train = "rows.csv"\ntext = "a"\nlabel = "topics"',
 }
 LR = 3e-3
 
@@ -48,11 +68,12 @@ LR = 3e-3
 def write_rows(folder):
     """28 rows of one file that all tasks read: labels follow from the texts' first words, lengths differ."""
     rng = random.Random(7)
-    lines = ["a,b,class,binary,number"]
+    lines = ["a,b,class,binary,number,topics"]
     for _ in range(28):
         a, b = ([rng.choice(parity.WORDS) for _ in range(rng.randrange(1, 9))] for _ in range(2))
         first, second = parity.WORDS.index(a[0]), parity.WORDS.index(b[0])
-        lines.append(f"{' '.join(a)},{' '.join(b)},{first % 3},{(first + second) % 2},{5 - abs(first - second) / 3:.2f}")
+        topics = "; ".join(name for i, name in enumerate(("warm", "stone", "narrow")) if first >> i & 1)
+        lines.append(f"{' '.join(a)},{' '.join(b)},{first % 3},{(first + second) % 2},{5 - abs(first - second) / 3:.2f},{topics}")
     (folder / "rows.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -64,6 +85,7 @@ def config_text(case, dropout):
         own = 'head = { kind = "cosine", dropout = DROPOUT }' if name == "angle" else settings
         if name == "mood":
             own = own.replace('encode = "joint"', "")
+        own = own.replace("WEIGHTS", WEIGHTS.get(name, '"balanced"'))
         text += f'[[task]]\nname = "{name}"\n{KINDS[name]}\n{own}\n[task.data]\n{DATA[name]}\n'
     rates = f"lr = {LR}\nhead_lr = {2 * LR}"
     text += f"[[stage]]\nbatch = 4\n{rates}\nshuffle = false\nmax_steps = {parity.STEPS}\nlog_every = 1\nepochs = 6\n{stage}\n"
@@ -95,6 +117,18 @@ class TaskParityTest(parity.ParityTest):
 
     def test_joint_pooler_two_dense(self):
         self.check_both("joint, pooler, two dense")
+
+    def test_class_weights(self):
+        self.tolerance = 1e-5
+        self.check_both("class weights")
+
+    def test_class_weights_and_label_smoothing(self):
+        self.tolerance = 1e-5
+        self.check_both("class weights and label smoothing")
+
+    def test_label_smoothing_and_multi_label(self):
+        self.tolerance = 1e-5
+        self.check_both("label smoothing and multi_label")
 
 
 if __name__ == "__main__":

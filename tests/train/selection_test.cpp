@@ -10,7 +10,7 @@ using Names = std::vector<std::string>;
 const Names kTasks = {"a", "b"};
 
 TEST(EpochSelection, MeanKeepsTheEarlierOfEquals) {
-  EpochSelection selection(Selection::kMean, 0);
+  EpochSelection selection(Selection::kMean, Ties::kFirst, 0);
   EXPECT_EQ(selection.offer(0, {{"a", 0.5}, {"b", 0.25}}, kTasks), kTasks);  // before training
   EXPECT_EQ(selection.offer(1, {{"a", 0.25}, {"b", 0.5}}, kTasks), Names());
   EXPECT_EQ(selection.best_epoch(), 0);
@@ -19,8 +19,14 @@ TEST(EpochSelection, MeanKeepsTheEarlierOfEquals) {
   EXPECT_EQ(selection.best_epoch(), 2);
 }
 
+TEST(EpochSelection, TiesMayGoToTheLast) {
+  EpochSelection selection(Selection::kMean, Ties::kLast, 0);
+  for (const double score : {0.5, 0.5, 0.75, 0.75, 0.5}) selection.offer(selection.best_epoch() + 1, {{"a", score}}, kTasks);
+  EXPECT_EQ(selection.best_epoch(), 3);
+}
+
 TEST(EpochSelection, PerTaskKeepsEachTasksOwn) {
-  EpochSelection selection(Selection::kPerTask, 0);
+  EpochSelection selection(Selection::kPerTask, Ties::kFirst, 0);
   EXPECT_EQ(selection.offer(0, {{"a", 0.5}, {"b", 0.5}}, kTasks), kTasks);
   EXPECT_EQ(selection.offer(1, {{"a", 0.6}, {"b", 0.5}}, kTasks), Names{"a"});
   EXPECT_EQ(selection.offer(2, {{"a", 0.55}, {"b", 0.7}}, kTasks), Names{"b"});
@@ -28,16 +34,16 @@ TEST(EpochSelection, PerTaskKeepsEachTasksOwn) {
 }
 
 TEST(EpochSelection, LastTakesEveryEpoch) {
-  EpochSelection selection(Selection::kLast, 0);
+  EpochSelection selection(Selection::kLast, Ties::kFirst, 0);
   for (int epoch = 0; epoch < 3; ++epoch) EXPECT_EQ(selection.offer(epoch, {{"a", 1.0 - epoch}}, kTasks), kTasks);
   EXPECT_EQ(selection.best_epoch(), 2);
 }
 
 TEST(EpochSelection, PatienceCountsEpochsSinceTheBestAndSurvivesAResume) {
-  EpochSelection whole(Selection::kMean, 2);
+  EpochSelection whole(Selection::kMean, Ties::kFirst, 2);
   for (const auto& [epoch, score, exhausted] :
        {std::tuple(0, 0.1, false), {1, 0.0, false}, {2, 0.2, false}, {3, 0.2, false}, {4, 0.1, true}}) {
-    EpochSelection resumed(Selection::kMean, 2);
+    EpochSelection resumed(Selection::kMean, Ties::kFirst, 2);
     resumed.restore(SelectionState::read({whole.state().json(), "state.json", ErrorTag::kModel}));
     resumed.offer(epoch, {{"a", score}}, kTasks);
     whole.offer(epoch, {{"a", score}}, kTasks);

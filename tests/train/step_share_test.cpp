@@ -62,7 +62,7 @@ class StepShareTest : public TinyRunTest {
   Update step(std::size_t part, std::span<const std::uint32_t> rows, const Cuts& cuts) {
     set_initial_weights(*setup_, run_, events);
     Optimizer optimizer = this->optimizer();
-    const std::int64_t total = objective_->loss_terms(part, rows, 1);
+    const double total = objective_->loss_terms(part, rows, 1);
     StepResult sum;
     for (std::size_t i = 0; i <= cuts.size(); ++i) {
       const std::size_t begin = i == 0 ? 0 : cuts[i - 1], end = i == cuts.size() ? rows.size() : cuts[i];

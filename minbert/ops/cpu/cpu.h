@@ -105,8 +105,10 @@ class CpuBackend final : public Backend {
   // loss.cpp
   void cross_entropy(Tensor losses, const Tensor& logits, Indices labels) override;
   void cross_entropy_backward(Tensor dlogits, const Tensor& logits, Indices labels, double scale) override;
-  void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) override;
-  void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override;
+  void soft_cross_entropy(Tensor losses, const Tensor& logits, const Tensor& targets) override;
+  void soft_cross_entropy_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) override;
+  void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets, const Tensor& weights) override;
+  void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights, double scale) override;
   void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) override;
   void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) override;
 

@@ -60,6 +60,41 @@ void softmax_gradient(const Tensor& dlogits, const Tensor& logits, std::int64_t 
   });
 }
 
+/// The loss of one row: the sum of targets times log(sum exp) minus the sum of targets times logits.
+double soft_loss(const Tensor& logits, const Tensor& targets, std::int64_t row) {
+  const SoftmaxSums sums = softmax_sums(logits, row);
+  V weight = set(0), weighted = set(0);
+  const float* y = targets.data<float>() + row * targets.row_stride();
+  with_type(logits.dtype(), [&]<class T>(T) HWY_ATTR {
+    const T* x = logits.data<T>() + row * logits.row_stride();
+    const V shift = set(sums.max);
+    for_lanes(static_cast<std::size_t>(logits.cols()), [&](std::size_t i, auto extent) HWY_ATTR {
+      const V target = load(extent, y + i);
+      weight = hn::Add(weight, fill_rest(extent, target, set(0)));
+      weighted = hn::Add(weighted, fill_rest(extent, hn::Mul(target, hn::Sub(load(extent, x + i), shift)), set(0)));
+    });
+  });
+  return static_cast<double>(sum_lanes(weight)) * std::log(static_cast<double>(sums.sum)) - static_cast<double>(sum_lanes(weighted));
+}
+
+/// dlogits = scale (softmax(logits) times the sum of targets - targets) for one row.
+void soft_gradient(const Tensor& dlogits, const Tensor& logits, const Tensor& targets, std::int64_t row, float scale) {
+  const SoftmaxSums sums = softmax_sums(logits, row);
+  const auto width = static_cast<std::size_t>(logits.cols());
+  const float* y = targets.data<float>() + row * targets.row_stride();
+  V weight = set(0);
+  for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR { weight = hn::Add(weight, fill_rest(extent, load(extent, y + i), set(0))); });
+  const V shift = set(sums.max), factor = set(sum_lanes(weight) / sums.sum), scaled = set(scale);
+  with_type(logits.dtype(), [&]<class T>(T) HWY_ATTR {
+    const T* x = logits.data<T>() + row * logits.row_stride();
+    T* d = dlogits.data<T>() + row * dlogits.row_stride();
+    for_lanes(width, [&](std::size_t i, auto extent) HWY_ATTR {
+      const V probability = hn::Mul(exp_nonpositive(hn::Sub(load(extent, x + i), shift)), factor);
+      store(extent, hn::Mul(scaled, hn::Sub(probability, load(extent, y + i))), d + i);
+    });
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace minbert::cpu
 HWY_AFTER_NAMESPACE();
@@ -69,6 +104,8 @@ namespace minbert::cpu {
 
 HWY_EXPORT(softmax_sums);
 HWY_EXPORT(softmax_gradient);
+HWY_EXPORT(soft_loss);
+HWY_EXPORT(soft_gradient);
 
 namespace {
 
@@ -76,14 +113,14 @@ void check_rows(const Tensor& out, const Tensor& x, const Tensor& y, const char*
   for (const Tensor* t : {&out, &x, &y}) shapes::matrix(*t, x.rows(), 1, what);
 }
 
-float value_at(const Tensor& x, std::int64_t row) {
+float value_at(const Tensor& x, std::int64_t row, std::int64_t col = 0) {
   float value = 0;
-  with_type(x.dtype(), [&]<class T>(T) { value = static_cast<float>(x.data<T>()[row * x.row_stride()]); });
+  with_type(x.dtype(), [&]<class T>(T) { value = static_cast<float>(x.data<T>()[row * x.row_stride() + col]); });
   return value;
 }
 
-void set_value(const Tensor& x, std::int64_t row, double value) {
-  with_type(x.dtype(), [&]<class T>(T) { x.data<T>()[row * x.row_stride()] = T(static_cast<float>(value)); });
+void set_value(const Tensor& x, std::int64_t row, double value, std::int64_t col = 0) {
+  with_type(x.dtype(), [&]<class T>(T) { x.data<T>()[row * x.row_stride() + col] = T(static_cast<float>(value)); });
 }
 
 /// out[b] = f(x[b], y[b]), computed in double.
@@ -91,6 +128,16 @@ template <class F>
 void for_each_row(const Tensor& out, const Tensor& x, const Tensor& y, const F& f) {
   for (std::int64_t b = 0; b < x.rows(); ++b)
     set_value(out, b, f(static_cast<double>(value_at(x, b)), static_cast<double>(value_at(y, b))));
+}
+
+void check_bce(const Tensor& logits, const Tensor& targets, const Tensor& weights, const char* what) {
+  shapes::matrix(targets, logits.rows(), logits.cols(), what);
+  shapes::optional_matrix(weights, logits.rows(), logits.cols(), what);
+}
+
+/// The weight of one term; 1 without weights.
+double weight_at(const Tensor& weights, std::int64_t row, std::int64_t col) {
+  return weights ? static_cast<double>(value_at(weights, row, col)) : 1.0;
 }
 
 void check_labels(const Tensor& logits, std::span<const std::int32_t> labels) {
@@ -108,7 +155,7 @@ void CpuBackend::cross_entropy(Tensor losses, const Tensor& logits, Indices labe
     for (std::int64_t b = begin; b < end; ++b) {
       const SoftmaxSums sums = HWY_DYNAMIC_DISPATCH(softmax_sums)(logits, b);
       const std::int32_t label = labels.host[static_cast<std::size_t>(b)];
-      const float at_label = value_at(logits.slice_cols(label, label + 1), b);
+      const float at_label = value_at(logits, b, label);
       set_value(losses, b, std::log(static_cast<double>(sums.sum)) - (static_cast<double>(at_label) - static_cast<double>(sums.max)));
     }
   });
@@ -124,16 +171,48 @@ void CpuBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, In
   });
 }
 
-void CpuBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) {
-  check_rows(losses, logits, targets, "bce_with_logits");
-  const OpScope scope(*this, "bce_with_logits", 0, 0, {losses});
-  for_each_row(losses, logits, targets, [](double x, double y) { return std::max(x, 0.0) - x * y + std::log1p(std::exp(-std::abs(x))); });
+void CpuBackend::soft_cross_entropy(Tensor losses, const Tensor& logits, const Tensor& targets) {
+  shapes::matrix(targets, logits.rows(), logits.cols(), "targets");
+  shapes::matrix(losses, logits.rows(), 1, "losses");
+  const OpScope scope(*this, "soft_cross_entropy", 0, bytes_of({&logits, &targets}), {losses});
+  for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) set_value(losses, b, HWY_DYNAMIC_DISPATCH(soft_loss)(logits, targets, b));
+  });
 }
 
-void CpuBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) {
-  check_rows(dlogits, logits, targets, "bce_with_logits gradient");
+void CpuBackend::soft_cross_entropy_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) {
+  shapes::matrix(targets, logits.rows(), logits.cols(), "targets");
+  shapes::same(dlogits, logits, "dlogits");
+  const OpScope scope(*this, "soft_cross_entropy_backward", 0, bytes_of({&dlogits, &logits, &targets}), {dlogits});
+  for_rows(logits.rows(), logits.cols(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) HWY_DYNAMIC_DISPATCH(soft_gradient)(dlogits, logits, targets, b, static_cast<float>(scale));
+  });
+}
+
+void CpuBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets, const Tensor& weights) {
+  check_bce(logits, targets, weights, "bce_with_logits");
+  shapes::matrix(losses, logits.rows(), 1, "bce_with_logits: losses");
+  const OpScope scope(*this, "bce_with_logits", 0, 0, {losses});
+  for (std::int64_t b = 0; b < logits.rows(); ++b) {
+    double sum = 0;
+    for (std::int64_t k = 0; k < logits.cols(); ++k) {
+      const double x = value_at(logits, b, k), y = value_at(targets, b, k);
+      sum += weight_at(weights, b, k) * (std::max(x, 0.0) - x * y + std::log1p(std::exp(-std::abs(x))));
+    }
+    set_value(losses, b, sum);
+  }
+}
+
+void CpuBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights,
+                                          double scale) {
+  check_bce(logits, targets, weights, "bce_with_logits gradient");
+  shapes::same(dlogits, logits, "dlogits");
   const OpScope scope(*this, "bce_with_logits_backward", 0, 0, {dlogits});
-  for_each_row(dlogits, logits, targets, [scale](double x, double y) { return scale * (1.0 / (1.0 + std::exp(-x)) - y); });
+  for (std::int64_t b = 0; b < logits.rows(); ++b)
+    for (std::int64_t k = 0; k < logits.cols(); ++k) {
+      const double x = value_at(logits, b, k), y = value_at(targets, b, k);
+      set_value(dlogits, b, scale * weight_at(weights, b, k) * (1.0 / (1.0 + std::exp(-x)) - y), k);
+    }
 }
 
 void CpuBackend::mse(Tensor losses, const Tensor& predictions, const Tensor& targets) {

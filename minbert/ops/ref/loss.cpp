@@ -31,6 +31,19 @@ void check_columns(const Tensor& out, const Tensor& x, const Tensor& y, const ch
   for (const Tensor* t : {&out, &x, &y}) shapes::matrix(*t, x.rows(), 1, what);
 }
 
+void check_bce(const Tensor& logits, const Tensor& targets, const Tensor& weights, const char* what) {
+  shapes::matrix(targets, logits.rows(), logits.cols(), what);
+  shapes::optional_matrix(weights, logits.rows(), logits.cols(), what);
+}
+
+template <class S>
+Matrix<S> weights_or_ones(const Tensor& logits, const Tensor& weights) {
+  if (weights) return Matrix<S>(weights);
+  Matrix<S> ones(logits.rows(), logits.cols());
+  for (std::int64_t i = 0; i < logits.rows() * logits.cols(); ++i) ones[i] = 1;
+  return ones;
+}
+
 // out[b] = fn(x[b], y[b]) over columns of numbers.
 template <class Fn>
 void map_pairs(const Tensor& out, const Tensor& x, const Tensor& y, const Fn& fn) {
@@ -71,16 +84,68 @@ void RefBackend::cross_entropy_backward(Tensor dlogits, const Tensor& logits, In
   });
 }
 
-void RefBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets) {
-  check_columns(losses, logits, targets, "bce_with_logits");
-  const OpScope scope(*this, "bce_with_logits", 0, bytes_of({losses, logits, targets}), {losses});
-  map_pairs(losses, logits, targets, [](auto x, auto y) { return positive_part(x) - x * y + log1p(std::exp(-absolute(x))); });
+void RefBackend::soft_cross_entropy(Tensor losses, const Tensor& logits, const Tensor& targets) {
+  shapes::matrix(targets, logits.rows(), logits.cols(), "soft_cross_entropy: targets");
+  shapes::matrix(losses, logits.rows(), 1, "soft_cross_entropy: losses");
+  const OpScope scope(*this, "soft_cross_entropy", 0, bytes_of({losses, logits, targets}), {losses});
+  with_scalar(logits, [&]<class S>() {
+    const Matrix<S> x(logits), y(targets);
+    Matrix<S> loss(x.rows(), 1);
+    for (std::int64_t b = 0; b < x.rows(); ++b) {
+      const S total = log_sum_exp(x, b);
+      loss[b] = 0;
+      for (std::int64_t k = 0; k < x.cols(); ++k) loss[b] += y(b, k) * (total - x(b, k));
+    }
+    loss.store(losses);
+  });
 }
 
-void RefBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) {
-  check_columns(dlogits, logits, targets, "bce_with_logits_backward");
+void RefBackend::soft_cross_entropy_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) {
+  shapes::matrix(targets, logits.rows(), logits.cols(), "soft_cross_entropy_backward: targets");
+  shapes::same(dlogits, logits, "soft_cross_entropy_backward: dlogits");
+  const OpScope scope(*this, "soft_cross_entropy_backward", 0, bytes_of({dlogits, logits, targets}), {dlogits});
+  with_scalar(logits, [&]<class S>() {
+    const Matrix<S> x(logits), y(targets);
+    Matrix<S> dx(x.rows(), x.cols());
+    for (std::int64_t b = 0; b < x.rows(); ++b) {
+      const S total = log_sum_exp(x, b);
+      S sum = 0;
+      for (std::int64_t k = 0; k < x.cols(); ++k) sum += y(b, k);
+      for (std::int64_t k = 0; k < x.cols(); ++k) dx(b, k) = scale * (sum * std::exp(x(b, k) - total) - y(b, k));
+    }
+    dx.store(dlogits);
+  });
+}
+
+void RefBackend::bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets, const Tensor& weights) {
+  check_bce(logits, targets, weights, "bce_with_logits");
+  shapes::matrix(losses, logits.rows(), 1, "bce_with_logits: losses");
+  const OpScope scope(*this, "bce_with_logits", 0, bytes_of({losses, logits, targets}), {losses});
+  with_scalar(logits, [&]<class S>() {
+    const Matrix<S> X(logits), Y(targets), W = weights_or_ones<S>(logits, weights);
+    Matrix<S> loss(X.rows(), 1);
+    for (std::int64_t b = 0; b < X.rows(); ++b) {
+      loss[b] = 0;
+      for (std::int64_t k = 0; k < X.cols(); ++k) {
+        const S x = X(b, k), y = Y(b, k);
+        loss[b] += W(b, k) * (positive_part(x) - x * y + log1p(std::exp(-absolute(x))));
+      }
+    }
+    loss.store(losses);
+  });
+}
+
+void RefBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights,
+                                          double scale) {
+  check_bce(logits, targets, weights, "bce_with_logits_backward");
+  shapes::same(dlogits, logits, "bce_with_logits_backward: dlogits");
   const OpScope scope(*this, "bce_with_logits_backward", 0, bytes_of({dlogits, logits, targets}), {dlogits});
-  map_pairs(dlogits, logits, targets, [scale](auto x, auto y) { return scale * (sigmoid(x) - y); });
+  with_scalar(logits, [&]<class S>() {
+    const Matrix<S> x(logits), y(targets), w = weights_or_ones<S>(logits, weights);
+    Matrix<S> dx(x.rows(), x.cols());
+    for (std::int64_t i = 0; i < x.rows() * x.cols(); ++i) dx[i] = scale * w[i] * (sigmoid(x[i]) - y[i]);
+    dx.store(dlogits);
+  });
 }
 
 void RefBackend::mse(Tensor losses, const Tensor& predictions, const Tensor& targets) {

@@ -106,8 +106,9 @@ function cards(tasks) {
       box.append(make("meter", { min: low, max: high, value: answer.value, "aria-label": name }));
       return box;
     }
-    const rows = Object.entries(answer.probs).map(([label, p]) => [label, p, label === answer.label]);
-    return card(name, `${answer.label}, ${percent(answer.score)}`, rows);
+    const chosen = answer.labels ?? [answer.label];
+    const rows = Object.entries(answer.probs).map(([label, p]) => [label, p, chosen.includes(label)]);
+    return card(name, answer.labels ? chosen.join(", ") || "no label" : `${answer.label}, ${percent(answer.score)}`, rows);
   });
 }
 
@@ -268,7 +269,7 @@ function answer_columns() {
     .flatMap(task => task.labels ? [task.name, task.name + ".score"] : [task.name]);
 }
 function answer_cells(tasks) {
-  return Object.values(tasks).flatMap(answer => "value" in answer ? [String(answer.value)] : [answer.label, String(answer.score)]);
+  return Object.values(tasks).flatMap(answer => "value" in answer ? [String(answer.value)] : [answer.labels ? answer.labels.join(";") : answer.label, String(answer.score)]);
 }
 
 async function answer_table() {

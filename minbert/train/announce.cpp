@@ -1,0 +1,57 @@
+// A line for each task, for the model, and for the stages.
+#include "minbert/train/announce.h"
+
+#include "minbert/train/stage.h"
+
+namespace minbert {
+namespace {
+
+std::string rows_text(const TaskData& task) {
+  const TaskSpec& spec = task.spec;
+  std::string text = fmt::format("{}: {}", spec.name, option_name(spec.type));
+  if (!spec.is_regression()) text += fmt::format(", {} labels", spec.labels.count);
+  text += fmt::format("; {} train", task.rows.train.rows.size());
+  if (task.has_dev()) text += fmt::format(", {} dev", task.rows.dev.rows.size());
+  if (task.has_test()) text += fmt::format(", {} test", task.rows.test.rows.size());
+  return text + " rows";
+}
+
+std::string head_text(const TaskSpec& task) {
+  if (task.head.kind == HeadKind::kCosine) return "cosine head";
+  const std::string pair = task.is_pair() ? fmt::format(", {} pairs", option_name(task.encode)) : "";
+  const std::string layers = task.head.dense.empty() ? "one linear layer" : fmt::format("{} dense layers", task.head.dense.size());
+  return fmt::format("{} vectors{}, {}", option_name(task.pool), pair, layers);
+}
+
+std::string stage_text(const StageSpec& stage, std::span<const SampledTask> sampled) {
+  const char* what = stage.kind == StageKind::kHeads ? " (frozen encoder)" : stage.kind == StageKind::kMlm ? " (masked words)" : "";
+  const double lr = stage.kind == StageKind::kHeads ? stage.head_lr.value_or(stage.lr) : stage.lr;
+  return fmt::format("{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, stage.epochs, planned_steps(stage, sampled),
+                     stage.batch * stage.accumulate, lr);
+}
+
+}  // namespace
+
+void announce(RunSetup& setup, const RunConfig& config, TrainEvents& events) {
+  const auto say = [&](const std::string& text) { events.message(MessageLevel::kInfo, text); };
+  bool has_dev = false;
+  for (const TaskData& task : setup.tasks) {
+    say(rows_text(task));
+    has_dev = has_dev || task.has_dev();
+  }
+  const ModelConfig& model = setup.params->config();
+  std::string line =
+      fmt::format("model: {} layers, {} wide, {:.1f} million parameters; texts are cut at {} tokens", model.num_hidden_layers,
+                  model.hidden_size, static_cast<double>(setup.params->numel()) / 1e6, setup.max_length);
+  if (setup.tasks.size() == 1) line += "; " + head_text(setup.tasks.front().spec);
+  say(line);
+  const ShouldStop never = [] { return false; };
+  std::vector<std::string> stages;
+  for (std::size_t i = 0; i < config.stages.size(); ++i)
+    stages.push_back(stage_text(config.stages[i], make_objective(setup, config, i, events, never)->sampled()));
+  const bool selects = has_dev && config.stages.back().select != Selection::kLast;
+  say(fmt::format("stages: {}; kept: {}", fmt::join(stages, "; then "),
+                  selects ? "the epoch that dev prefers, epoch 0 being the start of the last stage" : "the last epoch"));
+}
+
+}  // namespace minbert
