@@ -113,6 +113,14 @@ class Tree:
             if re.search(r"(^|/)(utils?|helpers?|misc)\.", path):
                 self.report(path, 1, "a name that says nothing: name the file by what it holds")
 
+    def check_conflicts(self):
+        documents = [*self.root.glob("*.md"), *(self.root / "docs").rglob("*.md")]
+        texts = {path.relative_to(self.root).as_posix(): path.read_text(encoding="utf-8") for path in documents} | self.texts
+        for path, text in texts.items():
+            for number, line in enumerate(text.splitlines(), 1):
+                if re.match(r"(<{7}|>{7}) ", line):
+                    self.report(path, number, "a merge's conflict is not resolved")
+
     def check_includes(self):
         for path, text in self.sources():
             room = path.split("/")[1] if path.startswith("minbert/") else None
@@ -203,6 +211,7 @@ class Tree:
 
     def check(self):
         self.check_sizes_and_comments()
+        self.check_conflicts()
         self.check_includes()
         self.check_quiet_library()
         self.check_cmake()

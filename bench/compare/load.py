@@ -15,6 +15,7 @@ class Connection:
         self.buffer = bytearray()
         self.needed = 0  # bytes of the reply, once its head is here
         self.status = 0
+        self.head = b""  # in lower case
         self.since = 0.0
 
     def send(self, request, since):
@@ -35,7 +36,7 @@ class Connection:
             end = self.buffer.find(b"\r\n\r\n")
             if end < 0:
                 return False
-            head = bytes(self.buffer[:end]).lower()
+            head = self.head = bytes(self.buffer[:end]).lower()
             self.status = int(head[9:12])
             at = head.find(b"content-length:")
             self.needed = end + 4 + int(head[at + 15:head.find(b"\r\n", at) if head.find(b"\r\n", at) > 0 else None])
@@ -56,34 +57,47 @@ def figures(latencies, seconds, failed):
     return {"requests": len(latencies), "per_s": round(len(latencies) / seconds, 1), **at, "failed": failed}
 
 
+def milliseconds(head, name):
+    """The value of a header, which is a time; None if there is none."""
+    at = head.find(name)
+    return float(head[at + len(name) + 1:].split(b"\r\n", 1)[0]) if at >= 0 else None
+
+
 def closed_loop(host, port, requests, connections, seconds, warm=0.5):
-    """Each connection sends its next request as soon as it has a reply."""
-    poll, clients, latencies, failed, n = select.epoll(), {}, [], 0, 0
+    """Each connection sends its next request as soon as it has a reply. Counting begins when all of them have had one, and goes on for `seconds`
+    and two replies for each, but not for more than three times as long. With one connection, `inference_p50_ms` is what the server says of
+    its computation, if it does."""
+    poll, clients, latencies, inference, failed, n = select.epoll(), {}, [], [], 0, 0
     for _ in range(connections):
         client = Connection(host, port)
         clients[client.socket.fileno()] = client
         poll.register(client.socket, select.EPOLLIN)
-    start = time.perf_counter()
-    begin, end = start + warm, start + warm + seconds
+    start = now = time.perf_counter()
+    begin, replies = None, 0
     for client in clients.values():
         client.send(requests[n % len(requests)], time.perf_counter())
         n += 1
-    now = start
-    while now < end:
+    while begin is None or now < begin + seconds or (len(latencies) < 2 * connections and now < begin + 3 * seconds):
         for number, _ in poll.poll(1):
             client = clients[number]
             if not client.read():
                 continue
             now = time.perf_counter()
-            if now >= begin:
+            replies += 1
+            if begin is not None:
                 latencies.append(now - client.since)
                 failed += client.status != 200
+                if connections == 1 and (ms := milliseconds(client.head, b"x-inference-time:")) is not None:
+                    inference.append(ms)
             client.send(requests[n % len(requests)], now)
             n += 1
         now = time.perf_counter()
+        if begin is None and ((now > start + warm and replies >= connections) or now > start + 3 * seconds):
+            begin = now
     for client in clients.values():
         client.socket.close()
-    return figures(latencies, seconds, failed)
+    more = {"inference_p50_ms": sorted(inference)[len(inference) // 2]} if inference else {}
+    return figures(latencies, now - begin, failed) | more
 
 
 def open_loop(host, port, requests, connections, seconds, rate, seed=1):

@@ -34,7 +34,7 @@ Error::Error(ErrorTag tag, std::string_view place, std::string_view message, std
 Error::Error(const Error&) = default;
 Error::~Error() = default;
 
-Error current_error() {
+MINBERT_API Error current_error() {  // libminbert_c calls it in libminbert
   try {
     throw;
   } catch (const Error& error) {

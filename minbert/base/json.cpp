@@ -39,6 +39,9 @@ std::size_t find_excess_depth(std::string_view text) {
   return std::string_view::npos;
 }
 
+/// Where `text` has a NUL byte, which nlohmann's parser takes for the end, or npos.
+std::size_t find_nul(std::string_view text) { return text.find('\0'); }
+
 /// Whether dump() would recurse too deeply. The limit leaves room for a parsed document inside another value.
 bool is_too_deep(const Json& value, int depth = 1) {
   if (!value.is_structured()) return false;
@@ -60,6 +63,7 @@ AnyJson parse(std::string_view text, std::string_view place, ErrorTag tag) {
     throw Error(tag, place, fmt::format("expected at most {} bytes of JSON, got {}", kMaxJsonBytes, text.size()));
   if (const std::size_t at = find_excess_depth(text); at != text.npos)
     throw Error(tag, place_of(text, place, at), fmt::format("nested deeper than {} levels", kMaxNesting));
+  if (const std::size_t at = find_nul(text); at != text.npos) throw Error(tag, place_of(text, place, at), "not valid JSON: a NUL byte");
   try {
     return AnyJson::parse(text);
   } catch (const nlohmann::json::parse_error& error) {
@@ -86,7 +90,7 @@ JsonLine parse_json_line(std::string_view line) {
   if (line.size() > kMaxJsonBytes) return {nullptr, fmt::format("{} bytes, more than {}", line.size(), kMaxJsonBytes)};
   if (find_excess_depth(line) != line.npos) return {nullptr, fmt::format("one nested deeper than {} levels", kMaxNesting)};
   Json value = Json::parse(line, nullptr, false);
-  if (value.is_discarded()) return {nullptr, "invalid JSON"};
+  if (value.is_discarded() || find_nul(line) != line.npos) return {nullptr, "invalid JSON"};
   return {std::move(value), {}};
 }
 

@@ -95,11 +95,15 @@ MINBERT_EXPORT const char* minbert_task_class_name(const minbert_model* model, s
 MINBERT_EXPORT minbert_status minbert_predict(minbert_model* model, const char* task, const minbert_text* texts, size_t count,
                                               minbert_predictions** out, minbert_error** error) MINBERT_NOEXCEPT;
 MINBERT_EXPORT size_t minbert_predictions_count(const minbert_predictions* predictions) MINBERT_NOEXCEPT;
-/* The class's name, or its number as text; a number's text where answers are numbers. NULL for an index that is too large. */
+/* The class's name, or its number as text; a number's text where answers are numbers, a JSON list where they are sets of classes. NULL for
+ * an index that is too large. */
 MINBERT_EXPORT const char* minbert_predictions_label(const minbert_predictions* predictions, size_t index) MINBERT_NOEXCEPT;
-/* The class's index, or the number. */
+/* The class's index, or the number; NaN where answers are sets of classes. */
 MINBERT_EXPORT double minbert_predictions_value(const minbert_predictions* predictions, size_t index) MINBERT_NOEXCEPT;
-/* The probability of the predicted class; NaN where answers are numbers. */
+/* The class's index, or those of a set, ascending; `*count`, unless NULL, receives how many. */
+MINBERT_EXPORT const int32_t* minbert_predictions_classes(const minbert_predictions* predictions, size_t index,
+                                                          size_t* count) MINBERT_NOEXCEPT;
+/* The probability of the predicted class, of a set's likeliest one; NaN where answers are numbers. */
 MINBERT_EXPORT double minbert_predictions_score(const minbert_predictions* predictions, size_t index) MINBERT_NOEXCEPT;
 /* The probability of each class; `*classes`, unless NULL, receives their count. */
 MINBERT_EXPORT const double* minbert_predictions_probs(const minbert_predictions* predictions, size_t index,

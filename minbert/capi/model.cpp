@@ -117,6 +117,12 @@ double minbert_predictions_value(const minbert_predictions* predictions, size_t 
   return prediction == nullptr ? std::numeric_limits<double>::quiet_NaN() : prediction->value;
 }
 
+const int32_t* minbert_predictions_classes(const minbert_predictions* predictions, size_t index, size_t* count) noexcept {
+  const auto* const prediction = minbert::prediction_at(predictions, index);
+  if (count != nullptr) *count = prediction == nullptr ? 0 : prediction->classes.size();
+  return prediction == nullptr ? nullptr : prediction->classes.data();
+}
+
 double minbert_predictions_score(const minbert_predictions* predictions, size_t index) noexcept {
   const auto* const prediction = minbert::prediction_at(predictions, index);
   return prediction == nullptr ? std::numeric_limits<double>::quiet_NaN() : prediction->score;

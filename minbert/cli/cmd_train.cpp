@@ -151,17 +151,19 @@ void print_scores(const TrainResult& result, const fs::path& run, bool json) {
 }
 
 /// How long the run took, and what to do with it.
-void say_next(const RunConfig& config, const fs::path& run, double seconds, Session& session) {
+void say_next(const TrainFlags& flags, const RunConfig& config, const fs::path& run, double seconds, Session& session) {
   session.console.info(fmt::format("done in {}", format_duration(seconds)));
   const auto heads = config.heads();
   if (heads.empty()) return;
   const TaskSpec& first = *std::ranges::find(config.tasks, heads.front(), &TaskSpec::name);
-  const std::string task = heads.size() == 1 ? "" : fmt::format(" --task {}", first.name);
-  std::string next =
-      fmt::format("next: minbert predict {0}{1} -i NEW.csv -o answers.csv, or minbert eval {0}{1} --data MORE.csv", run.string(), task);
+  const std::string folder = run.string(), task = heads.size() == 1 ? "" : fmt::format(" --task {}", first.name);
+  session.console.info(
+      fmt::format("next: minbert predict {0}{1} -i NEW.csv -o answers.csv, or minbert eval {0}{1} --data MORE.csv", folder, task));
   if (first.fits_classifier())
-    next += fmt::format(", or minbert export {} -o FOLDER --as seqcls:{} for transformers", run.string(), first.name);
-  session.console.info(next);
+    session.console.info(fmt::format("for transformers: minbert export {} -o FOLDER --as seqcls:{}", folder, first.name));
+  else if (flags.config.files.empty())
+    session.console.info(fmt::format(
+        "for transformers: the encoder alone; --set task.{}.pool=pooler trains a head that its classifiers have too", first.name));
 }
 
 /// Mean and standard deviation (n - 1) over the runs, which a single one has not.
@@ -277,7 +279,7 @@ int run_train(const TrainFlags& flags, Session& session) {
     return 0;
   }
   print_scores(result, folder, flags.json);
-  say_next(config, folder, watch.seconds(), session);
+  say_next(flags, config, folder, watch.seconds(), session);
   return 0;
 }
 

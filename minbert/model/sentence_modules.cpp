@@ -219,8 +219,9 @@ void SentenceModules::set_normalize(bool normalize) {
 }
 
 void SentenceModules::choose(std::optional<std::int64_t> dimensions, std::optional<bool> normalize) {
+  if (!dimensions && !normalize) return;  // unit vectors that a last module cuts stay cut ones
   const bool unit = normalize.value_or(normalizes());
-  if (normalize || dimensions) set_normalize(false);
+  set_normalize(false);
   if (dimensions) after.emplace_back(TruncateModule{*dimensions});
   if (unit) set_normalize(true);
 }

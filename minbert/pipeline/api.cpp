@@ -2,6 +2,7 @@
 #include "minbert/pipeline/api.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "minbert/base/parallel.h"
@@ -27,9 +28,17 @@ auto guarded(const Work& work) {
 }
 
 Prediction to_api(const TaskSpec& task, minbert::Prediction&& prediction) {
-  const std::string label =
-      task.is_regression() ? fmt::format("{}", prediction.value) : task.labels.class_name(static_cast<int>(prediction.value));
-  return {.label = label, .score = prediction.score(), .value = prediction.value, .probs = std::move(prediction.probs)};
+  Prediction out{
+      .label = task.label_text(prediction.value), .score = prediction.score(), .value = prediction.value, .classes = {}, .probs = {}};
+  if (task.is_multi_label()) {
+    const std::vector<int> classes = classes_of(prediction.value);
+    out.classes.assign(classes.begin(), classes.end());
+    out.value = std::numeric_limits<double>::quiet_NaN();
+  } else if (!task.is_regression()) {
+    out.classes = {static_cast<std::int32_t>(prediction.value)};
+  }
+  out.probs = std::move(prediction.probs);
+  return out;
 }
 
 std::vector<Input> as_inputs(std::span<const std::string> texts) {

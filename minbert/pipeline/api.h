@@ -37,17 +37,19 @@ struct Input {
 
 /// The answer of one task to one input.
 struct Prediction {
-  std::string label;          ///< the class's name, or its number as text; a number's text for a regression
-  double score = 0;           ///< probability of that class; NaN for a regression
-  double value = 0;           ///< the class's index, or the number, not clamped to the task's range
-  std::vector<double> probs;  ///< of each class, in the order of TaskInfo::classes; empty for a regression
+  std::string label;                  ///< the class's name, or its number as text; of multi_label a JSON list; the number's text
+  double score = 0;                   ///< probability of that class, of multi_label of the likeliest one; NaN for a regression
+  double value = 0;                   ///< the class's index, or the number, not clamped to the task's range; NaN for multi_label
+  std::vector<std::int32_t> classes;  ///< the class's index, or those of multi_label, ascending; empty for a regression
+  std::vector<double> probs;          ///< of each class, in the order of TaskInfo::classes; empty for a regression
 };
 
 struct TaskInfo {
   std::string name;
-  std::string type;                  ///< "classify", "pair_classify", "pair_regress", "regress"
+  std::string type;                  ///< "classify", "pair_classify", "pair_regress", "regress", "multi_label"
   bool is_pair = false;              ///< whether its inputs are pairs
   bool is_regression = false;        ///< whether its answers are numbers
+  bool is_multi_label = false;       ///< whether an answer is a set of classes
   bool has_names = false;            ///< whether classes have names; else "0", "1", ...
   std::vector<std::string> classes;  ///< empty for a regression
   std::string metric;                ///< what it is scored by: "accuracy", "pearson", ...

@@ -27,6 +27,7 @@ api::TaskInfo task_info(const TaskSpec& task) {
                      .type = std::string(option_name(task.type)),
                      .is_pair = task.is_pair(),
                      .is_regression = task.is_regression(),
+                     .is_multi_label = task.is_multi_label(),
                      .has_names = task.labels.kind == TaskLabels::Kind::kNames,
                      .classes = {},
                      .metric = std::string(option_name(task.scored_by()))};

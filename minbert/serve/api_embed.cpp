@@ -22,7 +22,7 @@ void run_embed(Call& call) {
   read_embed_inputs(call, reader, members.required("inputs", "a text, or a list"), "inputs", query.rows);
   maker.ask(query);
   call.compute(Work::kEmbed, {std::move(query)}, [&call, maker = std::move(maker)](std::vector<QueryAnswer>& answers) {
-    const auto vectors = maker.make(call.engine(), answers[0]);
+    const auto vectors = maker.make(answers[0]);
     std::string out = "[";
     for (std::size_t begin = 0; begin < vectors.size(); begin += maker.width()) {
       if (begin > 0) out += ',';
@@ -65,7 +65,7 @@ void run_open_ai_embeddings(Call& call) {
   maker.ask(query);
   const std::string model = dump_json(call.service().model_name(call.engine()));
   call.compute(Work::kEmbed, {std::move(query)}, [maker = std::move(maker), in_base64, model, &call](std::vector<QueryAnswer>& answers) {
-    const auto vectors = maker.make(call.engine(), answers[0]);
+    const auto vectors = maker.make(answers[0]);
     std::string out = R"({"object":"list","data":[)";
     for (std::size_t i = 0; i * maker.width() < vectors.size(); ++i) {
       const auto row = std::span(vectors).subspan(i * maker.width(), maker.width());
@@ -99,6 +99,7 @@ void run_similarity(Call& call) {
     if (!scores_pairs(call.engine().tasks()[scorer->task]))
       throw invalid("task", fmt::format("expected a task that scores pairs: {}", task_names(call.engine(), scores_pairs)));
     query.tasks = {scorer->task};
+    settings.text("prompt_name");  // of the right type, though pairs take no prompt
   } else {
     reader.use_prompt(settings);
     reader.add(query.rows, source, "inputs.source_sentence");
@@ -115,7 +116,7 @@ void run_similarity(Call& call) {
   call.compute(Work::kEmbed, {std::move(query)}, [&call, scorer, maker = std::move(maker)](std::vector<QueryAnswer>& answers) {
     QueryAnswer& answer = answers[0];
     std::vector<std::string> scores;
-    const auto made = scorer ? std::vector<float>() : maker.make(call.engine(), answer);
+    const auto made = scorer ? std::vector<float>() : maker.make(answer);
     const std::size_t width = maker.width();
     for (std::int64_t i = 0; i < call.inputs; ++i) {
       const auto row = static_cast<std::size_t>(i);

@@ -1,7 +1,16 @@
 // Inputs, tasks and scores that families of routes share.
 #include "minbert/serve/api_inputs.h"
 
+#include <algorithm>
+
 namespace minbert {
+namespace {
+
+bool has_weights(const VectorModule& module) {
+  return std::holds_alternative<DenseModule>(module) || std::holds_alternative<LayerNormModule>(module);
+}
+
+}  // namespace
 
 void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, const std::string& member, TokenizedRows& rows) {
   if (value.is_string()) {
@@ -27,25 +36,34 @@ void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, 
 
 VectorMaker::VectorMaker(const Engine& engine, const TextReader& reader, std::optional<std::int64_t> dimensions,
                          std::optional<bool> normalize)
-    : prompt_tokens_(reader.prompt_tokens()), modules_(engine.modules) {
-  const std::int64_t hidden = engine.model().folder().config.hidden_size, width = modules_.width(hidden);
+    : engine_(engine), prompt_tokens_(reader.prompt_tokens()) {
+  const SentenceModules& modules = engine.modules;
+  const std::int64_t width = modules.width(engine.model().folder().config.hidden_size);
   if (dimensions.value_or(width) > width)
     throw invalid("dimensions", fmt::format("expected a whole number from 1 to {}, got {}", width, *dimensions));
-  modules_.choose(dimensions, normalize);
+  const auto end = std::find_if(modules.after.rbegin(), modules.after.rend(), has_weights).base();
+  first_ = std::span(modules.after.begin(), end);
+  SentenceModules last{.pooling = {}, .after = {end, modules.after.end()}};
+  last.choose(dimensions, normalize);
+  last_ = std::move(last.after);
   width_ = static_cast<std::size_t>(dimensions.value_or(width));
 }
 
 void VectorMaker::ask(Query& query) {
-  ask_for_vectors(query, modules_.pooling, prompt_tokens_);
+  ask_for_vectors(query, engine_.modules.pooling, prompt_tokens_);
   if (query.states) offsets_ = query.rows.offsets;
 }
 
-std::vector<float> VectorMaker::make(const Engine& engine, QueryAnswer& answer) const {
-  const std::int64_t hidden = engine.model().folder().config.hidden_size;
-  auto vectors = pooled_vectors(answer, offsets_, modules_.pooling, prompt_tokens_, hidden);
-  if (modules_.after.empty()) return vectors;
-  const std::lock_guard lock(engine.module_mutex);
-  return apply_modules(*engine.module_backend, modules_.after, std::move(vectors), modules_.pooling.width(hidden));
+std::vector<float> VectorMaker::make(QueryAnswer& answer) const {
+  const Pooling& pooling = engine_.modules.pooling;
+  const std::int64_t hidden = engine_.model().folder().config.hidden_size;
+  auto vectors = pooled_vectors(answer, offsets_, pooling, prompt_tokens_, hidden);
+  if (vectors.empty() || (first_.empty() && last_.empty())) return vectors;
+  const std::lock_guard lock(engine_.module_mutex);
+  const std::int64_t rows = std::ssize(vectors) / pooling.width(hidden);
+  vectors = apply_modules(*engine_.module_backend, first_, std::move(vectors), pooling.width(hidden));
+  const std::int64_t width = std::ssize(vectors) / rows;
+  return apply_modules(*engine_.module_backend, last_, std::move(vectors), width);
 }
 
 std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&)) {

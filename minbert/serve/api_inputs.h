@@ -14,7 +14,7 @@ namespace minbert {
 /// Adds the value of `member`, which is a text, a list of token ids, or a list of texts and lists of ids, as sequences for embed.
 void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, const std::string& member, TokenizedRows& rows);
 
-/// How vectors are made of an answered query.
+/// How vectors are made of an answered query. The engine must outlive it: modules with weights stay there.
 class VectorMaker {
  public:
   /// `dimensions`: how many numbers are kept, before vectors are normalised. Throws ApiError if the model has fewer.
@@ -23,12 +23,14 @@ class VectorMaker {
   /// Asks for what is needed, once the query has its rows.
   void ask(Query& query);
   /// Vectors (sequences, width()) of the answer.
-  std::vector<float> make(const Engine& engine, QueryAnswer& answer) const;
+  std::vector<float> make(QueryAnswer& answer) const;
   std::size_t width() const { return width_; }
 
  private:
+  const Engine& engine_;
   std::int64_t prompt_tokens_;
-  SentenceModules modules_;
+  std::span<const VectorModule> first_;  // of the engine's modules: up to the last that has weights
+  std::vector<VectorModule> last_;       // what follows them in this request
   std::size_t width_;
   std::vector<std::int64_t> offsets_;
 };

@@ -28,7 +28,7 @@ struct Ranking {
 
   std::vector<double> scores(const Call& call, QueryAnswer& answer) const {
     std::vector<double> out;
-    const auto made = scorer ? std::vector<float>() : maker->make(call.engine(), answer);
+    const auto made = scorer ? std::vector<float>() : maker->make(answer);
     const std::size_t width = maker->width();
     for (std::size_t i = 0; i < texts.size(); ++i) {
       if (scorer) {
@@ -50,6 +50,7 @@ Query ranking_query(Call& call, const Members& members, Ranking& ranking, const 
   Query query;
   if (ranking.scorer) {
     query.tasks = {ranking.scorer->task};
+    members.text("prompt_name");  // of the right type, though pairs take no prompt
   } else {
     reader.use_prompt(members);
     reader.add(query.rows, query_text, "query");

@@ -23,6 +23,17 @@ void expect_finite_answers(std::span<const QueryAnswer> answers) {
   }
 }
 
+// A float of an answer, and the text that it becomes.
+constexpr std::int64_t kBytesOfNumber = 16;
+
+/// Floats in the answer to a query.
+std::int64_t count_numbers(const Query& query, const ModelShape& shape) {
+  std::int64_t of_row = 0;
+  for (const std::size_t task : query.tasks) of_row += shape.heads[task].logits();
+  if (query.pool) of_row += query.rows.per_row * shape.config.hidden_size;
+  return query.rows.rows() * of_row + (query.states ? std::ssize(query.rows.ids) * shape.config.hidden_size : 0);
+}
+
 }  // namespace
 
 Call::Call(Service& service, const Route& route, std::shared_ptr<HttpExchange> exchange)
@@ -40,6 +51,7 @@ const SortedJson& Call::body() {
   if (!body_) {
     body_ = parse_body(request().body);
     exchange_->request().body = std::string();
+    if (const auto task = request().query_value("task"); task && body_->is_object() && !body_->contains("task")) (*body_)["task"] = *task;
   }
   return *body_;
 }
@@ -69,6 +81,7 @@ void Call::compute(Work work, std::vector<Query> queries, Write write) {
       service_.metrics().count_input_tokens(query.rows.row_tokens(row));
       tokens += query.rows.row_tokens(row);
     }
+  reserve_answers(queries);
   const auto job = std::make_shared<QueueJob>(std::move(queries));
   times_.tokenization = request().received.seconds();
   job->done = [self = shared_from_this(), write = std::move(write)](QueueJob& done) mutable {
@@ -83,6 +96,21 @@ void Call::compute(Work work, std::vector<Query> queries, Write write) {
   if (!engine_->queue->submit(job))
     throw ApiError(429, ErrorType::kOverloaded,
                    fmt::format("{} requests wait already; --max-concurrent-requests raises the limit", engine_->queue->capacity()));
+}
+
+void Call::reserve_answers(std::span<const Query> queries) {
+  const ModelShape& shape = engine_->loaded.model->model().params().shape();
+  std::int64_t bytes = 0;
+  for (const Query& query : queries) bytes += count_numbers(query, shape) * kBytesOfNumber;
+  const std::int64_t limit = service_.options().answer_limit;
+  if (bytes > limit)
+    throw ApiError(422, ErrorType::kValidation,
+                   fmt::format("the answer would have {} numbers, more than {}: send fewer inputs at once; --answer-limit raises the limit",
+                               bytes / kBytesOfNumber, limit / kBytesOfNumber));
+  auto& sum = service_.answer_bytes_;
+  const bool fits = (sum += bytes) <= limit;
+  reserved_ = std::shared_ptr<void>(nullptr, [&sum, bytes](void*) { sum -= bytes; });
+  if (!fits) throw ApiError(429, ErrorType::kOverloaded, "too many large answers are on their way; --answer-limit raises the limit");
 }
 
 void Call::on_computed(Computed& computed, const Write& write) {
@@ -104,7 +132,7 @@ void Call::on_computed(Computed& computed, const Write& write) {
 
 void Call::answer(std::string json) {
   times_.total = request().received.seconds();
-  HttpReply made{.status = 200, .content_type = "application/json", .body = std::move(json), .headers = {}};
+  HttpReply made{.status = 200, .content_type = "application/json", .body = std::move(json), .headers = {}, .until_sent = reserved_};
   if (work_) {
     const auto ms = [](double seconds) { return fmt::format("{:.3f}", seconds * 1e3); };
     made.headers = {{"x-compute-tokens", std::to_string(tokens)},

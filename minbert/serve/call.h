@@ -59,6 +59,8 @@ class Call : public std::enable_shared_from_this<Call> {
     bool dropped, expired;
     double queue_s, compute_s;
   };
+  /// Reserves the memory of the answers; 422 or 429 if they are too many numbers.
+  void reserve_answers(std::span<const Query> queries);
   void on_computed(Computed& computed, const Write& write);
   void send(HttpReply reply, std::string_view failure);
 
@@ -68,6 +70,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::shared_ptr<Engine> engine_;
   std::optional<SortedJson> body_;
   std::optional<Work> work_;
+  std::shared_ptr<void> reserved_;  // a part of Service::answer_bytes_
   PhaseTimes times_;
   std::atomic<bool> answered_ = false;
 };

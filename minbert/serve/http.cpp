@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -56,7 +57,7 @@ std::string http_date() {
                      utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
-std::string decode_path(std::string_view text) {
+std::string decode_escapes(std::string_view text) {
   const auto digit = [](char c) {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
   };
@@ -186,7 +187,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     request_->target = std::string(head.target());
     const std::string_view target = request_->target;
     const std::size_t mark = target.find('?');
-    request_->path = decode_path(target.substr(0, mark));
+    request_->path = decode_escapes(target.substr(0, mark));
     if (mark != target.npos) request_->query = target.substr(mark + 1);
     for (const auto& field : head) request_->headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     request_->peer = peer_;
@@ -250,6 +251,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
              : keep_alive_ && parser_ && parser_->get().version() == 10 ? "Connection: keep-alive\r\n\r\n"
                                                                         : "\r\n";
     body_ = head_only_ ? std::string() : std::move(reply.body);
+    until_sent_ = std::move(reply.until_sent);
     stream_.expires_after(seconds(shared_.limits.body_timeout_s));
     const std::array<asio::const_buffer, 2> buffers = {asio::buffer(head_), asio::buffer(body_)};
     asio::async_write(stream_, buffers, bound([unread](Connection& self, error_code error) { self.on_sent(error, unread); }));
@@ -287,6 +289,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   /// The request is over, answered or not.
   void release() {
+    until_sent_.reset();
     if (std::exchange(counted_, false)) --shared_.unanswered;
     shared_.body_bytes -= std::exchange(reserved_, 0);
   }
@@ -325,6 +328,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::size_t reserved_ = 0;  // bytes of Shared::body_bytes
   std::function<void(Leaving)> on_leaving_;
   std::string head_, body_;
+  std::shared_ptr<void> until_sent_;
 };
 
 class Connection::Exchange final : public HttpExchange {
@@ -359,6 +363,19 @@ std::string_view HttpRequest::header(std::string_view name) const {
   for (const auto& [key, value] : headers)
     if (same_name(key, name)) return value;
   return {};
+}
+
+std::optional<std::string> HttpRequest::query_value(std::string_view name) const {
+  for (std::string_view rest = query; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    const std::size_t mark = part.find('=');
+    if (mark == part.npos || decode_escapes(part.substr(0, mark)) != name) continue;
+    std::string value(part.substr(mark + 1));
+    std::replace(value.begin(), value.end(), '+', ' ');
+    return decode_escapes(value);
+  }
+  return std::nullopt;
 }
 
 class HttpServer::Impl {

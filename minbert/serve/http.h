@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,8 @@ struct HttpRequest {
 
   /// The value of a header, whose name is compared without case; empty if there is none.
   std::string_view header(std::string_view name) const;
+  /// The value of a name in the query, with escapes decoded.
+  std::optional<std::string> query_value(std::string_view name) const;
 };
 
 struct HttpReply {
@@ -31,7 +34,8 @@ struct HttpReply {
   std::string content_type;  ///< empty: none
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
-  bool close = false;  ///< end the connection after it
+  bool close = false;                     ///< end the connection after it
+  std::shared_ptr<void> until_sent = {};  ///< let go when the reply is sent, or cannot be
 };
 
 /// What a client did while its request was computed.

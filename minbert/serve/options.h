@@ -13,7 +13,7 @@ struct ServeOptions {
   std::uint16_t port = 8080;
   std::string served_model_name = {};
   std::int64_t max_batch_tokens = 16384, max_concurrent_requests = 512, max_client_batch_size = 2048, max_connections = 4096;
-  std::int64_t payload_limit = 8'000'000;
+  std::int64_t payload_limit = 8'000'000, answer_limit = 512'000'000;
   bool auto_truncate = true;
   double request_timeout = 60, header_timeout = 10, idle_timeout = 75;
   std::string cors_allow_origin = {};
@@ -32,6 +32,8 @@ void visit_options(V& v, ServeOptions& o) {
   v.field("max_client_batch_size", o.max_client_batch_size, "texts or pairs in one request", at_least(1));
   v.field("max_connections", o.max_connections, "connections that may be open", between(1, 1 << 20));
   v.field("payload_limit", o.payload_limit, "bytes in the body of a request", between(1024, 1 << 28));
+  v.field("answer_limit", o.answer_limit, "bytes that the answers of all requests on their way may take together",
+          between(1 << 20, std::int64_t{1} << 40));
   v.field("auto_truncate", o.auto_truncate, "cut texts that are longer than the model reads, unless a request says `truncate`");
   v.field("request_timeout", o.request_timeout, "seconds until a request that waits is given up, and until the end after SIGTERM",
           above(0));

@@ -77,7 +77,18 @@ Json good_reply(std::string_view reply) {
   return out;
 }
 
-Json operation(const Route& route) {
+/// Whether requests have a member `task`, in one of their forms.
+bool takes_task(const Json& schemas, std::string_view request) {
+  if (request.empty()) return false;
+  const Json& schema = schemas.at(std::string(request));
+  if (!schema.contains("anyOf")) return schema.contains("properties") && schema["properties"].contains("task");
+  return std::any_of(schema["anyOf"].begin(), schema["anyOf"].end(), [&](const Json& form) {
+    const auto name = form["$ref"].get<std::string>();
+    return takes_task(schemas, std::string_view(name).substr(name.rfind('/') + 1));
+  });
+}
+
+Json operation(const Json& schemas, const Route& route) {
   std::string id(route.method == "GET" ? "get" : "post");
   for (const char c : route.path) id += c == '/' || c == '.' ? '_' : c;
   Json out = {{"operationId", id}, {"summary", route.summary}, {"responses", {{"200", good_reply(route.reply)}}}};
@@ -88,8 +99,15 @@ Json operation(const Route& route) {
     out["responses"][std::string(status)] = {{"description", meaning_of(status)},
                                              {"content", content("application/json", reference(schema))}};
   }
+  if (takes_task(schemas, route.request))
+    out["parameters"] = Json::array({{{"name", "task"},
+                                      {"in", "query"},
+                                      {"required", false},
+                                      {"description", "The same as the member `task`, for clients that can only set a URL"},
+                                      {"schema", {{"type", "string"}}}}});
   if (route.access != Access::kOpen) out["security"] = Json::array({Json::object({{"key", Json::array()}})});
-  if (route.access == Access::kKey) out["security"].push_back(Json::object());  // without a key where the server has none
+  // Without a key where the server has none, or leaves its metrics open.
+  if (route.access == Access::kKey || route.access == Access::kMetrics) out["security"].push_back(Json::object());
   return out;
 }
 
@@ -99,8 +117,10 @@ std::string make_openapi() {
       {"info", {{"title", "minbert"}, {"version", program_version()}, {"license", {{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
       {"paths", Json::object()},
       {"components", Json::object()}};
-  for (const Route& route : kRoutes) document["paths"][std::string(route.path)][route.method == "GET" ? "get" : "post"] = operation(route);
-  document["components"]["schemas"] = parse_json(serve_schemas(), "schemas.json", ErrorTag::kInternal);
+  const Json schemas = parse_json(serve_schemas(), "schemas.json", ErrorTag::kInternal);
+  for (const Route& route : kRoutes)
+    document["paths"][std::string(route.path)][route.method == "GET" ? "get" : "post"] = operation(schemas, route);
+  document["components"]["schemas"] = schemas;
   document["components"]["securitySchemes"] = {{"key", {{"type", "http"}, {"scheme", "bearer"}}}};
   return dump_json(document);
 }

@@ -104,7 +104,7 @@ class Service {
   LineLog log_;
   Stopwatch uptime_;
   std::atomic<bool> draining_ = false;
-  std::atomic<std::int64_t> calls_ = 0, made_ids_ = 0;
+  std::atomic<std::int64_t> calls_ = 0, made_ids_ = 0, answer_bytes_ = 0;
   std::uint64_t first_id_;
   mutable std::mutex mutex_;  // guards engine_
   std::shared_ptr<Engine> engine_;

@@ -67,6 +67,7 @@ TrainResult run(const TrainConfig& given, const TrainOptions& wanted) {
   TrainResult result;
   result.folder = run_folder_of(wanted.output, config);
   minbert::TrainOptions options = train_options(tree, config, result.folder, {.resume = wanted.resume, .overwrite = wanted.overwrite});
+  options.announce = true;
   if (wanted.should_stop) options.should_stop = wanted.should_stop;
   const minbert::TrainResult trained = minbert::train(*backend, config, options, events);
   result.stopped = trained.stopped;

@@ -13,6 +13,8 @@ import numpy as np
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import NotFittedError
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import assert_all_finite, column_or_1d
 except ImportError as error:
     raise ImportError("minbert.Classifier and minbert.Regressor need scikit-learn: pip install scikit-learn") from error
 
@@ -24,6 +26,8 @@ from minbert._training import Run, train_texts
 
 def _check_inputs(X: Any) -> list:
     """The inputs as a list of texts or pairs."""
+    if hasattr(X, "tocsr"):
+        raise TypeError("Sparse data was passed, but texts are required")
     read = read_inputs([X] if isinstance(X, str) else X)
     if not read.texts:
         raise DataError("Found array with 0 sample(s) while a minimum of 1 is required", tag="data", place="X")
@@ -64,6 +68,8 @@ class _TextEstimator(BaseEstimator):
         self.progress = progress
 
     def _fit(self, X: list, y: list) -> None:
+        if len(X) != len(y):
+            raise DataError(f"expected {len(X)} labels, one for each input, got {len(y)}", tag="data", place="y")
         folder = pathlib.Path(tempfile.mkdtemp(prefix="minbert-"))
         try:
             seed = None if self.random_state is None else int(self.random_state)
@@ -144,17 +150,19 @@ class Classifier(ClassifierMixin, _TextEstimator):
 
     def fit(self, X: Any, y: Any) -> Classifier:
         """Trains. X: n texts, or (n, 2) pairs; y: n labels of any kind that sorts."""
-        X = _check_inputs(X)
-        y = _check_targets(y, len(X))
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(f"Classifier can't train when only one class is present: {self.classes_.tolist()}", tag="data", place="y")
-        self._fit(X, indices.astype(int).tolist())
+        y = _check_targets(y)
+        check_classification_targets(y)
+        classes, indices = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise DataError(f"Classifier can't train when only one class is present: {classes.tolist()}", tag="data", place="y")
+        self._fit(_check_inputs(X), indices.astype(int).tolist())
+        self.classes_ = classes
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """(n,): a class of classes_ for each input."""
-        return self.classes_[np.array(self.model_.predict(_check_inputs(X)), dtype=int)]
+        indices = self.model_.predict(_check_inputs(X))
+        return self.classes_[np.array(indices, dtype=int)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(n, classes), with columns in the order of classes_."""
@@ -166,8 +174,8 @@ class Regressor(RegressorMixin, _TextEstimator):
 
     def fit(self, X: Any, y: Any) -> Regressor:
         """Trains. X: n texts, or (n, 2) pairs; y: n numbers."""
-        X = _check_inputs(X)
-        self._fit(X, np.asarray(_check_targets(y, len(X)), dtype=np.float64).tolist())
+        y = np.asarray(_check_targets(y), dtype=np.float64)
+        self._fit(_check_inputs(X), y.tolist())
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -175,14 +183,9 @@ class Regressor(RegressorMixin, _TextEstimator):
         return np.array(self.model_.predict(_check_inputs(X)), dtype=np.float64)
 
 
-def _check_targets(y: Any, count: int) -> np.ndarray:
+def _check_targets(y: Any) -> np.ndarray:
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1 or len(y) != count:
-        raise DataError(f"expected {count} labels, one for each input, got an array of shape {y.shape}", tag="data", place="y")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise DataError("Input y contains NaN or infinity", tag="data", place="y")
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
     return y

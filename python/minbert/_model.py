@@ -169,16 +169,18 @@ class Model:
     # ---- labels ----
 
     def predict(self, inputs: Any, task: str | None = None, show_progress_bar: bool | None = None) -> list | str | int | float:
-        """The label of each input: a list of names, ints or floats; one label for one text or tuple.
+        """The label of each input: a list of names, ints or floats, or of lists of a multi_label task; one label for one text or tuple.
 
         inputs: texts, or pairs of texts (tuples, or an (n, 2) array), as the task reads them. `task` may be left out if there is one.
         """
         read = read_inputs(inputs)
         info = self.task_info(task)
-        values, _ = self._answers(read, info, show_progress_bar)
+        values, _, sets = self._answers(read, info, show_progress_bar)
         labels = values.tolist()
-        if not info.is_regression:
-            names = self._labels(info)
+        names = self._labels(info)
+        if sets is not None:
+            labels = [[names[k] for k in classes] for classes in sets]
+        elif not info.is_regression:
             labels = [names[int(value)] for value in labels]
         return labels[0] if read.single else labels
 
@@ -188,13 +190,14 @@ class Model:
         info = self.task_info(task)
         if info.is_regression:
             raise UsageError(f'expected a task with classes, "{info.name}" gives numbers', place="task")
-        _, probs = self._answers(read, info, show_progress_bar)
+        _, probs, _ = self._answers(read, info, show_progress_bar)
         return probs[0] if read.single else probs
 
     def analyze(self, inputs: Any, tasks: Sequence[str] | None = None, show_progress_bar: bool | None = None) -> list[dict] | dict:
         """All tasks that fit each input, in one pass of the encoder: a list of {task: {"label", "score", "probs"} or {"value"}}.
 
         Pairs get the tasks of pairs, other inputs those of single texts; `tasks` names those that are wanted. `probs` is {class: number}.
+        A multi_label task has "labels", a list, instead of "label".
         """
         read = read_inputs(inputs)
         infos = self._native.tasks
@@ -203,11 +206,16 @@ class Model:
         out = []
         for of_input in answers:
             row = {}
-            for index, value, probs in of_input:
+            for index, value, classes, probs in of_input:
                 info = infos[index]
-                labels = self._labels(info)
-                row[info.name] = ({"value": value} if info.is_regression else
-                                  {"label": labels[int(value)], "score": probs[int(value)], "probs": dict(zip(labels, probs))})
+                names = self._labels(info)
+                chosen = [names[k] for k in classes]
+                if info.is_regression:
+                    row[info.name] = {"value": value}
+                elif info.is_multi_label:
+                    row[info.name] = {"labels": chosen, "score": max(probs), "probs": dict(zip(names, probs))}
+                else:
+                    row[info.name] = {"label": chosen[0], "score": probs[classes[0]], "probs": dict(zip(names, probs))}
             out.append(row)
         return out[0] if read.single else out
 

@@ -133,8 +133,8 @@ def train_texts(
 ) -> Run:
     """Trains one task on texts in memory, with the settings of `minbert train --init INIT --train FILE`.
 
-    X: texts, or pairs with X_pair or as (n, 2). y: labels; floats are a regression, all else classes: whole numbers 0 to K - 1 stay
-    numbers, others become names. dev: a fraction of X, (X_dev, y_dev), or None, which keeps the last epoch's model. config: further keys,
+    X: texts, or pairs with X_pair or as (n, 2). y: labels; floats are a regression, lists sets of labels, all else classes: whole numbers
+    0 to K - 1 stay numbers, others become names. dev: a fraction of X, (X_dev, y_dev), or None, which keeps the last epoch's model. config: further keys,
     such as {"stage": [{"epochs": 2}]}. The texts are written beside the run folder, so that it can be resumed and reported.
     """
     rows = _read_rows(X, y, X_pair)
@@ -149,6 +149,8 @@ def train_texts(
     elif dev:
         own["dev"] = float(dev)
     kind = ("pair_" if rows.pairs is not None else "") + ("regress" if labels is None else "classify")
+    if _are_sets(rows.labels):
+        kind = "multi_label"
     if labels is None:
         own["label_range"] = [-math.inf, math.inf]
     spec = {"name": task, "type": kind, "pool": _native.usual_pool(_init(init)), "head": {"dense": [], "dropout": 0.1}, "data": own}
@@ -189,8 +191,14 @@ def _read_rows(X: Any, y: Any, X_pair: Any = None) -> Rows:
     return Rows(read.texts, pairs, labels)
 
 
+def _are_sets(labels: list) -> bool:
+    return any(isinstance(label, (list, tuple, set, frozenset)) for label in labels)
+
+
 def _label_keys(labels: list) -> int | list[str] | None:
     """The task's `labels`: a count or names; None for numbers."""
+    if _are_sets(labels):
+        return sorted({str(label) for of_row in labels for label in of_row})
     if any(isinstance(label, float) for label in labels):
         return None
     distinct = sorted({label for label in labels if label is not None}, key=lambda label: (isinstance(label, str), label))
@@ -207,7 +215,10 @@ def _write_rows(path: pathlib.Path, rows: Rows) -> pathlib.Path:
             if rows.pairs is not None:
                 row["text_pair"] = rows.pairs[i]
             label = rows.labels[i]
-            row["label"] = label if isinstance(label, float) else str(int(label) if isinstance(label, bool) else label)
+            if isinstance(label, (list, tuple, set, frozenset)):
+                row["label"] = sorted(str(one) for one in label)
+            else:
+                row["label"] = label if isinstance(label, float) else str(int(label) if isinstance(label, bool) else label)
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return path.absolute()
 

@@ -36,7 +36,8 @@ Pipeline open(const std::string& folder, const std::string& dtype, int threads) 
   return Pipeline(folder, {.dtype = wanted, .threads = threads});
 }
 
-/// (values, probs): (n) class indices or numbers, and (n, classes), or None for a regression.
+/// (values, probs, classes): (n) class indices or numbers; (n, classes), or None for a regression; of multi_label a list of lists, else
+/// None.
 nb::tuple predict(const Pipeline& model, const std::string& task, nb::handle texts, nb::handle pairs, nb::handle progress) {
   const Inputs inputs(texts, pairs);
   std::vector<Prediction> predictions;
@@ -53,11 +54,17 @@ nb::tuple predict(const Pipeline& model, const std::string& task, nb::handle tex
     values.push_back(prediction.value);
     probs.insert(probs.end(), prediction.probs.begin(), prediction.probs.end());
   }
-  if (info.is_regression) return nb::make_tuple(to_array(std::move(values), {count}), nb::none());
-  return nb::make_tuple(to_array(std::move(values), {count}), to_array(std::move(probs), {count, classes}));
+  nb::object sets = nb::none(), table = nb::none();
+  if (info.is_multi_label) {
+    nb::list lists;
+    for (const Prediction& prediction : predictions) lists.append(prediction.classes);
+    sets = lists;
+  }
+  if (!info.is_regression) table = nb::cast(to_array(std::move(probs), {count, classes}));
+  return nb::make_tuple(to_array(std::move(values), {count}), table, sets);
 }
 
-/// For each input a list of (task index, value, probs).
+/// For each input a list of (task index, value, classes, probs).
 nb::list analyze(const Pipeline& model, nb::handle texts, nb::handle pairs, const std::vector<std::string>& tasks, nb::handle progress) {
   const Inputs inputs(texts, pairs);
   std::vector<std::vector<TaskPrediction>> answers;
@@ -68,7 +75,8 @@ nb::list analyze(const Pipeline& model, nb::handle texts, nb::handle pairs, cons
   nb::list out;
   for (const auto& of_input : answers) {
     nb::list row;
-    for (const auto& [task, prediction] : of_input) row.append(nb::make_tuple(task, prediction.value, prediction.probs));
+    for (const auto& [task, prediction] : of_input)
+      row.append(nb::make_tuple(task, prediction.value, prediction.classes, prediction.probs));
     out.append(row);
   }
   return out;
@@ -133,6 +141,7 @@ void bind_model(nb::module_& module) {
       .def_ro("type", &TaskInfo::type)
       .def_ro("is_pair", &TaskInfo::is_pair)
       .def_ro("is_regression", &TaskInfo::is_regression)
+      .def_ro("is_multi_label", &TaskInfo::is_multi_label)
       .def_ro("has_names", &TaskInfo::has_names)
       .def_ro("classes", &TaskInfo::classes)
       .def_ro("metric", &TaskInfo::metric);

@@ -205,7 +205,7 @@ def test_threads_share_a_model(tiny):
 
 
 def test_the_interpreter_runs_while_a_model_computes(tiny):
-    lines = ragged_lines(20000)
+    lines = ragged_lines(500) * 40
     done = threading.Event()
 
     def work():
@@ -223,7 +223,7 @@ def test_the_interpreter_runs_while_a_model_computes(tiny):
 
 
 def test_ctrl_c_ends_encode(tiny):
-    lines = ragged_lines(200_000)
+    lines = ragged_lines(500) * 400
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         tiny.encode(lines)

@@ -106,6 +106,10 @@ def test_train_texts_infers_the_task_from_the_labels(tmp_path, tiny_run):
                                   dev=(X[:2], [0.5, 2.0], X[:2]))
     info = numbers.model().task_info()
     assert info.type == "pair_regress"
+    sets = minbert.train_texts(init, X, [["good", "short"], ["short"]] * 6, output=tmp_path / "sets", epochs=1, max_length=16).model()
+    assert sets.task_info().is_multi_label and sets.classes_().tolist() == ["good", "short"]
+    assert all(set(labels) <= {"good", "short"} for labels in sets.predict(X))
+    assert sets.analyze(X[0])["label"]["labels"] == sets.predict(X[0])
     with pytest.raises(minbert.Error, match="y: expected as many as X has, 12, got 1"):
         minbert.train_texts(init, X, ["a"], output=tmp_path / "short")
     with pytest.raises(minbert.Error, match=r"X\[1\]: expected a str"):

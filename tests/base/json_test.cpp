@@ -43,6 +43,13 @@ TEST(Json, BrokenLinesAreToldNotThrown) {
   EXPECT_EQ(parse_json_line(deep + std::string(100000, ']')).problem, "one nested deeper than 512 levels");
 }
 
+TEST(Json, ANulByteIsNotTheEnd) {
+  using namespace std::string_view_literals;
+  expect_error(ErrorTag::kData, {"f:1:6", "NUL"}, [] { parse_json("{\"a\":\0 1}"sv, "f", ErrorTag::kData); });
+  expect_error(ErrorTag::kData, {"f:1:3", "NUL"}, [] { parse_json("{}\0{}"sv, "f", ErrorTag::kData); });
+  EXPECT_EQ(parse_json_line("{}\0{}"sv).problem, "invalid JSON");
+}
+
 TEST(Json, RefusesTextsWithoutEnd) {
   const std::string blanks(kMaxJsonBytes + 1, ' ');
   expect_error(ErrorTag::kModel, {"f: expected at most 268435456 bytes of JSON, got 268435457"},

@@ -22,6 +22,7 @@ except ImportError as error:
     sys.exit(77)
 
 transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 MINBERT = str(pathlib.Path(sys.argv.pop(1)).resolve())
 SUBJECTS = ["invoice", "parcel", "refund", "password", "app", "shop"]
 STATES = ["late", "wrong", "missing", "great", "here"]
@@ -36,7 +37,7 @@ CONFIG = """
 [model]
 init = "scratch"
 max_length = 12
-vocabulary = { size = 90 }
+vocabulary = { size = 120 }
 config = { hidden_size = 16, num_hidden_layers = 2, num_attention_heads = 2, intermediate_size = 24, max_position_embeddings = 24 }
 """
 STAGE = '[[stage]]\nepochs = 3\nlr = 5e-3\noptimizer = "adamw"\nselect = "last"\nsampler = "round_robin"\n'
@@ -49,7 +50,7 @@ def rows():
             a, b = f"the {subject} is {state}", f"my {SUBJECTS[(i + j) % len(SUBJECTS)]} was {state} again and again and again"
             topics = ";".join(name for name, has in (("money", i in (0, 2)), ("time", j in (0, 2)), ("thing", i in (1, 4))) if has)
             out.append({"a": a, "b": b, "kind": ["low", "middle", "high"][i % 3], "mood": ["bad", "good"][j > 2], "topics": topics,
-                        "same": ["no", "yes"][j % len(SUBJECTS) == 0], "size": i + j / 2})  # fmt: skip
+                        "same": ["no", "yes"][j % len(SUBJECTS) == 0], "size": (i + j) / 2})  # fmt: skip
     return out
 
 

@@ -182,10 +182,13 @@ TEST(CommandLine, ManualPages) {
   const TempFolder folder;
   expect_success(run({"help", "--man-pages", (folder / "man1").string()}));
   const std::string program = read_file(folder / "man1" / "minbert.1"), train = read_file(folder / "man1" / "minbert-train.1");
-  expect_parts(program, {".TH MINBERT 1", ".SH EXIT STATUS", "MINBERT_THREADS", "\\fBtrain\\fR", ".BR minbert\\-train (1)"});
-  expect_parts(train,
-               {".TH MINBERT\\-TRAIN 1", "\\fB\\-o\\fR, \\fB\\-\\-output\\fR \\fIRUN\\fR", ".SH EXAMPLES", "\\fB\\-\\-resume\\fR\n"});
-  expect_parts(read_file(folder / "man1" / "minbert-config.1"), {".SH config show"});
+  for (const std::string_view part : {".TH MINBERT 1", ".SH EXIT STATUS", "MINBERT_THREADS", "\\fBtrain\\fR", ".BR minbert\\-train (1)"})
+    EXPECT_NE(program.find(part), std::string::npos) << part;
+  for (const std::string_view part :
+       {".TH MINBERT\\-TRAIN 1", "\\fB\\-o\\fR, \\fB\\-\\-output\\fR \\fIRUN\\fR", ".SH EXAMPLES", "\\fB\\-\\-resume\\fR\n"})
+    EXPECT_NE(train.find(part), std::string::npos) << part;
+  const std::string config = read_file(folder / "man1" / "minbert-config.1");
+  EXPECT_NE(config.find(".SH config show"), std::string::npos);
   expect_failure(run({"help", "train", "--man-pages", "x"}), 2, "--man-pages");
   if (!has_shell("groff")) GTEST_SKIP() << "no groff here to read them";
   const std::string line = "cd " + folder.path().string() + " && groff -man -ww -Tutf8 man1/*.1 >text 2>errors";

@@ -30,8 +30,8 @@ class InputsTest : public ProjectTest {
     expect_success(minbert(one_liner("rows.csv", "run")));
   }
   static std::vector<std::string> one_liner(const std::string& file, const std::string& folder) {
-    return {"train", "--init",          "base", "--train", file, "--dev", "0.25", "-o", folder, "--set", "stage.0.max_steps=2",
-            "--set", "stage.0.epochs=1"};
+    return {"train", "--init", "base", "--train",  file, "--dev",
+            "0.25",  "-o",     folder, "--epochs", "1",  "--set", "stage.heads.epochs=1"};
   }
   Json json(std::string_view name) const { return parse_json(text(name), name, ErrorTag::kInternal); }
 };
@@ -66,7 +66,7 @@ TEST_F(InputsTest, PipesAreReadLikeFiles) {
 
 TEST_F(InputsTest, RunsTrainFromPipesAndGoOn) {
   make_one_task();
-  const std::string flags = " --init base --dev 0.25 --set stage.0.max_steps=2 --set stage.0.epochs=1 --text text --label label";
+  const std::string flags = " --init base --dev 0.25 --epochs 1 --set stage.heads.epochs=1 --text text --label label";
   for (const std::string& train :
        {"$M train --train <(cat rows.csv) -o piped" + flags, "cat rows.csv | $M train --train - -o input" + flags}) {
     expect_success(shell(train));

@@ -84,7 +84,7 @@ class VectorsTest(unittest.TestCase):
                     got = self.embed(output, "--precision", precision)
                     if not output.endswith("jsonl"):
                         self.assertEqual(got.dtype, expected.dtype)
-                    numpy.testing.assert_array_equal(got, expected)
+                    numpy.testing.assert_array_equal(got.astype(expected.dtype), expected)
 
     def test_ranges_of_other_texts(self):
         vectors = self.embed("all.npy")

@@ -379,7 +379,7 @@ TEST_F(Dataset, AMissingFileSaysWhereItsPathStarted) {
 
 TEST_F(Dataset, NumbersWithoutALabelHaveNoRange) {
   DataSpec spec = single("id,text\n1,fine\n");
-  spec.test = spec.train;
+  spec.test.files = spec.train;
   spec.label = "label";
   SplitReport report;
   load_rows(spec, Split::kTest, TaskLabels::range(), 1, &report);
@@ -563,7 +563,7 @@ TEST_F(Dataset, WordsForMissingValuesAreNoClass) {
   spec.label_map = {{"NA", "no"}, {"None", "no"}};
   EXPECT_EQ(resolve_labels(spec, TaskLabels::from_train()), TaskLabels::named({"no", "yes"}));
   spec = single("text,label\na,0\n");
-  spec.test = {{.path = file("test.csv", "text,label\na,nan\nb,<NA>\n")}};
+  spec.test.files = {{.path = file("test.csv", "text,label\na,nan\nb,<NA>\n")}};
   EXPECT_EQ(load_rows(spec, Split::kTest, TaskLabels::classes(2), 7, &report_).rows.size(), 2u);
   EXPECT_EQ(report_.label_counts.at("(none)"), 2);
 }
@@ -571,7 +571,7 @@ TEST_F(Dataset, WordsForMissingValuesAreNoClass) {
 TEST_F(Dataset, MinusOneThroughoutMeansNoLabel) {
   DataSpec spec = single("text,label\na,0\nb,1\n");
   const auto test_rows = [&](std::string_view content, const TaskLabels& labels) {
-    spec.test = {{.path = file("test.csv", content)}};
+    spec.test.files = {{.path = file("test.csv", content)}};
     return load_rows(spec, Split::kTest, labels, 7);
   };
   const std::string_view placeholders = "text,label\na,-1\nb,\nc,-1.0\n", mixed = "text,label\na,1\nb,-1\n";
@@ -593,7 +593,7 @@ TEST_F(Dataset, MinusOneThroughoutMeansNoLabel) {
 TEST_F(Dataset, TheLabelColumnHasOneDefaultForAllSplits) {
   DataSpec spec = single("text,label\na,0\nb,1\n");
   spec.label.clear();
-  spec.test = {{.path = file("test.csv", "label,text\n1,a\n0,b\n")}};
+  spec.test.files = {{.path = file("test.csv", "label,text\n1,a\n0,b\n")}};
   EXPECT_EQ(labels(train(spec)), (Labels{0, 1}));
   EXPECT_EQ(labels(load_rows(spec, Split::kTest, TaskLabels::classes(2), 7)), (Labels{1, 0}));
 }

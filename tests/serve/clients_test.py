@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clients that people use get what the program computes: openai, huggingface_hub, langchain-huggingface.
+"""Clients that people use get what the program computes: openai, huggingface_hub, langchain-huggingface, llama-index's of TEI.
 
 Usage: clients_test.py MINBERT. Each client whose package is absent is skipped.
 """
@@ -18,7 +18,11 @@ TEXTS = ["A quiet river runs through the old city.", "It was a good film about m
 
 
 def needs(package):
-    return unittest.skipUnless(find_spec(package), f"{package} is not installed")
+    try:
+        found = find_spec(package)
+    except ModuleNotFoundError:  # the package that it belongs to
+        found = None
+    return unittest.skipUnless(found, f"{package} is not installed")
 
 
 def rounded(vectors):
@@ -32,7 +36,7 @@ class ClientsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.scratch = tempfile.TemporaryDirectory()
-        model = served.train(MINBERT, cls.scratch.name)
+        cls.model = model = served.train(MINBERT, cls.scratch.name)
         lines = "\n".join(TEXTS)
         def run(*arguments):
             return subprocess.run([MINBERT, *map(str, arguments)], input=lines, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -73,23 +77,47 @@ class ClientsTest(unittest.TestCase):
         client = huggingface_hub.InferenceClient()
         got = client.feature_extraction(TEXTS, model=self.program.url + "/embed", normalize=True, truncate=True)
         self.assertEqual(rounded(got), self.vectors)
+        # The client wants a list of lists and takes the first; of a list of labels, as text-embeddings-inference sends it, that is the best.
+        best = client.text_classification(TEXTS[0], model=self.program.url + "/predict?task=my", top_k=3)
+        self.assertEqual((int(best.label), best.score), (self.labels[0]["pred"], max(self.labels[0]["probs"])))
+        every = client.text_classification([TEXTS[0]], model=self.program.url + "/predict?task=my")
+        self.assertEqual({int(row.label): row.score for row in every}, dict(enumerate(self.labels[0]["probs"])))
         labels = self.program.json("/predict", {"inputs": TEXTS[0], "task": "my"})
         self.assertEqual({row["label"]: row["score"] for row in labels}, {str(i): p for i, p in enumerate(self.labels[0]["probs"])})
         scores = client.sentence_similarity(TEXTS[0], other_sentences=TEXTS[1:], model=self.program.url + "/similarity")
+        want = [sum(a * b for a, b in zip(self.vectors[0], vector)) for vector in self.vectors[1:]]
+        for score, cosine in zip(scores, want):
+            self.assertAlmostEqual(score, cosine, 6)
         self.assertEqual(scores, self.program.json("/similarity", {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS[1:]}}))
 
     @needs("langchain_huggingface")
     def test_langchain(self):
         from langchain_huggingface import HuggingFaceEndpointEmbeddings
 
-        embeddings = HuggingFaceEndpointEmbeddings(model=self.program.url + "/embed")
+        import huggingface_hub
+
+        embeddings = HuggingFaceEndpointEmbeddings(model="any/name")
+        embeddings.client = huggingface_hub.InferenceClient(model=self.program.url + "/embed")  # newer versions refuse a URL as the model
         self.assertEqual(rounded(embeddings.embed_documents(TEXTS)), self.vectors)
         self.assertEqual(rounded([embeddings.embed_query(TEXTS[0])]), self.vectors[:1])
+
+    @needs("llama_index.embeddings.text_embeddings_inference")
+    def test_llama_index(self):
+        from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
+
+        client = TextEmbeddingsInference(base_url=self.program.url, model_name="any", embed_batch_size=2, query_instruction="", text_instruction="")
+        self.assertEqual(rounded(client.get_text_embedding_batch(TEXTS)), self.vectors)
+        self.assertEqual(rounded([client.get_query_embedding(TEXTS[0])]), self.vectors[:1])
 
     def test_rerank_as_cohere_and_jina_send_it(self):
         reply = self.program.json("/v1/rerank", {"model": "rerank-v3.5", "query": TEXTS[0], "documents": [{"text": text} for text in TEXTS], "top_n": 2,
                                                  "return_documents": True, "max_chunks_per_doc": 10})  # fmt: skip
         self.assertEqual(len(reply["results"]), 2)
+        pairs = "\n".join(f"{TEXTS[0]}\t{text}" for text in TEXTS)
+        done = subprocess.run([MINBERT, "predict", self.model, "--task", "near"], input=pairs, check=True, capture_output=True, text=True)
+        scores = [json.loads(line)["pred"] for line in done.stdout.splitlines()]
+        named = self.program.json("/v1/rerank", {"query": TEXTS[0], "documents": TEXTS, "task": "near"})["results"]
+        self.assertEqual([(row["index"], row["relevance_score"]) for row in named], sorted(enumerate(scores), key=lambda pair: -pair[1]))
         self.assertEqual(reply["results"][0]["document"]["text"], TEXTS[reply["results"][0]["index"]])
 
 

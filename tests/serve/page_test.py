@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""The page at / in headless Chromium: asking, pairs, a table of 1,000 lines in and out, live figures, keyboard, phone, dark, axe-core.
+"""The page at / in headless Chromium: asking, pairs, a table of 1,000 lines in and out, live figures, keyboard, phone, dark, names for
+screen readers, axe-core, and a policy that lets nothing else in.
 
 Usage: page_test.py MINBERT [FOLDER]. Ends with 77 without Chromium and its driver. Screenshots go to FOLDER if it is given.
 """
 
+import base64
 import csv
 import importlib.util
 import io
@@ -79,12 +81,13 @@ class PageTest(unittest.TestCase):
             width = self.driver.execute_script("return innerWidth")
             data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": {
                 "x": 0, "y": 0, "width": width, "height": min(height, 3000), "scale": 1}})  # fmt: skip
-            import base64
-
             (PICTURES / f"{name}.png").write_bytes(base64.b64decode(data["data"]))
 
     def narrow(self):
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": False})
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True})
+
+    def expect_no_sideways_scrolling(self):
+        self.assertEqual(self.driver.execute_script("return document.documentElement.scrollWidth - innerWidth"), 0)
 
     def dark(self):
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
@@ -102,7 +105,8 @@ class PageTest(unittest.TestCase):
         card = self.driver.find_element(By.CSS_SELECTOR, "#tasks .card")
         self.assertIn(f"{expected['label']}, {expected['score'] * 100:.1f}%", card.text)
         self.assertEqual(len(card.find_elements(By.CSS_SELECTOR, "tbody tr")), 5)
-        self.assertTrue(self.driver.find_elements(By.CSS_SELECTOR, "#tokens li.cut"))
+        self.assertEqual(len(self.driver.find_elements(By.CSS_SELECTOR, "#tokens section > ol li")), 48)
+        self.assertEqual(len(self.driver.find_elements(By.CSS_SELECTOR, "#tokens li.cut")), 100)
         self.assertIn("are cut", self.text("tokens"))
         self.assertIn("[CLS]", self.text("tokens"))
         self.assertIn("inference", self.text("times"))
@@ -124,12 +128,15 @@ class PageTest(unittest.TestCase):
         titles = [element.text for element in self.driver.find_elements(By.CSS_SELECTOR, "#tasks h3")]
         for title in ("my", "my of the second text", "para of the pair", "near of the pair", "Similarity of the two texts"):
             self.assertIn(title, titles)
+        near = self.program.json("/predict", {"inputs": ["A quiet river.", "A loud river."], "task": "near"})[0]["score"]
+        shown = next(card for card in self.driver.find_elements(By.CSS_SELECTOR, "#tasks .card") if card.text.startswith("near"))
+        self.assertAlmostEqual(float(shown.find_element(By.CSS_SELECTOR, ".top").text), near, 3)
         self.picture("pair")
         self.dark()
         self.picture("pair-dark")
         self.narrow()
         self.picture("pair-dark-phone")
-        self.assertEqual(self.driver.execute_script("return document.documentElement.scrollWidth"), 375)
+        self.expect_no_sideways_scrolling()
 
     def test_errors_are_told(self):
         self.driver.execute_script("document.getElementById('text').value = ' '; document.getElementById('text').required = false;"
@@ -158,15 +165,37 @@ class PageTest(unittest.TestCase):
         self.assertEqual([row[2] for row in got[1:]], [answer[0]["label"] for answer in expected])
         self.picture("table")
         self.narrow()
-        self.assertEqual(self.driver.execute_script("return document.documentElement.scrollWidth"), 375)
+        self.expect_no_sideways_scrolling()
         self.picture("table-phone")
+
+    def test_plain_lines_and_a_server_that_is_busy_for_a_moment(self):
+        self.find("tab-many").click()
+        self.find("lines").send_keys("Quiet, and old\nLoud, and new\nFine, or not")
+        self.assertTrue(self.find("columns").is_displayed())  # it looks like a table of two columns
+        self.find("plain").click()
+        self.driver.execute_script("""const real = window.fetch; let tries = 0;
+            window.fetch = (...args) => tries++ ? real(...args) : Promise.resolve(new Response('{"error": "wait"}', { status: 429 }))""")
+        self.driver.find_element(By.CSS_SELECTOR, "#table button.main").click()
+        self.wait(lambda: "3 lines in" in self.text("table-status"))
+        self.assertEqual([cell.text for cell in self.driver.find_elements(By.CSS_SELECTOR, "#rows td:first-child")],
+                         ["Quiet, and old", "Loud, and new", "Fine, or not"])  # fmt: skip
 
     def test_live_figures(self):
         self.find("tab-live").click()
         self.wait(lambda: "Tokens a second" in self.text("figures"))
-        self.program.json("/embed", {"inputs": ["A quiet river."] * 50})
-        self.wait(lambda: self.driver.find_elements(By.CSS_SELECTOR, "#rate polyline"))
+
+        def points():
+            return self.driver.execute_script("return document.querySelector('#rate polyline')?.getAttribute('points') ?? ''").split()
+
+        def busy():
+            self.program.json("/embed", {"inputs": ["A quiet river."] * 50})
+            return len(points()) > 2 and any(float(point.split(",")[1]) < 100 for point in points())
+
+        self.wait(busy)
         self.picture("live")
+        self.narrow()
+        self.expect_no_sideways_scrolling()
+        self.picture("live-phone")
 
     def test_the_keyboard_is_enough(self):
         def focused():
@@ -187,6 +216,50 @@ class PageTest(unittest.TestCase):
         press("A quiet river.")
         webdriver.ActionChains(self.driver).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
         self.wait(lambda: self.text("ask-status") == "Answered.")
+
+        def tab_to(condition):
+            for _ in range(40):
+                if condition(focused()):
+                    return
+                press(Keys.TAB)
+            self.fail("the keyboard does not reach it")
+
+        tab_to(lambda element: element.text == "Copy the curl line")
+        self.driver.execute_script("document.getElementById('tab-try').focus()")
+        press(Keys.ARROW_RIGHT)
+        tab_to(lambda element: element.get_attribute("id") == "lines")
+        press("A quiet river.", Keys.ENTER, "A loud one.")
+        tab_to(lambda element: element.text == "Answer all lines")
+        press(Keys.SPACE)
+        self.wait(lambda: "2 lines in" in self.text("table-status"))
+        tab_to(lambda element: element.get_attribute("id") == "save")
+
+    def test_screen_readers_get_names(self):
+        self.ask("A quiet river.", "A loud river.")
+        for tab in ("tab-try", "tab-many", "tab-live"):
+            self.find(tab).click()
+            nodes = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+            shown = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+            for role, name in shown:
+                if role in ("button", "textbox", "combobox", "checkbox", "tab", "tabpanel", "link", "region", "table", "image", "progressbar", "heading"):
+                    self.assertTrue(name.strip(), f"a {role} of {tab} has no name")
+            self.assertEqual([name for role, name in shown if role == "tab"], ["Try a text", "Many lines", "Live figures"])
+            self.assertTrue(any(role == "status" for role, _ in shown))
+
+    def test_nothing_else_may_run(self):
+        policy = self.program.ask("/")[1]["Content-Security-Policy"]
+        self.assertNotIn("unsafe", policy)
+        self.assertIn("default-src 'none'", policy)
+        run = self.driver.execute_async_script("""const done = arguments[0], script = document.createElement("script"), seen = [];
+            document.addEventListener("securitypolicyviolation", event => seen.push(event.effectiveDirective));
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            document.body.setAttribute("style", "color: red");
+            fetch("http://localhost:9/").catch(() => {}).finally(() => setTimeout(() => done([window.ran ?? false, getComputedStyle(document.body).color, seen.sort()]), 100))""")
+        self.assertFalse(run[0])
+        self.assertNotEqual(run[1], "rgb(255, 0, 0)")
+        self.assertEqual(run[2], ["connect-src", "script-src-elem", "style-src-attr"])
+        self.driver.get_log("browser")
 
     def test_axe_finds_nothing(self):
         spec = importlib.util.find_spec("axe_core_python")

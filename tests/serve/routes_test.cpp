@@ -131,6 +131,20 @@ TEST_F(Routes, EmbedGivesTheVectorsOfTextModel) {
   }
 }
 
+TEST_F(Routes, TheTaskMayStandInTheQuery) {
+  const std::string mood = post("/predict", R"({"inputs": "a b", "task": "mood"})").body;
+  EXPECT_EQ(post("/predict?x=1&task=mo%6Fd", R"({"inputs": "a b", "parameters": {}})").body, mood);
+  EXPECT_EQ(post("/?task=mood", R"({"inputs": "a b"})").body, mood);
+  EXPECT_EQ(post("/predict?task=stars", R"({"inputs": "a b", "task": "mood"})").body, mood);
+  EXPECT_EQ(post("/predict?task=", R"({"inputs": "a b"})").status, 422);
+  EXPECT_EQ(post("/predict?task", R"({"inputs": "a b"})").status, 422);
+  EXPECT_EQ(post("/predict?task=mood", "[]").status, 422);
+  const Json document = client().get("/openapi.json").json();
+  for (const char* path : {"/", "/predict", "/similarity", "/rerank", "/v1/rerank"})
+    EXPECT_EQ(document["paths"][path]["post"]["parameters"][0]["name"], "task") << path;
+  EXPECT_FALSE(document["paths"]["/embed"]["post"].contains("parameters"));
+}
+
 TEST_F(Routes, LongTextsAreCutOrRefused) {
   const ClientReply cut = post("/embed", R"({"inputs": ["a b c d e f a b c", "a"]})");
   EXPECT_EQ(cut.headers.at("x-truncated"), "1");

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,8 +19,14 @@ namespace minbert {
 
 class ServiceTest : public testing::Test {
  protected:
-  /// Writes a model folder; another seed makes other weights.
-  void save(std::uint64_t seed = 1) const { save_tiny_folder(folder_.path(), tasks_, seed); }
+  /// Makes a model folder of folder_; another seed makes other weights.
+  void save(std::uint64_t seed = 1) const {
+    static std::map<std::uint64_t, TempFolder> written;  // once: a disk may be slow to promise that files are on it
+    const auto [at, is_new] = written.try_emplace(seed);
+    if (is_new) save_tiny_folder(at->second.path(), tasks_, seed);
+    std::filesystem::copy(at->second.path(), folder_.path(),
+                          std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+  }
 
   LoadedModel load() const {
     set_num_threads(2);
@@ -32,6 +39,10 @@ class ServiceTest : public testing::Test {
 
   void start(ServeOptions options = {}) {
     save();
+    serve(std::move(options));
+  }
+  /// Serves the folder that is there.
+  void serve(ServeOptions options) {
     options.port = 0;
     options.served_model_name = "tiny";
     service_ = std::make_unique<Service>(

@@ -54,6 +54,7 @@ const Changes<StageSpec>& stage_changes() {
       {"clip", [](StageSpec& s) { s.clip = 0.5; }},
       {"shuffle", [](StageSpec& s) { s.shuffle = false; }},
       {"select", [](StageSpec& s) { s.select = Selection::kLast; }},
+      {"ties", [](StageSpec& s) { s.ties = Ties::kLast; }},
       {"early_stop_patience", [](StageSpec& s) { s.early_stop_patience = 3; }},
       {"log_every", [](StageSpec& s) { s.log_every = 3; }},
       {"checkpoint_every", [](StageSpec& s) { s.checkpoint_every = std::int64_t{3}; }},

@@ -11,7 +11,7 @@ const make = (name, attributes = {}, ...children) => {
   return element;
 };
 const percent = p => (100 * p).toFixed(1) + "%";
-const short = x => Number(x).toPrecision(4).replace(/\.?0+$/, "");
+const short = x => String(Number(Number(x).toPrecision(4)));
 
 async function ask(path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
@@ -31,6 +31,18 @@ async function ask(path, body) {
     throw new Error(`${reply.status}: ${message}`);
   }
   return reply;
+}
+
+// The same, again while the server says that too much waits.
+async function ask_until_taken(path, body) {
+  for (let tries = 0; ; ++tries) {
+    try {
+      return await ask(path, body);
+    } catch (error) {
+      if (tries === 30 || !error.message.startsWith("429: ")) throw error;
+      await new Promise(done => setTimeout(done, 1000));
+    }
+  }
 }
 
 // ---- tabs ----
@@ -73,7 +85,8 @@ async function start() {
   const tasks = info.tasks.map(task => `${task.name} (${task.type.replaceAll("_", " ")})`).join(", ");
   $("facts").textContent = `${tasks ? "Tasks: " + tasks : "No tasks: vectors only"}. Reads ${info.max_input_length} tokens, computes in ${info.model_dtype}.`;
 }
-$("key-use").addEventListener("click", () => {
+$("key-form").addEventListener("submit", event => {
+  event.preventDefault();
   state.key = $("key").value;
   start();
 });
@@ -84,15 +97,15 @@ function card(name, top, rows) {
   const box = make("article", { class: "card" }, make("h3", {}, name), make("p", { class: "top" }, top));
   if (rows.length === 0) return box;
   const body = make("tbody");
-  for (const [label, p, best] of rows) {
+  for (const [label, share, shown, best] of rows) {
     const fill = make("span", { class: "fill" });
-    fill.style.width = percent(Math.max(0, Math.min(1, p)));
+    fill.style.width = percent(Math.max(0, Math.min(1, share)));
     body.append(make("tr", best ? { class: "best" } : {}, make("th", { scope: "row" }, label),
-      make("td", { class: "bar", "aria-hidden": "true" }, make("span", { class: "track" }, fill)), make("td", { class: "p" }, percent(p))));
+      make("td", { class: "bar", "aria-hidden": "true" }, make("span", { class: "track" }, fill)), make("td", { class: "p" }, shown)));
   }
-  box.append(make("table", { class: "bars" }, make("caption", { class: "visually-hidden" }, `Probabilities of ${name}`),
+  box.append(make("table", { class: "bars" }, make("caption", { class: "visually-hidden" }, `${name}, in figures`),
     make("thead", { class: "visually-hidden" }, make("tr", {}, make("th", { scope: "col" }, "label"), make("th", { scope: "col", "aria-hidden": "true" }, "bar"),
-      make("th", { scope: "col" }, "probability"))), body));
+      make("th", { scope: "col" }, "figure"))), body));
   return box;
 }
 
@@ -102,28 +115,23 @@ function cards(tasks) {
       const range = state.info.tasks.find(task => task.name === name).label_range;
       if (!range) return card(name, short(answer.value), []);
       const [low, high] = range;
-      const box = card(name, `${short(answer.value)} of ${low} to ${high}`, []);
-      box.append(make("meter", { min: low, max: high, value: answer.value, "aria-label": name }));
-      return box;
+      return card(name, short(answer.value), [[`from ${low} to ${high}`, (answer.value - low) / (high - low), short(answer.value), false]]);
     }
     const chosen = answer.labels ?? [answer.label];
-    const rows = Object.entries(answer.probs).map(([label, p]) => [label, p, chosen.includes(label)]);
+    const rows = Object.entries(answer.probs).map(([label, p]) => [label, p, percent(p), chosen.includes(label)]);
     return card(name, answer.labels ? chosen.join(", ") || "no label" : `${answer.label}, ${percent(answer.score)}`, rows);
   });
 }
 
-function token_list(title, tokens) {
-  const limit = state.info.max_input_length, list = make("ol", { class: "tokens" });
-  let cut = 0;
-  tokens.forEach((token, i) => {
-    const beyond = !token.special && i > limit - 2;
-    cut += beyond;
-    const item = make("li", { class: beyond ? "cut" : token.special ? "special" : "", title: `id ${token.id}` }, token.token ?? token.text);
-    if (beyond) item.append(make("span", { class: "visually-hidden" }, " (cut)"));
-    list.append(item);
-  });
-  const note = cut ? `${tokens.length} tokens; the model reads ${limit}: ${cut} at the end are cut.` : `${tokens.length} tokens.`;
-  return make("section", { "aria-label": title }, make("h3", {}, title), make("p", { class: "soft" }, note), list);
+function token_list(title, tokens, whole) {
+  const limit = state.info.max_input_length, is_cut = (token, i) => !token.special && i > limit - 2;
+  const list = (part, kind) => make("ol", { class: "tokens" }, ...part.map(token => make("li", { class: kind || (token.special ? "special" : ""), title: `id ${token.id}` }, token.token ?? token.text)));
+  const read = tokens.filter((token, i) => !is_cut(token, i)), cut = tokens.filter(is_cut);
+  const box = make("section", { "aria-label": title }, make("h3", {}, title), make("p", { class: "soft" }, `${read.length} tokens.${whole}`), list(read, ""));
+  if (cut.length > 0)
+    box.append(make("details", { open: "" }, make("summary", {}, `${cut.length} tokens at the end are cut, for the model reads ${limit}`), list(cut.slice(0, 100), "cut"),
+      ...(cut.length > 100 ? [make("p", { class: "soft" }, `… and ${cut.length - 100} more.`)] : [])));
+  return box;
 }
 
 function show_times(reply, seen) {
@@ -166,11 +174,13 @@ async function ask_model() {
   }
   if (pair) {
     const [cosine] = await (await ask("/similarity", { inputs: { source_sentence: text, sentences: [pair] } })).json();
-    shown.push(card("Similarity of the two texts", "cosine " + short(cosine), [["cosine", cosine, true]]));
+    shown.push(card("Similarity of the two texts", short(cosine), [["cosine", cosine, short(cosine), false]]));
   }
   const tokens = await (await ask("/tokenize", { inputs: pair ? [text, pair] : [text] })).json();
   $("tasks").replaceChildren(...shown);
-  $("tokens").replaceChildren(...tokens.map((list, i) => token_list(i ? "Second text" : "Text", list)));
+  const pair_is_cut = has_tasks && answer.results.some(result => result.id === "pair" && result.truncated);
+  const note = pair_is_cut ? " As a pair, the two texts are longer than the model reads and are cut." : "";
+  $("tokens").replaceChildren(...tokens.map((list, i) => token_list(i ? "Second text" : "Text", list, i + 1 === tokens.length ? note : "")));
   show_times(reply, seen);
   show_code(path, body);
   $("answer").hidden = false;
@@ -245,9 +255,15 @@ function read_table() {
     table.records = records.slice(1);
     break;
   }
-  if (!table.header) table.records = text.split(/\r\n|\n|\r/).filter(line => line.trim() !== "").map(line => [line]);
+  const lines = () => text.split(/\r\n|\n|\r/).filter(line => line.trim() !== "").map(line => [line]);
+  if (!table.header) table.records = lines();
   $("columns").hidden = !table.header;
   if (!table.header) return;
+  if ($("plain").checked) {
+    table.header = null;
+    table.records = lines();
+    return;
+  }
   const names = table.header.map((name, i) => make("option", { value: i }, name || `column ${i + 1}`));
   const find = (words, fallback) => { const at = table.header.findIndex(name => words.includes(name.toLowerCase())); return at < 0 ? fallback : at; };
   $("column").replaceChildren(...names.map(name => name.cloneNode(true)));
@@ -256,6 +272,10 @@ function read_table() {
   $("column-pair").value = find(["text_pair", "sentence2", "text_b"], -1);
 }
 $("lines").addEventListener("input", read_table);
+$("plain").addEventListener("change", () => {
+  read_table();
+  for (const select of [$("column"), $("column-pair")]) select.disabled = $("plain").checked;
+});
 $("file").addEventListener("change", async () => {
   const file = $("file").files[0];
   if (!file) return;
@@ -288,7 +308,7 @@ async function answer_table() {
     for (let begin = pieces.shift(); begin !== undefined && !table.stop; begin = pieces.shift()) {
       const part = records.slice(begin, begin + piece);
       const inputs = part.map(record => pair_at < 0 ? { text: record[text_at] || " " } : { text: record[text_at] || " ", text_pair: record[pair_at] });
-      const { results } = await (await ask("/v1/analyze", { inputs })).json();
+      const { results } = await (await ask_until_taken("/v1/analyze", { inputs })).json();
       results.forEach((result, i) => table.answers[begin + i] = answer_cells(result.tasks));
       done += part.length;
       $("progress").value = done / records.length;
@@ -365,15 +385,14 @@ function quantile(now, before, name, q) {
 
 function show_rate() {
   const most = Math.max(1, ...history.rates), n = 60, svg = $("rate");
-  const points = history.rates.map((rate, i) => `${600 - (history.rates.length - 1 - i) * 600 / (n - 1)},${110 - 100 * rate / most}`).join(" ");
+  const points = history.rates.map((rate, i) => `${600 - (history.rates.length - 1 - i) * 600 / (n - 1)},${120 - 116 * rate / most}`).join(" ");
   const draw = (name, attributes) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     return element;
   };
-  const label = draw("text", { x: 0, y: 12 });
-  label.textContent = `${short(most)}/s`;
-  svg.replaceChildren(draw("line", { class: "grid", x1: 0, x2: 600, y1: 110, y2: 110 }), draw("line", { class: "grid", x1: 0, x2: 600, y1: 10, y2: 10 }), label,
+  $("most").textContent = short(Math.max(0, ...history.rates));
+  svg.replaceChildren(draw("line", { class: "grid", x1: 0, x2: 600, y1: 120, y2: 120 }), draw("line", { class: "grid", x1: 0, x2: 600, y1: 4, y2: 4 }),
     draw("polyline", { class: "line solid", points }));
 }
 
