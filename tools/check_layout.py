@@ -200,14 +200,13 @@ class Tree:
         for folder in sorted(p.name for p in (self.root / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"):
             if folder not in self.rooms + TEST_FOLDERS:
                 self.report(f"tests/{folder}", 1, f"no minbert/{folder}: tests mirror the rooms")
-        readme = (self.root / "README.md").read_text(encoding="utf-8")
-        rows = re.findall(r"^\| `minbert/(\w+)/` \| (planned: )?", readme, re.MULTILINE)
-        listed = [room for room, planned in rows if not planned]
+        design = (self.root / "DESIGN.md").read_text(encoding="utf-8")
+        listed = re.findall(r"^\| `minbert/(\w+)/` \|", design, re.MULTILINE)
         for room in sorted(set(self.rooms) ^ set(listed)):
-            self.report("README.md", 1, f"{room} is {'in the tree, not in the list of folders' if room in self.rooms else 'listed, not in the tree'}")
-        order = [room for room in ARROWS if room in dict(rows)]
-        if [room for room, _ in rows if room in ARROWS] != order:
-            self.report("README.md", 1, f"the list of folders goes from left to right: {', '.join(order)}")
+            self.report("DESIGN.md", 1, f"{room} is {'in the tree, not in the list of folders' if room in self.rooms else 'listed, not in the tree'}")
+        order = [room for room in ARROWS if room in listed]
+        if [room for room in listed if room in ARROWS] != order:
+            self.report("DESIGN.md", 1, f"the list of folders goes downwards: {', '.join(order)}")
 
     def check(self):
         self.check_sizes_and_comments()

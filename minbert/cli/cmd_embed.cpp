@@ -9,6 +9,7 @@
 #include "minbert/cli/signals.h"
 #include "minbert/cli/vector_files.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/input_stream.h"
 #include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 
@@ -21,6 +22,7 @@ struct EmbedFlags {
   std::optional<std::string> prompt, prompt_name;
   InputFlags input;
   std::optional<bool> normalize;
+  bool windows = false;
 };
 
 std::vector<std::string> pool_names() { return OptionType<TokenPool>::names(); }
@@ -48,6 +50,7 @@ EmbedSettings settings_of(const EmbedFlags& flags, ModelFolder& folder) {
     throw Error(ErrorTag::kUsage, "--dimensions", fmt::format("expected at most {}, the model's own, got {}", width, flags.dimensions));
   settings.modules.choose(flags.dimensions > 0 ? std::optional(flags.dimensions) : std::nullopt, flags.normalize);
   settings.prompt = prompt_of(flags, folder);
+  settings.windows = flags.windows;
   return settings;
 }
 
@@ -101,9 +104,11 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   if (!flags.ranges.empty()) ranges = read_ranges(flags.ranges, width);
   TextModel model = open_model(session, *backend, std::move(folder), settings.modules.pooling.modes.front() == TokenPool::kPooler);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
-  const InputRows rows(input_options(flags.input, default_text_format(flags.input)));
-  catch_signals();
-  const auto writer = make_vector_writer(flags.output, precision, rows.size(), width, !flags.input.columns.id.empty());
+  const bool all_first = needs_ranges(precision) && flags.ranges.empty();  // no vector can be rounded before the last one is known
+  InputStream input(input_options(flags.input, default_text_format(flags.input)), flags.output == "-" && !all_first);
+  auto rows = input.next();
+  if (!input.is_live()) catch_signals();  // a program that waits for a line has nothing to clean up
+  const auto writer = make_vector_writer(flags.output, precision, rows->size(), width, !flags.input.columns.id.empty());
   std::vector<std::byte> bytes;
   const auto write = [&](std::span<const InputRow> chunk, std::span<const float> vectors) {
     if (precision == VectorPrecision::kFloat32) return writer->add(chunk, std::as_bytes(vectors));
@@ -111,23 +116,23 @@ int run_embed(const EmbedFlags& flags, Session& session) {
     round_vectors(bytes, precision, vectors, width, ranges);
     writer->add(chunk, bytes);
   };
-  const bool all_first = needs_ranges(precision) && flags.ranges.empty();  // no vector can be rounded before the last one is known
+  std::vector<InputRow> inputs;  // all of them, where all vectors come first
   std::vector<float> all;
-  for_each_chunk(session, rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
-    const std::vector<float> vectors = model.embed(chunk, settings, progress);
-    if (all_first)
+  for (; rows; rows = input.next()) {
+    for_each_chunk(session, *rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
+      const std::vector<float> vectors = model.embed(chunk, settings, progress);
+      if (!all_first) return write(chunk, vectors);
+      inputs.insert(inputs.end(), chunk.begin(), chunk.end());
       all.insert(all.end(), vectors.begin(), vectors.end());
-    else
-      write(chunk, vectors);
-  });
+    });
+    if (input.is_live()) writer->flush();
+  }
   if (all_first) {
     ranges = own_ranges(session, flags, all, width);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const InputRow row = rows[i];
-      write(std::span(&row, 1), std::span(all).subspan(i * static_cast<std::size_t>(width), static_cast<std::size_t>(width)));
-    }
+    write(inputs, all);
   }
   writer->commit();
+  warn_of_bad_rows(session, input.skipped(), input.records());
   show_profile(session, *backend);
   warn_of_texts(session, model);
   return 0;
@@ -150,6 +155,7 @@ Action declare_embed(CLI::App& app, Session& session) {
   app.add_flag_function(
       "--normalize,!--no-normalize", [flags](std::int64_t count) { flags->normalize = count > 0; },
       "make unit vectors, or not [the folder's modules.json, else not]");
+  app.add_flag("--windows", flags->windows, "a text longer than the model reads gets the mean of the vectors of overlapping windows");
   app.add_option("--dimensions", flags->dimensions, "keep the first numbers of each vector, then normalise where vectors are [all]")
       ->check(whole_number(1, INT32_MAX))
       ->type_name("N");
@@ -175,7 +181,8 @@ Action declare_embed(CLI::App& app, Session& session) {
   add_examples(app,
                "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy\n"
                "  minbert embed runs/mine -i reviews.csv --text review --id n -o vectors.jsonl\n"
-               "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o small.npy --dimensions 128 --precision ubinary");
+               "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o small.npy --dimensions 128 --precision ubinary\n"
+               "  tail -f log.txt | minbert embed runs/mine -o -     # a line for each line as it comes");
   return [flags, &session] { return run_embed(*flags, session); };
 }
 

@@ -1,4 +1,6 @@
 // predict: writes labels for new texts or pairs, in input order.
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -10,6 +12,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/input_stream.h"
 #include "minbert/pipeline/prediction_format.h"
 #include "minbert/pipeline/text_model.h"
 
@@ -98,8 +101,18 @@ std::vector<InputRow> argument_rows(const std::vector<std::string>& texts, const
 /// Answers rows for several tasks and counts the answers that --min-score empties.
 class Answerer {
  public:
-  Answerer(TextModel& model, std::vector<std::size_t> tasks, const PredictionFormat& format, Output& out)
-      : model_(model), tasks_(std::move(tasks)), format_(format), out_(out) {}
+  Answerer(TextModel& model, std::vector<std::size_t> tasks, PredictionStyle style, Output& out)
+      : model_(model), tasks_(std::move(tasks)), style_(std::move(style)), out_(out) {}
+
+  /// Sets the names of the cells of the rows to come. The first call writes the header.
+  void begin(std::vector<std::string> columns) {
+    const bool first = !format_;
+    style_.columns = std::move(columns);
+    std::vector<const TaskSpec*> tasks;
+    for (const std::size_t i : tasks_) tasks.push_back(&model_.tasks()[i]);
+    format_.emplace(style_, tasks);
+    if (first) out_.write(format_->header());
+  }
 
   void answer(std::span<const InputRow> rows, const RowProgress& progress) {
     std::vector<std::vector<Prediction>> predictions;
@@ -108,50 +121,71 @@ class Answerer {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       for (std::size_t t = 0; t < tasks_.size(); ++t) {
         of_row[t] = std::move(predictions[t][i]);
-        if (format_.is_empty(of_row[t])) ++empty_;
+        if (format_->is_empty(of_row[t])) ++empty_;
       }
-      out_.write(format_.line(rows[i], of_row));
+      out_.write(format_->line(rows[i], of_row));
     }
     answers_ += rows.size() * tasks_.size();
   }
 
   /// Says how many answers are empty, if --min-score was given.
-  void report(Session& session, std::optional<double> min_score) const {
-    if (min_score) session.console.info(fmt::format("{} of {} answers score below {} and are empty", empty_, answers_, *min_score));
+  void report(Session& session) const {
+    if (style_.min_score)
+      session.console.info(fmt::format("{} of {} answers score below {} and are empty", empty_, answers_, *style_.min_score));
   }
 
  private:
   TextModel& model_;
   std::vector<std::size_t> tasks_;
-  const PredictionFormat& format_;
+  PredictionStyle style_;
+  std::optional<PredictionFormat> format_;
   Output& out_;
   std::size_t empty_ = 0, answers_ = 0;
 };
 
-int run_predict(const PredictFlags& flags, Session& session) {
+/// The input's rows. To standard output, lines of a pipe or a terminal are answered as they come. A table's header must be there first, so
+/// that own columns of a pipe are kept line by line in JSON lines only.
+InputStream open_input(const PredictFlags& flags, const PredictionStyle& style, const TaskSpec& task) {
+  return InputStream(input_of(flags, task), flags.output == "-" && (!flags.keep_columns || style.format == "jsonl"));
+}
+
+/// Answers all of `input`, of which `rows` are the first.
+void answer_input(InputStream& input, std::unique_ptr<InputRows> rows, Answerer& answerer, Output& out, Session& session) {
   constexpr std::size_t kChunk = 2048;
+  for (; rows; rows = input.next()) {
+    answerer.begin(rows->columns());
+    for_each_chunk(session, *rows, kChunk,
+                   [&](std::span<const InputRow> chunk, const RowProgress& progress) { answerer.answer(chunk, progress); });
+    if (input.is_live()) out.flush();
+  }
+  warn_of_bad_rows(session, input.skipped(), input.records());
+}
+
+int run_predict(const PredictFlags& flags, Session& session) {
   PredictionStyle style{.format = format_of(flags), .probs = flags.probs, .top_k = flags.top_k, .min_score = flags.min_score};
   const auto backend = open_backend(session);
   Stopwatch watch;
   TextModel model = open_model(session, *backend, read_model_folder(flags.model));
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const std::vector<std::size_t> chosen = choose_tasks(model, flags);
-  std::vector<const TaskSpec*> tasks;
-  for (const std::size_t i : chosen) tasks.push_back(&model.tasks()[i]);
-  std::optional<InputRows> rows;
-  if (flags.texts.empty()) style.columns = rows.emplace(input_of(flags, *tasks.front())).columns();
-  const PredictionFormat format(std::move(style), tasks);
-  catch_signals();
+  const TaskSpec& first = model.tasks()[chosen.front()];
+  std::optional<InputStream> input;
+  std::unique_ptr<InputRows> rows;
+  if (flags.texts.empty()) {
+    if (flags.input.path == "-" && ::isatty(STDIN_FILENO) == 1) session.console.info("each line is answered; Ctrl-D ends");
+    rows = input.emplace(open_input(flags, style, first)).next();
+  }
+  if (!input || !input->is_live()) catch_signals();  // a program that waits for a line has nothing to clean up
   Output out(flags.output);
-  out.write(format.header());
-  Answerer answerer(model, chosen, format, out);
-  if (rows)
-    for_each_chunk(session, *rows, kChunk,
-                   [&](std::span<const InputRow> chunk, const RowProgress& progress) { answerer.answer(chunk, progress); });
-  else
-    answerer.answer(argument_rows(flags.texts, *tasks.front()), {});
+  Answerer answerer(model, chosen, std::move(style), out);
+  if (input) {
+    answer_input(*input, std::move(rows), answerer, out, session);
+  } else {
+    answerer.begin({});
+    answerer.answer(argument_rows(flags.texts, first), {});
+  }
   out.commit();
-  answerer.report(session, flags.min_score);
+  answerer.report(session);
   warn_of_texts(session, model);
   show_profile(session, *backend);
   return 0;
@@ -186,7 +220,8 @@ Action declare_predict(CLI::App& app, Session& session) {
   add_examples(app,
                "  minbert predict runs/mine \"A fine film.\" --task sst\n"
                "  minbert predict runs/mine --task para -i pairs.csv -o out.tsv\n"
-               "  minbert predict runs/mine -i tickets.csv --text message --keep-columns --min-score 0.6 -o answered.csv");
+               "  minbert predict runs/mine -i tickets.csv --text message --keep-columns --min-score 0.6 -o answered.csv\n"
+               "  tail -f log.txt | minbert predict runs/mine     # answers each line as it comes");
   return [flags, &session] { return run_predict(*flags, session); };
 }
 

@@ -68,6 +68,7 @@ int run_similar(const SimilarFlags& flags, Session& session) {
     const auto some = model.embed(chunk, settings, progress);
     vectors.insert(vectors.end(), some.begin(), some.end());
   });
+  warn_of_bad_rows(session, rows.skipped(), rows.size() + rows.skipped());
   Stopwatch watch;
   const RowProgress progress = [&](std::int64_t done) {
     throw_if_stopped();

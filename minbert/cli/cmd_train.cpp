@@ -9,6 +9,7 @@
 #include "minbert/cli/input_flags.h"
 #include "minbert/cli/one_liner.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/plan_text.h"
 #include "minbert/cli/run_report.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/train_view.h"
@@ -263,7 +264,11 @@ int run_train(const TrainFlags& flags, Session& session) {
   if (flags.pretrain) require_mlm(config, input);
   const auto backend = open_backend(session);
   if (flags.dry_run) {
-    print_json(plan_training(*backend, config));
+    const Json plan = plan_training(*backend, config);
+    if (flags.json)
+      print_json(plan);
+    else
+      print_text(plan_text(plan));
     return 0;
   }
   const fs::path folder = run_folder_of(flags.output, config);
@@ -297,7 +302,7 @@ void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Sess
                    "cross-validation: K runs in RUN/fold-N, each tested on another Kth of train, and RUN/summary.json")
         ->check(whole_number(2, 1000))
         ->type_name("K");
-  app.add_flag("--dry-run", flags->dry_run, "print what would be done: rows, steps, memory");
+  app.add_flag("--dry-run", flags->dry_run, "print what would be done: rows, steps, minutes and memory (as JSON with --json)");
   app.add_flag("--profile", flags->profile, "write the time of each kind of work to profile.json");
   app.add_flag("--overfit-batch", flags->overfit_batch, "train on one batch of each task over and over: its loss must go to 0");
   add_json(app, flags->json);

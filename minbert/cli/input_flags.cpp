@@ -26,14 +26,18 @@ void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::str
 InputOptions input_options(const InputFlags& flags, const std::string& default_format) {
   return {.path = flags.path,
           .format = flags.format.empty() ? default_format : flags.format,
-          .columns = {.text = flags.columns.text, .text_pair = flags.columns.text_pair, .id = flags.columns.id},
+          .columns = {.text = flags.columns.text,
+                      .text_pair = flags.columns.text_pair,
+                      .id = flags.columns.id,
+                      .hint = "--text NAME takes another column"},
           .skip_bad_rows = flags.on_bad_row == "skip"};
 }
 
 ReadingHints file_hints(std::string bad_row) {
   return {.lines = "a .json or .jsonl file has a JSON object on each line",
           .bad_row = std::move(bad_row),
-          .no_label = "give a CSV, TSV or JSON lines file with a column of labels"};
+          .no_label = "give a CSV, TSV or JSON lines file with a column of labels",
+          .columns = "--text, --text-pair, --label and --id name other columns"};
 }
 
 std::string default_text_format(const InputFlags& flags) {
@@ -46,6 +50,7 @@ std::string default_text_format(const InputFlags& flags) {
 void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
                     const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work) {
   if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
+  constexpr double kSilent_s = 0.3;  // a line that is answered at once needs no progress
   Stopwatch watch;
   std::vector<InputRow> inputs;
   for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {
@@ -53,13 +58,16 @@ void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
     for (std::size_t i = begin; i < std::min(begin + chunk, rows.size()); ++i) inputs.push_back(rows[i]);
     work(inputs, [&](std::int64_t done) {
       throw_if_stopped();
-      session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
+      if (watch.seconds() > kSilent_s)
+        session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
     });
   }
   session.console.clear_progress();
   session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
-  if (rows.skipped() > 0)
-    session.console.warning(fmt::format("{} of {} rows were bad and left out", rows.skipped(), rows.size() + rows.skipped()));
+}
+
+void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t records) {
+  if (skipped > 0) session.console.warning(fmt::format("{} of {} rows were bad and left out", skipped, records));
 }
 
 }  // namespace minbert

@@ -32,11 +32,15 @@ void Output::write(std::string_view text) {
     fail_stdout();
 }
 
+void Output::flush() {
+  if (!file_ && std::fflush(stdout) != 0) fail_stdout();
+}
+
 void Output::commit() {
   if (file_)
     file_->commit();
-  else if (std::fflush(stdout) != 0)
-    fail_stdout();
+  else
+    flush();
 }
 
 void print(std::string_view text) {

@@ -20,6 +20,8 @@ class Output {
   explicit Output(const std::string& path = "-");
   /// Throws BrokenPipe, or Error(kResources) for a full disk or a closed stdout.
   void write(std::string_view text);
+  /// Hands what was written to the reader of stdout now; a file waits for commit(). Throws as write() does.
+  void flush();
   /// Flushes stdout, or gives the complete file its name; a file without a commit never appears.
   void commit();
 

@@ -90,10 +90,14 @@ void warn_of_texts(Session& session, const TextModel& model) {
   constexpr double kManyUnknown = 0.05;
   const TextCounts& counts = model.counts();
   const std::int64_t length = model.folder().max_length, limit = model.folder().config.max_position_embeddings;
-  if (counts.truncated > 0)
-    session.console.warning(fmt::format("{} of {} rows are longer than {} tokens and were cut; {}", counts.truncated, counts.rows, length,
-                                        length < limit ? fmt::format("max_length = {} is this model's limit", limit)
-                                                       : "this is the model's limit, so long texts must be split"));
+  if (counts.windowed > 0)
+    session.console.info(
+        fmt::format("{} of {} rows are longer than {} tokens and were read in windows", counts.windowed, counts.rows, length));
+  if (const std::int64_t cut = counts.truncated - counts.windowed; cut > 0)
+    session.console.warning(fmt::format("{} of {} rows are longer than {} tokens and were cut; {}", cut, counts.rows, length,
+                                        length < limit
+                                            ? fmt::format("max_length = {} is this model's limit", limit)
+                                            : "this is the model's limit: windows = \"mean\" in [[task]], or embed --windows, reads on"));
   const double unknown = counts.tokens == 0 ? 0 : static_cast<double>(counts.unknown) / static_cast<double>(counts.tokens);
   if (unknown > kManyUnknown)
     session.console.warning(fmt::format(

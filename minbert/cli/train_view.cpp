@@ -10,18 +10,21 @@ constexpr double kRedraw_s = 0.1;
 
 }  // namespace
 
+/// Until the stage's end, scores included; -1 before two steps are seen.
 double TrainView::seconds_left(const StepEvent& event) const {
   const auto seen = event.stage_step - first_step_;
-  return seen <= 0 ? -1
-                   : (event.wall_s - first_wall_s_) / static_cast<double>(seen) * static_cast<double>(event.stage_steps - event.stage_step);
+  if (seen <= 0) return -1;
+  const double steps_left = static_cast<double>(event.stage_steps - event.stage_step);
+  return (event.wall_s - first_wall_s_) / static_cast<double>(seen) * steps_left + event.scores_s;
 }
 
 std::string TrainView::step_text(const StepEvent& event) const {
   std::string losses;
   for (const auto& [task, loss] : losses_) losses += fmt::format(" {} {:.4f}", task, loss);
   const double left = seconds_left(event);
-  return fmt::format("stage {} epoch {}  step {}/{}  loss{}  lr {:.2e}  {:.0f} tokens/s{}", event.stage, event.epoch, event.stage_step,
-                     event.stage_steps, losses, event.lr, event.tokens_per_s, left < 0 ? "" : "  " + format_duration(left) + " left");
+  // A narrow terminal cuts the end off, which is what people look for last.
+  return fmt::format("stage {} epoch {}  step {}/{}{}  loss{}  {:.0f} tokens/s  lr {:.2e}", event.stage, event.epoch, event.stage_step,
+                     event.stage_steps, left < 0 ? "" : "  " + format_duration(left) + " left", losses, event.tokens_per_s, event.lr);
 }
 
 void TrainView::step(const StepEvent& event) {

@@ -89,6 +89,7 @@ class JsonlWriter final : public VectorWriter {
       out_.write(ids_ ? fmt::format("{{\"id\":{},\"embedding\":{}}}\n", dump_json(inputs[i].id), vector) : vector + "\n");
     }
   }
+  void flush() override { out_.flush(); }
   void commit() override { out_.commit(); }
 
  private:

@@ -17,6 +17,8 @@ class VectorWriter {
   virtual ~VectorWriter() = default;
   /// Adds the vectors of these inputs, row-major: f32, or the bytes that round_vectors() makes of them.
   virtual void add(std::span<const InputRow> inputs, std::span<const std::byte> vectors) = 0;
+  /// Hands what was added to the reader of standard output.
+  virtual void flush() {}
   virtual void commit() = 0;
 };
 

@@ -68,7 +68,7 @@ class Filter {
 
 RowColumns find_text_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
   return find_row_columns(
-      table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty()});
+      table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty(), .hint = spec.hints.columns});
 }
 
 /// Where the labels of a source stand: in one column, in a column of 0 and 1 for each label, or nowhere, if the source has one label for
@@ -92,7 +92,7 @@ std::optional<std::size_t> find_label_column(const Table& table, const DataSpec&
   if (!source.label.empty() || (lines && !label_needed)) return std::nullopt;
   if (lines) throw Error(ErrorTag::kData, table.name(), "expected a label for a file of plain lines", spec.hints.no_label);
   const std::string name = spec.label.empty() ? "label" : spec.label;
-  return label_needed ? table.require_column(name, "label") : table.find_column(name);
+  return label_needed ? table.require_column(name, "label", spec.hints.columns) : table.find_column(name);
 }
 
 std::string shortened(std::string_view text) {

@@ -1,6 +1,7 @@
 // InputLines: a file or standard input as raw lines, which end at \n only and keep every other byte.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,8 @@ class InputLines {
  public:
   /// "-" is standard input. Throws Error(kData) when it cannot be read or holds no line.
   explicit InputLines(const std::string& path);
+  /// The same for text in memory; errors show `name`.
+  InputLines(std::string name, std::string text);
   InputLines(const InputLines&) = delete;
   InputLines& operator=(const InputLines&) = delete;
 
@@ -23,8 +26,11 @@ class InputLines {
   std::string place(std::size_t i) const;
 
  private:
+  void cut(std::string_view text);
+
   std::string name_;
-  InputBytes input_;
+  std::optional<InputBytes> input_;  // either this
+  std::string text_;                 // or this
   std::vector<std::string_view> lines_;
 };
 

@@ -6,23 +6,54 @@
 #include <algorithm>
 #include <span>
 
+#include "minbert/base/input_bytes.h"
 #include "minbert/data/known_columns.h"
 
 namespace minbert {
 
-InputRows::InputRows(const InputOptions& options) : keep_columns_(options.keep_columns) {
+namespace {
+
+/// Whether plain lines are kept byte for byte: only a flag says so, and only for single texts.
+bool are_raw_lines(const InputOptions& options) { return options.format == "lines" && !options.columns.pair; }
+
+}  // namespace
+
+TableOptions InputRows::reading(const InputOptions& options) {
   const RowColumnNames& names = options.columns;
-  if (options.format == "lines" && !names.pair) {
+  TableOptions out{.format = options.format, .pair_lines = names.pair, .hints = {.lines = "--in-format lines reads plain texts"}};
+  for (const std::string& name : {names.text, names.text_pair})
+    if (is_column_name(name)) out.wanted.push_back(name);
+  return out;
+}
+
+InputRows::InputRows(const InputOptions& options) : keep_columns_(options.keep_columns) {
+  if (are_raw_lines(options)) {
     lines_.emplace(options.path);
     return;
   }
+  table_ = read_table(options.path, reading(options));
+  check_rows(options);
+}
+
+InputRows::InputRows(const InputOptions& options, InputPiece piece) : first_row_(piece.first_row), keep_columns_(options.keep_columns) {
+  const std::string name = input_name(options.path);
+  if (are_raw_lines(options)) {
+    lines_.emplace(name, std::move(piece.text));
+    return;
+  }
+  if (piece.text.empty()) throw Error(ErrorTag::kData, name, "expected rows, got nothing");
+  TableOptions how = reading(options);
+  if (!piece.format.empty()) how.format = piece.format;
+  how.first_line = piece.first_line;
+  how.columns = std::move(piece.columns);
+  table_ = parse_table(piece.text, name, how);
+  check_rows(options);
+}
+
+void InputRows::check_rows(const InputOptions& options) {
   constexpr const char* kBadRow = "--on-bad-row skip leaves such rows out";
-  TableOptions reading{.format = options.format, .pair_lines = names.pair, .hints = {.lines = "--in-format lines reads plain texts"}};
-  for (const std::string& name : {names.text, names.text_pair})
-    if (is_column_name(name)) reading.wanted.push_back(name);
-  table_ = read_table(options.path, reading);
-  guessed_ = options.format == "auto" && std::filesystem::path(options.path).extension().empty();
-  columns_ = find_row_columns(table_, names);
+  guessed_ = first_row_ == 0 && options.format == "auto" && std::filesystem::path(options.path).extension().empty();
+  columns_ = find_row_columns(table_, options.columns);
   for (std::size_t row = 0; row < table_.rows(); ++row) {
     const std::string reason = problem(row);
     if (reason.empty())
@@ -63,15 +94,17 @@ InputRow InputRows::operator[](std::size_t i) const {
   InputRow out;
   if (lines_) {
     out.text = (*lines_)[i];
-    out.id = std::to_string(i);
+    out.id = std::to_string(first_row_ + i);
     if (keep_columns_) out.cells = {out.text};
     return out;
   }
   const std::size_t row = usable_[i];
   out.text = table_.cell(row, columns_.text);
   if (columns_.text_pair) out.text_pair = table_.cell(row, *columns_.text_pair);
-  out.id = columns_.id_of(table_, row, static_cast<std::int64_t>(row));
-  if (keep_columns_) out.cells.assign(table_.row(row).begin(), table_.row(row).end());
+  out.id = columns_.id_of(table_, row, static_cast<std::int64_t>(first_row_ + row));
+  if (!keep_columns_) return out;
+  for (const std::string_view cell : table_.row(row))
+    out.cells.push_back(cell.data() == nullptr ? std::nullopt : std::optional<std::string>(cell));
   return out;
 }
 

@@ -16,6 +16,7 @@ struct RowColumnNames {
   std::string text, text_pair, id;
   bool pair = false;         ///< rows have a second text
   bool id_may_lack = false;  ///< a table without the id column is good too
+  std::string hint = {};     ///< ReadingHints::columns
 };
 
 /// Indices into Table::columns().

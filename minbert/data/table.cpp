@@ -48,10 +48,6 @@ Table TableBuilder::take() {
 
 namespace {
 
-std::int64_t line_of(std::string_view bytes, std::size_t offset) {
-  return 1 + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
-}
-
 // Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
 std::vector<char> decode(std::string_view bytes, const std::string& name, const TableOptions& options) {
   const std::string& encoding = options.encoding;
@@ -60,15 +56,17 @@ std::vector<char> decode(std::string_view bytes, const std::string& name, const 
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
     throw Error(ErrorTag::kData, name, "expected UTF-8, got UTF-16", "convert it first: iconv -f utf-16 -t utf-8");
   if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
+  const auto line_at = [&](std::size_t offset) {
+    return options.first_line + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
+  };
   if (const std::size_t nul = bytes.find('\0'); nul != bytes.npos)
-    throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_of(bytes, nul)),
-                "expected text, got a zero byte (a binary or UTF-16 file?)");
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_at(nul)), "expected text, got a zero byte (a binary or UTF-16 file?)");
   if (encoding == "latin-1") {
     const std::string text = latin1_to_utf8(bytes);
     return {text.begin(), text.end()};
   }
   if (const std::size_t bad = find_invalid_utf8(bytes); bad != bytes.npos)
-    throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_of(bytes, bad)),
+    throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_at(bad)),
                 fmt::format("expected UTF-8, got byte 0x{:02x}", static_cast<unsigned char>(bytes[bad])), options.hints.encoding);
   return {bytes.begin(), bytes.end()};
 }
@@ -132,8 +130,7 @@ Table read_delimited(TableBuilder& table, const Dialect& dialect) {
 
 // Calls fn(line number, begin, size) for every line, without its line end.
 template <class Fn>
-void for_each_line(std::string_view text, char newline, Fn&& fn) {
-  std::int64_t line = 1;
+void for_each_line(std::string_view text, char newline, std::int64_t line, Fn&& fn) {
   for (std::size_t begin = 0; begin < text.size(); ++line) {
     const std::size_t end = std::min(text.find(newline, begin), text.size());
     const std::size_t size = end - begin;
@@ -143,10 +140,11 @@ void for_each_line(std::string_view text, char newline, Fn&& fn) {
   }
 }
 
-Table read_lines(TableBuilder& table, const Dialect& dialect, bool pairs) {
+Table read_lines(TableBuilder& table, const Dialect& dialect, const TableOptions& options) {
+  const bool pairs = options.pair_lines;
   const std::string_view text(table.text().data(), table.text().size());
   table.set_columns(pairs ? std::vector<std::string>{"text", "text_pair"} : std::vector<std::string>{"text"});
-  for_each_line(text, dialect.newline, [&](std::int64_t line, std::size_t begin, std::size_t size) {
+  for_each_line(text, dialect.newline, options.first_line, [&](std::int64_t line, std::size_t begin, std::size_t size) {
     if (!pairs) return table.add_row(line, std::array{CellSlice{begin, size}});
     const std::size_t tab = text.substr(begin, size).find('\t');
     if (tab == text.npos) return table.add_problem(line, "expected two texts with a tab between them, got no tab");
@@ -161,8 +159,9 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions
   };
   const std::vector<char> source = std::exchange(table.text(), {});
   std::vector<char>& text = table.text();
-  std::vector<std::string> columns;
+  std::vector<std::string> columns = options.columns;
   std::unordered_map<std::string, std::size_t> index;
+  for (std::size_t c = 0; c < columns.size(); ++c) index[columns[c]] = c;
   std::vector<CellSlice> cells;
   std::string first_problem;
   std::int64_t first_line = 0;
@@ -183,15 +182,16 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions
     }
     table.add_row(line, cells);
   };
-  for_each_line({source.data(), source.size()}, dialect.newline, [&](std::int64_t line, std::size_t begin, std::size_t size) {
-    const std::string_view record = strip({source.data() + begin, size});
-    if (record.empty()) return;
-    const auto [value, broken] = parse_json_line(record);
-    if (value.is_object()) return add_object(line, value);
-    std::string problem = fmt::format("expected a JSON object, got {}", broken.empty() ? value.type_name() : broken);
-    if (first_problem.empty()) first_problem = problem, first_line = line;
-    table.add_problem(line, std::move(problem));
-  });
+  for_each_line({source.data(), source.size()}, dialect.newline, options.first_line,
+                [&](std::int64_t line, std::size_t begin, std::size_t size) {
+                  const std::string_view record = strip({source.data() + begin, size});
+                  if (record.empty()) return;
+                  const auto [value, broken] = parse_json_line(record);
+                  if (value.is_object()) return add_object(line, value);
+                  std::string problem = fmt::format("expected a JSON object, got {}", broken.empty() ? value.type_name() : broken);
+                  if (first_problem.empty()) first_problem = problem, first_line = line;
+                  table.add_problem(line, std::move(problem));
+                });
   // Without a single object, an error about missing columns would hide the cause.
   if (columns.empty() && !first_problem.empty())
     throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), first_line), first_problem, options.hints.lines);
@@ -239,13 +239,14 @@ std::size_t Table::require_column(std::string_view wanted, std::string_view key,
 
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {
   std::vector<char> text = decode(bytes, name, options);
-  if (strip({text.data(), text.size()}).empty()) throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
+  if (options.first_line == 1 && strip({text.data(), text.size()}).empty())
+    throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
   const std::string extension = lower_case(std::filesystem::path(name).extension().string());
   const Dialect dialect = detect_dialect({text.data(), text.size()}, extension, options);
   TableBuilder table(std::move(name), dialect, std::move(text));
   switch (dialect.format) {
     case TableFormat::kJsonl: return read_jsonl(table, dialect, options);
-    case TableFormat::kLines: return read_lines(table, dialect, options.pair_lines);
+    case TableFormat::kLines: return read_lines(table, dialect, options);
     case TableFormat::kDelimited: break;
   }
   return read_delimited(table, dialect);

@@ -21,6 +21,7 @@ struct ReadingHints {
   std::string lines = {};                                         ///< where plain texts are taken for JSON lines
   std::string bad_row = {};                                       ///< where a row cannot be used
   std::string no_label = {};                                      ///< where plain lines should have labels
+  std::string columns = {};                                       ///< where a column is missing; else the nearest name is the hint
 };
 /// Those of [task.data] in a config.
 ReadingHints config_hints();
@@ -36,6 +37,8 @@ struct TableOptions {
   std::vector<std::string> lists = {};   ///< names of columns that may hold a JSON list in JSON lines; the cell is then its JSON text
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
   ReadingHints hints = {};
+  std::vector<std::string> columns = {};  ///< JSON lines: columns that come first, even where no object has them
+  std::int64_t first_line = 1;            ///< physical line of the first byte; above 1 for a later piece of JSON lines or plain lines
 };
 
 enum class TableFormat { kDelimited, kJsonl, kLines };

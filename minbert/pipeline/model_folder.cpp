@@ -36,16 +36,23 @@ Pooling common_pooling(std::span<const TaskSpec> tasks) {
   return {.modes = {cls ? TokenPool::kCls : TokenPool::kMean}};
 }
 
+/// What to do where OWNER/NAME of the hub stands for a folder: a config makes it absolute, and then there is a folder above OWNER.
+std::string hub_hint(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path owner = path.parent_path(), above = owner.parent_path();
+  if (owner.filename().empty() || owner.filename() == "." || owner.filename() == ".." || fs::exists(owner, ignored)) return {};
+  if (path.is_absolute() ? !fs::is_directory(above, ignored) : !above.empty()) return {};
+  const std::string name = path.filename().string(), folder = "models/" + name;
+  if (fs::exists(above / folder / "config.json", ignored)) return fmt::format("{} is there", folder);
+  return fmt::format("a model of that name on the hub is downloaded by: minbert fetch {}/{} -o {}", owner.filename().string(), name,
+                     folder);
+}
+
 /// The model folder that MODEL names, where modules.json is if there is one.
 fs::path find_root(const fs::path& path) {
   std::error_code ignored;  // a name that no path can have is no directory either
   if (!fs::is_directory(path, ignored)) {
-    const bool hub_name =
-        path.is_relative() && std::distance(path.begin(), path.end()) == 2 && *path.begin() != "." && *path.begin() != "..";
-    throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none",
-                hub_name ? fmt::format("a model of that name on the hub is downloaded by: minbert fetch {} -o models/{}", path.string(),
-                                       path.filename().string())
-                         : "");
+    throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none", hub_hint(path));
   }
   if (fs::exists(path / "best" / "config.json")) return path / "best";
   if (fs::exists(path / "status.json"))

@@ -175,7 +175,40 @@ std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, cons
     auto decoded = decode(task, to_host(lane.model.backend(), logits), std::ssize(which));
     for (std::size_t r = 0; r < which.size(); ++r) out[which[r]] = std::move(decoded[r]);
   });
+  if (rows.windows) {
+    const RowProgress alive = [&](std::int64_t) {
+      if (progress) progress(rows.rows());
+    };
+    join_windows(task, out, *rows.windows, predict_rows(runner, head, task, rows.windows->rows, alive));
+  }
   return out;
+}
+
+void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, const RowWindows& windows,
+                  std::span<const Prediction> of_windows) {
+  const auto join = [&](double a, double b) { return task.windows == Windows::kMax ? std::max(a, b) : a + b; };
+  // A temperature was fitted to joined probabilities, so that it comes last.
+  const auto plain = [&](const Prediction& prediction) {
+    return task.temperature == 1 ? prediction.probs : tempered(task, prediction.probs, 1 / task.temperature);
+  };
+  for (std::size_t i = 0, end = 0; i < windows.of.size(); i = end) {
+    Prediction& prediction = predictions[windows.of[i]];
+    prediction.probs = plain(prediction);
+    for (end = i; end < windows.of.size() && windows.of[end] == windows.of[i]; ++end) {
+      const std::vector<double> probs = plain(of_windows[end]);
+      prediction.value = join(prediction.value, of_windows[end].value);
+      for (std::size_t k = 0; k < probs.size(); ++k) prediction.probs[k] = join(prediction.probs[k], probs[k]);
+    }
+    const double count = task.windows == Windows::kMean ? static_cast<double>(1 + end - i) : 1;
+    if (prediction.probs.empty()) {
+      prediction.value /= count;
+      continue;
+    }
+    const double sum = std::accumulate(prediction.probs.begin(), prediction.probs.end(), 0.0);
+    for (double& p : prediction.probs) p /= task.is_multi_label() ? count : sum;
+    if (task.temperature != 1) prediction.probs = tempered(task, prediction.probs, task.temperature);
+    choose(task, prediction);
+  }
 }
 
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress) {

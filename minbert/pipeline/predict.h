@@ -31,13 +31,19 @@ bool fit_decoding(TaskSpec& task, std::span<Prediction> predictions, std::span<c
 /// The probabilities with another temperature: those of logits divided by `factor` more.
 std::vector<double> tempered(const TaskSpec& task, std::span<const double> probs, double factor);
 
-/// Predictions for all rows in their order, with dropout off.
+/// Joins the answers to further windows with those to the first: `predictions` has one for each row, and changes for rows with windows;
+/// `of_windows` has one for each of windows.of.
+void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, const RowWindows& windows,
+                  std::span<const Prediction> of_windows);
+
+/// Predictions for all rows in their order, with dropout off; those of long rows are joined from their windows.
 std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
                                      const RowProgress& progress = {});
 
 /// Sentence vectors (rows.sequences(), C) f32, row-major in the order of the sequences, with dropout off.
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
-/// The same by any pooling: (rows.sequences(), pooling.width(C)). Each sequence begins with `prompt_tokens` of [CLS] and a prompt, or 0.
+/// The same by any pooling: (rows.sequences(), pooling.width(C)). Further windows are left out by both. Each sequence begins with
+/// `prompt_tokens` of [CLS] and a prompt, or 0.
 std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std::int64_t prompt_tokens, const TokenizedRows& rows,
                                const RowProgress& progress = {});
 

@@ -197,6 +197,7 @@ void TaskSpec::validate_range(const Refuse& refuse) const {
 void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
+  if (is_pair() && windows != Windows::kNone) refuse("windows", fmt::format("windows are for single texts, \"{}\" has pairs", name));
   if (head.kind == HeadKind::kCosine && !is_separate()) refuse("head.kind", "cosine needs a pair that is encoded separately");
   constexpr std::size_t kMostLayers = 64;
   if (head.dense.size() > kMostLayers)
@@ -318,6 +319,7 @@ Json task_json(const TaskSpec& task) {
                {"metric", option_name(task.scored_by())},
                {"columns", columns},
                {"preprocess", task.data.preprocess}});
+  if (task.windows != Windows::kNone) json["windows"] = option_name(task.windows);
   if (!task.data.label_map.empty()) json["label_map"] = task.data.label_map;
   if (task.data.label_from[0] != task.data.label_from[1]) json["label_from"] = task.data.label_from;
   if (task.is_multi_label()) json["label_separator"] = task.data.label_separator;
@@ -344,6 +346,7 @@ TaskSpec parse_task(const JsonNode& json) {
   task.head = parse_head(json.at("head"));
   task.loss = json.at("loss").as_choice<LossName>();
   task.metric = json.at("metric").as_choice<Metric>();
+  if (const auto windows = json.find("windows")) task.windows = windows->as_choice<Windows>();
   const JsonNode columns = json.at("columns");
   for (const auto& [key, column] :
        {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})

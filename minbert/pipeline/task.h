@@ -41,6 +41,13 @@ constexpr std::array<OptionName<HeadKind>, 2> option_names(HeadKind) {
   return {{{HeadKind::kDense, "dense"}, {HeadKind::kCosine, "cosine"}}};
 }
 
+/// How texts longer than max_length are answered: by their beginning, or by overlapping windows over all of them, whose answers are
+/// averaged or of which the largest count.
+enum class Windows : std::uint8_t { kNone, kMean, kMax };
+constexpr std::array<OptionName<Windows>, 3> option_names(Windows) {
+  return {{{Windows::kNone, "none"}, {Windows::kMean, "mean"}, {Windows::kMax, "max"}}};
+}
+
 enum class LossName : std::uint8_t { kDefault, kCrossEntropy, kBce, kMse };
 constexpr std::array<OptionName<LossName>, 4> option_names(LossName) {
   return {{{LossName::kDefault, "default"}, {LossName::kCrossEntropy, "cross_entropy"}, {LossName::kBce, "bce"}, {LossName::kMse, "mse"}}};
@@ -97,6 +104,7 @@ struct TaskSpec {
   double label_smoothing = 0;
   bool calibrate = false;
   std::optional<Metric> metric;  ///< absent: accuracy, pearson for the regress types, micro_f1 for multi_label
+  Windows windows = Windows::kNone;
   double weight = 1;
   std::optional<std::int64_t> batch;  ///< absent: the stage's
   DataSpec data;
@@ -179,13 +187,14 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("calibrate", o.calibrate,
           "fit a temperature on dev, by which predict divides logits, so that probabilities are right more often");
   v.field("metric", o.metric, "default: accuracy, pearson for numbers, micro_f1 for multi_label");
+  v.field("windows", o.windows, "single texts longer than max_length: none (cut), or answers to overlapping windows by mean or max");
   v.field("weight", o.weight, "factor of the loss", at_least(0));
   v.field("batch", o.batch, "rows in a micro-step; default: the stage's", at_least(1));
   v.field("data", o.data, "files and columns");
 }
 
 /// A task of minbert.json: {name, type, labels, label_range (null: any number), encode, pool, head, loss, metric, columns, preprocess}, and
-/// label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other files with the same
+/// windows, label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other files with the same
 /// labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws the node's Error naming the key.

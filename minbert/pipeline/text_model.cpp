@@ -23,6 +23,17 @@ std::unique_ptr<Params> load_params(Backend& backend, const ModelFolder& folder,
   return params;
 }
 
+/// Replaces the vectors of long rows by the means of their windows'.
+void add_windows(std::vector<float>& vectors, const RowWindows& windows, std::span<const float> of_windows) {
+  const std::size_t width = of_windows.size() / windows.of.size();
+  for (std::size_t i = 0, end = 0; i < windows.of.size(); i = end) {
+    const auto vector = std::span(vectors).subspan(windows.of[i] * width, width);
+    for (end = i; end < windows.of.size() && windows.of[end] == windows.of[i]; ++end)
+      for (std::size_t c = 0; c < width; ++c) vector[c] += of_windows[end * width + c];
+    for (float& x : vector) x /= static_cast<float>(1 + end - i);
+  }
+}
+
 }  // namespace
 
 TextModel::TextModel(Backend& backend, ModelFolder folder, Compute compute, bool pooler)
@@ -43,10 +54,11 @@ std::size_t TextModel::find_task(std::string_view name) const {
   throw Error(ErrorTag::kUsage, folder_.path.string(), fmt::format("unknown task \"{}\"", name), suggest(name, names));
 }
 
-TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> rows) {
-  TokenizedRows out = tokenize_rows(tokenizer_, task, rows, folder_.max_length);
+TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> rows, std::int64_t prompt_tokens) {
+  TokenizedRows out = tokenize_rows(tokenizer_, task, rows, folder_.max_length, prompt_tokens);
   counts_.rows += out.rows();
   counts_.truncated += out.truncated;
+  if (out.windows) counts_.windowed += out.truncated;
   for (const std::int32_t id : out.ids) {
     if (id != tokenizer_.cls_id() && id != tokenizer_.sep_id()) ++counts_.tokens;
     if (id == tokenizer_.unk_id()) ++counts_.unknown;
@@ -83,7 +95,12 @@ std::vector<float> TextModel::embed(std::span<const InputRow> inputs, const Embe
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i].text = settings.prompt + inputs[i].text;
   const Pooling& pooling = settings.modules.pooling;
-  auto vectors = encode_rows(*runner_, pooling, prompt_tokens(settings.prompt), tokenize(TaskSpec{}, rows), progress);
+  const std::int64_t skipped = prompt_tokens(settings.prompt);
+  TaskSpec reading;
+  if (settings.windows) reading.windows = Windows::kMean;
+  const TokenizedRows tokens = tokenize(reading, rows, std::max<std::int64_t>(skipped, 1));
+  auto vectors = encode_rows(*runner_, pooling, skipped, tokens, progress);
+  if (tokens.windows) add_windows(vectors, *tokens.windows, encode_rows(*runner_, pooling, skipped, tokens.windows->rows));
   vectors = apply_modules(params_->backend(), settings.modules.after, std::move(vectors), pooling.width(params_->config().hidden_size));
   expect_finite(vectors, std::ssize(rows), [&](std::size_t row) { return place_of(inputs[row].id); });
   return vectors;

@@ -18,11 +18,13 @@ namespace minbert {
 struct EmbedSettings {
   SentenceModules modules = {};
   std::string prompt = {};  ///< stands before each text
+  bool windows = false;     ///< a text longer than max_length gets the mean of the vectors of windows over all of it
 };
 
 /// What a TextModel has tokenised so far.
 struct TextCounts {
   std::int64_t rows = 0, truncated = 0;  ///< truncated: max_length cut one of the row's sequences
+  std::int64_t windowed = 0;             ///< truncated rows that further windows read on
   std::int64_t tokens = 0, unknown = 0;  ///< without [CLS] and [SEP]
 };
 
@@ -57,7 +59,7 @@ class TextModel {
 
  private:
   std::string place_of(std::string_view row) const;
-  TokenizedRows tokenize(const TaskSpec& task, std::span<const Row> rows);
+  TokenizedRows tokenize(const TaskSpec& task, std::span<const Row> rows, std::int64_t prompt_tokens = 1);
 
   ModelFolder folder_;
   Tokenizer tokenizer_;

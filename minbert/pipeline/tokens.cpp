@@ -8,8 +8,32 @@
 #include "minbert/base/parallel.h"
 
 namespace minbert {
+namespace {
 
-TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length) {
+/// Appends the windows behind the first of a sequence [CLS] prompt body [SEP] that is too long, evenly spaced over the body.
+void append_windows(RowWindows& out, const std::vector<std::int32_t>& ids, std::uint32_t row, std::int64_t max_length,
+                    std::int64_t prompt_tokens) {
+  const std::int64_t prompt = std::max<std::int64_t>(prompt_tokens, 1), width = max_length - prompt - 1;
+  const std::int64_t body = std::ssize(ids) - prompt - 1;
+  if (width < 1) return;  // a prompt as long as max_length leaves no room
+  const std::int64_t step = std::max<std::int64_t>(1, width - width / 4), more = (body - width + step - 1) / step;
+  for (std::int64_t i = 1; i <= more; ++i) {
+    const auto begin = ids.begin() + prompt + i * (body - width) / more;
+    Encoding window;
+    window.ids.assign(ids.begin(), ids.begin() + prompt);
+    window.ids.insert(window.ids.end(), begin, begin + width);
+    window.ids.push_back(ids.back());
+    window.type_ids.assign(window.ids.size(), 0);
+    append_sequence(out.rows, window);
+    out.rows.labels.push_back(std::nan(""));
+    out.of.push_back(row);
+  }
+}
+
+}  // namespace
+
+TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length,
+                            std::int64_t prompt_tokens) {
   TokenizedRows out;
   out.per_row = task.is_separate() ? 2 : 1;
   const auto count = static_cast<std::size_t>(out.per_row) * rows.size();
@@ -31,10 +55,15 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
   for (const Encoding& encoding : encodings) append_sequence(out, encoding);
   out.labels.reserve(rows.size());
   const auto per_row = static_cast<std::size_t>(out.per_row);
+  auto windows = std::make_shared<RowWindows>();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     out.labels.push_back(rows[r].label);
-    if (encodings[r * per_row].cut + encodings[(r + 1) * per_row - 1].cut > 0) ++out.truncated;
+    if (encodings[r * per_row].cut + encodings[(r + 1) * per_row - 1].cut == 0) continue;
+    ++out.truncated;
+    if (task.windows != Windows::kNone && !task.is_pair())
+      append_windows(*windows, tokenizer.encode(rows[r].text).ids, static_cast<std::uint32_t>(r), max_length, prompt_tokens);
   }
+  if (!windows->of.empty()) out.windows = std::move(windows);
   return out;
 }
 

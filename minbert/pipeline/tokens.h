@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -14,29 +15,41 @@
 
 namespace minbert {
 
+struct RowWindows;
+
 /// The sequences of many rows, one after the other. A row has one sequence, or two if it is a pair that is encoded separately: row r then
 /// has the sequences 2r and 2r + 1.
 struct TokenizedRows {
-  std::vector<std::int32_t> ids;             ///< token ids of all sequences, with [CLS] and [SEP]
-  std::vector<std::int64_t> offsets = {0};   ///< sequence s has the ids [offsets[s], offsets[s + 1])
-  std::vector<std::int32_t> first_segments;  ///< how many tokens at the start of each sequence have type 0; the rest have type 1
-  std::vector<double> labels;                ///< one a row, as Row::label
-  std::int64_t per_row = 1;                  ///< sequences a row
-  std::int64_t truncated = 0;                ///< rows that max_length cut
+  std::vector<std::int32_t> ids;                   ///< token ids of all sequences, with [CLS] and [SEP]
+  std::vector<std::int64_t> offsets = {0};         ///< sequence s has the ids [offsets[s], offsets[s + 1])
+  std::vector<std::int32_t> first_segments;        ///< how many tokens at the start of each sequence have type 0; the rest have type 1
+  std::vector<double> labels;                      ///< one a row, as Row::label
+  std::int64_t per_row = 1;                        ///< sequences a row
+  std::int64_t truncated = 0;                      ///< rows that max_length cut
+  std::shared_ptr<const RowWindows> windows = {};  ///< of the rows that were cut, where they were asked for
 
   std::int64_t rows() const { return std::ssize(labels); }
   std::int64_t sequences() const { return std::ssize(offsets) - 1; }
   std::int64_t length(std::int64_t sequence) const {
     return offsets[static_cast<std::size_t>(sequence) + 1] - offsets[static_cast<std::size_t>(sequence)];
   }
-  /// Number of tokens in all sequences of a row.
+  /// Number of tokens in all sequences of a row, without further windows.
   std::int64_t row_tokens(std::int64_t row) const {
     return offsets[static_cast<std::size_t>((row + 1) * per_row)] - offsets[static_cast<std::size_t>(row * per_row)];
   }
 };
 
-/// Tokenises on all threads and cuts sequences to max_length tokens (0: no limit); a joint pair loses tokens of its longer text first.
-TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length);
+/// The further windows of long rows: the first is the row that was cut.
+struct RowWindows {
+  TokenizedRows rows;             ///< windows as rows without labels
+  std::vector<std::uint32_t> of;  ///< the row of each window, ascending
+};
+
+/// Tokenises on all threads and cuts sequences to max_length tokens (0: no limit); a joint pair loses tokens of its longer text first. With
+/// task.windows, rows that were cut get further windows: each has max_length tokens, overlaps its neighbours by a quarter or more, and
+/// begins with [CLS] and the `prompt_tokens` - 1 tokens after it of the whole text; the last one ends where the text ends.
+TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length,
+                            std::int64_t prompt_tokens = 1);
 
 /// Preprocesses and tokenises raw texts as `task` says, and adds them as an unlabelled row. `text_pair` is read for pairs only. Returns the
 /// number of tokens that max_length took away.

@@ -12,6 +12,7 @@ namespace minbert {
 struct StepEvent : StepRecord {
   std::int64_t stage_step = 0, stage_steps = 0;  ///< of the stage: done, planned
   bool log = false;                              ///< log_every wants a line about this step
+  double scores_s = 0;                           ///< seconds that the stage's scores are still to take, each as long as the last
 };
 
 using EvalEvent = EvalRecord;

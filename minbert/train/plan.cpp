@@ -1,8 +1,11 @@
-// --dry-run: does everything up to the first step, and one step on each task's longest rows to measure its memory.
+// --dry-run: does everything up to the first step, one step on each task's longest rows to measure its memory, and a few more and some
+// scores to measure their time.
 #include <algorithm>
 #include <numeric>
 
+#include "minbert/base/clock.h"
 #include "minbert/base/system.h"
+#include "minbert/pipeline/predict.h"
 #include "minbert/train/data_report.h"
 #include "minbert/train/stage.h"
 #include "minbert/train/start.h"
@@ -67,6 +70,63 @@ std::vector<std::uint32_t> longest_rows(const TokenizedRows& rows, std::int64_t 
   return order;
 }
 
+std::int64_t tokens_of(const TokenizedRows& rows) { return std::ssize(rows.ids) + (rows.windows ? std::ssize(rows.windows->rows.ids) : 0); }
+
+/// Seconds for each token that a forward pass reads, measured on a few hundred rows from all of train.
+double forward_seconds(RunSetup& setup, std::size_t task) {
+  constexpr std::int64_t kRows = 256;
+  const TokenizedRows& train = setup.tasks[task].train;
+  std::vector<std::uint32_t> which;
+  for (std::int64_t i = 0; i < std::min(kRows, train.rows()); ++i)
+    which.push_back(static_cast<std::uint32_t>(i * train.rows() / std::min(kRows, train.rows())));
+  if (which.empty()) return 0;
+  const TokenizedRows sample = copy_rows(train, which);
+  predict_rows(*setup.runner, task, setup.tasks[task].spec, copy_rows(sample, std::vector<std::uint32_t>{0}));  // warms up
+  const Stopwatch watch;
+  predict_rows(*setup.runner, task, setup.tasks[task].spec, sample);
+  return watch.seconds() / static_cast<double>(tokens_of(sample));
+}
+
+/// Seconds of a step on `task` of the stage, measured on the steps that the first epoch plans first. An earlier step must have warmed up.
+double step_seconds(Objective& objective, std::size_t task, const EpochPlan& plan, const DropoutState& dropout, Optimizer& optimizer,
+                    const std::string& place) {
+  constexpr int kSteps = 8;
+  constexpr double kEnough_s = 2;
+  const Stopwatch watch;
+  int steps = 0;
+  for (const SampledStep& step : plan.steps) {
+    if (static_cast<std::size_t>(step.task) != task) continue;
+    const StepResult result = objective.step(task, objective.whole_step(task, plan.rows_of(step), 1), 1, dropout, optimizer);
+    finish_step(result, objective.head(task), 0, optimizer, place);
+    if (++steps == kSteps || watch.seconds() > kEnough_s) break;
+  }
+  return steps == 0 ? 0 : watch.seconds() / steps;
+}
+
+/// Seconds of all scores of the stage: dev before the first epoch and after each, and the sample of train.
+double score_seconds(const RunSetup& setup, const RunConfig& config, const StageSpec& stage, const std::map<std::size_t, double>& rates) {
+  double seconds = 0;
+  for (const auto& [task, rate] : rates) {
+    const TaskData& data = setup.tasks[task];
+    double tokens = static_cast<double>(tokens_of(data.dev)) * (stage.epochs + 1);
+    if (scores_train(stage, true) && data.train.rows() > 0) {
+      const auto sample = train_sample(stage, 0, data.train.rows(), config.run.seed, data.spec.name);
+      tokens += static_cast<double>(std::ssize(sample) * std::ssize(data.train.ids)) / static_cast<double>(data.train.rows()) *
+                (scores_train(stage, false) ? stage.epochs + 1 : 1);
+    }
+    seconds += rate * tokens;
+  }
+  return seconds;
+}
+
+/// What a frozen encoder computes once for all epochs.
+double encode_seconds(const RunSetup& setup, const std::map<std::size_t, double>& rates) {
+  double seconds = 0;
+  for (const auto& [task, rate] : rates)
+    seconds += rate * static_cast<double>(tokens_of(setup.tasks[task].train) + tokens_of(setup.tasks[task].dev));
+  return seconds;
+}
+
 Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events) {
   const StageSpec& stage = config.stages[index];
   const ShouldStop never = [] { return false; };
@@ -82,17 +142,33 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
                {"sampled", sampling_json(config, stage, sampled)},
                {"gradient_and_moment_bytes", Optimizer::state_bytes(*setup.params, trains)}};
   if (stage.mlm) json["texts"] = corpus_json(setup.mlm[index]);
-  if (stage.kind == StageKind::kHeads && stage.cache_features) return json;
+  std::map<std::size_t, double> rates;  // seconds a token, by task
+  if (!stage.mlm)
+    for (const std::size_t task : setup.tasks_of(stage)) rates[task] = forward_seconds(setup, task);
+  if (stage.kind == StageKind::kHeads && stage.cache_features) {
+    json["seconds"] = {{"encode", encode_seconds(setup, rates)}};
+    return json;
+  }
 
   Optimizer optimizer(*setup.params, stage, trains);
   const ModelConfig& model = setup.params->config();
   const DropoutState dropout{.hidden = model.hidden_dropout_prob, .attention = model.attention_probs_dropout_prob, .heads = true};
+  const EpochPlan plan = plan_epoch(sampled, sampler_options(config, stage), 1);
+  double seconds = 0;
   for (std::size_t task = 0; task < sampled.size(); ++task) {
+    const std::string place = fmt::format("stage {}, task {}", stage.name, sampled[task].name);
     const std::vector<std::uint32_t> rows = longest_rows(objective->rows(task), sampled[task].batch / stage.accumulate);
     const StepResult result = objective->step(task, objective->whole_step(task, rows, 1), 1, dropout, optimizer);
-    finish_step(result, objective->head(task), 0, optimizer, fmt::format("stage {}, task {}", stage.name, sampled[task].name));
+    finish_step(result, objective->head(task), 0, optimizer, place);
+    const auto steps = json["sampled"][sampled[task].name]["steps"].get<double>();
+    seconds += steps * step_seconds(*objective, task, plan, dropout, optimizer, place);
   }
+  if (const auto all = static_cast<double>(stage.epochs * steps_per_epoch(sampled)); all > 0)
+    seconds *= static_cast<double>(planned_steps(stage, sampled)) / all;  // max_steps
+  if (stage.max_minutes > 0) seconds = std::min(seconds, 60 * stage.max_minutes);
   json["activation_bytes"] = objective->activation_bytes();
+  json["seconds"] = {{"steps", seconds}};
+  if (!stage.mlm) json["seconds"]["scores"] = score_seconds(setup, config, stage, rates);
   return json;
 }
 
@@ -106,7 +182,14 @@ Json plan_training(Backend& backend, const RunConfig& config) {
                {"tasks", rows_json(setup, config)},
                {"parameters", parameters_json(*setup.params)},
                {"stages", Json::array()}};
-  for (std::size_t index = 0; index < config.stages.size(); ++index) json["stages"].push_back(stage_json(setup, config, index, silent));
+  double seconds = 0;
+  for (std::size_t index = 0; index < config.stages.size(); ++index) {
+    const Json& stage = json["stages"].emplace_back(stage_json(setup, config, index, silent));
+    for (const auto& [part, value] : stage["seconds"].items()) seconds += value.get<double>();
+  }
+  for (std::size_t task = 0; task < setup.tasks.size(); ++task)  // of the best model, at the end
+    seconds += forward_seconds(setup, task) * static_cast<double>(tokens_of(setup.tasks[task].dev) + tokens_of(setup.tasks[task].test));
+  json["seconds"] = seconds;
   json["parameter_bytes"] = setup.params->numel() * static_cast<std::int64_t>(dtype_size(setup.params->dtype()));
   json["peak_memory_bytes"] = peak_memory_bytes();
   return json;

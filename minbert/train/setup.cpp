@@ -14,7 +14,8 @@ void tokenize_task(TaskData& task, const RunSetup& setup, TrainEvents& events) {
     *tokens = tokenize_rows(setup.tokenizer, task.spec, rows->rows, setup.max_length);
   if (const std::int64_t cut = task.train.truncated + task.dev.truncated + task.test.truncated; cut > 0)
     events.message(MessageLevel::kInfo,
-                   fmt::format("{}: {} rows are longer than {} tokens and cut", task.spec.name, cut, setup.max_length));
+                   fmt::format("{}: {} rows are longer than {} tokens and cut{}", task.spec.name, cut, setup.max_length,
+                               task.spec.windows == Windows::kNone ? "" : " in training; scores read all of them in windows"));
 }
 
 DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents& events) {

@@ -147,7 +147,13 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
                           .tokens = outcome.tokens,
                           .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(seconds, 1e-9),
                           .wall_s = at.wall_s};
-  folder_.step({record, at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_});
+  folder_.step({record, at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_, scores_left_s(at)});
+}
+
+/// Each epoch that is not over yet ends with scores.
+double Stage::scores_left_s(const Progress& at) const {
+  const std::int64_t steps = std::max<std::int64_t>(1, steps_per_epoch(objective_->sampled()));
+  return last_scores_s_ * static_cast<double>((planned_ + steps - 1) / steps - at.epoch + 1);
 }
 
 /// Scores the parameters after `at.epoch` epochs, saves them if they are the best so far, and sets `at` to the next epoch.
@@ -164,6 +170,7 @@ void Stage::finish_epoch(Progress& at) {
       saving_s = saving.seconds();
     }
     folder_.eval(*event);
+    last_scores_s_ = watch.seconds() - saving_s;
   }
   Progress next = at;
   ++next.epoch;

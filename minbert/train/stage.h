@@ -44,6 +44,7 @@ class Stage {
   void save_best(const std::vector<std::string>& improved);
   bool is_spent(const Progress& at) const;
   bool more_epochs(const Progress& at) const;
+  double scores_left_s(const Progress& at) const;
   bool keeps_last() const { return spec_.select == Selection::kLast || !objective_->can_select(); }
 
   using HeadSnapshots = std::map<std::string, ParamSnapshot, std::less<>>;  // by task
@@ -57,6 +58,7 @@ class Stage {
   const ShouldStop& should_stop_;
   std::unique_ptr<Objective> objective_;
   std::int64_t planned_ = 0;
+  double last_scores_s_ = 0;  // what the last epoch's scores took
   DropoutState dropout_;
   Optimizer optimizer_;
   EpochSelection selection_;

@@ -3,8 +3,6 @@
 
 #include <cmath>
 
-#include "minbert/pipeline/predict.h"
-
 namespace minbert {
 
 TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, std::uint64_t seed, TrainEvents& events,
@@ -24,7 +22,10 @@ void TaskObjective::prepare() {
     const TaskData& data = setup_.tasks[train.task];
     train_vectors_[i] = cache(train.task, data.train);
     train.vectors = train_vectors_[i];
-    if (data.has_dev()) dev_.push_back({train.task, &data.dev, cache(train.task, data.dev)});
+    if (data.has_dev()) {
+      dev_.push_back({train.task, &data.dev, cache(train.task, data.dev), {}});
+      if (data.dev.windows) dev_.back().window_vectors = cache(train.task, data.dev.windows->rows);
+    }
     if (scores_train(stage_, true)) add_train_sample(train.task, train.vectors);
   }
 }
@@ -40,7 +41,7 @@ void TaskObjective::add_train_sample(std::size_t task, std::span<const float> ve
     const auto of_row = vectors.subspan(row * width, width);
     cached.insert(cached.end(), of_row.begin(), of_row.end());
   }
-  train_sample_.push_back({task, &samples_.back(), std::move(cached)});
+  train_sample_.push_back({task, &samples_.back(), std::move(cached), {}});
 }
 
 /// Encodes the rows once and returns their sentence vectors. Returns none where they would change from step to step: where the encoder
@@ -55,14 +56,22 @@ StepResult TaskObjective::step(std::size_t i, const StepShare& share, int, Dropo
   return step_.run(train_[i], share, static_cast<std::size_t>(sampled_[i].batch / stage_.accumulate), dropout, optimizer);
 }
 
+std::vector<Prediction> TaskObjective::predict(const EvalRows& eval, const RowProgress& progress) {
+  const TaskSpec& task = setup_.tasks[eval.task].spec;
+  if (eval.vectors.empty()) return predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress);
+  auto predictions = predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
+  if (const auto& windows = eval.rows->windows)
+    join_windows(task, predictions, *windows, predict_features(*setup_.model, eval.task, task, eval.window_vectors, windows->rows.rows()));
+  return predictions;
+}
+
 std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch) {
   if (rows.empty()) return std::nullopt;
   EvalEvent event{.stage = stage_.name, .split = std::string(split), .epoch = epoch};
   for (const EvalRows& eval : rows) {
     TaskSpec task = setup_.tasks[eval.task].spec;
     const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), events_, should_stop_);
-    auto predictions = eval.vectors.empty() ? predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress)
-                                            : predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
+    auto predictions = predict(eval, progress);
     task.calibrate = false;  // no choice of labels depends on it
     if (split == "dev") fit_decoding(task, predictions, eval.rows->labels);
     const Score score = score_predictions(task, predictions, eval.rows->labels);

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "minbert/pipeline/predict.h"
 #include "minbert/train/objective.h"
 #include "minbert/train/step.h"
 
@@ -31,10 +32,12 @@ class TaskObjective final : public Objective {
   struct EvalRows {
     std::size_t task = 0;
     const TokenizedRows* rows = nullptr;
-    std::vector<float> vectors;  // cached, of a frozen encoder
+    std::vector<float> vectors;         // cached, of a frozen encoder
+    std::vector<float> window_vectors;  // of further windows, if vectors are cached
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
   void add_train_sample(std::size_t task, std::span<const float> vectors);
+  std::vector<Prediction> predict(const EvalRows& eval, const RowProgress& progress);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
 
   RunSetup& setup_;

@@ -61,8 +61,9 @@ struct TrainResult {
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events);
 
 /// What --dry-run prints: rows read, used and skipped by task; parameters by role; for each stage its planned steps, sampled rows and bytes
-/// of memory (parameters, gradients and moments, activations, peak of the process), measured in one step on each task's longest rows. No
-/// file is written.
+/// of memory (parameters, gradients and moments, activations, peak of the process), measured in one step on each task's longest rows, and
+/// the seconds that steps, scores (not of mlm stages) or vectors of a frozen encoder will take, from a few timed steps and passes. No file
+/// is written.
 Json plan_training(Backend& backend, const RunConfig& config);
 /// The planned steps of each stage; none is made.
 std::vector<std::int64_t> planned_stage_steps(Backend& backend, const RunConfig& config);

@@ -158,6 +158,38 @@ TEST_F(FormatsTest, EmbedWritesTheSameVectorsInEachFormat) {
   EXPECT_NEAR(squares, 1, 1e-5);
 }
 
+TEST_F(FormatsTest, WindowsReadLongTexts) {
+  std::string words;
+  for (int i = 0; i < 60; ++i) words += i < 30 ? "fine " : "dull ";
+  write("long.csv", "sentence,label\n" + words + ",4\n");
+  const auto answer = [&](const std::string& run) {
+    const Finished finished = minbert({"predict", run, "--task", "sentiment", "-i", "long.csv"});
+    expect_success(finished);
+    return std::pair(parsed(finished.out), finished.err);
+  };
+  EXPECT_NE(answer("run").second.find("1 of 1 rows are longer than 48 tokens and were cut; max_length = 128"), std::string::npos);
+  expect_success(minbert({"train", "tiny.toml", "-o", "windowed", "--set", "task.sentiment.windows=mean", "--set",
+                          "task.sentiment.data.dev=[\"sentiment-dev.csv\", {path=\"../long.csv\"}]", "--set", "task.sentiment.data.id="}));
+  const auto [windowed, said] = answer("windowed");
+  EXPECT_NE(said.find("1 of 1 rows are longer than 48 tokens and were read in windows"), std::string::npos) << said;
+  EXPECT_NE(windowed["probs"], answer("run").first["probs"]) << "the same weights read on";
+  std::string last;
+  for (const std::string& line : lines_of(text("windowed/eval/dev/sentiment.predictions.tsv"))) last = line;
+  std::smatch score;
+  ASSERT_TRUE(std::regex_search(last, score, std::regex("\tgreat\t[a-z]+\t([0-9.]+)\t"))) << last;
+  EXPECT_NEAR(std::stod(score[1]), windowed["score"].get<double>(), 1e-3) << "the run scores dev as predict does";
+  expect_failure(minbert({"train", "tiny.toml", "-o", "pairs", "--set", "task.paraphrase.windows=mean"}), 2,
+                 "windows are for single texts");
+
+  write("long.txt", words);
+  const auto plain = minbert({"embed", "run", "-i", "long.txt", "-o", "-"}),
+             all = minbert({"embed", "run", "-i", "long.txt", "-o", "-", "--windows"});
+  expect_success(all);
+  EXPECT_NE(plain.out, all.out);
+  EXPECT_NE(all.err.find("were read in windows"), std::string::npos) << all.err;
+  EXPECT_EQ(output({"embed", "run", "-o", "-", "--windows"}, "so so\n"), output({"embed", "run", "-o", "-"}, "so so\n"));
+}
+
 TEST_F(FormatsTest, EmbedReadsTablesAsPredictDoes) {
   write("mine.csv", "n,words,mood\n7,\"a fine film, a\",1\n8,so so,0\n");
   write("mine.jsonl", "{\"n\": 7, \"words\": \"a fine film, a\"}\n{\"n\": 8, \"words\": \"so so\"}\n");

@@ -100,6 +100,9 @@ TEST_F(InputsTest, HintsAreOfTheVerbInUse) {
   EXPECT_EQ(hint({"predict", "run", "-i", "latin.csv"}), "iconv -f latin1 -t utf-8 rewrites it");
   EXPECT_EQ(hint({"predict", "run", "-i", "torn.csv"}), "--on-bad-row skip leaves such rows out");
   EXPECT_EQ(hint({"predict", "run", "-i", "lines.jsonl"}), "--in-format lines reads plain texts");
+  write("named.csv", "words,stars\nfine,yes\n");
+  EXPECT_EQ(hint({"predict", "run", "-i", "named.csv"}), "--text NAME takes another column");
+  EXPECT_EQ(hint({"eval", "run", "--data", "named.csv"}), "--text, --text-pair, --label and --id name other columns");
   EXPECT_EQ(hint({"eval", "run", "--data", "torn.csv"}), "minbert data check lists all such rows");
   EXPECT_EQ(hint({"data", "check", "torn.csv"}), "minbert train --set task.torn.data.on_bad_row=skip leaves such rows out");
   EXPECT_EQ(hint(one_liner("torn.csv", "new")), "--set task.torn.data.on_bad_row=skip leaves such rows out");

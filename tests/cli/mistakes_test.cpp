@@ -101,6 +101,26 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
   });
 }
 
+TEST_F(MistakesTest, ANameOfTheHubIsToBeFetched) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"predict", "owner/name", "text"},
+                                             {"train", "tiny.toml", "-o", "new", "--set", "model.init=owner/name"},
+                                             {"train", "--init", "owner/name", "--train", "samples/sentiment-train.csv", "-o", "new"}}) {
+    const Finished finished = minbert(arguments);
+    EXPECT_EQ(finished.code, 4);
+    EXPECT_NE(finished.err.find("minbert fetch owner/name -o models/name\n"), std::string::npos) << finished.err;
+  }
+  EXPECT_EQ(minbert({"predict", "samples/name", "text"}).err.find("hint"), std::string::npos) << "there is a folder samples";
+  fs::copy(path("run/best"), path("models/name"), fs::copy_options::recursive);
+  EXPECT_NE(minbert({"predict", "owner/name", "text"}).err.find("hint: models/name is there"), std::string::npos);
+  for (const char* type : {"gpt2", "roberta"}) {
+    write("other/config.json", fmt::format("{{\"model_type\": \"{}\"}}", type));
+    const Finished finished = minbert({"inspect", "other"});
+    expect_failure(finished, 4, fmt::format("expected \"bert\", got \"{}\"", type));
+    EXPECT_NE(finished.err.find("BERT, multilingual BERT, MiniLM, BGE, E5 v2, GTE"), std::string::npos) << finished.err;
+  }
+}
+
 TEST_F(MistakesTest, OfDataEndWith3) {
   expect_each({
       {{"predict", "run", "--task", "sentiment", "-i", "absent.csv", "-o", "out.jsonl"}, 3, "absent.csv"},

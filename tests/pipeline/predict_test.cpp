@@ -51,6 +51,34 @@ TEST(Predict, LossesAreTheTrainingLosses) {
   EXPECT_EQ(score_predictions(tasks[1], decode(tasks[1], logits, 3), labels).value, 1);
 }
 
+TEST(Predict, JoinsWindows) {
+  TaskSpec task = three_tasks()[0];
+  const RowWindows windows{.rows = {}, .of = {1, 1, 2}};
+  const std::vector<Prediction> more = {{1, {0.2, 0.7, 0.1}}, {1, {0.1, 0.5, 0.4}}, {2, {0.1, 0.1, 0.8}}};
+  const auto joined = [&](Windows how) {
+    task.windows = how;
+    std::vector<Prediction> first = {{0, {0.6, 0.3, 0.1}}, {0, {0.6, 0.3, 0.1}}, {0, {0.5, 0.4, 0.1}}};
+    join_windows(task, first, windows, more);
+    return first;
+  };
+  const auto mean = joined(Windows::kMean), max = joined(Windows::kMax);
+  EXPECT_EQ(mean[0].probs, (std::vector<double>{0.6, 0.3, 0.1}));
+  EXPECT_EQ(mean[1].value, 1);
+  EXPECT_NEAR(mean[1].probs[1], 0.5, 1e-12);
+  EXPECT_NEAR(mean[2].score(), 0.45, 1e-12);
+  EXPECT_NEAR(max[1].probs[1], 0.7 / 1.7, 1e-12);
+  EXPECT_EQ(max[2].value, 2);
+  const auto number = [&](Windows how) {
+    TaskSpec numbers = make_task("stars", TaskType::kRegress, TaskLabels::range());
+    numbers.windows = how;
+    std::vector<Prediction> first = {{1, {}}, {2, {}}, {3, {}}};
+    join_windows(numbers, first, windows, std::vector<Prediction>{{4, {}}, {6, {}}, {1, {}}});
+    return std::vector<double>{first[0].value, first[1].value, first[2].value};
+  };
+  EXPECT_EQ(number(Windows::kMean), (std::vector<double>{1, 4, 2}));
+  EXPECT_EQ(number(Windows::kMax), (std::vector<double>{1, 6, 3}));
+}
+
 TEST(Predict, SetsHoldTheLabelsAboveTheirThresholds) {
   TaskSpec task = make_task("topics", TaskType::kMultiLabel, TaskLabels::named({"a", "b", "c"}));
   task.labels.sets = true;
@@ -134,6 +162,19 @@ TEST_P(PredictRows, BatchingChangesNothingAndFeaturesAgree) {
       EXPECT_EQ(prediction.probs, together[r].probs) << tasks_[t].name << " row " << r;
     }
   }
+}
+
+TEST_P(PredictRows, LongTextsAreReadInWindows) {
+  Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  MultitaskModel model(*backend_, params);
+  BatchRunner runner(model);
+  TaskSpec& task = tasks_[0];
+  task.windows = Windows::kMean;
+  const std::vector<Row> texts = {make_row("a b c d e f"), make_row("c d"), make_row("a b c d"), make_row("c d e f")};
+  const auto whole = predict_rows(runner, 0, task, tokenize_rows(word_tokenizer(), task, std::span(texts).first(2), 6));
+  const auto parts = predict_rows(runner, 0, task, tokenize_rows(word_tokenizer(), task, std::span(texts).subspan(1), 6));
+  EXPECT_EQ(whole[1].probs, parts[0].probs);
+  for (std::size_t k = 0; k < 3; ++k) EXPECT_NEAR(whole[0].probs[k], (parts[1].probs[k] + parts[2].probs[k]) / 2, 1e-6);
 }
 
 TEST_P(PredictRows, VectorsOfAPairFollowTheOrderOfItsTexts) {

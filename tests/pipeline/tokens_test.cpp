@@ -85,5 +85,32 @@ TEST(Tokens, TargetsInTheFormOfTheLoss) {
   EXPECT_EQ(targets.targets().values[1], 0.5f);
 }
 
+TEST(Tokens, WindowsReachOverLongTexts) {
+  const Tokenizer tokenizer = word_tokenizer();
+  TaskSpec task = three_tasks()[0];
+  const std::vector<Row> rows = {make_row("a b"), make_row("a b c d e f a b c d"), make_row("a b c d e"), make_row("f e d c")};
+  EXPECT_EQ(tokenize_rows(tokenizer, task, rows, 6).windows, nullptr);
+  task.windows = Windows::kMean;
+  const TokenizedRows tokens = tokenize_rows(tokenizer, task, rows, 6);
+  EXPECT_EQ(tokens.truncated, 2);
+  ASSERT_NE(tokens.windows, nullptr);
+  EXPECT_EQ(tokens.windows->of, (std::vector<std::uint32_t>{1, 1, 2}));
+  const auto window = [&](const TokenizedRows& of, std::int64_t row) {
+    std::string text;
+    for (std::int64_t i = of.offsets[static_cast<std::size_t>(row)]; i < of.offsets[static_cast<std::size_t>(row) + 1]; ++i)
+      text += tokenizer.token(of.ids[static_cast<std::size_t>(i)]) + " ";
+    return text;
+  };
+  EXPECT_EQ(window(tokens, 1), "[CLS] a b c d [SEP] ");
+  EXPECT_EQ(window(tokens.windows->rows, 0), "[CLS] d e f a [SEP] ");
+  EXPECT_EQ(window(tokens.windows->rows, 1), "[CLS] a b c d [SEP] ") << "the text's last four";
+  EXPECT_EQ(window(tokens.windows->rows, 2), "[CLS] b c d e [SEP] ");
+  EXPECT_EQ(tokens.windows->rows.first_segments, (std::vector<std::int32_t>{6, 6, 6}));
+
+  const TokenizedRows prompted = tokenize_rows(tokenizer, task, std::span(rows).subspan(2, 1), 6, 3);  // "a b" is the prompt
+  EXPECT_EQ(window(prompted, 0), "[CLS] a b c d [SEP] ");
+  EXPECT_EQ(window(prompted.windows->rows, 0), "[CLS] a b d e [SEP] ");
+}
+
 }  // namespace
 }  // namespace minbert

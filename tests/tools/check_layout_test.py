@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import check_layout
 
 WELL_KEPT = {
-    "README.md": "# m\n\n| folder | what |\n|---|---|\n| `minbert/base/` | b |\n| `minbert/ops/` | o |\n| `minbert/data/` | d |\n| `minbert/hub/` | planned: h |\n| `minbert/cli/` | c |\n",
+    "DESIGN.md": "# m\n\n| folder | what |\n|---|---|\n| `minbert/base/` | b |\n| `minbert/ops/` | o |\n| `minbert/data/` | d |\n| `minbert/cli/` | c |\n",
     "CMakeLists.txt": "find_package(fmt REQUIRED)  # find_package(Qt)\n",
     "tools/install_dependencies.sh": "#!/bin/sh\n# Installs packages.\nlibfmt-dev  # [fmt]\n",
     "minbert/base/a.h": "// A: a number.\n#pragma once\n#include <sys/mman.h>\n#include <vector>\n",
@@ -68,11 +68,11 @@ PLANTED = [
     ({"CMakeLists.txt": "pkg_check_modules(QT QUIET IMPORTED_TARGET q-t)\n"}, "CMakeLists.txt:2: q-t is not in tools"),
     ({"tools/install_dependencies.sh": "libx-dev  # [X]\n"}, "tools/install_dependencies.sh:1: no CMakeLists.txt looks for X"),
     ({"minbert/data/CMakeLists.txt": "target_link_libraries(minbert_data minbert_ops_core)\n"}, "minbert/data/CMakeLists.txt:2: data may not link ops"),
-    ({"minbert/attic/x.cpp": "// X.\n", "README.md": "| `minbert/attic/` | a |\n"}, "minbert/attic:1: a room without arrows"),
+    ({"minbert/attic/x.cpp": "// X.\n", "DESIGN.md": "| `minbert/attic/` | a |\n"}, "minbert/attic:1: a room without arrows"),
     ({"tests/attic/x.cpp": "// X.\n"}, "tests/attic:1: no minbert/attic"),
     ({"tests/data/x.cpp": None}, "minbert/data:1: no tests/data"),
-    ({"minbert/hub/x.cpp": "// X.\n", "tests/hub/x.cpp": "// X.\n"}, "README.md:1: hub is in the tree, not in the list"),
-    ({"README.md": "| `minbert/attic/` | h |\n"}, "README.md:1: attic is listed, not in the tree"),
+    ({"minbert/hub/x.cpp": "// X.\n", "tests/hub/x.cpp": "// X.\n"}, "DESIGN.md:1: hub is in the tree, not in the list"),
+    ({"DESIGN.md": "| `minbert/attic/` | h |\n"}, "DESIGN.md:1: attic is listed, not in the tree"),
 ]
 
 
@@ -113,10 +113,10 @@ class CheckLayout(unittest.TestCase):
         self.assertEqual((code, len(lines)), (0, 1), lines)
 
     def test_list_of_folders_goes_from_left_to_right(self):
-        readme = "| `minbert/ops/` | o |\n| `minbert/base/` | b |\n| `minbert/data/` | d |\n| `minbert/cli/` | c |\n"
-        code, lines = check(WELL_KEPT | {"README.md": readme})
+        design = "| `minbert/ops/` | o |\n| `minbert/base/` | b |\n| `minbert/data/` | d |\n| `minbert/cli/` | c |\n"
+        code, lines = check(WELL_KEPT | {"DESIGN.md": design})
         self.assertEqual(code, 1)
-        self.assertEqual(lines[0], "README.md:1: the list of folders goes from left to right: base, ops, data, cli")
+        self.assertEqual(lines[0], "DESIGN.md:1: the list of folders goes downwards: base, ops, data, cli")
 
 
 if __name__ == "__main__":

@@ -454,6 +454,11 @@ TEST_F(TrainerTest, PlanCountsWhatARunDoes) {
     EXPECT_EQ(plan["stages"][0]["sampled"][task]["steps"], std::ranges::count(events.steps, task, &StepEvent::task)) << task;
   EXPECT_EQ(plan["tasks"]["mood"]["train"]["used"], 22);
   EXPECT_GT(plan["stages"][0]["activation_bytes"].get<std::int64_t>(), 0);
+  const Json& seconds = plan["stages"][0]["seconds"];
+  EXPECT_GT(seconds["steps"].get<double>(), 0);
+  EXPECT_GT(seconds["scores"].get<double>(), 0);
+  EXPECT_GT(plan["seconds"].get<double>(), seconds["steps"].get<double>() + seconds["scores"].get<double>());
+  EXPECT_GT(events.steps.front().scores_s, 0);
 }
 
 }  // namespace

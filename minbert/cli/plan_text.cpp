@@ -1,0 +1,51 @@
+// Lays out a plan as two tables and two sentences.
+#include "minbert/cli/plan_text.h"
+
+#include <fmt/format.h>
+
+#include "minbert/base/parallel.h"
+#include "minbert/base/text_table.h"
+#include "minbert/cli/console.h"
+
+namespace minbert {
+namespace {
+
+std::string rows_table(const Json& tasks) {
+  TextTable table({"data", "split", "rows", "left out", "tokens a row", "cut"});
+  for (const auto& [task, splits] : tasks.items())
+    for (const char* split : {"train", "dev", "test"}) {
+      if (!splits.contains(split)) continue;
+      const Json& counts = splits[split];
+      const auto used = counts.at("used").get<std::int64_t>();
+      const double tokens = used == 0 ? 0 : static_cast<double>(counts.value("tokens", std::int64_t{0})) / static_cast<double>(used);
+      table.add({task, split, std::to_string(used), std::to_string(counts.at("skipped").get<std::int64_t>()),
+                 counts.contains("tokens") ? fmt::format("{:.0f}", tokens) : "-",
+                 counts.contains("truncated") ? std::to_string(counts["truncated"].get<std::int64_t>()) : "-"});
+    }
+  return table.text();
+}
+
+std::string stages_table(const Json& stages) {
+  TextTable table({"stage", "kind", "epochs", "steps", "steps take", "scores take"});
+  for (const Json& stage : stages) {
+    const Json& seconds = stage.at("seconds");
+    const auto duration = [&](const char* part) { return seconds.contains(part) ? format_duration(seconds[part].get<double>()) : "-"; };
+    const bool cached = seconds.contains("encode");
+    table.add({stage.at("name").get<std::string>(), stage.at("kind").get<std::string>(),
+               std::to_string(stage.at("epochs").get<std::int64_t>()), std::to_string(stage.at("planned_steps").get<std::int64_t>()),
+               cached ? duration("encode") + ", once" : duration("steps"), cached ? "-" : duration("scores")});
+  }
+  return table.text();
+}
+
+}  // namespace
+
+std::string plan_text(const Json& plan) {
+  const auto number = [](const Json& value) { return static_cast<double>(value.get<std::int64_t>()); };
+  return fmt::format("{}\n{}\nabout {} on {}, measured on a few steps; peak memory about {}, for {:.1f} million parameters\n",
+                     rows_table(plan.at("tasks")), stages_table(plan.at("stages")), format_duration(plan.at("seconds").get<double>()),
+                     num_threads() == 1 ? "one thread" : fmt::format("{} threads", num_threads()),
+                     format_bytes(number(plan.at("peak_memory_bytes"))), number(plan.at("parameters").at("total")) * 1e-6);
+}
+
+}  // namespace minbert
