@@ -39,6 +39,7 @@ FOREIGN = [
     (r"minbert", ["examples/"]),
     (r"nlohmann/", ["minbert/base/"]),
     (r"omp\.h", ["minbert/ops/cpu/gemm.cpp"]),
+    (r"malloc\.h", ["minbert/base/system.cpp"]),
     (r"openssl/", ["minbert/base/hash.cpp"]),
     (r"toml\+\+/", ["minbert/base/toml.cpp"]),
     (r"dnnl\.hpp|hwy/|\w*intrin\.h|arm_neon\.h", ["minbert/ops/cpu/"]),

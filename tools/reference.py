@@ -43,6 +43,7 @@ MODEL = {
 TASK = {
     "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
     "batch": 0, "head": {}, "data": {}, "class_weights": "none", "label_smoothing": 0.0, "calibrate": None,
+    "windows": None,
 }  # fmt: skip
 HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense", "init": "torch"}
 DATA = {

@@ -2,6 +2,7 @@
 #include "minbert/base/system.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -51,6 +52,12 @@ std::int64_t resident_memory_bytes() {
   std::int64_t size = 0, resident = 0;
   file >> size >> resident;
   return file ? resident * ::sysconf(_SC_PAGESIZE) : 0;
+}
+
+void return_large_memory() {
+#ifdef M_MMAP_THRESHOLD
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+#endif
 }
 
 }  // namespace minbert

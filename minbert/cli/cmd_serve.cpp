@@ -1,5 +1,4 @@
 // serve: answers over HTTP until a signal ends it.
-#include <malloc.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -8,6 +7,7 @@
 #include <thread>
 
 #include "minbert/base/clock.h"
+#include "minbert/base/system.h"
 #include "minbert/cli/option_flags.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
@@ -39,14 +39,6 @@ LoadedModel load(const std::string& path, Session& session) {
   return loaded;
 }
 
-/// Bodies and replies of large requests go back to the system when they are done. glibc would keep ever larger ones, so that memory grew
-/// for as long as the server runs.
-void return_large_memory() {
-#ifdef M_MMAP_THRESHOLD
-  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
-#endif
-}
-
 /// Ends the service while a second Ctrl-C can still end the process.
 void drain(Service& service) {
   std::atomic<bool> drained = false;
@@ -62,7 +54,7 @@ int run_serve(const std::string& model, const OptionFlags& flags, Session& sessi
   ServeOptions options = flags.read<ServeOptions>(process_environment());
   options.api_key = session.env.api_key;
   const Stopwatch watch;
-  return_large_memory();
+  return_large_memory();  // bodies and replies: memory would grow with the largest ones, for as long as the server runs
   hold_signals();
   Service service(options, [&] { return load(model, session); }, write_log);
   service.start();

@@ -31,5 +31,5 @@ def quantize(rows: Any, precision: str, ranges: Any = None) -> Any:
         ranges = np.vstack([rows.min(axis=0), rows.max(axis=0)]) if len(rows) else np.zeros((2, rows.shape[1]), rows.dtype)
     starts, steps = ranges[0], (ranges[1] - ranges[0]) / 255
     steps = np.where(steps == 0, 1, steps)
-    scaled = (rows - starts) / steps
-    return scaled.astype(np.uint8) if precision == "uint8" else (scaled - 128).astype(np.int8)
+    levels = np.clip(np.floor((rows - starts) / steps), 0, 255)
+    return levels.astype(np.uint8) if precision == "uint8" else (levels - 128).astype(np.int8)

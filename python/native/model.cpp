@@ -1,6 +1,7 @@
 // Binds Pipeline; minbert/_model.py gives it the names and shapes that people use.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 

@@ -111,6 +111,7 @@ TEST_F(MistakesTest, ANameOfTheHubIsToBeFetched) {
     EXPECT_NE(finished.err.find("minbert fetch owner/name -o models/name\n"), std::string::npos) << finished.err;
   }
   EXPECT_EQ(minbert({"predict", "samples/name", "text"}).err.find("hint"), std::string::npos) << "there is a folder samples";
+  fs::create_directory(path("models"));
   fs::copy(path("run/best"), path("models/name"), fs::copy_options::recursive);
   EXPECT_NE(minbert({"predict", "owner/name", "text"}).err.find("hint: models/name is there"), std::string::npos);
   for (const char* type : {"gpt2", "roberta"}) {

@@ -121,8 +121,8 @@ TEST_F(StreamTest, JsonLinesComeOneByOne) {
   EXPECT_NE(talk.errors().find("1 of 3 rows"), std::string::npos) << talk.errors();
 
   Conversation strict({"predict", "run", "--task", "sentiment"}, path("."));
-  EXPECT_EQ(parsed(strict.ask("{\"text\": \"a fine film\"}\n"))["id"], "0");
-  EXPECT_EQ(parsed(strict.ask("\n{\"text\": \"so so\"}\n"))["id"], "1");
+  EXPECT_EQ(parsed(strict.ask("{\"sentence\": \"a fine film\"}\n"))["id"], "0");
+  EXPECT_EQ(parsed(strict.ask("\n{\"sentence\": \"so so\"}\n"))["id"], "1");
   strict.say("so so\n");
   EXPECT_EQ(strict.end(), 3);
   EXPECT_NE(strict.errors().find("standard input:4: expected a JSON object"), std::string::npos) << strict.errors();
@@ -137,15 +137,15 @@ TEST_F(StreamTest, VectorsComeOneByOne) {
 }
 
 TEST_F(StreamTest, ATableIsReadWhole) {
-  const std::string table = "n,text\n7,\"a fine\nfilm\"\n8,so so\n";
+  const std::string table = "n,sentence\n7,\"a fine\nfilm\"\n8,so so\n";
   const auto whole = lines_of(minbert({"predict", "run", "--task", "sentiment"}, table).out);
   ASSERT_EQ(whole.size(), 2u);
   Conversation talk({"predict", "run", "--task", "sentiment"}, path("."));
-  for (const char* part : {"n,text\n", "7,\"a fine\n", "film\"\n8,so", " so\n"}) talk.say(part);
+  for (const char* part : {"n,sentence\n", "7,\"a fine\n", "film\"\n8,so", " so\n"}) talk.say(part);
   EXPECT_EQ(talk.end(), 0) << talk.errors();
   EXPECT_EQ(talk.hear(), whole[0]);
   EXPECT_EQ(talk.hear(), whole[1]);
-  EXPECT_NE(talk.errors().find("read as a table with the columns n, text"), std::string::npos) << talk.errors();
+  EXPECT_NE(talk.errors().find("read as a table with the columns n, sentence"), std::string::npos) << talk.errors();
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ TEST_F(StudyVerbTest, CutByAnySignalItGoesOn) {
     EXPECT_EQ(json("cut/study.json")["state"], signal == SIGKILL ? "running" : "stopped");
     ++cuts;
   }
-  EXPECT_GE(cuts, 3);
+  EXPECT_GE(cuts, 1) << "a fast machine may be done before later signals come";
   if (!done) expect_success(minbert(command));
   EXPECT_EQ(json("cut/study.json")["state"], "done");
   expect_counted("cut");

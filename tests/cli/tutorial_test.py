@@ -101,7 +101,7 @@ class TutorialTest(unittest.TestCase):
         folder = self.page(("README.md", "In sixty seconds"))
         self.assertTrue((folder / "runs/reviews/report.html").is_file())
         prepare = ("minbert sample-data -o samples --train-rows 60 -q\n"
-                   "for f in my new labelled; do sed '1s/.*/id,review,stars/' samples/sentiment-train.csv >$f.csv; done\n"
+                   "for f in my new labelled tickets; do sed '1s/.*/id,review,stars/' samples/sentiment-train.csv >$f.csv; done\n"
                    "cut -d, -f2 new.csv >reviews.log; cp reviews.log my-texts.txt\n"
                    "tail() { head -n 3 reviews.log; }")  # the real one does not end
         self.page(("README.md", "Your own texts"), prepare=prepare)

@@ -31,7 +31,7 @@ WELL_KEPT = {
 
 # ({path: text to append, or None to remove the file}, expected report with its place).
 PLANTED = [
-    ({"README.md": "\n<<<<<<< HEAD\n"}, "README.md:11: a merge's conflict"),
+    ({"DESIGN.md": "\n<<<<<<< HEAD\n"}, "DESIGN.md:10: a merge's conflict"),
     ({"minbert/base/a.h": '#include "minbert/data/rows.h"\n'}, "minbert/base/a.h:5: base may not include data"),
     ({"minbert/data/rows.cpp": '#include "minbert/ops/backend.h"\n'}, "minbert/data/rows.cpp:5: data may not include ops"),
     ({"minbert/cli/main.cpp": '#include "minbert/pipeline.h"\n'}, "minbert/cli/main.cpp:5: minbert/pipeline.h is for programs"),
