@@ -26,9 +26,9 @@ done
 tools/install_dependencies.sh
 
 # Tests that compare with Python packages skip where these are absent. The light ones are tried always, the heavy ones on demand.
-# tools/check_format.py wants this version of clang-format; nanobind is for the Python package, which the release build then has.
-light=(numpy safetensors tokenizers transformers axe_core_python clang_format==18.1.8 nanobind pytest)
-heavy=(torch sentence-transformers scikit-learn scipy pandas onnx onnxruntime)
+# tools/check_format.py wants this version of clang-format. With nanobind, the release build has the Python package, which takes minutes more.
+light=(numpy safetensors tokenizers transformers axe_core_python clang_format==18.1.8)
+heavy=(torch sentence-transformers scikit-learn scipy pandas onnx onnxruntime nanobind pytest)
 pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --retries 1 "$@"; }
 [[ -x .venv/bin/python ]] || python3 -m venv .venv
 .venv/bin/python -c "import $(IFS=,; echo "${light[*]%%==*}")" 2>/dev/null || pip_install "${light[@]}" ||

@@ -61,6 +61,7 @@ install(FILES ${PROJECT_BINARY_DIR}/minbertConfig.cmake ${PROJECT_BINARY_DIR}/mi
 
 # minbert_pc(NAME DESCRIPTION PRIVATE REQUIRES): a file for pkg-config; PRIVATE is what a static library needs beside it.
 function(minbert_pc name description private requires)
+  file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)  # the prefix, from where the file is installed
   configure_file(${PROJECT_SOURCE_DIR}/tools/minbert.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()

@@ -77,7 +77,7 @@ complete -o filenames -F _minbert minbert
 std::string zsh_script(const std::vector<Command>& commands) {
   return "#compdef minbert\n# eval \"$(minbert completion zsh)\"\n"
          "(( $+functions[compdef] )) || { autoload -U compinit && compinit -u }\n"
-         "autoload -U +X bashcompinit && bashcompinit\n" +
+         "(( $+functions[_bash_complete] )) || { autoload -U +X bashcompinit && bashcompinit }\n" +
          bash_script(commands) + "[[ ${funcstack[1]} != _minbert ]] || _bash_complete -o filenames -F _minbert\n";
 }
 

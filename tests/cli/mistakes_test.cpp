@@ -85,7 +85,7 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
       {{"eval", "run", "--data", "samples/sentiment-dev.csv"}, 2, "--task"},
       {{"embed", "run", "-o", "vectors.txt"}, 2, "-o", "text"},
       {{"embed", "run"}, 2, "--output", "text"},
-      {{"export", "run", "-o", "exported", "--as", "onnx"}, 2, "--as"},
+      {{"export", "run", "-o", "exported", "--as", "pickle"}, 2, "--as"},
       {{"export", "run", "-o", "exported", "--as", "seqcls:sentiment"}, 2, "seqcls:sentiment"},
       {{"export", "run", "-o", "foreign", "--as", "hf"}, 2, "foreign"},
       {{"init", "-o", "tiny.toml"}, 2, "tiny.toml"},

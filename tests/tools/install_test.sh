@@ -100,9 +100,9 @@ if command -v pkg-config >/dev/null; then
   check "$folder/c-pc"
   if command -v valgrind >/dev/null; then
     echo "== valgrind"
-    MINBERT_ISA=avx2 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+    MINBERT_ISA=avx2 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
       "$folder/c-pc" "$folder/run" mood <"$folder/lines" >/dev/null
-    MINBERT_ISA=avx2 valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+    MINBERT_ISA=avx2 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
       "$folder/c-pc" "$folder/run" moot <"$folder/lines" >/dev/null 2>"$folder/errors" && exit 1 || test $? -eq 2
   fi
 fi
