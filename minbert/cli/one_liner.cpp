@@ -118,8 +118,7 @@ init = {}
 {}
 {}
 {})",
-      quoted(task.name), init, task_text(task, usual_pool(flags.init)), data_text(flags, task),
-      usual_stages(train_rows(flags, task.data)));
+      quoted(task.name), init, task_text(task, usual_pool(flags.init)), data_text(flags, task), usual_stages(train_rows(flags, task.data)));
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {

@@ -67,8 +67,11 @@ class Filter {
 };
 
 RowColumns find_text_columns(const Table& table, const DataSpec& spec, const DataSource& source) {
-  return find_row_columns(
-      table, {.text = text_name(spec, source), .text_pair = pair_name(spec, source), .id = spec.id, .pair = !spec.text_pair.empty(), .hint = spec.hints.columns});
+  return find_row_columns(table, {.text = text_name(spec, source),
+                                  .text_pair = pair_name(spec, source),
+                                  .id = spec.id,
+                                  .pair = !spec.text_pair.empty(),
+                                  .hint = spec.hints.columns});
 }
 
 /// Where the labels of a source stand: in one column, in a column of 0 and 1 for each label, or nowhere, if the source has one label for

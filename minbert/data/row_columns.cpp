@@ -16,7 +16,9 @@ RowColumns find_row_columns(const Table& table, const RowColumnNames& names) {
     if (names.pair) columns.text_pair = 1;
     return columns;
   }
-  const auto require = [&](const std::string& name, const char* key) { return table.require_column(name.empty() ? key : name, key, names.hint); };
+  const auto require = [&](const std::string& name, const char* key) {
+    return table.require_column(name.empty() ? key : name, key, names.hint);
+  };
   if (!names.text.empty() || table.columns().size() != 1) columns.text = require(names.text, "text");
   if (names.pair) columns.text_pair = require(names.text_pair, "text_pair");
   if (names.id.empty()) return columns;

@@ -194,8 +194,8 @@ void visit_options(V& v, TaskSpec& o) {
 }
 
 /// A task of minbert.json: {name, type, labels, label_range (null: any number), encode, pool, head, loss, metric, columns, preprocess}, and
-/// windows, label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other files with the same
-/// labels can be scored.
+/// windows, label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other files with the
+/// same labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws the node's Error naming the key.
 TaskSpec parse_task(const JsonNode& json);

@@ -17,8 +17,8 @@ class FileTaskTest : public ProjectTest {
   }
 
   Finished one_liner(const std::string& file, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments = {"train", "--init", "run",      "--train", file,    "--dev",               "0.3",
-                                          "-o",    "made",   "--epochs", "1",       "--set", "stage.heads.epochs=1"};
+    std::vector<std::string> arguments = {
+        "train", "--init", "run", "--train", file, "--dev", "0.3", "-o", "made", "--epochs", "1", "--set", "stage.heads.epochs=1"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return minbert(arguments);
   }

@@ -30,8 +30,7 @@ class InputsTest : public ProjectTest {
     expect_success(minbert(one_liner("rows.csv", "run")));
   }
   static std::vector<std::string> one_liner(const std::string& file, const std::string& folder) {
-    return {"train", "--init", "base", "--train",  file, "--dev",
-            "0.25",  "-o",     folder, "--epochs", "1",  "--set", "stage.heads.epochs=1"};
+    return {"train", "--init", "base", "--train", file, "--dev", "0.25", "-o", folder, "--epochs", "1", "--set", "stage.heads.epochs=1"};
   }
   Json json(std::string_view name) const { return parse_json(text(name), name, ErrorTag::kInternal); }
 };

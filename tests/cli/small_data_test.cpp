@@ -47,8 +47,9 @@ class SmallDataTest : public ProjectTest {
 TEST_F(SmallDataTest, CellsWithSeveralLabelsMakeAMultiLabelTask) {
   const Finished trained = one_liner("run", {"--test", "0.25", "--lr", "1e-3", "--epochs", "2"});
   expect_success(trained);
-  for (const char* part : {"tickets: multi_label, 3 labels; ", " train, ", " dev, 5 test rows", "model: 1 layers",
-                           "stages: heads (frozen encoder)", "finetune 2 epochs", "done in ", "next: minbert predict run -i", "for transformers: "})
+  for (const char* part :
+       {"tickets: multi_label, 3 labels; ", " train, ", " dev, 5 test rows", "model: 1 layers", "stages: heads (frozen encoder)",
+        "finetune 2 epochs", "done in ", "next: minbert predict run -i", "for transformers: "})
     EXPECT_NE(trained.err.find(part), std::string::npos) << part << "\n" << trained.err;
   for (const char* part : {"micro_f1", "95% interval", "test"}) EXPECT_NE(trained.out.find(part), std::string::npos) << trained.out;
   const Json task = json("run/best/minbert.json")["tasks"][0];
