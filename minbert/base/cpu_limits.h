@@ -23,7 +23,7 @@ struct CpuLimits {
 
 /// The limits of this process.
 CpuLimits read_cpu_limits();
-/// The same with the allowed processors given, and /proc and /sys looked for below `root`. What cannot be read limits nothing.
+/// Takes the allowed processors as given, and looks for /proc and /sys below `root`. What cannot be read limits nothing.
 CpuLimits read_cpu_limits(const std::filesystem::path& root, const std::vector<int>& allowed, int online);
 
 }  // namespace minbert

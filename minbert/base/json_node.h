@@ -42,7 +42,7 @@ class JsonNode {
   }
   /// A number in [low, high], both included; JSON has no others than finite ones.
   double as_number(double low = std::numeric_limits<double>::lowest(), double high = std::numeric_limits<double>::max()) const;
-  /// The same, where null stands for NaN.
+  /// A number that is at least `low`, or null, which stands for NaN.
   double as_number_or_nan(double low = std::numeric_limits<double>::lowest()) const;
   /// A text that names a value of the enum.
   template <NamedEnum E>

@@ -23,7 +23,7 @@ std::size_t find_invalid_utf8(std::string_view text);
 /// DEL), line separators, characters that reorder what is shown, and invalid UTF-8 become U+FFFD.
 std::string printable(std::string_view text);
 
-/// The same for text of several lines, whose line ends stay.
+/// Does what printable() does, but keeps line ends, for text of several lines.
 std::string printable_lines(std::string_view text);
 
 /// Writes the characters that printable() replaces as \uXXXX, which strings of JSON and TOML may hold; line ends, tabs and invalid UTF-8

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of a model with several tasks, the one that is named, or the only one of this kind.
+/// Picks a task of the model: the one that is named, or else the only one of the kind of `like`.
 const TaskSpec& task_of(const TextModel& model, const std::string& path, const std::string& name, const TaskSpec& like) {
   if (!name.empty()) return model.tasks()[model.find_task(name)];
   const TaskSpec* found = nullptr;

@@ -114,7 +114,7 @@ std::string set_hint(std::string_view flag) {
   }
   const std::string* const found = nearest(word, names);
   if (found == nullptr) return "";
-  // Of equal names, a stage's is most often meant.
+  // If several keys have this name, people mostly mean that of a stage.
   const std::string of_stage = "stage[]." + *found;
   const bool is_stage = std::ranges::find(keys, of_stage) != keys.end();
   return fmt::format("--set {}=VALUE", settable(is_stage ? of_stage : keys[static_cast<std::size_t>(found - names.data())]));

@@ -15,7 +15,7 @@ class InputLines {
  public:
   /// "-" is standard input. Throws Error(kData) when it cannot be read or holds no line.
   explicit InputLines(const std::string& path);
-  /// The same for text in memory; errors show `name`.
+  /// Reads lines of text in memory; errors show `name`.
   InputLines(std::string name, std::string text);
   InputLines(const InputLines&) = delete;
   InputLines& operator=(const InputLines&) = delete;

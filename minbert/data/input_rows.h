@@ -41,7 +41,7 @@ class InputRows {
   /// Reads all of the input, which may be a pipe, and checks each row: a bad one throws Error(kData) or is left out. Single texts as
   /// "lines" are InputLines: cut at \n alone, bytes kept. Throws Error(kData) too when there is nothing to read.
   explicit InputRows(const InputOptions& options);
-  /// The same for a piece of the input that the options name. Ids and places in errors are those in the whole input.
+  /// Reads a piece of the input that the options name. Ids and places in errors count from the start of the whole input.
   InputRows(const InputOptions& options, InputPiece piece);
 
   /// Usable rows.

@@ -23,7 +23,7 @@ struct ReadingHints {
   std::string no_label = {};                                      ///< where plain lines should have labels
   std::string columns = {};                                       ///< where a column is missing; else the nearest name is the hint
 };
-/// Those of [task.data] in a config.
+/// The hints for a table that [task.data] of a config names.
 ReadingHints config_hints();
 
 /// How a file is to be read. "auto" is decided from the first 64 KiB, the file's extension and the columns wanted.

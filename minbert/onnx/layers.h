@@ -29,7 +29,7 @@ class OnnxLayers {
   OnnxValue weight(const std::string& name);
   /// x (..., I) w^T + bias with the parameters `name`.weight (O, I) and `name`.bias (O).
   OnnxValue linear(const OnnxValue& x, const std::string& name);
-  /// The same with a weight (outputs, inputs) and a bias, which may be empty, that are not the model's; `name` must be new.
+  /// x w^T + bias with a weight (outputs, inputs) and a bias, which may be empty, that are not the model's; `name` must be new.
   OnnxValue linear(const OnnxValue& x, const std::string& name, std::span<const float> weight, std::span<const float> bias,
                    std::int64_t outputs);
   /// LayerNorm over the last dimension with the parameters `name`.weight and `name`.bias.

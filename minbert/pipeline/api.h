@@ -120,7 +120,7 @@ class MINBERT_API Pipeline {
   /// Sentence vectors (texts, dimension(options)) f32, row-major.
   std::vector<float> embed(std::span<const std::string_view> texts, const EmbedOptions& options = {}, const Progress& progress = {}) const;
   std::vector<float> embed(std::span<const std::string> texts, const EmbedOptions& options = {}, const Progress& progress = {}) const;
-  /// The same, written to `rows`, which has room for them.
+  /// Writes the sentence vectors to `rows`, which must have room for them.
   void embed_to(std::span<float> rows, std::span<const std::string_view> texts, const EmbedOptions& options = {},
                 const Progress& progress = {}) const;
   std::size_t dimension(const EmbedOptions& options = {}) const;

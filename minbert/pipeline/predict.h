@@ -42,8 +42,8 @@ std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, cons
 
 /// Sentence vectors (rows.sequences(), C) f32, row-major in the order of the sequences, with dropout off.
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
-/// The same by any pooling: (rows.sequences(), pooling.width(C)). Further windows are left out by both. Each sequence begins with
-/// `prompt_tokens` of [CLS] and a prompt, or 0.
+/// Sentence vectors by any pooling: (rows.sequences(), pooling.width(C)). Each sequence begins with `prompt_tokens` tokens of [CLS] and a
+/// prompt, or 0. Neither function encodes further windows.
 std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std::int64_t prompt_tokens, const TokenizedRows& rows,
                                const RowProgress& progress = {});
 
@@ -56,7 +56,7 @@ std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head
 
 /// Throws Error(kDiverged) if a prediction has a number that is not finite. `place_of` names a row by its index.
 void expect_finite(std::span<const Prediction> predictions, const std::function<std::string(std::size_t row)>& place_of);
-/// The same for vectors (rows, C).
+/// Throws Error(kDiverged) if one of the vectors (rows, C) has a number that is not finite.
 void expect_finite(std::span<const float> vectors, std::int64_t rows, const std::function<std::string(std::size_t row)>& place_of);
 
 /// The training loss without class weights and label smoothing, averaged over the labelled rows, computed from their predictions.

@@ -33,7 +33,7 @@ std::int64_t rounded_width(VectorPrecision precision, std::int64_t width);
 struct ColumnRanges {
   std::vector<float> low, high;  ///< (width)
 
-  /// Of vectors (rows, width), row-major; at least one.
+  /// Finds the ranges of the columns of vectors (rows, width), row-major; at least one row.
   static ColumnRanges of(std::span<const float> vectors, std::int64_t width);
 };
 

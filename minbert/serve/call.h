@@ -109,7 +109,7 @@ std::string read_prompt(const Call& call, const Members& members, const std::str
 
 /// Appends floats as the shortest texts that read back as the same, as `minbert embed` writes them: "[0.1,-2]".
 void append_floats(std::string& out, std::span<const float> values);
-/// The same of one number; null if it is not finite.
+/// The shortest text that reads back as this number; "null" if it is not finite.
 std::string number_text(double value);
 
 }  // namespace minbert

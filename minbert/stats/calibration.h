@@ -38,7 +38,7 @@ double brier_score(std::span<const int> gold, std::span<const double> probabilit
 /// The temperature T > 0 whose division of all logits makes the labels likeliest (Guo et al. 2017, section 4.2). `logits` holds for each
 /// row the logits of its classes, up to a constant of the row; `labels` are class numbers. 1 without rows.
 double fit_temperature(std::span<const double> logits, std::span<const int> labels, int classes);
-/// The same for sigmoids: each logit has a label of 0 or 1.
+/// Fits the temperature for sigmoids, where each logit has a label of 0 or 1.
 double fit_temperature(std::span<const double> logits, std::span<const int> labels);
 
 /// The threshold in (0, 1) above which a label is to be predicted so that its F1 on these rows is highest: of equally good ones, the one

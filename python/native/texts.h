@@ -28,7 +28,7 @@ class Texts {
   std::vector<std::string_view> views_;
 };
 
-/// The same with the second texts of pairs, or None.
+/// Holds texts and, for pairs, their second texts; `pairs` may be None.
 class Inputs {
  public:
   Inputs(nb::handle texts, nb::handle pairs);

@@ -33,7 +33,7 @@ async function ask(path, body) {
   return reply;
 }
 
-// The same, again while the server says that too much waits.
+// Asks again as long as the server says that too much waits.
 async function ask_until_taken(path, body) {
   for (let tries = 0; ; ++tries) {
     try {
