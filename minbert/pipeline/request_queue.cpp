@@ -33,7 +33,7 @@ struct RequestQueue::Worker {
   bool first = false, idle = false;
   std::condition_variable wake;
   std::unique_ptr<OwnLane> lane;
-  std::jthread thread;  // the last member: it ends before the others go
+  std::thread thread;
 };
 
 RequestQueue::RequestQueue(MultitaskModel& model, RequestQueueOptions options)
@@ -48,7 +48,7 @@ RequestQueue::RequestQueue(MultitaskModel& model, RequestQueueOptions options)
     worker.lane = i == 0 ? std::make_unique<OwnLane>(model_) : std::make_unique<OwnLane>(backend.sibling(), model_);
     worker.lane->parts().model.backend().set_checking_outputs(backend.checking_outputs());
   }
-  for (const auto& worker : workers_) worker->thread = std::jthread([this, &own = *worker] { work(own); });
+  for (const auto& worker : workers_) worker->thread = std::thread([this, &own = *worker] { work(own); });
 }
 
 RequestQueue::~RequestQueue() {
@@ -58,7 +58,8 @@ RequestQueue::~RequestQueue() {
     stop_ = true;
     for (const auto& worker : workers_) worker->wake.notify_one();
   }
-  workers_.clear();
+  // A thread at the end of its pass looks at every worker (wake()), so that all threads end before the first worker goes.
+  for (const auto& worker : workers_) worker->thread.join();
 }
 
 void RequestQueue::close() {

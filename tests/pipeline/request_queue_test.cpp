@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <thread>
 
@@ -158,6 +159,24 @@ TEST_P(Queue, AFailureIsThatOfItsPassAlone) {
   broken[0].rows.ids[1] = 1000;
   EXPECT_THROW(queue.answer(broken), Error);
   EXPECT_EQ(queue.answer(queries(1)).size(), 3u);
+}
+
+TEST_P(Queue, EndsWhileAWorkerIsAtTheEndOfItsPass) {
+  set_num_threads(2);
+  Query query;
+  for (std::size_t r = 0; r < 40; ++r) append_text(query.rows, tokenizer_, tasks_[0], words(r, 6), "", 9);
+  query.tasks = {0};
+  for (int round = 0; round < 10; ++round) {  // which of the workers ends late is left to chance
+    std::promise<void> entered;
+    std::atomic<int> passes = 0;
+    RequestQueue queue(model_, {.max_batch_tokens = 200, .on_pass = [&](std::int64_t, std::int64_t, double) {
+                                  if (passes++ != 0) return;
+                                  entered.set_value();
+                                  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                                }});
+    ASSERT_TRUE(queue.submit(std::make_shared<QueueJob>(std::vector<Query>{query})));
+    entered.get_future().wait();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, Queue, testing::Values("ref", "cpu"), [](const auto& chosen) { return chosen.param; });
