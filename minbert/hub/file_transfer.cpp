@@ -100,7 +100,7 @@ bool FileTransfer::accept(const HttpHead& head, std::span<const std::byte> bytes
   if (!begun_ && !begin(head)) return false;
   excess_ = written_ + std::ssize(bytes) > remote_.bytes.value_or(options_.max_unsized_bytes);
   if (excess_) return false;
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) fail_to_write(part_, errno);
+  if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) fail_to_write(part_, errno);
   hash_.update(bytes);
   written_ += static_cast<std::int64_t>(bytes.size());
   report(false);

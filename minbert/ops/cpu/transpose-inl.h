@@ -7,6 +7,7 @@
 #endif
 
 #include <cstdint>
+#include <cstring>
 
 #include "minbert/ops/cpu/vector-inl.h"
 
@@ -43,7 +44,7 @@ HWY_INLINE void transpose_four(float* to, std::int64_t step, V r0, V r1, V r2, V
 #endif
 
 /// to[k * step + r] = from[r * stride + k] for r < rows, k < depth. Also overwrites what follows each row of `to`, up to the
-/// next multiple of four.
+/// next multiple of four. `from` need not be aligned: pairs of bf16 numbers, which are moved as floats, begin at any of them.
 template <class T>
 HWY_INLINE void pack_transposed(float* to, std::int64_t step, const T* from, std::int64_t stride, std::int64_t rows, std::int64_t depth) {
   std::int64_t k = 0;
@@ -58,7 +59,11 @@ HWY_INLINE void pack_transposed(float* to, std::int64_t step, const T* from, std
   }
 #endif
   for (; k < depth; ++k)
-    for (std::int64_t r = 0; r < rows; ++r) to[k * step + r] = static_cast<float>(from[r * stride + k]);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      T value;
+      std::memcpy(&value, from + r * stride + k, sizeof value);
+      to[k * step + r] = static_cast<float>(value);
+    }
 }
 
 }  // namespace HWY_NAMESPACE
