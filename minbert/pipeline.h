@@ -14,6 +14,7 @@ using api::Options;
 using api::Pipeline;
 using api::Prediction;
 using api::Progress;
+using api::quantize_embeddings;
 using api::RankedDocument;
 using api::RankOptions;
 using api::TaskInfo;

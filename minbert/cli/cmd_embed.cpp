@@ -54,12 +54,6 @@ EmbedSettings settings_of(const EmbedFlags& flags, ModelFolder& folder) {
   return settings;
 }
 
-VectorPrecision precision_of(const EmbedFlags& flags) {
-  for (const auto& row : option_names(VectorPrecision{}))
-    if (row.name == flags.precision) return row.value;
-  throw Error(ErrorTag::kUsage, "--precision", fmt::format("unknown precision \"{}\"", flags.precision));
-}
-
 /// Reads [[low ...], [high ...]], as sentence-transformers has them.
 ColumnRanges read_ranges(const std::string& path, std::int64_t width) {
   const JsonNode root = JsonNode::read(path, ErrorTag::kData);
@@ -91,7 +85,7 @@ ColumnRanges own_ranges(Session& session, const EmbedFlags& flags, std::span<con
 
 int run_embed(const EmbedFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
-  const VectorPrecision precision = precision_of(flags);
+  const VectorPrecision precision = vector_precision(flags.precision, "--precision");
   if (!needs_ranges(precision) && !(flags.ranges.empty() && flags.save_ranges.empty()))
     throw Error(ErrorTag::kUsage, "--precision", fmt::format("expected int8 or uint8 with ranges, got {}", flags.precision));
   check_vector_file(flags.output);

@@ -11,6 +11,7 @@
 #include "minbert/pipeline/chunked_answers.h"
 #include "minbert/pipeline/rank.h"
 #include "minbert/pipeline/shared_model.h"
+#include "minbert/pipeline/vector_precision.h"
 
 namespace minbert::api {
 namespace {
@@ -187,6 +188,20 @@ std::int64_t Pipeline::max_length() const { return impl_->model->folder().max_le
 std::string Pipeline::dtype() const { return impl_->dtype; }
 int Pipeline::threads() const { return impl_->threads; }
 const std::vector<std::string>& Pipeline::warnings() const { return impl_->warnings; }
+
+std::vector<std::byte> quantize_embeddings(std::span<const float> vectors, std::size_t width, std::string_view precision) {
+  return guarded([&] {
+    const VectorPrecision wanted = vector_precision(precision, "precision");
+    if (wanted == VectorPrecision::kFloat32)
+      throw Error(ErrorTag::kUsage, "precision", "expected one of int8, uint8, binary, ubinary, got float32");
+    if (width == 0 || vectors.size() % width != 0)
+      throw Error(ErrorTag::kUsage, "vectors", fmt::format("expected rows of {} numbers, got {} numbers", width, vectors.size()));
+    const auto columns = static_cast<std::int64_t>(width);
+    std::vector<std::byte> out;
+    if (!vectors.empty()) round_vectors(out, wanted, vectors, columns, ColumnRanges::of(vectors, columns));
+    return out;
+  });
+}
 
 std::string version() { return std::string(program_version()); }
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Sequence
 from minbert import _native
 from minbert._errors import DataError, UsageError
 from minbert._inputs import Inputs, read_inputs, read_texts
-from minbert._precision import quantize
 from minbert._progress import Bar
 
 if TYPE_CHECKING:
     import numpy as np
 
 Label = "str | int | float"
+_FEW_ROWS = 100  # ranges of fewer vectors are a poor guess at those of others
 
 
 def load(folder: str | os.PathLike, dtype: str | None = None, threads: int | None = None) -> Model:
@@ -130,10 +130,19 @@ class Model:
             if not 1 <= truncate_dim <= rows.shape[1]:
                 raise UsageError(f"expected a whole number from 1 to {rows.shape[1]}, got {truncate_dim}", place="truncate_dim")
             rows = rows[:, :truncate_dim].copy()
-        rows = quantize(rows, precision)
+        rows = self._quantize(rows, precision)
         if inputs.single:
             return rows[0]
         return rows if convert_to_numpy else list(rows)
+
+    @staticmethod
+    def _quantize(rows: np.ndarray, precision: str) -> np.ndarray:
+        if precision == "float32":
+            return rows
+        if precision in ("int8", "uint8") and len(rows) < _FEW_ROWS:
+            warnings.warn(f"the ranges of {precision} vectors come from {len(rows)} of them; other texts' vectors would have others",
+                          stacklevel=4)
+        return _native.quantize(rows, precision)
 
     def similarity(self, a: Any, b: Any) -> np.ndarray:
         """Scores (n, m) of all vectors a (n, d) with all vectors b (m, d), by the folder's similarity function, else by cosine."""

@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
 #include <memory>
 
 #include "python/native/texts.h"
@@ -118,6 +119,22 @@ std::vector<std::pair<std::size_t, double>> rank(const Pipeline& model, nb::hand
   return out;
 }
 
+/// Vectors (n, d) as (n, d) int8 or uint8, or as (n, (d + 7) / 8) of them.
+nb::object quantize(const nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>& rows, const std::string& precision) {
+  std::vector<std::byte> bytes;
+  {
+    const nb::gil_scoped_release unlocked;
+    bytes = quantize_embeddings({rows.data(), rows.size()}, rows.shape(1), precision);
+  }
+  const bool is_binary = precision == "binary" || precision == "ubinary";
+  const auto array = [&]<class T>(T) {
+    std::vector<T> numbers(bytes.size());
+    if (!bytes.empty()) std::memcpy(numbers.data(), bytes.data(), bytes.size());
+    return nb::cast(to_array(std::move(numbers), {rows.shape(0), is_binary ? (rows.shape(1) + 7) / 8 : rows.shape(1)}));
+  };
+  return precision == "int8" || precision == "binary" ? array(std::int8_t{}) : array(std::uint8_t{});
+}
+
 nb::list tokenize(const Pipeline& model, nb::handle texts, nb::handle pairs, std::int64_t max_length) {
   const Inputs inputs(texts, pairs);
   std::vector<Tokens> all;
@@ -137,6 +154,7 @@ nb::list tokenize(const Pipeline& model, nb::handle texts, nb::handle pairs, std
 }  // namespace
 
 void bind_model(nb::module_& module) {
+  module.def("quantize", &quantize, nb::arg("rows"), nb::arg("precision"));
   nb::class_<TaskInfo>(module, "TaskInfo")
       .def_ro("name", &TaskInfo::name)
       .def_ro("type", &TaskInfo::type)

@@ -11,7 +11,7 @@ import pytest
 
 import minbert
 from conftest import MINILM, ragged_lines, run_program
-from minbert._precision import quantize
+from minbert._native import quantize
 
 
 def test_it_tells_what_it_is(tiny):
