@@ -18,6 +18,9 @@
 
 namespace minbert {
 
+/// What the tests of ops draw from; each draws from the stream of its own name.
+inline constexpr std::uint64_t kSeed = 11711;
+
 /// An element passes when |actual - expected| <= abs + rel |expected|; NaN never does.
 struct Tolerance {
   double abs = 0;

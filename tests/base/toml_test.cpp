@@ -11,11 +11,11 @@
 namespace minbert {
 namespace {
 
-TomlValue parse(std::string_view text) { return parse_toml(text, "f.toml", "/configs"); }
+TomlValue parse_text(std::string_view text) { return parse_toml(text, "f.toml", "/configs"); }
 TomlNode at(const TomlValue& root, std::string_view key) { return TomlNode(root).find(key).value(); }
 
 TEST(Toml, KeepsOrderPlacesAndFolders) {
-  const TomlValue root = parse(
+  const TomlValue root = parse_text(
       "z = 1\n"
       "a = \"x\"\n"
       "\n"
@@ -46,17 +46,17 @@ TEST(Toml, KeepsOrderPlacesAndFolders) {
 }
 
 TEST(Toml, TellsSectionsFromInlineTables) {
-  const TomlValue root = parse("a = { b = 1 }\nc = [{ d = 1 }]\ne = [1]\nn = []\n[f]\ng = 1\n[[h]]\ni = 1\n");
+  const TomlValue root = parse_text("a = { b = 1 }\nc = [{ d = 1 }]\ne = [1]\nn = []\n[f]\ng = 1\n[[h]]\ni = 1\n");
   for (const char* key : {"a", "c", "e", "n"}) EXPECT_FALSE(at(root, key).value().section) << key;
   for (const char* key : {"f", "h"}) EXPECT_TRUE(at(root, key).value().section) << key;
 }
 
 TEST(Toml, SyntaxErrorsNameFileAndLine) {
-  expect_error(ErrorTag::kUsage, {"f.toml:2: not valid TOML"}, [] { parse("a = 1\nb = \n"); });
-  expect_error(ErrorTag::kUsage, {"f.toml:3: not valid TOML", "redefine"}, [] { parse("a = 1\n\na = 2\n"); });
-  expect_error(ErrorTag::kUsage, {"f.toml:1"}, [] { parse("a = \"\xFF\"\n"); });
-  expect_error(ErrorTag::kUsage, {"f.toml:1: expected no dates", "put it in quotes"}, [] { parse("a = 2024-01-01\n"); });
-  expect_error(ErrorTag::kUsage, {"not valid TOML"}, [] { parse("a = " + std::string(300, '[')); });
+  expect_error(ErrorTag::kUsage, {"f.toml:2: not valid TOML"}, [] { parse_text("a = 1\nb = \n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:3: not valid TOML", "redefine"}, [] { parse_text("a = 1\n\na = 2\n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:1"}, [] { parse_text("a = \"\xFF\"\n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:1: expected no dates", "put it in quotes"}, [] { parse_text("a = 2024-01-01\n"); });
+  expect_error(ErrorTag::kUsage, {"not valid TOML"}, [] { parse_text("a = " + std::string(300, '[')); });
 }
 
 TEST(Toml, RefusesDeepNesting) {
@@ -67,20 +67,21 @@ TEST(Toml, RefusesDeepNesting) {
   };
   for (const auto& [open, close] : {std::pair{"[", "]"}, {"[[", "]]"}, {"", " = 1"}, {"x = { ", " = 1 }"}, {"x = [{ ", " = 1 }]"}}) {
     SCOPED_TRACE(open);
-    EXPECT_NO_THROW(parse(fmt::format("y = 1\n{}{}{}\n", open, dotted(500), close)));
+    EXPECT_NO_THROW(parse_text(fmt::format("y = 1\n{}{}{}\n", open, dotted(500), close)));
     expect_error(ErrorTag::kUsage, {"f.toml:2: nested deeper than 512 levels"},
-                 [&] { parse(fmt::format("y = 1\n{}{}{}\n", open, dotted(100000), close)); });
+                 [&] { parse_text(fmt::format("y = 1\n{}{}{}\n", open, dotted(100000), close)); });
   }
   std::string tables;
   for (int i = 0; i < 200; ++i) tables += dotted(500) + " = { ";
-  expect_error(ErrorTag::kUsage, {"f.toml:1: nested deeper than 512 levels"}, [&] { parse(tables + "a = 1" + std::string(200, '}')); });
+  expect_error(ErrorTag::kUsage, {"f.toml:1: nested deeper than 512 levels"},
+               [&] { parse_text(tables + "a = 1" + std::string(200, '}')); });
   // Dots elsewhere nest nothing.
   const std::string dots(100000, '.'), three_double(3, '"'), three_single(3, '\'');
   EXPECT_NO_THROW(
-      parse(fmt::format("# {0}\na = \"{0}\"\nb = '{0}'\nc = {1}\n\"{0}\n{1}\nd = {2}\n{0}{2}\n", dots, three_double, three_single)));
+      parse_text(fmt::format("# {0}\na = \"{0}\"\nb = '{0}'\nc = {1}\n\"{0}\n{1}\nd = {2}\n{0}{2}\n", dots, three_double, three_single)));
   std::string list = "a = [";
   for (int i = 0; i < 100000; ++i) list += "0.5,";
-  EXPECT_NO_THROW(parse(list + "]\n"));
+  EXPECT_NO_THROW(parse_text(list + "]\n"));
   expect_error(ErrorTag::kUsage, {"--set", "512"}, [&] { parse_toml_value("{ " + dotted(100000) + " = 1 }", "--set"); });
   std::string key = "a";
   for (int i = 0; i < 100000; ++i) key += ".a";
@@ -88,7 +89,7 @@ TEST(Toml, RefusesDeepNesting) {
 }
 
 TEST(TomlNode, ComplaintsNameFileLineKeyExpectedAndGot) {
-  const TomlValue root = parse("[t]\na = \"eight\"\nb = 1.5\nc = [1]\nd = {x = 1}\ne = true\n");
+  const TomlValue root = parse_text("[t]\na = \"eight\"\nb = 1.5\nc = [1]\nd = {x = 1}\ne = true\n");
   const TomlNode table = at(root, "t");
   expect_error(ErrorTag::kUsage, {"f.toml:2: key \"t.a\": expected a whole number, got \"eight\""}, [&] { table.find("a")->as_int(); });
   expect_error(ErrorTag::kUsage, {"f.toml:3: key \"t.b\": expected a whole number, got 1.5"}, [&] { table.find("b")->as_int(); });
@@ -133,20 +134,20 @@ TEST(TomlPrint, ReadsBackAsTheSameText) {
       "\n"
       "[[task]]\n"
       "name = \"sts\"\n";
-  EXPECT_EQ(print_toml(parse(text), false), text);
+  EXPECT_EQ(print_toml(parse_text(text), false), text);
 }
 
 TEST(TomlPrint, DoublesAreExact) {
   for (const double value : {0.1, 1e300, 5e-324, 2.0, -0.0, 1e-5, 3e-5, 123456789.125, 1e22}) {
-    const TomlValue read = parse("x = " + print_toml_value(value));
+    const TomlValue read = parse_text("x = " + print_toml_value(value));
     ASSERT_TRUE(at(read, "x").is<double>()) << print_toml_value(value);
     EXPECT_EQ(at(read, "x").as_double(), value);
   }
-  EXPECT_TRUE(std::isnan(at(parse("x = " + print_toml_value(std::nan(""))), "x").as_double()));
+  EXPECT_TRUE(std::isnan(at(parse_text("x = " + print_toml_value(std::nan(""))), "x").as_double()));
 }
 
 TEST(TomlPrint, CommentsSayWhereValuesComeFrom) {
-  const TomlValue root = parse("a = 1\n[t]\nb = [1,\n 2]\n");
+  const TomlValue root = parse_text("a = 1\n[t]\nb = [1,\n 2]\n");
   EXPECT_EQ(print_toml(root, true),
             "a = 1" + std::string(39, ' ') + "  # f.toml:1\n\n[t]\nb = [1, 2]" + std::string(34, ' ') + "  # f.toml:3\n");
 }
@@ -178,7 +179,7 @@ TEST(TomlKeys, SplitAndJoinAreInverse) {
 }
 
 TEST(TomlJson, HasTheSameShape) {
-  EXPECT_EQ(toml_to_json(parse("b = [1, 2.5]\na = { x = \"y\", f = false }\n")),
+  EXPECT_EQ(toml_to_json(parse_text("b = [1, 2.5]\na = { x = \"y\", f = false }\n")),
             "{\n  \"b\": [\n    1,\n    2.5\n  ],\n  \"a\": {\n    \"x\": \"y\",\n    \"f\": false\n  }\n}");
 }
 

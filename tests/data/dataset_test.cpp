@@ -297,15 +297,15 @@ TEST_F(Dataset, SetsOfLabelsInColumns) {
 }
 
 TEST(GuessSets, SeparatorsAreThoseWhosePartsRecombine) {
-  using Cells = std::vector<std::string>;
-  EXPECT_EQ(guess_label_separator(Cells{"Billing", "Delivery", "Billing;Delivery", "Other"}), ";");
-  EXPECT_EQ(guess_label_separator(Cells{"a|b", "b|c", "a|c"}), "|");
-  EXPECT_EQ(guess_label_separator(Cells{"drama, comedy", "comedy", "drama, horror", "horror"}), ",");
-  EXPECT_EQ(guess_label_separator(Cells{"[\"a\"]", "[]"}), ";");
-  EXPECT_EQ(guess_label_separator(Cells{"bad", "mid, or so", "good"}), std::nullopt);
-  EXPECT_EQ(guess_label_separator(Cells{"Toys, games", "Books, music", "Home"}), std::nullopt);
-  EXPECT_EQ(guess_label_separator(Cells{"0", "1", "2"}), std::nullopt);
-  EXPECT_EQ(guess_label_separator(Cells{}), std::nullopt);
+  using Column = std::vector<std::string>;
+  EXPECT_EQ(guess_label_separator(Column{"Billing", "Delivery", "Billing;Delivery", "Other"}), ";");
+  EXPECT_EQ(guess_label_separator(Column{"a|b", "b|c", "a|c"}), "|");
+  EXPECT_EQ(guess_label_separator(Column{"drama, comedy", "comedy", "drama, horror", "horror"}), ",");
+  EXPECT_EQ(guess_label_separator(Column{"[\"a\"]", "[]"}), ";");
+  EXPECT_EQ(guess_label_separator(Column{"bad", "mid, or so", "good"}), std::nullopt);
+  EXPECT_EQ(guess_label_separator(Column{"Toys, games", "Books, music", "Home"}), std::nullopt);
+  EXPECT_EQ(guess_label_separator(Column{"0", "1", "2"}), std::nullopt);
+  EXPECT_EQ(guess_label_separator(Column{}), std::nullopt);
 }
 
 TEST_F(Dataset, ExcludedTextsLeaveTrainOnly) {

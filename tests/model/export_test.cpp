@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ModelShape shape_with_heads() {
+ModelShape shape_with_pooler_heads() {
   ModelShape shape = tiny_shape();
   shape.heads = {{.task = "five", .pool = Pool::kPooler, .outputs = 5},
                  {.task = "two", .pool = Pool::kPooler},
@@ -38,7 +38,7 @@ class Export : public testing::Test {
   }
 
   std::unique_ptr<Backend> backend = make_backend("ref");
-  Params params = tiny_params(*backend, shape_with_heads());
+  Params params = tiny_params(*backend, shape_with_pooler_heads());
   TempFolder folder;
 };
 
@@ -55,7 +55,7 @@ TEST_F(Export, EncoderComesBackByImport) {
 
 TEST_F(Export, TheMemoryMayBeADevices) {
   const auto remote = make_remote_backend(make_backend("ref"));
-  Params far = tiny_params(*remote, shape_with_heads());
+  Params far = tiny_params(*remote, shape_with_pooler_heads());
   const auto expect_same = [&](const char* name, const auto& write) {
     write(folder / "near", params);
     write(folder / "far", far);
@@ -138,7 +138,7 @@ TEST_F(Export, OtherHeadsDoNotFit) {
     expect_error(ErrorTag::kUsage, {std::string("seqcls:") + task, "one linear layer on the pooler"},
                  [&] { export_sequence_classification(folder.path(), params, task, options); });
   expect_error(ErrorTag::kUsage, {"no task \"none\""}, [&] { export_sequence_classification(folder.path(), params, "none", options); });
-  ModelShape shape = shape_with_heads();
+  ModelShape shape = shape_with_pooler_heads();
   shape.pooler = false;
   const Params without = tiny_params(*backend, shape);
   expect_error(ErrorTag::kUsage, {"pooler"}, [&] { export_sequence_classification(folder.path(), without, "two", options); });

@@ -15,7 +15,7 @@ namespace {
 
 using Shape = std::vector<std::int64_t>;
 
-ModelShape shape_with_heads() {
+ModelShape shape_with_every_feature() {
   ModelShape shape = tiny_shape();
   shape.heads = {{.task = "single", .dense = {4, 3}, .outputs = 5},
                  {.task = "pair", .features = Features::kPair},
@@ -27,7 +27,7 @@ ModelShape shape_with_heads() {
 
 TEST(Params, HeadsHaveTheWidthOfTheirFeatures) {
   const auto backend = make_backend("ref");
-  const Params params(*backend, shape_with_heads());
+  const Params params(*backend, shape_with_every_feature());
   const auto shape_of = [&](std::string_view name) { return params.table()[params.index(name)].shape; };
   EXPECT_EQ(shape_of("heads.single.dense.0.weight"), (Shape{4, 6}));
   EXPECT_EQ(shape_of("heads.single.dense.1.weight"), (Shape{3, 4}));
@@ -72,7 +72,7 @@ TEST(Params, JoinedGradientsTrainTogether) {
 
 TEST(Params, SnapshotsBringBackAHead) {
   const auto backend = make_backend("ref");
-  Params params(*backend, shape_with_heads());
+  Params params(*backend, shape_with_every_feature());
   const auto init = [&](std::uint64_t seed) { params.init(seed, [](const ParamInfo&) { return true; }); };
   init(7);
   const ParamSpan span = params.head_span("single");
@@ -100,7 +100,7 @@ TEST(Params, SnapshotsBringBackAHead) {
 
 TEST(Params, InitialValuesFollowTheTable) {
   const auto backend = make_backend("ref");
-  ModelShape wide = shape_with_heads();
+  ModelShape wide = shape_with_every_feature();
   wide.config.vocab_size = 3000;
   Params params(*backend, wide);
   params.init(7, [](const ParamInfo&) { return true; });

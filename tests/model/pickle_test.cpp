@@ -167,7 +167,7 @@ TEST(TorchCheckpoint, AnyCutIsRefused) {
 
 Pickle read(std::string_view bytes) { return read_pickle(std::as_bytes(std::span(bytes)), "p"); }
 
-void expect_refused(std::string_view value, std::initializer_list<std::string_view> parts) {
+void expect_pickle_refused(std::string_view value, std::initializer_list<std::string_view> parts) {
   expect_error(ErrorTag::kModel, parts, [&] { read(pickle(std::string(value))); });
 }
 
@@ -203,19 +203,19 @@ TEST(Pickle, OnlyTheListedCallablesRun) {
                                                                        {"torch.storage", "_load_from_bytes"},
                                                                        {"collections", "OrderedDict.__init__"},
                                                                        {"numpy.core.multiarray", "_reconstruct"}}) {
-    expect_refused(global(module, name), {"refused to run " + module + "." + name});
-    expect_refused(text(module) + text(name) + "\x93", {"refused to run " + module + "." + name});
+    expect_pickle_refused(global(module, name), {"refused to run " + module + "." + name});
+    expect_pickle_refused(text(module) + text(name) + "\x93", {"refused to run " + module + "." + name});
   }
-  expect_refused(global("torch", "FloatStorage") + ")R", {"refused to run torch.FloatStorage"});
-  expect_refused(global("torch", "float32") + ")R", {"refused to run torch.float32"});
-  expect_refused(text("os.system") + ")R", {"refused to run a text"});
-  expect_refused(number(1) + "}b", {"refused to run __setstate__ of an int"});
-  expect_refused(tuple({text("module"), global("torch", "FloatStorage"), text("0"), text("cpu"), number(1)}) + "Q",
-                 {"persistent id \"module\""});
-  expect_refused("(S'x'\n", {"opcode 0x53"});                   // protocol 0
-  expect_refused("(ios\nsystem\n", {"opcode 0x69"});            // INST
-  expect_refused(std::string("\x82\x01", 2), {"opcode 0x82"});  // extension registry
-  expect_refused("\x80\x09", {"expected protocol 2 to 5, got 9"});
+  expect_pickle_refused(global("torch", "FloatStorage") + ")R", {"refused to run torch.FloatStorage"});
+  expect_pickle_refused(global("torch", "float32") + ")R", {"refused to run torch.float32"});
+  expect_pickle_refused(text("os.system") + ")R", {"refused to run a text"});
+  expect_pickle_refused(number(1) + "}b", {"refused to run __setstate__ of an int"});
+  expect_pickle_refused(tuple({text("module"), global("torch", "FloatStorage"), text("0"), text("cpu"), number(1)}) + "Q",
+                        {"persistent id \"module\""});
+  expect_pickle_refused("(S'x'\n", {"opcode 0x53"});                   // protocol 0
+  expect_pickle_refused("(ios\nsystem\n", {"opcode 0x69"});            // INST
+  expect_pickle_refused(std::string("\x82\x01", 2), {"opcode 0x82"});  // extension registry
+  expect_pickle_refused("\x80\x09", {"expected protocol 2 to 5, got 9"});
 }
 
 TEST(Pickle, ViewsMustStayInTheirStorage) {
@@ -233,27 +233,27 @@ TEST(Pickle, ViewsMustStayInTheirStorage) {
        {tensor(eight, 1, numbers({2, 4}), numbers({4, 1})), tensor(eight, 8, numbers({}), numbers({})),
         tensor(eight, 9, numbers({0}), numbers({1})), tensor(eight, 0, numbers({2}), numbers({8})),
         tensor(eight, -1, numbers({2}), numbers({1})), tensor(eight, 0, numbers({INT32_MAX, INT32_MAX, INT32_MAX}), numbers({0, 0, 0}))}) {
-    expect_refused(value, {"leaves its storage of 8 elements"});
+    expect_pickle_refused(value, {"leaves its storage of 8 elements"});
   }
-  expect_refused(tensor(eight, 0, numbers({-2}), numbers({1})), {"size -2 is negative"});
-  expect_refused(tensor(eight, 0, numbers({2}), numbers({-1})), {"size -1 is negative"});
-  expect_refused(tensor(eight, 0, numbers({2, 4}), numbers({1})), {"2 sizes with 1 strides"});
-  expect_refused(tensor(eight, 0, numbers({1, 1, 1, 1, 1, 1, 1, 1, 1}), numbers({1})), {"at most 8 dimensions"});
-  expect_refused(tensor(text("x"), 0, numbers({1}), numbers({1})), {"expected a storage as item 0, got a text"});
-  expect_refused(eight + storage("HalfStorage", "0", 8), {"two types or sizes"});
-  expect_refused(storage("FloatStorage", "0", -1), {"a storage of -1 elements"});
+  expect_pickle_refused(tensor(eight, 0, numbers({-2}), numbers({1})), {"size -2 is negative"});
+  expect_pickle_refused(tensor(eight, 0, numbers({2}), numbers({-1})), {"size -1 is negative"});
+  expect_pickle_refused(tensor(eight, 0, numbers({2, 4}), numbers({1})), {"2 sizes with 1 strides"});
+  expect_pickle_refused(tensor(eight, 0, numbers({1, 1, 1, 1, 1, 1, 1, 1, 1}), numbers({1})), {"at most 8 dimensions"});
+  expect_pickle_refused(tensor(text("x"), 0, numbers({1}), numbers({1})), {"expected a storage as item 0, got a text"});
+  expect_pickle_refused(eight + storage("HalfStorage", "0", 8), {"two types or sizes"});
+  expect_pickle_refused(storage("FloatStorage", "0", -1), {"a storage of -1 elements"});
 }
 
 TEST(Pickle, BrokenStacksAndMemosAreRefused) {
-  expect_refused("", {"the stack is empty"});
-  expect_refused("0", {"the stack is empty"});
-  expect_refused("t", {"no mark"});
-  expect_refused("N(s", {"the stack is empty"});  // values below a mark are out of reach
-  expect_refused("h\x05", {"memo 5"});
-  expect_refused("Na", {"the stack is empty"});
-  expect_refused("NNa", {"expected a list, got None"});
-  expect_refused("}(Nu", {"a key without a value"});
-  expect_refused(global("torch._utils", "_rebuild_tensor_v2") + ")R", {"expected a storage as item 0, got 0 items"});
+  expect_pickle_refused("", {"the stack is empty"});
+  expect_pickle_refused("0", {"the stack is empty"});
+  expect_pickle_refused("t", {"no mark"});
+  expect_pickle_refused("N(s", {"the stack is empty"});  // values below a mark are out of reach
+  expect_pickle_refused("h\x05", {"memo 5"});
+  expect_pickle_refused("Na", {"the stack is empty"});
+  expect_pickle_refused("NNa", {"expected a list, got None"});
+  expect_pickle_refused("}(Nu", {"a key without a value"});
+  expect_pickle_refused(global("torch._utils", "_rebuild_tensor_v2") + ")R", {"expected a storage as item 0, got 0 items"});
   expect_error(ErrorTag::kModel, {"cut short"}, [] { read("\x80\x02X\xff\xff\xff\xff"); });
   expect_error(ErrorTag::kModel, {"cut short"}, [] {
     read(
@@ -263,7 +263,7 @@ TEST(Pickle, BrokenStacksAndMemosAreRefused) {
 }
 
 TEST(Pickle, WorkIsBounded) {
-  expect_refused(std::string(5'000'000, 'N'), {"more than 4000000 operations"});
+  expect_pickle_refused(std::string(5'000'000, 'N'), {"more than 4000000 operations"});
   // It copies a long list again and again.
   std::string copies = "](NN\x86q\x02";
   for (int i = 0; i < 100'000; ++i) copies += "h\x02";
@@ -271,7 +271,7 @@ TEST(Pickle, WorkIsBounded) {
       "eq\x01"
       "0";
   for (int i = 0; i < 1000; ++i) copies += global("collections", "OrderedDict") + "h\x01\x85R0";
-  expect_refused(copies + "N", {"more than 4000000 operations"});
+  expect_pickle_refused(copies + "N", {"more than 4000000 operations"});
 }
 
 }  // namespace

@@ -36,8 +36,6 @@ Tolerance tolerance_of(std::string_view op, DType run, DType output) {
 
 constexpr Precision kOracle{DType::kF64, DType::kF64};
 
-constexpr std::uint64_t kSeed = 11711;  // each case draws from the stream of its name
-
 std::vector<OpResult> run(const OpCase& c, Backend& backend, Precision stored, Precision rounded) {
   OpRun t(backend, stored, rounded, kSeed, c.name);
   c.body(t);

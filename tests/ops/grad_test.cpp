@@ -9,7 +9,6 @@
 namespace minbert {
 namespace {
 
-constexpr std::uint64_t kSeed = 11711;
 using Tensors = std::span<const Tensor>;
 using Shape = std::vector<std::int64_t>;
 

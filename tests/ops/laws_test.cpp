@@ -14,8 +14,6 @@
 namespace minbert {
 namespace {
 
-constexpr std::uint64_t kSeed = 11711;
-
 /// Makes a test's tensors in the tested backend's memory.
 class Laws : public ::testing::Test {
  protected:

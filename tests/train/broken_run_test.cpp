@@ -9,8 +9,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr OpenRun kResume{.resume = true};
-
 class BrokenRunTest : public TinyRunTest {
  protected:
   /// Trains two stages, of three and four steps, and stops after the fifth step. The run lies in runs/cut.

@@ -11,8 +11,6 @@
 namespace minbert {
 namespace {
 
-constexpr OpenRun kResume{.resume = true};
-
 class MlmRunTest : public TinyRunTest {
  protected:
   MlmRunTest() {

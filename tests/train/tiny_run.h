@@ -18,6 +18,8 @@
 
 namespace minbert {
 
+inline constexpr OpenRun kResume{.resume = true};
+
 /// Records the events of a run.
 struct RecordedEvents final : TrainEvents {
   std::vector<StepEvent> steps;

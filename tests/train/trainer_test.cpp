@@ -20,7 +20,6 @@
 namespace minbert {
 namespace {
 
-constexpr OpenRun kResume{.resume = true};
 constexpr std::string_view kWeights[] = {"best/model.safetensors", "best/heads.safetensors"};
 
 class TrainerTest : public TinyRunTest {
