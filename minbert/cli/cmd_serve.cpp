@@ -58,8 +58,9 @@ int run_serve(const std::string& model, const OptionFlags& flags, Session& sessi
   hold_signals();
   Service service(options, [&] { return load(model, session); }, write_log);
   service.start();
-  session.console.info(fmt::format("serving {} at http://{}:{} after {:.2f} s", service.model_name(*service.engine()), options.host,
-                                   service.port(), watch.seconds()));
+  session.console.info(fmt::format("serving {} at http://{}:{} after {:.2f} s", service.model_name(*service.engine()),
+                                   options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]", service.port(),
+                                   watch.seconds()));
   for (;;) {
     const int signal = wait_for_signal(3600);
     if (signal == SIGINT || signal == SIGTERM) break;

@@ -40,8 +40,7 @@ std::vector<std::size_t> code_point_offsets(std::string_view text) {
   return offsets;
 }
 
-std::string tokens_text(const Tokenizer& tokenizer, const std::string& text, bool specials) {
-  const Encoding encoding = tokenizer.encode(text, 0, true);
+std::string tokens_text(const Tokenizer& tokenizer, const std::string& text, const Encoding& encoding, bool specials) {
   const auto offsets = code_point_offsets(text);
   std::string out;
   for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
@@ -114,14 +113,23 @@ void run_tokenize(Call& call) {
   const Members members(call.body());
   const bool specials = members.flag("add_special_tokens").value_or(true);
   const std::string prompt = read_prompt(call, members, "");
-  call.set_work(Work::kTokenize);
   const SortedJson& value = members.required("inputs", "a text, or a list of texts");
   const bool single = value.is_string();
   const auto texts = single ? std::vector{value.get<std::string>()} : read_texts(value, "inputs");
   call.count_inputs(texts.size(), "inputs", !single);
+  const Tokenizer& tokenizer = call.engine().model().tokenizer();
+  std::vector<Encoding> encodings;
+  std::int64_t tokens = 0;
+  for (const std::string& text : texts) {
+    encodings.push_back(tokenizer.encode(prompt + text, 0, true));
+    tokens += std::ssize(encodings.back().ids);
+  }
+  call.set_tokenized(Work::kTokenize);
+  constexpr std::int64_t kBytesOfToken = 100;  // of the object that says what it is
+  call.reserve_answer(tokens * kBytesOfToken);
   std::string out;
-  for (const std::string& text : texts)
-    out += (out.empty() ? "" : ",") + tokens_text(call.engine().model().tokenizer(), prompt + text, specials);
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    out += (out.empty() ? "" : ",") + tokens_text(tokenizer, prompt + texts[i], encodings[i], specials);
   call.answer("[" + out + "]");
 }
 

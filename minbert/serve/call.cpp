@@ -74,16 +74,18 @@ void Call::count_inputs(std::size_t count, const std::string& member, bool list)
 }
 
 void Call::compute(Work work, std::vector<Query> queries, Write write) {
-  work_ = work;
   body_.reset();
-  for (const Query& query : queries)
+  std::int64_t bytes = 0;
+  for (const Query& query : queries) {
+    bytes += count_numbers(query, engine_->loaded.model->model().params().shape()) * kBytesOfNumber;
     for (std::int64_t row = 0; row < query.rows.rows(); ++row) {
       service_.metrics().count_input_tokens(query.rows.row_tokens(row));
       tokens += query.rows.row_tokens(row);
     }
-  reserve_answers(queries);
+  }
+  reserve_answer(bytes);
   const auto job = std::make_shared<QueueJob>(std::move(queries));
-  times_.tokenization = request().received.seconds();
+  set_tokenized(work);
   job->done = [self = shared_from_this(), write = std::move(write)](QueueJob& done) mutable {
     // The job ends with this call: what is needed of it moves on.
     auto over = std::make_shared<Computed>(
@@ -98,15 +100,17 @@ void Call::compute(Work work, std::vector<Query> queries, Write write) {
                    fmt::format("{} requests wait already; --max-concurrent-requests raises the limit", engine_->queue->capacity()));
 }
 
-void Call::reserve_answers(std::span<const Query> queries) {
-  const ModelShape& shape = engine_->loaded.model->model().params().shape();
-  std::int64_t bytes = 0;
-  for (const Query& query : queries) bytes += count_numbers(query, shape) * kBytesOfNumber;
+void Call::set_tokenized(Work work) {
+  work_ = work;
+  times_.tokenization = watch_.seconds();
+}
+
+void Call::reserve_answer(std::int64_t bytes) {
   const std::int64_t limit = service_.options().answer_limit;
   if (bytes > limit)
-    throw ApiError(422, ErrorType::kValidation,
-                   fmt::format("the answer would have {} numbers, more than {}: send fewer inputs at once; --answer-limit raises the limit",
-                               bytes / kBytesOfNumber, limit / kBytesOfNumber));
+    throw ApiError(
+        422, ErrorType::kValidation,
+        fmt::format("the answer would take {} bytes, more than {}: send less at once; --answer-limit raises the limit", bytes, limit));
   auto& sum = service_.answer_bytes_;
   const bool fits = (sum += bytes) <= limit;
   reserved_ = std::shared_ptr<void>(nullptr, [&sum, bytes](void*) { sum -= bytes; });

@@ -39,8 +39,10 @@ class Call : public std::enable_shared_from_this<Call> {
   /// Computes the queries, and then makes the reply of what `write` returns, a JSON text. `write` may throw ApiError.
   using Write = std::function<std::string(std::vector<QueryAnswer>& answers)>;
   void compute(Work work, std::vector<Query> queries, Write write);
-  /// Says what answer() is the result of, where nothing is computed by the model.
-  void set_work(Work work) { work_ = work; }
+  /// Says what answer() is the result of, where nothing is computed by the model, and that tokenising has ended.
+  void set_tokenized(Work work);
+  /// Reserves the memory of an answer until it is sent; 422 if that is more than --answer-limit, 429 while others have too much of it.
+  void reserve_answer(std::int64_t bytes);
   /// Replies with a JSON text.
   void answer(std::string json);
   void reply(HttpReply reply);
@@ -59,8 +61,6 @@ class Call : public std::enable_shared_from_this<Call> {
     bool dropped, expired;
     double queue_s, compute_s;
   };
-  /// Reserves the memory of the answers; 422 or 429 if they are too many numbers.
-  void reserve_answers(std::span<const Query> queries);
   void on_computed(Computed& computed, const Write& write);
   void send(HttpReply reply, std::string_view failure);
 
@@ -71,6 +71,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::optional<SortedJson> body_;
   std::optional<Work> work_;
   std::shared_ptr<void> reserved_;  // a part of Service::answer_bytes_
+  Stopwatch watch_;                 // from when the whole body is there
   PhaseTimes times_;
   std::atomic<bool> answered_ = false;
 };

@@ -185,7 +185,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     const auto& head = parser_->get();
     request_->method = std::string(head.method_string());
     request_->target = std::string(head.target());
-    const std::string_view target = request_->target;
+    std::string_view target = request_->target;
+    if (target.starts_with("http://") || target.starts_with("https://")) {  // the absolute form of RFC 9112, section 3.2.2
+      const std::size_t path = target.find('/', target.find("//") + 2);
+      target = path == target.npos ? "/" : target.substr(path);
+    }
     const std::size_t mark = target.find('?');
     request_->path = decode_escapes(target.substr(0, mark));
     if (mark != target.npos) request_->query = target.substr(mark + 1);

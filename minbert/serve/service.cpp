@@ -59,6 +59,7 @@ Service::Service(ServeOptions options, Load load, std::function<void(std::string
       load_(std::move(load)),
       log_(options_.access_log ? std::move(log) : nullptr),
       first_id_((std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()) {
+  std::erase(options_.cors_allow_origin, ' ');
   const HttpLimits limits = {.payload_bytes = static_cast<std::size_t>(options_.payload_limit),
                              .connections = static_cast<std::size_t>(options_.max_connections),
                              .header_timeout_s = options_.header_timeout,

@@ -59,6 +59,8 @@ TEST_F(Http, AnswersInTurnOnOneConnection) {
   EXPECT_EQ(c.read().body, "/c|abcde");
   c.send("HEAD /h HTTP/1.1\r\nHost: t\r\n\r\n");
   EXPECT_EQ(c.read(true).headers.at("content-length"), "3");
+  c.send("GET http://t:80/absolute?x HTTP/1.1\r\nHost: t\r\n\r\n");
+  EXPECT_EQ(c.read().body, "/absolute|");
   c.send("GET /z HTTP/1.0\r\n\r\n");
   EXPECT_EQ(c.read().body, "/z|");
   EXPECT_TRUE(c.closed());

@@ -58,7 +58,7 @@ TEST_F(Services, KeysGuardAllButHealth) {
 }
 
 TEST_F(Services, RequestIdsCorsAndTheLog) {
-  start({.cors_allow_origin = "https://a.example,https://b.example"});
+  start({.cors_allow_origin = "https://a.example, https://b.example"});
   const ClientReply known = client().get("/info", "x-request-id: my-id\r\nOrigin: https://b.example\r\n");
   EXPECT_EQ(known.headers.at("x-request-id"), "my-id");
   EXPECT_EQ(known.headers.at("access-control-allow-origin"), "https://b.example");
@@ -217,6 +217,10 @@ TEST_F(Services, LargeAnswersAreLimited) {
   EXPECT_EQ(refused.status, 422);
   EXPECT_NE(refused.body.find("--answer-limit"), std::string::npos) << refused.body;
   for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(1300).status, 200);  // what was sent takes no part
+  std::string text;
+  for (int i = 0; i < 11000; ++i) text += "a ";  // a token's object may take 100 bytes
+  EXPECT_EQ(post("/tokenize", fmt::format(R"({{"inputs": "{}"}})", text)).status, 422);
+  EXPECT_EQ(post("/tokenize", fmt::format(R"({{"inputs": "{}"}})", text.substr(0, 20000))).status, 200);
 }
 
 TEST_F(Services, ModulesAfterTheEncoderAreAppliedAsTheRequestWants) {
