@@ -4,6 +4,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <system_error>
 #include <utility>
 
 namespace minbert {
@@ -43,6 +44,8 @@ MINBERT_API Error current_error() {  // libminbert_c calls it in libminbert
     return Error(ErrorTag::kResources, error.path1().string(), error.code().message());
   } catch (const std::bad_alloc&) {
     return Error(ErrorTag::kResources, "memory", "out of memory", "a smaller input, model, batch or max_length needs less");
+  } catch (const std::system_error& error) {  // of the standard library, threads alone throw it
+    return Error(ErrorTag::kResources, "threads", error.code().message(), "--threads N asks for fewer");
   } catch (const std::exception& error) {
     return Error(ErrorTag::kInternal, "", error.what());
   } catch (...) {

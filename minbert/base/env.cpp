@@ -41,7 +41,7 @@ Env read_env(const EnvLookup& lookup) {
   const auto& [backend, threads, isa, debug, no_color, hub_endpoint, hub_token, api_key] = kVariables;
   Env env;
   if (const auto value = value_of(backend); !value.empty()) env.backend = value;
-  if (const auto value = value_of(threads); !value.empty()) env.threads = whole_number(threads.name, value, 1, 4096);
+  if (const auto value = value_of(threads); !value.empty()) env.threads = whole_number(threads.name, value, 1, kMostThreads);
   env.isa = value_of(isa);
   if (const auto value = value_of(debug); !value.empty()) env.debug = whole_number(debug.name, value, 0, 4);
   env.color = value_of(no_color).empty();

@@ -8,6 +8,9 @@
 
 namespace minbert {
 
+/// The most threads that may be asked for.
+constexpr int kMostThreads = 4096;
+
 /// A row of the README's table.
 struct EnvVariable {
   std::string_view name, default_value, help;

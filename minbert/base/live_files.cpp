@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -51,9 +52,11 @@ void remove_entry(int parent, const char* name, int depth) {
 
 /// Ends the process as the signal does by default, without temporary files.
 void on_last_signal(int signal) {
+  const int number = errno;
   remove_temporary_files();
   ::signal(signal, SIG_DFL);
   ::raise(signal);  // held back until the handler returns
+  errno = number;
 }
 
 std::size_t add(const std::filesystem::path& path, std::span<const std::byte> mapped, ErrorTag tag) {

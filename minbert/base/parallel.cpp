@@ -128,16 +128,18 @@ class Pool {
  public:
   explicit Pool(int threads) : threads_(threads), shared_(std::make_shared<Shared>()) {
     // The threads are detached, because a forked child has none of them, and to join them there would wait forever.
-    for (int index = 1; index < threads; ++index)
-      std::thread([shared = shared_, state = ThreadState{threads, index, true}] {
-        self = state;
-        shared->work();
-      }).detach();
+    try {
+      for (int index = 1; index < threads; ++index)
+        std::thread([shared = shared_, state = ThreadState{threads, index, true}] {
+          self = state;
+          shared->work();
+        }).detach();
+    } catch (...) {
+      stop();
+      throw;
+    }
   }
-  ~Pool() {
-    shared_->stopped = true;
-    shared_->work_to_do.wake(threads_);
-  }
+  ~Pool() { stop(); }
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
@@ -191,6 +193,11 @@ class Pool {
       }
     }
   };
+
+  void stop() {
+    shared_->stopped = true;
+    shared_->work_to_do.wake(threads_);
+  }
 
   int threads_;
   std::shared_ptr<Shared> shared_;

@@ -73,12 +73,9 @@ ColumnRanges own_ranges(Session& session, const EmbedFlags& flags, std::span<con
   constexpr std::size_t kFew = 100;
   const std::size_t rows = vectors.size() / static_cast<std::size_t>(width);
   if (rows == 0) return {std::vector<float>(static_cast<std::size_t>(width)), std::vector<float>(static_cast<std::size_t>(width))};
-  if (rows < 2)
-    throw Error(ErrorTag::kData, "--precision", fmt::format("{} needs the ranges of at least two vectors, got {}", flags.precision, rows),
-                "--ranges FILE with those of many texts");
+  ColumnRanges ranges = ColumnRanges::of(vectors, width);
   if (rows < kFew)
     session.console.warning(fmt::format("{} by the ranges of {} vectors alone; those of more are better: --ranges", flags.precision, rows));
-  ColumnRanges ranges = ColumnRanges::of(vectors, width);
   if (!flags.save_ranges.empty()) write_file(flags.save_ranges, dump_json(Json{ranges.low, ranges.high}) + "\n");
   return ranges;
 }

@@ -8,13 +8,14 @@
 
 #include "minbert/base/parallel.h"
 #include "minbert/cli/output.h"
+#include "minbert/data/labels.h"
 
 namespace minbert {
 
 void add_threads(CLI::App& app, Session& session) {
   app.add_option("--threads", session.threads,
                  "threads for maths [MINBERT_THREADS, else as many as cores, affinity mask and CPU quota allow]")
-      ->check(whole_number(1, 4096))
+      ->check(whole_number(1, kMostThreads))
       ->type_name("N");
 }
 
@@ -51,6 +52,15 @@ CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc{} && end == text.data() + text.size() && low <= value && value <= high) return std::string();
     return fmt::format("expected a whole number from {} to {}, got \"{}\"", low, high, text);
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator number_between(double low, double high) {
+  const auto check = [low, high](std::string& text) {
+    const auto value = parse_number(text);
+    return value && low <= *value && *value <= high ? std::string()
+                                                    : fmt::format("expected a number from {} to {}, got \"{}\"", low, high, text);
   };
   return CLI::Validator(check, "");
 }

@@ -34,6 +34,7 @@ void add_json(CLI::App& app, bool& json);
 /// Checks for a flag's value; their errors say what was expected and what was got.
 CLI::Validator one_of(std::vector<std::string> values);
 CLI::Validator whole_number(std::int64_t low, std::int64_t high);
+CLI::Validator number_between(double low, double high);
 /// Adds examples to the end of --help.
 void add_examples(CLI::App& app, const std::string& examples);
 

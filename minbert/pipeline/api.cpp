@@ -198,7 +198,8 @@ std::vector<std::byte> quantize_embeddings(std::span<const float> vectors, std::
       throw Error(ErrorTag::kUsage, "vectors", fmt::format("expected rows of {} numbers, got {} numbers", width, vectors.size()));
     const auto columns = static_cast<std::int64_t>(width);
     std::vector<std::byte> out;
-    if (!vectors.empty()) round_vectors(out, wanted, vectors, columns, ColumnRanges::of(vectors, columns));
+    if (!vectors.empty())
+      round_vectors(out, wanted, vectors, columns, needs_ranges(wanted) ? ColumnRanges::of(vectors, columns) : ColumnRanges());
     return out;
   });
 }

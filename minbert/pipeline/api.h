@@ -145,8 +145,8 @@ class MINBERT_API Pipeline {
 };
 
 /// Vectors (rows, width) f32, row-major, in fewer bits, row-major, as sentence-transformers' quantize_embeddings does: "int8" and "uint8"
-/// divide the range of each column over these vectors into 256 levels, a byte each; "binary" and "ubinary" keep the signs, (width + 7) / 8
-/// bytes a row. Bytes of "int8" and "binary" are signed.
+/// divide the range of each column over these vectors (two or more) into 256 levels, a byte each; "binary" and "ubinary" keep the signs,
+/// (width + 7) / 8 bytes a row. Bytes of "int8" and "binary" are signed.
 MINBERT_API std::vector<std::byte> quantize_embeddings(std::span<const float> vectors, std::size_t width, std::string_view precision);
 
 /// The version of the library, such as "0.1.0".

@@ -15,7 +15,11 @@ Compute resolve_compute(const Backend& backend, std::string_view dtype, const st
   return {};
 }
 
-int thread_count(const Env& env, int asked) { return asked > 0 ? asked : env.threads > 0 ? env.threads : available_cores(); }
+int thread_count(const Env& env, int asked) {
+  if (asked < 0 || asked > kMostThreads)
+    throw Error(ErrorTag::kUsage, "threads", fmt::format("expected 1 to {}, or 0 for the default, got {}", kMostThreads, asked));
+  return asked > 0 ? asked : env.threads > 0 ? env.threads : available_cores();
+}
 
 std::unique_ptr<Backend> open_backend(const Env& env) {
   auto backend = make_backend(env.backend, {.isa = env.isa});

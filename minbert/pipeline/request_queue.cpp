@@ -48,18 +48,28 @@ RequestQueue::RequestQueue(MultitaskModel& model, RequestQueueOptions options)
     worker.lane = i == 0 ? std::make_unique<OwnLane>(model_) : std::make_unique<OwnLane>(backend.sibling(), model_);
     worker.lane->parts().model.backend().set_checking_outputs(backend.checking_outputs());
   }
-  for (const auto& worker : workers_) worker->thread = std::thread([this, &own = *worker] { work(own); });
+  try {
+    for (const auto& worker : workers_) worker->thread = std::thread([this, &own = *worker] { work(own); });
+  } catch (...) {
+    end_threads();
+    throw;
+  }
 }
 
 RequestQueue::~RequestQueue() {
   close();
+  end_threads();
+}
+
+void RequestQueue::end_threads() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
     for (const auto& worker : workers_) worker->wake.notify_one();
   }
   // A thread at the end of its pass looks at every worker (wake()), so that all threads end before the first worker goes.
-  for (const auto& worker : workers_) worker->thread.join();
+  for (const auto& worker : workers_)
+    if (worker->thread.joinable()) worker->thread.join();
 }
 
 void RequestQueue::close() {

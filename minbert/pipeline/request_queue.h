@@ -97,6 +97,7 @@ class RequestQueue {
   };
   using JobList = std::vector<std::shared_ptr<QueueJob>>;
 
+  void end_threads();
   void work(Worker& worker);
   bool may_take(const Worker& worker) const;
   void wake();

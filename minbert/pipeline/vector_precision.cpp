@@ -22,7 +22,11 @@ std::int64_t rounded_width(VectorPrecision precision, std::int64_t width) {
 
 ColumnRanges ColumnRanges::of(std::span<const float> vectors, std::int64_t width) {
   const auto columns = static_cast<std::size_t>(width);
-  MINBERT_CHECK(vectors.size() >= columns && vectors.size() % columns == 0, "{} numbers in columns of {}", vectors.size(), width);
+  MINBERT_CHECK(columns > 0 && vectors.size() % columns == 0, "{} numbers in columns of {}", vectors.size(), width);
+  if (vectors.size() < 2 * columns)
+    throw Error(ErrorTag::kData, "precision",
+                fmt::format("expected at least two vectors to take ranges from, got {}", vectors.size() / columns),
+                "the ranges of many texts' vectors are better (minbert embed --ranges)");
   ColumnRanges ranges;
   ranges.low.assign(vectors.begin(), vectors.begin() + width);
   ranges.high = ranges.low;

@@ -36,7 +36,7 @@ std::int64_t rounded_width(VectorPrecision precision, std::int64_t width);
 struct ColumnRanges {
   std::vector<float> low, high;  ///< (width)
 
-  /// Finds the ranges of the columns of vectors (rows, width), row-major; at least one row.
+  /// Finds the ranges of the columns of vectors (rows, width), row-major; Error(kData) for fewer than two rows.
   static ColumnRanges of(std::span<const float> vectors, std::int64_t width);
 };
 

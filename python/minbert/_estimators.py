@@ -155,14 +155,16 @@ class Classifier(ClassifierMixin, _TextEstimator):
         classes, indices = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise DataError(f"Classifier can't train when only one class is present: {classes.tolist()}", tag="data", place="y")
-        self._fit(_check_inputs(X), indices.astype(int).tolist())
+        names = _names_of(classes)
+        self._fit(_check_inputs(X), [names[i] for i in indices.tolist()])
         self.classes_ = classes
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """(n,): a class of classes_ for each input."""
-        indices = self.model_.predict(_check_inputs(X))
-        return self.classes_[np.array(indices, dtype=int)]
+        predicted = self.model_.predict(_check_inputs(X))
+        index = {name: i for i, name in enumerate(_names_of(self.classes_))}
+        return self.classes_[np.array([index[label] for label in predicted], dtype=int)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(n, classes), with columns in the order of classes_."""
@@ -181,6 +183,12 @@ class Regressor(RegressorMixin, _TextEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """(n,) float64."""
         return np.array(self.model_.predict(_check_inputs(X)), dtype=np.float64)
+
+
+def _names_of(classes: np.ndarray) -> list:
+    """What the model calls the classes: their names, or their indices if some have none, or blanks around it."""
+    names = classes.tolist()
+    return names if all(isinstance(name, str) and name and name == name.strip() for name in names) else list(range(len(names)))
 
 
 def _check_targets(y: Any) -> np.ndarray:

@@ -14,27 +14,32 @@ class Inputs(NamedTuple):
 
 def _column(values: Any) -> list:
     """The values of a list, array or Series, strings of NumPy as str."""
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+    try:
+        return values.tolist() if hasattr(values, "tolist") else list(values)
+    except TypeError:
+        raise UsageError(f"expected texts, got {type(values).__name__}", place="inputs") from None
 
 
 def read_texts(texts: Any) -> Inputs:
-    """A str, or a list, array or Series of str."""
-    if isinstance(texts, str):
-        return Inputs([texts], None, True)
-    return Inputs(_column(texts), None, False)
+    """A str, or a list, array, Series or data frame of one column of str."""
+    read = read_inputs(texts)
+    if read.pairs is not None or isinstance(texts, dict):
+        raise UsageError("expected texts, got pairs", place="inputs")
+    return read
 
 
 def read_inputs(inputs: Any) -> Inputs:
     """A text or a tuple of two, or a list, array, Series or data frame of these; columns of an (n, 2) array are the two texts."""
+    if hasattr(inputs, "ndim") and inputs.ndim == 0:
+        inputs = inputs.item()
     if isinstance(inputs, str):
         return Inputs([inputs], None, True)
     if isinstance(inputs, dict):
-        return Inputs([inputs["text"]], [inputs["text_pair"]] if "text_pair" in inputs else None, True)
+        inputs = _of_dict(inputs)
+        return Inputs([inputs], None, True) if isinstance(inputs, str) else Inputs([inputs[0]], [inputs[1]], True)
     if isinstance(inputs, tuple) and len(inputs) == 2 and all(isinstance(text, str) for text in inputs):
         return Inputs([inputs[0]], [inputs[1]], True)
-    rows = _column(inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs)
-    if rows and isinstance(rows[0], dict):
-        rows = [(row["text"], row["text_pair"]) if "text_pair" in row else row["text"] for row in rows]
+    rows = [_of_dict(row) if isinstance(row, dict) else row for row in _column(inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs)]
     widths = {len(row) if isinstance(row, (list, tuple)) else 0 for row in rows}
     if widths <= {0}:
         return Inputs(rows, None, False)
@@ -43,3 +48,10 @@ def read_inputs(inputs: Any) -> Inputs:
     if widths == {2}:
         return Inputs([row[0] for row in rows], [row[1] for row in rows], False)
     raise UsageError("expected texts, or pairs of texts, got a mixture or longer rows", place="inputs")
+
+
+def _of_dict(row: dict) -> Any:
+    """The text, or the two texts, of {"text", "text_pair"?}."""
+    if "text" not in row:
+        raise UsageError(f'expected the key "text", got {", ".join(map(repr, row)) or "none"}', place="inputs")
+    return (row["text"], row["text_pair"]) if "text_pair" in row else row["text"]

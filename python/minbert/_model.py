@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Sequence
 
 from minbert import _native
-from minbert._errors import DataError, UsageError
+from minbert._errors import UsageError
 from minbert._inputs import Inputs, read_inputs, read_texts
 from minbert._progress import Bar
 
@@ -127,8 +127,8 @@ class Model:
             lambda progress: self._native.embed(inputs.texts, progress, pool=pool, normalize=unit, dimensions=dimensions, prompt=prompt,
                                                 prompt_name=prompt_name))
         if truncate_dim is not None and not unit:
-            if not 1 <= truncate_dim <= rows.shape[1]:
-                raise UsageError(f"expected a whole number from 1 to {rows.shape[1]}, got {truncate_dim}", place="truncate_dim")
+            if not isinstance(truncate_dim, int) or not 1 <= truncate_dim <= rows.shape[1]:
+                raise UsageError(f"expected a whole number from 1 to {rows.shape[1]}, got {truncate_dim!r}", place="truncate_dim")
             rows = rows[:, :truncate_dim].copy()
         rows = self._quantize(rows, precision)
         if inputs.single:
@@ -142,7 +142,7 @@ class Model:
         if precision in ("int8", "uint8") and len(rows) < _FEW_ROWS:
             warnings.warn(f"the ranges of {precision} vectors come from {len(rows)} of them; other texts' vectors would have others",
                           stacklevel=4)
-        return _native.quantize(rows, precision)
+        return _native.quantize(rows, str(precision))
 
     def similarity(self, a: Any, b: Any) -> np.ndarray:
         """Scores (n, m) of all vectors a (n, d) with all vectors b (m, d), by the folder's similarity function, else by cosine."""
@@ -235,6 +235,8 @@ class Model:
         The score is the number, or the probability of class 1, of the pair task; if none is named and the model has not just one that
         gives one number, the cosine of the sentence vectors.
         """
+        if top_k is not None and top_k < 0:
+            raise UsageError(f"expected 0 or more, got {top_k}", place="top_k")
         texts = read_texts(documents).texts
         ranked = self._native.rank(query, texts, task or "", top_k)
         return [{"corpus_id": i, "score": score, **({"text": texts[i]} if return_documents else {})} for i, score in ranked]
@@ -257,9 +259,6 @@ class Model:
 
     @staticmethod
     def _with_bar(read: Inputs, show: bool | None, work: Any) -> Any:
-        for i, text in enumerate(read.texts):
-            if not isinstance(text, str):
-                raise DataError(f"expected a str, got {text!r:.40}", tag="data", place=f"input {i}")
         if not show:
             return work(None)
         with Bar(len(read.texts)) as bar:

@@ -137,6 +137,8 @@ def train_texts(
     0 to K - 1 stay numbers, others become names. dev: a fraction of X, (X_dev, y_dev), or None, which keeps the last epoch's model. config: further keys,
     such as {"stage": [{"epochs": 2}]}. The texts are written beside the run folder, so that it can be resumed and reported.
     """
+    if isinstance(dev, (int, float)) and not 0 <= dev < 1:
+        raise UsageError(f"expected a fraction below 1, or a pair (X, y), got {dev}", place="dev")
     rows = _read_rows(X, y, X_pair)
     labels = _label_keys(rows.labels)
     output = pathlib.Path(output) if output is not None else pathlib.Path("runs") / task
@@ -180,6 +182,8 @@ class Rows:
 
 def _read_rows(X: Any, y: Any, X_pair: Any = None) -> Rows:
     read = read_inputs(X)
+    if read.pairs is not None and X_pair is not None:
+        raise UsageError("expected texts in X beside X_pair, got pairs", place="X")
     pairs = read.pairs if X_pair is None else read_inputs(X_pair).texts
     labels = y.tolist() if hasattr(y, "tolist") else list(y)
     for name, values in (("X_pair", pairs), ("y", labels)):
@@ -188,6 +192,9 @@ def _read_rows(X: Any, y: Any, X_pair: Any = None) -> Rows:
     for i, text in enumerate(read.texts + (pairs or [])):
         if not isinstance(text, str):
             raise DataError(f"expected a str, got {text!r:.40}", tag="data", place=f"X[{i % len(read.texts)}]")
+    for i, label in enumerate(labels):
+        if isinstance(label, float) and not math.isfinite(label):
+            raise DataError(f"expected a finite number, got {label}", tag="data", place=f"y[{i}]")
     return Rows(read.texts, pairs, labels)
 
 
@@ -209,7 +216,7 @@ def _label_keys(labels: list) -> int | list[str] | None:
 
 def _write_rows(path: pathlib.Path, rows: Rows) -> pathlib.Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
+    with open(path, "w", encoding="utf-8") as file:
         for i, text in enumerate(rows.texts):
             row = {"text": text}
             if rows.pairs is not None:
@@ -219,7 +226,8 @@ def _write_rows(path: pathlib.Path, rows: Rows) -> pathlib.Path:
                 row["label"] = sorted(str(one) for one in label)
             else:
                 row["label"] = label if isinstance(label, float) else str(int(label) if isinstance(label, bool) else label)
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            line = json.dumps(row, ensure_ascii=False)
+            file.write(line.encode("utf-16", "surrogatepass").decode("utf-16", "replace") + "\n")  # lone surrogates become U+FFFD
     return path.absolute()
 
 
@@ -265,6 +273,8 @@ def _table(table: dict, prefix: str, lines: list[str]) -> None:
         return not prefix and key in _BLOCKS and isinstance(value, (list, tuple))
 
     for key, value in table.items():
+        if not isinstance(key, str):
+            raise UsageError(f"expected a str, got {key!r}", place="key of config")
         if value is not None and not isinstance(value, dict) and not is_block(key, value):
             lines.append(f"{_key(key)} = {_value(value)}")
     for key, value in table.items():

@@ -173,7 +173,7 @@ void bind_model(nb::module_& module) {
       .def("analyze", &analyze, nb::arg("texts"), nb::arg("pairs").none(), nb::arg("tasks"), nb::arg("progress").none())
       .def("embed", &embed, nb::arg("texts"), nb::arg("progress").none(), nb::arg("pool") = nb::none(), nb::arg("normalize") = nb::none(),
            nb::arg("dimensions") = nb::none(), nb::arg("prompt") = nb::none(), nb::arg("prompt_name") = nb::none())
-      .def("rank", &rank, nb::arg("query"), nb::arg("documents"), nb::arg("task"), nb::arg("top_k") = nb::none())
+      .def("rank", &rank, nb::arg("query").none(), nb::arg("documents"), nb::arg("task"), nb::arg("top_k") = nb::none())
       .def("tokenize", &tokenize, nb::arg("texts"), nb::arg("pairs").none(), nb::arg("max_length"))
       .def_prop_ro("dimension", [](const Pipeline& model) { return model.dimension(); })
       .def_prop_ro("folder", [](const Pipeline& model) { return model.folder().string(); })

@@ -3,12 +3,24 @@
 
 namespace minbert::python {
 
+namespace {
+
+/// UTF-8 in which each lone surrogate, three bytes that are no UTF-8, is U+FFFD.
+std::string without_surrogates(std::string_view text) {
+  std::string out(text);
+  for (std::size_t at = 0; at + 2 < out.size(); ++at)
+    if (out[at] == '\xed' && static_cast<unsigned char>(out[at + 1]) >= 0xa0) out.replace(at, 3, "\xef\xbf\xbd");
+  return out;
+}
+
+}  // namespace
+
 Texts::Texts(nb::handle list) : items_(nb::tuple(nb::borrow(list))) {
   views_.reserve(items_.size());
   for (std::size_t i = 0; i < items_.size(); ++i) {
     const nb::handle item = items_[i];
     if (!PyUnicode_Check(item.ptr()))
-      throw Error(ErrorTag::kUsage, "input " + std::to_string(i), "expected a str, got " + nb::cast<std::string>(nb::str(item.type())));
+      throw Error(ErrorTag::kData, "input " + std::to_string(i), "expected a str, got " + std::string(Py_TYPE(item.ptr())->tp_name));
     Py_ssize_t size = 0;
     if (const char* const text = PyUnicode_AsUTF8AndSize(item.ptr(), &size)) {
       views_.emplace_back(text, static_cast<std::size_t>(size));
@@ -19,8 +31,7 @@ Texts::Texts(nb::handle list) : items_(nb::tuple(nb::borrow(list))) {
     if (!bytes.is_valid()) throw nb::python_error();
     char* data = nullptr;
     if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) != 0) throw nb::python_error();
-    views_.emplace_back(data, static_cast<std::size_t>(size));
-    encoded_.push_back(bytes);
+    views_.emplace_back(encoded_.emplace_back(without_surrogates({data, static_cast<std::size_t>(size)})));
   }
 }
 

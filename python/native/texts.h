@@ -3,7 +3,9 @@
 
 #include <nanobind/nanobind.h>
 
+#include <deque>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,18 +15,17 @@ namespace minbert::python {
 
 namespace nb = nanobind;
 
-/// The strings of a list, kept alive whatever becomes of the list. Lone surrogates, which UTF-8 cannot hold, become invalid bytes, which
-/// the tokenizer reads as U+FFFD.
+/// The strings of a list, kept alive whatever becomes of the list. Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
 class Texts {
  public:
-  /// Throws Error(kUsage) naming the place of what is no str.
+  /// Throws Error(kData) naming the place of what is no str.
   explicit Texts(nb::handle list);
 
   const std::vector<std::string_view>& views() const { return views_; }
 
  private:
   nb::tuple items_;
-  std::vector<nb::object> encoded_;
+  std::deque<std::string> encoded_;  // that views point into
   std::vector<std::string_view> views_;
 };
 

@@ -55,7 +55,7 @@ def test_arguments_are_kept_as_they_came(classifier, tiny_run):
 
 
 def test_labels_keep_their_kind(classifier):
-    for labels in ([7, 3] * 12, [True, False] * 12, np.array(["x", "y"] * 12, dtype=object)):
+    for labels in ([7, 3] * 12, [True, False] * 12, np.array(["x", "y"] * 12, dtype=object), ["none", " x "] * 12, ["nan", "none"] * 12):
         fitted = clone(classifier).set_params(epochs=1).fit(X, labels)
         assert fitted.classes_.tolist() == np.unique(labels).tolist()
         assert set(fitted.predict(X).tolist()) <= set(np.unique(labels).tolist())
@@ -76,7 +76,8 @@ def test_fitted_models_pickle_with_their_weights(classifier, tmp_path):
     del fitted
     assert np.array_equal(joblib.load(tmp_path / "model.joblib").predict_proba(X), wanted)
     copy.save(tmp_path / "folder")
-    assert minbert.load(tmp_path / "folder").tasks == ["label"]
+    saved = minbert.load(tmp_path / "folder")
+    assert saved.tasks == ["label"] and saved.predict(X) == copy.predict(X).tolist()
 
 
 def test_searches_and_pipelines_take_it(classifier):

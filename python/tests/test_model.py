@@ -54,8 +54,11 @@ def test_precisions_are_those_of_sentence_transformers(tiny):
     quantization = pytest.importorskip("sentence_transformers.util")
     for precision in ("int8", "uint8", "binary", "ubinary"):
         assert np.array_equal(quantize(rows, precision), quantization.quantize_embeddings(rows, precision)), precision
-    with pytest.warns(UserWarning, match="come from 1 of them"):
+    with pytest.warns(UserWarning, match="come from 2 of them"):
+        tiny.encode(["a", "film"], precision="int8")
+    with pytest.raises(minbert.Error, match="at least two vectors"), pytest.warns(UserWarning):
         tiny.encode("a", precision="int8")
+    assert tiny.encode("a", precision="ubinary").shape == (2,)
     with pytest.raises(minbert.Error, match="precision"):
         tiny.encode("a", precision="int4")
 
@@ -170,8 +173,22 @@ def test_errors_have_a_tag_a_place_and_a_hint(tiny):
     assert caught.value.tag == "model" and caught.value.place == "/no/such"
     with pytest.raises(ValueError, match="dtype"):
         minbert.load(tiny.folder, dtype="f64")
-    with pytest.raises(minbert.Error, match="input 1: expected a str, got 3"):
+    with pytest.raises(minbert.Error, match="input 1: expected a str, got int"):
         tiny.encode(["a", 3])
+    with pytest.raises(minbert.Error, match="input 0: expected a str, got NoneType"):
+        tiny.predict([("a", None)], task="near")
+    for call in (lambda: tiny.tokenize([5]), lambda: tiny.rank("a", [5]), lambda: tiny.rank(None, ["a"])):
+        with pytest.raises(minbert.Error, match="input 0: expected a str"):
+            call()
+    with pytest.raises(minbert.Error, match="top_k"):
+        tiny.rank("a", ["b"], top_k=-1)
+    with pytest.raises(minbert.Error, match='expected the key "text", got \'x\''):
+        tiny.predict({"x": "a"}, task="mood")
+    with pytest.raises(minbert.Error, match="expected texts, got pairs"):
+        tiny.encode([("a", "b")])
+    for threads in (-1, 5000):
+        with pytest.raises(minbert.Error, match="threads: expected 1 to 4096"):
+            minbert.load(tiny.folder, threads=threads)
     with pytest.raises(minbert.Error, match="expected a pair of texts"):
         tiny.predict(["a"], task="near")
     with pytest.raises(minbert.Error, match="expected one text"):
@@ -182,6 +199,16 @@ def test_errors_have_a_tag_a_place_and_a_hint(tiny):
 
 def test_lone_surrogates_and_zero_bytes_are_texts(tiny):
     assert tiny.encode(["a \ud800 film", "a\0film"]).shape == (2, 16)
+    assert tiny.tokenize("\ud800 film")["offsets"] == tiny.tokenize("\ufffd film")["offsets"]
+
+
+def test_arrays_frames_and_dicts_are_read_alike(tiny):
+    pandas = pytest.importorskip("pandas")
+    wanted = tiny.encode(["a film", "dull"])
+    assert np.array_equal(tiny.encode(pandas.DataFrame({"review": ["a film", "dull"]})), wanted)
+    assert np.array_equal(tiny.encode(pandas.Series(["a film", "dull"])), wanted)
+    assert np.array_equal(tiny.encode(np.array("a film")), wanted[0])
+    assert tiny.predict(np.array("a film"), task="mood") == tiny.predict("a film", task="mood")
 
 
 def test_models_pickle_by_their_folder(tiny):

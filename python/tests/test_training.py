@@ -114,6 +114,14 @@ def test_train_texts_infers_the_task_from_the_labels(tmp_path, tiny_run):
         minbert.train_texts(init, X, ["a"], output=tmp_path / "short")
     with pytest.raises(minbert.Error, match=r"X\[1\]: expected a str"):
         minbert.train_texts(init, ["a", None], ["a", "b"], output=tmp_path / "none")
+    with pytest.raises(minbert.Error, match=r"y\[1\]: expected a finite number, got nan"):
+        minbert.train_texts(init, ["a", "b"], [0.5, float("nan")], output=tmp_path / "none")
+    with pytest.raises(minbert.Error, match="dev: expected a fraction below 1"):
+        minbert.train_texts(init, X, ["good", "bad"] * 6, dev=1.5, output=tmp_path / "none")
+    with pytest.raises(minbert.Error, match="X: expected texts in X beside X_pair"):
+        minbert.train_texts(init, [("a", "b")] * 4, [0, 1] * 2, X_pair=["c"] * 4, output=tmp_path / "none")
+    odd = minbert.train_texts(init, ["a \ud800 film", "dull"] * 6, ["good", "bad"] * 6, output=tmp_path / "odd", epochs=1, max_length=16)
+    assert odd.model().predict("a \ud800 film") in ("good", "bad")
 
 
 def test_train_texts_is_the_one_liner_of_the_program(tmp_path, tiny_run):
@@ -130,6 +138,8 @@ def test_errors_of_configs_name_the_key(tmp_path):
     assert caught.value.tag == "usage" and "epochz" in str(caught.value) and "epochs" in caught.value.hint
     with pytest.raises(minbert.Error, match="expected text, numbers, lists and dicts, got set"):
         minbert.train({"run": {"name": {1}}})
+    with pytest.raises(minbert.Error, match="key of config: expected a str, got 1"):
+        minbert.train({1: 2})
     assert not (tmp_path / "run").exists()
 
 
