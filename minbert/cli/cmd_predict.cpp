@@ -214,7 +214,7 @@ Action declare_predict(CLI::App& app, Session& session) {
       ->check(whole_number(1, 1'000'000))
       ->type_name("K");
   app.add_option("--min-score", flags->min_score, "leave an answer empty whose score is lower, and count these")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_between(0, 1))
       ->type_name("P");
   add_compute(app, session, true);
   add_examples(app,

@@ -99,7 +99,7 @@ Action declare_similar(CLI::App& app, Session& session) {
                                ->check(whole_number(1, 1000))
                                ->type_name("K");
   app.add_option("--threshold", flags->threshold, "list each pair of rows whose cosine is at least this")
-      ->check(CLI::Range(-1.0, 1.0))
+      ->check(number_between(-1, 1))
       ->capture_default_str()
       ->excludes(top)
       ->type_name("T");

@@ -157,11 +157,11 @@ void say_next(const TrainFlags& flags, const RunConfig& config, const fs::path& 
   const auto heads = config.heads();
   if (heads.empty()) return;
   const TaskSpec& first = *std::ranges::find(config.tasks, heads.front(), &TaskSpec::name);
-  const std::string folder = run.string(), task = heads.size() == 1 ? "" : fmt::format(" --task {}", first.name);
+  const std::string folder = shell_word(run.string()), task = heads.size() == 1 ? "" : " --task " + shell_word(first.name);
   session.console.info(
       fmt::format("next: minbert predict {0}{1} -i NEW.csv -o answers.csv, or minbert eval {0}{1} --data MORE.csv", folder, task));
   if (first.fits_classifier())
-    session.console.info(fmt::format("for transformers: minbert export {} -o FOLDER --as seqcls:{}", folder, first.name));
+    session.console.info(fmt::format("for transformers: minbert export {} -o FOLDER --as seqcls:{}", folder, shell_word(first.name)));
   else if (flags.config.files.empty())
     session.console.info(fmt::format(
         "for transformers: the encoder alone; --set task.{}.pool=pooler trains a head that its classifiers have too", first.name));
@@ -180,7 +180,7 @@ struct Variant {
   RunConfig config;
 };
 
-/// The runs of --seeds, or those of --folds. Throws what refuses one of them, before the first is trained.
+/// The runs of --seeds, or those of --folds. Throws what refuses one of them, before the first is trained; --dry-run looks into no folder.
 std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder) {
   if (fs::exists(folder / "status.json"))
     throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
@@ -191,6 +191,7 @@ std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& in
     Variant& run = runs.emplace_back(Variant{folder / name, input, {}});
     for (const auto& [key, value] : keys) run.input.set(key, value, flag);
     run.config = load_config(flags, run.input);
+    if (flags.dry_run) return;
     TrainEvents silent;
     RunFolder(run.folder, open_run(flags), run.input.print_resolved(write_options(run.config)), "", silent);
   };
@@ -263,8 +264,11 @@ int run_train(const TrainFlags& flags, Session& session) {
   const RunConfig config = load_config(flags, input);
   if (flags.pretrain) require_mlm(config, input);
   const auto backend = open_backend(session);
+  const bool several = !flags.seeds.empty() || flags.folds > 0;
   if (flags.dry_run) {
-    const Json plan = plan_training(*backend, config);
+    const std::vector<Variant> runs = several ? plan_variants(flags, input, {}) : std::vector<Variant>();
+    Json plan = plan_training(*backend, several ? runs.front().config : config);
+    if (several) plan["runs"] = runs.size();
     if (flags.json)
       print_json(plan);
     else
@@ -273,7 +277,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   }
   const fs::path folder = run_folder_of(flags.output, config);
   catch_signals();
-  if (!flags.seeds.empty() || flags.folds > 0) return train_several(flags, input, folder, session, *backend);
+  if (several) return train_several(flags, input, folder, session, *backend);
   const Stopwatch watch;
   TrainResult result;
   const int code = train_once(flags, input, config, folder, session, *backend, result);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 
+#include "minbert/base/unicode.h"
 #include "minbert/cli/session.h"
 #include "minbert/data/dataset.h"
 #include "minbert/data/guess.h"
@@ -33,7 +34,8 @@ std::string classes_text(const TaskLabels& labels) {
   if (labels.kind == TaskLabels::Kind::kCount)
     return fmt::format("{} {}, 0 to {}", labels.count, labels.sets ? "labels" : "classes", labels.count - 1);
   std::string names;
-  for (int k = 0; k < std::min(labels.count, kShown); ++k) names += fmt::format("{}\"{}\"", k == 0 ? "" : ", ", labels.class_name(k));
+  for (int k = 0; k < std::min(labels.count, kShown); ++k)
+    names += fmt::format("{}\"{}\"", k == 0 ? "" : ", ", printable(labels.class_name(k)));
   return fmt::format("{} {}, {}{}", labels.count, labels.sets ? "labels" : "classes", names, labels.count > kShown ? " ..." : "");
 }
 

@@ -60,7 +60,9 @@ bool helps_with_unknown_verb(const CLI::App& root) {
   if (!rest.empty()) throw Error(ErrorTag::kUsage, rest.front(), "unexpected argument", help);
   std::string message = error.what();
   // CLI11 says "--task: 1 required NAME missing".
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) message = message.substr(0, message.find(':')) + ": expected a value";
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
+    message = message.substr(0, message.find(':')) +
+              (message.find("At Most") == message.npos ? ": expected a value" : ": expected once, got more");
   throw Error(ErrorTag::kUsage, message.starts_with("-") ? "" : verb, message, help);
 }
 

@@ -29,6 +29,9 @@ class Output {
   std::optional<AtomicFile> file_;
 };
 
+/// `text` as one word of a shell's command line, quoted if it must be.
+std::string shell_word(std::string_view text);
+
 /// Writes data to stdout as it is, and flushes it.
 void print(std::string_view text);
 /// Writes text for people to stdout: lines by printable().

@@ -42,8 +42,11 @@ std::string stages_table(const Json& stages) {
 
 std::string plan_text(const Json& plan) {
   const auto number = [](const Json& value) { return static_cast<double>(value.get<std::int64_t>()); };
-  return fmt::format("{}\n{}\nabout {} on {}, measured on a few steps; peak memory about {}, for {:.1f} million parameters\n",
-                     rows_table(plan.at("tasks")), stages_table(plan.at("stages")), format_duration(plan.at("seconds").get<double>()),
+  const auto runs = plan.value("runs", std::size_t{1});
+  return fmt::format("{}\n{}\n{}about {} on {}, measured on a few steps; peak memory about {}, for {:.1f} million parameters\n",
+                     rows_table(plan.at("tasks")), stages_table(plan.at("stages")),
+                     runs == 1 ? "" : fmt::format("{} runs like this one: ", runs),
+                     format_duration(static_cast<double>(runs) * plan.at("seconds").get<double>()),
                      num_threads() == 1 ? "one thread" : fmt::format("{} threads", num_threads()),
                      format_bytes(number(plan.at("peak_memory_bytes"))), number(plan.at("parameters").at("total")) * 1e-6);
 }

@@ -74,7 +74,7 @@ void TrainView::eval(const EvalEvent& event) {
   const bool shows_mean = event.scores.size() > 1 && event.perplexity.empty();
   std::string row = fmt::format("stage {} epoch {}  {:<5}{}", event.stage, event.epoch, event.split, scores);
   if (shows_mean) row += fmt::format("  mean {:.4f}", event.mean);
-  console_.info(event.best ? row + "  best" : row, event.best);
+  console_.info(event.best ? row + "  kept" : row, event.best);
   shown_s_ = watch_.seconds();
 }
 

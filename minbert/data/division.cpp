@@ -135,6 +135,8 @@ std::vector<Split> divide_train(const std::vector<Row>& rows, const TaskLabels& 
     throw Error(ErrorTag::kUsage, "data.fold", fmt::format("expected a fold from 0 to {}, got {}", draw.folds - 1, draw.fold));
   std::vector<Split> splits(rows.size(), Split::kTrain);
   if (draw.folds > 0) {
+    if (static_cast<std::size_t>(draw.folds) > rows.size())
+      throw Error(ErrorTag::kData, file, fmt::format("expected a usable row for each of {} folds, got {}", draw.folds, rows.size()));
     std::size_t place = 0;
     for (const RowNumbers& stratum : shuffled_strata(rows, labels, Rng(draw.seed, "data.folds")))
       for (const std::size_t i : stratum)

@@ -14,13 +14,17 @@
 namespace minbert {
 namespace {
 
-// Distinct labels as text. A number is spelled in its shortest form, so that "1" and "1.0" are one label.
+/// Whether a number's leading zero says that it is a code, such as a postal one.
+bool is_code(std::string_view number) { return number.size() >= 2 && number[0] == '0' && number[1] >= '0' && number[1] <= '9'; }
+
+// Distinct labels as text. A number is spelled in its shortest form, so that "1" and "1.0" are one label; codes stay as they are.
 std::set<std::string> distinct(std::span<const std::string> labels) {
   std::set<std::string> out;
   for (const std::string& label : labels) {
     if (is_missing_value(label)) continue;
-    const auto number = parse_number(label);
-    out.insert(number ? fmt::format("{}", *number) : std::string(strip(label)));
+    const std::string_view text = strip(label);
+    const auto number = is_code(text) ? std::nullopt : parse_number(text);
+    out.insert(number ? fmt::format("{}", *number) : std::string(text));
   }
   return out;
 }

@@ -121,4 +121,20 @@ std::vector<SampledCounts> count_plan(const EpochPlan& plan, std::span<const Sam
   return counts;
 }
 
+std::vector<SampledCounts> count_epochs(std::span<const SampledTask> tasks, const SamplerOptions& options) {
+  std::vector<SampledCounts> counts(tasks.size());
+  if (options.sampler == Sampler::kSequential || options.sampler == Sampler::kShuffled) {
+    for (std::size_t i = 0; i < tasks.size(); ++i)
+      counts[i] = {.steps = options.epochs * tasks[i].batches(), .rows = options.epochs * tasks[i].rows};
+    return counts;
+  }
+  for (int epoch = 1; epoch <= options.epochs; ++epoch)
+    for (const std::int32_t drawn : task_order(tasks, options, epoch)) {
+      const auto i = static_cast<std::size_t>(drawn);
+      const std::int64_t batch = counts[i].steps++ % tasks[i].batches();
+      counts[i].rows += std::min(tasks[i].batch, tasks[i].rows - batch * tasks[i].batch);
+    }
+  return counts;
+}
+
 }  // namespace minbert

@@ -71,5 +71,8 @@ struct SampledCounts {
   std::int64_t distinct_rows = 0;
 };
 std::vector<SampledCounts> count_plan(const EpochPlan& plan, std::span<const SampledTask> tasks);
+/// Steps and rows of all options.epochs together; distinct_rows stays 0. Time is linear in the steps, or constant where each epoch has the
+/// same.
+std::vector<SampledCounts> count_epochs(std::span<const SampledTask> tasks, const SamplerOptions& options);
 
 }  // namespace minbert

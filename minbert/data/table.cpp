@@ -229,6 +229,10 @@ std::optional<std::size_t> Table::find_column(std::string_view wanted) const {
 }
 
 std::size_t Table::require_column(std::string_view wanted, std::string_view key, std::string_view hint) const {
+  if (std::ranges::count(columns_, wanted) > 1)
+    throw Error(ErrorTag::kData, name_,
+                fmt::format("{}: expected one column \"{}\", got {}", key, wanted, std::ranges::count(columns_, wanted)),
+                "its number, counted from 0, names one of them");
   if (const auto found = find_column(wanted)) return *found;
   const std::string* name = nearest(wanted, columns_);
   throw Error(ErrorTag::kData, name_, fmt::format("{}: expected a column \"{}\", got columns {}", key, wanted, listed(columns_)),

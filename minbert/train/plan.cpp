@@ -49,14 +49,7 @@ Json parameters_json(const Params& params) {
 
 /// Steps and rows that the sampler plans for all epochs, by task.
 Json sampling_json(const RunConfig& config, const StageSpec& stage, std::span<const SampledTask> tasks) {
-  std::vector<SampledCounts> sums(tasks.size());
-  for (int epoch = 1; epoch <= stage.epochs; ++epoch) {
-    const auto counts = count_plan(plan_epoch(tasks, sampler_options(config, stage), epoch), tasks);
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
-      sums[i].steps += counts[i].steps;
-      sums[i].rows += counts[i].rows;
-    }
-  }
+  const auto sums = count_epochs(tasks, sampler_options(config, stage));
   Json json = Json::object();
   for (std::size_t i = 0; i < tasks.size(); ++i) json[tasks[i].name] = {{"steps", sums[i].steps}, {"rows", sums[i].rows}};
   return json;
@@ -147,6 +140,11 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
     for (const std::size_t task : setup.tasks_of(stage)) rates[task] = forward_seconds(setup, task);
   if (stage.kind == StageKind::kHeads && stage.cache_features) {
     json["seconds"] = {{"encode", encode_seconds(setup, rates)}};
+    return json;
+  }
+
+  if (stage.epochs == 0) {
+    json["seconds"] = {{"steps", 0.0}};
     return json;
   }
 

@@ -56,6 +56,8 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
   expect_each({
       {{"train"}, 2, "expected a config file"},
       {{"train", "absent.toml"}, 2, "absent.toml"},
+      {{"train", "tiny.toml", "-o", "a", "-o", "b"}, 2, "--output: expected once, got more"},
+      {{"predict", "run", "a", "--min-score", "nan"}, 2, "--min-score: expected a number from 0 to 1, got \"nan\""},
       {{"pretrain"}, 2, "expected a config file, or --init and --text-file"},
       {{"pretrain", "tiny.toml", "-o", "new"}, 2, "expected stages of kind \"mlm\" only"},
       {{"pretrain", "tiny.toml", "--text-file", "torn.csv"}, 2, "expected config files or --text-file, got both"},

@@ -99,6 +99,36 @@ TEST_F(SmallDataTest, FoldsAreRunsBesideASummary) {
   expect_failure(one_liner("both", {"--folds", "2", "--seeds", "1,2"}), 2, "--seeds or --folds");
 }
 
+TEST_F(SmallDataTest, MoreFoldsThanRowsAreRefusedBeforeTheTraining) {
+  for (const char* how : {"--dry-run", "-q"}) {
+    expect_failure(one_liner("many", {"--folds", "21", how}), 3, "expected a usable row for each of 21 folds, got 20");
+    EXPECT_FALSE(fs::exists(path("many/fold-1/best")));
+  }
+}
+
+TEST_F(SmallDataTest, ADryRunCountsAllRunsAndAnyNumberOfEpochs) {
+  const Finished folds = one_liner("none", {"--folds", "4", "--dry-run"});
+  expect_success(folds);
+  EXPECT_NE(folds.out.find("4 runs like this one: about "), std::string::npos) << folds.out;
+  expect_failure(one_liner("none", {"--folds", "4", "--seeds", "1,2", "--dry-run"}), 2, "expected --seeds or --folds, got both");
+  expect_success(one_liner("none", {"--epochs", "0", "--dry-run"}));
+  expect_success(one_liner("none", {"--epochs", "1000000000", "--dry-run"}));
+  EXPECT_FALSE(fs::exists(path("none")));
+}
+
+TEST_F(SmallDataTest, CodesWithLeadingZerosStayAsTheyAre) {
+  write("codes.csv", "text,label\na,01\nb,02\nc,10\nd,01\ne,02\nf,10\n");
+  const Finished run = minbert({"data", "stats", "codes.csv"});
+  expect_success(run);
+  EXPECT_NE(run.out.find("01: 2, 02: 2, 10: 2"), std::string::npos) << run.out;
+}
+
+TEST_F(SmallDataTest, AColumnThatStandsTwiceIsNamedByItsNumber) {
+  write("twice.csv", "text,text,label\na,x,good\nb,y,bad\n");
+  expect_failure(minbert({"data", "check", "twice.csv"}), 3, "text: expected one column \"text\", got 2");
+  expect_success(minbert({"data", "check", "twice.csv", "--text", "1"}));
+}
+
 TEST_F(SmallDataTest, SeedsShareTheirSplits) {
   expect_success(one_liner("seeds", {"--seeds", "1,2", "--epochs", "0", "--set", "stage.heads.epochs=0", "--limit", "16"}));
   EXPECT_EQ(ids("seeds/seed-1", "dev"), ids("seeds/seed-2", "dev"));

@@ -146,5 +146,23 @@ TEST(Sampler, CountsWhatIsRealised) {
   EXPECT_EQ(counts[2].distinct_rows, 1);
 }
 
+TEST(Sampler, CountsOfAStageAreThoseOfItsEpochs) {
+  for (const Sampler sampler :
+       {Sampler::kSequential, Sampler::kShuffled, Sampler::kRoundRobin, Sampler::kProportional, Sampler::kAnnealed}) {
+    const SamplerOptions options = options_of(sampler);
+    const auto all = count_epochs(kTasks, options);
+    for (std::size_t i = 0; i < kTasks.size(); ++i) {
+      SampledCounts sum;
+      for (int epoch = 1; epoch <= kEpochs; ++epoch) {
+        const SampledCounts counts = count_plan(plan_epoch(kTasks, options, epoch), kTasks)[i];
+        sum.steps += counts.steps;
+        sum.rows += counts.rows;
+      }
+      EXPECT_EQ(all[i].steps, sum.steps) << option_name(sampler) << " " << i;
+      EXPECT_EQ(all[i].rows, sum.rows) << option_name(sampler) << " " << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace minbert
