@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that the build needs. If all are installed, it uses neither apt nor the network.
-# Usage: install_dependencies.sh, or with --arm64 to get those of the preset arm64, which cross-compiles (tools/arm64.cmake).
+# Usage: install_dependencies.sh, or with --mpi for the preset mpi too, or with --arm64 to get those of the preset arm64, which cross-compiles (tools/arm64.cmake).
 set -euo pipefail
 
 # DESIGN.md says what each package is for. The word in brackets is CMake's name for it; check_layout.py compares these names.
@@ -28,6 +28,12 @@ packages=(
   python3-dev              # the Python package, whose [nanobind] comes by pip
   python3-venv             # the tests' oracles and the quick start's second way to its weights
 )
+if [ "${1:-}" = --mpi ]; then
+  packages+=(
+    libopenmpi-dev         # [MPI]
+    openmpi-bin
+  )
+fi
 
 if [[ ${1:-} == --arm64 ]]; then
   # Libraries that are code are wanted for that architecture; tools, and packages of headers alone, for this one.

@@ -16,6 +16,13 @@ struct EnvVariable {
   std::string_view name, default_value, help;
 };
 
+/// What a launcher of several processes says of them.
+struct LaunchEnv {
+  int ranks = 0;         ///< how many it started; 0: there is no launcher
+  std::string variable;  ///< that says so: OMPI_COMM_WORLD_SIZE, PMI_SIZE or SLURM_STEP_NUM_TASKS
+  int slurm_tasks = 0;   ///< SLURM_NTASKS: how many Slurm has room for
+};
+
 /// The environment's settings, checked. Values whose names belong to another room (backend) are checked there.
 struct Env {
   std::string backend = "cpu";  ///< MINBERT_BACKEND
@@ -26,6 +33,10 @@ struct Env {
   std::string hub_endpoint;     ///< HF_ENDPOINT; empty: the Hugging Face hub
   std::string hub_token;        ///< HF_TOKEN; empty: none
   std::string api_key;          ///< MINBERT_API_KEY; empty: none
+  // As the launchers set them, unchecked: only --shard auto reads them.
+  std::string slurm_array_id, slurm_array_first, slurm_array_count;  ///< SLURM_ARRAY_TASK_ID, _MIN, _COUNT
+  std::string job_index;                                             ///< JOB_COMPLETION_INDEX
+  LaunchEnv launch;
 };
 
 /// The value of a variable, or null.

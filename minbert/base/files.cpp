@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "minbert/base/descriptor.h"
+#include "minbert/base/file_part.h"
 #include "minbert/base/input_bytes.h"
 
 namespace minbert {
@@ -80,6 +81,19 @@ std::string read_file(const fs::path& path, ErrorTag tag) {
   struct stat status {};
   const Descriptor file(open_to_read(path, tag, status));
   return internal::read_all(file.get(), path, tag, static_cast<std::size_t>(status.st_size));
+}
+
+void read_at(const fs::path& path, std::uintmax_t offset, std::span<char> out, ErrorTag tag) {
+  struct stat status {};
+  const Descriptor file(open_to_read(path, tag, status));
+  for (std::size_t done = 0; done < out.size();) {
+    const ssize_t got = ::pread(file.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    if (got == 0) throw Error(tag, path.string(), fmt::format("expected {} bytes, got {}", offset + out.size(), offset + done));
+    if (got > 0)
+      done += static_cast<std::size_t>(got);
+    else if (errno != EINTR)
+      fail(tag, path, "read", errno);
+  }
 }
 
 MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {

@@ -17,7 +17,7 @@ namespace minbert {
 namespace {
 
 struct EmbedFlags {
-  std::string model, output, pool, precision = "float32", ranges, save_ranges;
+  std::string model, output, pool, precision = "float32", ranges, save_ranges, shard;
   std::int64_t dimensions = 0;  // 0: all
   std::optional<std::string> prompt, prompt_name;
   InputFlags input;
@@ -80,7 +80,7 @@ ColumnRanges own_ranges(Session& session, const EmbedFlags& flags, std::span<con
   return ranges;
 }
 
-int run_embed(const EmbedFlags& flags, Session& session) {
+void embed_rows(const EmbedFlags& flags, Session& session, ShardFile* shard) {
   constexpr std::size_t kChunk = 1024;
   const VectorPrecision precision = vector_precision(flags.precision, "--precision");
   if (!needs_ranges(precision) && !(flags.ranges.empty() && flags.save_ranges.empty()))
@@ -99,7 +99,7 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   InputStream input(input_options(flags.input, default_text_format(flags.input)), flags.output == "-" && !all_first);
   auto rows = input.next();
   if (!input.is_live()) catch_signals();  // a program that waits for a line has nothing to clean up
-  const auto writer = make_vector_writer(flags.output, precision, rows->size(), width, !flags.input.columns.id.empty());
+  const auto writer = make_vector_writer(flags.output, precision, rows->size(), width, !flags.input.columns.id.empty(), shard);
   std::vector<std::byte> bytes;
   const auto write = [&](std::span<const InputRow> chunk, std::span<const float> vectors) {
     if (precision == VectorPrecision::kFloat32) return writer->add(chunk, std::as_bytes(vectors));
@@ -109,13 +109,14 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   };
   std::vector<InputRow> inputs;  // all of them, where all vectors come first
   std::vector<float> all;
+  const auto work = [&](std::span<const InputRow> chunk, const RowProgress& progress) {
+    const std::vector<float> vectors = model.embed(chunk, settings, progress);
+    if (!all_first) return write(chunk, vectors);
+    inputs.insert(inputs.end(), chunk.begin(), chunk.end());
+    all.insert(all.end(), vectors.begin(), vectors.end());
+  };
   for (; rows; rows = input.next()) {
-    for_each_chunk(session, *rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
-      const std::vector<float> vectors = model.embed(chunk, settings, progress);
-      if (!all_first) return write(chunk, vectors);
-      inputs.insert(inputs.end(), chunk.begin(), chunk.end());
-      all.insert(all.end(), vectors.begin(), vectors.end());
-    });
+    for_each_chunk(session, *rows, kChunk, work, shard);
     if (input.is_live()) writer->flush();
   }
   if (all_first) {
@@ -126,7 +127,16 @@ int run_embed(const EmbedFlags& flags, Session& session) {
   warn_of_bad_rows(session, input.skipped(), input.records());
   show_profile(session, *backend);
   warn_of_texts(session, model);
-  return 0;
+}
+
+int run_embed(const EmbedFlags& flags, const CLI::App& app, Session& session) {
+  check_vector_file(flags.output);
+  if (!flags.shard.empty() && flags.output.ends_with(".safetensors"))
+    throw Error(ErrorTag::kUsage, "--shard", fmt::format("expected -o FILE.npy or FILE.jsonl, got \"{}\"", flags.output));
+  if (!flags.shard.empty() && needs_ranges(vector_precision(flags.precision, "--precision")) && flags.ranges.empty())
+    throw Error(ErrorTag::kUsage, "--shard", "expected --ranges FILE, the same for all shards, got none");
+  const auto shard = open_shard(app, flags.shard, flags.input.path, flags.output, session);
+  return run_shard(shard.get(), session, [&] { embed_rows(flags, session, shard.get()); });
 }
 
 }  // namespace
@@ -168,13 +178,14 @@ Action declare_embed(CLI::App& app, Session& session) {
   app.add_option("--prompt-name", flags->prompt_name, "prompt of config_sentence_transformers.json to put there")
       ->excludes(prompt)
       ->type_name("NAME");
+  add_shard(app, flags->shard);
   add_compute(app, session, true);
   add_examples(app,
                "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o vectors.npy\n"
                "  minbert embed runs/mine -i reviews.csv --text review --id n -o vectors.jsonl\n"
                "  minbert embed models/all-MiniLM-L6-v2 -i lines.txt -o small.npy --dimensions 128 --precision ubinary\n"
                "  tail -f log.txt | minbert embed runs/mine -o -     # a line for each line as it comes");
-  return [flags, &session] { return run_embed(*flags, session); };
+  return [flags, &app, &session] { return run_embed(*flags, app, session); };
 }
 
 }  // namespace minbert

@@ -20,7 +20,7 @@ namespace minbert {
 namespace {
 
 struct PredictFlags {
-  std::string model, task, output = "-", format;
+  std::string model, task, output = "-", format, shard;
   std::vector<std::string> texts;
   InputFlags input;
   bool probs = true, keep_columns = false;
@@ -111,7 +111,7 @@ class Answerer {
     std::vector<const TaskSpec*> tasks;
     for (const std::size_t i : tasks_) tasks.push_back(&model_.tasks()[i]);
     format_.emplace(style_, tasks);
-    if (first) out_.write(format_->header());
+    if (first) out_.write_header(format_->header());
   }
 
   void answer(std::span<const InputRow> rows, const RowProgress& progress) {
@@ -150,18 +150,20 @@ InputStream open_input(const PredictFlags& flags, const PredictionStyle& style, 
 }
 
 /// Answers all of `input`, of which `rows` are the first.
-void answer_input(InputStream& input, std::unique_ptr<InputRows> rows, Answerer& answerer, Output& out, Session& session) {
+void answer_input(InputStream& input, std::unique_ptr<InputRows> rows, Answerer& answerer, Output& out, Session& session,
+                  ShardFile* shard) {
   constexpr std::size_t kChunk = 2048;
   for (; rows; rows = input.next()) {
     answerer.begin(rows->columns());
-    for_each_chunk(session, *rows, kChunk,
-                   [&](std::span<const InputRow> chunk, const RowProgress& progress) { answerer.answer(chunk, progress); });
+    for_each_chunk(
+        session, *rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) { answerer.answer(chunk, progress); },
+        shard);
     if (input.is_live()) out.flush();
   }
   warn_of_bad_rows(session, input.skipped(), input.records());
 }
 
-int run_predict(const PredictFlags& flags, Session& session) {
+void answer_rows(const PredictFlags& flags, Session& session, ShardFile* shard) {
   PredictionStyle style{.format = format_of(flags), .probs = flags.probs, .top_k = flags.top_k, .min_score = flags.min_score};
   const auto backend = open_backend(session);
   Stopwatch watch;
@@ -176,10 +178,10 @@ int run_predict(const PredictFlags& flags, Session& session) {
     rows = input.emplace(open_input(flags, style, first)).next();
   }
   if (!input || !input->is_live()) catch_signals();  // a program that waits for a line has nothing to clean up
-  Output out(flags.output);
+  Output out = shard != nullptr ? Output(*shard) : Output(flags.output);
   Answerer answerer(model, chosen, std::move(style), out);
   if (input) {
-    answer_input(*input, std::move(rows), answerer, out, session);
+    answer_input(*input, std::move(rows), answerer, out, session, shard);
   } else {
     answerer.begin({});
     answerer.answer(argument_rows(flags.texts, first), {});
@@ -188,7 +190,12 @@ int run_predict(const PredictFlags& flags, Session& session) {
   answerer.report(session);
   warn_of_texts(session, model);
   show_profile(session, *backend);
-  return 0;
+}
+
+int run_predict(const PredictFlags& flags, const CLI::App& app, Session& session) {
+  format_of(flags);  // an ending without a format is refused before a shard begins
+  const auto shard = open_shard(app, flags.shard, flags.input.path, flags.output, session);
+  return run_shard(shard.get(), session, [&] { answer_rows(flags, session, shard.get()); });
 }
 
 }  // namespace
@@ -208,6 +215,7 @@ Action declare_predict(CLI::App& app, Session& session) {
                  "format of the output: jsonl | tsv | csv | cs224n [by the ending of -o; standard output: jsonl]")
       ->check(one_of({"jsonl", "tsv", "csv", "cs224n"}))
       ->type_name("NAME");
+  add_shard(app, flags->shard);
   app.add_flag("--probs,!--no-probs", flags->probs, "write the probability of each class, or not [yes]");
   app.add_flag("--keep-columns", flags->keep_columns, "write the input's own columns before the answer, in place of the id");
   app.add_option("--top-k", flags->top_k, "write the K best classes with their scores, in place of all probabilities")
@@ -216,13 +224,14 @@ Action declare_predict(CLI::App& app, Session& session) {
   app.add_option("--min-score", flags->min_score, "leave an answer empty whose score is lower, and count these")
       ->check(number_between(0, 1))
       ->type_name("P");
+  texts->excludes(app.get_option("--shard"));
   add_compute(app, session, true);
   add_examples(app,
                "  minbert predict runs/mine \"A fine film.\" --task sst\n"
                "  minbert predict runs/mine --task para -i pairs.csv -o out.tsv\n"
                "  minbert predict runs/mine -i tickets.csv --text message --keep-columns --min-score 0.6 -o answered.csv\n"
                "  tail -f log.txt | minbert predict runs/mine     # answers each line as it comes");
-  return [flags, &session] { return run_predict(*flags, session); };
+  return [flags, &app, &session] { return run_predict(*flags, app, session); };
 }
 
 }  // namespace minbert

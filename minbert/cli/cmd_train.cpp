@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "minbert/base/clock.h"
+#include "minbert/base/cpu_limits.h"
 #include "minbert/cli/config_flags.h"
 #include "minbert/cli/input_flags.h"
 #include "minbert/cli/one_liner.h"
@@ -31,6 +32,8 @@ struct TrainFlags {
   bool pretrain = false;
   std::string output;
   std::vector<std::uint64_t> seeds;
+  double comm_timeout_s = 300;
+  std::string wire_dtype = "f32";
   int folds = 0;
   bool resume = false, overwrite = false, dry_run = false, profile = false, overfit_batch = false, json = false;
 };
@@ -71,17 +74,40 @@ RunConfig load_config(const TrainFlags& flags, const ConfigTree& tree) {
   return config;
 }
 
-OpenRun open_run(const TrainFlags& flags) { return {.resume = flags.resume, .overwrite = flags.overwrite}; }
+OpenRun open_run(const TrainFlags& flags, const Session& session) {
+  return {.resume = flags.resume, .overwrite = flags.overwrite, .writes = session.ranks->is_first()};
+}
+
+/// Joins the processes that a launcher started. All but the first are silent from here on, and those of a machine share its cores.
+void open_ranks(const TrainFlags& flags, Session& session) {
+  const LaunchEnv& launch = session.env.launch;
+  session.ranks = open_comm({.timeout_s = flags.comm_timeout_s,
+                             .launch = launch,
+                             .exchange = {.wire = flags.wire_dtype == "bf16" ? WireType::kBf16 : WireType::kF32}});
+  const Comm& ranks = *session.ranks;
+  if (launch.ranks == 0 && launch.slurm_tasks > 1)
+    session.console.warning(
+        fmt::format("SLURM_NTASKS: the job has room for {} processes, this is one: srun or mpirun starts all of them", launch.slurm_tasks));
+  if (!ranks.is_first()) session.console.set_silent();
+  if (ranks.is_alone()) return;
+  const CpuLimits limits = read_cpu_limits();
+  if (!session.threads && session.env.threads == 0 && limits.allowed == limits.online)  // else the launcher has dealt out the cores
+    session.threads = std::max(1, limits.threads() / ranks.local_size());
+  session.console.info(fmt::format("{} ranks, {} of them on this machine", ranks.size(), ranks.local_size()));
+}
 
 /// Runs the config once. Returns the exit code and sets `result`.
 int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
                Backend& backend, TrainResult& result) {
-  TrainOptions options = train_options(input, config, folder, open_run(flags));
+  TrainOptions options = train_options(input, config, folder, open_run(flags, session));
+  options.ranks = session.ranks.get();
   options.overfit_batch = flags.overfit_batch;
   options.profile = flags.profile;
   options.announce = !flags.pretrain;
   options.should_stop = stop_requested;
-  TrainView view(session.console);
+  TrainView shown(session.console);
+  TrainEvents silent;
+  TrainEvents& view = session.ranks->is_first() ? shown : silent;
   if (!flags.overfit_batch) session.console.info(fmt::format("run {} in {}", config.run.name, folder.string()));
   result = train(backend, config, options, view);
   session.console.clear_progress();
@@ -90,7 +116,7 @@ int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig
     return kStoppedCode;
   }
   if (result.already_finished) session.console.info("this run is finished already");
-  if (flags.overfit_batch) return 0;
+  if (flags.overfit_batch || !session.ranks->is_first()) return 0;
   const fs::path report = folder / "report.html";
   const Stopwatch watch;
   if (!result.already_finished || !fs::exists(report)) write_run_report(folder, session.console);
@@ -181,7 +207,7 @@ struct Variant {
 };
 
 /// The runs of --seeds, or those of --folds. Throws what refuses one of them, before the first is trained; --dry-run looks into no folder.
-std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder) {
+std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, const Session& session) {
   if (fs::exists(folder / "status.json"))
     throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
   if (!flags.seeds.empty() && flags.folds > 0)
@@ -193,7 +219,7 @@ std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& in
     run.config = load_config(flags, run.input);
     if (flags.dry_run) return;
     TrainEvents silent;
-    RunFolder(run.folder, open_run(flags), run.input.print_resolved(write_options(run.config)), "", silent);
+    RunFolder(run.folder, open_run(flags, session), run.input.print_resolved(write_options(run.config)), "", silent);
   };
   for (const std::uint64_t seed : flags.seeds)
     add(fmt::format("seed-{}", seed), "--seeds", {{"run.seed", static_cast<std::int64_t>(seed)}});
@@ -210,10 +236,11 @@ int train_several(const TrainFlags& flags, const ConfigTree& input, const fs::pa
   std::vector<std::string> columns = wall_columns();
   columns.insert(columns.begin(), "seconds");
   std::vector<std::vector<double>> times(columns.size());
-  for (const Variant& run : plan_variants(flags, input, folder)) {
+  for (const Variant& run : plan_variants(flags, input, folder, session)) {
     TrainResult result;
     const int code = train_once(flags, run.input, run.config, run.folder, session, backend, result);
     if (code != 0) return code;
+    if (!session.ranks->is_first()) continue;
     const auto& scored = folds ? result.test_scores : result.dev_scores;
     for (const auto& [task, value] : scored) scores[task].push_back(value);
     if (!scored.empty()) means.push_back(folds ? mean_score(scored) : result.dev_mean);
@@ -221,6 +248,7 @@ int train_several(const TrainFlags& flags, const ConfigTree& input, const fs::pa
     const auto wall = wall_cells(result.phases);
     for (std::size_t i = 0; i < wall.size(); ++i) times[i + 1].push_back(wall[i].value());
   }
+  if (!session.ranks->is_first()) return 0;
   Json summary = {{"format", 1}, {"tasks", Json::object()}};
   if (folds)
     summary["folds"] = flags.folds;
@@ -259,6 +287,7 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
 
 int run_train(const TrainFlags& flags, Session& session) {
   expect_different_seeds(flags.seeds, "--seeds");
+  open_ranks(flags, session);
   ConfigTree input = read_input(flags, session);
   show_notes(input, session);
   const RunConfig config = load_config(flags, input);
@@ -266,7 +295,8 @@ int run_train(const TrainFlags& flags, Session& session) {
   const auto backend = open_backend(session);
   const bool several = !flags.seeds.empty() || flags.folds > 0;
   if (flags.dry_run) {
-    const std::vector<Variant> runs = several ? plan_variants(flags, input, {}) : std::vector<Variant>();
+    if (!session.ranks->is_first()) return 0;
+    const std::vector<Variant> runs = several ? plan_variants(flags, input, {}, session) : std::vector<Variant>();
     Json plan = plan_training(*backend, several ? runs.front().config : config);
     if (several) plan["runs"] = runs.size();
     if (flags.json)
@@ -282,7 +312,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   TrainResult result;
   const int code = train_once(flags, input, config, folder, session, *backend, result);
   show_profile(session, *backend);
-  if (code != 0 || flags.overfit_batch) return code;
+  if (code != 0 || flags.overfit_batch || !session.ranks->is_first()) return code;
   if (config.tasks.empty() || flags.pretrain) {
     print_texts(result, flags.json);
     return 0;
@@ -309,6 +339,14 @@ void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Sess
   app.add_flag("--dry-run", flags->dry_run, "print what would be done: rows, steps, minutes and memory (as JSON with --json)");
   app.add_flag("--profile", flags->profile, "write the time of each kind of work to profile.json");
   app.add_flag("--overfit-batch", flags->overfit_batch, "train on one batch of each task over and over: its loss must go to 0");
+  app.add_option("--comm-timeout", flags->comm_timeout_s, "several processes (docs/scale.md): how long one may be late, in seconds")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str()
+      ->type_name("S");
+  app.add_option("--wire-dtype", flags->wire_dtype, "several processes: as what gradients travel: f32 | bf16, half the bytes")
+      ->check(one_of({"f32", "bf16"}))
+      ->capture_default_str()
+      ->type_name("DTYPE");
   add_json(app, flags->json);
   add_compute(app, session);
 }

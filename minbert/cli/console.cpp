@@ -41,10 +41,12 @@ void Console::info(std::string_view text, bool bold) {
 }
 
 void Console::detail(std::string_view text) {
-  if (verbose_ || debug_) line(printable_lines(text));
+  if ((verbose_ || debug_) && !silent_) line(printable_lines(text));
 }
 
-void Console::warning(std::string_view text) { line(fmt::format("minbert: {}: {}", paint("33", "warning"), printable(text))); }
+void Console::warning(std::string_view text) {
+  if (!silent_) line(fmt::format("minbert: {}: {}", paint("33", "warning"), printable(text)));
+}
 
 void Console::error(std::string_view text, std::string_view hint) {
   line(fmt::format("minbert: {} {}", paint("1;31", "error"), printable(text)));

@@ -12,6 +12,8 @@ class Console {
   explicit Console(bool color = false);
 
   void set_quiet(bool quiet) { quiet_ = quiet; }
+  /// Errors only: another process of the same run speaks to people.
+  void set_silent() { quiet_ = silent_ = true; }
   void set_verbose(bool verbose) { verbose_ = verbose; }
   void set_debug(bool debug) { debug_ = debug; }
   bool quiet() const { return quiet_; }
@@ -36,7 +38,7 @@ class Console {
   void line(std::string_view text);
 
   bool terminal_, color_;
-  bool quiet_ = false, verbose_ = false, debug_ = false, drawn_ = false;
+  bool quiet_ = false, silent_ = false, verbose_ = false, debug_ = false, drawn_ = false;
 };
 
 /// "1h02m", "3m07s", "12s".

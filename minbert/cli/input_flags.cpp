@@ -48,22 +48,26 @@ std::string default_text_format(const InputFlags& flags) {
 }
 
 void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
-                    const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work) {
+                    const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work, ShardFile* shard) {
   if (const std::string guess = rows.guess(); !guess.empty()) session.console.info(guess);
   constexpr double kSilent_s = 0.3;  // a line that is answered at once needs no progress
   Stopwatch watch;
   std::vector<InputRow> inputs;
-  for (std::size_t begin = 0; begin < rows.size(); begin += chunk) {
+  const Shard part = shard != nullptr ? shard->shard() : Shard();
+  const std::size_t count = part.rows_of(rows.size());
+  for (std::size_t begin = shard != nullptr ? shard->rows() : 0; begin < count; begin += inputs.size()) {
     inputs.clear();
-    for (std::size_t i = begin; i < std::min(begin + chunk, rows.size()); ++i) inputs.push_back(rows[i]);
+    for (std::size_t i = begin; i < std::min(begin + chunk, count); ++i) inputs.push_back(rows[part.index + i * part.count]);
     work(inputs, [&](std::int64_t done) {
       throw_if_stopped();
       if (watch.seconds() > kSilent_s)
-        session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), rows.size()));
+        session.console.progress(fmt::format("{} of {} rows", begin + static_cast<std::size_t>(done), count));
     });
+    if (shard != nullptr) shard->end_rows(inputs.size());
   }
+  if (shard != nullptr) shard->commit(rows.size());
   session.console.clear_progress();
-  session.console.detail(fmt::format("{} rows: {:.2f} s", rows.size(), watch.lap()));
+  session.console.detail(fmt::format("{} rows: {:.2f} s", count, watch.lap()));
 }
 
 void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t records) {

@@ -8,6 +8,7 @@
 
 #include "minbert/cli/file_task.h"
 #include "minbert/cli/session.h"
+#include "minbert/cli/shard.h"
 #include "minbert/data/input_rows.h"
 
 namespace minbert {
@@ -34,9 +35,11 @@ std::string default_text_format(const InputFlags& flags);
 inline constexpr const char* kTextFormatHelp = "by the name of -i or with --text or --id auto, else lines";
 
 /// Reads the rows `chunk` at a time and calls work(rows, progress) for each chunk in order; `progress` shows on the console how many rows
-/// are done, and ends the work if a signal asks for it. Says what the input was guessed to be.
+/// are done, and ends the work if a signal asks for it. Says what the input was guessed to be. With a shard, these are its rows that are
+/// not written yet; it counts each chunk, and is whole at the end.
 void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
-                    const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work);
+                    const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work,
+                    ShardFile* shard = nullptr);
 
 /// Says how many of an input's records were left out, if any.
 void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t records);

@@ -111,19 +111,24 @@ int run(int argc, char** argv, Session& session) {
 int guarded_run(int argc, char** argv) {
   Session session;
   Console& console = session.console;
+  const auto end_ranks = [&](int code) {  // those that wait for this one
+    if (session.ranks != nullptr) session.ranks->end_all(code);
+    return code;
+  };
   try {
     const int code = run(argc, argv, session);
     Output().commit();
     return code;
   } catch (const BrokenPipe&) {
-    return 0;
+    return end_ranks(0);
   } catch (const Interrupted& interrupted) {
     console.info("interrupted");
-    return 128 + interrupted.signal;
+    return end_ranks(128 + interrupted.signal);
   } catch (...) {
     const Error error = current_error();
+    if (session.ranks != nullptr) session.ranks->let_first_speak();
     console.error(error.what(), error.hint());
-    return error.exit_code();
+    return end_ranks(error.exit_code());
   }
 }
 

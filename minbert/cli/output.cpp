@@ -26,17 +26,27 @@ Output::Output(const std::string& path) {
 }
 
 void Output::write(std::string_view text) {
-  if (file_)
+  if (shard_ != nullptr)
+    shard_->write(text);
+  else if (file_)
     file_->write(text);
   else if (!text.empty() && std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
     fail_stdout();
 }
 
+void Output::write_header(std::string_view text) {
+  if (shard_ != nullptr)
+    shard_->write_header(text);
+  else
+    write(text);
+}
+
 void Output::flush() {
-  if (!file_ && std::fflush(stdout) != 0) fail_stdout();
+  if (!file_ && shard_ == nullptr && std::fflush(stdout) != 0) fail_stdout();
 }
 
 void Output::commit() {
+  if (shard_ != nullptr) return;
   if (file_)
     file_->commit();
   else

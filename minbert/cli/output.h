@@ -8,6 +8,7 @@
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
 #include "minbert/base/text_table.h"
+#include "minbert/cli/shard.h"
 
 namespace minbert {
 
@@ -18,15 +19,20 @@ class Output {
  public:
   /// "-" is stdout. Throws Error(kResources) when the file cannot be written.
   explicit Output(const std::string& path = "-");
+  /// The file of a shard, which must outlive this object.
+  explicit Output(ShardFile& shard) : shard_(&shard) {}
   /// Throws BrokenPipe, or Error(kResources) for a full disk or a closed stdout.
   void write(std::string_view text);
   /// Hands what was written to the reader of stdout now; a file waits for commit(). Throws as write() does.
   void flush();
-  /// Flushes stdout, or gives the complete file its name; a file without a commit never appears.
+  /// Flushes stdout, or gives the complete file its name; a file without a commit never appears. A shard's file is left to its owner.
   void commit();
+  /// Writes what stands before the first row, unless an earlier process wrote it into the shard.
+  void write_header(std::string_view text);
 
  private:
   std::optional<AtomicFile> file_;
+  ShardFile* shard_ = nullptr;
 };
 
 /// `text` as one word of a shell's command line, quoted if it must be.

@@ -11,14 +11,16 @@
 #include "minbert/cli/console.h"
 #include "minbert/ops/backend.h"
 #include "minbert/pipeline/text_model.h"
+#include "minbert/train/comm.h"
 
 namespace minbert {
 
 struct Session {
   Env env;
   Console console;
-  std::optional<int> threads;  ///< --threads
-  std::string dtype;           ///< --dtype; empty: the model's
+  std::optional<int> threads;   ///< --threads
+  std::string dtype;            ///< --dtype; empty: the model's
+  std::unique_ptr<Comm> ranks;  ///< of verbs that train in several processes; null before they open it
 };
 
 /// Declares --threads.

@@ -7,6 +7,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/safetensors.h"
+#include "minbert/cli/npy_format.h"
 #include "minbert/cli/output.h"
 
 namespace minbert {
@@ -38,24 +39,20 @@ struct Elements {
   }
 };
 
-/// NumPy's format 1.0 (numpy/lib/format.py). Its header holds the shape, which is known beforehand, so vectors are written as they come.
+/// The header of npy_format.h holds the shape, which is known beforehand, so vectors are written as they come.
 class NpyWriter final : public VectorWriter {
  public:
-  NpyWriter(const std::string& path, std::size_t rows, const Elements& elements) : file_(path) {
-    std::string header =
-        fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}, {}), }}", elements.numpy(), rows, elements.width);
-    constexpr std::size_t kPrefix = 10, kAlignment = 64;
-    header.append(kAlignment - (kPrefix + header.size() + 1) % kAlignment, ' ');
-    header += '\n';
-    file_.write(std::string_view("\x93NUMPY\x01\x00", 8));
-    file_.write(std::string{static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)});
-    file_.write(header);
+  NpyWriter(const std::string& path, std::size_t rows, const Elements& elements, ShardFile* shard)
+      : out_(shard != nullptr ? Output(*shard) : Output(path)) {
+    out_.write_header(npy_header(elements.numpy(), rows, elements.width));
   }
-  void add(std::span<const InputRow>, std::span<const std::byte> vectors) override { file_.write(vectors); }
-  void commit() override { file_.commit(); }
+  void add(std::span<const InputRow>, std::span<const std::byte> vectors) override {
+    out_.write({reinterpret_cast<const char*>(vectors.data()), vectors.size()});
+  }
+  void commit() override { out_.commit(); }
 
  private:
-  AtomicFile file_;
+  Output out_;
 };
 
 /// One tensor "embeddings"; its header comes first, so all vectors are kept until the end.
@@ -81,7 +78,8 @@ class SafetensorsWriter final : public VectorWriter {
 /// One JSON array per line, or with ids one object with "id" and "embedding".
 class JsonlWriter final : public VectorWriter {
  public:
-  JsonlWriter(const std::string& path, const Elements& elements, bool ids) : out_(path), elements_(elements), ids_(ids) {}
+  JsonlWriter(const std::string& path, const Elements& elements, bool ids, ShardFile* shard)
+      : out_(shard != nullptr ? Output(*shard) : Output(path)), elements_(elements), ids_(ids) {}
   void add(std::span<const InputRow> inputs, std::span<const std::byte> vectors) override {
     const std::size_t size = elements_.vector_bytes();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -109,12 +107,13 @@ void check_vector_file(const std::string& path) {
 }
 
 std::unique_ptr<VectorWriter> make_vector_writer(const std::string& path, VectorPrecision precision, std::size_t rows, std::int64_t width,
-                                                 bool ids) {
+                                                 bool ids, ShardFile* shard) {
+  if (shard != nullptr) rows = shard->shard().rows_of(rows);
   const Elements elements(precision, width);
   const std::string extension = extension_of(path);
-  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(path, elements, ids);
+  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(path, elements, ids, shard);
   expect_free_bytes(path, static_cast<std::int64_t>(rows * elements.vector_bytes()), "the vectors");
-  if (extension == ".npy") return std::make_unique<NpyWriter>(path, rows, elements);
+  if (extension == ".npy") return std::make_unique<NpyWriter>(path, rows, elements, shard);
   return std::make_unique<SafetensorsWriter>(path, elements);
 }
 

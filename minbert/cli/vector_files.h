@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "minbert/cli/shard.h"
 #include "minbert/data/input_rows.h"
 #include "minbert/pipeline/vector_precision.h"
 
@@ -25,9 +26,9 @@ class VectorWriter {
 /// Throws Error(kUsage) for a name that no writer takes.
 void check_vector_file(const std::string& path);
 
-/// For vectors that have `width` numbers before they are rounded; "-" is JSON lines to stdout. `ids`: JSON lines name the inputs. Throws
-/// Error(kResources) where `path` cannot be written, or has no room for all rows.
+/// For all `rows` vectors, or those of a shard, which have `width` numbers before they are rounded; "-" is JSON lines to stdout. `ids`:
+/// JSON lines name the inputs. Throws Error(kResources) where `path` cannot be written, or has no room for all rows.
 std::unique_ptr<VectorWriter> make_vector_writer(const std::string& path, VectorPrecision precision, std::size_t rows, std::int64_t width,
-                                                 bool ids);
+                                                 bool ids, ShardFile* shard = nullptr);
 
 }  // namespace minbert

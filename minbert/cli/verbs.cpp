@@ -18,6 +18,7 @@ std::span<const Verb> verbs() {
       Verb{"compare", "whether one run, or one config over several seeds, is better than another", declare_compare},
       Verb{"predict", "labels for new texts or pairs", declare_predict},
       Verb{"embed", "sentence vectors of texts", declare_embed},
+      Verb{"merge", "one file of the shards that predict or embed wrote", declare_merge},
       Verb{"similar", "near-duplicates and nearest neighbours among the texts of a file", declare_similar},
       Verb{"tokenize", "token ids of lines", declare_tokenize},
       Verb{"serve", "answer over HTTP: all tasks of a model, its vectors, and a page to try it", declare_serve},

@@ -36,6 +36,7 @@ Action declare_fetch(CLI::App& app, Session& session);
 Action declare_help(CLI::App& app, Session& session);
 Action declare_init(CLI::App& app, Session& session);
 Action declare_inspect(CLI::App& app, Session& session);
+Action declare_merge(CLI::App& app, Session& session);
 Action declare_predict(CLI::App& app, Session& session);
 Action declare_pretrain(CLI::App& app, Session& session);
 Action declare_report(CLI::App& app, Session& session);

@@ -41,8 +41,8 @@ void write_tensors(Backend& backend, const std::filesystem::path& path, std::spa
   });
 }
 
-/// load_tensors; with `finite`, NaN and infinity are refused too.
-Metadata read_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors, bool finite) {
+/// read_tensors; with `finite`, NaN and infinity are refused too.
+Metadata read_checked(const std::filesystem::path& path, std::span<const NamedTensor> tensors, bool finite, const TakeTensor& take) {
   const SafetensorsFile file(path);
   std::vector<const SafetensorsEntry*> sources;
   std::unordered_set<std::string_view> names;
@@ -65,8 +65,12 @@ Metadata read_tensors(Backend& backend, const std::filesystem::path& path, std::
                     fmt::format("tensor \"{}\": expected finite numbers, got NaN or infinity", entry->name));
   });
   for (std::size_t i = 0; i < sources.size(); ++i)
-    if (!sources[i]->bytes.empty()) backend.copy_to_device(tensors[i].tensor, sources[i]->bytes.data());
+    if (!sources[i]->bytes.empty()) take(i, sources[i]->bytes);
   return file.metadata();
+}
+
+TakeTensor copy_to(Backend& backend, std::span<const NamedTensor> tensors) {
+  return [&backend, tensors](std::size_t i, std::span<const std::byte> bytes) { backend.copy_to_device(tensors[i].tensor, bytes.data()); };
 }
 
 }  // namespace
@@ -86,7 +90,11 @@ void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path&
 }
 
 Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors) {
-  return read_tensors(backend, path, tensors, false);
+  return read_checked(path, tensors, false, copy_to(backend, tensors));
+}
+
+Metadata read_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const TakeTensor& take) {
+  return read_checked(path, tensors, false, take);
 }
 
 std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix) {
@@ -103,7 +111,8 @@ void save_weights(const std::filesystem::path& path, const Params& params, const
 }
 
 Metadata load_weights(const std::filesystem::path& path, Params& params, const ParamFilter& which) {
-  Metadata metadata = read_tensors(params.backend(), path, select_params(params, which), true);
+  const std::vector<NamedTensor> tensors = select_params(params, which);
+  Metadata metadata = read_checked(path, tensors, true, copy_to(params.backend(), tensors));
   params.changed();
   return metadata;
 }

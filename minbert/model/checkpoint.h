@@ -40,6 +40,11 @@ void save_tensors_as(DType dtype, Backend& backend, const std::filesystem::path&
 /// Error(kModel), before anything is written, when it does not.
 Metadata load_tensors(Backend& backend, const std::filesystem::path& path, std::span<const NamedTensor> tensors);
 
+/// Takes the bytes of tensors[i].
+using TakeTensor = std::function<void(std::size_t i, std::span<const std::byte> bytes)>;
+/// load_tensors() for tensors that are not in memory as the file has them: of `tensors` only names, dtypes and shapes are read.
+Metadata read_tensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors, const TakeTensor& take);
+
 /// The f32 parameters that `which` selects, in the table's order, under their names with `prefix` before them.
 std::vector<NamedTensor> select_params(const Params& params, const ParamFilter& which, std::string_view prefix = {});
 

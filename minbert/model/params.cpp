@@ -304,6 +304,21 @@ Gradients::Gradients(Backend& backend, const Params& params, const std::function
   zero(backend);
 }
 
+Gradients::Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable,
+                     const std::function<std::int64_t(std::size_t)>& elements)
+    : arena_(std::make_unique<Arena>(backend)) {
+  std::int64_t total = 0, offset = 0;
+  tensors_.resize(params.table().size());
+  for (std::size_t i = 0; i < tensors_.size(); ++i) total += trainable(params.table()[i]) ? elements(i) : 0;
+  const Tensor flat = arena_->allocate(params.dtype(), {total});
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (!trainable(params.table()[i])) continue;
+    tensors_[i] = flat.slice_rows(offset, offset + elements(i));
+    offset += elements(i);
+  }
+  backend.zero(flat);
+}
+
 Tensor Gradients::joined(std::size_t index, std::size_t count) const { return join(std::span(tensors_).subspan(index, count)); }
 
 bool Gradients::trainable(ParamSpan span) const {

@@ -190,6 +190,9 @@ class ParamSnapshot {
 class Gradients {
  public:
   Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable);
+  /// The same for a part of each parameter: 1-D tensors of `elements`(index) elements.
+  Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable,
+            const std::function<std::int64_t(std::size_t index)>& elements);
 
   /// Empty when the parameter is frozen.
   Tensor operator[](std::size_t index) const { return tensors_[index]; }

@@ -118,6 +118,11 @@ MaskedToken Masking::operator()(std::int64_t place, std::int32_t id) const {
   return {id, true};
 }
 
+void append_masked(std::vector<std::int32_t>& ids, const TokenizedRows& rows, std::uint32_t row, const Masking& masking) {
+  for (std::int64_t place = rows.offsets[row]; place < rows.offsets[row + 1]; ++place)
+    ids.push_back(masking(place, rows.ids[static_cast<std::size_t>(place)]).id);
+}
+
 void MaskedBatch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, const Masking& masking, std::uint32_t first_row) {
   MINBERT_CHECK(rows.per_row == 1, "masked sequences are one a row");
   batch_.fill(rows, which, first_row);
@@ -152,8 +157,8 @@ std::int64_t count_chosen(const TokenizedRows& rows, std::span<const std::uint32
 
 double MlmScore::perplexity() const { return std::exp(loss); }
 
-MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress) {
-  const auto batches = batches_by_length(rows);
+MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress, BatchShare share) {
+  const auto batches = batches_by_length(rows, share);
   std::vector<std::vector<float>> losses(batches.size());
   std::atomic<std::int64_t> correct = 0;
   runner.run(batches, progress, [&](BatchLane& lane, std::size_t b) {

@@ -73,6 +73,9 @@ class Masking {
   Rng rng_;
 };
 
+/// The ids of a row as the model sees them, appended to `ids`.
+void append_masked(std::vector<std::int32_t>& ids, const TokenizedRows& rows, std::uint32_t row, const Masking& masking);
+
 /// A Batch with some tokens hidden; owns its memory and is reused from step to step.
 class MaskedBatch {
  public:
@@ -101,7 +104,8 @@ struct MlmScore {
   double perplexity() const;
 };
 
-/// Scores all rows, with dropout off.
-MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress = {});
+/// Scores all rows, or those of the share, with dropout off.
+MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking& masking, const RowProgress& progress = {},
+                   BatchShare share = {});
 
 }  // namespace minbert

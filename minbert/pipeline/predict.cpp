@@ -62,9 +62,9 @@ std::vector<float> to_host(Backend& backend, const Tensor& x) {
 /// Runs all batches, and puts the vectors (sequences of a batch, width) that `vectors_of` makes of each into the order of the sequences.
 template <class VectorsOf>
 std::vector<float> encode_batches(BatchRunner& runner, const TokenizedRows& rows, std::size_t width, const RowProgress& progress,
-                                  const VectorsOf& vectors_of) {
+                                  BatchShare share, const VectorsOf& vectors_of) {
   std::vector<float> out(static_cast<std::size_t>(rows.sequences()) * width);
-  const auto batches = batches_by_length(rows);
+  const auto batches = batches_by_length(rows, share);
   runner.run(batches, progress, [&](BatchLane& lane, std::size_t i) {
     const std::vector<std::uint32_t>& which = batches[i];
     lane.batch.fill(rows, which, 0);
@@ -165,9 +165,9 @@ bool fit_decoding(TaskSpec& task, std::span<Prediction> predictions, std::span<c
 }
 
 std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
-                                     const RowProgress& progress) {
+                                     const RowProgress& progress, BatchShare share) {
   std::vector<Prediction> out(static_cast<std::size_t>(rows.rows()));
-  const auto batches = batches_by_length(rows);
+  const auto batches = batches_by_length(rows, share);
   runner.run(batches, progress, [&](BatchLane& lane, std::size_t i) {
     const std::vector<std::uint32_t>& which = batches[i];
     lane.batch.fill(rows, which, 0);
@@ -175,7 +175,7 @@ std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, cons
     auto decoded = decode(task, to_host(lane.model.backend(), logits), std::ssize(which));
     for (std::size_t r = 0; r < which.size(); ++r) out[which[r]] = std::move(decoded[r]);
   });
-  if (rows.windows) {
+  if (rows.windows && share.count == 1) {
     const RowProgress alive = [&](std::int64_t) {
       if (progress) progress(rows.rows());
     };
@@ -211,9 +211,9 @@ void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, co
   }
 }
 
-std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress) {
+std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress, BatchShare share) {
   const auto width = static_cast<std::size_t>(runner.model().params().config().hidden_size);
-  return encode_batches(runner, rows, width, progress, [&](BatchLane& lane) {
+  return encode_batches(runner, rows, width, progress, share, [&](BatchLane& lane) {
     return to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
   });
 }
@@ -224,7 +224,7 @@ std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std:
   if (const auto pool = pool_of_model(pooling); pool && skipped == 0) return encode_rows(runner, *pool, rows, progress);
   const std::int64_t hidden = runner.model().params().config().hidden_size;
   const auto width = static_cast<std::size_t>(pooling.width(hidden));
-  return encode_batches(runner, rows, width, progress, [&](BatchLane& lane) {
+  return encode_batches(runner, rows, width, progress, {}, [&](BatchLane& lane) {
     const TokenBatch batch = lane.batch.tokens();
     const auto states = to_host(lane.model.backend(), lane.model.hidden_states(lane.arena, batch, {}));
     std::vector<float> vectors(static_cast<std::size_t>(batch.sentences()) * width);

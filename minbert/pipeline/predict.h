@@ -37,11 +37,14 @@ void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, co
                   std::span<const Prediction> of_windows);
 
 /// Predictions for all rows in their order, with dropout off; those of long rows are joined from their windows.
+/// With a share of several, rows that are not of it stay empty, and windows are left to the caller to join.
 std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, const TaskSpec& task, const TokenizedRows& rows,
-                                     const RowProgress& progress = {});
+                                     const RowProgress& progress = {}, BatchShare share = {});
 
-/// Sentence vectors (rows.sequences(), C) f32, row-major in the order of the sequences, with dropout off.
-std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {});
+/// Sentence vectors (rows.sequences(), C) f32, row-major in the order of the sequences, with dropout off. Those that are not of the share
+/// stay zero.
+std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress = {},
+                               BatchShare share = {});
 /// Sentence vectors by any pooling: (rows.sequences(), pooling.width(C)). Each sequence begins with `prompt_tokens` tokens of [CLS] and a
 /// prompt, or 0. Neither function encodes further windows.
 std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std::int64_t prompt_tokens, const TokenizedRows& rows,

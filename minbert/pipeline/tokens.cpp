@@ -114,7 +114,7 @@ TokenizedRows copy_rows(const TokenizedRows& rows, std::span<const std::uint32_t
   return out;
 }
 
-std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows) {
+std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows, BatchShare share) {
   const auto tokens_of = [&](std::uint32_t row) { return rows.row_tokens(row); };
   constexpr std::int64_t kBatchTokens = 512;  // enough for products to run at full speed, few enough for activations to stay in the caches
   std::vector<std::uint32_t> order(static_cast<std::size_t>(rows.rows()));
@@ -130,7 +130,10 @@ std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& r
     batches.back().push_back(row);
     tokens += tokens_of(row);
   }
-  return batches;
+  if (share.count == 1) return batches;
+  std::vector<std::vector<std::uint32_t>> part;
+  for (std::size_t i = share.index; i < batches.size(); i += share.count) part.push_back(std::move(batches[i]));
+  return part;
 }
 
 void Batch::append(const TokenizedRows& rows, std::int64_t sequence, RowId id) {

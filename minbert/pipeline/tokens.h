@@ -68,9 +68,14 @@ TokenizedRows copy_rows(const TokenizedRows& rows, std::span<const std::uint32_t
 /// Called after each batch with the number of rows done; what it throws ends the work.
 using RowProgress = std::function<void(std::int64_t rows)>;
 
+/// The part of a pass over rows that one of several processes computes: every `count`-th batch from `index` on.
+struct BatchShare {
+  std::size_t index = 0, count = 1;
+};
+
 /// Cuts all rows into batches for inference, of at most 512 tokens (or one longer row). Batches of the longest rows come first, so that
-/// arenas grow once and the sequences of a batch have about equal lengths.
-std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows);
+/// arenas grow once and the sequences of a batch have about equal lengths. Returns those of the share.
+std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows, BatchShare share = {});
 
 /// Rows packed for one forward pass. Owns the memory behind its TokenBatch and is reused from step to step.
 class Batch {

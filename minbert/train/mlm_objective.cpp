@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "minbert/train/shared_pass.h"
+
 namespace minbert {
 
 MlmObjective::MlmObjective(RunSetup& setup, const StageSpec& stage, const MlmCorpus& corpus, std::uint64_t seed, TrainEvents& events,
@@ -36,6 +38,14 @@ void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, 
                     fmt::format("stage {}: the {} texts of {} that are set aside are too few to hide a token of them, "
                                 "they are not scored",
                                 stage_.name, rows.rows(), source.name));
+}
+
+void MlmObjective::touch(std::size_t, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer) const {
+  if (setup_.params->shape().mlm == MlmHeadKind::kTied) return optimizer.touch_all_words();
+  const Masking hidden = train_masking(epoch);
+  std::vector<std::int32_t> ids;
+  for (const std::uint32_t row : rows) append_masked(ids, corpus_.train, row, hidden);
+  optimizer.touch(ids);
 }
 
 StepResult MlmObjective::step(std::size_t, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) {
@@ -72,8 +82,7 @@ std::optional<EvalEvent> MlmObjective::evaluate(std::string_view split, std::spa
   Scores trained;
   for (const EvalRows& eval : rows) {
     const std::string& name = eval.source->name;
-    const auto progress = follow(fmt::format("{} {}", split, name), eval.rows->rows(), events_, should_stop_);
-    const MlmScore score = score_mlm(*setup_.runner, *eval.rows, eval.masking, progress);
+    const MlmScore score = score_together(setup_, fmt::format("{} {}", split, name), *eval.rows, eval.masking, events_, should_stop_);
     if (!std::isfinite(score.loss))
       throw Error(ErrorTag::kDiverged, fmt::format("stage {}, epoch {}, texts {}", stage_.name, epoch, name),
                   fmt::format("expected a finite loss on {}, got {}", split, score.loss));

@@ -16,6 +16,7 @@ class MlmObjective final : public Objective {
   double loss_terms(std::size_t, std::span<const std::uint32_t> rows, int epoch) const override {
     return static_cast<double>(count_chosen(corpus_.train, rows, train_masking(epoch)));
   }
+  void touch(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer) const override;
   /// A small step may hide no token at all; its loss and gradient are 0.
   StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return arena_.peak_bytes(); }

@@ -10,11 +10,25 @@
 
 namespace minbert {
 
-RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const ShouldStop& should_stop) {
-  return [what = std::move(what), rows, &events, &should_stop](std::int64_t done) {
-    events.pass({what, done, rows});
-    if (should_stop()) throw StopRequested();
+RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const ShouldStop& should_stop, const Comm& ranks) {
+  return [what = std::move(what), rows, &events, &should_stop, &ranks](std::int64_t done) {
+    events.pass({what, std::min(rows, done * ranks.size()), rows});
+    if (ranks.is_alone() && should_stop()) throw StopRequested();
   };
+}
+
+StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer,
+                                const Comm& ranks) const {
+  StepShare share = whole_step(i, rows, epoch);
+  if (ranks.is_alone()) return share;
+  std::vector<std::int64_t> tokens;
+  for (const std::uint32_t row : rows) tokens.push_back(this->rows(i).row_tokens(row));
+  const Part part = deal_rows(tokens, ranks.rank(), ranks.size());
+  share.rows = rows.subspan(part.begin, part.size());
+  share.first_row = part.begin;
+  touch(i, rows, epoch, optimizer);
+  share.on_grad_ready = optimizer.begin_exchange(head(i));
+  return share;
 }
 
 std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,

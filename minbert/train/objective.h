@@ -20,8 +20,9 @@ namespace minbert {
 struct StopRequested {};
 using ShouldStop = std::function<bool()>;
 
-/// Reports the progress of a pass over `rows` rows to `events`. Throws StopRequested.
-RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const ShouldStop& should_stop);
+/// Reports the progress of a pass over `rows` rows, which several ranks may share, to `events`. A single process throws StopRequested
+/// meanwhile; ranks must end the pass together, in end_pass().
+RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, const ShouldStop& should_stop, const Comm& ranks);
 
 class Objective {
  public:
@@ -38,10 +39,14 @@ class Objective {
   /// Accumulates the share's gradient of a step on sampled()[i], one micro-batch after the other, and calls optimizer.touch() for their
   /// words. `epoch` counts from 1. Sets dropout.micro_step itself.
   virtual StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) = 0;
+  /// Calls optimizer.touch() for the words of all these rows, as step() does for those of its share.
+  virtual void touch(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer) const = 0;
   /// A step on these rows as one share.
   StepShare whole_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const {
     return {.rows = rows, .total = loss_terms(i, rows, epoch)};
   }
+  /// This rank's share of a step on these rows, and what all ranks must know of the others'. Begins the exchange of gradients.
+  StepShare begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer, const Comm& ranks) const;
   /// Peak bytes of activations so far.
   virtual std::size_t activation_bytes() const = 0;
 

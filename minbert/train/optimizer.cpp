@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "minbert/base/safetensors.h"
+
 namespace minbert {
 namespace {
 
@@ -21,6 +23,26 @@ bool adjoins(const Tensor& a, const Tensor& b) {
 
 Tensor extended(const Tensor& a, const Tensor& b) { return a ? Tensor(a.raw(), a.dtype(), {a.numel() + b.numel()}) : a; }
 
+std::optional<std::size_t> word_table(const Params& params, const Gradients& gradients) {
+  if (!params.has(kWordEmbeddings) || !gradients.trainable(params.index(kWordEmbeddings))) return std::nullopt;
+  return params.index(kWordEmbeddings);
+}
+
+/// Moments have their parameters' shapes, or with an exchange are vectors of this rank's parts.
+Gradients make_moments(Params& params, const ParamFilter& trainable, const GradientExchange* exchange) {
+  if (exchange == nullptr) return Gradients(params.backend(), params, trainable);
+  return Gradients(params.backend(), params, trainable,
+                   [&](std::size_t i) { return static_cast<std::int64_t>(exchange->owned(i).size()); });
+}
+
+ParamSpan span_of(const Params& params, Role role) {
+  const auto table = params.table();
+  const auto is_in = [&](const ParamInfo& info) { return info.role == role; };
+  const auto begin = std::ranges::find_if(table, is_in);
+  const auto end = std::find_if_not(begin, table.end(), is_in);
+  return {static_cast<std::size_t>(begin - table.begin()), static_cast<std::size_t>(end - table.begin())};
+}
+
 std::string group_of(const ParamInfo& info) {
   switch (info.role) {
     case Role::kEncoder: return "encoder";
@@ -33,12 +55,17 @@ std::string group_of(const ParamInfo& info) {
 
 }  // namespace
 
-Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable)
+Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, Comm* ranks)
     : params_(params),
       stage_(stage),
+      ranks_(ranks),
       gradients_(params.backend(), params, trainable),
-      m_(params.backend(), params, trainable),
-      v_(params.backend(), params, trainable) {
+      exchange_(ranks == nullptr || ranks->is_alone()
+                    ? nullptr
+                    : std::make_unique<GradientExchange>(params, gradients_, word_table(params, gradients_), *ranks)),
+      m_(make_moments(params, trainable, exchange_.get())),
+      v_(make_moments(params, trainable, exchange_.get())),
+      word_(word_table(params, gradients_)) {
   const double head_lr = stage.head_lr.value_or(stage.lr);
   groups_.push_back({"encoder", stage.lr, {}, 0});
   groups_.push_back({"pooler", stage.lr, {}, 0});
@@ -48,8 +75,7 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
   for (std::size_t i = 0; i < params.table().size(); ++i) {
     const ParamInfo& info = params.table()[i];
     if (!gradients_.trainable(i)) continue;
-    if (info.name == kWordEmbeddings) {
-      word_ = i;
+    if (i == word_) {
       all_rows_ = segment(i).weight_decay > 0;
       words_ = WordRows(info.shape[0]);
     } else {
@@ -59,21 +85,31 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
   }
 }
 
+/// The elements of a parameter that this process updates.
+Part Optimizer::owned(std::size_t index) const {
+  return exchange_ != nullptr ? exchange_->owned(index) : Part{0, static_cast<std::size_t>(params_.table()[index].numel())};
+}
+
 AdamWSegment Optimizer::segment(std::size_t index) const {
   const bool decays = params_.table()[index].decay || stage_.decay_bias_and_norm;
-  return {.value = flat(params_.value(index)),
-          .gradient = flat(gradients_[index]),
+  const Part own = owned(index);
+  const auto part = [&](const Tensor& x) {
+    return x ? flat(x).slice_rows(static_cast<std::int64_t>(own.begin), static_cast<std::int64_t>(own.end)) : x;
+  };
+  return {.value = part(params_.value(index)),
+          .gradient = part(gradients_[index]),
           .m = flat(m_[index]),
           .v = flat(v_[index]),
-          .copy = flat(params_.copy(index)),
+          .copy = part(params_.copy(index)),
           .weight_decay = decays ? static_cast<float>(stage_.weight_decay) : 0.0f};
 }
 
 void Optimizer::add_dense(Group& group, std::size_t index) {
   const AdamWSegment next = segment(index);
+  if (next.value.numel() == 0) return;
   AdamWSegment* last = group.dense.empty() ? nullptr : &group.dense.back();
   if (last == nullptr || last->weight_decay != next.weight_decay || !adjoins(last->value, next.value) ||
-      !adjoins(last->gradient, next.gradient) || !adjoins(last->copy, next.copy)) {
+      !adjoins(last->gradient, next.gradient) || !adjoins(last->m, next.m) || !adjoins(last->copy, next.copy)) {
     group.dense.push_back(next);
     return;
   }
@@ -99,13 +135,33 @@ void Optimizer::use_groups(StepHead head) {
   words_.close_step();
 }
 
-double Optimizer::gradient_norm(StepHead head) {
+Encoder::GradReady Optimizer::begin_exchange(StepHead head) {
+  if (!is_shared()) return {};
+  std::vector<ParamSpan> spans = {span_of(params_, Role::kEncoder)};
+  if (head && params_.shape().heads[*head].pool == Pool::kPooler) spans.push_back(span_of(params_, Role::kPooler));
+  spans.push_back(head ? params_.head_span(params_.shape().heads[*head].task) : span_of(params_, Role::kMlm));
+  exchange_->begin_step(spans);
+  return [this](ParamSpan span) { exchange_->ready(span); };
+}
+
+double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
   use_groups(head);
+  if (is_shared()) exchange_->finish(words_.step_runs());
+  Backend& backend = params_.backend();
   norm_parts_.clear();
   for (const Group* group : used_)
     for (const AdamWSegment& dense : group->dense) norm_parts_.push_back(dense.gradient);
+  double dense_parts = 0;
+  if (is_shared()) {  // each rank has its parts of these, and all of the word embeddings' rows
+    std::vector<double> all(sums.begin(), sums.end());
+    all.push_back(backend.squared_norm(norm_parts_));
+    ranks_->all_reduce(all);
+    dense_parts = all.back();
+    std::copy_n(all.begin(), sums.size(), sums.begin());
+    norm_parts_.clear();
+  }
   for (const RowRun& run : words_.step_runs()) norm_parts_.push_back(word_rows(run).gradient);
-  return norm_ = std::sqrt(params_.backend().squared_norm(norm_parts_));
+  return norm_ = std::sqrt(dense_parts + backend.squared_norm(norm_parts_));
 }
 
 void Optimizer::step(double lr_factor) {
@@ -136,17 +192,20 @@ void Optimizer::step(double lr_factor) {
                             .beta2 = static_cast<float>(stage_.betas[1]),
                             .eps = static_cast<float>(stage_.eps),
                             .gradient_scale = static_cast<float>(scale)});
-  params_.changed(/*copies_current=*/true);
+  if (is_shared()) exchange_->spread_values();
+  params_.changed(/*copies_current=*/!is_shared());
   words_.next_step();
   used_.clear();
 }
 
+/// The moments under their names in a checkpoint, "m.NAME" before "v.NAME". Those that an exchange has cut have the parameters' values
+/// instead, for their shapes.
 std::vector<NamedTensor> Optimizer::named_moments() const {
   std::vector<NamedTensor> tensors;
   for (std::size_t i = 0; i < params_.table().size(); ++i) {
     if (!gradients_.trainable(i)) continue;
-    tensors.push_back({"m." + params_.table()[i].name, m_[i]});
-    tensors.push_back({"v." + params_.table()[i].name, v_[i]});
+    tensors.push_back({"m." + params_.table()[i].name, is_shared() ? params_.value(i) : m_[i]});
+    tensors.push_back({"v." + params_.table()[i].name, is_shared() ? params_.value(i) : v_[i]});
   }
   return tensors;
 }
@@ -154,11 +213,41 @@ std::vector<NamedTensor> Optimizer::named_moments() const {
 void Optimizer::save(const std::filesystem::path& path) const {
   Metadata steps;
   for (const Group& group : groups_) steps[group.name] = std::to_string(group.steps);
-  save_tensors(params_.backend(), path, named_moments(), steps);
+  if (!is_shared()) return save_tensors(params_.backend(), path, named_moments(), steps);
+  GradientExchange::MomentGatherer gatherer(*exchange_, m_, v_);
+  if (!ranks_->is_first()) return gatherer.serve();
+  std::vector<SafetensorsEntry> entries;
+  for (const NamedTensor& named : named_moments()) entries.push_back(safetensors_entry(named.name, named.tensor));
+  write_safetensors(path, std::move(entries), steps, [&](const SafetensorsEntry& entry) {
+    return std::as_bytes(gatherer.whole(entry.name.starts_with("m.") ? 0 : 1, params_.index(entry.name.substr(2))));
+  });
+  gatherer.end();
 }
 
 void Optimizer::load(const std::filesystem::path& path) {
-  const Metadata steps = load_tensors(params_.backend(), path, named_moments());
+  const std::vector<NamedTensor> moments = named_moments();
+  if (!is_shared()) {
+    load_step_counts(path, load_tensors(params_.backend(), path, moments));
+  } else {
+    std::vector<float> whole;
+    const auto share = [&](std::size_t i, std::span<const std::byte> bytes) {
+      whole.resize(static_cast<std::size_t>(moments[i].tensor.numel()));
+      std::ranges::copy(bytes, std::as_writable_bytes(std::span(whole)).begin());
+      ranks_->broadcast(std::span(whole));
+      const std::size_t index = params_.index(moments[i].name.substr(2));
+      const Tensor& part = (i % 2 == 0 ? m_ : v_)[index];
+      if (part.numel() > 0) params_.backend().copy_to_device(part, whole.data() + owned(index).begin);
+    };
+    if (ranks_->is_first())
+      load_step_counts(path, read_tensors(path, moments, share));
+    else
+      for (std::size_t i = 0; i < moments.size(); ++i) share(i, {});
+    for (Group& group : groups_) group.steps = static_cast<std::int64_t>(ranks_->broadcast(static_cast<double>(group.steps)));
+  }
+  if (word_) find_moving_rows();
+}
+
+void Optimizer::load_step_counts(const std::filesystem::path& path, const Metadata& steps) {
   for (Group& group : groups_) {
     const auto at = steps.find(group.name);
     const std::string text = at == steps.end() ? "" : at->second;
@@ -166,9 +255,11 @@ void Optimizer::load(const std::filesystem::path& path) {
     if (error != std::errc{} || end != text.data() + text.size() || group.steps < 0)
       throw Error(ErrorTag::kModel, path.string(), fmt::format("expected the step count of \"{}\", got \"{}\"", group.name, text));
   }
-  if (!word_) return;
-  // Only rows with a moment other than zero are marked, because an update without gradient and decay leaves all other rows unchanged.
-  const std::int64_t rows = m_[*word_].rows(), width = m_[*word_].cols();
+}
+
+/// Marks only rows with a moment other than zero, because an update without gradient and decay leaves all other rows unchanged.
+void Optimizer::find_moving_rows() {
+  const std::int64_t rows = params_.value(*word_).rows(), width = params_.value(*word_).cols();
   std::vector<float> moments(static_cast<std::size_t>(rows * width));
   std::vector<RowRun> moving;
   for (const Gradients* part : {&m_, &v_}) {
@@ -181,10 +272,14 @@ void Optimizer::load(const std::filesystem::path& path) {
   words_.add_moments(moving);
 }
 
-std::int64_t Optimizer::state_bytes(const Params& params, const ParamFilter& trainable) {
-  std::int64_t numel = 0;
-  for (const ParamInfo& info : params.table()) numel += trainable(info) ? info.numel() : 0;
-  return 3 * numel * static_cast<std::int64_t>(dtype_size(params.dtype()));
+std::int64_t Optimizer::state_bytes(const Params& params, const ParamFilter& trainable, int ranks) {
+  std::int64_t gradients = 0, moments = 0;
+  for (const ParamInfo& info : params.table()) {
+    if (!trainable(info)) continue;
+    gradients += info.numel();
+    moments += 2 * (info.name == kWordEmbeddings ? info.numel() : (info.numel() + ranks - 1) / ranks);
+  }
+  return (gradients + moments) * static_cast<std::int64_t>(dtype_size(params.dtype()));
 }
 
 }  // namespace minbert

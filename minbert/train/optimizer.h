@@ -9,15 +9,18 @@
 #include <vector>
 
 #include "minbert/model/checkpoint.h"
+#include "minbert/model/encoder.h"
 #include "minbert/train/config.h"
+#include "minbert/train/gradient_exchange.h"
 #include "minbert/train/word_rows.h"
 
 namespace minbert {
 
 class Optimizer {
  public:
-  /// Gradients and moments, all zero, for the parameters that `trainable` selects. `params` must outlive this object.
-  Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable);
+  /// Gradients and moments, all zero, for the parameters that `trainable` selects. `params` must outlive this object, and `ranks` too. With
+  /// several ranks each has all gradients, but moments only of its parts (GradientExchange) and of the word embeddings.
+  Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, Comm* ranks = nullptr);
 
   /// Backward passes accumulate here; step() sets to zero what it used.
   Gradients& gradients() { return gradients_; }
@@ -28,18 +31,23 @@ class Optimizer {
 
   /// What a step trains beside the encoder: a task's head, by its index in ModelShape::heads, or else the MLM head.
   using StepHead = std::optional<std::size_t>;
-  /// L2 norm of the gradient of a step that trains `head`: encoder, pooler (if the head reads it) and this head.
-  double gradient_norm(StepHead head);
+  /// To be called before the backward pass of a step, with several ranks only. The result is to be called as gradients become final, so
+  /// that they are summed up over the ranks meanwhile.
+  Encoder::GradReady begin_exchange(StepHead head);
+  /// L2 norm of the gradient of a step that trains `head`: encoder, pooler (if the head reads it) and this head. With several ranks it
+  /// first sums up their gradients, and `sums` too.
+  double gradient_norm(StepHead head, std::span<double> sums = {});
   /// Updates what the last gradient_norm() measured, clipped by that norm. All other parameters stay as they are: no moments, no decay,
   /// their own step counts. Rates are multiplied by lr_factor.
   void step(double lr_factor);
 
-  /// optimizer.safetensors: m.NAME, v.NAME, and the step counts as metadata. load() throws Error(kModel).
+  /// optimizer.safetensors: m.NAME, v.NAME, and the step counts as metadata, whatever the number of ranks. The first rank writes and reads
+  /// the file, the others send and get their parts. load() throws Error(kModel).
   void save(const std::filesystem::path& path) const;
   void load(const std::filesystem::path& path);
 
-  /// Bytes of gradients and moments for `trainable` parameters.
-  static std::int64_t state_bytes(const Params& params, const ParamFilter& trainable);
+  /// Bytes of gradients and moments for `trainable` parameters, on each of `ranks` ranks.
+  static std::int64_t state_bytes(const Params& params, const ParamFilter& trainable, int ranks = 1);
 
  private:
   /// Parameters that a step uses all or none of. They share a step count.
@@ -50,15 +58,22 @@ class Optimizer {
     std::int64_t steps = 0;
   };
 
+  bool is_shared() const { return exchange_ != nullptr; }
+  Part owned(std::size_t index) const;
   void add_dense(Group& group, std::size_t index);
   AdamWSegment segment(std::size_t index) const;
   AdamWSegment word_rows(const RowRun& run) const;
   void use_groups(StepHead head);
   std::vector<NamedTensor> named_moments() const;
+  void load_step_counts(const std::filesystem::path& path, const Metadata& steps);
+  void find_moving_rows();
 
   Params& params_;
   StageSpec stage_;
-  Gradients gradients_, m_, v_;
+  Comm* ranks_;
+  Gradients gradients_;
+  std::unique_ptr<GradientExchange> exchange_;  // with several ranks
+  Gradients m_, v_;
   std::vector<Group> groups_;        // encoder, pooler, one for each head, the MLM head if there is one
   std::optional<std::size_t> word_;  // index of the word embedding table, if it trains
   bool all_rows_ = false;            // weight decay moves all of its rows in each step

@@ -10,7 +10,8 @@
 namespace minbert {
 
 TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
-  RunSetup setup = prepare_run(backend, config, events);
+  Comm alone;
+  RunSetup setup = prepare_run(backend, config, events, alone);
   set_initial_weights(setup, config, events);
   const StageSpec& stage = config.stages.front();
   const auto objective = make_objective(setup, config, 0, events, options.should_stop);

@@ -134,6 +134,8 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
                {"planned_steps", planned_steps(stage, sampled)},
                {"sampled", sampling_json(config, stage, sampled)},
                {"gradient_and_moment_bytes", Optimizer::state_bytes(*setup.params, trains)}};
+  for (int ranks = 2; ranks <= 64; ranks *= 2)
+    json["gradient_and_moment_bytes_by_ranks"][std::to_string(ranks)] = Optimizer::state_bytes(*setup.params, trains, ranks);
   if (stage.mlm) json["texts"] = corpus_json(setup.mlm[index]);
   std::map<std::size_t, double> rates;  // seconds a token, by task
   if (!stage.mlm)
@@ -174,7 +176,8 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
 
 Json plan_training(Backend& backend, const RunConfig& config) {
   TrainEvents silent;
-  RunSetup setup = prepare_run(backend, config, silent);
+  Comm alone;
+  RunSetup setup = prepare_run(backend, config, silent, alone);
   set_initial_weights(setup, config, silent);
   Json json = {{"run", config.run.name},
                {"tasks", rows_json(setup, config)},
@@ -196,7 +199,8 @@ Json plan_training(Backend& backend, const RunConfig& config) {
 std::vector<std::int64_t> planned_stage_steps(Backend& backend, const RunConfig& config) {
   TrainEvents silent;
   const ShouldStop never = [] { return false; };
-  RunSetup setup = prepare_run(backend, config, silent);
+  Comm alone;
+  RunSetup setup = prepare_run(backend, config, silent, alone);
   std::vector<std::int64_t> steps;
   for (std::size_t i = 0; i < config.stages.size(); ++i)
     steps.push_back(planned_steps(config.stages[i], make_objective(setup, config, i, silent, never)->sampled()));

@@ -60,7 +60,12 @@ std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage)
                      .from = from ? from->as_text() : ""};
 }
 
-void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress) {
+void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress,
+                     const Comm& ranks) {
+  if (!ranks.is_first()) {
+    if (optimizer != nullptr) optimizer->save({});
+    return;
+  }
   AtomicFolder files(folder);
   save_weights(files.temporary() / "model.safetensors", params, is_backbone);
   save_weights(files.temporary() / "heads.safetensors", params, is_head);
@@ -75,6 +80,26 @@ std::optional<Progress> find_checkpoint(const std::filesystem::path& folder) {
   AtomicFolder::recover(folder);
   if (!std::filesystem::exists(folder / "DONE")) return std::nullopt;
   return progress_from(JsonNode::read(folder / "state.json", ErrorTag::kModel));
+}
+
+Progress broadcast(Comm& ranks, const Progress& progress) {
+  if (ranks.is_alone()) return progress;
+  constexpr const char* kPlace = "the first rank's state";
+  return progress_from(
+      {parse_json(ranks.broadcast(dump_json(to_json(progress))), kPlace, ErrorTag::kInternal), kPlace, ErrorTag::kInternal});
+}
+
+void broadcast(Comm& ranks, Params& params) {
+  if (ranks.is_alone()) return;
+  std::vector<float> values;
+  for (std::size_t i = 0; i < params.table().size(); ++i) {
+    const Tensor value = params.value(i);
+    values.resize(static_cast<std::size_t>(value.numel()));
+    if (ranks.is_first()) params.backend().copy_to_host(values.data(), value);
+    ranks.broadcast(std::span(values));
+    if (!ranks.is_first()) params.backend().copy_to_device(value, values.data());
+  }
+  params.changed();
 }
 
 void expect_at_most(const std::filesystem::path& folder, std::string_view key, std::int64_t value, std::int64_t most) {

@@ -38,14 +38,20 @@ void save_stage_record(const std::filesystem::path& stage, const StageRecord& re
 std::optional<StageRecord> find_stage_record(const std::filesystem::path& stage);
 
 /// Writes model.safetensors, heads.safetensors, mlm.safetensors (if there is an MLM head), optimizer.safetensors (if `optimizer` is given),
-/// state.json and DONE. A process that is killed while it writes leaves the earlier checkpoint or this one, complete. Throws
-/// Error(kResources).
-void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress);
+/// state.json and DONE. All ranks call it, and the first one writes. A process that is killed while it writes leaves the earlier checkpoint
+/// or this one, complete. Throws Error(kResources).
+void save_checkpoint(const std::filesystem::path& folder, const Params& params, const Optimizer* optimizer, const Progress& progress,
+                     const Comm& ranks);
 
 /// Reads the position of a checkpoint; nothing if there is no complete one. Throws Error(kModel) if state.json is broken: a key missing, of
 /// another type or out of range. expect_at_most() is for what only the config
 /// tells.
 std::optional<Progress> find_checkpoint(const std::filesystem::path& folder);
+
+/// Returns the first rank's position.
+Progress broadcast(Comm& ranks, const Progress& progress);
+/// Gives all ranks the first one's parameters.
+void broadcast(Comm& ranks, Params& params);
 
 /// Throws Error(kModel) naming a key of the checkpoint's state.json if its value is beyond what the run's config allows.
 void expect_at_most(const std::filesystem::path& folder, std::string_view key, std::int64_t value, std::int64_t most);

@@ -141,6 +141,7 @@ struct RunFolder::Writers {
 
 RunFolder::RunFolder(const fs::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next)
     : path_(path), how_(how), config_(config), input_(input), next_(&next) {
+  if (!how.writes) return;
   if (how.resume && how.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
   refuse_foreign(path_);
   is_new_ = !fs::exists(path_);
@@ -177,6 +178,7 @@ void RunFolder::check() {
 }
 
 void RunFolder::begin(std::int64_t step) {
+  if (!writes()) return;
   MINBERT_CHECK(!begun() && !finished(), "begin: once, on a run that is not finished");
   remove_leftovers(path_);
   if (how_.overwrite) clear(path_);
@@ -236,6 +238,7 @@ std::size_t RunFolder::keep_records(std::int64_t step, AtomicFile& table, std::s
 }
 
 void RunFolder::log(std::string_view text) {
+  if (!writes()) return;
   const std::string line = fmt::format("{} {}\n", utc_timestamp(), printable(text));
   if (begun())
     writers_->log->write(line);
@@ -257,6 +260,7 @@ void RunFolder::curve(const std::string& tag, double value) {
 
 /// Writes a record into all files but the log.
 void RunFolder::record(const StepRecord& step) {
+  if (!writes()) return;
   append(step);
   writers_->step = step.step;
   curve("loss/" + step.task, step.loss);
@@ -265,6 +269,7 @@ void RunFolder::record(const StepRecord& step) {
 }
 
 void RunFolder::record(const EvalRecord& eval) {
+  if (!writes()) return;
   append(eval);
   evals_.push_back(eval);
   for (const auto& [task, score] : eval.scores) curve(eval.split + "/" + task, score);
@@ -277,7 +282,7 @@ void RunFolder::step(const StepEvent& event) {
   StepRecord step = event;
   step.wall_s = std::round(event.wall_s * 1e6) / 1e6;
   record(step);
-  if (event.log) {
+  if (event.log && writes()) {
     log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step,
                     event.stage, event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));
     writers_->tb->flush();
@@ -312,6 +317,7 @@ void RunFolder::message(MessageLevel level, std::string_view text) {
 }
 
 void RunFolder::flush() {
+  if (!writes()) return;
   MINBERT_CHECK(begun(), "flush before begin");
   writers_->metrics->sync();
   writers_->table->sync();
@@ -326,6 +332,7 @@ PhaseSeconds RunFolder::phase_seconds() {
 }
 
 void RunFolder::set_status(std::string_view state, const Json& more) {
+  if (!writes()) return;
   MINBERT_CHECK(begun(), "a status before begin");
   Json status = {{"format", kRunFormat},
                  {"state", state},
@@ -337,7 +344,9 @@ void RunFolder::set_status(std::string_view state, const Json& more) {
   write_json(kStatus, status);
 }
 
-void RunFolder::write_json(std::string_view name, const Json& json) { write_file(path_ / name, dump_json(json, 2) + '\n'); }
+void RunFolder::write_json(std::string_view name, const Json& json) {
+  if (writes()) write_file(path_ / name, dump_json(json, 2) + '\n');
+}
 
 std::optional<std::string> config_difference(const fs::path& folder, std::string_view config) {
   const fs::path place = folder / kConfig;

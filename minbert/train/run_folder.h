@@ -21,6 +21,7 @@ namespace minbert {
 struct OpenRun {
   bool resume = false;
   bool overwrite = false;  ///< remove the run that is there; only a folder with a status.json is taken for one
+  bool writes = true;      ///< false on ranks that leave the folder to the first one: nothing is locked, checked or written
 };
 
 /// Owns runs/NAME while a process trains: the lock, status.json, log.txt, metrics.jsonl, metrics.csv and tb/. It receives the run's events,
@@ -35,6 +36,7 @@ class RunFolder : public TrainEvents {
   ~RunFolder() override;
 
   const std::filesystem::path& path() const { return path_; }
+  bool writes() const { return how_.writes; }
   std::filesystem::path checkpoint(std::string_view name) const { return path_ / "checkpoints" / name; }
   /// Whether the folder holds a finished run, so that nothing is left to do.
   bool finished() const { return finished_; }

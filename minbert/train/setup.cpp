@@ -68,12 +68,15 @@ std::vector<std::size_t> RunSetup::tasks_of(const StageSpec& stage) const {
   return indices;
 }
 
-RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events) {
+RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events, Comm& ranks) {
   RunRows rows = read_run_rows(config, events);
   Start start = read_start(config, rows);
   tell_of_start(start, events);
-  RunSetup setup{
-      .backend = &backend, .tokenizer = std::move(start.tokenizer), .max_length = config.model.max_length, .init = std::move(start.folder)};
+  RunSetup setup{.backend = &backend,
+                 .ranks = &ranks,
+                 .tokenizer = std::move(start.tokenizer),
+                 .max_length = config.model.max_length,
+                 .init = std::move(start.folder)};
   for (const StageSpec& stage : config.stages)
     setup.mlm.push_back(stage.mlm ? read_stage_texts(stage, config, rows, setup, events) : MlmCorpus{});
   setup.tasks = std::move(rows.tasks);

@@ -7,12 +7,14 @@
 
 #include "minbert/model/multitask.h"
 #include "minbert/pipeline/model_folder.h"
+#include "minbert/train/comm.h"
 #include "minbert/train/run_rows.h"
 
 namespace minbert {
 
 struct RunSetup {
   Backend* backend;
+  Comm* ranks;                         ///< the processes that train together
   std::vector<TaskData> tasks = {};    ///< tasks that stages train; a task's index is its head's
   std::vector<TaskData> corpora = {};  ///< all other tasks
   std::vector<MlmCorpus> mlm = {};     ///< one for each stage; empty except for mlm stages
@@ -32,8 +34,8 @@ struct RunSetup {
   std::vector<std::size_t> tasks_of(const StageSpec& stage) const;
 };
 
-/// Reads and tokenises all rows and allocates the parameters, whose values set_initial_weights() or a checkpoint sets. Throws Error: kData,
-/// kModel, kUsage for a max_length above the model's limit.
-RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events);
+/// Reads and tokenises all rows and allocates the parameters, whose values set_initial_weights() or a checkpoint sets. `backend` and
+/// `ranks` must outlive the result. Throws Error: kData, kModel, kUsage for a max_length above the model's limit.
+RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events, Comm& ranks);
 
 }  // namespace minbert

@@ -39,12 +39,15 @@ std::int64_t planned_steps(const StageSpec& stage, std::span<const SampledTask> 
 
 fs::path stage_best(const RunFolder& folder, const StageSpec& stage) { return folder.checkpoint("stage-" + stage.name) / "best"; }
 
-void load_best(const fs::path& folder, Params& params) {
-  AtomicFolder::recover(folder);
-  load_weights(folder / "model.safetensors", params, is_backbone);
-  load_weights(folder / "heads.safetensors", params, is_head);
-  if (const fs::path mlm = folder / "mlm.safetensors"; params.shape().mlm != MlmHeadKind::kNone && fs::exists(mlm))
-    load_weights(mlm, params, is_mlm);
+void load_best(const fs::path& folder, Params& params, Comm& ranks) {
+  if (ranks.is_first()) {
+    AtomicFolder::recover(folder);
+    load_weights(folder / "model.safetensors", params, is_backbone);
+    load_weights(folder / "heads.safetensors", params, is_head);
+    if (const fs::path mlm = folder / "mlm.safetensors"; params.shape().mlm != MlmHeadKind::kNone && fs::exists(mlm))
+      load_weights(mlm, params, is_mlm);
+  }
+  broadcast(ranks, params);
 }
 
 Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFolder& folder, const ShouldStop& should_stop)
@@ -59,7 +62,8 @@ Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFol
                .attention = setup.params->config().attention_probs_dropout_prob,
                .heads = true,
                .seed = config.run.seed},
-      optimizer_(*setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }),
+      optimizer_(
+          *setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }, setup.ranks),
       selection_(spec_.select, spec_.ties, spec_.early_stop_patience) {
   const PhaseScope encoding(folder.clock(), Phase::kEncode);
   objective_->prepare();
@@ -103,7 +107,7 @@ void Stage::resume(const Progress& at) {
   selection_.restore(at.selection.value());
   if (spec_.select != Selection::kPerTask || keeps_last()) return;
   const HeadSnapshots current = snapshot_heads();
-  load_best(stage_best(folder_, spec_), *setup_.params);
+  load_best(stage_best(folder_, spec_), *setup_.params, *setup_.ranks);
   best_heads_ = snapshot_heads();
   restore_heads(current);
 }
@@ -113,14 +117,15 @@ void Stage::train_epoch(Progress& at) {
   const EpochPlan plan = plan_epoch(objective_->sampled(), sampler_options(config_, spec_), at.epoch);
   const auto* every = std::get_if<std::int64_t>(&spec_.checkpoint_every);
   while (at.epoch_step < std::ssize(plan.steps) && !is_spent(at)) {
-    train_step(at, plan);
-    if (should_stop_()) throw StopRequested();
+    if (train_step(at, plan)) throw StopRequested();
     if (every != nullptr && at.stage_step % *every == 0) save_checkpoint(at);
   }
 }
 
-void Stage::train_step(Progress& at, const EpochPlan& plan) {
+/// Returns whether to stop after this step.
+bool Stage::train_step(Progress& at, const EpochPlan& plan) {
   const Stopwatch watch;
+  Comm& ranks = *setup_.ranks;
   const SampledStep& sampled = plan.steps[static_cast<std::size_t>(at.epoch_step)];
   const auto task = static_cast<std::size_t>(sampled.task);
   const std::string& name = objective_->sampled()[task].name;
@@ -128,13 +133,15 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
   ++at.run_step;
   dropout_.step = static_cast<std::uint32_t>(at.run_step);
 
-  const StepShare share = objective_->whole_step(task, plan.rows_of(sampled), at.epoch);
-  const StepResult result = objective_->step(task, share, at.epoch, dropout_, optimizer_);
+  const StepShare share = objective_->begin_step(task, plan.rows_of(sampled), at.epoch, optimizer_, ranks);
+  StepResult result = objective_->step(task, share, at.epoch, dropout_, optimizer_);
+  result.stop = !ranks.is_alone() && should_stop_();
   const StepOutcome outcome = finish_step(result, objective_->head(task), factor, optimizer_,
                                           fmt::format("stage {}, step {}, task {}", spec_.name, at.run_step, name));
   ++at.epoch_step;
   ++at.stage_step;
-  const double seconds = watch.seconds();
+  double seconds = watch.seconds();
+  if (spec_.max_minutes > 0) seconds = ranks.broadcast(seconds);  // all ranks must stop after the same step
   at.wall_s += seconds;
   at.stage_s += seconds;
   const StepRecord record{.stage = spec_.name,
@@ -148,6 +155,7 @@ void Stage::train_step(Progress& at, const EpochPlan& plan) {
                           .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(seconds, 1e-9),
                           .wall_s = at.wall_s};
   folder_.step({record, at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_, scores_left_s(at)});
+  return ranks.is_alone() ? should_stop_() : outcome.stop;
 }
 
 /// Each epoch that is not over yet ends with scores.
@@ -192,18 +200,21 @@ std::vector<std::string> Stage::part_names() const {
 void Stage::save_checkpoint(const Progress& at) {
   const PhaseScope writing(folder_.clock(), Phase::kWrite);
   folder_.flush();
-  minbert::save_checkpoint(folder_.checkpoint("last"), *setup_.params, &optimizer_, at);
+  minbert::save_checkpoint(folder_.checkpoint("last"), *setup_.params, &optimizer_, at, *setup_.ranks);
 }
 
 /// For per_task selection, saves every task's best head so far; the tasks in `improved` are at their best now.
 void Stage::save_best(const std::vector<std::string>& improved) {
   const PhaseScope writing(folder_.clock(), Phase::kWrite);
+  const auto save = [&] {
+    if (folder_.writes()) save_model(stage_best(folder_, spec_), setup_, config_, spec_);
+  };
   const bool per_task = spec_.select == Selection::kPerTask && !keeps_last();
-  if (!per_task) return save_model(stage_best(folder_, spec_), setup_, config_, spec_);
+  if (!per_task) return save();
   const HeadSnapshots current = snapshot_heads();
   for (const std::string& task : improved) best_heads_[task] = current.at(task);
   restore_heads(best_heads_);
-  save_model(stage_best(folder_, spec_), setup_, config_, spec_);
+  save();
   restore_heads(current);
 }
 

@@ -22,8 +22,9 @@ std::int64_t planned_steps(const StageSpec& stage, std::span<const SampledTask> 
 
 /// checkpoints/stage-NAME/best of a run.
 std::filesystem::path stage_best(const RunFolder& folder, const StageSpec& stage);
-/// Overwrites all parameters with the same bits that such a folder holds, except an MLM head that it lacks. Throws Error(kModel).
-void load_best(const std::filesystem::path& folder, Params& params);
+/// Overwrites all parameters, on all ranks, with the same bits that such a folder holds, except an MLM head that it lacks. The first rank
+/// reads it. Throws Error(kModel).
+void load_best(const std::filesystem::path& folder, Params& params, Comm& ranks);
 
 class Stage {
  public:
@@ -37,7 +38,7 @@ class Stage {
  private:
   void resume(const Progress& at);
   void train_epoch(Progress& at);
-  void train_step(Progress& at, const EpochPlan& plan);
+  bool train_step(Progress& at, const EpochPlan& plan);
   void finish_epoch(Progress& at);
   std::vector<std::string> part_names() const;
   void save_checkpoint(const Progress& at);

@@ -1,4 +1,4 @@
-// StepShare: the rows of an optimizer step that one process computes. So far there is one process, and its share is the whole step.
+// StepShare: the rows of an optimizer step that one process computes; of a single process, all of them.
 #pragma once
 
 #include <algorithm>
@@ -21,10 +21,14 @@ struct StepShare {
   Encoder::GradReady on_grad_ready = {};
 };
 
+/// Deals the rows of a step, whose numbers of tokens are given, to ranks in order: each gets about as many tokens, and maybe no row.
+Part deal_rows(std::span<const std::int64_t> tokens, int rank, int size);
+
 /// The results of the shares add up to the step's.
 struct StepResult {
   double loss = 0;  ///< sum over its loss terms, divided by the step's total; before the task's weight
   std::int64_t tokens = 0;
+  bool stop = false;  ///< a signal asks this process to stop after the step
 };
 
 /// Rows of a share that go through the model together.
@@ -54,10 +58,12 @@ struct StepOutcome {
   double loss = 0;
   std::int64_t tokens = 0;
   double grad_norm = 0;  ///< before clipping
+  bool stop = false;     ///< a signal asks one of the processes to stop
 };
 
-/// Ends a step on `head` after the backward passes of its shares: measures the gradient and updates the parameters. Everything that depends
-/// on the whole step happens here. Throws Error(kDiverged) naming `place`, with the parameters unchanged, if loss or norm is not finite.
+/// Ends a step on `head` after the backward passes of its shares: sums up what the ranks have, measures the gradient and updates the
+/// parameters. Everything that depends on the whole step happens here, and is the same on all ranks. Throws Error(kDiverged) naming
+/// `place`, with the parameters unchanged, if loss or norm is not finite.
 StepOutcome finish_step(const StepResult& result, Optimizer::StepHead head, double lr_factor, Optimizer& optimizer,
                         const std::string& place);
 

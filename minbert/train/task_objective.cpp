@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "minbert/train/shared_pass.h"
+
 namespace minbert {
 
 TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, std::uint64_t seed, TrainEvents& events,
@@ -49,16 +51,26 @@ void TaskObjective::add_train_sample(std::size_t task, std::span<const float> ve
 std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& rows) {
   if (stage_.kind != StageKind::kHeads || !stage_.cache_features) return {};
   const TaskSpec& spec = setup_.tasks[task].spec;
-  return encode_rows(*setup_.runner, spec.pool, rows, follow("vectors " + spec.name, rows.rows(), events_, should_stop_));
+  return encode_together(setup_, "vectors " + spec.name, spec.pool, rows, events_, should_stop_);
+}
+
+void TaskObjective::touch(std::size_t i, std::span<const std::uint32_t> rows, int, Optimizer& optimizer) const {
+  const TokenizedRows& tokens = *train_[i].rows;
+  const auto per_row = static_cast<std::size_t>(tokens.per_row);
+  for (const std::uint32_t row : rows) {
+    const auto begin = static_cast<std::size_t>(tokens.offsets[row * per_row]),
+               end = static_cast<std::size_t>(tokens.offsets[(row + 1) * per_row]);
+    optimizer.touch(std::span(tokens.ids).subspan(begin, end - begin));
+  }
 }
 
 StepResult TaskObjective::step(std::size_t i, const StepShare& share, int, DropoutState dropout, Optimizer& optimizer) {
   return step_.run(train_[i], share, static_cast<std::size_t>(sampled_[i].batch / stage_.accumulate), dropout, optimizer);
 }
 
-std::vector<Prediction> TaskObjective::predict(const EvalRows& eval, const RowProgress& progress) {
+std::vector<Prediction> TaskObjective::predict(const EvalRows& eval, std::string what) {
   const TaskSpec& task = setup_.tasks[eval.task].spec;
-  if (eval.vectors.empty()) return predict_rows(*setup_.runner, eval.task, task, *eval.rows, progress);
+  if (eval.vectors.empty()) return predict_together(setup_, std::move(what), eval.task, *eval.rows, events_, should_stop_);
   auto predictions = predict_features(*setup_.model, eval.task, task, eval.vectors, eval.rows->rows());
   if (const auto& windows = eval.rows->windows)
     join_windows(task, predictions, *windows, predict_features(*setup_.model, eval.task, task, eval.window_vectors, windows->rows.rows()));
@@ -70,8 +82,7 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
   EvalEvent event{.stage = stage_.name, .split = std::string(split), .epoch = epoch};
   for (const EvalRows& eval : rows) {
     TaskSpec task = setup_.tasks[eval.task].spec;
-    const auto progress = follow(fmt::format("{} {}", split, task.name), eval.rows->rows(), events_, should_stop_);
-    auto predictions = predict(eval, progress);
+    auto predictions = predict(eval, fmt::format("{} {}", split, task.name));
     task.calibrate = false;  // no choice of labels depends on it
     if (split == "dev") fit_decoding(task, predictions, eval.rows->labels);
     const Score score = score_predictions(task, predictions, eval.rows->labels);

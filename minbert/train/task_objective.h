@@ -18,6 +18,7 @@ class TaskObjective final : public Objective {
   double loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int) const override {
     return minbert::loss_terms(setup_.tasks[train_[i].task].spec, *train_[i].rows, rows);
   }
+  void touch(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer) const override;
   StepResult step(std::size_t i, const StepShare& share, int epoch, DropoutState dropout, Optimizer& optimizer) override;
   std::size_t activation_bytes() const override { return step_.activation_bytes(); }
 
@@ -37,7 +38,7 @@ class TaskObjective final : public Objective {
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
   void add_train_sample(std::size_t task, std::span<const float> vectors);
-  std::vector<Prediction> predict(const EvalRows& eval, const RowProgress& progress);
+  std::vector<Prediction> predict(const EvalRows& eval, std::string what);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
 
   RunSetup& setup_;

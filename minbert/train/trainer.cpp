@@ -12,6 +12,7 @@
 #include "minbert/train/model_card.h"
 #include "minbert/train/overfit.h"
 #include "minbert/train/profile.h"
+#include "minbert/train/shared_pass.h"
 #include "minbert/train/stage.h"
 #include "minbert/train/start.h"
 
@@ -31,25 +32,38 @@ std::size_t stage_named(const RunConfig& config, std::string_view name) {
 void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
   const std::string& from = config.stages[index].from;
   if (index == 0 || from == "last") return;
-  if (from == "init") return set_initial_weights(setup, config, folder);
+  if (from == "init") {
+    set_initial_weights(setup, config, folder);
+    return broadcast(*setup.ranks, *setup.params);
+  }
   const std::size_t source = from == "previous" ? index - 1 : stage_named(config, from);
-  load_best(stage_best(folder, config.stages[source]), *setup.params);
+  load_best(stage_best(folder, config.stages[source]), *setup.params, *setup.ranks);
 }
 
-/// Finds where the run goes on, its checkpoint or its start, and sets the parameters to their values there.
+/// Throws Error(kData) on a rank whose rows or tokenizer are not those of the first.
+void expect_same_data(Comm& ranks, const std::string& data) {
+  if (ranks.broadcast(data) != data)
+    throw Error(ErrorTag::kData, fmt::format("rank {}", ranks.rank()), "its rows or its tokenizer are not those of rank 0",
+                "all ranks must see the same files");
+}
+
+/// Finds where the run goes on, its checkpoint or its start, and sets the parameters to their values there. The first rank reads them.
 Progress set_run_weights(RunSetup& setup, const RunConfig& config, const OpenRun& open, RunFolder& folder) {
   const fs::path last = folder.checkpoint("last");
-  const std::optional<Progress> found = open.resume ? find_checkpoint(last) : std::nullopt;
+  Comm& ranks = *setup.ranks;
+  const std::optional<Progress> found = open.resume && ranks.is_first() ? find_checkpoint(last) : std::nullopt;
   const std::string data = data_digest(setup);
+  expect_same_data(ranks, data);
   if (found) expect_at_most(last, "stage", static_cast<std::int64_t>(found->stage), std::ssize(config.stages) - (found->epoch > 0 ? 1 : 0));
   if (found && found->data != data)
     throw Error(ErrorTag::kData, (last / "state.json").string(), "cannot resume: the rows or the tokenizer are not those of the checkpoint",
                 "bring the files back as they were, or start anew with --overwrite");
   if (found)
     load_checkpoint_weights(last, *setup.params);
-  else
+  else if (ranks.is_first())
     set_initial_weights(setup, config, folder);
-  return found.value_or(Progress{.selection = {}, .data = data});
+  broadcast(ranks, *setup.params);
+  return broadcast(ranks, found.value_or(Progress{.selection = {}, .data = data}));
 }
 
 void load_trained(const fs::path& best, const StageSpec& stage, Params& params) {
@@ -63,6 +77,7 @@ void load_trained(const fs::path& best, const StageSpec& stage, Params& params) 
 
 /// Makes this run's folder what it would be after training the donor's stages, except for times. Returns where the run goes on.
 Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
+  MINBERT_CHECK(setup.ranks->is_alone(), "a study trains its runs in one process each");
   const PhaseScope writing(folder.clock(), Phase::kWrite);
   const std::string from =
       fs::absolute(adopt.donor).lexically_normal().lexically_relative(fs::absolute(folder.path()).lexically_normal()).string();
@@ -85,7 +100,7 @@ Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig
   }
   folder.replay(adopt.donor / "metrics.jsonl", names);
   folder.flush();
-  save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at);
+  save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at, *setup.ranks);
   return at;
 }
 
@@ -94,11 +109,12 @@ void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const Sh
     if (at.epoch == 0) set_stage_weights(at.stage, setup, config, folder);
     Stage(setup, config, at.stage, folder, should_stop).run(at);
     const PhaseScope writing(folder.clock(), Phase::kWrite);
-    save_stage_record(stage_best(folder, config.stages[at.stage]).parent_path(),
-                      {.run_step = at.run_step, .wall_s = at.wall_s, .best_epoch = at.selection ? at.selection->best_epoch : 0});
+    if (folder.writes())
+      save_stage_record(stage_best(folder, config.stages[at.stage]).parent_path(),
+                        {.run_step = at.run_step, .wall_s = at.wall_s, .best_epoch = at.selection ? at.selection->best_epoch : 0});
     at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = at.data};
     folder.flush();
-    save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at);
+    save_checkpoint(folder.checkpoint("last"), *setup.params, nullptr, at, *setup.ranks);
   }
 }
 
@@ -134,13 +150,12 @@ Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const To
   for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
     TaskData& task = setup.tasks[i];
     if ((task.rows.*rows).rows.empty()) continue;
-    const auto progress = follow(fmt::format("{} {}", split, task.spec.name), (task.*tokens).rows(), folder, should_stop);
-    auto predictions = predict_rows(*setup.runner, i, task.spec, task.*tokens, progress);
+    auto predictions = predict_together(setup, fmt::format("{} {}", split, task.spec.name), i, task.*tokens, folder, should_stop);
     expect_finite(predictions, [&](std::size_t row) { return (task.rows.*rows).place((task.rows.*rows).rows[row]); });
     if (split == "dev") fit_on_dev(task, predictions, folder);
     evaluations.push_back({&task.spec, &(task.rows.*rows), std::move(predictions)});
   }
-  if (evaluations.empty()) return Json::object();
+  if (evaluations.empty() || !folder.writes()) return Json::object();
   for (const EvaluationNote& note : evaluation_notes(split, evaluations)) folder.message(note.level, note.text);
   return write_evaluation(folder.path() / "eval" / split, split, evaluations, BootstrapOptions{}.resamples, config.run.seed);
 }
@@ -185,9 +200,10 @@ void remove_last_checkpoint(RunFolder& folder) {
 TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const Stopwatch watch;
   const fs::path best = stage_best(folder, config.stages.back());
-  load_best(best, *setup.params);
+  load_best(best, *setup.params, *setup.ranks);
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
   const Json test = evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
+  if (!folder.writes()) return {};
   const PhaseScope writing(folder.clock(), Phase::kWrite);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   if (std::ranges::any_of(setup.tasks, [](const TaskData& task) { return task.spec.decoding_is_fitted(); }))
@@ -213,20 +229,23 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   return result;
 }
 
-TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options) {
+TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options, Comm& ranks) {
   Stopwatch watch;
-  RunSetup setup = prepare_run(backend, config, folder);
+  RunSetup setup = prepare_run(backend, config, folder, ranks);
   const double rows_s = watch.lap();
   Progress at = set_run_weights(setup, config, options.open, folder);
   const bool is_new = at.stage == 0 && at.epoch == 0;
-  if (is_new && !options.open.overwrite)  // a checkpoint (weights and two moments), and a best model of each stage and of the run
+  // Room for a checkpoint (weights and two moments), and for a best model of each stage and of the run.
+  if (is_new && !options.open.overwrite && folder.writes())
     expect_free_bytes(folder.path(), setup.params->numel() * static_cast<std::int64_t>(sizeof(float)) * (4 + std::ssize(config.stages)),
                       "checkpoints");
   folder.begin(at.run_step);
   folder.message(MessageLevel::kDetail, fmt::format("rows and tokens: {:.2f} s, weights: {:.2f} s", rows_s, watch.lap()));
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);
   folder.write_json("data.json", data_json(setup, config));
-  folder.write_json("env.json", environment_json(backend.name(), backend.description()));
+  Json environment = environment_json(backend.name(), backend.description());
+  environment["ranks"] = ranks.size();
+  folder.write_json("env.json", environment);
   if (options.announce) announce(setup, config, folder);
   backend.set_profiling(options.profile);
   TrainResult result;
@@ -276,11 +295,18 @@ TrainOptions train_options(const ConfigTree& tree, const RunConfig& config, cons
 }
 
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events) {
+  Comm alone;
+  Comm& ranks = options.ranks != nullptr ? *options.ranks : alone;
+  if (options.overfit_batch && !ranks.is_alone())
+    throw Error(ErrorTag::kUsage, "--overfit-batch", fmt::format("expected one process, got {}", ranks.size()));
   if (options.overfit_batch) return overfit(backend, config, options, events);
-  RunFolder folder(options.folder, options.open, options.config_text, options.input_text, events);
-  if (folder.finished()) return finished_result(folder.path());
+  OpenRun open = options.open;
+  open.writes = ranks.is_first();
+  RunFolder folder(options.folder, open, options.config_text, options.input_text, events);
+  if (ranks.broadcast(folder.finished() ? 1.0 : 0.0) > 0)
+    return folder.writes() ? finished_result(folder.path()) : TrainResult{.already_finished = true};
   try {
-    return train_in(folder, backend, config, options);
+    return train_in(folder, backend, config, options, ranks);
   } catch (const std::exception& failure) {
     set_failed(folder, failure);
     throw;

@@ -9,6 +9,7 @@
 
 #include "minbert/base/json.h"
 #include "minbert/data/corpus_records.h"
+#include "minbert/train/comm.h"
 #include "minbert/train/config.h"
 #include "minbert/train/events.h"
 #include "minbert/train/run_folder.h"
@@ -39,6 +40,7 @@ struct TrainOptions {
   bool announce = false;       ///< say in a few messages what is trained on what, before the first step
   /// Called after each step and each batch of an evaluation. True, as after a signal, saves a checkpoint and stops.
   std::function<bool()> should_stop = [] { return false; };
+  Comm* ranks = nullptr;  ///< the processes that train together, each of which calls train(); null: this one alone
 };
 
 /// The folder of a run: `output`, or runs/NAME if that is empty, NAME being run.name.
@@ -57,13 +59,14 @@ struct TrainResult {
   std::vector<CorpusRecord> corpora = {};          ///< texts of mlm stages, with losses before and after
 };
 
-/// Throws Error: kDiverged if a loss or gradient is not finite, and what its parts throw. The state in status.json is "failed" then.
+/// Throws Error: kDiverged if a loss or gradient is not finite, and what its parts throw. The state in status.json is "failed" then. Only
+/// the first rank writes the folder, and has all of the result; an exception on one rank leaves the others waiting.
 TrainResult train(Backend& backend, const RunConfig& config, const TrainOptions& options, TrainEvents& events);
 
 /// What --dry-run prints: rows read, used and skipped by task; parameters by role; for each stage its planned steps, sampled rows and bytes
-/// of memory (parameters, gradients and moments, activations, peak of the process), measured in one step on each task's longest rows, and
-/// the seconds that steps, scores (not of mlm stages) or vectors of a frozen encoder will take, from a few timed steps and passes. No file
-/// is written.
+/// of memory (parameters, gradients and moments, activations, peak of the process), measured in one step on each task's longest rows; what
+/// gradients and moments take on each of 2, 4, 8 ... ranks; and the seconds that steps, scores (not of mlm stages) or vectors of a frozen
+/// encoder will take, from a few timed steps and passes. No file is written.
 Json plan_training(Backend& backend, const RunConfig& config);
 /// The planned steps of each stage; none is made.
 std::vector<std::int64_t> planned_stage_steps(Backend& backend, const RunConfig& config);

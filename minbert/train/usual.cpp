@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "minbert/pipeline/model_folder.h"
+#include "minbert/pipeline/predict.h"
 #include "minbert/pipeline/sentence_folder.h"
 
 namespace minbert {

@@ -36,7 +36,13 @@ TEST(Env, ReadsEveryVariableOfTheTable) {
                         {"NO_COLOR", "1"},
                         {"HF_ENDPOINT", "https://hub.example.org"},
                         {"HF_TOKEN", "word"},
-                        {"MINBERT_API_KEY", "key"}});
+                        {"MINBERT_API_KEY", "key"},
+                        {"SLURM_ARRAY_TASK_ID", "3"},
+                        {"SLURM_ARRAY_TASK_MIN", "1"},
+                        {"SLURM_ARRAY_TASK_COUNT", "8"},
+                        {"JOB_COMPLETION_INDEX", "5"},
+                        {"SLURM_STEP_NUM_TASKS", "2"},
+                        {"SLURM_NTASKS", "6"}});
   EXPECT_EQ(env.backend, "ref");
   EXPECT_EQ(env.threads, 2);
   EXPECT_EQ(env.isa, "avx2");
@@ -45,7 +51,12 @@ TEST(Env, ReadsEveryVariableOfTheTable) {
   EXPECT_EQ(env.hub_endpoint, "https://hub.example.org");
   EXPECT_EQ(env.hub_token, "word");
   EXPECT_EQ(env.api_key, "key");
-  EXPECT_EQ(env_variables().size(), 8u);
+  EXPECT_EQ(env.slurm_array_id + env.slurm_array_first + env.slurm_array_count + env.job_index, "3185");
+  EXPECT_EQ(env_variables().size(), 16u);
+  EXPECT_EQ(env.launch.ranks, 2);
+  EXPECT_EQ(env.launch.variable, "SLURM_STEP_NUM_TASKS");
+  EXPECT_EQ(env.launch.slurm_tasks, 6);
+  EXPECT_EQ(with({{"SLURM_STEP_NUM_TASKS", "2"}, {"OMPI_COMM_WORLD_SIZE", "4"}}).launch.ranks, 4);
   for (const auto& variable : env_variables()) EXPECT_FALSE(variable.help.empty()) << variable.name;
 }
 

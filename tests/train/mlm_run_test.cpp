@@ -183,7 +183,8 @@ TEST_F(MlmRunTest, ProbesTakeNoPartInSelection) {
     return objective;
   };
   const RunConfig run = staged("linear");
-  RunSetup setup = prepare_run(*backend, run, events);
+  Comm ranks;
+  RunSetup setup = prepare_run(*backend, run, events, ranks);
   const auto objective = objective_of(setup, run, 1);
   const EvalEvent event = objective->score(0).value();
   EXPECT_TRUE(event.loss.contains("mood.dev"));
@@ -195,7 +196,7 @@ TEST_F(MlmRunTest, ProbesTakeNoPartInSelection) {
 
   write_file(folder / "other.txt", "the old lamp burns stone\nthe new song shines river\n");
   const RunConfig probing = alone("[[stage]]\n[stage.mlm]\nheld_out = 0.0\nprobes = [\"other.txt\"]\nmask = 0.9\n");
-  RunSetup probes = prepare_run(*backend, probing, events);
+  RunSetup probes = prepare_run(*backend, probing, events, ranks);
   const auto measured = objective_of(probes, probing, 0);
   EXPECT_TRUE(measured->ranking(measured->score(0).value()).empty());
   EXPECT_FALSE(measured->can_select());

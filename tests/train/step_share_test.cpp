@@ -33,7 +33,7 @@ class StepShareTest : public TinyRunTest {
   /// Prepares the first stage of `overlay` on kBase, in f32 with dropout.
   void prepare(std::string_view overlay) {
     run_ = config(overlay);
-    setup_ = std::make_unique<RunSetup>(prepare_run(*backend, run_, events));
+    setup_ = std::make_unique<RunSetup>(prepare_run(*backend, run_, events, alone_));
     set_initial_weights(*setup_, run_, events);
     objective_ = make_objective(*setup_, run_, 0, events, never_);
     objective_->prepare();
@@ -123,6 +123,7 @@ class StepShareTest : public TinyRunTest {
     set_initial_weights(setup, run_, silent);
   }
   const ShouldStop never_ = [] { return false; };
+  Comm alone_;
 };
 
 TEST_F(StepShareTest, SharesAddUpToTheStep) {
