@@ -81,7 +81,7 @@ say "Report"
 echo "$run/report.html"
 
 say "How does the reviewer like it? (0 not at all, 4 very much)"
-text="The soup was warm, the waiter was kind, and I will come back."
+text="Friendly staff and a lovely room, we will come back."
 echo "$text"
 "$minbert" predict "$run" --task sentiment --in-format lines <<<"$text"
 

@@ -30,7 +30,7 @@ minbert train $recipe -o run --set data.root=samples --set model.init=$init $mor
 minbert eval run
 minbert report run -o report.html
 test -s report.html
-minbert predict run --task sentiment "The soup was warm, the waiter was kind, and I will come back."
+minbert predict run --task sentiment "Friendly staff and a lovely room, we will come back."
 minbert predict run --task paraphrase "Can I bring my dog to the museum?" "Are dogs allowed in the museum?"
 minbert export run -o onnx --as onnx'
 echo "from nothing to a trained model and its predictions: $((SECONDS - start)) s"
