@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "minbert/base/parallel.h"
+#include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/text_model.h"
 #include "tests/base/error_matchers.h"
 #include "tests/pipeline/tiny_folder.h"
@@ -39,7 +40,7 @@ class ApiTest : public testing::Test {
 
   /// What `minbert predict` computes.
   std::vector<Prediction> expected(std::string_view task, std::span<const InputRow> rows) const {
-    const auto backend = make_backend("cpu");
+    const auto backend = open_backend(read_env());
     TextModel model(*backend, read_model_folder(folder_.path()), Compute{});
     return model.predict_texts(model.find_task(task), rows);
   }
@@ -122,7 +123,7 @@ TEST_F(ApiTest, AnalyzeAsksEveryTaskThatFits) {
 TEST_F(ApiTest, VectorsAreThoseOfTheProgram) {
   const api::Pipeline model = open();
   const auto some = texts(300);
-  const auto backend = make_backend("cpu");
+  const auto backend = open_backend(read_env());
   TextModel program(*backend, read_model_folder(folder_.path()), Compute{});
   EXPECT_EQ(model.embed(some), program.embed(rows(some), {}));
   const auto width = model.dimension();
