@@ -105,22 +105,6 @@ EpochPlan plan_epoch(std::span<const SampledTask> tasks, const SamplerOptions& o
   return plan;
 }
 
-std::vector<SampledCounts> count_plan(const EpochPlan& plan, std::span<const SampledTask> tasks) {
-  std::vector<SampledCounts> counts(tasks.size());
-  std::vector<std::vector<bool>> seen;
-  for (const SampledTask& task : tasks) seen.emplace_back(static_cast<std::size_t>(task.rows), false);
-  for (const SampledStep& step : plan.steps) {
-    const auto task = static_cast<std::size_t>(step.task);
-    ++counts[task].steps;
-    counts[task].rows += static_cast<std::int64_t>(step.size);
-    for (const std::uint32_t row : plan.rows_of(step)) {
-      counts[task].distinct_rows += !seen[task][row];
-      seen[task][row] = true;
-    }
-  }
-  return counts;
-}
-
 std::vector<SampledCounts> count_epochs(std::span<const SampledTask> tasks, const SamplerOptions& options) {
   std::vector<SampledCounts> counts(tasks.size());
   if (options.sampler == Sampler::kSequential || options.sampler == Sampler::kShuffled) {

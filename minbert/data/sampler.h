@@ -65,14 +65,11 @@ std::int64_t steps_per_epoch(std::span<const SampledTask> tasks);
 /// draw pick task i for a step with probability in proportion to n_i^a / b_i, so that rows come in proportion to n_i^a.
 EpochPlan plan_epoch(std::span<const SampledTask> tasks, const SamplerOptions& options, int epoch);
 
-/// What a plan gives one task, for --dry-run.
+/// What the sampler gives one task, for --dry-run.
 struct SampledCounts {
   std::int64_t steps = 0, rows = 0;
-  std::int64_t distinct_rows = 0;
 };
-std::vector<SampledCounts> count_plan(const EpochPlan& plan, std::span<const SampledTask> tasks);
-/// Steps and rows of all options.epochs together; distinct_rows stays 0. Time is linear in the steps, or constant where each epoch has the
-/// same.
+/// Counts all options.epochs together. Its time is linear in the steps, or constant for sequential and shuffled, whose epochs are alike.
 std::vector<SampledCounts> count_epochs(std::span<const SampledTask> tasks, const SamplerOptions& options);
 
 }  // namespace minbert

@@ -190,7 +190,7 @@ class ParamSnapshot {
 class Gradients {
  public:
   Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable);
-  /// The same for a part of each parameter: 1-D tensors of `elements`(index) elements.
+  /// Makes a 1-D tensor of `elements`(index) elements for each trainable parameter, of which a rank keeps only a part.
   Gradients(Backend& backend, const Params& params, const std::function<bool(const ParamInfo&)>& trainable,
             const std::function<std::int64_t(std::size_t index)>& elements);
 

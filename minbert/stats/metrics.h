@@ -25,7 +25,7 @@ constexpr std::array<OptionName<Metric>, 8> option_names(Metric) {
            {Metric::kSubsetAccuracy, "subset_accuracy"}}};
 }
 
-/// What is scored: class numbers, values, or sets of labels, each a number whose bit k says whether label k is in it.
+/// A metric scores class numbers, values, or sets of labels. A set is a number whose bit k says whether label k is in it.
 enum class Answers { kClasses, kValues, kSets };
 /// Whether a metric scores answers of this kind. Only macro_f1 scores two: classes and, label by label, sets.
 bool metric_fits(Metric metric, Answers answers);
