@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <random>
 #include <system_error>
 #include <utility>
 
@@ -131,11 +132,13 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   const auto kind = fs::status(path_, ignored).type();
   if (kind == fs::file_type::directory) fail(ErrorTag::kResources, path_, "write", EISDIR);
   const bool replaceable = kind == fs::file_type::regular || kind == fs::file_type::not_found;
-  if (replaceable) temporary_ = temporary_name(path_);
+  if (replaceable) {
+    temporary_ = temporary_name(path_);
+    live_ = std::make_unique<internal::LiveFile>(temporary_);  // a signal may come as soon as the file is there
+  }
   const int flags = O_WRONLY | O_CLOEXEC | (replaceable ? O_CREAT | O_EXCL : 0);
   Descriptor descriptor(::open(replaceable ? temporary_.c_str() : path_.c_str(), flags, 0666));
   if (descriptor.get() < 0) fail(ErrorTag::kResources, path_, "write", errno);
-  if (replaceable) live_ = std::make_unique<internal::LiveFile>(temporary_);
   file_ = ::fdopen(descriptor.get(), "wb");
   if (file_ == nullptr) fail(ErrorTag::kResources, path_, "write", errno);
   descriptor.release();
@@ -237,6 +240,17 @@ void AtomicFolder::recover(const fs::path& path) {
   if (fs::exists(old) && !fs::exists(path)) rename_folder(old, path);
   remove_folder(old);
   remove_folder(beside(path, "new.tmp"));
+}
+
+TemporaryFolder::TemporaryFolder()
+    : path_(fs::temp_directory_path() / fmt::format("minbert-{:08x}{:08x}", std::random_device()(), std::random_device()())), live_(path_) {
+  // Others write there too: nobody can guess the name, and what is there already is not taken.
+  if (::mkdir(path_.c_str(), 0700) != 0) fail(ErrorTag::kResources, path_, "make", errno);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
 }
 
 void link_folder(const fs::path& from, const fs::path& to) {

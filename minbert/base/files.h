@@ -102,6 +102,22 @@ class AtomicFolder {
   std::unique_ptr<internal::LiveFile> live_;  // while the temporary folder is there
 };
 
+/// A folder of its own among the system's temporary ones. The destructor removes it with all that is in it, and so do signals that end the
+/// process. Throws Error(kResources).
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  internal::LiveFile live_;
+};
+
 /// Makes `to` a folder with the files of `from`, as a whole or not at all: as hard links, which take no room, or as copies where the
 /// filesystem has none. Throws Error(kResources).
 void link_folder(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -1,8 +1,6 @@
 // Comparing on a file: reads the rows once, lets every model answer, and writes what a run folder would hold.
 #include "minbert/cli/compare_data.h"
 
-#include <cstdlib>
-
 #include "minbert/cli/signals.h"
 #include "minbert/data/table.h"
 #include "minbert/pipeline/text_model.h"
@@ -107,9 +105,6 @@ ScoredOnFile::ScoredOnFile(const std::vector<std::string>& models, const std::st
   std::vector<InputRow> inputs;
   for (const Row& row : rows.rows) inputs.push_back({.text = row.text, .text_pair = row.text_pair, .id = row.id});
 
-  std::string name = (fs::temp_directory_path() / "minbert-compare-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw Error(ErrorTag::kResources, name, "cannot make a temporary folder");
-  folder_ = name;
   for (std::size_t i = 0; i < models.size(); ++i) {
     const auto progress = [&](std::int64_t done) {
       throw_if_stopped();
@@ -118,15 +113,10 @@ ScoredOnFile::ScoredOnFile(const std::vector<std::string>& models, const std::st
     TaskEvaluation evaluation{&common, &rows, opened[i]->predict_texts(opened[i]->find_task(tasks[i].name), inputs, progress)};
     if (!common.is_regression())
       for (Prediction& prediction : evaluation.predictions) prediction = among(prediction, tasks[i].labels, common.labels);
-    runs_.push_back(folder_ / std::to_string(i));
+    runs_.push_back(folder_.path() / std::to_string(i));
     write_evaluation(runs_.back() / "eval" / split, split, std::span(&evaluation, 1), 0, RunSection{}.seed);
   }
   session.console.clear_progress();
-}
-
-ScoredOnFile::~ScoredOnFile() {
-  std::error_code ignored;
-  if (!folder_.empty()) fs::remove_all(folder_, ignored);
 }
 
 }  // namespace minbert

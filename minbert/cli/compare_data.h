@@ -5,12 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "minbert/base/files.h"
 #include "minbert/cli/file_task.h"
 #include "minbert/cli/session.h"
 
 namespace minbert {
 
-/// A folder with the results of several models on one file, each as a run folder leaves them in eval/SPLIT. The destructor removes it.
+/// A folder with the results of several models on one file, each as a run folder leaves them in eval/SPLIT. It ends with the object.
 class ScoredOnFile {
  public:
   /// Scores each model on the labelled rows of `file`. A model with several tasks answers by the one named `task`, or else by the only one
@@ -18,15 +19,12 @@ class ScoredOnFile {
   /// has no such task, Error(kData) for a broken file.
   ScoredOnFile(const std::vector<std::string>& models, const std::string& file, const std::string& task, const ColumnFlags& columns,
                const std::string& split, Session& session);
-  ~ScoredOnFile();
-  ScoredOnFile(const ScoredOnFile&) = delete;
-  ScoredOnFile& operator=(const ScoredOnFile&) = delete;
 
   /// One for each model, in their order.
   const std::vector<std::filesystem::path>& runs() const { return runs_; }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::vector<std::filesystem::path> runs_;
 };
 

@@ -131,6 +131,25 @@ TEST_F(InputsTest, SignalsLeaveNothingBeside) {
   }
 }
 
+TEST_F(InputsTest, AStoppedComparisonLeavesNothingBeside) {
+  train();
+  std::string rows = "text,label\n";
+  for (int i = 0; i < 60'000; ++i) rows += i % 2 ? "a fine film with a long line of words in it,positive\n" : "a dull film,negative\n";
+  write("many.csv", rows);
+  for (const int signal : {SIGINT, SIGQUIT}) {
+    fs::create_directory(path("temporary"));
+    RunOptions there = options();
+    there.environment.push_back("TMPDIR=" + path("temporary").string());
+    Program program({"compare", "run", "run", "--data", "many.csv"}, there);
+    EXPECT_TRUE(program.wait_until([&] { return !fs::is_empty(path("temporary")); })) << program.errors();
+    program.send(signal);
+    const Finished finished = program.wait();
+    EXPECT_TRUE(finished.code == -signal || finished.code == 128 + signal) << finished.code << "\n" << finished.err;
+    EXPECT_TRUE(fs::is_empty(path("temporary"))) << "signal " << signal;
+    fs::remove_all(path("temporary"));
+  }
+}
+
 TEST_F(InputsTest, AClosedTerminalStopsATrainingAfterACheckpoint) {
   Program program({"train", "tiny.toml", "-o", "run", "--set", "stage.0.epochs=1000000"}, options());
   EXPECT_TRUE(program.wait_until([&] { return fs::exists(path("run/metrics.csv")) && fs::file_size(path("run/metrics.csv")) > 500; }));
