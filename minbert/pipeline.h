@@ -25,8 +25,7 @@ using api::train;
 using api::TrainConfig;
 using api::TrainOptions;
 using api::TrainResult;
-using api::usual_pool;
-using api::usual_stages;
+using api::usual_config;
 using api::version;
 
 }  // namespace minbert

@@ -45,7 +45,12 @@ TASK = {
     "batch": 0, "head": {}, "data": {}, "class_weights": "none", "label_smoothing": 0.0, "calibrate": None,
     "windows": None,
 }  # fmt: skip
-HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense", "init": "torch"}
+PAIR_FEATURES = {
+    "concat": lambda u, v: [u, v],
+    "difference": lambda u, v: [u, v, (u - v).abs()],
+    "comparison": lambda u, v: [(u - v).abs(), u * v],
+}
+HEAD = {"dense": ["H"], "dropout": 0.3, "kind": "dense", "features": "auto", "init": "torch"}
 DATA = {
     "train": None, "dev": None, "test": None, "text": "", "text_pair": "", "label": "", "id": None, "format": "auto",
     "delimiter": "auto", "quote": "auto", "header": "auto", "encoding": "utf-8", "preprocess": "none", "label_map": {},
@@ -353,12 +358,17 @@ class Model:
         hidden, prefix, shapes, cosine = self.config.hidden_size, f"heads.{task['name']}", {}, task["head"]["kind"] == "cosine"
         if cosine and task["regress"]:
             return {}
-        width = 1 if cosine else hidden * ((3 if task["regress"] else 2) if task["separate"] else 1)
+        width = 1 if cosine else hidden * ({"difference": 3}.get(self.pair_features(task), 2) if task["separate"] else 1)
         for i, out in enumerate([] if cosine else task["head"]["dense"]):
             out = int(out[:-1] or 1) * hidden if isinstance(out, str) else out
             shapes |= {f"{prefix}.dense.{i}.weight": [out, width], f"{prefix}.dense.{i}.bias": [out]}
             width = out
         return shapes | {f"{prefix}.out.weight": [task["outputs"], width], f"{prefix}.out.bias": [task["outputs"]]}
+
+    @staticmethod
+    def pair_features(task):
+        named = task["head"]["features"]
+        return named if named != "auto" else "difference" if task["regress"] else "concat"
 
     def sentence_vectors(self, task, texts, pairs, dropout, pass_):
         tokens = self.tokenizer(texts, pairs, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
@@ -371,7 +381,7 @@ class Model:
         first, second = [row[0] for row in rows], [row[1] for row in rows]
         if task["separate"]:
             u, v = (self.sentence_vectors(task, texts, None, dropout, i) for i, texts in enumerate((first, second)))
-            x = torch.cat([u, v, (u - v).abs()] if task["regress"] else [u, v], dim=1)
+            x = torch.cat(PAIR_FEATURES[self.pair_features(task)](u, v), dim=1)
         else:
             x = self.sentence_vectors(task, first, second if task["pair"] else None, dropout, 0)
         prefix = f"heads.{task['name']}"

@@ -33,21 +33,6 @@ std::string optional_line(std::string_view key, const std::string& value) {
   return value.empty() ? std::string() : fmt::format("{} = {}\n", key, quoted(value));
 }
 
-/// `pool` and `head`: one linear layer.
-std::string head_text(const std::string& name, Pool pool) {
-  const std::string why = pool == Pool::kPooler
-                              ? fmt::format("`minbert export --as seqcls:{}` makes a transformers classifier of it", name)
-                              : "as the encoder's own vectors; \"pooler\" makes a head that transformers' classifiers have too";
-  return fmt::format("pool = {}            # {}\nhead = {{ dense = [], dropout = 0.1 }}\n", quoted(std::string(option_name(pool))), why);
-}
-
-std::string task_text(const TaskSpec& task, Pool pool) {
-  std::string text = fmt::format("[[task]]\nname = {}\ntype = \"{}\"\n", quoted(task.name), option_name(task.type));
-  if (!task.is_regression()) text += fmt::format("labels = {}\n", print_toml_value(OptionType<TaskLabels>::write(task.labels)));
-  if (task.is_pair()) text += "encode = \"joint\"           # [CLS] a [SEP] b [SEP]: slower than \"separate\", and better\n";
-  return text + head_text(task.name, pool);
-}
-
 std::string train_value(const OneLinerFlags& flags) {
   std::vector<std::string> files;
   for (const std::string& file : flags.train)
@@ -68,6 +53,12 @@ double train_rows(const OneLinerFlags& flags, const DataSpec& data) {
   if (flags.training.limit) rows = std::min(rows, static_cast<double>(*flags.training.limit) * static_cast<double>(flags.train.size()));
   const double dev = parse_fraction("--dev", flags.dev).value_or(0);
   return rows * (1 - dev - (flags.training.test.empty() ? 0 : parse_fraction("--test", flags.training.test).value_or(0)));
+}
+
+std::string task_text(const TaskSpec& task) {
+  std::string text = fmt::format("[[task]]\nname = {}\ntype = \"{}\"\n", quoted(task.name), option_name(task.type));
+  if (!task.is_regression()) text += fmt::format("labels = {}\n", print_toml_value(OptionType<TaskLabels>::write(task.labels)));
+  return text;
 }
 
 std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
@@ -107,6 +98,7 @@ std::string one_liner_config(const OneLinerFlags& flags, Console& console) {
   const FileTask file = infer_task(flags.train, flags.file);
   const TaskSpec& task = file.task;
   say_inferred(file, console);
+  const UsualSettings usual = usual_settings(flags.init, task.name, task.is_pair(), train_rows(flags, task.data));
   return fmt::format(
       R"(# One task, made by `minbert train --init ... --train ...`; edit it and train it again with `minbert train THIS.toml`.
 [run]
@@ -115,10 +107,10 @@ name = {}
 [model]
 init = {}
 
-{}
+{}{}
 {}
 {})",
-      quoted(task.name), init, task_text(task, usual_pool(flags.init)), data_text(flags, task), usual_stages(train_rows(flags, task.data)));
+      quoted(task.name), init, task_text(task), usual.task, data_text(flags, task), usual.stages);
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {

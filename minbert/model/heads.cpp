@@ -2,6 +2,14 @@
 #include "minbert/model/heads.h"
 
 namespace minbert {
+namespace {
+
+PairTerms terms_of(Features features) {
+  if (features == Features::kPair) return PairTerms::kBoth;
+  return features == Features::kPairDifference ? PairTerms::kBothAndDifference : PairTerms::kComparison;
+}
+
+}  // namespace
 
 Head::Head(Backend& backend, Params& params, std::size_t index)
     : backend_(&backend),
@@ -88,7 +96,7 @@ Tensor Head::features_forward(Arena& arena, const HeadActivations& saved) {
   if (shape_->features == Features::kCosine)
     backend_->cosine(features, saved.u, saved.v);
   else
-    backend_->pair_features(features, saved.u, saved.v, shape_->features == Features::kPairDifference);
+    backend_->pair_features(features, saved.u, saved.v, terms_of(shape_->features));
   return features;
 }
 
@@ -98,7 +106,8 @@ void Head::features_backward(Tensor du, Tensor dv, const Tensor& dfeatures, cons
     case Features::kCosine: backend_->cosine_backward(du, dv, dfeatures, saved.u, saved.v); break;
     case Features::kPair:
     case Features::kPairDifference:
-      backend_->pair_features_backward(du, dv, dfeatures, saved.u, saved.v, shape_->features == Features::kPairDifference);
+    case Features::kPairComparison:
+      backend_->pair_features_backward(du, dv, dfeatures, saved.u, saved.v, terms_of(shape_->features));
       break;
   }
   const Dropout dropout = dropout_of(saved.dropout);

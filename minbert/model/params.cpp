@@ -104,7 +104,8 @@ void tied_mlm_params(const ModelConfig& c, const Table& t) {
 std::int64_t HeadShape::inputs(const ModelConfig& config) const {
   switch (features) {
     case Features::kSingle: return config.hidden_size;
-    case Features::kPair: return 2 * config.hidden_size;
+    case Features::kPair:
+    case Features::kPairComparison: return 2 * config.hidden_size;
     case Features::kPairDifference: return 3 * config.hidden_size;
     case Features::kCosine: return 1;
   }

@@ -39,8 +39,8 @@ inline std::array<OptionName<Pool>, 3> option_names(Pool) {
   return {{{Pool::kCls, "cls"}, {Pool::kPooler, "pooler"}, {Pool::kMean, "mean"}}};
 }
 
-/// What a head reads: one vector [x]; for a pair [u; v] (paper eq. 2), [u; v; |u - v|] (eq. 3) or the cosine of u and v.
-enum class Features : std::uint8_t { kSingle, kPair, kPairDifference, kCosine };
+/// What a head reads: one vector [x]; for a pair [u; v] (paper eq. 2), [u; v; |u - v|] (eq. 3), [|u - v|; u v] or the cosine of u and v.
+enum class Features : std::uint8_t { kSingle, kPair, kPairDifference, kPairComparison, kCosine };
 
 /// One task's head (paper 3.2): features, dense layers with erf GELU, and a last linear layer.
 struct HeadShape {
@@ -55,7 +55,7 @@ struct HeadShape {
 
   /// Whether the head reads two sentence vectors.
   bool pair() const { return features != Features::kSingle; }
-  /// Width of the features: C, 2C, 3C, or 1 for a cosine.
+  /// Width of the features: C, 2C, 3C, 2C, or 1 for a cosine.
   std::int64_t inputs(const ModelConfig& config) const;
   /// K, the number of logits of a row.
   std::int64_t logits() const { return std::max<std::int64_t>(outputs, 1); }

@@ -21,6 +21,8 @@ OnnxValue features(OnnxLayers& layers, Features kind, const OnnxValue& u, const 
     case Features::kSingle: return u;
     case Features::kPair: return layers.op("Concat", {u, v}, {axis});
     case Features::kPairDifference: return layers.op("Concat", {u, v, layers.op("Abs", {layers.op("Sub", {u, v})})}, {axis});
+    case Features::kPairComparison:
+      return layers.op("Concat", {layers.op("Abs", {layers.op("Sub", {u, v})}), layers.op("Mul", {u, v})}, {axis});
     case Features::kCosine: break;
   }
   return cosine(layers, u, v);

@@ -68,6 +68,15 @@ float dropout_scale(float p);
 float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std::uint32_t i);
 
 /// What a prepared weight will be used for.
+/// What a head reads of the vectors u and v of a pair.
+enum class PairTerms : std::uint8_t {
+  kBoth,               ///< [u; v] (paper eq. 2)
+  kBothAndDifference,  ///< [u; v; |u - v|] (paper eq. 3)
+  kComparison,         ///< [|u - v|; u v], elementwise (Tai, Socher and Manning 2015, eq. 15)
+};
+/// How many times as wide as u they are.
+constexpr std::int64_t pair_parts(PairTerms terms) { return terms == PairTerms::kBothAndDifference ? 3 : 2; }
+
 enum class WeightUse : std::uint8_t {
   kTrain,        ///< forward and backward; the value changes at every optimizer step
   kForward,      ///< forward only; the value changes rarely, so a backend may repack it
@@ -257,10 +266,10 @@ class Backend : public Memory {
   /// out (B,C) = mean of each sentence's rows of x (N,C).
   virtual void mean_pool(Tensor out, const Tensor& x, Indices offsets) = 0;
   virtual void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) = 0;
-  /// out = [u; v] (B,2C), or [u; v; |u - v|] (B,3C) with_difference. (paper eq. 2, 3)
-  virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) = 0;
+  /// out (B, pair_parts(terms) C) = the terms of u and v (B,C).
+  virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) = 0;
   /// The derivative of |x| at 0 is 0.
-  virtual void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) = 0;
+  virtual void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) = 0;
   /// out (B) = u.v / max(|u| |v|, 1e-8), rows of u, v (B,C).
   virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
   virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;

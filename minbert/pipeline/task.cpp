@@ -27,6 +27,12 @@ bool is_two_classes(const TaskSpec& task) { return task.answers() == Answers::kC
 Features features_of(const TaskSpec& task) {
   if (!task.is_separate()) return Features::kSingle;
   if (task.head.kind == HeadKind::kCosine) return Features::kCosine;
+  switch (task.head.features) {
+    case PairFeatures::kAuto: break;
+    case PairFeatures::kConcat: return Features::kPair;
+    case PairFeatures::kDifference: return Features::kPairDifference;
+    case PairFeatures::kComparison: return Features::kPairComparison;
+  }
   return task.is_regression() ? Features::kPairDifference : Features::kPair;
 }
 
@@ -61,10 +67,12 @@ Json head_json(const HeadSpec& head) {
     else
       dense.push_back(width.text());
   }
-  return {{"dense", dense},
-          {"dropout", std::stod(fmt::format("{}", head.dropout))},
-          {"kind", option_name(head.kind)},
-          {"init", option_name(head.init)}};
+  Json json = {{"dense", dense},
+               {"dropout", std::stod(fmt::format("{}", head.dropout))},
+               {"kind", option_name(head.kind)},
+               {"init", option_name(head.init)}};
+  if (head.features != PairFeatures::kAuto) json["features"] = option_name(head.features);
+  return json;
 }
 
 HeadSpec parse_head(const JsonNode& json) {
@@ -81,6 +89,7 @@ HeadSpec parse_head(const JsonNode& json) {
   // Before this key existed, heads started from normal values.
   const auto init = json.find("init");
   head.init = init ? init->as_choice<HeadInit>() : HeadInit::kNormal;
+  if (const auto features = json.find("features")) head.features = features->as_choice<PairFeatures>();
   return head;
 }
 

@@ -41,6 +41,16 @@ constexpr std::array<OptionName<HeadKind>, 2> option_names(HeadKind) {
   return {{{HeadKind::kDense, "dense"}, {HeadKind::kCosine, "cosine"}}};
 }
 
+/// What a dense head reads of the vectors u and v of a pair encoded separately: [u; v] (paper eq. 2), [u; v; |u - v|] (eq. 3) or
+/// [|u - v|; u v]. "auto" is the paper's choice: the first for classes, the second for numbers.
+enum class PairFeatures : std::uint8_t { kAuto, kConcat, kDifference, kComparison };
+constexpr std::array<OptionName<PairFeatures>, 4> option_names(PairFeatures) {
+  return {{{PairFeatures::kAuto, "auto"},
+           {PairFeatures::kConcat, "concat"},
+           {PairFeatures::kDifference, "difference"},
+           {PairFeatures::kComparison, "comparison"}}};
+}
+
 /// How texts longer than max_length are answered: by their beginning, or by overlapping windows over all of them, whose answers are
 /// averaged or of which the largest count.
 enum class Windows : std::uint8_t { kNone, kMean, kMax };
@@ -71,6 +81,7 @@ struct HeadSpec {
   float dropout = 0.3f;
   HeadKind kind = HeadKind::kDense;
   HeadInit init = HeadInit::kTorch;
+  PairFeatures features = PairFeatures::kAuto;
 };
 
 template <class V>
@@ -78,6 +89,7 @@ void visit_options(V& v, HeadSpec& o) {
   v.field("dense", o.dense, "widths of hidden layers, numbers or multiples of hidden (\"H\", \"4H\"); [] = linear");
   v.field("dropout", o.dropout, "on each sentence vector", from_to_below(0, 1));
   v.field("kind", o.kind, "dense, or cosine of the two sentence vectors");
+  v.field("features", o.features, "what the head reads of the vectors u and v of a pair encoded separately");
   v.field("init", o.init, "how new layers start: torch.nn.Linear's uniform weights and biases, or normal weights and zero biases");
 }
 

@@ -26,6 +26,7 @@ TaskConfig read_task(const TomlNode& table) {
                   .encode = text_of(table, "encode"),
                   .pool = text_of(table, "pool"),
                   .head_kind = {},
+                  .head_features = {},
                   .dense = {}};
   if (const auto labels = table.find("labels")) {
     if (labels->is<std::int64_t>()) task.classes = static_cast<int>(labels->as_int());
@@ -33,6 +34,7 @@ TaskConfig read_task(const TomlNode& table) {
   }
   if (const auto head = table.find("head")) {
     task.head_kind = text_of(*head, "kind");
+    task.head_features = text_of(*head, "features");
     task.dense = list_of(*head, "dense");
     if (const auto dropout = head->find("dropout")) task.dropout = dropout->as_double();
   }

@@ -14,7 +14,7 @@ namespace minbert {
 struct TaskConfig {
   std::string name;
   std::string type;  ///< classify | pair_classify | pair_regress | regress | multi_label
-  std::string encode, pool, head_kind;
+  std::string encode, pool, head_kind, head_features;
   std::vector<std::string> dense;  ///< widths: "H", "4H", "200"
   double dropout = 0;
   int classes = 0;           ///< 0 for regression and for labels = "auto"

@@ -79,14 +79,21 @@ Lines input_lines(const ConfigView& config) {
 
 Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& encoder) {
   const bool separate = task.is_pair() && task.encode != "joint";
-  const std::int64_t parts = !separate ? 1 : task.is_regression() ? 3 : 2;
+  const bool is_auto = task.head_features.empty() || task.head_features == "auto";
+  const std::string features = !is_auto ? task.head_features : task.is_regression() ? "difference" : "concat";
+  const std::int64_t parts = !separate ? 1 : features == "difference" ? 3 : 2;
   const std::string vector = task.pool == "cls" ? "[CLS]" : task.pool;
   Lines lines = {task.name, fmt::format("{}, dropout {:g}", vector, task.dropout)};
   if (task.head_kind == "cosine") {
     lines.emplace_back("cosine of u and v");
   } else {
     std::string width = width_text(parts, encoder);
-    lines.push_back(parts == 1 ? "x: " + width : fmt::format("{}: {}", parts == 3 ? "u; v; |u − v|" : "u; v", width));
+    lines.push_back(parts == 1 ? "x: " + width
+                               : fmt::format("{}: {}",
+                                             features == "comparison" ? "|u − v|; u v"
+                                             : parts == 3             ? "u; v; |u − v|"
+                                                                      : "u; v",
+                                             width));
     for (const std::string& dense : task.dense) {
       const std::string next = width_text(dense, encoder);
       lines.push_back(fmt::format("{} → {}, GELU", width, next));

@@ -5,6 +5,7 @@
 
 #include "minbert/base/env.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/toml.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/train/trainer.h"
 #include "minbert/train/usual.h"
@@ -78,8 +79,10 @@ TrainResult run(const TrainConfig& given, const TrainOptions& wanted) {
 
 }  // namespace
 
-std::string usual_pool(const std::string& init) { return std::string(option_name(minbert::usual_pool(init))); }
-std::string usual_stages(std::size_t rows) { return minbert::usual_stages(static_cast<double>(rows)); }
+std::string usual_config(const std::string& init, const std::string& task, bool is_pair, std::size_t rows) {
+  const UsualSettings usual = usual_settings(init, task, is_pair, static_cast<double>(rows));
+  return fmt::format("[[task]]\nname = {}\n{}{}", print_toml_value(task), usual.task, usual.stages);
+}
 
 TrainResult train(const TrainConfig& config, const TrainOptions& options) {
   try {

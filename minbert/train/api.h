@@ -41,9 +41,8 @@ struct TrainResult {
 /// Trains as `minbert train` does, to the same bits. Throws Error; what on_event throws ends the run without a checkpoint.
 MINBERT_API TrainResult train(const TrainConfig& config, const TrainOptions& options = {});
 
-/// What `minbert train --init MODEL --train FILE` writes into its config: the task's `pool` for the encoder `init`, a folder or "scratch",
-MINBERT_API std::string usual_pool(const std::string& init);
-/// and the [[stage]] tables for `rows` train rows, as TOML: a text to begin TrainConfig::texts with.
-MINBERT_API std::string usual_stages(std::size_t rows);
+/// What `minbert train --init MODEL --train FILE` writes into its config, as TOML, beside the task's type and data: [[task]] and [[stage]]
+/// tables that follow from the encoder `init`, a folder or "scratch", and from `rows` train rows. A text to begin TrainConfig::texts with.
+MINBERT_API std::string usual_config(const std::string& init, const std::string& task, bool is_pair, std::size_t rows);
 
 }  // namespace minbert::api

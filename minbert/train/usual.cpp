@@ -13,6 +13,10 @@
 
 namespace minbert {
 
+namespace {
+
+/// The pooling that the encoder `init`, a folder or "scratch", was trained with. Where it has none of its own, it is that of BERT's pooler,
+/// as transformers' own classifiers have it.
 Pool usual_pool(const std::string& init) {
   if (init == "scratch") return Pool::kPooler;
   const ModelFolder folder = read_model_folder(init);
@@ -21,7 +25,20 @@ Pool usual_pool(const std::string& init) {
   return pool_of_model(read_sentence_modules(folder, warnings).pooling).value_or(Pool::kMean);
 }
 
-std::string usual_stages(double rows) {
+std::string usual_task(Pool pool, const std::string& task, bool is_pair, bool compares) {
+  std::string text =
+      fmt::format("pool = \"{}\"            # {}\n", option_name(pool),
+                  pool != Pool::kPooler ? "as the encoder's own vectors; \"pooler\" makes a head that transformers' classifiers have too"
+                                        : fmt::format("`minbert export --as seqcls:{}` makes a transformers classifier of it", task));
+  text += fmt::format("head = {{ dense = [], dropout = 0.1{} }}\n", compares ? ", features = \"comparison\"" : "");
+  if (compares)
+    text += "encode = \"separate\"        # the head compares two vectors; with thousands of pairs, \"joint\" is better\n";
+  else if (is_pair)
+    text += "encode = \"joint\"           # [CLS] a [SEP] b [SEP]: slower than \"separate\", and better\n";
+  return text;
+}
+
+std::string usual_stages(double rows, bool compares) {
   // Each stage makes about this many steps at least, so that few rows are not left undertrained.
   constexpr double kBatch = 16, kHeadSteps = 300, kSteps = 120, kEpochs = 4, kMostEpochs = 50;
   const double steps = std::max(1.0, rows / kBatch);  // of an epoch
@@ -42,8 +59,7 @@ schedule = "linear"
 select = "last"
 checkpoint_every = 1000    # steps; a checkpoint for each of many short epochs would take longer than they do
 
-# Then all is trained from there. Epoch 0 is the result of the stage before: it is kept if dev prefers no later one.
-# The learning rate rises for a tenth of the steps, then falls to 0.
+{}
 [[stage]]
 name = "finetune"
 epochs = {}
@@ -57,7 +73,22 @@ clip = 1.0
 checkpoint_every = 1000
 ties = "last"              # among equally good epochs; a small dev split has many
 )",
-      epochs(kHeadSteps, 10), epochs(kSteps, kEpochs));
+      epochs(kHeadSteps, 10),
+      compares ? "# Few pairs: to train the encoder too made answers worse, so that it stays as it is. epochs = 4 would train it."
+               : "# Then all is trained from there. Epoch 0 is the result of the stage before: it is kept if dev prefers no later one.\n"
+                 "# The learning rate rises for a tenth of the steps, then falls to 0.",
+      compares ? 0 : epochs(kSteps, kEpochs));
+}
+
+}  // namespace
+
+UsualSettings usual_settings(const std::string& init, const std::string& task, bool is_pair, double rows) {
+  // Vectors that were trained to be compared tell pairs apart from the first row on. To read two texts as one sequence has to be learnt
+  // (docs/small_data.md has the figures).
+  constexpr double kFewPairs = 2000;
+  const Pool pool = usual_pool(init);
+  const bool compares = is_pair && pool != Pool::kPooler && rows < kFewPairs;
+  return {usual_task(pool, task, is_pair, compares), usual_stages(rows, compares)};
 }
 
 }  // namespace minbert

@@ -7,11 +7,12 @@
 
 namespace minbert {
 
-/// The pooling that the encoder `init`, a folder or "scratch", was trained with. Where it has none of its own, it is that of BERT's pooler,
-/// as transformers' own classifiers have it.
-Pool usual_pool(const std::string& init);
-
-/// [[stage]] tables as TOML: heads on cached vectors, then fine-tuning from there, with enough epochs for `rows` train rows.
-std::string usual_stages(double rows);
+/// Settings as TOML.
+struct UsualSettings {
+  std::string task;    ///< keys of the [[task]], a line each: the pooling, one linear layer, and how pairs are encoded
+  std::string stages;  ///< [[stage]] tables: heads on cached vectors, then fine-tuning from there, with enough epochs for the rows
+};
+/// Those of a task called `task` that starts from `init`, a folder or "scratch", and has `rows` train rows.
+UsualSettings usual_settings(const std::string& init, const std::string& task, bool is_pair, double rows);
 
 }  // namespace minbert

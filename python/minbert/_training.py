@@ -155,17 +155,15 @@ def train_texts(
         kind = "multi_label"
     if labels is None:
         own["label_range"] = [-math.inf, math.inf]
-    spec = {"name": task, "type": kind, "pool": _native.usual_pool(_init(init)), "head": {"dense": [], "dropout": 0.1}, "data": own}
+    spec = {"name": task, "type": kind, "data": own}
     if labels is not None:
         spec["labels"] = labels
-    if rows.pairs is not None:
-        spec["encode"] = "joint"
     stage = {key: value for key, value in (("epochs", epochs), ("lr", lr), ("batch", batch)) if value is not None}
     model = {key: value for key, value in (("max_length", max_length), ("dtype", dtype)) if value is not None}
-    train_rows = len(rows.texts) * (1 - dev if isinstance(dev, float) else 1)
+    train_rows = round(len(rows.texts) * (1 - dev if isinstance(dev, float) else 1))
     overlay = {"run": {"name": task, **({} if seed is None else {"seed": seed})}, "model": {"init": _init(init), **model}, "task": [spec],
                "stage": [{"name": "finetune", **stage}]}
-    texts = [_native.usual_stages(round(train_rows)), to_toml(overlay)] + ([to_toml(config)] if config else [])
+    texts = [_native.usual_config(_init(init), task, rows.pairs is not None, train_rows), to_toml(overlay)] + ([to_toml(config)] if config else [])
     return _run([], texts, [], output, resume, overwrite, threads, progress, callbacks)
 
 

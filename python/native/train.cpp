@@ -70,8 +70,7 @@ nb::tuple run(const std::vector<std::string>& files, const std::vector<std::stri
 void bind_train(nb::module_& module) {
   module.def("train", &run, nb::arg("files"), nb::arg("texts"), nb::arg("set"), nb::arg("output"), nb::arg("resume"), nb::arg("overwrite"),
              nb::arg("threads"), nb::arg("on_event"));
-  module.def("usual_pool", &usual_pool);
-  module.def("usual_stages", &usual_stages);
+  module.def("usual_config", &usual_config);
 }
 
 }  // namespace minbert::python

@@ -21,7 +21,8 @@ ModelShape shape_with_every_feature() {
                  {.task = "pair", .features = Features::kPair},
                  {.task = "difference", .features = Features::kPairDifference, .dense = {7}},
                  {.task = "classifies", .features = Features::kCosine},
-                 {.task = "regresses", .features = Features::kCosine, .outputs = 0}};
+                 {.task = "regresses", .features = Features::kCosine, .outputs = 0},
+                 {.task = "comparison", .features = Features::kPairComparison}};
   return shape;
 }
 
@@ -34,6 +35,7 @@ TEST(Params, HeadsHaveTheWidthOfTheirFeatures) {
   EXPECT_EQ(shape_of("heads.single.out.weight"), (Shape{5, 3}));
   EXPECT_EQ(shape_of("heads.pair.out.weight"), (Shape{1, 12}));
   EXPECT_EQ(shape_of("heads.difference.dense.0.weight"), (Shape{7, 18}));
+  EXPECT_EQ(shape_of("heads.comparison.out.weight"), (Shape{1, 12}));
   EXPECT_EQ(shape_of("heads.classifies.out.weight"), (Shape{1, 1}));
   EXPECT_FALSE(params.has("heads.regresses.out.weight"));
   EXPECT_EQ(params.shape().heads[4].logits(), 1);

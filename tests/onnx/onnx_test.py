@@ -51,6 +51,7 @@ TASKS = {
     "model": ("paraphrase", 'type = "pair_classify"\nlabels = 2'),
     "joint": ("paraphrase", 'type = "pair_classify"\nlabels = 2\nencode = "joint"\nloss = "cross_entropy"\npool = "pooler"'),
     "near": ("paraphrase", 'type = "pair_classify"\nlabels = 2\nhead = { kind = "cosine" }\npool = "mean"'),
+    "compared": ("paraphrase", 'type = "pair_classify"\nlabels = 2\nhead = { features = "comparison" }\npool = "mean"'),
     "number": ("similarity", 'type = "pair_regress"\npool = "mean"'),
     "between": ("similarity", 'type = "pair_regress"\nloss = "bce"\nencode = "joint"'),
     "angle": ("similarity", 'type = "pair_regress"\nhead = { kind = "cosine" }\npool = "pooler"'),

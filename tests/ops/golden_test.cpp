@@ -161,8 +161,8 @@ TEST(Golden, MeanPool) {
 TEST(Golden, PairFeatures) {
   Golden g("pair_features");
   const Tensor out = g.like("out"), du = g.like("du"), dv = g.like("dv");
-  ref().pair_features(out, g["u"], g["v"], true);
-  ref().pair_features_backward(du, dv, g["dout"], g["u"], g["v"], true);
+  ref().pair_features(out, g["u"], g["v"], PairTerms::kBothAndDifference);
+  ref().pair_features_backward(du, dv, g["dout"], g["u"], g["v"], PairTerms::kBothAndDifference);
   g.expect(out, "out");
   g.expect(du, "du");
   g.expect(dv, "dv");

@@ -169,12 +169,12 @@ TEST(Grad, MeanPool) {
 }
 
 TEST(Grad, PairFeatures) {
-  for (const bool difference : {false, true})
+  for (const PairTerms terms : {PairTerms::kBoth, PairTerms::kBothAndDifference, PairTerms::kComparison})
     check({.inputs = {{"u", {3, 5}}, {"v", {3, 5}}},
-           .output_shape = {3, difference ? 15 : 10},
-           .forward = [=](Arena&, Tensors in, const Tensor& out) { ref().pair_features(out, in[0], in[1], difference); },
+           .output_shape = {3, 5 * pair_parts(terms)},
+           .forward = [=](Arena&, Tensors in, const Tensor& out) { ref().pair_features(out, in[0], in[1], terms); },
            .backward = [=](Arena&, Tensors d, const Tensor& dout,
-                           Tensors in) { ref().pair_features_backward(d[0], d[1], dout, in[0], in[1], difference); }});
+                           Tensors in) { ref().pair_features_backward(d[0], d[1], dout, in[0], in[1], terms); }});
 }
 
 TEST(Grad, Cosine) {

@@ -359,7 +359,7 @@ TEST_F(Laws, WrongShapesAndIndicesAreRefused) {
   refused([&] { backend().mean_pool(x.slice_rows(0, 1), x, short_of); });
   refused([&] { backend().attention(x, {}, x, x, x, {fine, fine, 4, {}, {}}); });
   refused([&] { backend().attention(x, {}, x, x, y, {fine, fine, 2, {}, {}}); });
-  refused([&] { backend().pair_features(x, x, x, false); });
+  refused([&] { backend().pair_features(x, x, x, PairTerms::kBoth); });
   refused([&] { backend().cosine(vector, x, x); });
   refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), over_classes); });
   refused([&] { backend().cross_entropy(vector.slice_rows(0, 2), x.slice_rows(0, 2), under); });

@@ -35,11 +35,11 @@ void add_pairs(Cases& cases) {
     std::int64_t B, C;
   };
   for (const auto [B, C] : {Size{0, 8}, {1, 3}, {5, 17}, {8, 384}}) {
-    for (const bool difference : {false, true})
-      cases.push_back({fmt::format("pair_features_{}x{}{}", B, C, difference ? "_difference" : ""), [=](OpRun& t) {
-                         const Tensor u = t.input({B, C}), v = t.input({B, C}), dy = t.input({B, (difference ? 3 : 2) * C});
-                         t.backend().pair_features(t.output("out", {B, (difference ? 3 : 2) * C}), u, v, difference);
-                         t.backend().pair_features_backward(t.output("du", {B, C}), t.output("dv", {B, C}), dy, u, v, difference);
+    for (const PairTerms terms : {PairTerms::kBoth, PairTerms::kBothAndDifference, PairTerms::kComparison})
+      cases.push_back({fmt::format("pair_features_{}_{}x{}", static_cast<int>(terms), B, C), [=](OpRun& t) {
+                         const Tensor u = t.input({B, C}), v = t.input({B, C}), dy = t.input({B, pair_parts(terms) * C});
+                         t.backend().pair_features(t.output("out", {B, pair_parts(terms) * C}), u, v, terms);
+                         t.backend().pair_features_backward(t.output("du", {B, C}), t.output("dv", {B, C}), dy, u, v, terms);
                        }});
     cases.push_back({fmt::format("cosine_{}x{}", B, C), [=](OpRun& t) {
                        // Gradients are about as large as dy / C.
@@ -50,8 +50,9 @@ void add_pairs(Cases& cases) {
   }
   cases.push_back({"pair_features_equal", [](OpRun& t) {
                      const Tensor u = t.input({5, 17}), dy = t.input({5, 51});
-                     t.backend().pair_features(t.output("out", {5, 51}), u, u, true);
-                     t.backend().pair_features_backward(t.output("du", {5, 17}), t.output("dv", {5, 17}), dy, u, u, true);
+                     t.backend().pair_features(t.output("out", {5, 51}), u, u, PairTerms::kBothAndDifference);
+                     t.backend().pair_features_backward(t.output("du", {5, 17}), t.output("dv", {5, 17}), dy, u, u,
+                                                        PairTerms::kBothAndDifference);
                    }});
   cases.push_back({"cosine_tiny", [](OpRun& t) {  // the denominator is clamped
                      const Tensor u = t.input({5, 17}, 1e-6), v = t.input({5, 17}, 3e-4), dy = t.input({5});

@@ -186,12 +186,12 @@ class RemoteBackend final : public Backend {
   void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) override {
     run("mean_pool_backward", {dx}, [&] { host_->mean_pool_backward(local(dx), local(dy), local(offsets)); });
   }
-  void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) override {
-    run("pair_features", {out}, [&] { host_->pair_features(local(out), local(u), local(v), with_difference); });
+  void pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) override {
+    run("pair_features", {out}, [&] { host_->pair_features(local(out), local(u), local(v), terms); });
   }
-  void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) override {
+  void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) override {
     run("pair_features_backward", {du, dv},
-        [&] { host_->pair_features_backward(local(du), local(dv), local(dy), local(u), local(v), with_difference); });
+        [&] { host_->pair_features_backward(local(du), local(dv), local(dy), local(u), local(v), terms); });
   }
   void cosine(Tensor out, const Tensor& u, const Tensor& v) override {
     run("cosine", {out}, [&] { host_->cosine(local(out), local(u), local(v)); });

@@ -65,6 +65,13 @@ TEST(Task, LossesAndFeaturesFollowFromTypeAndLabels) {
   bi.head.kind = HeadKind::kCosine;
   EXPECT_EQ(bi.head_shape(6).features, Features::kCosine);
   EXPECT_EQ(bi.head_shape(6).outputs, 0);
+  TaskSpec classes = tasks[1];
+  classes.encode = PairEncoding::kSeparate;
+  EXPECT_EQ(classes.head_shape(6).features, Features::kPair);
+  classes.head.features = PairFeatures::kComparison;
+  EXPECT_EQ(classes.head_shape(6).features, Features::kPairComparison);
+  EXPECT_EQ(parse_task({task_json(classes), "minbert.json", ErrorTag::kModel}).head.features, PairFeatures::kComparison);
+  EXPECT_FALSE(task_json(tasks[1])["head"].contains("features"));
   TaskSpec softmax = tasks[1];
   softmax.loss = LossName::kCrossEntropy;
   EXPECT_EQ(softmax.outputs(), 2);

@@ -24,6 +24,11 @@ CASES = {
         'pool = "mean"\nhead = { dense = ["H"], dropout = DROPOUT }\nweight = 0.7',
         'sampler = "round_robin"\noptimizer = "adamw"\nschedule = "cosine"\naccumulate = 2\nweight_decay = 0.1',
     ),
+    "separate, comparison": (
+        ["same", "near", "mood"],
+        'pool = "mean"\nhead = { dense = [], features = "comparison", dropout = DROPOUT }',
+        'sampler = "round_robin"\noptimizer = "adamw"',
+    ),
     "joint, pooler, two dense": (
         ["near", "mood", "same"],
         'encode = "joint"\npool = "pooler"\nhead = { dense = ["2H", 24], dropout = DROPOUT }',
@@ -114,6 +119,9 @@ class TaskParityTest(parity.ParityTest):
 
     def test_separate_dense(self):
         self.check_both("separate, dense")
+
+    def test_separate_comparison(self):
+        self.check_both("separate, comparison")
 
     def test_joint_pooler_two_dense(self):
         self.check_both("joint, pooler, two dense")

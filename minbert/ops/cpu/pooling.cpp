@@ -17,9 +17,9 @@ void check_segments(const Tensor& pooled, const Tensor& x, std::span<const std::
   shapes::matrix(pooled, std::ssize(offsets) - 1, x.cols(), "mean_pool");
 }
 
-void check_pair(const Tensor& features, const Tensor& u, const Tensor& v, bool with_difference) {
+void check_pair(const Tensor& features, const Tensor& u, const Tensor& v, PairTerms terms) {
   shapes::same(u, v, "pair_features");
-  shapes::matrix(features, u.rows(), (with_difference ? 3 : 2) * u.cols(), "pair_features");
+  shapes::matrix(features, u.rows(), pair_parts(terms) * u.cols(), "pair_features");
 }
 
 /// u.v, |u| and |v| of one row, for cosine and its backward.
@@ -113,24 +113,28 @@ void CpuBackend::mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets
   });
 }
 
-void CpuBackend::pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) {
-  check_pair(out, u, v, with_difference);
+void CpuBackend::pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) {
+  check_pair(out, u, v, terms);
   const OpScope scope(*this, "pair_features", 0, bytes_of({&out, &u, &v}), {out});
   const std::int64_t width = u.cols();
   with_type(u.dtype(), [&]<class T>(T) {
     for (std::int64_t b = 0; b < u.rows(); ++b) {
       const T *p = row_of<T>(u, b), *q = row_of<T>(v, b);
       T* o = row_of<T>(out, b);
-      std::copy(p, p + width, o);
-      std::copy(q, q + width, o + width);
-      if (!with_difference) continue;
-      for (std::int64_t i = 0; i < width; ++i) o[2 * width + i] = T(std::abs(static_cast<float>(p[i]) - static_cast<float>(q[i])));
+      if (terms != PairTerms::kComparison) {
+        o = std::copy(p, p + width, o);
+        o = std::copy(q, q + width, o);
+      }
+      if (terms == PairTerms::kBoth) continue;
+      for (std::int64_t i = 0; i < width; ++i) o[i] = T(std::abs(static_cast<float>(p[i]) - static_cast<float>(q[i])));
+      if (terms != PairTerms::kComparison) continue;
+      for (std::int64_t i = 0; i < width; ++i) o[width + i] = T(static_cast<float>(p[i]) * static_cast<float>(q[i]));
     }
   });
 }
 
-void CpuBackend::pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) {
-  check_pair(dy, u, v, with_difference);
+void CpuBackend::pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) {
+  check_pair(dy, u, v, terms);
   for (const Tensor& t : {du, dv}) shapes::same(t, u, "pair_features gradient");
   const OpScope scope(*this, "pair_features_backward", 0, bytes_of({&du, &dv, &dy, &u, &v}), {du, dv});
   const std::int64_t width = u.cols();
@@ -138,12 +142,15 @@ void CpuBackend::pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, 
     for (std::int64_t b = 0; b < u.rows(); ++b) {
       const T *p = row_of<T>(u, b), *q = row_of<T>(v, b), *d = row_of<T>(dy, b);
       T *a = row_of<T>(du, b), *c = row_of<T>(dv, b);
+      const T* of_difference = terms == PairTerms::kComparison ? d : d + 2 * width;
       for (std::int64_t i = 0; i < width; ++i) {
-        const float difference = static_cast<float>(p[i]) - static_cast<float>(q[i]);
-        const float sign = static_cast<float>(difference > 0) - static_cast<float>(difference < 0);
-        const float g = with_difference ? sign * static_cast<float>(d[2 * width + i]) : 0.0f;
-        a[i] = T(static_cast<float>(d[i]) + g);
-        c[i] = T(static_cast<float>(d[width + i]) - g);
+        const float left = static_cast<float>(p[i]), right = static_cast<float>(q[i]);
+        const float sign = static_cast<float>(left > right) - static_cast<float>(left < right);
+        const float g = terms == PairTerms::kBoth ? 0.0f : sign * static_cast<float>(of_difference[i]);
+        const float first = static_cast<float>(d[terms == PairTerms::kComparison ? width + i : i]),
+                    second = static_cast<float>(d[width + i]);
+        a[i] = T((terms == PairTerms::kComparison ? first * right : first) + g);
+        c[i] = T((terms == PairTerms::kComparison ? second * left : second) - g);
       }
     }
   });

@@ -46,39 +46,42 @@ void RefBackend::mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets
   });
 }
 
-void RefBackend::pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) {
+void RefBackend::pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) {
   const std::int64_t B = u.rows(), C = u.cols();
   shapes::same(u, v, "pair_features");
-  shapes::matrix(out, B, (with_difference ? 3 : 2) * C, "pair_features: out");
+  shapes::matrix(out, B, pair_parts(terms) * C, "pair_features: out");
   const OpScope scope(*this, "pair_features", 0, bytes_of({out, u, v}), {out});
   with_scalar(u, [&]<class S>() {
     const Matrix<S> U(u), V(v);
     Matrix<S> y(B, out.cols());
     for (std::int64_t b = 0; b < B; ++b)
       for (std::int64_t c = 0; c < C; ++c) {
-        y(b, c) = U(b, c);
-        y(b, C + c) = V(b, c);
-        if (with_difference) y(b, 2 * C + c) = absolute(U(b, c) - V(b, c));
+        const S difference = absolute(U(b, c) - V(b, c));
+        const bool compares = terms == PairTerms::kComparison;
+        y(b, c) = compares ? difference : U(b, c);
+        y(b, C + c) = compares ? U(b, c) * V(b, c) : V(b, c);
+        if (terms == PairTerms::kBothAndDifference) y(b, 2 * C + c) = difference;
       }
     y.store(out);
   });
 }
 
-void RefBackend::pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) {
+void RefBackend::pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) {
   const std::int64_t B = u.rows(), C = u.cols();
   shapes::same(u, v, "pair_features_backward");
   shapes::same(du, u, "pair_features_backward: du");
   shapes::same(dv, v, "pair_features_backward: dv");
-  shapes::matrix(dy, B, (with_difference ? 3 : 2) * C, "pair_features_backward: dy");
+  shapes::matrix(dy, B, pair_parts(terms) * C, "pair_features_backward: dy");
   const OpScope scope(*this, "pair_features_backward", 0, bytes_of({du, dv, dy, u, v}), {du, dv});
   with_scalar(u, [&]<class S>() {
     const Matrix<S> U(u), V(v), dY(dy);
     Matrix<S> dU(B, C), dV(B, C);
     for (std::int64_t b = 0; b < B; ++b)
       for (std::int64_t c = 0; c < C; ++c) {
-        const S difference = with_difference ? sign(U(b, c) - V(b, c)) * dY(b, 2 * C + c) : S(0);
-        dU(b, c) = dY(b, c) + difference;
-        dV(b, c) = dY(b, C + c) - difference;
+        const bool compares = terms == PairTerms::kComparison;
+        const S difference = terms == PairTerms::kBoth ? S(0) : sign(U(b, c) - V(b, c)) * dY(b, compares ? c : 2 * C + c);
+        dU(b, c) = (compares ? V(b, c) * dY(b, C + c) : dY(b, c)) + difference;
+        dV(b, c) = (compares ? U(b, c) * dY(b, C + c) : dY(b, C + c)) - difference;
       }
     dU.store(du);
     dV.store(dv);

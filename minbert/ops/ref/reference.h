@@ -82,8 +82,8 @@ class RefBackend final : public Backend {
   // pooling.cpp
   void mean_pool(Tensor out, const Tensor& x, Indices offsets) override;
   void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) override;
-  void pair_features(Tensor out, const Tensor& u, const Tensor& v, bool with_difference) override;
-  void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, bool with_difference) override;
+  void pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) override;
+  void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) override;
   void cosine(Tensor out, const Tensor& u, const Tensor& v) override;
   void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) override;
 
