@@ -244,7 +244,7 @@ class StageTree {
     Node& end = nodes_[last];
     end.end = true;
     if (rows_->size() > 1) {
-      const Spread mean = dev_scores(row, "");
+      const Spread mean = scores_of(row, "");
       end.lines.insert(end.lines.begin(), row.title + (mean.count > 0 ? fmt::format(": mean {:.4f}", mean.mean) : ""));
     }
   }

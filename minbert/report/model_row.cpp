@@ -5,13 +5,13 @@
 
 namespace minbert {
 
-Spread dev_scores(const ModelRow& row, const std::string& task) {
+Spread scores_of(const ModelRow& row, const std::string& task) {
   std::vector<double> values;
   for (const RunData& run : row.runs) {
-    const SplitResult* dev = find_split(run, "dev");
-    if (dev == nullptr) continue;
-    if (task.empty()) values.push_back(dev->mean);
-    for (const TaskResult& result : dev->tasks)
+    const SplitResult* split = find_split(run, row.split);
+    if (split == nullptr) continue;
+    if (task.empty()) values.push_back(split->mean);
+    for (const TaskResult& result : split->tasks)
       if (result.task == task) values.push_back(result.score);
   }
   return spread(values);

@@ -80,9 +80,9 @@ Html study_heading(const StudyData& study) {
   if (!study.caption.empty()) line += ". " + study.caption;
   Html html = heading(study.title.empty() ? study.name : study.title, study.state, line);
   if (const ModelRow* best = study.best(); best != nullptr && study.same_tasks()) {
-    const Spread mean = dev_scores(*best, "");
+    const Spread mean = scores_of(*best, "");
     html += element("p", {},
-                    fmt::format("The best mean on dev is {}'s: {}{}.", best->title, score_text(mean.mean),
+                    fmt::format("The best mean on {} is {}'s: {}{}.", best->split, best->title, score_text(mean.mean),
                                 std::isfinite(mean.deviation) ? fmt::format(" ± {}", score_text(mean.deviation)) : "")) +
             "\n";
   }
@@ -94,14 +94,14 @@ Html study_heading(const StudyData& study) {
 std::vector<const RunData*> finished(const ModelRow& row) {
   std::vector<const RunData*> runs;
   for (const RunData& run : row.runs)
-    if (find_split(run, "dev") != nullptr) runs.push_back(&run);
+    if (find_split(run, row.split) != nullptr) runs.push_back(&run);
   return runs;
 }
 
 /// The rows, and for several seeds or folds of one config a last row with their mean.
 ModelRows with_mean(const ModelRows& rows) {
   ModelRows all = rows;
-  ModelRow mean{.name = "mean", .title = rows.front().title.starts_with("fold") ? "all folds" : "all seeds"};
+  ModelRow mean{.name = "mean", .title = rows.front().is_fold() ? "all folds" : "all seeds", .split = rows.front().split};
   for (const ModelRow& row : rows) mean.runs.insert(mean.runs.end(), row.runs.begin(), row.runs.end());
   all.push_back(std::move(mean));
   return all;

@@ -60,7 +60,7 @@ Html latest_scores(const RunData& run, Sheets& sheets) {
 bool is_negative(const TaskResult& result) { return std::min(result.score, result.interval ? result.interval->low : 0) < 0; }
 
 std::string seeds_text(const ModelRow& row) {
-  const std::size_t done = dev_scores(row, "").count;
+  const std::size_t done = scores_of(row, "").count;
   return done == row.runs.size() ? std::to_string(done) : fmt::format("{} of {}", done, row.runs.size());
 }
 
@@ -95,10 +95,11 @@ Html study_scores(const ModelRows& rows, Sheets& sheets) {
   const auto is_published = [&](const std::string& task) {
     return std::ranges::any_of(rows, [&](const ModelRow& row) { return row.published.contains(key(task)); });
   };
-  Sheet sheet{.file = sheets.file(kScoresTable),
-              .caption = sheets.caption(kScoresTable, "Dev scores of the models"),
-              .columns = {"model", "seeds"}};
-  if (several) sheet.caption += ", mean and standard deviation (n − 1) over their seeds";
+  const bool folds = !rows.empty() && rows.front().is_fold();
+  const std::string what = folds ? "Scores on the rows that each fold did not train on" : "Dev scores of the models";
+  Sheet sheet{
+      .file = sheets.file(kScoresTable), .caption = sheets.caption(kScoresTable, what), .columns = {"model", folds ? "folds" : "seeds"}};
+  if (several) sheet.caption += fmt::format(", mean and standard deviation (n − 1) over their {}", folds ? "folds" : "seeds");
   const bool beside = std::ranges::any_of(tasks, is_published);
   sheet.caption +=
       fmt::format("{}. In the plots of the mean, from 0 to 1, the dot is {}, the bar its deviation{}.",
@@ -110,13 +111,13 @@ Html study_scores(const ModelRows& rows, Sheets& sheets) {
   for (const ModelRow& row : rows) {
     std::vector<std::string> cells = {row.title, seeds_text(row)};
     for (const std::string& task : tasks) {
-      const Spread scores = dev_scores(row, task);
+      const Spread scores = scores_of(row, task);
       cells.push_back(fixed_text(scores.mean, 3) + (std::isfinite(scores.deviation) ? " ± " + fixed_text(scores.deviation, 3) : ""));
       const auto published = row.published.find(key(task));
       if (is_published(task)) cells.push_back(published == row.published.end() ? "" : fixed_text(published->second, 3));
     }
     sheet.rows.push_back(cells);
-    const Spread mean = dev_scores(row, tasks.empty() ? "" : tasks.back());
+    const Spread mean = scores_of(row, tasks.empty() ? "" : tasks.back());
     const auto published = row.published.find(key(tasks.empty() ? "" : tasks.back()));
     const double other = published == row.published.end() ? kNone : published->second;
     sheet.plots.push_back(mean.count == 0 ? Html()

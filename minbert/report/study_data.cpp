@@ -115,7 +115,7 @@ const ModelRow* StudyData::best() const {
   const ModelRow* best = nullptr;
   double mean = 0;
   for (const ModelRow& row : rows) {
-    const Spread scores = dev_scores(row, "");
+    const Spread scores = scores_of(row, "");
     if (scores.count == 0 || (best != nullptr && scores.mean <= mean)) continue;
     best = &row;
     mean = scores.mean;
@@ -157,7 +157,10 @@ StudyData read_seeds(const fs::path& folder) {
   for (const fs::path& seed : seeds) {
     ModelRow row{.name = seed.filename().string(), .title = seed.filename().string()};
     std::ranges::replace(row.title, '-', ' ');
+    if (row.name.starts_with("fold")) row.split = "test";
     add_run(seed, row.title, seeds.size() > kMostSeries ? StepDetail::kSums : StepDetail::kEach, row, study);
+    for (RunData& run : row.runs)  // sections look at the first
+      std::ranges::stable_partition(run.results, [&](const SplitResult& result) { return result.split == row.split; });
     study.rows.push_back(std::move(row));
   }
   return study;

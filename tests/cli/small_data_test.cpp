@@ -95,6 +95,9 @@ TEST_F(SmallDataTest, FoldsAreRunsBesideASummary) {
   EXPECT_EQ(json("folds/fold-1/data.json")["tickets"]["test"]["used"].get<int>() +
                 json("folds/fold-2/data.json")["tickets"]["test"]["used"].get<int>(),
             20);
+  expect_success(minbert({"report", "folds"}));
+  EXPECT_NE(text("folds/eval/scores.csv").find(fmt::format("all folds,2,{:.3f}", (first + second) / 2)), std::string::npos)
+      << text("folds/eval/scores.csv");
   expect_failure(minbert({"eval", "folds"}), 4, "fold-1");
   expect_failure(one_liner("both", {"--folds", "2", "--seeds", "1,2"}), 2, "--seeds or --folds");
 }
