@@ -95,7 +95,7 @@ InputRow InputRows::operator[](std::size_t i) const {
   if (lines_) {
     out.text = (*lines_)[i];
     out.id = std::to_string(first_row_ + i);
-    if (keep_columns_) out.cells = {out.text};
+    if (keep_columns_) out.cells.push_back(InputCell{out.text});
     return out;
   }
   const std::size_t row = usable_[i];
@@ -103,8 +103,10 @@ InputRow InputRows::operator[](std::size_t i) const {
   if (columns_.text_pair) out.text_pair = table_.cell(row, *columns_.text_pair);
   out.id = columns_.id_of(table_, row, static_cast<std::int64_t>(first_row_ + row));
   if (!keep_columns_) return out;
-  for (const std::string_view cell : table_.row(row))
-    out.cells.push_back(cell.data() == nullptr ? std::nullopt : std::optional<std::string>(cell));
+  const auto cells = table_.row(row);
+  for (std::size_t c = 0; c < cells.size(); ++c)
+    out.cells.push_back(cells[c].data() == nullptr ? std::nullopt
+                                                   : std::optional(InputCell{std::string(cells[c]), table_.is_json(row, c)}));
   return out;
 }
 

@@ -11,12 +11,18 @@
 
 namespace minbert {
 
+/// A cell of a record.
+struct InputCell {
+  std::string text;
+  bool is_json = false;  ///< see Table::is_json
+};
+
 /// One text, or a pair, as it was given.
 struct InputRow {
   std::string text, text_pair;
   std::string id;  ///< of its column, else its number from 0 in the input
   /// All cells of its record, if InputOptions::keep_columns; nothing for a key that an object lacks.
-  std::vector<std::optional<std::string>> cells = {};
+  std::vector<std::optional<InputCell>> cells = {};
 };
 
 struct InputOptions {

@@ -41,7 +41,11 @@ Table TableBuilder::take() {
   for (std::size_t row = 0; row + 1 < row_begins_.size(); ++row)
     for (std::size_t i = row_begins_[row]; i < row_begins_[row + 1]; ++i) {
       const CellSlice cell = slices_[i];
-      if (cell.begin != CellSlice::kAbsent) table_.cells_[row * columns() + i - row_begins_[row]] = {text + cell.begin, cell.size};
+      const std::size_t place = row * columns() + i - row_begins_[row];
+      if (cell.begin != CellSlice::kAbsent) table_.cells_[place] = {text + cell.begin, cell.size};
+      if (!cell.is_json) continue;
+      table_.is_json_.resize(table_.cells_.size());
+      table_.is_json_[place] = true;
     }
   return std::move(table_);
 }
@@ -178,7 +182,9 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions
       const auto [place, added] = index.try_emplace(key, columns.size());
       if (added) columns.push_back(key);
       if (cells.size() <= place->second) cells.resize(place->second + 1);
-      cells[place->second] = append(value.is_string() ? value.get_ref<const std::string&>() : dump_json(value));
+      CellSlice& cell = cells[place->second];
+      cell = append(value.is_string() ? value.get_ref<const std::string&>() : dump_json(value));
+      cell.is_json = !value.is_string();
     }
     table.add_row(line, cells);
   };

@@ -62,6 +62,8 @@ class Table {
   std::size_t rows() const { return lines_.size(); }
   std::span<const std::string_view> row(std::size_t i) const { return std::span(cells_).subspan(i * columns_.size(), columns_.size()); }
   std::string_view cell(std::size_t i, std::size_t column) const { return row(i)[column]; }
+  /// True for a cell of JSON lines that is no string there but a number, true, false, a list or an object: it is then its JSON text.
+  bool is_json(std::size_t i, std::size_t column) const { return !is_json_.empty() && is_json_[i * columns_.size() + column]; }
   /// Physical line, from 1, where the record starts.
   std::int64_t line(std::size_t i) const { return lines_[i]; }
   /// Why row i cannot be used ("expected 4 fields, got 3"), or empty.
@@ -81,6 +83,7 @@ class Table {
   Dialect dialect_;
   std::vector<std::string> columns_;
   std::vector<std::string_view> cells_;  // rows() x columns().size()
+  std::vector<bool> is_json_;            // of each cell; empty if there is none
   std::vector<std::int64_t> lines_;
   std::vector<std::int64_t> repaired_;
   std::map<std::size_t, std::string> problems_;  // row -> reason

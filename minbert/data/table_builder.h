@@ -13,6 +13,7 @@ namespace minbert {
 struct CellSlice {
   static constexpr std::size_t kAbsent = static_cast<std::size_t>(-1);
   std::size_t begin = kAbsent, size = 0;
+  bool is_json = false;  ///< see Table::is_json
 };
 
 class TableBuilder {

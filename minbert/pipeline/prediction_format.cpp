@@ -115,7 +115,7 @@ std::string PredictionFormat::line(const InputRow& row, std::span<const Predicti
   }
   std::vector<std::string> out;
   if (style_.columns.empty()) out.push_back(row.id);
-  for (std::size_t c = 0; c < style_.columns.size(); ++c) out.push_back(row.cells[c].value_or(""));
+  for (std::size_t c = 0; c < style_.columns.size(); ++c) out.push_back(row.cells[c] ? row.cells[c]->text : "");
   for (std::size_t t = 0; t < tasks_.size(); ++t) {
     const auto own = cells(*tasks_[t], predictions[t]);
     out.insert(out.end(), own.begin(), own.end());
@@ -152,7 +152,8 @@ std::string PredictionFormat::json_line(const InputRow& row, std::span<const Pre
   std::vector<std::string> members;
   if (style_.columns.empty()) members.push_back("\"id\":" + dump_json(row.id));
   for (std::size_t c = 0; c < style_.columns.size(); ++c)
-    if (row.cells[c]) members.push_back(fmt::format("{}:{}", dump_json(style_.columns[c]), dump_json(*row.cells[c])));
+    if (const auto& cell = row.cells[c])
+      members.push_back(fmt::format("{}:{}", dump_json(style_.columns[c]), cell->is_json ? cell->text : dump_json(cell->text)));
   std::vector<std::string> answers;
   for (std::size_t t = 0; t < tasks_.size(); ++t) {
     const std::string answer = json_answer(*tasks_[t], predictions[t]);

@@ -111,8 +111,10 @@ TEST_F(StreamTest, EachLineIsAnsweredBeforeTheNextIsWritten) {
 
 TEST_F(StreamTest, JsonLinesComeOneByOne) {
   Conversation talk({"predict", "run", "--task", "sentiment", "--text", "words", "--keep-columns", "--on-bad-row", "skip"}, path("."));
-  const Json first = parsed(talk.ask("{\"words\": \"a fine film\", \"n\": 7}\n"));
-  EXPECT_EQ(first["n"], "7");
+  const Json first = parsed(talk.ask("{\"words\": \"a fine film\", \"n\": 7, \"code\": \"07\", \"tags\": [1, true]}\n"));
+  EXPECT_EQ(first["n"], 7);
+  EXPECT_EQ(first["code"], "07");
+  EXPECT_EQ(first["tags"], Json({1, true}));
   const Json second = parsed(talk.ask("{\"n\": 8}\n\n{\"new\": \"x\", \"words\": \"so so\"}\n"));  // the first of these is left out
   EXPECT_EQ(second["words"], "so so");
   EXPECT_EQ(second["new"], "x");
