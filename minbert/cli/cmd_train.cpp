@@ -189,8 +189,10 @@ void say_next(const TrainFlags& flags, const RunConfig& config, const fs::path& 
   if (first.fits_classifier())
     session.console.info(fmt::format("for transformers: minbert export {} -o FOLDER --as seqcls:{}", folder, shell_word(first.name)));
   else if (flags.config.files.empty())
-    session.console.info(fmt::format(
-        "for transformers: the encoder alone; --set task.{}.pool=pooler trains a head that its classifiers have too", first.name));
+    session.console.info(
+        fmt::format("for onnxruntime: minbert export {} -o FOLDER --as onnx; for transformers: --set task.{}.pool=pooler{} trains a head "
+                    "that its classifiers have too",
+                    folder, first.name, first.is_separate() ? fmt::format(" --set task.{}.encode=joint", first.name) : ""));
 }
 
 /// Mean and standard deviation (n - 1) over the runs, which a single one has not.

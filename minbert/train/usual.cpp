@@ -15,14 +15,19 @@ namespace minbert {
 
 namespace {
 
-/// The pooling that the encoder `init`, a folder or "scratch", was trained with. Where it has none of its own, it is that of BERT's pooler,
-/// as transformers' own classifiers have it.
-Pool usual_pool(const std::string& init) {
-  if (init == "scratch") return Pool::kPooler;
+/// The vectors that an encoder starts with.
+struct Vectors {
+  Pool pool;
+  bool trained;  ///< the encoder was trained for them
+};
+
+/// Those of `init`, a folder or "scratch". Where it has none of its own, they are BERT's pooler's, as transformers' classifiers have them.
+Vectors vectors_of(const std::string& init) {
+  if (init == "scratch") return {Pool::kPooler, false};
   const ModelFolder folder = read_model_folder(init);
-  if (folder.modules.empty()) return has_pooler(folder) ? Pool::kPooler : Pool::kMean;
+  if (folder.modules.empty()) return {has_pooler(folder) ? Pool::kPooler : Pool::kMean, false};
   std::vector<std::string> warnings;  // the run says them when it reads the folder
-  return pool_of_model(read_sentence_modules(folder, warnings).pooling).value_or(Pool::kMean);
+  return {pool_of_model(read_sentence_modules(folder, warnings).pooling).value_or(Pool::kMean), true};
 }
 
 std::string usual_task(Pool pool, const std::string& task, bool is_pair, bool compares) {
@@ -86,9 +91,9 @@ UsualSettings usual_settings(const std::string& init, const std::string& task, b
   // Vectors that were trained to be compared tell pairs apart from the first row on. To read two texts as one sequence has to be learnt
   // (docs/small_data.md has the figures).
   constexpr double kFewPairs = 2000;
-  const Pool pool = usual_pool(init);
-  const bool compares = is_pair && pool != Pool::kPooler && rows < kFewPairs;
-  return {usual_task(pool, task, is_pair, compares), usual_stages(rows, compares)};
+  const Vectors vectors = vectors_of(init);
+  const bool compares = is_pair && vectors.trained && rows < kFewPairs;
+  return {usual_task(vectors.pool, task, is_pair, compares), usual_stages(rows, compares)};
 }
 
 }  // namespace minbert

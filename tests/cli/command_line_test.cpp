@@ -84,7 +84,7 @@ TEST(CommandLine, KeysAreExplained) {
   for (const char* key : {"stage.sampler", "stage[].sampler", "stage.0.sampler", "stage.finetune.sampler", "sampler"})
     EXPECT_NE(out({"config", "explain", key}).find("\n  sqrt          in proportion to the square root"), std::string::npos) << key;
   const std::string head = out({"config", "explain", "task.sst.head"});
-  EXPECT_EQ(lines_of(head).size(), 5u) << head;
+  EXPECT_EQ(lines_of(head).size(), 6u) << head;
   EXPECT_NE(head.find("task.head.dropout"), std::string::npos);
   EXPECT_NE(out({"config", "explain", "stage.lr"})
                 .find("stage.lr: learning rate of the encoder\n  type     number at least 0\n"

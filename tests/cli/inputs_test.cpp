@@ -133,8 +133,8 @@ TEST_F(InputsTest, SignalsLeaveNothingBeside) {
 
 TEST_F(InputsTest, AStoppedComparisonLeavesNothingBeside) {
   train();
-  std::string rows = "text,label\n";
-  for (int i = 0; i < 60'000; ++i) rows += i % 2 ? "a fine film with a long line of words in it,positive\n" : "a dull film,negative\n";
+  std::string rows = "sentence,label\n";
+  for (int i = 0; i < 60'000; ++i) rows += i % 2 ? "a fine film with a long line of words in it,good\n" : "a dull film,bad\n";
   write("many.csv", rows);
   for (const int signal : {SIGINT, SIGQUIT}) {
     fs::create_directory(path("temporary"));

@@ -102,9 +102,15 @@ TEST_F(RunTest, OneLinerInfersTheTask) {
   EXPECT_EQ(task("sentiment")["type"], "classify");
   EXPECT_EQ(task("sentiment")["labels"], 5);
   EXPECT_EQ(task("similarity")["type"], "pair_regress");
-  EXPECT_EQ(task("similarity")["encode"], "joint");
+  EXPECT_EQ(task("similarity")["encode"], "separate");
+  EXPECT_EQ(task("similarity")["head"]["features"], "comparison");
   expect_success(minbert({"config", "check", "similarity/config.input.toml"}));
   expect_success(minbert({"predict", "similarity", "-i", "samples/similarity-dev.csv"}));
+  // Without modules that make sentence vectors, a pair is one sequence.
+  fs::remove(path("model/best/modules.json"));
+  expect_success(one_liner("paraphrase", {"--text", "sentence1", "--text-pair", "sentence2", "--label", "label", "--dev", "0.25"}));
+  EXPECT_EQ(task("paraphrase")["encode"], "joint");
+  EXPECT_FALSE(task("paraphrase")["head"].contains("features"));
 }
 
 TEST_F(RunTest, SeedsAreRunsBesideASummary) {
