@@ -26,6 +26,7 @@ using api::TrainConfig;
 using api::TrainOptions;
 using api::TrainResult;
 using api::usual_config;
+using api::UsualTask;
 using api::version;
 
 }  // namespace minbert

@@ -242,10 +242,20 @@ void AtomicFolder::recover(const fs::path& path) {
   remove_folder(beside(path, "new.tmp"));
 }
 
-TemporaryFolder::TemporaryFolder()
-    : path_(fs::temp_directory_path() / fmt::format("minbert-{:08x}{:08x}", std::random_device()(), std::random_device()())), live_(path_) {
-  // Others write there too: nobody can guess the name, and what is there already is not taken.
-  if (::mkdir(path_.c_str(), 0700) != 0) fail(ErrorTag::kResources, path_, "make", errno);
+namespace {
+
+/// A name among the system's temporary folders. Others write there too: nobody can guess it.
+fs::path new_temporary_name() {
+  std::error_code error;
+  const fs::path folder = fs::temp_directory_path(error);
+  if (error) throw Error(ErrorTag::kResources, "TMPDIR", "expected a folder for temporary files, got none");
+  return folder / fmt::format("minbert-{:08x}{:08x}", std::random_device()(), std::random_device()());
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() : path_(new_temporary_name()), live_(path_) {
+  if (::mkdir(path_.c_str(), 0700) != 0) fail(ErrorTag::kResources, path_, "create the folder", errno);
 }
 
 TemporaryFolder::~TemporaryFolder() {

@@ -36,7 +36,8 @@ std::string labels_text(const TaskSpec& task) {
 
 std::string head_text(const TaskSpec& task) {
   if (task.head.kind == HeadKind::kCosine) return "cosine";
-  std::string text = task.head.features == PairFeatures::kAuto ? "" : fmt::format("{} -> ", option_name(task.head.features));
+  std::string text =
+      !task.is_separate() || task.head.features == PairFeatures::kAuto ? "" : fmt::format("{} -> ", option_name(task.head.features));
   for (const DenseWidth& width : task.head.dense) text += width.text() + " -> ";
   return text + std::to_string(task.outputs());
 }

@@ -51,7 +51,7 @@ std::string config_of_flags(const TrainFlags& flags, Console& console) {
                 "minbert init writes a config to start from");
   if (!given) refuse_training_flags(one.training);
   if (!given) return "";
-  return flags.pretrain ? pretrain_config(one.init, flags.text_files, console) : one_liner_config(one, console);
+  return flags.pretrain ? pretrain_config(one.init, flags.text_files, console) : one_liner_config(one, flags.config.sets, console);
 }
 
 ConfigTree read_input(const TrainFlags& flags, Session& session) {

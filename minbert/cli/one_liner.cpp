@@ -73,6 +73,13 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   return text;
 }
 
+/// Whether some flag or --set has settings for fine-tuning, or a pair is to be one sequence, which has to be learnt.
+bool tunes(const TrainingFlags& flags, std::span<const std::string> sets) {
+  return flags.lr || flags.head_lr || flags.batch || std::ranges::any_of(sets, [](const std::string& set) {
+           return set.starts_with("stage.finetune.") || set.find(".encode=joint") != set.npos || set.find(".encode=\"joint\"") != set.npos;
+         });
+}
+
 /// The [[stage]] of the preset "pretrain", without the tables inside it.
 std::string pretrain_stage() {
   const std::string_view text = preset_named("pretrain").text;
@@ -92,13 +99,17 @@ void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
   add_training_flags(app, flags.training);
 }
 
-std::string one_liner_config(const OneLinerFlags& flags, Console& console) {
+std::string one_liner_config(const OneLinerFlags& flags, std::span<const std::string> sets, Console& console) {
   const std::string init = init_value(flags.init);
   parse_fraction("--dev", flags.dev);  // before files are read
   const FileTask file = infer_task(flags.train, flags.file);
   const TaskSpec& task = file.task;
   say_inferred(file, console);
-  const UsualSettings usual = usual_settings(flags.init, task.name, task.is_pair(), train_rows(flags, task.data));
+  const UsualSettings usual = usual_settings(flags.init, {.name = task.name,
+                                                          .is_pair = task.is_pair(),
+                                                          .is_regression = task.is_regression(),
+                                                          .rows = train_rows(flags, task.data),
+                                                          .tunes = tunes(flags.training, sets)});
   return fmt::format(
       R"(# One task, made by `minbert train --init ... --train ...`; edit it and train it again with `minbert train THIS.toml`.
 [run]

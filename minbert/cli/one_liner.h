@@ -25,7 +25,8 @@ void add_one_liner(CLI::App& app, OneLinerFlags& flags);
 /// The text of a commented TOML file with absolute paths: one task, and stages that suit the number of its rows. Reads the train files to
 /// infer the task's type and labels, and says on the console what it inferred. The head is one linear layer on the vectors that the encoder
 /// was trained to make, or on BERT's pooler. Throws Error: kData, kUsage, kModel.
-std::string one_liner_config(const OneLinerFlags& flags, Console& console);
+/// `sets` are the user's --set, of which some ask for fine-tuning.
+std::string one_liner_config(const OneLinerFlags& flags, std::span<const std::string> sets, Console& console);
 
 /// The text of a TOML file with the stage of the preset "pretrain" on these files. Warns of files that look like tables. Throws
 /// Error(kUsage).

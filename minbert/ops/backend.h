@@ -67,7 +67,6 @@ float dropout_scale(float p);
 /// The factor (0 or dropout_scale) of element i; the definition that every backend's kernels must reproduce.
 float dropout_factor(const Dropout& dropout, RowId row, std::uint32_t head, std::uint32_t i);
 
-/// What a prepared weight will be used for.
 /// What a head reads of the vectors u and v of a pair.
 enum class PairTerms : std::uint8_t {
   kBoth,               ///< [u; v] (paper eq. 2)
@@ -77,6 +76,7 @@ enum class PairTerms : std::uint8_t {
 /// How many times as wide as u they are.
 constexpr std::int64_t pair_parts(PairTerms terms) { return terms == PairTerms::kBothAndDifference ? 3 : 2; }
 
+/// What a prepared weight will be used for.
 enum class WeightUse : std::uint8_t {
   kTrain,        ///< forward and backward; the value changes at every optimizer step
   kForward,      ///< forward only; the value changes rarely, so a backend may repack it

@@ -79,10 +79,11 @@ Html study_heading(const StudyData& study) {
                                  counted(std::ssize(study.rows), "model", "models"));
   if (!study.caption.empty()) line += ". " + study.caption;
   Html html = heading(study.title.empty() ? study.name : study.title, study.state, line);
-  if (const ModelRow* best = study.best(); best != nullptr && study.same_tasks()) {
+  const bool folds = !study.rows.empty() && study.rows.front().is_fold();
+  if (const ModelRow* best = study.best(); best != nullptr && study.same_tasks() && !folds) {
     const Spread mean = scores_of(*best, "");
     html += element("p", {},
-                    fmt::format("The best mean on {} is {}'s: {}{}.", best->split, best->title, score_text(mean.mean),
+                    fmt::format("The best mean on dev is {}'s: {}{}.", best->title, score_text(mean.mean),
                                 std::isfinite(mean.deviation) ? fmt::format(" ± {}", score_text(mean.deviation)) : "")) +
             "\n";
   }

@@ -79,9 +79,9 @@ TrainResult run(const TrainConfig& given, const TrainOptions& wanted) {
 
 }  // namespace
 
-std::string usual_config(const std::string& init, const std::string& task, bool is_pair, std::size_t rows) {
-  const UsualSettings usual = usual_settings(init, task, is_pair, static_cast<double>(rows));
-  return fmt::format("[[task]]\nname = {}\n{}{}", print_toml_value(task), usual.task, usual.stages);
+std::string usual_config(const std::string& init, const UsualTask& task) {
+  const UsualSettings usual = usual_settings(init, task);
+  return fmt::format("[[task]]\nname = {}\n{}{}", print_toml_value(task.name), usual.task, usual.stages);
 }
 
 TrainResult train(const TrainConfig& config, const TrainOptions& options) {

@@ -41,8 +41,14 @@ struct TrainResult {
 /// Trains as `minbert train` does, to the same bits. Throws Error; what on_event throws ends the run without a checkpoint.
 MINBERT_API TrainResult train(const TrainConfig& config, const TrainOptions& options = {});
 
+struct UsualTask {
+  std::string name;
+  bool is_pair = false, is_regression = false;
+  double rows = 0;     ///< train rows
+  bool tunes = false;  ///< there are settings for fine-tuning, so that there must be some; else few pairs leave the encoder as it is
+};
 /// What `minbert train --init MODEL --train FILE` writes into its config, as TOML, beside the task's type and data: [[task]] and [[stage]]
-/// tables that follow from the encoder `init`, a folder or "scratch", and from `rows` train rows. A text to begin TrainConfig::texts with.
-MINBERT_API std::string usual_config(const std::string& init, const std::string& task, bool is_pair, std::size_t rows);
+/// tables that follow from the encoder `init`, a folder or "scratch", and from the task. A text to begin TrainConfig::texts with.
+MINBERT_API std::string usual_config(const std::string& init, const UsualTask& task);
 
 }  // namespace minbert::api

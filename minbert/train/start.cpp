@@ -45,7 +45,9 @@ Start start_from_folder(const RunConfig& config) {
 /// Whether a head of the folder fits this task: the folder describes no task of this name, or the same one.
 bool is_same_task(const ModelFolder& folder, const TaskSpec& task) {
   const auto theirs = std::find_if(folder.tasks.begin(), folder.tasks.end(), [&](const TaskSpec& t) { return t.name == task.name; });
-  return theirs == folder.tasks.end() || (theirs->type == task.type && theirs->labels == task.labels);
+  return theirs == folder.tasks.end() ||
+         (theirs->type == task.type && theirs->labels == task.labels &&
+          theirs->head_shape(folder.config.hidden_size).features == task.head_shape(folder.config.hidden_size).features);
 }
 
 /// Whether a new MLM head is needed, because the folder lacks some part of one. Throws Error(kModel) if mlm.head is "pretrained" then.

@@ -1,4 +1,4 @@
-// Chooses the usual pooling and the usual stages.
+// Chooses the head, the encoding of pairs and the stages.
 #include "minbert/train/usual.h"
 
 #include <fmt/format.h>
@@ -27,23 +27,25 @@ Vectors vectors_of(const std::string& init) {
   const ModelFolder folder = read_model_folder(init);
   if (folder.modules.empty()) return {has_pooler(folder) ? Pool::kPooler : Pool::kMean, false};
   std::vector<std::string> warnings;  // the run says them when it reads the folder
-  return {pool_of_model(read_sentence_modules(folder, warnings).pooling).value_or(Pool::kMean), true};
+  // A model of ours has modules too, whatever it was trained for.
+  return {pool_of_model(read_sentence_modules(folder, warnings).pooling).value_or(Pool::kMean), !folder.is_own};
 }
 
-std::string usual_task(Pool pool, const std::string& task, bool is_pair, bool compares) {
-  std::string text =
-      fmt::format("pool = \"{}\"            # {}\n", option_name(pool),
-                  pool != Pool::kPooler ? "as the encoder's own vectors; \"pooler\" makes a head that transformers' classifiers have too"
-                                        : fmt::format("`minbert export --as seqcls:{}` makes a transformers classifier of it", task));
+std::string usual_task(Pool pool, const api::UsualTask& task, bool compares) {
+  std::string_view why = "as the encoder's own vectors; \"pooler\" makes a head that transformers' classifiers have too";
+  const std::string pooler = fmt::format("`minbert export --as seqcls:{}` makes a transformers classifier of it", task.name);
+  if (pool == Pool::kPooler) why = pooler;
+  if (compares) why = "as the encoder's own vectors";
+  std::string text = fmt::format("pool = \"{}\"            # {}\n", option_name(pool), why);
   text += fmt::format("head = {{ dense = [], dropout = 0.1{} }}\n", compares ? ", features = \"comparison\"" : "");
   if (compares)
     text += "encode = \"separate\"        # the head compares two vectors; with thousands of pairs, \"joint\" is better\n";
-  else if (is_pair)
+  else if (task.is_pair)
     text += "encode = \"joint\"           # [CLS] a [SEP] b [SEP]: slower than \"separate\", and better\n";
   return text;
 }
 
-std::string usual_stages(double rows, bool compares) {
+std::string usual_stages(double rows, bool tunes) {
   // Each stage makes about this many steps at least, so that few rows are not left undertrained.
   constexpr double kBatch = 16, kHeadSteps = 300, kSteps = 120, kEpochs = 4, kMostEpochs = 50;
   const double steps = std::max(1.0, rows / kBatch);  // of an epoch
@@ -79,21 +81,20 @@ checkpoint_every = 1000
 ties = "last"              # among equally good epochs; a small dev split has many
 )",
       epochs(kHeadSteps, 10),
-      compares ? "# Few pairs: to train the encoder too made answers worse, so that it stays as it is. epochs = 4 would train it."
-               : "# Then all is trained from there. Epoch 0 is the result of the stage before: it is kept if dev prefers no later one.\n"
-                 "# The learning rate rises for a tenth of the steps, then falls to 0.",
-      compares ? 0 : epochs(kSteps, kEpochs));
+      !tunes ? "# Few pairs: to train the encoder too made answers worse, so that it stays as it is. epochs = 4 would train it."
+             : "# Then all is trained from there. Epoch 0 is the result of the stage before: it is kept if dev prefers no later one.\n"
+               "# The learning rate rises for a tenth of the steps, then falls to 0.",
+      tunes ? epochs(kSteps, kEpochs) : 0);
 }
 
 }  // namespace
 
-UsualSettings usual_settings(const std::string& init, const std::string& task, bool is_pair, double rows) {
-  // Vectors that were trained to be compared tell pairs apart from the first row on. To read two texts as one sequence has to be learnt
-  // (docs/small_data.md has the figures).
+UsualSettings usual_settings(const std::string& init, const api::UsualTask& task) {
+  // Vectors that were trained to be compared tell pairs apart from the first row on. To read two texts as one sequence has to be learnt.
   constexpr double kFewPairs = 2000;
   const Vectors vectors = vectors_of(init);
-  const bool compares = is_pair && vectors.trained && rows < kFewPairs;
-  return {usual_task(vectors.pool, task, is_pair, compares), usual_stages(rows, compares)};
+  const bool compares = task.is_pair && vectors.trained && task.rows < kFewPairs;
+  return {usual_task(vectors.pool, task, compares), usual_stages(task.rows, !compares || task.is_regression || task.tunes)};
 }
 
 }  // namespace minbert

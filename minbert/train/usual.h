@@ -3,16 +3,16 @@
 
 #include <string>
 
-#include "minbert/pipeline/task.h"
+#include "minbert/train/api.h"
 
 namespace minbert {
 
 /// Settings as TOML.
 struct UsualSettings {
   std::string task;    ///< keys of the [[task]], a line each: the pooling, one linear layer, and how pairs are encoded
-  std::string stages;  ///< [[stage]] tables: heads on cached vectors, then fine-tuning from there, with enough epochs for the rows
+  std::string stages;  ///< [[stage]] tables: heads on cached vectors, then, but for few pairs, fine-tuning from there
 };
-/// Those of a task called `task` that starts from `init`, a folder or "scratch", and has `rows` train rows.
-UsualSettings usual_settings(const std::string& init, const std::string& task, bool is_pair, double rows);
+/// Those of a task that starts from `init`, a folder or "scratch". docs/small_data.md has the figures that chose them.
+UsualSettings usual_settings(const std::string& init, const api::UsualTask& task);
 
 }  // namespace minbert

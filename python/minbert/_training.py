@@ -135,7 +135,7 @@ def train_texts(
 
     X: texts, or pairs with X_pair or as (n, 2). y: labels; floats are a regression, lists sets of labels, all else classes: whole numbers
     0 to K - 1 stay numbers, others become names. dev: a fraction of X, (X_dev, y_dev), or None, which keeps the last epoch's model. config: further keys,
-    such as {"stage": [{"epochs": 2}]}. The texts are written beside the run folder, so that it can be resumed and reported.
+    such as {"stage": [{"epochs": 2}]}. Few pairs of classes train the head alone, unless epochs, lr, batch or a stage of config is given. The texts are written beside the run folder, so that it can be resumed and reported.
     """
     if isinstance(dev, (int, float)) and not 0 <= dev < 1:
         raise UsageError(f"expected a fraction below 1, or a pair (X, y), got {dev}", place="dev")
@@ -160,10 +160,13 @@ def train_texts(
         spec["labels"] = labels
     stage = {key: value for key, value in (("epochs", epochs), ("lr", lr), ("batch", batch)) if value is not None}
     model = {key: value for key, value in (("max_length", max_length), ("dtype", dtype)) if value is not None}
-    train_rows = round(len(rows.texts) * (1 - dev if isinstance(dev, float) else 1))
+    train_rows = len(rows.texts) * (1 - dev if isinstance(dev, float) else 1)
+    more = config or {}
+    tunes = bool(stage) or "stage" in more or any(isinstance(block, dict) and block.get("encode") == "joint" for block in more.get("task", []))
+    usual = _native.usual_config(_init(init), task, rows.pairs is not None, labels is None, float(train_rows), tunes)
     overlay = {"run": {"name": task, **({} if seed is None else {"seed": seed})}, "model": {"init": _init(init), **model}, "task": [spec],
                "stage": [{"name": "finetune", **stage}]}
-    texts = [_native.usual_config(_init(init), task, rows.pairs is not None, train_rows), to_toml(overlay)] + ([to_toml(config)] if config else [])
+    texts = [usual, to_toml(overlay)] + ([to_toml(config)] if config else [])
     return _run([], texts, [], output, resume, overwrite, threads, progress, callbacks)
 
 

@@ -70,7 +70,8 @@ nb::tuple run(const std::vector<std::string>& files, const std::vector<std::stri
 void bind_train(nb::module_& module) {
   module.def("train", &run, nb::arg("files"), nb::arg("texts"), nb::arg("set"), nb::arg("output"), nb::arg("resume"), nb::arg("overwrite"),
              nb::arg("threads"), nb::arg("on_event"));
-  module.def("usual_config", &usual_config);
+  module.def("usual_config", [](const std::string& init, const std::string& name, bool is_pair, bool is_regression, double rows,
+                                bool tunes) { return usual_config(init, {name, is_pair, is_regression, rows, tunes}); });
 }
 
 }  // namespace minbert::python

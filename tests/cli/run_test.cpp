@@ -102,15 +102,29 @@ TEST_F(RunTest, OneLinerInfersTheTask) {
   EXPECT_EQ(task("sentiment")["type"], "classify");
   EXPECT_EQ(task("sentiment")["labels"], 5);
   EXPECT_EQ(task("similarity")["type"], "pair_regress");
-  EXPECT_EQ(task("similarity")["encode"], "separate");
-  EXPECT_EQ(task("similarity")["head"]["features"], "comparison");
+  EXPECT_EQ(task("similarity")["encode"], "joint");
   expect_success(minbert({"config", "check", "similarity/config.input.toml"}));
   expect_success(minbert({"predict", "similarity", "-i", "samples/similarity-dev.csv"}));
-  // Without modules that make sentence vectors, a pair is one sequence.
-  fs::remove(path("model/best/modules.json"));
-  expect_success(one_liner("paraphrase", {"--text", "sentence1", "--text-pair", "sentence2", "--label", "label", "--dev", "0.25"}));
-  EXPECT_EQ(task("paraphrase")["encode"], "joint");
-  EXPECT_FALSE(task("paraphrase")["head"].contains("features"));
+
+  // A folder of sentence-transformers has vectors that were trained to be compared.
+  fs::remove(path("model/best/minbert.json"));
+  const std::vector<std::string> pairs = {"--text", "sentence1", "--text-pair", "sentence2", "--label", "label", "--dev", "0.25"};
+  expect_success(one_liner("paraphrase", pairs));
+  EXPECT_EQ(task("paraphrase")["encode"], "separate");
+  EXPECT_EQ(task("paraphrase")["head"]["features"], "comparison");
+  const auto finetuning_epochs = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"train",        "--init", "model/best",  "--train", "samples/paraphrase-train.csv",
+                                          "-o",           "pairs",  "--overwrite", "--set",   "stage.heads.epochs=1",
+                                          "--max-length", "16"};
+    arguments.insert(arguments.end(), pairs.begin(), pairs.end());
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    expect_success(minbert(arguments));
+    const std::string config = text("pairs/config.toml");
+    return config.substr(config.rfind("epochs = "), 11);
+  };
+  EXPECT_EQ(finetuning_epochs({}), "epochs = 0\n");
+  EXPECT_NE(finetuning_epochs({"--batch", "32"}), "epochs = 0\n");
+  EXPECT_NE(finetuning_epochs({"--set", "task.0.encode=joint"}), "epochs = 0\n");
 }
 
 TEST_F(RunTest, SeedsAreRunsBesideASummary) {
