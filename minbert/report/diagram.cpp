@@ -77,23 +77,27 @@ Lines input_lines(const ConfigView& config) {
   return lines;
 }
 
+/// What a head reads, and how many times as wide as a sentence vector that is.
+struct HeadInput {
+  std::string_view text;
+  std::int64_t parts;
+};
+HeadInput head_input(const TaskConfig& task) {
+  if (!task.is_pair() || task.encode == "joint") return {"x", 1};
+  if (task.head_features == "comparison") return {"|u − v|; u v", 2};
+  const bool difference = task.head_features == "difference" || (task.head_features != "concat" && task.is_regression());
+  return difference ? HeadInput{"u; v; |u − v|", 3} : HeadInput{"u; v", 2};
+}
+
 Lines head_lines(const TaskConfig& task, const std::optional<EncoderSizes>& encoder) {
-  const bool separate = task.is_pair() && task.encode != "joint";
-  const bool is_auto = task.head_features.empty() || task.head_features == "auto";
-  const std::string features = !is_auto ? task.head_features : task.is_regression() ? "difference" : "concat";
-  const std::int64_t parts = !separate ? 1 : features == "difference" ? 3 : 2;
   const std::string vector = task.pool == "cls" ? "[CLS]" : task.pool;
   Lines lines = {task.name, fmt::format("{}, dropout {:g}", vector, task.dropout)};
   if (task.head_kind == "cosine") {
     lines.emplace_back("cosine of u and v");
   } else {
-    std::string width = width_text(parts, encoder);
-    lines.push_back(parts == 1 ? "x: " + width
-                               : fmt::format("{}: {}",
-                                             features == "comparison" ? "|u − v|; u v"
-                                             : parts == 3             ? "u; v; |u − v|"
-                                                                      : "u; v",
-                                             width));
+    const HeadInput input = head_input(task);
+    std::string width = width_text(input.parts, encoder);
+    lines.push_back(fmt::format("{}: {}", input.text, width));
     for (const std::string& dense : task.dense) {
       const std::string next = width_text(dense, encoder);
       lines.push_back(fmt::format("{} → {}, GELU", width, next));

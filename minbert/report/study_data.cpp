@@ -64,6 +64,19 @@ void add_run(const fs::path& folder, const std::string& name, StepDetail steps, 
   row.runs.push_back(std::move(run));
 }
 
+/// For folds, which are tested on the rows that they leave out.
+void score_on_test(ModelRow& row) {
+  row.split = "test";
+  for (RunData& run : row.runs)  // sections look at the first
+    std::ranges::stable_partition(run.results, [](const SplitResult& result) { return result.split == "test"; });
+}
+
+bool are_tested_folds(const ModelRow& row) {
+  return !row.runs.empty() && std::ranges::all_of(row.runs, [](const RunData& run) {
+    return run.name.starts_with("fold-") && find_split(run, "test") != nullptr;
+  });
+}
+
 /// The folders seed-N or fold-N, by N.
 std::vector<fs::path> seed_folders(const fs::path& folder) {
   std::vector<std::pair<std::uint64_t, fs::path>> seeds;
@@ -157,10 +170,8 @@ StudyData read_seeds(const fs::path& folder) {
   for (const fs::path& seed : seeds) {
     ModelRow row{.name = seed.filename().string(), .title = seed.filename().string()};
     std::ranges::replace(row.title, '-', ' ');
-    if (row.name.starts_with("fold")) row.split = "test";
     add_run(seed, row.title, seeds.size() > kMostSeries ? StepDetail::kSums : StepDetail::kEach, row, study);
-    for (RunData& run : row.runs)  // sections look at the first
-      std::ranges::stable_partition(run.results, [&](const SplitResult& result) { return result.split == row.split; });
+    if (row.name.starts_with("fold-")) score_on_test(row);
     study.rows.push_back(std::move(row));
   }
   return study;
@@ -207,6 +218,7 @@ StudyData read_models(std::span<const fs::path> folders) {
       add_run(folder, name, steps, row, study);
     study.rows.push_back(std::move(row));
   }
+  if (std::ranges::all_of(study.rows, are_tested_folds)) std::ranges::for_each(study.rows, score_on_test);  // else all are scored on dev
   std::vector<std::string> titles;
   for (const ModelRow& row : study.rows) titles.push_back(row.title);
   study.name = study.title = list_text(titles, 3);

@@ -147,10 +147,14 @@ void CpuBackend::pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, 
         const float left = static_cast<float>(p[i]), right = static_cast<float>(q[i]);
         const float sign = static_cast<float>(left > right) - static_cast<float>(left < right);
         const float g = terms == PairTerms::kBoth ? 0.0f : sign * static_cast<float>(of_difference[i]);
-        const float first = static_cast<float>(d[terms == PairTerms::kComparison ? width + i : i]),
-                    second = static_cast<float>(d[width + i]);
-        a[i] = T((terms == PairTerms::kComparison ? first * right : first) + g);
-        c[i] = T((terms == PairTerms::kComparison ? second * left : second) - g);
+        if (terms == PairTerms::kComparison) {
+          const float product = static_cast<float>(d[width + i]);
+          a[i] = T(product * right + g);
+          c[i] = T(product * left - g);
+        } else {
+          a[i] = T(static_cast<float>(d[i]) + g);
+          c[i] = T(static_cast<float>(d[width + i]) - g);
+        }
       }
     }
   });
