@@ -202,6 +202,14 @@ fs::path beside(const fs::path& path, std::string_view suffix) {
   return path.parent_path() / fmt::format(".{}.{}", path.filename().string(), suffix);
 }
 
+/// A name among the system's temporary folders. Others write there too: nobody can guess it.
+fs::path new_temporary_name() {
+  std::error_code error;
+  const fs::path folder = fs::temp_directory_path(error);
+  if (error) throw Error(ErrorTag::kResources, "TMPDIR", "expected a folder for temporary files, got none");
+  return folder / fmt::format("minbert-{:08x}{:08x}", std::random_device()(), std::random_device()());
+}
+
 void rename_folder(const fs::path& from, const fs::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail(ErrorTag::kResources, to, "rename", errno);
   sync_folder(to.parent_path());
@@ -241,18 +249,6 @@ void AtomicFolder::recover(const fs::path& path) {
   remove_folder(old);
   remove_folder(beside(path, "new.tmp"));
 }
-
-namespace {
-
-/// A name among the system's temporary folders. Others write there too: nobody can guess it.
-fs::path new_temporary_name() {
-  std::error_code error;
-  const fs::path folder = fs::temp_directory_path(error);
-  if (error) throw Error(ErrorTag::kResources, "TMPDIR", "expected a folder for temporary files, got none");
-  return folder / fmt::format("minbert-{:08x}{:08x}", std::random_device()(), std::random_device()());
-}
-
-}  // namespace
 
 TemporaryFolder::TemporaryFolder() : path_(new_temporary_name()), live_(path_) {
   if (::mkdir(path_.c_str(), 0700) != 0) fail(ErrorTag::kResources, path_, "create the folder", errno);

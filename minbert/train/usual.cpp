@@ -21,7 +21,8 @@ struct Vectors {
   bool trained;  ///< the encoder was trained for them
 };
 
-/// Those of `init`, a folder or "scratch". Where it has none of its own, they are BERT's pooler's, as transformers' classifiers have them.
+/// Tells which vectors `init`, a folder or "scratch", starts with. An encoder without vectors of its own starts with those of BERT's
+/// pooler, as transformers' classifiers do.
 Vectors vectors_of(const std::string& init) {
   if (init == "scratch") return {Pool::kPooler, false};
   const ModelFolder folder = read_model_folder(init);

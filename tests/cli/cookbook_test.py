@@ -6,30 +6,10 @@ Usage: cookbook_test.py MINBERT ROOT [--onnx]. Without --onnx, a build without l
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-
-TINY = """
-[model]
-init = "scratch"
-[model.config]
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-[model.vocabulary]
-size = 400
-[[task]]
-name = "any"
-type = "classify"
-labels = 5
-[task.data]
-train = "samples/sentiment-train.csv"
-text = "sentence"
-[[stage]]
-epochs = 1
-"""
 
 
 def main(program, root, *options):
@@ -39,7 +19,7 @@ def main(program, root, *options):
         folder = pathlib.Path(name)
         (folder / "bin").mkdir()
         (folder / "bin/minbert").symlink_to(pathlib.Path(program).resolve())
-        (folder / "tiny.toml").write_text(TINY)
+        shutil.copy(pathlib.Path(root) / "tests/tiny.toml", folder)
         environment = {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
         prepare = ["minbert sample-data --train-rows 64 --dev-rows 8 --test-rows 4", "minbert train tiny.toml -o tiny -q",
                    "minbert export tiny -o models/all-MiniLM-L6-v2 --as sentence-transformers", "rm -r samples"]

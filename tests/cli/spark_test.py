@@ -12,30 +12,6 @@ import subprocess
 import sys
 import tempfile
 
-CONFIG = """
-[model]
-init = "scratch"
-max_length = 32
-[model.config]
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-max_position_embeddings = 32
-[model.vocabulary]
-size = 200
-[[task]]
-name = "mood"
-labels = 5
-[task.data]
-train = "samples/sentiment-train.csv"
-text = "sentence"
-[[stage]]
-epochs = 1
-max_steps = 1
-select = "last"
-"""
-
 
 def load(path):
     spec = importlib.util.spec_from_file_location("spark_example", path)
@@ -55,7 +31,7 @@ def main():
         os.mkdir("bin")
         os.symlink(program, "bin/minbert")
         os.environ["PATH"] = f"{folder}/bin:{os.environ['PATH']}"
-        pathlib.Path("tiny.toml").write_text(CONFIG)
+        shutil.copy(project / "tests/tiny.toml", ".")
         subprocess.run(["minbert", "sample-data", "-o", "samples", "--train-rows", "20", "--dev-rows", "4", "--test-rows", "4", "-q"], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["minbert", "train", "tiny.toml", "-o", "run", "--threads", "1", "-q"], check=True)
         rows = [{"id": f"row {i}", "text": f"a film\nnumber {i}"} for i in range(25)]
@@ -66,11 +42,11 @@ def main():
         example = load(script)
         got = []
         for begin in range(0, 30, 10):  # the last partition is half full, one more is empty
-            got += list(example.label_partition(iter(rows[begin:begin + 10]), "run", "mood", "text", "id"))
-        got += list(example.label_partition(iter([]), "run", "mood", "text", "id"))
+            got += list(example.label_partition(iter(rows[begin:begin + 10]), "run", "any", "text", "id"))
+        got += list(example.label_partition(iter([]), "run", "any", "text", "id"))
         assert [(key, pred) for key, pred, _ in got] == expected, got
         try:
-            list(example.label_partition(iter([{"id": "1", "text": None}]), "run", "mood", "text", "id"))
+            list(example.label_partition(iter([{"id": "1", "text": None}]), "run", "any", "text", "id"))
         except RuntimeError as error:
             assert "after 0 of 1 rows" in str(error), error
         else:
@@ -81,7 +57,7 @@ def main():
         spark = SparkSession.builder.master("local[2]").getOrCreate()
         spark.createDataFrame(rows).write.parquet("in.parquet")
         spark.stop()
-        subprocess.run([sys.executable, script, "run", "mood", "in.parquet", "out.parquet"], check=True, env=dict(os.environ, PYSPARK_SUBMIT_ARGS="--master local[2] pyspark-shell"))
+        subprocess.run([sys.executable, script, "run", "any", "in.parquet", "out.parquet"], check=True, env=dict(os.environ, PYSPARK_SUBMIT_ARGS="--master local[2] pyspark-shell"))
         spark = SparkSession.builder.master("local[2]").getOrCreate()
         labels = {row["id"]: row["pred"] for row in spark.read.parquet("out.parquet").collect()}
         spark.stop()

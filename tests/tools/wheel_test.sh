@@ -18,26 +18,7 @@ export PATH="$folder/venv/bin:$PATH"
 
 minbert version
 minbert sample-data -o samples --train-rows 64 --dev-rows 8 --test-rows 4 >/dev/null
-cat >tiny.toml <<END
-[model]
-init = "scratch"
-[model.config]
-hidden_size = 16
-num_hidden_layers = 1
-num_attention_heads = 2
-intermediate_size = 32
-[model.vocabulary]
-size = 300
-[[task]]
-name = "any"
-type = "classify"
-labels = 5
-[task.data]
-train = "samples/sentiment-train.csv"
-text = "sentence"
-[[stage]]
-epochs = 1
-END
+cp "$source/tests/tiny.toml" .
 python -m minbert train -q tiny.toml -o run >/dev/null
 minbert export run -o models/all-MiniLM-L6-v2 --as sentence-transformers
 sed -n '/^```python$/,/^```$/p' "$source/README.md" | grep -v '^```' >example.py
