@@ -33,6 +33,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  /// Gives back the memory that the bytes read so far take. Whoever reads them again gets them from the file again.
+  void release() const;
 
  private:
   const std::byte* data_ = nullptr;

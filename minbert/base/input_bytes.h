@@ -28,6 +28,10 @@ class InputBytes {
   explicit InputBytes(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
   std::string_view text() const { return file_ ? file_->text() : std::string_view(*text_); }
+  /// See MappedFile::release().
+  void release() const {
+    if (file_) file_->release();
+  }
 
  private:
   std::optional<MappedFile> file_;

@@ -33,14 +33,14 @@ std::string pairs_format(const std::string& output) {
   return extension.substr(1);
 }
 
-void write_pairs(Output& out, const std::string& format, std::span<const SimilarPair> pairs, const InputRows& rows, bool texts) {
+void write_pairs(Output& out, const std::string& format, std::span<const SimilarPair> pairs, std::span<const InputRow> rows, bool texts) {
   const auto joined = [&](std::vector<std::string> cells) {
     for (std::string& cell : cells) cell = format == "csv" ? csv_field(cell) : tsv_field(cell);
     return fmt::format("{}\n", fmt::join(cells, format == "csv" ? "," : "\t"));
   };
   if (format != "jsonl") out.write(texts ? joined({"id_a", "id_b", "score", "text_a", "text_b"}) : joined({"id_a", "id_b", "score"}));
   for (const SimilarPair& pair : pairs) {
-    const InputRow a = rows[pair.a], b = rows[pair.b];
+    const InputRow &a = rows[pair.a], &b = rows[pair.b];
     const std::string score = fmt::format("{}", pair.score);
     if (format != "jsonl") {
       out.write(texts ? joined({a.id, b.id, score, a.text, b.text}) : joined({a.id, b.id, score}));
@@ -64,9 +64,11 @@ int run_similar(const SimilarFlags& flags, Session& session) {
   catch_signals();
   Output out(flags.output);
   std::vector<float> vectors;
+  std::vector<InputRow> inputs;  // in memory as the vectors are, since pairs name them in any order
   for_each_chunk(session, rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
     const auto some = model.embed(chunk, settings, progress);
     vectors.insert(vectors.end(), some.begin(), some.end());
+    inputs.insert(inputs.end(), chunk.begin(), chunk.end());
   });
   warn_of_bad_rows(session, rows.skipped(), rows.size() + rows.skipped());
   Stopwatch watch;
@@ -79,7 +81,7 @@ int run_similar(const SimilarFlags& flags, Session& session) {
   session.console.clear_progress();
   session.console.detail(
       fmt::format("{} pairs: {:.2f} s; the vectors take {} MB", pairs.size(), watch.lap(), vectors.size() * 4 / 1'000'000));
-  write_pairs(out, format, pairs, rows, flags.texts);
+  write_pairs(out, format, pairs, inputs, flags.texts);
   out.commit();
   show_profile(session, *backend);
   warn_of_texts(session, model);

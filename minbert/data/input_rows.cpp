@@ -16,9 +16,7 @@ namespace {
 /// Whether plain lines are kept byte for byte: only a flag says so, and only for single texts.
 bool are_raw_lines(const InputOptions& options) { return options.format == "lines" && !options.columns.pair; }
 
-}  // namespace
-
-TableOptions InputRows::reading(const InputOptions& options) {
+TableOptions reading(const InputOptions& options) {
   const RowColumnNames& names = options.columns;
   TableOptions out{.format = options.format, .pair_lines = names.pair, .hints = {.lines = "--in-format lines reads plain texts"}};
   for (const std::string& name : {names.text, names.text_pair})
@@ -26,33 +24,33 @@ TableOptions InputRows::reading(const InputOptions& options) {
   return out;
 }
 
-InputRows::InputRows(const InputOptions& options) : keep_columns_(options.keep_columns) {
-  if (are_raw_lines(options)) {
-    lines_.emplace(options.path);
-    return;
-  }
-  table_ = read_table(options.path, reading(options));
-  check_rows(options);
+/// See InputRows::guess().
+std::string guess_of(const InputOptions& options, const Table* table) {
+  const bool told = options.format != "auto" || !std::filesystem::path(options.path).extension().empty();
+  if (told || table == nullptr || table->dialect().format == TableFormat::kLines) return {};
+  constexpr std::size_t kShown = 8;
+  const auto shown = std::span(table->columns()).first(std::min(kShown, table->columns().size()));
+  return fmt::format("{}: read as {} with the columns {}{}; --in-format lines reads each line as a text", table->name(),
+                     table->dialect().format == TableFormat::kJsonl ? "JSON lines" : "a table", fmt::join(shown, ", "),
+                     shown.size() < table->columns().size() ? " ..." : "");
 }
 
-InputRows::InputRows(const InputOptions& options, InputPiece piece) : first_row_(piece.first_row), keep_columns_(options.keep_columns) {
+}  // namespace
+
+PieceRows::PieceRows(const InputOptions& options, InputPiece piece) : first_row_(piece.first_row), keep_columns_(options.keep_columns) {
+  constexpr const char* kBadRow = "--on-bad-row skip leaves such rows out";
   const std::string name = input_name(options.path);
   if (are_raw_lines(options)) {
     lines_.emplace(name, std::move(piece.text));
     return;
   }
-  if (piece.text.empty()) throw Error(ErrorTag::kData, name, "expected rows, got nothing");
+  if (piece.text.empty() && is_read_once(options.path)) throw Error(ErrorTag::kData, name, "expected rows, got nothing");
   TableOptions how = reading(options);
   if (!piece.format.empty()) how.format = piece.format;
   how.first_line = piece.first_line;
   how.columns = std::move(piece.columns);
+  how.dialect = piece.dialect;
   table_ = parse_table(piece.text, name, how);
-  check_rows(options);
-}
-
-void InputRows::check_rows(const InputOptions& options) {
-  constexpr const char* kBadRow = "--on-bad-row skip leaves such rows out";
-  guessed_ = first_row_ == 0 && options.format == "auto" && std::filesystem::path(options.path).extension().empty();
   columns_ = find_row_columns(table_, options.columns);
   for (std::size_t row = 0; row < table_.rows(); ++row) {
     const std::string reason = problem(row);
@@ -65,32 +63,15 @@ void InputRows::check_rows(const InputOptions& options) {
   }
 }
 
-std::string InputRows::guess() const {
-  if (!guessed_ || lines_ || table_.dialect().format == TableFormat::kLines) return {};
-  constexpr std::size_t kShown = 8;
-  const auto shown = std::span(table_.columns()).first(std::min(kShown, table_.columns().size()));
-  return fmt::format("{}: read as {} with the columns {}{}; --in-format lines reads each line as a text", table_.name(),
-                     table_.dialect().format == TableFormat::kJsonl ? "JSON lines" : "a table", fmt::join(shown, ", "),
-                     shown.size() < table_.columns().size() ? " ..." : "");
-}
-
 /// Why a row of the table cannot be used, or nothing.
-std::string InputRows::problem(std::size_t row) const {
+std::string PieceRows::problem(std::size_t row) const {
   std::string reason(table_.problem(row));
   if (reason.empty()) reason = missing_text(table_, row, columns_.text);
   if (reason.empty() && columns_.text_pair) reason = missing_text(table_, row, *columns_.text_pair);
   return reason;
 }
 
-std::vector<std::string> InputRows::columns() const {
-  if (!keep_columns_) return {};
-  std::vector<std::string> names = lines_ ? std::vector<std::string>{"text"} : table_.columns();
-  for (std::size_t c = 0; c < names.size(); ++c)
-    if (names[c].empty()) names[c] = fmt::format("column_{}", c);
-  return names;
-}
-
-InputRow InputRows::operator[](std::size_t i) const {
+InputRow PieceRows::operator[](std::size_t i) const {
   InputRow out;
   if (lines_) {
     out.text = (*lines_)[i];
@@ -108,6 +89,72 @@ InputRow InputRows::operator[](std::size_t i) const {
     out.cells.push_back(cells[c].data() == nullptr ? std::nullopt
                                                    : std::optional(InputCell{std::string(cells[c]), table_.is_json(row, c)}));
   return out;
+}
+
+InputRows::InputRows(const InputOptions& options, std::size_t piece_bytes) : options_(options), bytes_(options.path) {
+  const std::string_view text = bytes_->text();
+  std::vector<TablePiece> pieces = {{.begin = 0, .size = text.size()}};
+  if (text.size() > piece_bytes) {
+    TableOptions how = reading(options);
+    if (are_raw_lines(options)) how.dialect = Dialect{.format = TableFormat::kLines};
+    TablePieces cut = cut_table(text, input_name(options.path), how, piece_bytes, [&] { bytes_->release(); });
+    dialect_ = cut.dialect;
+    pieces = std::move(cut.pieces);
+  }
+  places_.reserve(pieces.size());
+  for (const TablePiece& piece : pieces) {
+    load(places_.emplace_back(Place{piece, size_ + skipped_, size_}));
+    add_rows(*loaded_);
+  }
+  if (places_.size() == 1) bytes_.reset();
+}
+
+InputRows::InputRows(const InputOptions& options, InputPiece piece) : options_(options) {
+  places_.push_back({.bytes = {}, .first_row = piece.first_row});
+  loaded_ = std::make_unique<PieceRows>(options, std::move(piece));
+  loaded_place_ = &places_.front();
+  add_rows(*loaded_);
+}
+
+/// Counts the rows of the next piece.
+void InputRows::add_rows(const PieceRows& rows) {
+  if (loaded_place_ == &places_.front() && loaded_place_->first_row == 0) guess_ = guess_of(options_, rows.table());
+  if (rows.table() != nullptr) columns_ = rows.table()->columns();
+  size_ += rows.size();
+  skipped_ += rows.skipped();
+}
+
+void InputRows::load(const Place& place) const {
+  loaded_.reset();  // so that two pieces are never in memory
+  InputPiece piece{.text = std::string(bytes_->text().substr(place.bytes.begin, place.bytes.size)),
+                   .first_line = place.bytes.first_line,
+                   .first_row = place.first_row,
+                   .columns = columns_,
+                   .dialect = dialect_};
+  bytes_->release();
+  if (piece.dialect) piece.dialect->header = piece.dialect->header && place.bytes.begin == 0;
+  loaded_ = std::make_unique<PieceRows>(options_, std::move(piece));
+  loaded_place_ = &place;
+}
+
+std::vector<std::string> InputRows::columns() const {
+  if (!options_.keep_columns) return {};
+  std::vector<std::string> names = loaded_->table() == nullptr ? std::vector<std::string>{"text"} : columns_;
+  for (std::size_t c = 0; c < names.size(); ++c)
+    if (names[c].empty()) names[c] = fmt::format("column_{}", c);
+  return names;
+}
+
+InputRow InputRows::operator[](std::size_t i) const {
+  const auto after = std::ranges::upper_bound(places_, i, {}, &Place::first_usable);
+  if (const Place& place = *std::prev(after); &place != loaded_place_) {
+    load(place);
+    const std::size_t rows = (after == places_.end() ? size_ : after->first_usable) - place.first_usable;
+    if (loaded_->size() != rows)
+      throw Error(ErrorTag::kData, fmt::format("{}:{}", input_name(options_.path), place.bytes.first_line),
+                  fmt::format("expected {} rows from here, as before, got {}: another program writes the file", rows, loaded_->size()));
+  }
+  return (*loaded_)[i - loaded_place_->first_usable];
 }
 
 }  // namespace minbert

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "minbert/base/input_bytes.h"
 #include "minbert/data/input_lines.h"
 #include "minbert/data/row_columns.h"
+#include "minbert/data/table.h"
 
 namespace minbert {
 
@@ -33,46 +36,82 @@ struct InputOptions {
   bool keep_columns = false;  ///< fill InputRow::cells
 };
 
-/// A part of an input: whole lines of JSON lines or of plain lines, or all of it.
+/// A part of an input: whole records.
 struct InputPiece {
   std::string text;
-  std::string format = {};                ///< jsonl | lines; empty: as the options say, for all of an input
+  std::string format = {};                ///< jsonl | lines; empty: as the options say
   std::int64_t first_line = 1;            ///< of the input
   std::size_t first_row = 0;              ///< records before it
   std::vector<std::string> columns = {};  ///< that the pieces before it had
+  std::optional<Dialect> dialect = {};    ///< of the whole input, if that is known
 };
 
-class InputRows {
+/// The rows of a piece, all in memory.
+class PieceRows {
  public:
-  /// Reads all of the input, which may be a pipe, and checks each row: a bad one throws Error(kData) or is left out. Single texts as
-  /// "lines" are InputLines: cut at \n alone, bytes kept. Throws Error(kData) too when there is nothing to read.
-  explicit InputRows(const InputOptions& options);
-  /// Reads a piece of the input that the options name. Ids and places in errors count from the start of the whole input.
-  InputRows(const InputOptions& options, InputPiece piece);
+  /// Checks each row: a bad one throws Error(kData) or is left out. Single texts as "lines" are InputLines: cut at \n alone, bytes kept.
+  PieceRows(const InputOptions& options, InputPiece piece);
 
   /// Usable rows.
   std::size_t size() const { return lines_ ? lines_->size() : usable_.size(); }
   std::size_t skipped() const { return skipped_; }
-  /// A line for people that says what the input was taken for, if its content alone says that it is a table; else empty.
-  std::string guess() const;
-  /// Names of the record's cells, if InputOptions::keep_columns; of plain lines: text, or text and text_pair.
-  std::vector<std::string> columns() const;
-  /// Names of all columns, also of those that nobody asks for; none of plain lines.
-  std::vector<std::string> all_columns() const { return lines_ ? std::vector<std::string>{} : table_.columns(); }
   InputRow operator[](std::size_t i) const;
+  /// A table; null for raw lines.
+  const Table* table() const { return lines_ ? nullptr : &table_; }
 
  private:
-  static TableOptions reading(const InputOptions& options);
-  void check_rows(const InputOptions& options);
   std::string problem(std::size_t row) const;
 
   std::optional<InputLines> lines_;  // either these
   Table table_;                      // or a table
   RowColumns columns_;
   std::vector<std::size_t> usable_;  // rows of the table
-  std::size_t skipped_ = 0, first_row_ = 0;
-  bool guessed_ = false;  // neither a flag nor the name of the file told the format
+  std::size_t skipped_ = 0, first_row_;
   bool keep_columns_;
+};
+
+/// Rows by number. Of an input longer than a few megabytes, one piece is in memory at a time, so that access should be in order; two
+/// threads must not read rows at once.
+class InputRows {
+ public:
+  static constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
+
+  /// Reads all of the input, which may be a pipe, and checks each row as PieceRows does. Throws Error(kData) too when there is nothing to
+  /// read. `piece_bytes`: of the input, and one record more, are in memory at a time.
+  explicit InputRows(const InputOptions& options, std::size_t piece_bytes = kPieceBytes);
+  /// Reads a piece of the input that the options name. Ids and places in errors count from the start of the whole input.
+  InputRows(const InputOptions& options, InputPiece piece);
+
+  /// Usable rows.
+  std::size_t size() const { return size_; }
+  std::size_t skipped() const { return skipped_; }
+  /// A line for people that says what the input was taken for, if its content alone says that it is a table; else empty.
+  const std::string& guess() const { return guess_; }
+  /// Names of the record's cells, if InputOptions::keep_columns; of plain lines: text, or text and text_pair.
+  std::vector<std::string> columns() const;
+  /// Names of all columns, also of those that nobody asks for; none of plain lines.
+  const std::vector<std::string>& all_columns() const { return columns_; }
+  InputRow operator[](std::size_t i) const;
+
+ private:
+  /// Where a piece stands in the input.
+  struct Place {
+    TablePiece bytes;
+    std::size_t first_row = 0, first_usable = 0;  // records and usable rows before it
+  };
+
+  void load(const Place& place) const;
+  void add_rows(const PieceRows& rows);
+
+  InputOptions options_;
+  std::optional<InputBytes> bytes_;  // where not all rows are in memory
+  std::optional<Dialect> dialect_;   // of several pieces
+  std::vector<Place> places_;
+  std::vector<std::string> columns_;
+  std::size_t size_ = 0, skipped_ = 0;
+  std::string guess_;
+  mutable std::unique_ptr<PieceRows> loaded_;
+  mutable const Place* loaded_place_ = nullptr;
 };
 
 }  // namespace minbert

@@ -52,14 +52,17 @@ Table TableBuilder::take() {
 
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 // Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
 std::vector<char> decode(std::string_view bytes, const std::string& name, const TableOptions& options) {
   const std::string& encoding = options.encoding;
   if (encoding != "utf-8" && encoding != "latin-1")
     throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8 or latin-1, got \"{}\"", encoding));
-  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
+  const bool begins = options.first_line == 1;
+  if (begins && (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")))
     throw Error(ErrorTag::kData, name, "expected UTF-8, got UTF-16", "convert it first: iconv -f utf-16 -t utf-8");
-  if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
+  if (begins && bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
   const auto line_at = [&](std::size_t offset) {
     return options.first_line + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
   };
@@ -100,11 +103,17 @@ std::size_t usual_field_count(std::string_view text, const Dialect& dialect) {
   return most == counts.end() ? 0 : most->first;
 }
 
-Table read_delimited(TableBuilder& table, const Dialect& dialect) {
+// Fields that each record should have: those of the header, else the usual number.
+std::size_t expected_fields(std::string_view text, const Dialect& dialect) {
+  RecordReader reader(text, dialect);
+  return !dialect.header ? usual_field_count(text, dialect) : reader.next() ? reader.fields().size() : 0;
+}
+
+std::string extension_of(std::string_view name) { return lower_case(std::filesystem::path(name).extension().string()); }
+
+Table read_delimited(TableBuilder& table, const Dialect& dialect, const TableOptions& options) {
   char* const base = table.text().data();
   const std::string_view text(base, table.text().size());
-  const std::size_t usual = dialect.header ? 0 : usual_field_count(text, dialect);
-  const bool recover = has_unbalanced_quotes(text, dialect, usual);  // before quotes are taken out of the text
   RecordReader reader(text, dialect);
   std::vector<CellSlice> cells;
   const auto take_cells = [&]() -> std::span<const CellSlice> {
@@ -118,16 +127,17 @@ Table read_delimited(TableBuilder& table, const Dialect& dialect) {
     for (const CellSlice& cell : take_cells()) names.emplace_back(strip(text.substr(cell.begin, cell.size)));
     table.set_columns(std::move(names));
   } else {
-    table.set_columns(numbered_columns(usual));
+    table.set_columns(options.columns.empty() ? numbered_columns(usual_field_count(text, dialect)) : options.columns);
   }
-  reader.expect(table.columns(), recover);
+  reader.expect(table.columns(), dialect.recover);
   while (reader.next()) {
-    if (reader.repaired()) table.add_repaired(reader.line());
+    const std::int64_t line = options.first_line + reader.line() - 1;
+    if (reader.repaired()) table.add_repaired(line);
     if (reader.fields().size() == table.columns())
-      table.add_row(reader.line(), take_cells());
+      table.add_row(line, take_cells());
     else
-      table.add_problem(reader.line(), fmt::format("expected {} fields, got {}{}", table.columns(), reader.fields().size(),
-                                                   reader.repaired() ? " (unbalanced quote)" : ""));
+      table.add_problem(line, fmt::format("expected {} fields, got {}{}", table.columns(), reader.fields().size(),
+                                          reader.repaired() ? " (unbalanced quote)" : ""));
   }
   return table.take();
 }
@@ -251,15 +261,53 @@ Table parse_table(std::string_view bytes, std::string name, const TableOptions& 
   std::vector<char> text = decode(bytes, name, options);
   if (options.first_line == 1 && strip({text.data(), text.size()}).empty())
     throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
-  const std::string extension = lower_case(std::filesystem::path(name).extension().string());
-  const Dialect dialect = detect_dialect({text.data(), text.size()}, extension, options);
+  const std::string_view all(text.data(), text.size());
+  Dialect dialect = options.dialect ? *options.dialect : detect_dialect(all, extension_of(name), options);
+  if (!options.dialect && dialect.format == TableFormat::kDelimited)
+    dialect.recover = has_unbalanced_quotes(all, dialect, expected_fields(all, dialect));
   TableBuilder table(std::move(name), dialect, std::move(text));
   switch (dialect.format) {
     case TableFormat::kJsonl: return read_jsonl(table, dialect, options);
     case TableFormat::kLines: return read_lines(table, dialect, options);
     case TableFormat::kDelimited: break;
   }
-  return read_delimited(table, dialect);
+  return read_delimited(table, dialect, options);
+}
+
+TablePieces cut_table(std::string_view bytes, const std::string& name, const TableOptions& options, std::size_t piece_bytes,
+                      const std::function<void()>& after_piece) {
+  const std::size_t mark = bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  const std::string_view text = bytes.substr(mark);
+  TablePieces out{.dialect = options.dialect ? *options.dialect : detect_dialect(text, extension_of(name), options), .pieces = {}};
+  TablePiece piece;
+  const auto end_at = [&](std::size_t end) {
+    piece.size = end - piece.begin;
+    out.pieces.push_back(piece);
+    piece.first_line += std::ranges::count(bytes.substr(piece.begin, piece.size), out.dialect.newline);
+    piece.begin = end;
+    after_piece();
+  };
+  if (out.dialect.format == TableFormat::kDelimited) {
+    RecordReader reader(text, out.dialect);
+    const std::size_t fields = expected_fields(text, out.dialect);
+    reader.expect(fields);
+    while (reader.next()) {
+      if (reader.unbalanced() && !out.dialect.recover) {  // so that the pieces so far may not be whole records
+        out = {.dialect = out.dialect, .pieces = {}};
+        out.dialect.recover = true;
+        piece = {};
+        reader = RecordReader(text, out.dialect);
+        reader.expect(fields, true);
+      } else if (const std::size_t end = mark + reader.position(); end - piece.begin >= piece_bytes) {
+        end_at(end);
+      }
+    }
+  } else {
+    while (piece.begin < bytes.size())
+      end_at(std::min(bytes.find(out.dialect.newline, piece.begin + piece_bytes - 1), bytes.size() - 1) + 1);
+  }
+  if (piece.begin < bytes.size()) end_at(bytes.size());
+  return out;
 }
 
 Table read_table(const std::filesystem::path& path, const TableOptions& options) {

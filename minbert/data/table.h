@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -26,6 +27,18 @@ struct ReadingHints {
 /// The hints for a table that [task.data] of a config names.
 ReadingHints config_hints();
 
+enum class TableFormat { kDelimited, kJsonl, kLines };
+
+/// How a file is read.
+struct Dialect {
+  TableFormat format = TableFormat::kDelimited;
+  char delimiter = ',';
+  char quote = '"';     ///< 0: quotes are plain characters
+  char newline = '\n';  ///< '\r' only in a file without any \n; with '\n', one \r before it is dropped
+  bool header = true;
+  bool recover = false;  ///< some quote lacks its partner, so that records are read by RecordReader's recovery
+};
+
 /// How a file is to be read. "auto" is decided from the first 64 KiB, the file's extension and the columns wanted.
 struct TableOptions {
   std::string format = "auto";           ///< auto | csv | tsv | jsonl | lines
@@ -37,19 +50,9 @@ struct TableOptions {
   std::vector<std::string> lists = {};   ///< names of columns that may hold a JSON list in JSON lines; the cell is then its JSON text
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
   ReadingHints hints = {};
-  std::vector<std::string> columns = {};  ///< JSON lines: columns that come first, even where no object has them
-  std::int64_t first_line = 1;            ///< physical line of the first byte; above 1 for a later piece of JSON lines or plain lines
-};
-
-enum class TableFormat { kDelimited, kJsonl, kLines };
-
-/// How a file is read.
-struct Dialect {
-  TableFormat format = TableFormat::kDelimited;
-  char delimiter = ',';
-  char quote = '"';     ///< 0: quotes are plain characters
-  char newline = '\n';  ///< '\r' only in a file without any \n; with '\n', one \r before it is dropped
-  bool header = true;
+  std::vector<std::string> columns = {};  ///< those of the pieces before this one: with JSON lines they come first, a table has no others
+  std::int64_t first_line = 1;            ///< physical line of the first byte; above 1 for a later piece of a file
+  std::optional<Dialect> dialect = {};    ///< of the whole file, where this is a piece of it
 };
 
 /// Records as rows of cells. A cell is a view into storage owned by the table; one with a null data() is absent (JSON lines
@@ -96,5 +99,22 @@ Table read_table(const std::filesystem::path& path, const TableOptions& options 
 
 /// Reads bytes in memory. Errors show `name`, and its extension counts as the file's.
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options = {});
+
+/// A part of a file's bytes that holds whole records.
+struct TablePiece {
+  std::size_t begin = 0, size = 0;
+  std::int64_t first_line = 1;
+};
+
+/// A file whose pieces parse_table() reads one by one, with this dialect (only the first piece has the header), into the rows of the whole.
+struct TablePieces {
+  Dialect dialect;
+  std::vector<TablePiece> pieces;
+};
+
+/// Cuts UTF-8 into pieces of at least `piece_bytes`, but for the last. Calls `after_piece` whenever it has gone through a piece. Errors as
+/// those of parse_table().
+TablePieces cut_table(std::string_view bytes, const std::string& name, const TableOptions& options, std::size_t piece_bytes,
+                      const std::function<void()>& after_piece);
 
 }  // namespace minbert

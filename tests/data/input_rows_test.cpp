@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <tuple>
 
 #include "minbert/base/files.h"
@@ -80,6 +81,55 @@ TEST_F(InputRowsTest, BadRowsAreNamedOrLeftOut) {
   options.skip_bad_rows = true;
   EXPECT_EQ(found(options), (Found{{"7", "a", ""}, {"3", "b", ""}})) << "a number counts all rows";
   EXPECT_EQ(InputRows(options).skipped(), 2u);
+}
+
+TEST_F(InputRowsTest, PiecesGiveTheRowsOfTheWhole) {
+  std::string csv = "\xEF\xBB\xBFn,text,more\r\n", jsonl = "\xEF\xBB\xBF",
+              lines =
+                  "\xEF\xBB\xBF"
+                  "first\n",
+              broken = "n,text,more\n", bare;
+  for (int i = 0; i < 200; ++i) {
+    csv += fmt::format("{},\"line {}\n\"\"and\"\" another, {}\",{}\r\n{}", i, i, std::string(static_cast<std::size_t>(i), 'x'), i % 7,
+                       i % 50 == 0 ? "\r\n" : "");
+    jsonl += fmt::format("{{\"text\": \"t{}\", \"only{}\": {}}}\n", i, i / 60, i);
+    lines += i % 3 == 0 ? "\n" : fmt::format("\xEF\xBB\xBF{}\r\xFF\n", i);
+    broken += fmt::format("{},\"open {}{},4\n", i, i, i % 5 == 0 ? "\"" : "");
+    bare += fmt::format("words of {}\tand more\n", i);
+  }
+  for (auto options : {file("a.csv", csv), file("a.jsonl", jsonl), file("a.txt", lines), file("b.csv", broken), file("pairs", bare)}) {
+    options.keep_columns = true;
+    options.columns.pair = options.path.ends_with("pairs");
+    if (options.path.ends_with(".txt")) options.format = "lines";
+    const InputRows whole(options);
+    EXPECT_GE(whole.size(), 200u);
+    for (const std::size_t piece_bytes : {1, 100, 1000, 5000}) {
+      const InputRows rows(options, piece_bytes);
+      ASSERT_EQ(rows.size(), whole.size()) << options.path << " in pieces of " << piece_bytes;
+      EXPECT_EQ(rows.columns(), whole.columns());
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const InputRow row = rows[i], expected = whole[i];
+        EXPECT_EQ(std::tie(row.text, row.text_pair, row.id), std::tie(expected.text, expected.text_pair, expected.id));
+        EXPECT_EQ(row.cells.size(), expected.cells.size());
+      }
+      EXPECT_EQ(rows[0].text, whole[0].text) << "and back";
+    }
+  }
+}
+
+TEST_F(InputRowsTest, PiecesNameAndSkipTheSameBadRows) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += i % 10 == 3 ? "{\"n\": 1}\n" : fmt::format("{{\"text\": \"{}\"}}\n", i);
+  InputOptions options = file("a.jsonl", text);
+  expect_error(ErrorTag::kData, {"a.jsonl:4", "column \"text\""}, [&] { InputRows(options, 50); });
+  options.skip_bad_rows = true;
+  const InputRows rows(options, 50);
+  EXPECT_EQ(rows.size(), 90u);
+  EXPECT_EQ(rows.skipped(), 10u);
+  EXPECT_EQ(rows[80].id, "89");
+  EXPECT_EQ(rows[80].text, "89");
+  std::fstream(options.path, std::ios::in | std::ios::out).seekp(static_cast<std::streamoff>(text.find('\n'))).put(' ');  // joins two rows
+  expect_error(ErrorTag::kData, {"a.jsonl:1", "another program writes the file"}, [&] { rows[0]; });
 }
 
 TEST_F(InputRowsTest, PlainLinesAreTakenAsTheyAre) {
