@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the partitions of examples/spark/predict.py through the program; with --spark the whole of it, on two local cores.
+"""Runs partitions through the functions of examples/spark; with --spark all of the scripts, on two local cores.
 
 Usage: spark_test.py PROGRAM PROJECT [--spark]
 """
@@ -51,17 +51,38 @@ def main():
             assert "after 0 of 1 rows" in str(error), error
         else:
             raise AssertionError("a partition that fails is not told")
+        try:
+            import minbert
+            import pandas
+            vectors = minbert.load("run").encode([row["text"] for row in rows])
+        except ImportError as error:
+            print(f"embed.py is skipped: {error}")
+            minbert = None
+        if minbert:
+            frames = [pandas.DataFrame(rows[:10]), pandas.DataFrame(rows[10:]), pandas.DataFrame(rows[:0], columns=["id", "text"])]
+            got = pandas.concat(load(project / "examples/spark/embed.py").embed_frames(iter(frames), "run", "text", "id"))
+            assert list(got["id"]) == [row["id"] for row in rows] and (got["vector"].tolist() == vectors).all()
         if "--spark" not in sys.argv:
             return
         from pyspark.sql import SparkSession
         spark = SparkSession.builder.master("local[2]").getOrCreate()
         spark.createDataFrame(rows).write.parquet("in.parquet")
         spark.stop()
-        subprocess.run([sys.executable, script, "run", "any", "in.parquet", "out.parquet"], check=True, env=dict(os.environ, PYSPARK_SUBMIT_ARGS="--master local[2] pyspark-shell"))
-        spark = SparkSession.builder.master("local[2]").getOrCreate()
-        labels = {row["id"]: row["pred"] for row in spark.read.parquet("out.parquet").collect()}
-        spark.stop()
+
+        def run(example, *arguments):
+            """The rows that an example writes for those of in.parquet."""
+            command = [sys.executable, project / "examples/spark" / example, *arguments[:-1], "in.parquet", arguments[-1]]
+            subprocess.run(command, check=True, env=dict(os.environ, PYSPARK_SUBMIT_ARGS="--master local[2] pyspark-shell"))
+            spark = SparkSession.builder.master("local[2]").getOrCreate()
+            out = spark.read.parquet(arguments[-1]).collect()
+            spark.stop()
+            return out
+
+        labels = {row["id"]: row["pred"] for row in run("predict.py", "run", "any", "labels.parquet")}
         assert labels == dict(expected), labels
+        if minbert:
+            got = {row["id"]: row["vector"] for row in run("embed.py", "run", "vectors.parquet")}
+            assert len(got) == len(rows) and all(got[row["id"]] == vector.tolist() for row, vector in zip(rows, vectors))
 
 
 if __name__ == "__main__":
