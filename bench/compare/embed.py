@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
-"""Compares texts to sentence vectors with sentence-transformers and onnxruntime on the same lines, tokenising included.
+"""Compares texts to sentence vectors with sentence-transformers, onnxruntime and OpenVINO on the same lines, tokenising included.
 
     python bench/compare/embed.py --model FOLDER --input LINES [--batch 0] [--dtypes f32 bf16 int8] [--tokens N] [--limit N] > figures.jsonl
 
 All lines in one call, of which every contestant makes batches of like length as it likes; --batch 1 measures requests that come one by
 one, --tokens 16 on lines of so many tokens alone. Models are loaded beforehand. Contestants are processes that take turns; ratio is the
 peer's time over ours of the same round, its median over rounds and its spread. Lines go to stdout, a table to stderr. Needs tokenizers;
-torch with sentence-transformers, and onnxruntime with onnx and transformers, take part where they are installed.
+torch with sentence-transformers, and onnxruntime and OpenVINO with onnx and transformers, take part where they are installed.
 """
 
 from pathlib import Path
 
 import common
-from peer import load_tokenizer, read_lines
+from peer import GRAPH_RUNNERS, load_tokenizer, read_lines
 
 ENGINES = {
     "sentence-transformers": (["torch", "sentence_transformers"], ["f32", "bf16"]),
     "onnxruntime": (["onnxruntime", "onnx", "torch", "transformers"], ["f32", "int8"]),
+    "openvino": (["openvino", "nncf", "onnx", "torch", "transformers"], ["f32", "bf16", "int8"]),
+    "openvino-throughput": (["openvino", "nncf", "onnx", "torch", "transformers"], ["f32", "bf16", "int8"]),
 }
 
 
@@ -44,7 +46,7 @@ def main():
     figures = []
     with common.scratch() as folder:
         engines = common.available(o.engines, ENGINES)
-        exported = common.export(o, [engine for engine in engines if engine == "onnxruntime"], folder)
+        exported = common.export(o, [engine for engine in engines if engine in GRAPH_RUNNERS], folder)
         lines = Path(folder) / "lines.txt"
         write_lines(lines, o)
         for dtype in o.dtypes:

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Compares sentence vectors with transformers + PyTorch, onnxruntime and CTranslate2 on the same ragged batches.
+"""Compares sentence vectors with transformers + PyTorch, onnxruntime, OpenVINO and CTranslate2 on the same ragged batches.
 
     python bench/compare/infer.py --model FOLDER [--batches 1 8 32] [--orders sorted ragged] [--dtypes f32 bf16 int8]
-                                  [--engines sdpa eager compiled onnxruntime ctranslate2] [--rounds 5] [--ids FILE] > figures.jsonl
+                                  [--engines sdpa compiled onnxruntime openvino ctranslate2 ...] [--rounds 5] [--ids FILE] > figures.jsonl
 
 Token ids to means of the last hidden states. sorted: examples of like length share a batch, as a peer that sorts its input has it;
 ragged: as they come. Peers pad to the longest of a batch; bf16 is PyTorch's with bf16 weights, int8 onnxruntime's dynamic quantisation
-(weights by channel) and CTranslate2's int8. Contestants are processes that take
+(weights by channel), nncf's static quantisation for OpenVINO, and CTranslate2's int8. openvino gets one batch after the other, with its
+hint for latency; openvino-throughput gets all batches at once, with the hint for throughput. Contestants are processes that take
 turns; ratio is the peer's time over ours of the same round, its median over rounds and its spread. Lines go to stdout, a table to
-stderr. Needs torch and transformers; onnxruntime and CTranslate2 take part in f32 and int8 where they (and onnx) are installed.
+stderr. Needs torch and transformers; the others take part where they (and onnx) are installed.
 """
 
 from pathlib import Path
@@ -22,6 +23,8 @@ ENGINES = {
     "eager": ([], ["f32", "bf16"]),
     "compiled": ([], ["f32", "bf16"]),
     "onnxruntime": (["onnxruntime", "onnx"], ["f32", "int8"]),
+    "openvino": (["openvino", "nncf", "onnx"], ["f32", "bf16", "int8"]),
+    "openvino-throughput": (["openvino", "nncf", "onnx"], ["f32", "bf16", "int8"]),
     "ctranslate2": (["ctranslate2"], ["f32", "int8"]),
 }
 
@@ -31,7 +34,7 @@ def main():
     flags.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="examples in a batch")
     flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16", "int8"], choices=["f32", "bf16", "int8"])
     flags.add_argument("--orders", nargs="+", default=["sorted", "ragged"], choices=["sorted", "ragged"])
-    flags.add_argument("--engines", nargs="+", default=["sdpa", "compiled", "onnxruntime", "ctranslate2"], choices=list(ENGINES))
+    flags.add_argument("--engines", nargs="+", default=[engine for engine in ENGINES if engine != "eager"], choices=list(ENGINES))
     o = flags.parse_args()
 
     figures = []

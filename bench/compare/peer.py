@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """One process of a peer: does the work of a verb of minbert-bench with another library, and prints one JSON line of the same form.
 
-    peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] [--dtype f32|bf16|int8] ...
+    peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|openvino|openvino-throughput|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] ...
     peer.py make --shape LAYERS WIDTH BETWEEN HEADS --model FOLDER
-    peer.py export --engine onnxruntime|ctranslate2 --model FOLDER --exported FOLDER
+    peer.py export --engine onnxruntime|openvino|ctranslate2 --model FOLDER --exported FOLDER
     peer.py tokenize --engine encode|encode_batch|encode_batch_fast --model FOLDER --input FILE
     peer.py epoch --engine sdpa|eager --model FOLDER --data FOLDER [--dtype f32|bf16]
-    peer.py embed --engine sentence-transformers|onnxruntime --model FOLDER --input FILE [--batch LINES] [--exported FOLDER] [--dtype ...]
+    peer.py embed --engine sentence-transformers|onnxruntime|openvino|openvino-throughput --model FOLDER --input FILE [--batch LINES] ...
 
 Each peer gets its best settings for a CPU: batches padded to their longest and made beforehand, no mask where nothing is padded,
 fused AdamW, autocast for training in bf16, bf16 weights for inference. The scripts beside this file run it.
@@ -26,8 +26,9 @@ def peak_rss_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6
 
 
-def timed(batches, work, rounds):
-    """Means over batches of each one's median and best, as in minbert-bench. The first round is not timed."""
+def timed(batches, work, rounds, at_once=1):
+    """Means over batches of each one's median and best, as in minbert-bench. The first round is not timed. `at_once`: batches that `work`
+    gets together."""
     seconds = [[] for _ in batches]
     for turn in range(rounds + 1):
         for times, batch in zip(seconds, batches):
@@ -36,8 +37,8 @@ def timed(batches, work, rounds):
             if turn > 0:
                 times.append(time.perf_counter() - start)
     return {
-        "ms": statistics.mean(map(statistics.median, seconds)) * 1e3,
-        "best_ms": statistics.mean(map(min, seconds)) * 1e3,
+        "ms": statistics.mean(map(statistics.median, seconds)) * 1e3 / at_once,
+        "best_ms": statistics.mean(map(min, seconds)) * 1e3 / at_once,
     }
 
 
@@ -219,8 +220,12 @@ def mean_encoder(o):
 
 def infer(o):
     """The pass of minbert-bench infer: from ids to means of the last hidden states, so every row of every layer is computed."""
-    if o.engine in ("onnxruntime", "ctranslate2"):
-        return {"onnxruntime": infer_onnxruntime, "ctranslate2": infer_ctranslate2}[o.engine](o)
+    if o.engine == "ctranslate2":
+        return infer_ctranslate2(o)
+    if o.engine in GRAPH_RUNNERS:
+        run = GRAPH_RUNNERS[o.engine](o)
+        feeds = [graph_inputs(batch) for batch in o.examples]
+        return (feeds, lambda feed: run([feed])) if not o.engine.endswith("-throughput") else ([feeds], run)
     import torch
 
     model = mean_encoder(o)
@@ -235,24 +240,47 @@ def infer(o):
     return [torch_inputs(batch) for batch in o.examples], work
 
 
-def onnx_session(o):
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = o.threads
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    return onnxruntime.InferenceSession(str(o.exported / f"{o.dtype}.onnx"), settings, providers=["CPUExecutionProvider"])
-
-
-def onnx_inputs(batch):
+def graph_inputs(batch):
     import numpy as np
 
     return dict(zip(("ids", "mask"), (np.array(rows, dtype=np.int64) for rows in padded(batch))))
 
 
-def infer_onnxruntime(o):
-    session = onnx_session(o)
-    return [onnx_inputs(batch) for batch in o.examples], lambda feed: session.run(None, feed)
+def onnxruntime_runner(o):
+    """A function of inputs of several batches, which gives the vectors of each."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = o.threads
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession(str(o.exported / f"{o.dtype}.onnx"), settings, providers=["CPUExecutionProvider"])
+    return lambda feeds: [session.run(None, feed)[0] for feed in feeds]
+
+
+def openvino_runner(o):
+    """The same. With the hint for latency batches come one after the other, with that for throughput OpenVINO has them all at once."""
+    import openvino
+
+    throughput = o.engine.endswith("-throughput")
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY", "INFERENCE_NUM_THREADS": o.threads,
+                "INFERENCE_PRECISION_HINT": "f32" if o.dtype == "f32" else "bf16"}  # fmt: skip; what int8 leaves is bf16, as ours
+    model = openvino.Core().compile_model(o.exported / f"{'int8' if o.dtype == 'int8' else 'f32'}.xml", "CPU", settings)
+    if not throughput:
+        return lambda feeds: [model(feed)[0] for feed in feeds]
+    queue = openvino.AsyncInferQueue(model)
+
+    def run(feeds):
+        vectors = [None] * len(feeds)
+        queue.set_callback(lambda request, i: vectors.__setitem__(i, request.get_output_tensor(0).data.copy()))
+        for i, feed in enumerate(feeds):
+            queue.start_async(feed, i)
+        queue.wait_all()
+        return vectors
+
+    return run
+
+
+GRAPH_RUNNERS = {"onnxruntime": onnxruntime_runner, "openvino": openvino_runner, "openvino-throughput": openvino_runner}
 
 
 def infer_ctranslate2(o):
@@ -289,7 +317,7 @@ def make(o):
 
 
 def export(o):
-    {"onnxruntime": export_onnx, "ctranslate2": export_ctranslate2}[o.engine](o)
+    {"onnxruntime": export_onnx, "openvino": export_openvino, "ctranslate2": export_ctranslate2}[o.engine](o)
 
 
 def export_ctranslate2(o):
@@ -299,33 +327,64 @@ def export_ctranslate2(o):
     converter.convert(str(o.exported))
 
 
-def export_onnx(o):
-    """Writes the graphs that onnxruntime runs, f32.onnx, its attention, GELU and LayerNorm fused, after comparing it with PyTorch's
-    vectors, and int8.onnx, the same with weights quantised by channel."""
+def write_graph(o, path, vectors_of):
+    """Writes the graph of ids and mask to vectors. `vectors_of` gives the vectors of the caller's engine, which are compared with PyTorch's."""
     import numpy as np
-    import onnx
-    import onnxruntime
     import torch
-    from onnxruntime import quantization
-    from onnxruntime.transformers import optimizer
 
     o.engine, o.threads = "eager", 1
-    o.exported.mkdir()
-    f32 = str(o.exported / "f32.onnx")
     model = mean_encoder(o)
     ids, mask = map(torch.tensor, padded([[5, 6, 7, 8, 9], [5, 6, 7]]))
     axes = {0: "batch", 1: "tokens"}
-    torch.onnx.export(model, (ids, mask), f32, input_names=["ids", "mask"], output_names=["vectors"], dynamo=False,
+    torch.onnx.export(model, (ids, mask), path, input_names=["ids", "mask"], output_names=["vectors"], dynamo=False,
                       dynamic_axes={"ids": axes, "mask": axes, "vectors": {0: "batch"}}, opset_version=17)  # fmt: skip
-    config = model.encoder.config
-    optimizer.optimize_model(f32, "bert", config.num_attention_heads, config.hidden_size).save_model_to_file(f32)
-    vectors = onnxruntime.InferenceSession(f32).run(None, {"ids": ids.numpy(), "mask": mask.numpy()})[0]
     with torch.inference_mode():
-        difference = np.abs(vectors - model(ids, mask).numpy()).max()
+        difference = np.abs(vectors_of(model.encoder.config, {"ids": ids.numpy(), "mask": mask.numpy()}) - model(ids, mask).numpy()).max()
     if not difference < 1e-4:
         raise SystemExit(f"peer: the exported graph differs from the model by {difference}")
+
+
+def export_onnx(o):
+    """Writes the graphs that onnxruntime runs, f32.onnx, its attention, GELU and LayerNorm fused, and int8.onnx, the same with weights
+    quantised by channel."""
+    import onnx
+    import onnxruntime
+    from onnxruntime import quantization
+    from onnxruntime.transformers import optimizer
+
+    o.exported.mkdir()
+    f32 = str(o.exported / "f32.onnx")
+
+    def fuse(config, feed):
+        optimizer.optimize_model(f32, "bert", config.num_attention_heads, config.hidden_size).save_model_to_file(f32)
+        return onnxruntime.InferenceSession(f32).run(None, feed)[0]
+
+    write_graph(o, f32, fuse)
     quantization.quantize_dynamic(f32, str(o.exported / "int8.onnx"), per_channel=True, weight_type=quantization.QuantType.QInt8,
                                   extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})  # fmt: skip
+
+
+def export_openvino(o):
+    """Writes the graphs that OpenVINO runs, f32.xml, and int8.xml, the same quantised by nncf. Its calibration on random ids leaves the speed as
+    it would be with texts."""
+    import nncf
+    import numpy as np
+    import openvino
+
+    o.exported.mkdir()
+    f32, plain = o.exported / "f32.xml", str(o.exported / "plain.onnx")
+
+    def convert(config, feed):
+        openvino.save_model(openvino.convert_model(plain), f32, compress_to_fp16=False)
+        return openvino.Core().compile_model(f32, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(feed)[0]
+
+    write_graph(o, plain, convert)
+    rng = np.random.default_rng(1)
+    words = json.loads((o.model / "config.json").read_text())["vocab_size"]
+    feeds = [graph_inputs([rng.integers(1, words, rng.integers(8, 64)).tolist()]) for _ in range(200)]
+    graph = nncf.quantize(openvino.Core().read_model(f32), nncf.Dataset(feeds), model_type=nncf.ModelType.TRANSFORMER,
+                          preset=nncf.QuantizationPreset.MIXED, subset_size=len(feeds))  # fmt: skip
+    openvino.save_model(graph, o.exported / "int8.xml", compress_to_fp16=False)
 
 
 def read_lines(o):
@@ -355,24 +414,22 @@ def embed_sentence_transformers(o):
     return encode, model.max_seq_length
 
 
-def embed_onnxruntime(o):
-    """As a user of onnxruntime would write it: tokenizers, batches of 32 lines of similar length, and vectors back in the lines' order."""
+def embed_graph(o):
+    """As a user of such an engine would write it: tokenizers, batches of 32 lines of similar length, and vectors back in the lines' order."""
     import numpy as np
 
-    session, tokenizer = onnx_session(o), load_tokenizer(o)
+    run, tokenizer = GRAPH_RUNNERS[o.engine](o), load_tokenizer(o)
     longest = json.loads((o.model / "sentence_bert_config.json").read_text())["max_seq_length"]
     tokenizer.enable_truncation(longest)
 
     def encode(lines):
         ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(lines)]
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        vectors = None
-        for begin in range(0, len(order), 32):
-            which = order[begin : begin + 32]
-            found = session.run(None, onnx_inputs([ids[i] for i in which]))[0]
-            if begin == 0:
-                vectors = np.empty((len(ids), found.shape[1]), dtype=np.float32)
-            vectors[which] = found / np.linalg.norm(found, axis=1, keepdims=True)
+        batches = [order[begin : begin + 32] for begin in range(0, len(order), 32)]
+        found = run([graph_inputs([ids[i] for i in which]) for which in batches])
+        vectors = np.empty((len(ids), found[0].shape[1]), dtype=np.float32)
+        for which, rows in zip(batches, found):
+            vectors[which] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return vectors
 
     return encode, longest
@@ -380,7 +437,7 @@ def embed_onnxruntime(o):
 
 def embed(o):
     """Lines to unit vectors, as in minbert-bench embed: all lines at once, or --batch lines in each call."""
-    encode, longest = {"sentence-transformers": embed_sentence_transformers, "onnxruntime": embed_onnxruntime}[o.engine](o)
+    encode, longest = (embed_graph if o.engine in GRAPH_RUNNERS else embed_sentence_transformers)(o)
     lines = read_lines(o)
     batch = o.batch or len(lines)
     times = timed([lines[begin : begin + batch] for begin in range(0, len(lines), batch)], encode, o.rounds)
@@ -417,7 +474,8 @@ def main():
     o = parser.parse_args()
     if o.verb in ("make", "export"):
         return (make if o.verb == "make" else export)(o)
-    others = {"onnxruntime": ["onnxruntime"], "ctranslate2": ["ctranslate2"], "sentence-transformers": ["torch", "sentence_transformers"]}
+    others = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "openvino-throughput": ["openvino"], "ctranslate2": ["ctranslate2"],
+              "sentence-transformers": ["torch", "sentence_transformers"]}  # fmt: skip
     packages = others.get(o.engine, ["torch", "transformers"]) if o.verb != "tokenize" else []
     if o.verb in ("tokenize", "embed"):
         packages = [*packages, "tokenizers"]
@@ -433,7 +491,7 @@ def main():
     else:
         o.examples = read_batches(o)
         batches, work = (step if o.verb == "step" else infer)(o)
-        record |= timed(batches, work, o.rounds) | {"tokens": round(sum(len(ids) for batch in o.examples for ids in batch) / o.steps, 3)}
+        record |= timed(batches, work, o.rounds, o.steps // len(batches)) | {"tokens": round(sum(len(ids) for batch in o.examples for ids in batch) / o.steps, 3)}
     record["peak_rss_mb"] = peak_rss_mb()
     print(json.dumps(record | {"versions": {package: version(package) for package in packages}}))
 

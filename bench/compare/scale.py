@@ -3,22 +3,24 @@
 
     sudo python3 bench/compare/scale.py --program build/mpi/minbert [--gbit 1 10] [--models minilm base] [--wire f32 bf16] > scale.jsonl
 
-Each rank has one core of its own. Links have 0.1 ms of delay each way where the kernel has netem. alpha (a message's latency) and beta (bytes a second) are measured
-with sockets over the same link. The model (docs/scale.md): a step on two ranks takes the time C of one rank with half the batch, plus what
-summing the gradients takes beyond the backward pass (2/3 of C) but at least the last bucket, plus what spreading the weights takes. Lines go
-to stdout, tables to stderr. Takes about eight minutes for all; needs root, Open MPI, and a machine that does nothing else.
+Each rank has one core of its own. Links have 0.1 ms of delay each way where the kernel has netem. alpha (a message's latency), beta (bytes a second, in both directions at once) and gamma
+(seconds that a core is busy with a byte) are measured with mpi4py over the same link. The model (docs/scale.md): a step on two ranks takes
+the time C of one rank with half the batch, plus gamma for what is summed up beside the backward pass, plus what the sums take beyond that
+pass (2/3 of C) but at least the last bucket, plus what spreading the weights takes. Lines go to stdout, tables to stderr. Takes about ten
+minutes for all; needs root, Open MPI, mpi4py, and a machine that does nothing else.
 """
 import argparse
 import json
 import os
 import pathlib
-import socket
+import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+
+import common
 
 SIZES = {  # hidden, layers, heads, intermediate
     "minilm": (384, 6, 12, 1536),
@@ -55,42 +57,54 @@ def shape_link(gbit):
             sh(f"tc -n {name} qdisc add dev {name} root tbf rate {gbit}gbit burst {max(256, int(gbit * 400))}kb latency 50ms")
 
 
-def serve(port):
-    """The far end of measure_link: answers one byte with one byte 200 times, then takes in what comes and answers one byte."""
-    listener = socket.create_server(("", port))
-    print("ready", flush=True)
-    peer, _ = listener.accept()
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def launch(folder, command):
+    """The command that runs `command` as two ranks, each in a namespace of its own on a core of its own."""
+    agent = folder / "agent.sh"  # starts Open MPI's daemon in the other namespace, as ssh would on another machine
+    agent.write_text(f'#!/bin/bash\nshift\nexec ip netns exec {NAMES[1]} unshare -u bash -c "hostname {NAMES[1]}; export TMPDIR={folder}/b; $*"\n')
+    agent.chmod(0o755)
+    for part in ["a", "b"]:
+        (folder / part).mkdir(exist_ok=True)
+    network = f"{ADDRESSES[0].rsplit('.', 1)[0]}.0/24"
+    return ["ip", "netns", "exec", NAMES[0], "unshare", "-u", "bash", "-c", f'hostname {NAMES[0]}; export TMPDIR={folder}/a; exec "$@"', "-",
+            "mpirun", "--allow-run-as-root", "--host", ",".join(f"{a}:1" for a in ADDRESSES), "--bind-to", "none",
+            "--mca", "plm_rsh_agent", str(agent), "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", network,
+            "--mca", "oob_tcp_if_include", network, "-n", "2",
+            "bash", "-c", 'exec taskset -c $OMPI_COMM_WORLD_RANK "$@"', "-", *command]  # fmt: skip
+
+
+def busy_seconds(core):
+    """Seconds that a core has been busy, those of the kernel's network code too."""
+    fields = next(line for line in pathlib.Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} ")).split()[1:9]
+    return sum(int(fields[i]) for i in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")
+
+
+def talk(size):
+    """A rank of measure_link: short messages there and back, then `size` bytes in both directions at once, ten times."""
+    os.environ["OMPI_MCA_btl_tcp_flags"] = "9"  # as minbert does
+    import numpy
+    from mpi4py import MPI
+
+    world = MPI.COMM_WORLD
+    sent, got, byte, trips = numpy.zeros(size, numpy.uint8), numpy.zeros(size, numpy.uint8), numpy.zeros(1, numpy.uint8), []
     for _ in range(200):
-        peer.sendall(peer.recv(1))
-    left = int(sys.argv[3])
-    while left > 0:
-        left -= len(peer.recv(1 << 20))
-    peer.sendall(b"x")
-
-
-def call(port, size):
-    with socket.create_connection((ADDRESSES[1], port)) as peer:
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        trips = []
-        for _ in range(200):
-            begin = time.perf_counter()
-            peer.sendall(b"x")
-            peer.recv(1)
-            trips.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        peer.sendall(bytes(size))
-        peer.recv(1)
-        return {"alpha_s": statistics.median(trips) / 2, "beta_bytes_s": size / (time.perf_counter() - begin)}
+        for rank in (0, 1):
+            (world.Send if world.rank == rank else world.Recv)(byte, 1 - world.rank)
+        trips.append(time.perf_counter() - begin)
+    begin, busy = time.perf_counter(), busy_seconds(world.rank)
+    for _ in range(10):
+        requests = [world.Irecv(got, 1 - world.rank), world.Isend(sent, 1 - world.rank)]
+        while not MPI.Request.Testall(requests):
+            time.sleep(50e-6)
+    if world.rank == 0:
+        seconds, busy = time.perf_counter() - begin, busy_seconds(0) - busy
+        print(json.dumps({"alpha_s": statistics.median(trips) / 2, "beta_bytes_s": 10 * size / seconds, "busy_s_byte": busy / (10 * size)}))
 
 
-def measure_link(gbit):
-    size, port = int(gbit * 60e6), 7700
-    far = subprocess.Popen(["ip", "netns", "exec", NAMES[1], sys.executable, __file__, "--serve", str(port), str(size)], stdout=subprocess.PIPE, text=True)
-    far.stdout.readline()
-    out = sh(f"ip netns exec {NAMES[0]} {sys.executable} {__file__} --call {port} {size}")
-    far.wait()
-    return json.loads(out)
+def measure_link(folder):
+    """Seconds that a message takes, bytes a second in each direction while both are in use, and seconds that a core is busy with a byte sent
+    and one received; all through Open MPI."""
+    return json.loads(sh(shlex.join(launch(folder, [sys.executable, str(pathlib.Path(__file__).resolve()), "--talk", str(BUCKET_BYTES // 2)]))))
 
 
 def write_config(folder, model, batch, steps):
@@ -124,6 +138,7 @@ max_steps = {steps}
 batch = {batch}
 lr = 1e-5
 select = "last"
+eval_train = 0
 """)
 
 
@@ -138,23 +153,10 @@ def step_seconds(run):
 def train(options, folder, ranks, wire="f32"):
     run = folder / "run"
     command = [str(options.program), "train", "scale.toml", "-o", str(run), "--overwrite", "--threads", "1", "--wire-dtype", wire, "-q"]
-    if ranks == 1:
-        launch = ["ip", "netns", "exec", NAMES[0], "taskset", "-c", "0"]
-    else:
-        agent = folder / "agent.sh"  # starts Open MPI's daemon in the other namespace, as ssh would on another machine
-        agent.write_text(f'#!/bin/bash\nshift\nexec ip netns exec {NAMES[1]} unshare -u bash -c "hostname {NAMES[1]}; export TMPDIR={folder}/b; $*"\n')
-        agent.chmod(0o755)
-        for part in ["a", "b"]:
-            (folder / part).mkdir(exist_ok=True)
-        network = f"{ADDRESSES[0].rsplit('.', 1)[0]}.0/24"
-        launch = ["ip", "netns", "exec", NAMES[0], "unshare", "-u", "bash", "-c", f'hostname {NAMES[0]}; export TMPDIR={folder}/a; exec "$@"', "-",
-                  "mpirun", "--allow-run-as-root", "--host", ",".join(f"{a}:1" for a in ADDRESSES), "--bind-to", "none",
-                  "--mca", "plm_rsh_agent", str(agent), "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", network,
-                  "--mca", "oob_tcp_if_include", network, "-n", "2",
-                  "bash", "-c", 'exec taskset -c $OMPI_COMM_WORLD_RANK "$@"', "-"]  # fmt: skip
-    finished = subprocess.run(launch + command, cwd=folder, capture_output=True, text=True, timeout=300)
+    command = ["ip", "netns", "exec", NAMES[0], "taskset", "-c", "0", *command] if ranks == 1 else launch(folder, command)
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     if finished.returncode != 0:
-        raise SystemExit(f"{' '.join(launch + command)}\n{finished.stderr}")
+        raise SystemExit(f"{' '.join(command)}\n{finished.stderr}")
     return step_seconds(run)
 
 
@@ -175,15 +177,14 @@ def predict(compute_s, model, touched_rows, ranks, link, wire):
     latency = link["alpha_s"] * (ranks - 1) * buckets
     summing = latency + part * wire_bytes * (dense + words) / link["beta_bytes_s"]
     last = part * wire_bytes * (min(dense, BUCKET_BYTES / 4) + words) / link["beta_bytes_s"]
+    stolen = part * wire_bytes * dense * link["busy_s_byte"]  # from the backward pass on the same core
     spreading = latency + part * 4 * (dense + words) / link["beta_bytes_s"]
-    return compute_s + max(last, summing - 2 / 3 * compute_s) + spreading
+    return compute_s + stolen + max(last, summing + stolen - 2 / 3 * compute_s) + spreading
 
 
 def main():
-    if sys.argv[1:2] == ["--serve"]:
-        return serve(int(sys.argv[2]))
-    if sys.argv[1:2] == ["--call"]:
-        return print(json.dumps(call(int(sys.argv[2]), int(sys.argv[3]))))
+    if sys.argv[1:2] == ["--talk"]:
+        return talk(int(sys.argv[2]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, required=True, help="a minbert of the preset mpi")
     parser.add_argument("--gbit", type=float, nargs="+", default=[1, 10])
@@ -193,6 +194,7 @@ def main():
     parser.add_argument("--steps", type=int, default=10)
     options = parser.parse_args()
     options.program = options.program.resolve()
+    mpi = sh("mpirun --version").splitlines()[0].removeprefix("mpirun (").replace(")", "")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         sh(f"{options.program} sample-data -o samples --train-rows 1000 --dev-rows 4 --test-rows 4 -q", cwd=folder)
@@ -206,11 +208,11 @@ def main():
                 touched = 0.3 * tokens  # distinct words of a step
                 for gbit in options.gbit:
                     shape_link(gbit)
-                    link = measure_link(gbit)
+                    link = measure_link(folder)
                     for wire in options.wire:
                         two_s, _ = train(options, folder, 2, wire)
                         modelled = predict(half_s, model, touched, 2, link, wire)
-                        figure = {"bench": "scale", "model": model, "batch": options.batch, "gbit": gbit, "wire": wire, **link,
+                        figure = {"bench": "scale", "model": model, "batch": options.batch, "machine": common.machine(), "mpi": mpi, "gbit": gbit, "wire": wire, **link,
                                   "tokens": tokens, "one_rank_s": whole_s, "half_batch_s": half_s, "two_ranks_s": two_s, "model_s": modelled,
                                   "speedup": whole_s / two_s, "exposed_s": two_s - half_s,
                                   "predicted": {n: n * half_s / predict(half_s, model, touched, n, link, wire) for n in [2, 4, 8, 16, 32, 64]}}  # fmt: skip

@@ -139,7 +139,7 @@ void GradientExchange::sum_rows(std::span<const RowRun> rows) {
   buffers_.push_back(std::move(values));
 }
 
-void GradientExchange::spread_values() {
+void GradientExchange::spread_values(const std::function<void()>& meanwhile) {
   Backend& backend = params_.backend();
   const auto land_values = [&](std::size_t most) {
     while (flights_.size() > most) {
@@ -156,7 +156,9 @@ void GradientExchange::spread_values() {
       buffers_.push_back(std::move(flight.values));
     }
   };
+  bool is_done = false;
   for (const std::size_t b : step_) {
+    if (flights_.size() == kMostFlights && !std::exchange(is_done, true)) meanwhile();
     land_values(kMostFlights - 1);
     const Bucket& bucket = buckets_[b];
     Flight& flight = flights_.emplace_back(Flight{b, take_buffer(bucket.elements), {}});
@@ -166,6 +168,7 @@ void GradientExchange::spread_values() {
                });
     flight.pending = ranks_.start_all_gather(flight.values);
   }
+  if (!is_done) meanwhile();
   land_values(0);
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,8 +34,8 @@ class GradientExchange {
   void finish(std::span<const RowRun> touched);
 
   /// Ends the step after this rank's parts of the values were updated: gets those of the other ranks, and sets the gradients that this rank
-  /// did not use to zero.
-  void spread_values();
+  /// did not use to zero. Calls `meanwhile` once, while the first buckets travel.
+  void spread_values(const std::function<void()>& meanwhile);
 
   /// Gathers the parts of two sets of moments on the first rank, a bucket at a time. While it calls whole() and then end(), all other ranks
   /// are in serve().

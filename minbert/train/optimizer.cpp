@@ -176,6 +176,17 @@ void Optimizer::step(double lr_factor) {
     ++group->steps;
     for (const AdamWSegment& dense : group->dense) add(*group, dense);
   }
+  // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
+  const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
+  const auto update = [&] {
+    params_.backend().adamw(segments_, {.form = stage_.optimizer,
+                                        .beta1 = static_cast<float>(stage_.betas[0]),
+                                        .beta2 = static_cast<float>(stage_.betas[1]),
+                                        .eps = static_cast<float>(stage_.eps),
+                                        .gradient_scale = static_cast<float>(scale)});
+    segments_.clear();
+  };
+  if (is_shared()) update();  // the other ranks wait for these; the word embeddings follow while they travel
   if (all_rows_)
     add(groups_[0], segment(*word_));
   else
@@ -184,15 +195,10 @@ void Optimizer::step(double lr_factor) {
       if (!has_gradient) rows.gradient = {};
       add(groups_[0], rows);
     });
-  // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
-  const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
-  Backend& backend = params_.backend();
-  backend.adamw(segments_, {.form = stage_.optimizer,
-                            .beta1 = static_cast<float>(stage_.betas[0]),
-                            .beta2 = static_cast<float>(stage_.betas[1]),
-                            .eps = static_cast<float>(stage_.eps),
-                            .gradient_scale = static_cast<float>(scale)});
-  if (is_shared()) exchange_->spread_values();
+  if (is_shared())
+    exchange_->spread_values(update);
+  else
+    update();
   params_.changed(/*copies_current=*/!is_shared());
   words_.next_step();
   used_.clear();

@@ -98,12 +98,19 @@ if command -v pkg-config >/dev/null; then
   check "$folder/cpp-pc"
   cc "$source/examples/c/main.c" $(pkg-config --cflags --libs minbert_c) -o "$folder/c-pc"
   check "$folder/c-pc"
+  # A good and a wrong task under a checker of memory, which gives exit codes of its own when it finds something.
+  check_memory() {
+    check "$@"
+    "$@" "$folder/run" moot <"$folder/lines" >/dev/null 2>"$folder/errors" && exit 1 || test $? -eq 2
+  }
+  echo "== sanitizers"
+  cc -fsanitize=address,undefined -fno-sanitize-recover "$source/examples/c/main.c" $(pkg-config --cflags --libs minbert_c) -o "$folder/c-asan"
+  check_memory "$folder/c-asan"
   if command -v valgrind >/dev/null; then
     echo "== valgrind"
-    MINBERT_ISA=avx2 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-      "$folder/c-pc" "$folder/run" mood <"$folder/lines" >/dev/null
-    MINBERT_ISA=avx2 valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-      "$folder/c-pc" "$folder/run" moot <"$folder/lines" >/dev/null 2>"$folder/errors" && exit 1 || test $? -eq 2
+    export MINBERT_ISA=avx2  # valgrind knows no larger instruction set
+    check_memory valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite "$folder/c-pc"
+    unset MINBERT_ISA
   fi
 fi
 if "$folder/cpp-shared/build/example" /no/such </dev/null 2>"$folder/errors"; then exit 1; fi
