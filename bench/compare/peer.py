@@ -380,8 +380,9 @@ def export_openvino(o):
 
     write_graph(o, plain, convert)
     rng = np.random.default_rng(1)
-    words = json.loads((o.model / "config.json").read_text())["vocab_size"]
-    feeds = [graph_inputs([rng.integers(1, words, rng.integers(8, 64)).tolist()]) for _ in range(200)]
+    config = json.loads((o.model / "config.json").read_text())
+    lengths = rng.integers(8, min(64, config["max_position_embeddings"]), 200)
+    feeds = [graph_inputs([rng.integers(1, config["vocab_size"], length).tolist()]) for length in lengths]
     graph = nncf.quantize(openvino.Core().read_model(f32), nncf.Dataset(feeds), model_type=nncf.ModelType.TRANSFORMER,
                           preset=nncf.QuantizationPreset.MIXED, subset_size=len(feeds))  # fmt: skip
     openvino.save_model(graph, o.exported / "int8.xml", compress_to_fp16=False)

@@ -80,7 +80,7 @@ def busy_seconds(core):
 
 def talk(size):
     """A rank of measure_link: short messages there and back, then `size` bytes in both directions at once, ten times."""
-    os.environ["OMPI_MCA_btl_tcp_flags"] = "9"  # as minbert does
+    os.environ.setdefault("OMPI_MCA_btl_tcp_flags", "9")  # as minbert does
     import numpy
     from mpi4py import MPI
 
@@ -179,7 +179,7 @@ def predict(compute_s, model, touched_rows, ranks, link, wire):
     last = part * wire_bytes * (min(dense, BUCKET_BYTES / 4) + words) / link["beta_bytes_s"]
     stolen = part * wire_bytes * dense * link["busy_s_byte"]  # from the backward pass on the same core
     spreading = latency + part * 4 * (dense + words) / link["beta_bytes_s"]
-    return compute_s + stolen + max(last, summing + stolen - 2 / 3 * compute_s) + spreading
+    return compute_s + stolen + max(last, summing - 2 / 3 * compute_s - stolen) + spreading
 
 
 def main():

@@ -98,8 +98,9 @@ InputRows::InputRows(const InputOptions& options, std::size_t piece_bytes) : opt
     TableOptions how = reading(options);
     if (are_raw_lines(options)) how.dialect = Dialect{.format = TableFormat::kLines};
     TablePieces cut = cut_table(text, input_name(options.path), how, piece_bytes, [&] { bytes_->release(); });
-    dialect_ = cut.dialect;
+    dialect_ = how.dialect = cut.dialect;
     pieces = std::move(cut.pieces);
+    if (dialect_->format == TableFormat::kJsonl) find_columns(pieces, how);
   }
   places_.reserve(pieces.size());
   for (const TablePiece& piece : pieces) {
@@ -107,6 +108,18 @@ InputRows::InputRows(const InputOptions& options, std::size_t piece_bytes) : opt
     add_rows(*loaded_);
   }
   if (places_.size() == 1) bytes_.reset();
+}
+
+/// Sets the columns of JSON lines, because any object may bring one that all rows then have.
+void InputRows::find_columns(std::span<const TablePiece> pieces, TableOptions how) {
+  const std::string name = input_name(options_.path);
+  for (const TablePiece& piece : pieces) {
+    how.columns = columns_;
+    how.first_line = piece.first_line;
+    columns_ = parse_table(bytes_->text().substr(piece.begin, piece.size), name, how).columns();
+    bytes_->release();
+  }
+  if (columns_.empty()) read_table(options_.path, reading(options_));  // throws what is wrong with the whole
 }
 
 InputRows::InputRows(const InputOptions& options, InputPiece piece) : options_(options) {
@@ -126,6 +139,7 @@ void InputRows::add_rows(const PieceRows& rows) {
 
 void InputRows::load(const Place& place) const {
   loaded_.reset();  // so that two pieces are never in memory
+  loaded_place_ = nullptr;
   InputPiece piece{.text = std::string(bytes_->text().substr(place.bytes.begin, place.bytes.size)),
                    .first_line = place.bytes.first_line,
                    .first_row = place.first_row,
@@ -150,9 +164,11 @@ InputRow InputRows::operator[](std::size_t i) const {
   if (const Place& place = *std::prev(after); &place != loaded_place_) {
     load(place);
     const std::size_t rows = (after == places_.end() ? size_ : after->first_usable) - place.first_usable;
-    if (loaded_->size() != rows)
+    if (loaded_->size() != rows) {
+      loaded_place_ = nullptr;
       throw Error(ErrorTag::kData, fmt::format("{}:{}", input_name(options_.path), place.bytes.first_line),
                   fmt::format("expected {} rows from here, as before, got {}: another program writes the file", rows, loaded_->size()));
+    }
   }
   return (*loaded_)[i - loaded_place_->first_usable];
 }

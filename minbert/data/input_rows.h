@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -71,7 +72,7 @@ class PieceRows {
 };
 
 /// Rows by number. Of an input longer than a few megabytes, one piece is in memory at a time, so that access should be in order; two
-/// threads must not read rows at once.
+/// threads must not read rows at once. A file must not change meanwhile; that is noticed where a piece gets other rows in number.
 class InputRows {
  public:
   static constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
@@ -100,6 +101,7 @@ class InputRows {
     std::size_t first_row = 0, first_usable = 0;  // records and usable rows before it
   };
 
+  void find_columns(std::span<const TablePiece> pieces, TableOptions how);
   void load(const Place& place) const;
   void add_rows(const PieceRows& rows);
 

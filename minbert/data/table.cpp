@@ -209,7 +209,7 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions
                   table.add_problem(line, std::move(problem));
                 });
   // Without a single object, an error about missing columns would hide the cause.
-  if (columns.empty() && !first_problem.empty())
+  if (columns.empty() && !first_problem.empty() && !options.dialect)
     throw Error(ErrorTag::kData, fmt::format("{}:{}", table.name(), first_line), first_problem, options.hints.lines);
   table.set_columns(std::move(columns));
   return table.take();
@@ -259,7 +259,7 @@ std::size_t Table::require_column(std::string_view wanted, std::string_view key,
 
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {
   std::vector<char> text = decode(bytes, name, options);
-  if (options.first_line == 1 && strip({text.data(), text.size()}).empty())
+  if (!options.dialect && options.first_line == 1 && strip({text.data(), text.size()}).empty())
     throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
   const std::string_view all(text.data(), text.size());
   Dialect dialect = options.dialect ? *options.dialect : detect_dialect(all, extension_of(name), options);

@@ -52,7 +52,7 @@ struct TableOptions {
   ReadingHints hints = {};
   std::vector<std::string> columns = {};  ///< those of the pieces before this one: with JSON lines they come first, a table has no others
   std::int64_t first_line = 1;            ///< physical line of the first byte; above 1 for a later piece of a file
-  std::optional<Dialect> dialect = {};    ///< of the whole file, where this is a piece of it
+  std::optional<Dialect> dialect = {};    ///< of the whole file, where this is a piece of it, which need not hold a row
 };
 
 /// Records as rows of cells. A cell is a view into storage owned by the table; one with a null data() is absent (JSON lines

@@ -88,7 +88,7 @@ TEST_F(InputRowsTest, PiecesGiveTheRowsOfTheWhole) {
               lines =
                   "\xEF\xBB\xBF"
                   "first\n",
-              broken = "n,text,more\n", bare;
+              broken = "n,text,more\n", old_mac = "n,text\r", headless, bare;
   for (int i = 0; i < 200; ++i) {
     csv += fmt::format("{},\"line {}\n\"\"and\"\" another, {}\",{}\r\n{}", i, i, std::string(static_cast<std::size_t>(i), 'x'), i % 7,
                        i % 50 == 0 ? "\r\n" : "");
@@ -96,8 +96,12 @@ TEST_F(InputRowsTest, PiecesGiveTheRowsOfTheWhole) {
     lines += i % 3 == 0 ? "\n" : fmt::format("\xEF\xBB\xBF{}\r\xFF\n", i);
     broken += fmt::format("{},\"open {}{},4\n", i, i, i % 5 == 0 ? "\"" : "");
     bare += fmt::format("words of {}\tand more\n", i);
+    old_mac += fmt::format("{},line {}\r", i, i);
+    headless += fmt::format("{}\tline {}\n", i, i);
   }
-  for (auto options : {file("a.csv", csv), file("a.jsonl", jsonl), file("a.txt", lines), file("b.csv", broken), file("pairs", bare)}) {
+  for (auto options : {file("a.csv", csv), file("a.jsonl", jsonl), file("a.txt", lines), file("b.csv", broken), file("pairs", bare),
+                       file("c.csv", old_mac), file("d.tsv", headless)}) {
+    if (options.path.ends_with("d.tsv")) options.columns.text = "1";
     options.keep_columns = true;
     options.columns.pair = options.path.ends_with("pairs");
     if (options.path.ends_with(".txt")) options.format = "lines";
@@ -110,11 +114,34 @@ TEST_F(InputRowsTest, PiecesGiveTheRowsOfTheWhole) {
       for (std::size_t i = 0; i < rows.size(); ++i) {
         const InputRow row = rows[i], expected = whole[i];
         EXPECT_EQ(std::tie(row.text, row.text_pair, row.id), std::tie(expected.text, expected.text_pair, expected.id));
-        EXPECT_EQ(row.cells.size(), expected.cells.size());
+        ASSERT_EQ(row.cells.size(), expected.cells.size());
+        for (std::size_t c = 0; c < row.cells.size(); ++c) {
+          ASSERT_EQ(row.cells[c].has_value(), expected.cells[c].has_value());
+          if (!row.cells[c]) continue;
+          EXPECT_EQ(row.cells[c]->text, expected.cells[c]->text);
+          EXPECT_EQ(row.cells[c]->is_json, expected.cells[c]->is_json);
+        }
       }
       EXPECT_EQ(rows[0].text, whole[0].text) << "and back";
     }
   }
+}
+
+TEST_F(InputRowsTest, WhatOnlyLaterPiecesHoldCounts) {
+  std::string odd, blank(300, '\n'), broken;
+  for (int i = 0; i < 50; ++i) odd += fmt::format("{{\"n\": {}}}\n", i), broken += "no object\n";
+  const std::string good = "{\"text\": \"a\", \"id\": \"x\"}\n{\"text\": \"b\"}\n";
+  for (InputOptions options : {file("odd.jsonl", odd + good), file("broken.jsonl", broken + good), file("blank.jsonl", blank + good)}) {
+    options.skip_bad_rows = true;
+    options.columns.text = "text";
+    options.columns.id = "id";
+    const InputRows rows(options, 50);
+    ASSERT_EQ(rows.size(), 2u) << options.path;
+    EXPECT_EQ(rows[0].id, "x");
+    EXPECT_EQ(rows[1].text, "b");
+  }
+  InputOptions none = file("none.jsonl", broken);
+  expect_error(ErrorTag::kData, {"none.jsonl:1", "expected a JSON object"}, [&] { InputRows(none, 50); });
 }
 
 TEST_F(InputRowsTest, PiecesNameAndSkipTheSameBadRows) {
