@@ -216,7 +216,14 @@ TEST_F(Services, LargeAnswersAreLimited) {
   const ClientReply refused = ask(1400);
   EXPECT_EQ(refused.status, 422);
   EXPECT_NE(refused.body.find("--answer-limit"), std::string::npos) << refused.body;
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(1300).status, 200);  // what was sent takes no part
+  for (int i = 0; i < 3; ++i) {  // what was sent takes no part, once the server knows that it was
+    ClientReply taken = ask(1300);
+    for (int tries = 0; tries < 1000 && taken.status == 429; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      taken = ask(1300);
+    }
+    EXPECT_EQ(taken.status, 200);
+  }
   std::string text;
   for (int i = 0; i < 11000; ++i) text += "a ";  // a token's object may take 100 bytes
   EXPECT_EQ(post("/tokenize", fmt::format(R"({{"inputs": "{}"}})", text)).status, 422);
