@@ -68,7 +68,7 @@ int run_similar(const SimilarFlags& flags, Session& session) {
   for_each_chunk(session, rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) {
     const auto some = model.embed(chunk, settings, progress);
     vectors.insert(vectors.end(), some.begin(), some.end());
-    inputs.insert(inputs.end(), chunk.begin(), chunk.end());
+    for (const InputRow& row : chunk) inputs.push_back({.text = flags.texts ? row.text : "", .text_pair = {}, .id = row.id});
   });
   warn_of_bad_rows(session, rows.skipped(), rows.size() + rows.skipped());
   Stopwatch watch;
