@@ -7,6 +7,7 @@
 #include <span>
 
 #include "minbert/base/input_bytes.h"
+#include "minbert/data/input_lines.h"
 #include "minbert/data/known_columns.h"
 
 namespace minbert {
@@ -36,6 +37,29 @@ std::string guess_of(const InputOptions& options, const Table* table) {
 }
 
 }  // namespace
+
+/// The rows of a piece, all in memory; checked as InputRows says.
+class PieceRows {
+ public:
+  PieceRows(const InputOptions& options, InputPiece piece);
+
+  /// Usable rows.
+  std::size_t size() const { return lines_ ? lines_->size() : usable_.size(); }
+  std::size_t skipped() const { return skipped_; }
+  InputRow operator[](std::size_t i) const;
+  /// A table; null for raw lines.
+  const Table* table() const { return lines_ ? nullptr : &table_; }
+
+ private:
+  std::string problem(std::size_t row) const;
+
+  std::optional<InputLines> lines_;  // either these
+  Table table_;                      // or a table
+  RowColumns columns_;
+  std::vector<std::size_t> usable_;  // rows of the table
+  std::size_t skipped_ = 0, first_row_;
+  bool keep_columns_;
+};
 
 PieceRows::PieceRows(const InputOptions& options, InputPiece piece) : first_row_(piece.first_row), keep_columns_(options.keep_columns) {
   constexpr const char* kBadRow = "--on-bad-row skip leaves such rows out";
@@ -128,6 +152,8 @@ InputRows::InputRows(const InputOptions& options, InputPiece piece) : options_(o
   loaded_place_ = &places_.front();
   add_rows(*loaded_);
 }
+
+InputRows::~InputRows() = default;
 
 /// Counts the rows of the next piece.
 void InputRows::add_rows(const PieceRows& rows) {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "minbert/base/input_bytes.h"
-#include "minbert/data/input_lines.h"
 #include "minbert/data/row_columns.h"
 #include "minbert/data/table.h"
 
@@ -47,29 +46,7 @@ struct InputPiece {
   std::optional<Dialect> dialect = {};    ///< of the whole input, if that is known
 };
 
-/// The rows of a piece, all in memory.
-class PieceRows {
- public:
-  /// Checks each row: a bad one throws Error(kData) or is left out. Single texts as "lines" are InputLines: cut at \n alone, bytes kept.
-  PieceRows(const InputOptions& options, InputPiece piece);
-
-  /// Usable rows.
-  std::size_t size() const { return lines_ ? lines_->size() : usable_.size(); }
-  std::size_t skipped() const { return skipped_; }
-  InputRow operator[](std::size_t i) const;
-  /// A table; null for raw lines.
-  const Table* table() const { return lines_ ? nullptr : &table_; }
-
- private:
-  std::string problem(std::size_t row) const;
-
-  std::optional<InputLines> lines_;  // either these
-  Table table_;                      // or a table
-  RowColumns columns_;
-  std::vector<std::size_t> usable_;  // rows of the table
-  std::size_t skipped_ = 0, first_row_;
-  bool keep_columns_;
-};
+class PieceRows;
 
 /// Rows by number. Of an input longer than a few megabytes, one piece is in memory at a time, so that access should be in order; two
 /// threads must not read rows at once. A file must not change meanwhile; that is noticed where a piece gets other rows in number.
@@ -77,11 +54,13 @@ class InputRows {
  public:
   static constexpr std::size_t kPieceBytes = std::size_t{4} << 20;
 
-  /// Reads all of the input, which may be a pipe, and checks each row as PieceRows does. Throws Error(kData) too when there is nothing to
-  /// read. `piece_bytes`: of the input, and one record more, are in memory at a time.
+  /// Reads all of the input, which may be a pipe, and checks each row: a bad one throws Error(kData) or is left out. Single texts as
+  /// "lines" are InputLines: cut at \n alone, bytes kept. Throws Error(kData) too when there is nothing to read. `piece_bytes`: of the
+  /// input, and one record more, are in memory at a time.
   explicit InputRows(const InputOptions& options, std::size_t piece_bytes = kPieceBytes);
   /// Reads a piece of the input that the options name. Ids and places in errors count from the start of the whole input.
   InputRows(const InputOptions& options, InputPiece piece);
+  ~InputRows();
 
   /// Usable rows.
   std::size_t size() const { return size_; }
