@@ -90,7 +90,9 @@ class CompareTest(unittest.TestCase):
         )
         (self.model / "1_Pooling/config.json").write_text('{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true}')
         found = self.figures("embed.py", "--input", self.folder / "lines.txt", "--dtypes", "f32", "--batch", 3)
-        packages = {"sentence-transformers": ["sentence_transformers"], "onnxruntime": ["onnx", "onnxruntime"]}
+        openvino = ["onnx", "openvino", "nncf"]
+        packages = {"sentence-transformers": ["sentence_transformers"], "onnxruntime": ["onnx", "onnxruntime"], "openvino": openvino,
+                    "openvino-throughput": openvino}  # fmt: skip
         peers = [peer for peer, needed in packages.items() if all(map(importlib.util.find_spec, needed))]
         self.assertEqual([f["peer"] for f in found], peers)
         self.assertLessEqual({(f["lines"], f["tokens"]) for f in found}, {(4, 17)})
