@@ -1,12 +1,12 @@
 // A service over a tiny model folder with tasks of every kind.
 #pragma once
 
-#include <gtest/gtest.h>
-
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "minbert/base/files.h"
@@ -60,6 +60,15 @@ class ServiceTest : public testing::Test {
 
   Client client() const { return Client(service_->port()); }
   ClientReply post(const std::string& path, const std::string& body) const { return client().post(path, body); }
+  /// Asks again while the server has no room: what earlier requests took is free only once it knows that they are done or gone.
+  ClientReply post_until_taken(const std::string& path, const std::string& body) const {
+    ClientReply reply = post(path, body);
+    for (int tries = 1; tries < 2000 && reply.status == 429; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      reply = post(path, body);
+    }
+    return reply;
+  }
 
   TempFolder folder_;
   std::vector<TaskSpec> tasks_ = tasks_of_every_kind();
