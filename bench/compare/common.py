@@ -127,11 +127,17 @@ def environment(o):
     }  # fmt: skip
 
 
+def busy_of(core):
+    """Busy seconds of "cpu", all cores together, or of one such as "cpu0"; those of the kernel's network code too."""
+    fields = next(line.split()[1:9] for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"{core} "))
+    seconds = [int(field) / os.sysconf("SC_CLK_TCK") for field in fields]
+    return sum(seconds) - seconds[3] - seconds[4]
+
+
 def busy_seconds():
     """Busy seconds of all cores together, and of this process's finished children."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK"), used.ru_utime + used.ru_stime
+    return busy_of("cpu"), used.ru_utime + used.ru_stime
 
 
 def run(command, env):

@@ -149,6 +149,12 @@ def chart(figures):
     return "\n".join(out) + "\n"
 
 
+def write_figures(page, begin, text):
+    """Puts the text between the marks of a page, of which `begin` is the first."""
+    old = page.read_text()
+    page.write_text(old[: old.index(begin) + len(begin)] + "\n\n" + text + old[old.index(END) :])
+
+
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("--docs", type=Path, default=Path(__file__).resolve().parents[2] / "docs", help="default: %(default)s")
@@ -160,10 +166,7 @@ def main():
     parts = [machines(figures), "![Times as fast as the best peer](performance.svg)\n"]
     parts += [comparison(bench, [f for f in figures if f["bench"] == bench]) for bench in TITLES if any(f["bench"] == bench for f in figures)]
     parts += scaling([f for f in figures if f["bench"] == "scaling"])
-    page = o.docs / "performance.md"
-    text = page.read_text()
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    page.write_text(before + "\n\n" + "\n".join(parts) + "\n" + after)
+    write_figures(o.docs / "performance.md", BEGIN, "\n".join(parts) + "\n")
     (o.docs / "performance.svg").write_text(chart(figures))
 
 

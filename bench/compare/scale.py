@@ -3,11 +3,11 @@
 
     sudo python3 bench/compare/scale.py --program build/mpi/minbert [--gbit 1 10] [--models minilm base] [--wire f32 bf16] > scale.jsonl
 
-Each rank has one core of its own. Links have 0.1 ms of delay each way where the kernel has netem. alpha (a message's latency), beta (bytes a second, in both directions at once) and gamma
-(seconds that a core is busy with a byte) are measured with mpi4py over the same link. The model (docs/scale.md): a step on two ranks takes
-the time C of one rank with half the batch, plus gamma for what is summed up beside the backward pass, plus what the sums take beyond that
-pass (2/3 of C) but at least the last bucket, plus what spreading the weights takes. Lines go to stdout, tables to stderr. Takes about ten
-minutes for all; needs root, Open MPI, mpi4py, and a machine that does nothing else.
+Each rank has one core of its own. Links have 0.1 ms of delay each way where the kernel has netem. alpha (a message's latency), beta (bytes a
+second, in both directions at once) and gamma (seconds that a core is busy with a byte) are measured with mpi4py over the same link. The
+model (docs/scale.md): a step on two ranks takes the time C of one rank with half the batch, plus gamma for what is summed up beside the
+backward pass, plus what the sums take beyond that pass (2/3 of C) but at least the last bucket, plus what spreading the weights takes.
+Lines go to stdout, tables to stderr. Takes about ten minutes for all; needs root, Open MPI, mpi4py, and a machine that does nothing else.
 """
 import argparse
 import json
@@ -72,12 +72,6 @@ def launch(folder, command):
             "bash", "-c", 'exec taskset -c $OMPI_COMM_WORLD_RANK "$@"', "-", *command]  # fmt: skip
 
 
-def busy_seconds(core):
-    """Seconds that a core has been busy, those of the kernel's network code too."""
-    fields = next(line for line in pathlib.Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} ")).split()[1:9]
-    return sum(int(fields[i]) for i in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")
-
-
 def talk(size):
     """A rank of measure_link: short messages there and back, then `size` bytes in both directions at once, ten times."""
     os.environ.setdefault("OMPI_MCA_btl_tcp_flags", "9")  # as minbert does
@@ -91,13 +85,13 @@ def talk(size):
         for rank in (0, 1):
             (world.Send if world.rank == rank else world.Recv)(byte, 1 - world.rank)
         trips.append(time.perf_counter() - begin)
-    begin, busy = time.perf_counter(), busy_seconds(world.rank)
+    begin, busy = time.perf_counter(), common.busy_of(f"cpu{world.rank}")
     for _ in range(10):
         requests = [world.Irecv(got, 1 - world.rank), world.Isend(sent, 1 - world.rank)]
         while not MPI.Request.Testall(requests):
             time.sleep(50e-6)
     if world.rank == 0:
-        seconds, busy = time.perf_counter() - begin, busy_seconds(0) - busy
+        seconds, busy = time.perf_counter() - begin, common.busy_of("cpu0") - busy
         print(json.dumps({"alpha_s": statistics.median(trips) / 2, "beta_bytes_s": 10 * size / seconds, "busy_s_byte": busy / (10 * size)}))
 
 

@@ -11,9 +11,9 @@ import json
 import math
 from pathlib import Path
 
-from page import table
+from page import table, write_figures
 
-BEGIN, END = "<!-- figures: written by bench/compare/scale_page.py -->", "<!-- end of figures -->"
+BEGIN = "<!-- figures: written by bench/compare/scale_page.py -->"
 NAMES = {"minilm": "MiniLM", "base": "BERT-base"}
 COLOURS = {"minilm": "#2f6f9f", "base": "#b5541c"}
 
@@ -82,9 +82,7 @@ def main():
              "Constants of the links, measured before the runs of each model:", constants(figures),
              "**Prediction** by the model and these constants, not a measurement: times one node, where each node gets as many rows as one of the two ranks had.",
              predicted(figures), "![Predicted speed by nodes](scale.svg)"]  # fmt: skip
-    page = o.docs / "scale.md"
-    text = page.read_text()
-    page.write_text(text[: text.index(BEGIN) + len(BEGIN)] + "\n\n" + "\n\n".join(parts) + "\n\n" + text[text.index(END) :])
+    write_figures(o.docs / "scale.md", BEGIN, "\n\n".join(parts) + "\n\n")
     (o.docs / "scale.svg").write_text(chart(figures))
 
 

@@ -73,7 +73,7 @@ bool RecordReader::read_quoted() {
 // number of fields on its own, they are records of their own and the opening quote is a broken one. In a valid table this would cut texts
 // apart that happen to hold delimiters.
 bool RecordReader::swallows_records(std::size_t close) const {
-  if (!recover_ || expected_ < 2) return false;
+  if (!dialect_.recover || expected_ < 2) return false;
   const auto separate = [&](std::size_t from, std::size_t to) {
     const std::string_view part = text_.substr(from, to - from);
     return std::count(part.begin(), part.end(), dialect_.delimiter);
@@ -92,10 +92,8 @@ bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::s
   if (dialect.quote == 0 || text.find(dialect.quote) == text.npos) return false;
   RecordReader reader(text, dialect);
   reader.expect(fields_per_record);
-  for (bool first = true; reader.next(); first = false) {
+  while (reader.next())
     if (reader.unbalanced()) return true;
-    if (first && fields_per_record == 0) reader.expect(reader.fields().size());
-  }
   return false;
 }
 

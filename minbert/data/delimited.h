@@ -22,12 +22,9 @@ class RecordReader {
  public:
   RecordReader(std::string_view text, const Dialect& dialect) : text_(text), dialect_(dialect) {}
 
-  /// Fields that a record should have. With `recover`, for a text whose quotes are unbalanced, a quote that would swallow lines which have
-  /// this many fields by themselves is a plain character too.
-  void expect(std::size_t fields_per_record, bool recover = false) {
-    expected_ = fields_per_record;
-    recover_ = recover;
-  }
+  /// Fields that a record should have. With Dialect::recover, a quote that would swallow lines which have this many fields by themselves is
+  /// a plain character too.
+  void expect(std::size_t fields_per_record) { expected_ = fields_per_record; }
 
   /// Moves to the next record, leaving empty lines out; false at the end.
   bool next();
@@ -55,7 +52,6 @@ class RecordReader {
   std::string_view text_;
   Dialect dialect_;
   std::size_t expected_ = 0;  // 0: unknown
-  bool recover_ = false;
   std::size_t position_ = 0;
   std::int64_t line_ = 0, next_line_ = 1;
   bool repaired_ = false, unbalanced_ = false;
@@ -63,9 +59,8 @@ class RecordReader {
   std::vector<Field> fields_;
 };
 
-/// Whether some record of the text is unbalanced(), so that it is no valid table whatever else it holds. `fields_per_record` 0: those of
-/// the first record.
-bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::size_t fields_per_record = 0);
+/// Whether some record of the text is unbalanced(), so that it is no valid table whatever else it holds.
+bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::size_t fields_per_record);
 
 /// Decides format, delimiter, quote, newline and header where the options leave them open. `extension` is lower-case with its dot.
 Dialect detect_dialect(std::string_view text, std::string_view extension, const TableOptions& options);

@@ -59,13 +59,13 @@ struct Sample {
   bool valid() const { return records > 0 && regular == records && repaired == 0; }
 };
 
-Sample take_sample(std::string_view text, const Dialect& dialect, const TableOptions& options, bool recover) {
+Sample read_sample(std::string_view text, const Dialect& dialect, const TableOptions& options) {
   Sample sample;
   RecordReader reader(text, dialect);
   while (reader.position() < kSampleBytes && reader.next()) {
     if (sample.records == 0) {
       sample.fields = reader.fields().size();
-      reader.expect(sample.fields, recover);
+      reader.expect(sample.fields);
       for (std::size_t i = 0; i < sample.fields; ++i) sample.wanted |= contains(options.wanted, strip(reader.field(i)));
     }
     ++sample.records;
@@ -79,8 +79,11 @@ Sample take_sample(std::string_view text, const Dialect& dialect, const TableOpt
 
 // Read as a valid table first, with recovery where that fails.
 Sample take_sample(std::string_view text, const Dialect& dialect, const TableOptions& options) {
-  const Sample sample = take_sample(text, dialect, options, false);
-  return sample.unbalanced ? take_sample(text, dialect, options, true) : sample;
+  const Sample sample = read_sample(text, dialect, options);
+  if (!sample.unbalanced) return sample;
+  Dialect recovering = dialect;
+  recovering.recover = true;
+  return read_sample(text, recovering, options);
 }
 
 std::string_view delimiters_by_preference(std::string_view extension) { return extension == ".csv" ? ",\t;|" : "\t,;|"; }

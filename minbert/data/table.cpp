@@ -129,7 +129,7 @@ Table read_delimited(TableBuilder& table, const Dialect& dialect, const TableOpt
   } else {
     table.set_columns(options.columns.empty() ? numbered_columns(usual_field_count(text, dialect)) : options.columns);
   }
-  reader.expect(table.columns(), dialect.recover);
+  reader.expect(table.columns());
   while (reader.next()) {
     const std::int64_t line = options.first_line + reader.line() - 1;
     if (reader.repaired()) table.add_repaired(line);
@@ -297,7 +297,7 @@ TablePieces cut_table(std::string_view bytes, const std::string& name, const Tab
         out.dialect.recover = true;
         piece = {};
         reader = RecordReader(text, out.dialect);
-        reader.expect(fields, true);
+        reader.expect(fields);
       } else if (const std::size_t end = mark + reader.position(); end - piece.begin >= piece_bytes) {
         end_at(end);
       }
