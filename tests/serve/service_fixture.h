@@ -1,6 +1,8 @@
 // A service over a tiny model folder with tasks of every kind.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <map>
 #include <memory>
