@@ -36,14 +36,14 @@ def fail(place, message):
 
 # ---- config: supported keys with their defaults; a default of None marks keys that may have any value ----
 
-RUN = {"name": None, "seed": 11711, "keep": None}
+RUN = {"name": None, "seed": 11711, "keep": None, "best": None}
 MODEL = {
     "init": None, "max_length": 128, "dtype": "f32", "hidden_dropout": None, "attention_dropout": None, "config": None, "vocabulary": None,
 }  # fmt: skip
 TASK = {
     "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
     "batch": 0, "head": {}, "data": {}, "class_weights": "none", "label_smoothing": 0.0, "calibrate": None,
-    "windows": None,
+    "windows": None, "r_drop": 0.0,
 }  # fmt: skip
 PAIR_FEATURES = {
     "concat": lambda u, v: [u, v],
@@ -60,10 +60,10 @@ DATA = {
 SOURCE = {"path": None, "label": "", "where": {}, "limit": 0, "first": False, "text": "", "text_pair": "", "encoding": ""}
 STAGE = {
     "name": None, "kind": "finetune", "cache_features": True, "from": None, "tasks": [], "sampler": "sequential", "epochs": 10,
-    "max_steps": 0, "max_minutes": None, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "optimizer": "adamw_paper", "schedule": "constant",
+    "max_steps": 0, "max_minutes": None, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "layer_decay": 1.0, "optimizer": "adamw_paper", "schedule": "constant",
     "warmup_ratio": 0.0, "warmup_steps": None, "weight_decay": 0.0, "decay_bias_and_norm": False, "betas": [0.9, 0.999], "eps": 1e-6,
     "clip": 0.0, "shuffle": True,
-    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None,
+    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None, "distill": None,
 }  # fmt: skip
 ALLOWED = {
     "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress", "multi_label"], "task.encode": ["separate", "joint"],
@@ -376,14 +376,14 @@ class Model:
         hidden = encode(self.w, self.config, tokens["input_ids"], tokens["token_type_ids"], mask, dropout, pass_)
         return dropout.vectors(pool(self.w, hidden, mask, task["pool"]), task["head"]["dropout"], task["site"], pass_)
 
-    def logits(self, task, rows, dropout):
+    def logits(self, task, rows, dropout, pass_=0):
         """Logits (B, outputs); a cosine head that regresses gives its prediction instead."""
         first, second = [row[0] for row in rows], [row[1] for row in rows]
         if task["separate"]:
-            u, v = (self.sentence_vectors(task, texts, None, dropout, i) for i, texts in enumerate((first, second)))
+            u, v = (self.sentence_vectors(task, texts, None, dropout, pass_ + i) for i, texts in enumerate((first, second)))
             x = torch.cat(PAIR_FEATURES[self.pair_features(task)](u, v), dim=1)
         else:
-            x = self.sentence_vectors(task, first, second if task["pair"] else None, dropout, 0)
+            x = self.sentence_vectors(task, first, second if task["pair"] else None, dropout, pass_)
         prefix = f"heads.{task['name']}"
         if task["head"]["kind"] == "cosine":
             x = F.cosine_similarity(u, v, eps=1e-8)[:, None]
@@ -397,7 +397,26 @@ class Model:
 
     def loss_sum(self, task, rows, dropout):
         logits, labels = self.logits(task, rows, dropout), torch.tensor([row[2] for row in rows])
-        return task_loss(task, logits, labels, "sum")
+        loss = task_loss(task, logits, labels, "sum")
+        if not task["r_drop"]:
+            return loss
+        again = self.logits(task, rows, dropout, pass_=2)
+        return (loss + task_loss(task, again, labels, "sum")) / 2 + task["r_drop"] * disagreement(task, logits, again)
+
+
+def disagreement(task, a, b):
+    """R-Drop's term (arXiv:2106.14448, equation 2), summed over rows; the squared distance of numbers trained by MSE."""
+    if task["loss"] == "mse":
+        return (a - b).pow(2).sum()
+    if task["loss"] == "cross_entropy":
+        p, q = torch.distributions.Categorical(logits=a), torch.distributions.Categorical(logits=b)
+        return (torch.distributions.kl_divergence(p, q) + torch.distributions.kl_divergence(q, p)).sum() / 2
+
+    def divergence(x, y):  # torch's own of two Bernoulli distributions is infinite where a probability rounds to 0 or 1
+        crossed, own = (F.binary_cross_entropy_with_logits(z, torch.sigmoid(x), reduction="sum") for z in (y, x))
+        return crossed - own
+
+    return (divergence(a, b) + divergence(b, a)) / 2
 
 
 def task_loss(task, logits, labels, reduction):
@@ -470,10 +489,18 @@ class AdamW:
     def step_all(self, w, stage, factor, heads):
         """Steps every parameter of w that has a gradient; names that start as one of `heads` take the stage's head_lr."""
         head_lr = stage["lr"] if stage["head_lr"] is None else stage["head_lr"]
+        layers = 1 + max(layer_of(name) for name in w)
         for name, value in w.items():
             if value.grad is not None:
                 decay = stage["weight_decay"] if decays(name) or stage["decay_bias_and_norm"] else 0.0
-                self.step(name, value, factor * (head_lr if name.startswith(heads) else stage["lr"]), decay)
+                above = 0 if name.startswith((*heads, "pooler.")) else layers - 1 - layer_of(name)
+                rate = (head_lr if name.startswith(heads) else stage["lr"]) * stage.get("layer_decay", 1.0) ** above
+                self.step(name, value, factor * rate, decay)
+
+
+def layer_of(name):
+    """The encoder layer of a parameter, from 0; -1 for the embeddings, which lie below, and outside the encoder."""
+    return int(name.split(".")[2]) if name.startswith("encoder.layer.") else -1
 
 
 def decays(name):

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "minbert/base/clock.h"
 #include "minbert/base/nearest.h"
@@ -11,7 +12,7 @@
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/data/labels.h"
-#include "minbert/pipeline/text_model.h"
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/train/config.h"
 #include "minbert/train/evaluation.h"
 
@@ -21,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvalFlags {
-  std::string model, task, file, split = "dev", against;
+  std::vector<std::string> models;
+  std::string task, file, split = "dev", against;
   ConfigFlags config;
   ColumnFlags columns;
   bool json = false;
@@ -71,12 +73,8 @@ EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   return {.tasks = {{task.name, data}}};
 }
 
-/// Reads the data of the config that flags name, else of the run's own config.
-EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
-  ConfigFlags files = flags.config;
-  if (files.files.empty()) files.files.push_back((fs::path(flags.model) / "config.toml").string());
-  if (flags.config.files.empty() && !fs::exists(files.files.front()))
-    throw Error(ErrorTag::kUsage, "eval", "expected data to score", "--config CONFIG.toml, or --task NAME --data FILE");
+/// The data of the tasks that the config and models have. Tasks that no model has are left out with a warning.
+EvalData data_of(const ConfigFlags& files, const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
   const RunConfig config = load_run_config(load_config_tree(files));
   EvalData data{.tasks = {}, .draw = config.data.draw(), .seed = config.run.seed};
   for (const TaskSpec& task : config.tasks) {
@@ -91,6 +89,38 @@ EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<cons
     spec.preprocess = same->data.preprocess;
   }
   return data;
+}
+
+/// Adds the tasks of another run's config. Throws Error(kUsage) if the two would score other rows of a task, since no model may have been
+/// trained on rows that score another.
+void add_data(EvalData& data, const EvalData& more, const std::string& place) {
+  const auto text = [](const DataSpec& spec) { return print_toml(write_options(spec), false); };
+  const SplitDraw &a = data.draw, &b = more.draw;
+  const bool same_draw = a.seed == b.seed && a.folds == b.folds && a.fold == b.fold;
+  for (const auto& [task, spec] : more.tasks) {
+    const auto [known, is_new] = data.tasks.emplace(task, spec);
+    if (same_draw && (is_new || text(known->second) == text(spec))) continue;
+    throw Error(ErrorTag::kUsage, place, fmt::format("its data of task \"{}\" is not that of the models before it", task),
+                "--config CONFIG.toml names rows that score all of them");
+  }
+}
+
+/// Reads the data of the config that flags name, else of the runs' own configs.
+EvalData data_of_config(const EvalFlags& flags, Session& session, std::span<const TaskSpec> known) {
+  if (!flags.config.files.empty()) return data_of(flags.config, flags, session, known);
+  std::optional<EvalData> data;
+  for (const std::string& model : flags.models) {
+    ConfigFlags own = flags.config;
+    own.files.push_back((fs::path(model) / "config.toml").string());
+    if (!fs::exists(own.files.front()))
+      throw Error(ErrorTag::kUsage, "eval", "expected data to score", "--config CONFIG.toml, or --task NAME --data FILE");
+    const EvalData more = data_of(own, flags, session, known);
+    if (data)
+      add_data(*data, more, own.files.front());
+    else
+      data = more;
+  }
+  return *data;
 }
 
 /// The scores with another dtype and the change from them: {"dtype", "scores", "mean", "change": {task: number, "mean": number}}.
@@ -151,7 +181,7 @@ void check_gates(std::span<const Gate> gates, const Json& json) {
 }
 
 /// Reads the rows of every task that has the split; predictions are still empty.
-std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& data, const TextModel& model,
+std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& data, const Ensemble& model,
                                        std::map<std::string, Rows>& rows, Session& session) {
   const Split split = split_of(flags.split);
   std::vector<TaskEvaluation> evaluations;
@@ -169,7 +199,7 @@ std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& d
   return evaluations;
 }
 
-void predict_split(std::span<TaskEvaluation> evaluations, TextModel& model, Session& session) {
+void predict_split(std::span<TaskEvaluation> evaluations, Ensemble& model, Session& session) {
   for (TaskEvaluation& evaluation : evaluations) {
     const std::string& name = evaluation.task->name;
     const std::span<const Row> rows = evaluation.rows->rows;
@@ -186,7 +216,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
   if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
   const auto backend = open_backend(session);
   Stopwatch watch;
-  TextModel model = open_model(session, *backend, read_model_folder(flags.model));
+  Ensemble model = open_models(session, *backend, flags.models);
   if (!flags.file.empty() && flags.task.empty() && model.tasks().size() != 1)
     throw Error(ErrorTag::kUsage, "--data", "expected --task NAME beside it", "one file holds the rows of one task");
   const std::string only = flags.task.empty() && model.tasks().size() == 1 ? model.tasks().front().name : flags.task;
@@ -203,7 +233,10 @@ int run_eval(const EvalFlags& flags, Session& session) {
   for (const EvaluationNote& note : evaluation_notes(flags.split, evaluations)) session.console.warning(note.text);
   Json json = evaluation_json(flags.split, evaluations, flags.bootstrap, data.seed);
   if (!flags.against.empty()) {
-    TextModel other(*backend, model.folder(), session_compute(session, *backend, flags.against));
+    std::vector<TextModel> models;
+    for (const TextModel& each : model.models())
+      models.emplace_back(*backend, each.folder(), session_compute(session, *backend, flags.against));
+    Ensemble other(std::move(models));
     predict_split(evaluations, other, session);
     json["against"] = change_json(json, evaluation_json(flags.split, evaluations, 0, data.seed), flags.against);
   }
@@ -221,7 +254,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
 
 Action declare_eval(CLI::App& app, Session& session) {
   auto flags = std::make_shared<EvalFlags>();
-  add_model(app, flags->model);
+  add_models(app, flags->models);
   app.add_option("--config", flags->config.files, "TOML file that names the data (repeatable) [the run's own]")
       ->allow_extra_args(false)
       ->type_name("FILE");
@@ -245,9 +278,10 @@ Action declare_eval(CLI::App& app, Session& session) {
       ->type_name("DTYPE");
   add_json(app, flags->json);
   add_compute(app, session, true);
-  add_examples(app,
-               "  minbert eval runs/mine --split test\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45\n"
-               "  minbert eval runs/mine --dtype int8 --against f32");
+  add_examples(
+      app,
+      "  minbert eval runs/mine --split test\n  minbert eval runs/mine --task sst --data other.csv --fail-under sst=0.45\n"
+      "  minbert eval runs/mine --dtype int8 --against f32\n  minbert eval runs/seed-1 runs/seed-2 --config data.toml     # an ensemble");
   return [flags, &session] { return run_eval(*flags, session); };
 }
 

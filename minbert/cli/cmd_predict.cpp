@@ -13,17 +13,18 @@
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/data/input_stream.h"
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/pipeline/prediction_format.h"
-#include "minbert/pipeline/text_model.h"
 
 namespace minbert {
 namespace {
 
 struct PredictFlags {
-  std::string model, task, output = "-", format, shard;
+  std::string task, output = "-", format, shard;
+  std::vector<std::string> models = {""};  ///< the first one is required
   std::vector<std::string> texts;
   InputFlags input;
-  bool probs = true, keep_columns = false;
+  bool probs = true, keep_columns = false, explain = false;
   std::int64_t top_k = 0;
   std::optional<double> min_score;
 };
@@ -46,10 +47,9 @@ std::vector<std::string> task_names(std::span<const TaskSpec> tasks) {
 
 /// Indices of the tasks that --task names: one, several with commas, or all that fit the input: those of pairs where --text-pair is given
 /// or no task is of single texts, else those of single texts.
-std::vector<std::size_t> choose_tasks(const TextModel& model, const PredictFlags& flags) {
+std::vector<std::size_t> choose_tasks(const Ensemble& model, const PredictFlags& flags) {
   const std::vector<TaskSpec>& tasks = model.tasks();
-  if (tasks.empty())
-    throw Error(ErrorTag::kUsage, model.folder().path.string(), "this model has no task", "train one on it first: minbert train");
+  if (tasks.empty()) throw Error(ErrorTag::kUsage, flags.models.front(), "this model has no task", "train one on it first: minbert train");
   std::vector<std::size_t> chosen;
   if (flags.task == "all") {
     const bool singles = std::any_of(tasks.begin(), tasks.end(), [](const TaskSpec& task) { return !task.is_pair(); });
@@ -101,8 +101,8 @@ std::vector<InputRow> argument_rows(const std::vector<std::string>& texts, const
 /// Answers rows for several tasks and counts the answers that --min-score empties.
 class Answerer {
  public:
-  Answerer(TextModel& model, std::vector<std::size_t> tasks, PredictionStyle style, Output& out)
-      : model_(model), tasks_(std::move(tasks)), style_(std::move(style)), out_(out) {}
+  Answerer(Ensemble& model, std::vector<std::size_t> tasks, PredictionStyle style, bool explain, Output& out)
+      : model_(model), tasks_(std::move(tasks)), style_(std::move(style)), explain_(explain), out_(out) {}
 
   /// Sets the names of the cells of the rows to come. The first call writes the header.
   void begin(std::vector<std::string> columns) {
@@ -116,7 +116,8 @@ class Answerer {
 
   void answer(std::span<const InputRow> rows, const RowProgress& progress) {
     std::vector<std::vector<Prediction>> predictions;
-    for (const std::size_t task : tasks_) predictions.push_back(model_.predict_texts(task, rows, progress));
+    for (const std::size_t task : tasks_)
+      predictions.push_back(model_.predict_texts(task, rows, progress, explain_ ? TextModel::Why::kExplain : TextModel::Why::kNo));
     std::vector<Prediction> of_row(tasks_.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
       for (std::size_t t = 0; t < tasks_.size(); ++t) {
@@ -135,9 +136,10 @@ class Answerer {
   }
 
  private:
-  TextModel& model_;
+  Ensemble& model_;
   std::vector<std::size_t> tasks_;
   PredictionStyle style_;
+  bool explain_;
   std::optional<PredictionFormat> format_;
   Output& out_;
   std::size_t empty_ = 0, answers_ = 0;
@@ -167,9 +169,13 @@ void answer_rows(const PredictFlags& flags, Session& session, ShardFile* shard) 
   PredictionStyle style{.format = format_of(flags), .probs = flags.probs, .top_k = flags.top_k, .min_score = flags.min_score};
   const auto backend = open_backend(session);
   Stopwatch watch;
-  TextModel model = open_model(session, *backend, read_model_folder(flags.model));
+  Ensemble model = open_models(session, *backend, flags.models, flags.explain);
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const std::vector<std::size_t> chosen = choose_tasks(model, flags);
+  for (const std::size_t task : chosen)
+    if (flags.explain && model.members(task) > 1)
+      throw Error(ErrorTag::kUsage, "--explain",
+                  fmt::format("expected one model with the task \"{}\", got {}", model.tasks()[task].name, model.members(task)));
   const TaskSpec& first = model.tasks()[chosen.front()];
   std::optional<InputStream> input;
   std::unique_ptr<InputRows> rows;
@@ -179,7 +185,7 @@ void answer_rows(const PredictFlags& flags, Session& session, ShardFile* shard) 
   }
   if (!input || !input->is_live()) catch_signals();  // a program that waits for a line has nothing to clean up
   Output out = shard != nullptr ? Output(*shard) : Output(flags.output);
-  Answerer answerer(model, chosen, std::move(style), out);
+  Answerer answerer(model, chosen, std::move(style), flags.explain, out);
   if (input) {
     answer_input(*input, std::move(rows), answerer, out, session, shard);
   } else {
@@ -192,7 +198,22 @@ void answer_rows(const PredictFlags& flags, Session& session, ShardFile* shard) 
   show_profile(session, *backend);
 }
 
-int run_predict(const PredictFlags& flags, const CLI::App& app, Session& session) {
+/// Takes the model folders that stand before the texts, which make the model an ensemble, from the texts.
+void take_models(PredictFlags& flags) {
+  const auto first_text = std::ranges::find_if_not(flags.texts, [](const std::string& text) { return names_model(text); });
+  flags.models.insert(flags.models.end(), flags.texts.begin(), first_text);
+  flags.texts.erase(flags.texts.begin(), first_text);
+}
+
+int run_predict(PredictFlags& flags, const CLI::App& app, Session& session) {
+  take_models(flags);
+  if (flags.explain && format_of(flags) != "jsonl")
+    throw Error(ErrorTag::kUsage, "--explain", fmt::format("expected output in jsonl, got {}", format_of(flags)));
+  if (flags.explain && !session.dtype.empty() && session.dtype != "f32")
+    throw Error(ErrorTag::kUsage, "--explain", fmt::format("computes in f32, got --dtype {}", session.dtype));
+  for (const char* other : {"--input", "--shard"})
+    if (!flags.texts.empty() && app.count(other) > 0)
+      throw Error(ErrorTag::kUsage, other, fmt::format("expected it or texts, got both: \"{}\"", flags.texts.front()));
   format_of(flags);  // an ending without a format is refused before a shard begins
   const auto shard = open_shard(app, flags.shard, flags.input.path, flags.output, session);
   return run_shard(shard.get(), session, [&] { answer_rows(flags, session, shard.get()); });
@@ -202,12 +223,13 @@ int run_predict(const PredictFlags& flags, const CLI::App& app, Session& session
 
 Action declare_predict(CLI::App& app, Session& session) {
   auto flags = std::make_shared<PredictFlags>();
-  add_model(app, flags->model);
-  CLI::Option* const texts =
-      app.add_option("TEXT", flags->texts, "texts to answer, instead of -i; for a task of pairs, two by two")->type_name("");
+  add_model(app, flags->models.front());
+  app.add_option("TEXT", flags->texts,
+                 "texts to answer, instead of -i; for a task of pairs, two by two. Folders of further models before them make an ensemble: "
+                 "the mean of the answers of those that have the task")
+      ->type_name("");
   app.add_option("--task", flags->task, "task to predict; several as a,b; all: all that the input fits [the only one]")->type_name("NAME");
   add_input_rows(app, flags->input, true, "auto");
-  texts->excludes(app.get_option("--input"));
   app.add_option("-o,--output", flags->output, "file that appears when complete; - is standard output")
       ->capture_default_str()
       ->type_name("FILE");
@@ -218,18 +240,22 @@ Action declare_predict(CLI::App& app, Session& session) {
   add_shard(app, flags->shard);
   app.add_flag("--probs,!--no-probs", flags->probs, "write the probability of each class, or not [yes]");
   app.add_flag("--keep-columns", flags->keep_columns, "write the input's own columns before the answer, in place of the id");
+  app.add_flag(
+      "--explain", flags->explain,
+      "write what each token adds to the answer: integrated gradients of the log-odds of the class (of multi_label the likeliest), or of "
+      "the number (jsonl; computes in f32)");
   app.add_option("--top-k", flags->top_k, "write the K best classes with their scores, in place of all probabilities")
       ->check(whole_number(1, 1'000'000))
       ->type_name("K");
   app.add_option("--min-score", flags->min_score, "leave an answer empty whose score is lower, and count these")
       ->check(number_between(0, 1))
       ->type_name("P");
-  texts->excludes(app.get_option("--shard"));
   add_compute(app, session, true);
   add_examples(app,
                "  minbert predict runs/mine \"A fine film.\" --task sst\n"
                "  minbert predict runs/mine --task para -i pairs.csv -o out.tsv\n"
                "  minbert predict runs/mine -i tickets.csv --text message --keep-columns --min-score 0.6 -o answered.csv\n"
+               "  minbert predict runs/seed-1 runs/seed-2 runs/seed-3 --task sst \"A fine film.\"     # an ensemble\n"
                "  tail -f log.txt | minbert predict runs/mine     # answers each line as it comes");
   return [flags, &app, &session] { return run_predict(*flags, app, session); };
 }

@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Picks a task of the model: the one that is named, or else the only one of the kind of `like`.
-const TaskSpec& task_of(const TextModel& model, const std::string& path, const std::string& name, const TaskSpec& like) {
+const TaskSpec& task_of(const Ensemble& model, const std::string& path, const std::string& name, const TaskSpec& like) {
   if (!name.empty()) return model.tasks()[model.find_task(name)];
   const TaskSpec* found = nullptr;
   for (const TaskSpec& task : model.tasks()) {
@@ -31,7 +31,7 @@ const TaskSpec& task_of(const TextModel& model, const std::string& path, const s
 }
 
 /// A task of the kind that is compared: the one of a model that has no other, else as the file looks.
-TaskSpec kind_of(const std::vector<std::unique_ptr<TextModel>>& models, const std::string& file, const ColumnFlags& columns) {
+TaskSpec kind_of(const std::vector<std::unique_ptr<Ensemble>>& models, const std::string& file, const ColumnFlags& columns) {
   for (const auto& model : models)
     if (model->tasks().size() == 1) return model->tasks().front();
   FileTaskFlags flags;
@@ -85,9 +85,8 @@ Prediction among(const Prediction& prediction, const TaskLabels& from, const Tas
 ScoredOnFile::ScoredOnFile(const std::vector<std::string>& models, const std::string& file, const std::string& task,
                            const ColumnFlags& columns, const std::string& split, Session& session) {
   const auto backend = open_backend(session);
-  std::vector<std::unique_ptr<TextModel>> opened;
-  for (const std::string& path : models)
-    opened.push_back(std::make_unique<TextModel>(open_model(session, *backend, read_model_folder(path))));
+  std::vector<std::unique_ptr<Ensemble>> opened;
+  for (const std::string& path : models) opened.push_back(std::make_unique<Ensemble>(open_models(session, *backend, std::span(&path, 1))));
   const TaskSpec kind = kind_of(opened, file, columns);
   std::vector<TaskSpec> tasks;
   for (std::size_t i = 0; i < models.size(); ++i) tasks.push_back(task_of(*opened[i], models[i], task, kind));

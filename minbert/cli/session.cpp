@@ -32,6 +32,12 @@ void add_model(CLI::App& app, std::string& model) {
   app.add_option("MODEL", model, "Hugging Face folder, or run folder (then its best/)")->required()->type_name("");
 }
 
+void add_models(CLI::App& app, std::vector<std::string>& models) {
+  app.add_option("MODEL", models, "Hugging Face or run folder; of several, an ensemble: the mean of the answers of those that have a task")
+      ->required()
+      ->type_name("");
+}
+
 void add_input(CLI::App& app, std::string& path) {
   app.add_option("-i,--input", path, "file to read; - is standard input")->capture_default_str()->type_name("FILE");
 }
@@ -85,8 +91,9 @@ void warn_of_files(Session& session, const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) session.console.warning(warning);
 }
 
-TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler) {
-  const Compute compute = session_compute(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
+TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler, bool backward) {
+  const Compute compute = backward ? Compute{.dtype = DType::kF32, .use = WeightUse::kTrain}
+                                   : session_compute(session, backend, session.dtype.empty() ? folder.dtype : session.dtype);
   TextModel model(backend, std::move(folder), compute, pooler);
   for (const std::string& text : model.import_report().warnings()) session.console.warning(text);
   if (const std::string text = model.import_report().unused_heads(); !text.empty() && !model.folder().is_own) session.console.info(text);
@@ -94,6 +101,19 @@ TextModel open_model(Session& session, Backend& backend, ModelFolder folder, boo
   warn_of_files(session, model.folder().warnings);
   warn_of_files(session, model.tokenizer().warnings());
   return model;
+}
+
+Ensemble open_models(Session& session, Backend& backend, std::span<const std::string> folders, bool backward) {
+  std::vector<TextModel> models;
+  for (const std::string& given : folders)
+    for (const std::filesystem::path& folder : answering_folders(given))
+      models.push_back(open_model(session, backend, read_model_folder(folder), false, backward));
+  return Ensemble(std::move(models));
+}
+
+void warn_of_texts(Session& session, const Ensemble& models) {
+  const auto reader = std::ranges::find_if(models.models(), [](const TextModel& model) { return model.counts().rows > 0; });
+  if (reader != models.models().end()) warn_of_texts(session, *reader);
 }
 
 void warn_of_texts(Session& session, const TextModel& model) {

@@ -10,7 +10,7 @@
 #include "minbert/base/env.h"
 #include "minbert/cli/console.h"
 #include "minbert/ops/backend.h"
-#include "minbert/pipeline/text_model.h"
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/train/comm.h"
 
 namespace minbert {
@@ -29,6 +29,8 @@ void add_threads(CLI::App& app, Session& session);
 void add_compute(CLI::App& app, Session& session, bool forward_only = false);
 /// Declares the positional MODEL.
 void add_model(CLI::App& app, std::string& model);
+/// Declares MODEL..., one or more.
+void add_models(CLI::App& app, std::vector<std::string>& models);
 /// Declares -i FILE|-.
 void add_input(CLI::App& app, std::string& path);
 /// Declares --json.
@@ -48,10 +50,16 @@ std::unique_ptr<Backend> open_backend(Session& session);
 Compute session_compute(Session& session, const Backend& backend, const std::string& dtype);
 /// Warns of what the files of a model say differently.
 void warn_of_files(Session& session, const std::vector<std::string>& warnings);
-/// Loads the folder's model and warns of its files; it computes in --dtype, else in the dtype that the folder names.
-TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler = false);
+/// Loads the folder's model and warns of its files; it computes in --dtype, else in the dtype that the folder names,
+/// or with `backward` in f32 with weights for training.
+TextModel open_model(Session& session, Backend& backend, ModelFolder folder, bool pooler = false, bool backward = false);
+/// Loads the models of one folder or more (answering_folders), each as open_model() does. With `backward` they compute in f32 with weights
+/// for training.
+Ensemble open_models(Session& session, Backend& backend, std::span<const std::string> folders, bool backward = false);
 /// Warns if texts were longer than the model's max_length, or if many of their words are not in its vocabulary.
 void warn_of_texts(Session& session, const TextModel& model);
+/// The same for the first model that has read texts: what the others read were the same texts.
+void warn_of_texts(Session& session, const Ensemble& models);
 /// Prints the time of each kind of op to stderr if MINBERT_DEBUG is 2 or more.
 void show_profile(Session& session, const Backend& backend);
 

@@ -124,8 +124,8 @@ Tensor Encoder::embed(Arena& arena, EncoderActivations& pass, bool save) {
   const Tensor out = arena.allocate(params_.compute(), {N, C});
   const Tensor sum = save ? arena.allocate(params_.compute(), {N, C}) : out;
   const Tensor stats = save ? arena.allocate(params_.dtype(), {N, 2}) : Tensor();
-  backend_.embedding(sum, params_.value(word_index_), params_.value(position_index_), params_.value(type_index_), tokens.ids,
-                     tokens.positions, tokens.type_ids);
+  backend_.embedding(sum, words(pass.batch), params_.value(position_index_), params_.value(type_index_), tokens.ids, tokens.positions,
+                     tokens.type_ids);
   backend_.layernorm(out, stats, sum, embedding_norm_.gamma, embedding_norm_.beta, config.layer_norm_eps);
   if (dropout.hidden > 0) backend_.dropout(out, out, tokens.rows, dropout.site(dropout.hidden, kEmbeddingSite));
   if (save) {
@@ -287,8 +287,8 @@ void Encoder::embed_backward(Arena& arena, Gradients& gradients, Tensor dout, co
   const Tensor dsum = arena.allocate(params_.compute(), {saved.batch.tokens(), params_.config().hidden_size});
   backend_.layernorm_backward(dsum, gradients[embedding_norm_.index], gradients[embedding_norm_.index + 1], dout, saved.embedding_sum,
                               saved.embedding_stats, embedding_norm_.gamma);
-  backend_.embedding_backward(gradients[word_index_], gradients[position_index_], gradients[type_index_], dsum, tokens.ids,
-                              tokens.positions, tokens.type_ids);
+  backend_.embedding_backward(saved.batch.vectors ? saved.batch.dvectors : gradients[word_index_], gradients[position_index_],
+                              gradients[type_index_], dsum, tokens.ids, tokens.positions, tokens.type_ids);
 }
 
 }  // namespace minbert

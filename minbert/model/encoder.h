@@ -20,6 +20,9 @@ struct TokenBatch {
   std::span<const std::int32_t> positions;  ///< N, from 0 in each sentence
   std::span<const std::int32_t> offsets;    ///< B + 1
   std::span<const RowId> rows;              ///< N; which example each token belongs to
+  /// (N', C), which `ids` index in place of the word embeddings, and the tensor of that shape to which backward then adds the gradient;
+  /// both empty for a batch of words.
+  Tensor vectors = {}, dvectors = {};
 
   std::int64_t tokens() const { return std::ssize(ids); }
   std::int64_t sentences() const { return std::ssize(offsets) - 1; }
@@ -122,6 +125,7 @@ class Encoder {
   Tensor embed(Arena& arena, EncoderActivations& pass, bool save);
   Tensor layer_forward(Arena& arena, std::int64_t l, LayerActivations& a, const EncoderActivations& pass, bool save, Tensor out);
   Tensor layer_backward(Arena& arena, std::int64_t l, Gradients& gradients, Tensor dout, const EncoderActivations& saved, bool need_dx);
+  Tensor words(const TokenBatch& batch) const { return batch.vectors ? batch.vectors : params_.value(word_index_); }
   void embed_backward(Arena& arena, Gradients& gradients, Tensor dout, const EncoderActivations& saved);
   TokenIndices upload(Arena& arena, const TokenBatch& batch);
   /// Whether layer l computes wanted rows only.

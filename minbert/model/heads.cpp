@@ -38,7 +38,7 @@ void Head::forward(Arena& arena, HeadActivations& saved, Tensor logits, const Te
   const auto drop = [&](const Tensor& x, IndexList<RowId>& ids, std::uint8_t pass) {
     ids.values.clear();
     if (!x || !dropout) return x;
-    for (const RowId& row : rows) ids.values.push_back({row.row, 0, pass});
+    for (const RowId& row : rows) ids.values.push_back({row.row, 0, static_cast<std::uint8_t>(row.pass + pass)});
     ids.upload(*backend_, arena);
     const Tensor out = arena.allocate(dtype_, {B, x.cols()});
     backend_->dropout(out, x, ids.view, dropout);

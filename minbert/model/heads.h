@@ -30,7 +30,7 @@ class Head {
   ParamSpan span() const { return span_; }
 
   /// Overwrites logits (B, K) from u (B, C) and, for pairs, v (B, C), in the parameters' dtype. rows (B) are the examples, needed with
-  /// dropout only; u has the masks of pass 0, v those of pass 1. Fills `saved` for backward.
+  /// dropout only; u has the masks of their pass, v those of the pass after it. Fills `saved` for backward.
   void forward(Arena& arena, HeadActivations& saved, Tensor logits, const Tensor& u, const Tensor& v, std::span<const RowId> rows,
                const DropoutState& dropout);
   /// Accumulates into `gradients`; overwrites du and dv (B, C) unless du is empty.

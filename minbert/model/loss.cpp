@@ -13,6 +13,8 @@ Tensor on_device(Backend& backend, Arena& arena, std::span<const float> values, 
   return out;
 }
 
+LogitLink link_of(Loss loss) { return loss == Loss::kBce ? LogitLink::kSigmoid : LogitLink::kSoftmax; }
+
 }  // namespace
 
 Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets) {
@@ -45,6 +47,28 @@ Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& lo
     case Loss::kMse: backend.mse_backward(dlogits, logits, values, scale); break;
   }
   return dlogits;
+}
+
+Tensor disagreement_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& a, const Tensor& b) {
+  const Tensor losses = arena.allocate(a.dtype(), {a.rows()});
+  if (loss == Loss::kMse)
+    backend.mse(losses, a, b);
+  else
+    backend.symmetric_kl(losses, a, b, link_of(loss));
+  return losses;
+}
+
+void disagreement_backward(Backend& backend, Arena& arena, Loss loss, Tensor da, Tensor db, const Tensor& a, const Tensor& b,
+                           double scale) {
+  const Tensor to_a = arena.allocate(a.dtype(), a.shape()), to_b = arena.allocate(b.dtype(), b.shape());
+  if (loss == Loss::kMse) {
+    backend.mse_backward(to_a, a, b, scale);
+    backend.mse_backward(to_b, b, a, scale);
+  } else {
+    backend.symmetric_kl_backward(to_a, to_b, a, b, link_of(loss), scale);
+  }
+  backend.add(da, da, to_a);
+  backend.add(db, db, to_b);
 }
 
 }  // namespace minbert

@@ -23,4 +23,11 @@ Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& log
 /// The gradient (B, K) of `scale` times the sum of the losses; `scale` is the task's weight / rows of the optimizer step.
 Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& logits, const Targets& targets, double scale);
 
+/// How far two answers to the same rows are apart, one value for each row: for classes the mean of the two Kullback-Leibler divergences
+/// between their probabilities, summed over yes-or-no terms for BCE; for MSE the squared distance of the numbers.
+/// R-Drop, Liang et al. 2021 (arXiv:2106.14448), equation 2. Logits a, b are (B, K); losses (B) have their dtype.
+Tensor disagreement_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& a, const Tensor& b);
+/// Adds the gradient of `scale` times the sum of these values to da and db (B, K).
+void disagreement_backward(Backend& backend, Arena& arena, Loss loss, Tensor da, Tensor db, const Tensor& a, const Tensor& b, double scale);
+
 }  // namespace minbert

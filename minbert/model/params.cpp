@@ -17,6 +17,12 @@ class Table {
         std::string task = {})
       : fn_(fn), normal_{Init::kNormal, config.initializer_range}, role_(role), init_(init), task_(std::move(task)) {}
 
+  /// The same table for the parameters of an encoder layer, counted from 1.
+  Table of_layer(std::int64_t layer) const {
+    Table table = *this;
+    table.layer_ = layer;
+    return table;
+  }
   /// A linear layer's weight; `in` is its number of inputs.
   void weight(std::string name, std::int64_t out, std::int64_t in) const {
     row(std::move(name), {out, in}, init_ == HeadInit::kTorch ? torch(in) : normal_, true, true);
@@ -43,7 +49,7 @@ class Table {
   static Start torch(std::int64_t in) { return {Init::kUniform, 1 / std::sqrt(static_cast<double>(in))}; }
 
   void row(std::string name, std::vector<std::int64_t> shape, Start start, bool decay, bool product) const {
-    fn_({std::move(name), std::move(shape), start.init, start.scale, decay, role_, task_, product});
+    fn_({std::move(name), std::move(shape), start.init, start.scale, decay, role_, task_, product, layer_});
   }
 
   const std::function<void(const ParamInfo&)>& fn_;
@@ -51,16 +57,18 @@ class Table {
   Role role_;
   HeadInit init_;
   std::string task_;
+  std::int64_t layer_ = 0;
 };
 
 // BertEmbeddings and BertLayer of transformers/models/bert/modeling_bert.py, reordered so that q, k and v are adjacent.
-void encoder_params(const ModelShape& shape, const Table& t) {
+void encoder_params(const ModelShape& shape, const Table& table) {
   const ModelConfig& c = shape.config;
-  t.table("embeddings.word_embeddings.weight", c.vocab_size, c.hidden_size, shape.mlm == MlmHeadKind::kTied);
-  t.table("embeddings.position_embeddings.weight", c.max_position_embeddings, c.hidden_size, false);
-  t.table("embeddings.token_type_embeddings.weight", c.type_vocab_size, c.hidden_size, false);
-  t.norm("embeddings.LayerNorm", c.hidden_size);
+  table.table("embeddings.word_embeddings.weight", c.vocab_size, c.hidden_size, shape.mlm == MlmHeadKind::kTied);
+  table.table("embeddings.position_embeddings.weight", c.max_position_embeddings, c.hidden_size, false);
+  table.table("embeddings.token_type_embeddings.weight", c.type_vocab_size, c.hidden_size, false);
+  table.norm("embeddings.LayerNorm", c.hidden_size);
   for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    const Table t = table.of_layer(l + 1);
     const std::string layer = fmt::format("encoder.layer.{}.", l);
     for (const char* name : {"query", "key", "value"}) t.weight(layer + "attention.self." + name + ".weight", c.hidden_size, c.hidden_size);
     for (const char* name : {"query", "key", "value"}) t.bias(layer + "attention.self." + name + ".bias", c.hidden_size, c.hidden_size);

@@ -79,8 +79,9 @@ struct ParamInfo {
   double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale
   bool decay = true;      ///< false for biases and LayerNorm
   Role role = Role::kEncoder;
-  std::string task;      ///< name of the task whose head it belongs to; empty outside task heads
-  bool product = false;  ///< whether linear() reads it; bf16 training keeps a bf16 copy of those of encoder and MLM head
+  std::string task;        ///< name of the task whose head it belongs to; empty outside task heads
+  bool product = false;    ///< whether linear() reads it; bf16 training keeps a bf16 copy of those of encoder and MLM head
+  std::int64_t layer = 0;  ///< of the encoder, from 1; 0 for embeddings and outside the encoder
 
   std::int64_t numel() const;
 };

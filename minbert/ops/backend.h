@@ -28,13 +28,15 @@
 
 namespace minbert {
 
+/// What turns logits into probabilities.
+enum class LogitLink : std::uint8_t { kSoftmax, kSigmoid };
 enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  ///< gelu: erf; gelu_new: tanh approximation
 
 /// The origin of a row of an activation matrix. Dropout masks are functions of it, so that they do not depend on packing.
 struct RowId {
   std::uint32_t row = 0;       ///< index of the example in the global batch of the micro-step; under 2^24
   std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
-  std::uint8_t pass = 0;       ///< 0, or 1 for the second sentence of a separately encoded pair; under 16
+  std::uint8_t pass = 0;       ///< 0, or 1 for the second sentence of a separately encoded pair; 2 more in a row's second pass; under 16
 };
 
 /// A list of whole numbers that ops read beside tensors: token ids, offsets, row numbers, labels, row ids. It is a view of one list in host
@@ -289,6 +291,11 @@ class Backend : public Memory {
   /// losses (B) = (prediction - target)^2.
   virtual void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) = 0;
   virtual void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) = 0;
+  /// losses (B) = (KL(p | q) + KL(q | p)) / 2 of the probabilities p and q of logits a, b (B,K): one distribution over the K classes for
+  /// kSoftmax, the sum over K yes-or-no ones for kSigmoid. Both are half the sum of (p - q) (a - b).
+  virtual void symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) = 0;
+  /// Overwrites da and db.
+  virtual void symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) = 0;
 
   // ---- optimizer ----
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;

@@ -87,6 +87,21 @@ fs::path find_model_folder(const fs::path& path) {
   return encoder_folder(root, list_modules(root));
 }
 
+bool names_model(const fs::path& path) {
+  std::error_code ignored;
+  const auto has = [&](const char* file) { return fs::exists(path / file, ignored); };
+  return fs::is_directory(path, ignored) && (has("config.json") || has("modules.json") || has("status.json") || !runs_inside(path).empty());
+}
+
+std::vector<fs::path> answering_folders(const fs::path& path) {
+  std::vector<fs::path> folders;
+  std::error_code ignored;
+  if (const fs::path best = path / "best"; fs::exists(path / "status.json", ignored) && fs::exists(best / "minbert.json", ignored))
+    for (const TaskSpec& task : read_model_folder(best).tasks)
+      if (const fs::path own = path / ("best-" + task.name); fs::exists(own / "config.json")) folders.push_back(own);
+  return folders.empty() ? std::vector{path} : folders;
+}
+
 ModelFolder read_model_folder(const fs::path& path) {
   ModelFolder folder;
   folder.root = find_root(path);
@@ -135,7 +150,8 @@ void save_model_folder(const fs::path& folder, const Params& params, std::span<c
                        const SaveModelOptions& options) {
   make_directories(folder);
   export_encoder(folder, params, {.modules = {.pooling = common_pooling(tasks)}, .max_length = options.max_length});
-  save_weights(folder / "heads.safetensors", params, is_head);
+  save_weights(folder / "heads.safetensors", params,
+               [&](const ParamInfo& info) { return is_head(info) && std::ranges::find(tasks, info.task, &TaskSpec::name) != tasks.end(); });
   if (options.mlm) save_weights(folder / "mlm.safetensors", params, is_mlm);
   tokenizer.save(folder);
   Json listed = Json::array();

@@ -36,6 +36,13 @@ std::vector<std::string> runs_inside(const std::filesystem::path& folder);
 /// holds several runs (naming them).
 std::filesystem::path find_model_folder(const std::filesystem::path& path);
 
+/// Whether this is the folder of a model or of runs, finished or not; never throws.
+bool names_model(const std::filesystem::path& path);
+
+/// The folders best-TASK of a run in which each task has a model of its own, in the order of its tasks; else `path` itself. Throws
+/// Error(kModel).
+std::vector<std::filesystem::path> answering_folders(const std::filesystem::path& path);
+
 /// Finds the folder and reads its description; weights and tokenizer stay unread. Throws Error(kModel).
 ModelFolder read_model_folder(const std::filesystem::path& path);
 

@@ -260,6 +260,21 @@ std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head
   return out;
 }
 
+std::vector<Prediction> mean_predictions(const TaskSpec& task, std::span<const std::vector<Prediction>> models) {
+  std::vector<Prediction> mean = models.front();
+  const auto count = static_cast<double>(models.size());
+  for (std::size_t row = 0; row < mean.size(); ++row) {
+    for (const std::vector<Prediction>& other : models.subspan(1)) {
+      mean[row].value += other[row].value;
+      for (std::size_t k = 0; k < mean[row].probs.size(); ++k) mean[row].probs[k] += other[row].probs[k];
+    }
+    mean[row].value /= count;
+    for (double& p : mean[row].probs) p /= count;
+    if (!task.is_regression()) choose(task, mean[row]);
+  }
+  return mean;
+}
+
 void expect_finite(std::span<const Prediction> predictions, const std::function<std::string(std::size_t)>& place_of) {
   const auto is_finite = [](double value) { return std::isfinite(value); };
   for (std::size_t row = 0; row < predictions.size(); ++row)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,10 +13,13 @@
 
 namespace minbert {
 
+struct Explanation;
+
 struct Prediction {
-  double value = 0;           ///< class index, label_set, or a number, not clamped to label_range
-  std::vector<double> probs;  ///< one for each class, two for a binary task; empty for numbers
-  bool is_set = false;        ///< value is a label_set
+  double value = 0;                                     ///< class index, label_set, or a number, not clamped to label_range
+  std::vector<double> probs;                            ///< one for each class, two for a binary task; empty for numbers
+  bool is_set = false;                                  ///< value is a label_set
+  std::shared_ptr<const Explanation> explanation = {};  ///< why (explain.h), where that was asked for
 
   /// Probability of the predicted class, or of a set's likeliest label; NaN for numbers.
   double score() const;
@@ -56,6 +60,10 @@ std::optional<Pool> pool_of_model(const Pooling& pooling);
 /// Predictions of the head alone for `features`, the vectors that encode_rows gave for `rows` rows.
 std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head, const TaskSpec& task, std::span<const float> features,
                                          std::int64_t rows);
+
+/// The mean of the predictions of several models, at least one, for the same rows: of their probabilities, from which classes are chosen
+/// anew, or of their numbers.
+std::vector<Prediction> mean_predictions(const TaskSpec& task, std::span<const std::vector<Prediction>> models);
 
 /// Throws Error(kDiverged) if a prediction has a number that is not finite. `place_of` names a row by its index.
 void expect_finite(std::span<const Prediction> predictions, const std::function<std::string(std::size_t row)>& place_of);

@@ -8,6 +8,7 @@
 #include "minbert/base/json.h"
 #include "minbert/base/unicode.h"
 #include "minbert/data/fields.h"
+#include "minbert/pipeline/explain.h"
 
 namespace minbert {
 namespace {
@@ -123,8 +124,13 @@ std::string PredictionFormat::line(const InputRow& row, std::span<const Predicti
   return joined(std::move(out));
 }
 
-/// `"pred":..,"score":..` and what the style adds, without braces.
+/// `"pred":..,"score":..`, what the style adds, and the explanation if there is one, without braces.
 std::string PredictionFormat::json_answer(const TaskSpec& task, const Prediction& prediction) const {
+  const std::string plain = plain_json_answer(task, prediction);
+  return prediction.explanation == nullptr ? plain : fmt::format("{},\"explanation\":{}", plain, explanation_json(*prediction.explanation));
+}
+
+std::string PredictionFormat::plain_json_answer(const TaskSpec& task, const Prediction& prediction) const {
   const auto json_label = [&](std::size_t label) { return has_names(task) ? dump_json(label_text(task, label)) : std::to_string(label); };
   const auto json_set = [&] {
     std::vector<std::string> labels;

@@ -29,7 +29,7 @@ class PredictionFormat {
 
   /// The text before the first line; empty for jsonl.
   std::string header() const;
-  /// One line with its newline, from one prediction for each task.
+  /// One line with its newline, from one prediction for each task. Only jsonl shows explanations.
   std::string line(const InputRow& row, std::span<const Prediction> predictions) const;
   /// Whether min_score empties this answer.
   bool is_empty(const Prediction& prediction) const { return style_.min_score && prediction.score() < *style_.min_score; }
@@ -38,6 +38,7 @@ class PredictionFormat {
   std::string joined(std::vector<std::string> cells) const;
   std::string json_line(const InputRow& row, std::span<const Prediction> predictions) const;
   std::string json_answer(const TaskSpec& task, const Prediction& prediction) const;
+  std::string plain_json_answer(const TaskSpec& task, const Prediction& prediction) const;
   std::vector<std::string> column_names(const TaskSpec& task) const;
   std::vector<std::string> cells(const TaskSpec& task, const Prediction& prediction) const;
 

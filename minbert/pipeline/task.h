@@ -118,6 +118,7 @@ struct TaskSpec {
   std::optional<Metric> metric;  ///< absent: accuracy, pearson for the regress types, micro_f1 for multi_label
   Windows windows = Windows::kNone;
   double weight = 1;
+  double r_drop = 0;
   std::optional<std::int64_t> batch;  ///< absent: the stage's
   DataSpec data;
 
@@ -201,6 +202,9 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("metric", o.metric, "default: accuracy, pearson for numbers, micro_f1 for multi_label");
   v.field("windows", o.windows, "single texts longer than max_length: none (cut), or answers to overlapping windows by mean or max");
   v.field("weight", o.weight, "factor of the loss", at_least(0));
+  v.field("r_drop", o.r_drop,
+          "R-Drop: rows pass twice; loss = mean of both + this factor of their answers' disagreement (half the paper's alpha); 0 = off",
+          at_least(0));
   v.field("batch", o.batch, "rows in a micro-step; default: the stage's", at_least(1));
   v.field("data", o.data, "files and columns");
 }

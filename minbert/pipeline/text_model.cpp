@@ -5,6 +5,7 @@
 
 #include "minbert/base/nearest.h"
 #include "minbert/data/text.h"
+#include "minbert/pipeline/explain.h"
 
 namespace minbert {
 namespace {
@@ -45,13 +46,13 @@ TextModel::TextModel(Backend& backend, ModelFolder folder, Compute compute, bool
   tokenizer_.limit_ids(folder_.config.vocab_size, folder_.path.string());
 }
 
-std::size_t TextModel::find_task(std::string_view name) const {
+std::size_t find_task(std::span<const TaskSpec> tasks, std::string_view name, const std::filesystem::path& folder) {
   std::vector<std::string> names;
-  for (const TaskSpec& task : tasks()) names.push_back(task.name);
+  for (const TaskSpec& task : tasks) names.push_back(task.name);
   const auto at = std::find(names.begin(), names.end(), name);
   if (at != names.end()) return static_cast<std::size_t>(at - names.begin());
-  if (names.empty()) throw Error(ErrorTag::kUsage, folder_.path.string(), "this model has no tasks", "train it with minbert train");
-  throw Error(ErrorTag::kUsage, folder_.path.string(), fmt::format("unknown task \"{}\"", name), suggest(name, names));
+  if (names.empty()) throw Error(ErrorTag::kUsage, folder.string(), "this model has no tasks", "train it with minbert train");
+  throw Error(ErrorTag::kUsage, folder.string(), fmt::format("unknown task \"{}\"", name), suggest(name, names));
 }
 
 TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> rows, std::int64_t prompt_tokens) {
@@ -66,16 +67,22 @@ TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> row
   return out;
 }
 
-std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress) {
+std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress, Why why) {
   const TaskSpec& spec = tasks()[task];
-  auto predictions = predict_rows(*runner_, task, spec, tokenize(spec, rows), progress);
+  const TokenizedRows tokens = tokenize(spec, rows);
+  auto predictions = predict_rows(*runner_, task, spec, tokens, why == Why::kNo ? progress : RowProgress{});
+  for (std::uint32_t row = 0; why == Why::kExplain && row < rows.size(); ++row) {
+    if (progress) progress(row);
+    if (tokens.windows && std::ranges::binary_search(tokens.windows->of, row)) continue;
+    predictions[row] = explain_row(*model_, task, spec, tokenizer_, tokens, row);
+  }
   expect_finite(predictions, [&](std::size_t row) { return place_of(rows[row].id); });
   return predictions;
 }
 
 std::string TextModel::place_of(std::string_view row) const { return fmt::format("{}, row \"{}\"", folder_.path.string(), row); }
 
-std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress) {
+std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress, Why why) {
   const TaskSpec& spec = tasks()[task];
   std::vector<Row> rows(inputs.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -83,7 +90,7 @@ std::vector<Prediction> TextModel::predict_texts(std::size_t task, std::span<con
     rows[i].text = preprocess_text(spec.data, inputs[i].text);
     if (spec.is_pair()) rows[i].text_pair = preprocess_text(spec.data, inputs[i].text_pair);
   }
-  return predict(task, rows, progress);
+  return predict(task, rows, progress, why);
 }
 
 std::int64_t TextModel::prompt_tokens(std::string_view prompt) const {

@@ -28,6 +28,9 @@ struct TextCounts {
   std::int64_t tokens = 0, unknown = 0;  ///< without [CLS] and [SEP]
 };
 
+/// Index of the task of this name among those of the model in `folder`. Throws Error(kUsage) with the nearest name.
+std::size_t find_task(std::span<const TaskSpec> tasks, std::string_view name, const std::filesystem::path& folder);
+
 class TextModel {
  public:
   /// Loads tokenizer and weights of a folder (read_model_folder) for inference. `pooler` loads the pooler even where no task reads it,
@@ -39,7 +42,7 @@ class TextModel {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::vector<TaskSpec>& tasks() const { return folder_.tasks; }
   /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
-  std::size_t find_task(std::string_view name) const;
+  std::size_t find_task(std::string_view name) const { return minbert::find_task(tasks(), name, folder_.path); }
   const Params& params() const { return *params_; }
   /// For a RequestQueue, not at the same time as predict and embed.
   MultitaskModel& model() { return *model_; }
@@ -47,11 +50,15 @@ class TextModel {
   const ImportReport& import_report() const { return report_; }
   const TextCounts& counts() const { return counts_; }
 
+  /// Whether predictions come with explanations (explain.h). The model must then compute in f32 with weights for training. Rows that
+  /// are read in windows get none.
+  enum class Why : std::uint8_t { kNo, kExplain };
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order. This and the next two throw
   /// Error(kDiverged) if an output is not finite.
-  std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {});
+  std::vector<Prediction> predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress = {}, Why why = Why::kNo);
   /// Predictions for raw texts, which it preprocesses as the task says, in their order.
-  std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {});
+  std::vector<Prediction> predict_texts(std::size_t task, std::span<const InputRow> inputs, const RowProgress& progress = {},
+                                        Why why = Why::kNo);
   /// Tokens of [CLS] and the prompt at the start of a text that follows it; 0 for an empty one.
   std::int64_t prompt_tokens(std::string_view prompt) const;
   /// Sentence vectors (inputs, modules.width(C)) f32, row-major, of the inputs' first texts.

@@ -150,54 +150,66 @@ void Batch::append(const TokenizedRows& rows, std::int64_t sequence, RowId id) {
   offsets_.push_back(static_cast<std::int32_t>(ids_.size()));
 }
 
-void Batch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row) {
+void Batch::fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row, int passes) {
   for (auto* values : {&ids_, &type_ids_, &positions_, &offsets_}) values->clear();
   rows_.clear();
   offsets_.push_back(0);
-  for (std::int64_t pass = 0; pass < rows.per_row; ++pass)
-    for (std::size_t i = 0; i < which.size(); ++i)
-      append(rows, which[i] * rows.per_row + pass,
-             {.row = first_row + static_cast<std::uint32_t>(i), .pass = static_cast<std::uint8_t>(pass)});
+  for (std::int64_t text = 0; text < rows.per_row; ++text)
+    for (int pass = 0; pass < passes; ++pass)
+      for (std::size_t i = 0; i < which.size(); ++i)
+        append(rows, which[i] * rows.per_row + text,
+               {.row = first_row + static_cast<std::uint32_t>(i), .pass = static_cast<std::uint8_t>(text + 2 * pass)});
 }
 
-void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which) {
+void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which, const SoftLabels& soft) {
   labels_.clear();
   values_.clear();
   weights_.clear();
   const Loss loss = task.trained_by();
   const auto [low, high] = task.data.label_range;
+  const auto scaled = [low = low, high = high](double x) { return (x - low) / (high - low); };
   const bool plain = task.class_factors.empty() && task.label_smoothing == 0;
   const auto factor = [&](std::size_t k) { return task.class_factors.empty() ? 1.0 : task.class_factors[k]; };
+  const std::size_t width = soft.values.size() / static_cast<std::size_t>(rows.rows());
   for (const std::uint32_t row : which) {
     const double label = rows.labels[row];
     MINBERT_CHECK(label == label, "row {} of {} has no label", row, task.name);
-    if (task.is_regression())
-      values_.push_back(static_cast<float>(loss == Loss::kBce ? (label - low) / (high - low) : label));
-    else if (loss == Loss::kCrossEntropy)
-      add_classes(task, static_cast<int>(label));
-    else if (task.is_multi_label())
+    const auto taught = std::span(soft.values).subspan(row * width, width);
+    const auto taught_at = [&](std::size_t k) { return taught.empty() ? 0.0 : taught[k]; };
+    if (task.is_regression()) {
+      const double mixed = (1 - soft.share) * label + soft.share * taught_at(0);
+      values_.push_back(static_cast<float>(loss == Loss::kBce ? std::clamp(scaled(mixed), 0.0, 1.0) : mixed));
+    } else if (loss == Loss::kCrossEntropy) {
+      add_classes(task, static_cast<int>(label), taught, soft.share);
+    } else if (task.is_multi_label()) {
       for (std::size_t k = 0; k < static_cast<std::size_t>(task.labels.count); ++k)
-        add_term(task, (static_cast<std::uint64_t>(label) >> k & 1) != 0, 1, factor(k));
-    else
-      add_term(task, label == 1, factor(0), factor(1));
+        add_term(task, (static_cast<std::uint64_t>(label) >> k & 1) != 0, 1, factor(k), taught_at(k), soft.share);
+    } else {
+      add_term(task, label == 1, factor(0), factor(1), taught_at(1), soft.share);
+    }
   }
   if (plain) weights_.clear();
 }
 
-void BatchTargets::add_classes(const TaskSpec& task, int label) {
-  if (task.class_factors.empty() && task.label_smoothing == 0) return labels_.push_back(label);
+void BatchTargets::add_classes(const TaskSpec& task, int label, std::span<const double> taught, double share) {
+  if (task.class_factors.empty() && task.label_smoothing == 0 && taught.empty()) return labels_.push_back(label);
   const double spread = task.label_smoothing / task.labels.count;
   for (int k = 0; k < task.labels.count; ++k) {
-    const double share = spread + (k == label ? 1 - task.label_smoothing : 0);
-    values_.push_back(static_cast<float>(share * (task.class_factors.empty() ? 1 : task.class_factors[static_cast<std::size_t>(k)])));
+    const auto at = static_cast<std::size_t>(k);
+    const double own = spread + (k == label ? 1 - task.label_smoothing : 0);
+    const double mixed = taught.empty() ? own : (1 - share) * own + share * taught[at];
+    values_.push_back(static_cast<float>(mixed * (task.class_factors.empty() ? 1 : task.class_factors[at])));
   }
 }
 
 /// A term of BCE. Both of its parts, -log sigmoid(x) and -log(1 - sigmoid(x)), have a weight: the term's weight is their sum, and its
 /// target the first one's share.
-void BatchTargets::add_term(const TaskSpec& task, bool positive, double negative_factor, double positive_factor) {
+void BatchTargets::add_term(const TaskSpec& task, bool positive, double negative_factor, double positive_factor, double taught,
+                            double share) {
   const double half = task.label_smoothing / 2, kept = 1 - task.label_smoothing;
-  const double yes = positive_factor * (half + (positive ? kept : 0)), no = negative_factor * (half + (positive ? 0 : kept));
+  const auto mixed = [&](double own, double theirs) { return (1 - share) * own + share * theirs; };
+  const double yes = positive_factor * mixed(half + (positive ? kept : 0), taught),
+               no = negative_factor * mixed(half + (positive ? 0 : kept), 1 - taught);
   values_.push_back(static_cast<float>(yes / (yes + no)));
   weights_.push_back(static_cast<float>(yes + no));
 }

@@ -85,8 +85,9 @@ class Batch {
   Batch& operator=(const Batch&) = delete;
 
   /// Overwrites the batch with the rows `which`; they have the indices first_row, first_row + 1 ... in the global batch. For separate
-  /// pairs, all first texts come before all second ones, which have RowId::pass 1.
-  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row);
+  /// pairs, all first texts come before all second ones, which have RowId::pass 1. With `passes` 2 all rows are there twice, and their
+  /// second copies, which have two passes more, come after all first ones (of first texts, then of second ones).
+  void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row, int passes = 1);
 
   TokenBatch tokens() const { return {ids_, type_ids_, positions_, offsets_, rows_}; }
 
@@ -97,18 +98,24 @@ class Batch {
   std::vector<RowId> rows_;
 };
 
+/// What teachers answer to a task's rows: (rows, classes) probabilities, or one number a row, row-major; empty without teachers.
+struct SoftLabels {
+  std::vector<double> values = {};
+  double share = 0;  ///< what they count for; the rows' labels count for the rest
+};
+
 /// The labels of a micro-batch in the form that the task's loss takes, with its class weights and label smoothing: the losses are those
 /// of torch's CrossEntropyLoss and BCEWithLogitsLoss. Two classes of one logit are smoothed as the softmax over (0, logit).
 class BatchTargets {
  public:
   /// Overwrites the targets with the labels of the rows `which`. Each of these rows must have a label. For regression with BCE,
-  /// labels are scaled from label_range to [0, 1].
-  void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);
+  /// labels are scaled from label_range to [0, 1]. With soft labels no class may have a weight of its own.
+  void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which, const SoftLabels& soft = {});
   Targets targets() const { return {labels_, values_, weights_}; }
 
  private:
-  void add_classes(const TaskSpec& task, int label);
-  void add_term(const TaskSpec& task, bool positive, double negative_factor, double positive_factor);
+  void add_classes(const TaskSpec& task, int label, std::span<const double> taught, double share);
+  void add_term(const TaskSpec& task, bool positive, double negative_factor, double positive_factor, double taught, double share);
 
   std::vector<std::int32_t> labels_;
   std::vector<float> values_, weights_;

@@ -27,13 +27,15 @@ struct TaskConfig {
 /// One [[stage]].
 struct StageConfig {
   std::string name;
-  std::string kind;                ///< finetune | heads | mlm
+  std::string kind;                ///< finetune | heads | mlm | distill
   std::string from;                ///< previous | init | last | a stage's name
   std::vector<std::string> tasks;  ///< empty for an mlm stage
   std::vector<std::string> texts;  ///< empty for all but mlm stages
   TomlTable values;                ///< all keys as written
 
   bool is_mlm() const { return kind == "mlm"; }
+  /// Whether it trains encoder and heads.
+  bool finetunes() const { return kind == "finetune" || kind == "distill"; }
 };
 
 struct ConfigView {

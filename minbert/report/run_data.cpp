@@ -137,6 +137,24 @@ void read_errors(const fs::path& path, TaskResult& result) {
   }
 }
 
+/// Adds the explanations of errors, the line of each in their order. Lines for other rows are of an evaluation before the last one.
+void read_explanations(const fs::path& path, TaskResult& result) {
+  if (!fs::exists(path)) return;
+  const std::string text = read_file(path, ErrorTag::kData);
+  std::size_t number = 0;
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1, ++number) {
+    end = std::min(text.find('\n', begin), text.size());
+    const std::string place = fmt::format("{}:{}", path.string(), number + 1);
+    const JsonNode line(parse_json(std::string_view(text).substr(begin, end - begin), place, ErrorTag::kData), place, ErrorTag::kData);
+    const std::string id = line.at("id").as_text();
+    const auto explanation = line.find_set("explanation");
+    if (number >= result.errors.size() || result.errors[number].id != id || !explanation) continue;
+    for (const JsonNode& token : explanation->at("tokens").items())
+      result.errors[number].tokens.push_back(
+          {token.at("token").as_text(), token.at("sequence").as_whole<int>(0, 1), token.at("attribution").as_number()});
+  }
+}
+
 std::vector<ReliabilityBin> read_bins(const JsonNode& calibration) {
   std::vector<ReliabilityBin> bins;
   if (const auto list = calibration.find("bins"))
@@ -180,6 +198,7 @@ void read_split(const fs::path& folder, const std::string& name, RunData& run) {
   for (TaskResult& result : split.tasks) {
     read_confusion(folder / (result.task + ".confusion.csv"), result);
     read_errors(folder / (result.task + ".errors.tsv"), result);
+    read_explanations(folder / (result.task + ".explanations.jsonl"), result);
   }
   if (!split.tasks.empty()) run.results.push_back(std::move(split));
 }

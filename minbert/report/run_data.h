@@ -27,11 +27,19 @@ struct StageCost {
   double seconds = 0;
 };
 
+/// A token of an input and what it adds to the answer.
+struct TokenShare {
+  std::string token;
+  int sequence = 0;  ///< 1 in the second text of a pair
+  double attribution = 0;
+};
+
 /// A wrongly predicted row. A task that predicts numbers has no `confidence`.
 struct ErrorRow {
   std::string id, text, text_pair, gold, predicted;
   std::string place;  ///< "dev.csv:17"; empty in runs of earlier versions
   std::optional<double> confidence;
+  std::vector<TokenShare> tokens = {};  ///< why it was predicted so, if TASK.explanations.jsonl says it
 };
 
 /// One task's results in eval/SPLIT. Parts without a file are empty.

@@ -22,7 +22,7 @@ Html chart_grid(const Html& charts) { return element("div", {{"class", "charts"}
 /// trained; 0: none.
 int figure_of(const StageConfig& stage, const ConfigView& config) {
   if (stage.kind == "heads") return 5;
-  if (stage.kind != "finetune") return 0;
+  if (!stage.finetunes()) return 0;
   return std::ranges::any_of(stage.tasks,
                              [&](const std::string& name) {
                                const TaskConfig* task = config.find_task(name);

@@ -221,6 +221,24 @@ std::string label_text(const std::string& label, bool number) {
   return value.is_number() ? fmt::format("{:.3f}", value.get<double>()) : label;
 }
 
+/// The tokens of a row, each with a bar as long as its share of the largest attribution, for or against the answer.
+Html token_bars(std::span<const TokenShare> tokens) {
+  if (tokens.empty()) return {};
+  double largest = 0;
+  for (const TokenShare& token : tokens) largest = std::max(largest, std::abs(token.attribution));
+  Html bars;
+  for (const TokenShare& token : tokens) {
+    const double share = largest == 0 ? 0 : std::abs(token.attribution) / largest;
+    bars += element("span",
+                    {{"class", token.attribution < 0 ? "against" : "for"},
+                     {"style", fmt::format("--share:{:.3f}", share)},
+                     {"title", fmt::format("{:+.3f}", token.attribution)}},
+                    token.token) +
+            " ";
+  }
+  return element("p", {{"class", "tokens"}}, bars);
+}
+
 Html errors_table(const TaskResult& result) {
   if (result.errors.empty()) return {};
   const bool numbers = !result.errors.front().confidence;
@@ -230,6 +248,7 @@ Html errors_table(const TaskResult& result) {
     Html texts =
         element("p", {{"class", "soft"}}, fmt::format("id {}{}", error.id, where)) + element("p", {}, shortened(error.text, kLongestText));
     if (!error.text_pair.empty()) texts += element("p", {}, shortened(error.text_pair, kLongestText));
+    texts += token_bars(error.tokens);
     Html row = element("td", {}, texts) + element("td", {}, label_text(error.gold, numbers)) +
                element("td", {}, label_text(error.predicted, numbers));
     if (!numbers) row += element("td", {}, error.confidence ? fmt::format("{:.3f}", *error.confidence) : "–");
@@ -298,13 +317,28 @@ Html confidence_section(const RunData& run, Sheets& sheets) {
 }
 
 Html worst_errors_section(const RunData& run) {
-  Html html;
-  if (run.results.empty()) return html;
+  Html tables;
+  if (run.results.empty()) return tables;
   const SplitResult& split = run.results.front();
-  for (const TaskResult& result : split.tasks)
+  bool explained = false;
+  for (const TaskResult& result : split.tasks) {
     if (const Html errors = errors_table(result); !errors.empty())
-      html += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + errors;
-  return html;
+      tables += element("h3", {}, fmt::format("{} on {}", result.task, split.split)) + "\n" + errors;
+    explained |= std::ranges::any_of(result.errors, [](const ErrorRow& error) { return !error.tokens.empty(); });
+  }
+  if (tables.empty()) return tables;
+  const auto bar = [](std::string_view kind, std::string_view text) {
+    const Attributes attributes = {{"class", std::string(kind)}, {"style", "--share:1"}};
+    return element("span", {{"class", "tokens"}}, element("span", attributes, text));
+  };
+  if (!explained)
+    return element("p", {{"class", "soft"}}, Html("Which words decided: ") + element("code", {}, "minbert report RUN --explain 10")) +
+           "\n" + tables;
+  return element("p", {{"class", "legend"}},
+                 Html("Bars under tokens: what each adds to the log-odds of the predicted class, or to the predicted number (integrated "
+                      "gradients): ") +
+                     bar("for", "for it") + " " + bar("against", "against it")) +
+         "\n" + tables;
 }
 
 }  // namespace minbert

@@ -162,11 +162,11 @@ std::vector<std::string> feature_row(const ModelRow& row) {
   bool multitask = false, heads = false, dense = true;
   std::vector<std::string> texts, deep, orders;
   for (const StageConfig& stage : run.config.stages) {
-    multitask |= stage.kind == "finetune" && stage.tasks.size() > 1;
+    multitask |= stage.finetunes() && stage.tasks.size() > 1;
     heads |= stage.kind == "heads";
     texts.insert(texts.end(), stage.texts.begin(), stage.texts.end());
     const std::string order = setting(stage.values, "sampler");
-    if (stage.kind == "finetune" && std::ranges::find(orders, order) == orders.end()) orders.push_back(order);
+    if (stage.finetunes() && std::ranges::find(orders, order) == orders.end()) orders.push_back(order);
   }
   for (const TaskConfig& task : run.config.tasks) {
     if (!run.config.has_head(task.name)) continue;

@@ -83,4 +83,24 @@ std::size_t find_task(const Engine& engine, const std::string& name, const std::
   throw invalid(member, fmt::format("unknown task; this model has {}", fmt::join(names, ", ")));
 }
 
+std::size_t choose_task(const Call& call, const Members& members) {
+  const auto name = members.text("task");
+  if (name) return find_task(call.engine(), *name, "task");
+  if (call.engine().tasks().size() == 1) return 0;
+  if (call.engine().tasks().empty()) throw invalid("task", "this model has no tasks: it only makes vectors");
+  throw invalid("task", "expected one of " + task_names(call.engine(), [](const TaskSpec&) { return true; }) + ", got nothing");
+}
+
+std::string analysis_text(const TaskSpec& task, const Prediction& prediction) {
+  if (task.is_regression()) return fmt::format(R"({{"value":{}}})", number_text(prediction.value));
+  std::string probs;
+  for (std::size_t k = 0; k < prediction.probs.size(); ++k)
+    probs +=
+        fmt::format("{}{}:{}", k > 0 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))), number_text(prediction.probs[k]));
+  // label_text of multi_label is a list
+  return fmt::format(R"({{"{}":{},"score":{},"probs":{{{}}}}})", task.is_multi_label() ? "labels" : "label",
+                     task.is_multi_label() ? task.label_text(prediction.value) : dump_json(task.label_text(prediction.value)),
+                     number_text(prediction.score()), probs);
+}
+
 }  // namespace minbert

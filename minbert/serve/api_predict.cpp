@@ -12,14 +12,6 @@ struct Sequence {
   std::string text, text_pair;
 };
 
-std::size_t choose_task(const Call& call, const Members& members) {
-  const auto name = members.text("task");
-  if (name) return find_task(call.engine(), *name, "task");
-  if (call.engine().tasks().size() == 1) return 0;
-  if (call.engine().tasks().empty()) throw invalid("task", "this model has no tasks: it only makes vectors");
-  throw invalid("task", "expected one of " + task_names(call.engine(), [](const TaskSpec&) { return true; }) + ", got nothing");
-}
-
 Sequence read_pair(const SortedJson& value, const std::string& member) {
   if (!value.is_array() || value.size() != 2) throw invalid(member, "expected a pair [text, text], got " + describe(value));
   auto texts = read_texts(value, member);
@@ -71,20 +63,6 @@ std::string prediction_text(const TaskSpec& task, std::span<const float> logits,
     out += fmt::format(R"({}{{"label":{},"score":{}}})", out.size() > 1 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))),
                        number_text(scores[k]));
   return out + "]";
-}
-
-/// {"label","score","probs"}, {"labels","score","probs"} of multi_label, or {"value"}.
-std::string analysis_text(const TaskSpec& task, std::span<const float> logits) {
-  const Prediction prediction = decode(task, logits, 1).front();
-  if (task.is_regression()) return fmt::format(R"({{"value":{}}})", number_text(prediction.value));
-  std::string probs;
-  for (std::size_t k = 0; k < prediction.probs.size(); ++k)
-    probs +=
-        fmt::format("{}{}:{}", k > 0 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))), number_text(prediction.probs[k]));
-  // label_text of multi_label is a list
-  return fmt::format(R"({{"{}":{},"score":{},"probs":{{{}}}}})", task.is_multi_label() ? "labels" : "label",
-                     task.is_multi_label() ? task.label_text(prediction.value) : dump_json(task.label_text(prediction.value)),
-                     number_text(prediction.score()), probs);
 }
 
 /// One input of /v1/analyze, and the queries that answer it.
@@ -215,7 +193,8 @@ void run_analyze(Call& call) {
                    for (const std::size_t q : analysis.queries)
                      for (std::size_t slot = 0; slot < tasks[q].size(); ++slot, first = false) {
                        const TaskSpec& spec = call.engine().tasks()[tasks[q][slot]];
-                       out += fmt::format("{}{}:{}", first ? "" : ",", dump_json(spec.name), analysis_text(spec, answers[q].logits[slot]));
+                       out += fmt::format("{}{}:{}", first ? "" : ",", dump_json(spec.name),
+                                          analysis_text(spec, decode(spec, answers[q].logits[slot], 1).front()));
                      }
                    out += "}}";
                  }

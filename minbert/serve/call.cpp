@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "minbert/base/finite.h"
+#include "minbert/pipeline/explain.h"
 #include "minbert/serve/routes.h"
 
 namespace minbert {
@@ -100,6 +101,42 @@ void Call::compute(Work work, std::vector<Query> queries, Write write) {
                    fmt::format("{} requests wait already; --max-concurrent-requests raises the limit", engine_->queue->capacity()));
 }
 
+void Call::explain(std::size_t task, TokenizedRows row, std::function<std::string(const Prediction&)> write) {
+  body_.reset();
+  tokens = row.row_tokens(0);
+  service_.metrics().count_input_tokens(tokens);
+  const auto job = std::make_shared<Explainer::Job>();
+  job->task = task;
+  job->row = std::move(row);
+  job->done = [self = shared_from_this(), write = std::move(write)](Prediction prediction, std::exception_ptr failure,
+                                                                    Explainer::Dropped dropped) {
+    self->exchange_->post([self, write, prediction = std::move(prediction), failure, dropped] {
+      try {
+        if (failure) std::rethrow_exception(failure);
+        if (dropped != Explainer::Dropped::kNo) self->fail_dropped(dropped == Explainer::Dropped::kExpired);
+        self->answer(write(prediction));
+      } catch (...) {
+        self->fail_with_current_exception();
+      }
+    });
+  };
+  exchange_->watch([waiting = std::weak_ptr(job)](Leaving leaving) {
+    if (const auto left = waiting.lock(); left && leaving == Leaving::kGone) left->gone = true;
+  });
+  if (engine_->explainer->submit(job)) return;
+  if (service_.draining_) fail_dropped(false);
+  throw ApiError(429, ErrorType::kOverloaded, fmt::format("{} explanations wait already", Explainer::kMostWaiting));
+}
+
+/// Throws the error of a request that waited and was not computed: for too long, or because the server ends or the client left.
+void Call::fail_dropped(bool expired) {
+  if (expired)
+    throw ApiError(429, ErrorType::kOverloaded,
+                   fmt::format("the request waited for {} s; --request-timeout raises the limit", service_.options().request_timeout));
+  if (service_.draining_) throw ApiError(503, ErrorType::kUnhealthy, "the server is about to end");
+  throw ApiError(400, ErrorType::kValidation, "the client closed its side of the connection before the reply");
+}
+
 void Call::set_tokenized(Work work) {
   work_ = work;
   times_.tokenization = watch_.seconds();
@@ -122,11 +159,7 @@ void Call::on_computed(Computed& computed, const Write& write) {
   times_.inference = computed.compute_s;
   try {
     if (computed.failure) std::rethrow_exception(computed.failure);
-    if (computed.expired)
-      throw ApiError(429, ErrorType::kOverloaded,
-                     fmt::format("the request waited for {} s; --request-timeout raises the limit", service_.options().request_timeout));
-    if (computed.dropped && service_.draining_) throw ApiError(503, ErrorType::kUnhealthy, "the server is about to end");
-    if (computed.dropped) throw ApiError(400, ErrorType::kValidation, "the client closed its side of the connection before the reply");
+    if (computed.expired || computed.dropped) fail_dropped(computed.expired);
     expect_finite_answers(computed.answers);
     answer(write(computed.answers));
   } catch (...) {

@@ -39,6 +39,8 @@ class Call : public std::enable_shared_from_this<Call> {
   /// Computes the queries, and then makes the reply of what `write` returns, a JSON text. `write` may throw ApiError.
   using Write = std::function<std::string(std::vector<QueryAnswer>& answers)>;
   void compute(Work work, std::vector<Query> queries, Write write);
+  /// Explains a row of a task, and then makes the reply of what `write` returns, a JSON text. 429 if too many wait.
+  void explain(std::size_t task, TokenizedRows row, std::function<std::string(const Prediction& prediction)> write);
   /// Says what answer() is the result of, where nothing is computed by the model, and that tokenising has ended.
   void set_tokenized(Work work);
   /// Reserves the memory of an answer until it is sent; 422 if that is more than --answer-limit, 429 while others have too much of it.
@@ -62,6 +64,7 @@ class Call : public std::enable_shared_from_this<Call> {
     double queue_s, compute_s;
   };
   void on_computed(Computed& computed, const Write& write);
+  [[noreturn]] void fail_dropped(bool expired);
   void send(HttpReply reply, std::string_view failure);
 
   Service& service_;

@@ -30,6 +30,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/predict", "Labels or a number of one task", Access::kKey, "PredictRequest", "PredictReply", kRefusals, run_predict},
     {"POST", "/v1/analyze", "All tasks of each input, in one encoder pass", Access::kKey, "AnalyzeRequest", "AnalyzeReply", kRefusals,
      run_analyze},
+    {"POST", "/v1/explain", "What each token of an input adds to one task's answer", Access::kKey, "ExplainRequest", "ExplainReply",
+     kRefusals, run_explain},
     {"POST", "/embed", "Sentence vectors", Access::kKey, "EmbedRequest", "EmbedReply", kRefusals, run_embed},
     {"POST", "/embed_all", "A vector of each token", Access::kKey, "EmbedAllRequest", "EmbedAllReply", kRefusals, run_embed_all},
     {"POST", "/v1/embeddings", "Sentence vectors, as OpenAI gives them", Access::kKey, "EmbeddingsRequest", "EmbeddingsReply", kRefusals,

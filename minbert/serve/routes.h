@@ -47,6 +47,7 @@ void run_tokenize(Call& call);
 void run_reload(Call& call);
 void run_predict(Call& call);
 void run_analyze(Call& call);
+void run_explain(Call& call);
 void run_embed(Call& call);
 void run_embed_all(Call& call);
 void run_similarity(Call& call);

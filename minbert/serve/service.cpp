@@ -92,7 +92,10 @@ Service::~Service() {
   reload_wake_.notify_one();
   reload_thread_.join();
   reload_wishes_.clear();
-  if (const auto last = engine()) last->queue->close();
+  if (const auto last = engine()) {
+    last->queue->close();
+    last->explainer->close();
+  }
   while (calls_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   http_.reset();
 }
@@ -126,6 +129,7 @@ std::shared_ptr<Engine> Service::load_engine() {
                                                          .on_pass = [this](std::int64_t rows, std::int64_t tokens, double seconds) {
                                                            metrics_.count_pass(rows, tokens, seconds);
                                                          }});
+  engine->explainer = std::make_unique<Explainer>(engine->model(), *engine->loaded.backend, options_.request_timeout);
   try_out(*engine);
   return engine;
 }
@@ -153,6 +157,7 @@ void Service::retire(std::shared_ptr<Engine> engine) {
   while (engine.use_count() > 1 && !draining_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   if (engine.use_count() == 1) return;
   engine->queue->close();
+  engine->explainer->close();
   while (engine.use_count() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 

@@ -14,6 +14,7 @@
 #include "minbert/pipeline/sentence_folder.h"
 #include "minbert/pipeline/text_model.h"
 #include "minbert/serve/api_error.h"
+#include "minbert/serve/explainer.h"
 #include "minbert/serve/http.h"
 #include "minbert/serve/line_log.h"
 #include "minbert/serve/metrics.h"
@@ -37,6 +38,7 @@ struct Engine {
   std::unique_ptr<Backend> module_backend;  ///< what `modules` are applied on, while module_mutex is held
   mutable std::mutex module_mutex;
   std::unique_ptr<RequestQueue> queue;
+  std::unique_ptr<Explainer> explainer;
 
   const TextModel& model() const { return *loaded.model; }
   const std::vector<TaskSpec>& tasks() const { return loaded.model->tasks(); }

@@ -9,6 +9,7 @@
 #include "minbert/base/json_node.h"
 #include "minbert/base/system.h"
 #include "minbert/pipeline/model_folder.h"
+#include "minbert/train/setup.h"
 #include "minbert/train/trainer.h"
 
 namespace minbert {
@@ -118,6 +119,13 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   const std::vector<std::string> heads = config.heads();
   for (const StageSpec& stage : config.stages) {
     state += printed(weight_options(stage));
+    if (stage.distill)
+      for (const fs::path& folder : teacher_folders(*stage.distill)) {
+        Files theirs;
+        add_model_files(find_model_folder(folder), hashes, theirs);
+        for (const auto& [path, hash] : theirs) state += hash + "\n";
+        fingerprint.files.merge(theirs);
+      }
     for (const std::string& name : stage.tasks) {
       const TaskSpec& task = task_named(name);
       state += fmt::format("task {} {}\n", std::ranges::find(heads, name) - heads.begin(),

@@ -24,7 +24,10 @@ std::string head_text(const TaskSpec& task) {
 }
 
 std::string stage_text(const StageSpec& stage, std::span<const SampledTask> sampled) {
-  const char* what = stage.kind == StageKind::kHeads ? " (frozen encoder)" : stage.kind == StageKind::kMlm ? " (masked words)" : "";
+  const char* what = stage.kind == StageKind::kHeads     ? " (frozen encoder)"
+                     : stage.kind == StageKind::kMlm     ? " (masked words)"
+                     : stage.kind == StageKind::kDistill ? " (from teachers)"
+                                                         : "";
   const double lr = stage.kind == StageKind::kHeads ? stage.head_lr.value_or(stage.lr) : stage.lr;
   return fmt::format("{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, stage.epochs, planned_steps(stage, sampled),
                      stage.batch * stage.accumulate, lr);

@@ -69,11 +69,14 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   for (PathOption& file : config.model.vocabulary.corpus) file.make_absolute();
   if (!config.data.root.empty()) config.data.root.make_absolute();
   for (TaskSpec& task : config.tasks) task.data.make_absolute(config.data.root.text);
-  for (StageSpec& stage : config.stages)
+  for (StageSpec& stage : config.stages) {
+    if (stage.distill)
+      for (PathOption& teacher : stage.distill->teachers) teacher.make_absolute();
     if (stage.mlm)
       for (auto* texts : {&stage.mlm->texts, &stage.mlm->probes})
         for (PathOption& text : *texts)
           if (!parse_task_split(text.text)) text.make_absolute(config.data.root.text);
+  }
 }
 
 void check_tasks(const ConfigTree& tree, RunConfig& config) {
@@ -162,6 +165,19 @@ void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage
     refuse(tree, key + ".mlm.head", "an earlier stage has another one: the mlm stages of a run share their head");
 }
 
+void check_distill(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key) {
+  const bool distills = stage.kind == StageKind::kDistill;
+  if (!distills && stage.distill)
+    refuse(tree, key + ".distill", fmt::format("is for stages of kind \"distill\", this one is \"{}\"", option_name(stage.kind)));
+  if (!distills) return;
+  if (!stage.distill || stage.distill->teachers.empty())
+    refuse(tree, key + ".distill.teachers", "expected the run folders of trained models", "distill.teachers = [\"runs/a\", \"runs/b\"]");
+  for (const TaskSpec& task : config.tasks)
+    if (contains(stage.tasks, task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
+      refuse(tree, join_key("task", task.name) + ".class_weights",
+             "a distill stage trains this task, whose targets lie between classes, so that no class's factor fits");
+}
+
 void check_stages(const ConfigTree& tree, RunConfig& config) {
   if (config.stages.empty()) config.stages.emplace_back();
   const std::vector<std::string> words = {"previous", "init", "last"};
@@ -175,6 +191,7 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
     if (contains(earlier, stage.name)) refuse(tree, key + ".name", fmt::format("two stages are named \"{}\"", stage.name));
     check_mlm(tree, config, stage, key);
     if (stage.has_tasks()) check_stage_tasks(tree, config, stage, key);
+    check_distill(tree, config, stage, key);
 
     std::vector<std::string> sources = words;
     sources.insert(sources.end(), earlier.begin(), earlier.end());
@@ -182,6 +199,8 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
       refuse(tree, key + ".from", fmt::format("no earlier stage is named \"{}\"", stage.from), suggest(stage.from, sources));
     if (stage.select == Selection::kPerTask && stage.kind != StageKind::kHeads)
       refuse(tree, key + ".select", "per_task is for stages with a frozen encoder", "kind = \"heads\", or select = \"mean\"");
+    if (stage.kind == StageKind::kHeads && stage.layer_decay != 1)
+      refuse(tree, key + ".layer_decay", "a heads stage trains no layer of the encoder");
     if (stage.select == Selection::kLast && stage.early_stop_patience > 0)
       refuse(tree, key + ".early_stop_patience", "select = \"last\" looks for no best epoch");
     expect_word(tree, key + ".checkpoint_every", stage.checkpoint_every, {"epoch"});

@@ -23,11 +23,12 @@ constexpr std::array<OptionName<ComputeType>, 2> option_names(ComputeType) {
   return {{{ComputeType::kF32, "f32"}, {ComputeType::kBf16, "bf16"}}};
 }
 
-enum class StageKind : std::uint8_t { kFinetune, kHeads, kMlm };
-constexpr std::array<OptionName<StageKind>, 6> option_names(StageKind) {
+enum class StageKind : std::uint8_t { kFinetune, kHeads, kMlm, kDistill };
+constexpr std::array<OptionName<StageKind>, 7> option_names(StageKind) {
   return {{{StageKind::kFinetune, "finetune"},
            {StageKind::kHeads, "heads"},
            {StageKind::kMlm, "mlm"},
+           {StageKind::kDistill, "distill"},
            {StageKind::kFinetune, "multitask"},
            {StageKind::kHeads, "single-task"},
            {StageKind::kMlm, "pretrain"}}};
@@ -51,16 +52,25 @@ constexpr std::array<OptionName<KeptModels>, 2> option_names(KeptModels) {
 enum class Ties : std::uint8_t { kFirst, kLast };
 constexpr std::array<OptionName<Ties>, 2> option_names(Ties) { return {{{Ties::kFirst, "first"}, {Ties::kLast, "last"}}}; }
 
+/// Which model answers a task of a finished run: that of the last stage for all, or for each that of the stage with its best dev score.
+enum class BestModel : std::uint8_t { kShared, kPerTask };
+constexpr std::array<OptionName<BestModel>, 2> option_names(BestModel) {
+  return {{{BestModel::kShared, "shared"}, {BestModel::kPerTask, "per_task"}}};
+}
+
 struct RunSection {
   std::string name = "run";
   std::uint64_t seed = 11711;
   KeptModels keep = KeptModels::kBest;
+  BestModel best = BestModel::kShared;
 };
 template <class V>
 void visit_options(V& v, RunSection& o) {
   v.field("name", o.name, "names the run folder");
   v.field("seed", o.seed, "seeds initial values, order and dropout");
   v.field("keep", o.keep, "what is left of checkpoints/ when the run is done: best (each stage's best model), or all (last/ too)");
+  v.field("best", o.best,
+          "which model answers: the last stage's (shared), or for each task that of the stage which dev prefers (per_task)");
 }
 
 /// Sizes of an encoder that starts from scratch.
@@ -171,6 +181,18 @@ void visit_options(V& v, MlmSection& o) {
   v.field("held_out", o.held_out, "share of the rows of texts that is set aside to measure the loss on", from_to_below(0, 1));
 }
 
+/// [stage.distill]: finetuning on what trained models, the teachers, answer (Hinton et al. 2015, arXiv:1503.02531). Several are averaged.
+struct DistillSection {
+  std::vector<PathOption> teachers = {};
+  double share = 0.5;
+};
+template <class V>
+void visit_options(V& v, DistillSection& o) {
+  v.field("teachers", o.teachers, "run folders of models with the stage's tasks; the mean of their answers is the target");
+  v.field("share", o.share, "what the teachers' answers count for in the loss; the labels count for the rest",
+          Range{.low = 0, .high = 1, .low_open = true});
+}
+
 /// One [[stage]]: stages run in order, each with a fresh optimizer.
 struct StageSpec {
   std::string name;  ///< default: its index
@@ -186,6 +208,7 @@ struct StageSpec {
   std::int64_t accumulate = 1;
   double lr = 1e-5;
   std::optional<double> head_lr;
+  double layer_decay = 1;
   AdamWForm optimizer = AdamWForm::kPaper;
   ScheduleKind schedule = ScheduleKind::kConstant;
   double warmup_ratio = 0;
@@ -202,7 +225,8 @@ struct StageSpec {
   std::int64_t log_every = 50;
   std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
   std::variant<std::int64_t, std::string> eval_train = std::string("last");
-  std::optional<MlmSection> mlm;  ///< set in mlm stages only
+  std::optional<MlmSection> mlm;          ///< set in mlm stages only
+  std::optional<DistillSection> distill;  ///< set in distill stages only
 
   /// Whether the stage trains heads of tasks.
   bool has_tasks() const { return kind != StageKind::kMlm; }
@@ -210,7 +234,7 @@ struct StageSpec {
 template <class V>
 void visit_options(V& v, StageSpec& o) {
   v.field("name", o.name, "default: its index");
-  v.field("kind", o.kind, "finetune, heads (frozen encoder), or mlm (masked-LM pretraining)");
+  v.field("kind", o.kind, "finetune, heads (frozen encoder), mlm (masked-LM pretraining), or distill (finetune on teachers' answers)");
   v.field("from", o.from, "previous (its best) | init | last | a stage's name");
   v.field("tasks", o.tasks, "default: all; sequential trains them in this order; not for mlm stages");
   v.field("cache_features", o.cache_features, "heads: encode every text once, without dropout");
@@ -222,6 +246,8 @@ void visit_options(V& v, StageSpec& o) {
   v.field("accumulate", o.accumulate, "micro-steps in an optimizer step", between(1, 4095));
   v.field("lr", o.lr, "learning rate of the encoder", at_least(0));
   v.field("head_lr", o.head_lr, "learning rate of the heads; default: lr", at_least(0));
+  v.field("layer_decay", o.layer_decay, "rate of an encoder layer as a factor of that of the layer above it; the embeddings come last",
+          Range{.low = 0, .high = 1, .low_open = true});
   v.field("optimizer", o.optimizer, "adamw_paper, or adamw (torch's: decay first, eps after bias correction)");
   v.field("schedule", o.schedule, "how rates change over the stage's planned steps");
   v.field("warmup_ratio", o.warmup_ratio, "share of the planned steps that warm up", between(0, 1));
@@ -240,6 +266,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("eval_train", o.eval_train,
           "rows of train that are scored after each epoch: a number, \"all\", or \"last\" (1000, after the last epoch alone)", at_least(0));
   v.field("mlm", o.mlm, "settings of an mlm stage");
+  v.field("distill", o.distill, "settings of a distill stage");
 }
 
 struct RunConfig {

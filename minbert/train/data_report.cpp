@@ -20,6 +20,7 @@ std::string data_digest(const RunSetup& setup) {
     update(corpus.train);
     for (const MlmSource& source : corpus.sources) update(source.held_out);
   }
+  digest.update(std::as_bytes(std::span(setup.teachers)));
   return digest.hex();
 }
 

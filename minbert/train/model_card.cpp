@@ -28,7 +28,7 @@ std::string pretraining_card(const RunSetup& setup, const RunConfig& config, con
   return card;
 }
 
-std::string model_card(const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
+std::string model_card(const RunSetup& setup, const RunConfig& config, const StageSpec& stage, std::span<const TaskData> tasks) {
   if (stage.mlm) return pretraining_card(setup, config, stage);
   const ModelConfig& model = setup.params->config();
   std::string card = fmt::format(
@@ -38,18 +38,22 @@ std::string model_card(const RunSetup& setup, const RunConfig& config, const Sta
       "sentence-transformers, `heads.safetensors` the task heads\nand `minbert.json` what they read; `minbert predict` uses all three.\n\n"
       "| task | type | labels | pool | train rows |\n|---|---|---|---|---|\n",
       config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed);
-  for (const TaskData& task : setup.tasks) card += task_row(task);
+  for (const TaskData& task : tasks) card += task_row(task);
   return card;
 }
 
 }  // namespace
 
-void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config, const StageSpec& stage) {
+void save_model(const std::filesystem::path& folder, const RunSetup& setup, const RunConfig& config, const StageSpec& stage,
+                std::optional<std::size_t> only) {
+  const auto tasks = only ? std::span(setup.tasks).subspan(*only, 1) : std::span(setup.tasks);
+  std::vector<TaskSpec> specs;
+  for (const TaskData& task : tasks) specs.push_back(task.spec);
   AtomicFolder files(folder);
-  save_model_folder(files.temporary(), *setup.params, setup.specs(), setup.tokenizer,
+  save_model_folder(files.temporary(), *setup.params, specs, setup.tokenizer,
                     {.max_length = setup.max_length,
                      .dtype = std::string(dtype_name(setup.compute())),
-                     .model_card = model_card(setup, config, stage),
+                     .model_card = model_card(setup, config, stage, tasks),
                      .mlm = stage.mlm.has_value()});
   files.commit();
 }

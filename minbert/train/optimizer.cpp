@@ -104,13 +104,21 @@ AdamWSegment Optimizer::segment(std::size_t index) const {
           .weight_decay = decays ? static_cast<float>(stage_.weight_decay) : 0.0f};
 }
 
+/// layer_decay to the power of the layers above the parameter's; the embeddings lie below all layers.
+double Optimizer::lr_scale(const ParamInfo& info) const {
+  if (info.role != Role::kEncoder || stage_.layer_decay == 1) return 1;
+  return std::pow(stage_.layer_decay, static_cast<double>(params_.config().num_hidden_layers - info.layer));
+}
+
 void Optimizer::add_dense(Group& group, std::size_t index) {
   const AdamWSegment next = segment(index);
+  const double scale = lr_scale(params_.table()[index]);
   if (next.value.numel() == 0) return;
-  AdamWSegment* last = group.dense.empty() ? nullptr : &group.dense.back();
-  if (last == nullptr || last->weight_decay != next.weight_decay || !adjoins(last->value, next.value) ||
-      !adjoins(last->gradient, next.gradient) || !adjoins(last->m, next.m) || !adjoins(last->copy, next.copy)) {
-    group.dense.push_back(next);
+  AdamWSegment* last = group.dense.empty() ? nullptr : &group.dense.back().segment;
+  if (last == nullptr || group.dense.back().lr_scale != scale || last->weight_decay != next.weight_decay ||
+      !adjoins(last->value, next.value) || !adjoins(last->gradient, next.gradient) || !adjoins(last->m, next.m) ||
+      !adjoins(last->copy, next.copy)) {
+    group.dense.push_back({next, scale});
     return;
   }
   for (Tensor AdamWSegment::*part :
@@ -150,7 +158,7 @@ double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
   Backend& backend = params_.backend();
   norm_parts_.clear();
   for (const Group* group : used_)
-    for (const AdamWSegment& dense : group->dense) norm_parts_.push_back(dense.gradient);
+    for (const DenseSegment& dense : group->dense) norm_parts_.push_back(dense.segment.gradient);
   double dense_parts = 0;
   if (is_shared()) {  // each rank has its parts of these, and all of the word embeddings' rows
     std::vector<double> all(sums.begin(), sums.end());
@@ -167,14 +175,14 @@ double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
 void Optimizer::step(double lr_factor) {
   MINBERT_CHECK(!used_.empty(), "a step without its gradient norm");
   segments_.clear();
-  const auto add = [&](const Group& group, AdamWSegment segment) {
-    segment.lr = static_cast<float>(group.lr * lr_factor);
+  const auto add = [&](const Group& group, AdamWSegment segment, double scale) {
+    segment.lr = static_cast<float>(group.lr * lr_factor * scale);
     segment.step = group.steps;
     segments_.push_back(segment);
   };
   for (Group* group : used_) {
     ++group->steps;
-    for (const AdamWSegment& dense : group->dense) add(*group, dense);
+    for (const DenseSegment& dense : group->dense) add(*group, dense.segment, dense.lr_scale);
   }
   // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
   const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
@@ -188,12 +196,12 @@ void Optimizer::step(double lr_factor) {
   };
   if (is_shared()) update();  // the other ranks wait for these; the word embeddings follow while they travel
   if (all_rows_)
-    add(groups_[0], segment(*word_));
+    add(groups_[0], segment(*word_), lr_scale(params_.table()[*word_]));
   else
     words_.for_moving_runs([&](const RowRun& run, bool has_gradient) {
       AdamWSegment rows = word_rows(run);
       if (!has_gradient) rows.gradient = {};
-      add(groups_[0], rows);
+      add(groups_[0], rows, lr_scale(params_.table()[*word_]));
     });
   if (is_shared())
     exchange_->spread_values(update);

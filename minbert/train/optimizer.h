@@ -50,11 +50,16 @@ class Optimizer {
   static std::int64_t state_bytes(const Params& params, const ParamFilter& trainable, int ranks = 1);
 
  private:
+  /// Adjacent parameters with equal settings; each step sets the segment's own lr and step.
+  struct DenseSegment {
+    AdamWSegment segment;
+    double lr_scale = 1;
+  };
   /// Parameters that a step uses all or none of. They share a step count.
   struct Group {
     std::string name;
     double lr = 0;
-    std::vector<AdamWSegment> dense;  // one for adjacent parameters with equal settings; each step sets lr and step
+    std::vector<DenseSegment> dense;
     std::int64_t steps = 0;
   };
 
@@ -62,6 +67,7 @@ class Optimizer {
   Part owned(std::size_t index) const;
   void add_dense(Group& group, std::size_t index);
   AdamWSegment segment(std::size_t index) const;
+  double lr_scale(const ParamInfo& info) const;
   AdamWSegment word_rows(const RowRun& run) const;
   void use_groups(StepHead head);
   std::vector<NamedTensor> named_moments() const;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "minbert/base/hash.h"
 #include "minbert/pipeline/compute.h"
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/train/start.h"
 
 namespace minbert {
@@ -48,7 +50,41 @@ void tell_of_start(const Start& start, TrainEvents& events) {
     events.message(MessageLevel::kInfo, fmt::format("modules.json: heads read the encoder's pooled vectors, without {}", unused));
 }
 
+/// Checks that the teachers of distill stages know the tasks that they are to teach, and returns a hash of their files.
+std::string check_teachers(const RunConfig& config, const RunSetup& setup) {
+  std::string hashes;
+  for (const StageSpec& stage : config.stages) {
+    if (!stage.distill) continue;
+    std::vector<ModelFolder> teachers;
+    for (const std::filesystem::path& path : teacher_folders(*stage.distill)) {
+      teachers.push_back(read_model_folder(path));
+      for (const char* file : {"model.safetensors", "heads.safetensors", "minbert.json"})
+        if (const auto whole = teachers.back().path / file; std::filesystem::exists(whole)) hashes += sha256_file(whole, ErrorTag::kModel);
+    }
+    for (const std::size_t task : setup.tasks_of(stage)) {
+      const TaskSpec& spec = setup.tasks[task].spec;
+      bool is_known = false;
+      for (const ModelFolder& teacher : teachers)
+        if (const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name); same != teacher.tasks.end()) {
+          expect_same_answers(spec, *same, fmt::format("stage {}, teacher {}", stage.name, teacher.path.string()));
+          is_known = true;
+        }
+      if (!is_known)
+        throw Error(ErrorTag::kUsage, fmt::format("stage {}, distill.teachers", stage.name),
+                    fmt::format("no teacher has the task \"{}\"", spec.name));
+    }
+  }
+  return hashes.empty() ? hashes : sha256_hex(hashes);
+}
+
 }  // namespace
+
+std::vector<std::filesystem::path> teacher_folders(const DistillSection& distill) {
+  std::vector<std::filesystem::path> folders;
+  for (const PathOption& teacher : distill.teachers)
+    for (const std::filesystem::path& path : answering_folders(teacher.text)) folders.push_back(path);
+  return folders;
+}
 
 std::vector<TaskSpec> RunSetup::specs() const {
   std::vector<TaskSpec> specs;
@@ -82,6 +118,7 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   setup.tasks = std::move(rows.tasks);
   setup.corpora = std::move(rows.corpora);
   for (TaskData& task : setup.tasks) tokenize_task(task, setup, events);
+  setup.teachers = check_teachers(config, setup);
   ModelShape shape = model_shape(start.config, setup.specs(), start.has_pooler);
   shape.mlm = config.mlm_head();
   setup.params = std::make_unique<Params>(backend, std::move(shape), DType::kF32, compute_dtype(backend, config, events));

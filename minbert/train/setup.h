@@ -23,6 +23,7 @@ struct RunSetup {
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
   std::unique_ptr<Params> params = {};
   std::unique_ptr<MultitaskModel> model = {};
+  std::string teachers = {};                 ///< a hash of the files of all teachers; empty without any
   std::unique_ptr<BatchRunner> runner = {};  ///< runs the model where no step is made: scores and cached vectors
 
   DType compute() const { return params->compute(); }
@@ -34,8 +35,12 @@ struct RunSetup {
   std::vector<std::size_t> tasks_of(const StageSpec& stage) const;
 };
 
+/// The folders of all models that teach: a run in which each task has a model of its own has several. Throws Error(kModel).
+std::vector<std::filesystem::path> teacher_folders(const DistillSection& distill);
+
 /// Reads and tokenises all rows and allocates the parameters, whose values set_initial_weights() or a checkpoint sets. `backend` and
-/// `ranks` must outlive the result. Throws Error: kData, kModel, kUsage for a max_length above the model's limit.
+/// `ranks` must outlive the result. Throws Error: kData, kModel, kUsage for a max_length above the model's limit or for a teacher of other
+/// tasks.
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events, Comm& ranks);
 
 }  // namespace minbert

@@ -12,8 +12,8 @@
 
 namespace minbert {
 
-/// Whether a stage trains this parameter. A finetune stage trains encoder, pooler and the heads of its tasks; a heads stage those heads; an
-/// mlm stage encoder and MLM head.
+/// Whether a stage trains this parameter. A finetune or distill stage trains encoder, pooler and the heads of its tasks; a heads stage
+/// those heads; an mlm stage encoder and MLM head.
 bool stage_trains(const StageSpec& stage, const ParamInfo& info);
 
 SamplerOptions sampler_options(const RunConfig& config, const StageSpec& stage);

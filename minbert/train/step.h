@@ -13,6 +13,7 @@ struct StepRows {
   std::size_t task = 0;  ///< index into RunSetup::tasks
   const TokenizedRows* rows = nullptr;
   std::span<const float> vectors;  ///< their sentence vectors (encode_rows) if a frozen encoder is cached; else empty
+  SoftLabels soft = {};            ///< what teachers answer to them, if there are any
 };
 
 class TrainStep {
@@ -39,6 +40,7 @@ class TrainStep {
   Batch batch_;
   BatchTargets targets_;
   TaskActivations activations_;
+  std::vector<std::uint32_t> answered_;  // the micro-batch's rows, once for each pass
   std::vector<RowId> examples_;
   std::vector<float> host_;
 };

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/train/shared_pass.h"
 
 namespace minbert {
@@ -29,6 +30,29 @@ void TaskObjective::prepare() {
       if (data.dev.windows) dev_.back().window_vectors = cache(train.task, data.dev.windows->rows);
     }
     if (scores_train(stage_, true)) add_train_sample(train.task, train.vectors);
+  }
+  if (stage_.distill) ask_teachers();
+}
+
+/// Has the teachers answer all train rows of the stage's tasks. Each rank asks them for all rows.
+void TaskObjective::ask_teachers() {
+  std::vector<TextModel> models;
+  for (const std::filesystem::path& path : teacher_folders(*stage_.distill)) {
+    ModelFolder folder = read_model_folder(path);
+    const Compute compute = resolve_compute(*setup_.backend, folder.dtype, [](const std::string&) {});  // the run's own dtype has warned
+    models.emplace_back(*setup_.backend, std::move(folder), compute);
+  }
+  Ensemble teachers(std::move(models));
+  for (StepRows& train : train_) {
+    const TaskData& task = setup_.tasks[train.task];
+    const RowProgress progress = setup_.ranks->is_alone()
+                                     ? follow("teachers " + task.spec.name, task.train.rows(), events_, should_stop_, *setup_.ranks)
+                                     : RowProgress{};
+    train.soft.share = stage_.distill->share;
+    for (const Prediction& answer : teachers.predict(teachers.find_task(task.spec.name), task.rows.train.rows, progress)) {
+      if (task.spec.is_regression()) train.soft.values.push_back(answer.value);
+      train.soft.values.insert(train.soft.values.end(), answer.probs.begin(), answer.probs.end());
+    }
   }
 }
 

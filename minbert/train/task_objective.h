@@ -37,6 +37,7 @@ class TaskObjective final : public Objective {
     std::vector<float> window_vectors;  // of further windows, if vectors are cached
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
+  void ask_teachers();
   void add_train_sample(std::size_t task, std::span<const float> vectors);
   std::vector<Prediction> predict(const EvalRows& eval, std::string what);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);

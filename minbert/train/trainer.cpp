@@ -142,14 +142,74 @@ void fit_on_dev(TaskData& task, std::vector<Prediction>& predictions, RunFolder&
   folder.message(MessageLevel::kInfo, fmt::format("{}: temperature {:.3f}{}", task.spec.name, task.spec.temperature, errors));
 }
 
+/// The dev score of the model that a finished stage has kept, for a task that it trains; nothing without dev rows.
+std::optional<double> kept_score(const RunFolder& folder, const StageSpec& stage, const std::string& task) {
+  const std::optional<StageRecord> record = find_stage_record(stage_best(folder, stage).parent_path());
+  std::optional<double> score;
+  for (const EvalRecord& eval : folder.evals()) {
+    const auto at = eval.scores.find(task);
+    if (eval.stage != stage.name || eval.split != "dev" || at == eval.scores.end()) continue;
+    const bool is_kept = stage.select == Selection::kPerTask ? !score || at->second > *score : record && eval.epoch == record->best_epoch;
+    if (is_kept) score = at->second;
+  }
+  return score;
+}
+
+/// The index of the stage whose model answers each task: the last one, or with best = "per_task" that with the highest dev score of
+/// those that train the task, the later of equals. The first rank chooses, as it has the run's files.
+std::vector<std::size_t> answering_stages(const RunSetup& setup, const RunConfig& config, const RunFolder& folder) {
+  std::vector<std::size_t> stages(setup.tasks.size(), config.stages.size() - 1);
+  if (config.run.best == BestModel::kShared) return stages;
+  for (std::size_t i = 0; i < stages.size() && folder.writes(); ++i) {
+    const std::string& task = setup.tasks[i].spec.name;
+    std::optional<double> best;
+    for (std::size_t s = 0; s < config.stages.size(); ++s) {
+      const StageSpec& stage = config.stages[s];
+      if (std::ranges::find(stage.tasks, task) == stage.tasks.end()) continue;
+      const std::optional<double> score = kept_score(folder, stage, task);
+      if (best && (!score || *score < *best)) continue;
+      best = score;
+      stages[i] = s;
+    }
+  }
+  for (std::size_t& stage : stages) stage = static_cast<std::size_t>(setup.ranks->broadcast(static_cast<double>(stage)));
+  return stages;
+}
+
+/// Loads the models that answer tasks, each when it is first needed.
+class AnsweringModels {
+ public:
+  AnsweringModels(RunSetup& setup, const RunConfig& config, const RunFolder& folder)
+      : setup_(setup), config_(config), folder_(folder), stages_(answering_stages(setup, config, folder)) {}
+
+  const StageSpec& stage_of(std::size_t task) const { return config_.stages[stages_[task]]; }
+  /// Sets the parameters to those that answer this task.
+  void load_for(std::size_t task) { load(stages_[task]); }
+  void load_last() { load(config_.stages.size() - 1); }
+
+ private:
+  void load(std::size_t stage) {
+    if (loaded_ == stage) return;
+    load_best(stage_best(folder_, config_.stages[stage]), *setup_.params, *setup_.ranks);
+    loaded_ = stage;
+  }
+
+  RunSetup& setup_;
+  const RunConfig& config_;
+  const RunFolder& folder_;
+  std::vector<std::size_t> stages_;
+  std::optional<std::size_t> loaded_;
+};
+
 /// Predicts one split of all tasks that have it and writes eval/SPLIT/. Returns its metrics.json; an empty object without such a task.
 Json evaluate_split(std::string_view split, const Rows TaskRows::*rows, const TokenizedRows TaskData::*tokens, RunSetup& setup,
-                    const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
+                    AnsweringModels& models, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const PhaseScope scoring(folder.clock(), Phase::kScores);
   std::vector<TaskEvaluation> evaluations;
   for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
     TaskData& task = setup.tasks[i];
     if ((task.rows.*rows).rows.empty()) continue;
+    models.load_for(i);
     auto predictions = predict_together(setup, fmt::format("{} {}", split, task.spec.name), i, task.*tokens, folder, should_stop);
     expect_finite(predictions, [&](std::size_t row) { return (task.rows.*rows).place((task.rows.*rows).rows[row]); });
     if (split == "dev") fit_on_dev(task, predictions, folder);
@@ -196,17 +256,33 @@ void remove_last_checkpoint(RunFolder& folder) {
     folder.message(MessageLevel::kWarning, fmt::format("{}: cannot remove: {}", folder.checkpoint("last").string(), error.message()));
 }
 
+/// Writes best-TASK/ for each task.
+void save_per_task(AnsweringModels& models, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
+  const PhaseScope writing(folder.clock(), Phase::kWrite);
+  for (std::size_t i = 0; i < setup.tasks.size(); ++i) {
+    models.load_for(i);
+    const std::string& task = setup.tasks[i].spec.name;
+    if (folder.writes()) save_model(folder.path() / ("best-" + task), setup, config, models.stage_of(i), i);
+    folder.message(MessageLevel::kInfo, fmt::format("{}: stage {} answers it, in best-{}", task, models.stage_of(i).name, task));
+  }
+}
+
 /// Writes the files of the best model.
 TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const Stopwatch watch;
   const fs::path best = stage_best(folder, config.stages.back());
-  load_best(best, *setup.params, *setup.ranks);
-  const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, config, should_stop, folder);
-  const Json test = evaluate_split("test", &TaskRows::test, &TaskData::test, setup, config, should_stop, folder);
+  AnsweringModels models(setup, config, folder);
+  models.load_last();
+  const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, models, config, should_stop, folder);
+  const Json test = evaluate_split("test", &TaskRows::test, &TaskData::test, setup, models, config, should_stop, folder);
+  if (config.run.best == BestModel::kPerTask) save_per_task(models, setup, config, folder);
+  models.load_last();
   if (!folder.writes()) return {};
   const PhaseScope writing(folder.clock(), Phase::kWrite);
   for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
-  if (std::ranges::any_of(setup.tasks, [](const TaskData& task) { return task.spec.decoding_is_fitted(); }))
+  // Where each task has a model of its own, what dev fitted is that model's.
+  if (config.run.best == BestModel::kShared &&
+      std::ranges::any_of(setup.tasks, [](const TaskData& task) { return task.spec.decoding_is_fitted(); }))
     save_model(best, setup, config, config.stages.back());  // with what dev fitted
   link_folder(best, folder.path() / "best");
   TrainResult result = result_of({dev, "dev", ErrorTag::kInternal}, {test, "test", ErrorTag::kInternal});
@@ -229,16 +305,25 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   return result;
 }
 
+/// A run that begins removes what is in its folder.
+void expect_teachers_elsewhere(const RunConfig& config, const fs::path& folder) {
+  for (const StageSpec& stage : config.stages)
+    for (const PathOption& teacher : stage.distill ? stage.distill->teachers : std::vector<PathOption>())
+      if (std::error_code ignored; fs::equivalent(teacher.text, folder, ignored))
+        throw Error(ErrorTag::kUsage, folder.string(), fmt::format("this run is to be taught by itself, in stage {}", stage.name));
+}
+
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options, Comm& ranks) {
   Stopwatch watch;
   RunSetup setup = prepare_run(backend, config, folder, ranks);
+  expect_teachers_elsewhere(config, folder.path());
   const double rows_s = watch.lap();
   Progress at = set_run_weights(setup, config, options.open, folder);
   const bool is_new = at.stage == 0 && at.epoch == 0;
-  // Room for a checkpoint (weights and two moments), and for a best model of each stage and of the run.
+  // Room for a checkpoint (weights and two moments), and for a best model of each stage, of the run, and of each task that has its own.
+  const std::int64_t models = 4 + std::ssize(config.stages) + (config.run.best == BestModel::kPerTask ? std::ssize(setup.tasks) : 0);
   if (is_new && !options.open.overwrite && folder.writes())
-    expect_free_bytes(folder.path(), setup.params->numel() * static_cast<std::int64_t>(sizeof(float)) * (4 + std::ssize(config.stages)),
-                      "checkpoints");
+    expect_free_bytes(folder.path(), setup.params->numel() * static_cast<std::int64_t>(sizeof(float)) * models, "checkpoints");
   folder.begin(at.run_step);
   folder.message(MessageLevel::kDetail, fmt::format("rows and tokens: {:.2f} s, weights: {:.2f} s", rows_s, watch.lap()));
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);

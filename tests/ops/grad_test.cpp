@@ -186,19 +186,23 @@ TEST(Grad, Cosine) {
 }
 
 // A loss has one value for each row, and its backward takes one factor. So the output is the sum over rows, and the cotangent the factor.
+template <class Losses>
+auto sum_of(std::int64_t rows, Losses losses) {
+  return [=](Arena& scratch, Tensors in, const Tensor& out) {
+    const Tensor each = scratch.allocate(out.dtype(), {rows, 1});
+    losses(each, in);
+    const std::vector<std::int32_t> offsets = {0, static_cast<std::int32_t>(rows)};
+    ref().mean_pool(out, each, in_host_memory(offsets));
+    ref().affine(out, out, static_cast<double>(rows), 0);
+  };
+}
+
 template <class Losses, class Backward>
 GradCase loss_case(const Shape& shape, Losses losses, Backward backward) {
-  const auto sum = [=](Arena& scratch, Tensors in, const Tensor& out) {
-    const Tensor each = scratch.allocate(out.dtype(), {shape[0], 1});
-    losses(each, in[0]);
-    const std::vector<std::int32_t> offsets = {0, static_cast<std::int32_t>(shape[0])};
-    ref().mean_pool(out, each, in_host_memory(offsets));
-    ref().affine(out, out, static_cast<double>(shape[0]), 0);
-  };
-  return {
-      .inputs = {{"x", shape}}, .output_shape = {1, 1}, .forward = sum, .backward = [=](Arena&, Tensors d, const Tensor& dout, Tensors in) {
-        backward(d[0], in[0], dout.data<double>()[0]);
-      }};
+  return {.inputs = {{"x", shape}},
+          .output_shape = {1, 1},
+          .forward = sum_of(shape[0], [=](const Tensor& each, Tensors in) { losses(each, in[0]); }),
+          .backward = [=](Arena&, Tensors d, const Tensor& dout, Tensors in) { backward(d[0], in[0], dout.data<double>()[0]); }};
 }
 
 TEST(Grad, CrossEntropy) {
@@ -226,6 +230,16 @@ TEST(Grad, BceWithLogits) {
         [=](const Tensor& dx, const Tensor& x, double scale) {
           ref().bce_with_logits_backward(dx, x, y, weighted ? w : Tensor(), scale);
         }));
+}
+
+TEST(Grad, SymmetricKl) {
+  for (const LogitLink link : {LogitLink::kSoftmax, LogitLink::kSigmoid})
+    check({.inputs = {{"a", {4, 3}}, {"b", {4, 3}}},
+           .output_shape = {1, 1},
+           .forward = sum_of(4, [=](const Tensor& each, Tensors in) { ref().symmetric_kl(each, in[0], in[1], link); }),
+           .backward = [=](Arena&, Tensors d, const Tensor& dout, Tensors in) {
+             ref().symmetric_kl_backward(d[0], d[1], in[0], in[1], link, dout.data<double>()[0]);
+           }});
 }
 
 TEST(Grad, Mse) {

@@ -85,6 +85,14 @@ void add_losses(Cases& cases) {
                          t.backend().soft_cross_entropy(t.output_f32("losses", {B}), logits, targets);
                          t.backend().soft_cross_entropy_backward(t.output("dlogits", {B, K}), logits, targets, 0.75);
                        }});
+    for (const auto link : {LogitLink::kSoftmax, LogitLink::kSigmoid})
+      for (const auto [B, K] : {Size{0, 5}, {1, 1}, {9, 5}, {3, 37}})
+        cases.push_back(
+            {fmt::format("symmetric_kl_{}_{}x{}{}", link == LogitLink::kSoftmax ? "softmax" : "sigmoid", B, K, suffix), [=](OpRun& t) {
+               const Tensor a = t.input({B, K}, scale), b = t.input({B, K}, scale);
+               t.backend().symmetric_kl(t.output_f32("losses", {B}), a, b, link);
+               t.backend().symmetric_kl_backward(t.output("da", {B, K}), t.output("db", {B, K}), a, b, link, 0.75);
+             }});
     for (const bool weighted : {false, true})
       for (const auto [B, K] : {Size{9, 1}, {9, 5}})
         cases.push_back({fmt::format("bce_with_logits_{}x{}{}{}", B, K, weighted ? "_weighted" : "", suffix), [=](OpRun& t) {

@@ -226,6 +226,12 @@ class RemoteBackend final : public Backend {
   void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) override {
     run("mse_backward", {dpredictions}, [&] { host_->mse_backward(local(dpredictions), local(predictions), local(targets), scale); });
   }
+  void symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) override {
+    run("symmetric_kl", {losses}, [&] { host_->symmetric_kl(local(losses), local(a), local(b), link); });
+  }
+  void symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) override {
+    run("symmetric_kl_backward", {da, db}, [&] { host_->symmetric_kl_backward(local(da), local(db), local(a), local(b), link, scale); });
+  }
 
   void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) override {
     std::vector<AdamWSegment> own(segments.begin(), segments.end());

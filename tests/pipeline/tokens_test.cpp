@@ -85,6 +85,27 @@ TEST(Tokens, TargetsInTheFormOfTheLoss) {
   EXPECT_EQ(targets.targets().values[1], 0.5f);
 }
 
+TEST(Tokens, TeachersAnswersHaveAShareOfTheTargets) {
+  const Tokenizer tokenizer = word_tokenizer();
+  auto tasks = three_tasks();
+  const std::vector<Row> rows = {make_row("a", "b", 1), make_row("c", "d", 0)};
+  const std::vector<std::uint32_t> both = {1, 0};
+  const auto values = [&](const TaskSpec& task, const SoftLabels& soft) {
+    BatchTargets targets;
+    targets.fill(task, tokenize_rows(tokenizer, task, rows, 0), both, soft);
+    return std::vector<float>(targets.targets().values.begin(), targets.targets().values.end());
+  };
+  using Values = std::vector<float>;
+  // Row 0 has the label 1, row 1 the label 0; the teachers' rows come in the same order.
+  EXPECT_EQ(values(tasks[0], {.values = {0, 0.5, 0.5, 0.25, 0.25, 0.5}, .share = 0.5}), (Values{0.625f, 0.125f, 0.25f, 0, 0.75f, 0.25f}));
+  tasks[1].label_smoothing = 0.5;
+  EXPECT_EQ(values(tasks[1], {.values = {0.5, 0.5, 1, 0}, .share = 0.5}), (Values{0.125f, 0.625f}));
+  EXPECT_EQ(values(tasks[2], {.values = {3, 2}, .share = 0.25}), (Values{0.5f, 1.5f}));
+  tasks[2].loss = LossName::kBce;
+  tasks[2].data.label_range = {-1, 3};
+  EXPECT_EQ(values(tasks[2], {.values = {9, 2}, .share = 0.5}), (Values{0.5f, 1}));  // (1 + 9) / 2 lies above the range
+}
+
 TEST(Tokens, WindowsReachOverLongTexts) {
   const Tokenizer tokenizer = word_tokenizer();
   TaskSpec task = three_tasks()[0];

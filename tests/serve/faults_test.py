@@ -24,6 +24,7 @@ GOOD = {"inputs": ["a quiet river", "the old city"]}
 # A good body for each route, and members that it may have beside.
 BODIES = {
     "/predict": {"inputs": "a river", "task": "my", "raw_scores": False, "truncate": True, "truncation_direction": "left"},
+    "/v1/explain": {"text": "a", "text_pair": "b", "task": "para", "truncate": True, "truncation_direction": "left"},
     "/v1/analyze": {"inputs": [{"id": "1", "text": "a", "text_pair": "b"}], "tasks": ["para"], "truncate": True, "truncation_direction": "left"},
     "/embed": {"inputs": "a", "truncate": True, "truncation_direction": "left", "normalize": True, "dimensions": 4, "prompt_name": "query"},
     "/embed_all": {"inputs": "a", "truncate": True, "truncation_direction": "left", "prompt_name": "query"},

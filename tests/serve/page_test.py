@@ -113,6 +113,21 @@ class PageTest(unittest.TestCase):
         self.assertIn("/v1/analyze", self.text("curl"))
         self.picture("text")
 
+    def test_why_shows_a_bar_for_each_token(self):
+        self.ask("A quiet river.", "A loud river.")
+        for card in self.driver.find_elements(By.CSS_SELECTOR, "#tasks .card"):
+            if card.find_elements(By.CSS_SELECTOR, ".why button"):
+                card.find_element(By.CSS_SELECTOR, ".why button").click()
+        bars = lambda: self.driver.find_elements(By.CSS_SELECTOR, "#tasks .why .tokens")  # noqa: E731
+        self.wait(lambda: len(bars()) == 4)
+        want = self.program.json("/v1/explain", {"text": "A quiet river.", "text_pair": "A loud river.", "task": "near"})["explanation"]["tokens"]
+        near = next(card for card in self.driver.find_elements(By.CSS_SELECTOR, "#tasks .card") if card.text.startswith("near"))
+        shown = near.find_elements(By.CSS_SELECTOR, ".tokens span")
+        self.assertEqual([span.text for span in shown], [token["token"] for token in want])
+        self.assertEqual([span.get_attribute("class") == "against" for span in shown], [token["attribution"] < 0 for token in want])
+        self.picture("why")
+        self.expect_no_sideways_scrolling()
+
     def test_the_lines_that_it_shows_work(self):
         import subprocess
 

@@ -52,6 +52,30 @@ TEST_F(Routes, PredictGivesTheLabelsOfTextModel) {
   EXPECT_EQ(stars[0]["score"].get<float>(), static_cast<float>(predict(3, {{"a b", "", ""}})[0].value));
 }
 
+TEST_F(Routes, ExplainSaysWhatEachTokenAdds) {
+  const Json reply = post("/v1/explain", R"({"text": "a b", "text_pair": "c", "task": "same"})").json();
+  EXPECT_EQ(reply["task"], "same");
+  EXPECT_EQ(reply["answer"]["label"], std::to_string(static_cast<int>(predict(1, {{"a b", "c", ""}})[0].value)));
+  std::string tokens;
+  double sum = reply["explanation"]["baseline"].get<double>();
+  for (const Json& token : reply["explanation"]["tokens"]) {
+    tokens += token["token"].get<std::string>() + token["sequence"].dump() + " ";
+    sum += token["attribution"].get<double>();
+  }
+  EXPECT_EQ(tokens, "[CLS]0 a0 b0 [SEP]0 [CLS]1 c1 [SEP]1 ");
+  EXPECT_NEAR(sum, reply["explanation"]["value"].get<double>(), 1e-2);
+  const Json stars = post("/v1/explain", R"({"text": "a b", "task": "stars"})").json();
+  EXPECT_NEAR(stars["answer"]["value"].get<double>(), stars["explanation"]["value"].get<double>(), 1e-5);
+  const ClientReply refused = post("/v1/explain", R"({"text": "a b", "task": "same"})");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_EQ(refused.json()["error"]["param"], "text_pair");
+  EXPECT_EQ(post("/v1/explain", R"({"text": "a b", "task": "nobody"})").status, 422);
+  EXPECT_EQ(post("/v1/explain", R"({"text": "", "task": "mood"})").status, 400);
+  const std::string longer = R"({"text": "a b c d e f a b c d", "task": "mood")";
+  EXPECT_EQ(post("/v1/explain", longer + R"(, "truncate": false})").status, 422);
+  EXPECT_EQ(post("/v1/explain", longer + "}").json()["explanation"]["tokens"].size(), 8u);
+}
+
 TEST_F(Routes, PredictTellsPairsFromBatches) {
   const auto expected = predict(1, {{"a b", "c", ""}});
   const Json pair = post("/predict", R"({"inputs": ["a b", "c"], "task": "same"})").json();

@@ -43,6 +43,7 @@ const Changes<StageSpec>& stage_changes() {
       {"accumulate", [](StageSpec& s) { s.accumulate = 2; }},
       {"lr", [](StageSpec& s) { s.lr = 0.5; }},
       {"head_lr", [](StageSpec& s) { s.head_lr = 0.5; }},
+      {"layer_decay", [](StageSpec& s) { s.layer_decay = 0.5; }},
       {"optimizer", [](StageSpec& s) { s.optimizer = AdamWForm::kTorch; }},
       {"schedule", [](StageSpec& s) { s.schedule = ScheduleKind::kCosine; }},
       {"warmup_ratio", [](StageSpec& s) { s.warmup_ratio = 0.5; }},
@@ -59,6 +60,7 @@ const Changes<StageSpec>& stage_changes() {
       {"log_every", [](StageSpec& s) { s.log_every = 3; }},
       {"checkpoint_every", [](StageSpec& s) { s.checkpoint_every = std::int64_t{3}; }},
       {"eval_train", [](StageSpec& s) { s.eval_train = std::int64_t{3}; }},
+      {"distill", [](StageSpec& s) { s.distill = DistillSection{.share = 0.25}; }},
       {"mlm", [](StageSpec& s) { s.mlm = MlmSection{.texts = {{.text = "near.train"}}}; }},
   };
   return changes;
@@ -96,6 +98,22 @@ TEST_F(FingerprintTest, EveryKeyOfAStageCountsButThoseOfLogs) {
     stage_changes().at(name)(changed.stages[0]);
     EXPECT_EQ(key_of(changed) == key, logs.contains(name)) << name;
   }
+}
+
+TEST_F(FingerprintTest, ATeachersFilesCount) {
+  train(config("[[stage]]\nepochs = 1\n"), "a");
+  train(config("[run]\nseed = 3\n[[stage]]\nepochs = 1\n"), "b");
+  RunConfig run = config();
+  run.stages[0].kind = StageKind::kDistill;
+  run.stages[0].distill = DistillSection{.teachers = {{.text = run_path("a").string()}}};
+  const std::string key = key_of(run);
+  run.stages[0].distill->teachers[0].text = run_path("b").string();
+  EXPECT_NE(key_of(run), key);
+  std::filesystem::copy(run_path("b") / "best", run_path("a") / "best",
+                        std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+  run.stages[0].distill->teachers[0].text = run_path("a").string();
+  FileHashes fresh;
+  EXPECT_NE(fingerprint_of(run, "cpu", fresh).stages.at(0).second, key);
 }
 
 TEST_F(FingerprintTest, EveryKeyOfMlmCounts) {

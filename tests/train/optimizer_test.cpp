@@ -48,6 +48,14 @@ void update(Optimizer& optimizer, StepHead head, double lr_factor = 1) {
 /// Matrices decay; biases and the parameters of LayerNorm do not (google-research/bert, optimization.py).
 bool is_matrix(std::string_view name) { return !name.ends_with("bias") && name.find("LayerNorm") == std::string_view::npos; }
 
+/// How often layer_decay counts for a parameter: once for each layer of the encoder above it.
+int layers_above(const Params& params, const ParamInfo& info) {
+  if (info.role != Role::kEncoder) return 0;
+  constexpr std::string_view kLayer = "encoder.layer.";
+  const auto layers = static_cast<int>(params.config().num_hidden_layers);
+  return info.name.starts_with(kLayer) ? layers - 1 - std::stoi(info.name.substr(kLayer.size())) : layers;
+}
+
 /// AdamW in doubles, one parameter after the other.
 struct PlainAdamW {
   struct State {
@@ -77,7 +85,8 @@ struct PlainAdamW {
 
   void update(const ParamInfo& info, const std::vector<float>& gradient, double scale, double factor) {
     State& s = states[info.name];
-    const double rate = factor * (info.role == Role::kHead || info.role == Role::kMlm ? stage.head_lr.value() : stage.lr);
+    const double rate = factor * (info.role == Role::kHead || info.role == Role::kMlm ? stage.head_lr.value() : stage.lr) *
+                        std::pow(stage.layer_decay, layers_above(params, info));
     const double decay = is_matrix(info.name) || stage.decay_bias_and_norm ? stage.weight_decay : 0;
     const double c1 = 1 - std::pow(stage.betas[0], ++s.step), c2 = 1 - std::pow(stage.betas[1], s.step);
     for (std::size_t i = 0; i < s.value.size(); ++i) {
@@ -158,6 +167,14 @@ TEST_F(OptimizerTest, DecaysBiasesAndNormsWhenAsked) {
   StageSpec spec = stage();
   spec.weight_decay = 0.1;
   spec.decay_bias_and_norm = true;
+  expect_plain_updates(spec);
+}
+
+TEST_F(OptimizerTest, EachLayerHasAShareOfTheRateOfTheLayerAbove) {
+  StageSpec spec = stage();
+  spec.layer_decay = 0.5;
+  expect_plain_updates(spec);
+  spec.weight_decay = 0.1;
   expect_plain_updates(spec);
 }
 

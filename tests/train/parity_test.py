@@ -6,6 +6,7 @@ Usage: parity_test.py MINBERT. Prints the largest relative differences; ends wit
 
 import argparse
 import random
+import re
 import tempfile
 from pathlib import Path
 
@@ -43,6 +44,16 @@ CASES = {
         ["mood", "rare", "same", "topics"],
         'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS\nlabel_smoothing = 0.2',
         'sampler = "round_robin"\naccumulate = 2',
+    ),
+    "R-Drop and layer decay": (
+        ["mood", "same", "near", "angle", "topics"],
+        'pool = "mean"\nhead = { dense = ["H"], dropout = DROPOUT }\nr_drop = 0.7\nweight = 0.5',
+        'sampler = "round_robin"\naccumulate = 2\nlayer_decay = 0.6\nweight_decay = 0.1',
+    ),
+    "joint R-Drop": (
+        ["same", "near", "mood"],
+        'encode = "joint"\npool = "pooler"\nhead = { dense = [], dropout = DROPOUT }\nr_drop = 2.0',
+        'sampler = "round_robin"',
     ),
     "label smoothing and multi_label": (
         ["mood", "same", "topics"],
@@ -87,7 +98,7 @@ def config_text(case, dropout):
     p = 0.2 if dropout else 0.0
     text = f"[run]\nseed = 5\n{parity.MODEL}max_length = 32\nhidden_dropout = {p}\nattention_dropout = {p}\n"
     for name in names:
-        own = 'head = { kind = "cosine", dropout = DROPOUT }' if name == "angle" else settings
+        own = re.sub("head = .*", 'head = { kind = "cosine", dropout = DROPOUT }', settings) if name == "angle" else settings
         if name == "mood":
             own = own.replace('encode = "joint"', "")
         own = own.replace("WEIGHTS", WEIGHTS.get(name, '"balanced"'))
@@ -133,6 +144,12 @@ class TaskParityTest(parity.ParityTest):
     def test_class_weights_and_label_smoothing(self):
         self.tolerance = 1e-5
         self.check_both("class weights and label smoothing")
+
+    def test_r_drop_and_layer_decay(self):
+        self.check_both("R-Drop and layer decay")
+
+    def test_joint_r_drop(self):
+        self.check_both("joint R-Drop")
 
     def test_label_smoothing_and_multi_label(self):
         self.tolerance = 1e-5

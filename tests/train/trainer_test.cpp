@@ -335,6 +335,28 @@ TEST_F(TrainerTest, AccumulationIsALargerBatch) {
   for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(events.steps[i].loss, whole[i].loss, 2e-4 * whole[i].loss) << i;
 }
 
+TEST_F(TrainerTest, RDropAsksTwoPassesToAgree) {
+  const auto with = [&](double factor, bool dropout = true) {
+    const std::string task = fmt::format("[[task]]\nr_drop = {}\n{}", factor, dropout ? "" : "head = { dropout = 0.0 }\n");
+    const std::string rates = dropout ? "" : "[model]\nhidden_dropout = 0\nattention_dropout = 0\n";
+    return config(rates + task + task + task + "[[stage]]\nepochs = 1\n");
+  };
+  // Without dropout both passes answer the same, so that there is nothing to agree on.
+  train(with(0, false), "plain");
+  const auto plain = events.steps;
+  train(with(3, false), "twice");
+  ASSERT_EQ(events.steps.size(), plain.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_NEAR(events.steps[i].loss, plain[i].loss, 2e-4 * plain[i].loss) << i;
+  // With dropout the term grows with its factor, and is not negative.
+  std::vector<double> first;
+  for (const double factor : {1e-9, 1.0, 2.0}) {
+    train(with(factor), fmt::format("factor-{}", factor));
+    first.push_back(events.steps.front().loss);
+  }
+  EXPECT_GT(first[1], first[0]);
+  EXPECT_NEAR(first[2] - first[1], first[1] - first[0], 1e-5 * first[0]);
+}
+
 TEST_F(TrainerTest, FrozenEncoderStaysAsItIs) {
   train(config("[[stage]]\nepochs = 1\n"), "base");
   for (const char* cached : {"true", "false"}) {
@@ -395,6 +417,31 @@ TEST_F(TrainerTest, StagesStartWhereTheySay) {
   const auto init = first_loss("init");
   EXPECT_NE(init, previous);
   EXPECT_EQ(init, events.evals.front().loss);
+}
+
+TEST_F(TrainerTest, EachTaskCanHaveTheStageThatItDoesBestIn) {
+  const std::string stages =
+      "[[stage]]\nname = \"all\"\nepochs = 3\n"
+      "[[stage]]\nname = \"mood\"\ntasks = [\"mood\"]\nepochs = 2\nlr = 2e-3\n"
+      "[[stage]]\nname = \"near\"\ntasks = [\"near\"]\nfrom = \"all\"\nepochs = 2\nlr = 5e-3\n";
+  const TrainResult result = train(config("[run]\nbest = \"per_task\"\n" + stages), "routed");
+  std::map<std::string, double> best;
+  for (const EvalEvent& event : events.evals)
+    if (event.split == "dev" && event.best)
+      for (const auto& [task, score] : event.scores)
+        if (event.stage != "all") best[task] = std::max(best[task], score);
+  EvalEvent shared;  // what the first stage kept
+  for (const EvalEvent& event : events.evals)
+    if (event.stage == "all" && event.split == "dev" && event.best) shared = event;
+  for (const auto& [task, score] : shared.scores) {
+    EXPECT_NEAR(result.dev_scores.at(task), std::max(best[task], score), 1e-6) << task;
+    const ModelFolder own = read_model_folder(run_path("routed") / ("best-" + task));
+    ASSERT_EQ(own.tasks.size(), 1u);
+    EXPECT_EQ(own.tasks.front().name, task);
+  }
+  EXPECT_TRUE(bytes("routed", "best-same/model.safetensors") == bytes("routed", "checkpoints/stage-all/best/model.safetensors"));
+  EXPECT_EQ(answering_folders(run_path("routed")).size(), 3u);
+  EXPECT_EQ(answering_folders(run_path("routed") / "best-same").size(), 1u);
 }
 
 TEST_F(TrainerTest, StopsEarly) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "minbert/ops/cpu/cpu.h"
 
@@ -140,6 +141,21 @@ double weight_at(const Tensor& weights, std::int64_t row, std::int64_t col) {
   return weights ? static_cast<double>(value_at(weights, row, col)) : 1.0;
 }
 
+/// Overwrites p with the probabilities of one row of logits.
+void probabilities(std::vector<double>& p, const Tensor& logits, std::int64_t row, LogitLink link) {
+  p.resize(static_cast<std::size_t>(logits.cols()));
+  double top = 0, sum = 1;
+  if (link == LogitLink::kSoftmax) {
+    const SoftmaxSums sums = HWY_DYNAMIC_DISPATCH(softmax_sums)(logits, row);
+    top = static_cast<double>(sums.max);
+    sum = static_cast<double>(sums.sum);
+  }
+  for (std::size_t k = 0; k < p.size(); ++k) {
+    const auto x = static_cast<double>(value_at(logits, row, static_cast<std::int64_t>(k)));
+    p[k] = link == LogitLink::kSoftmax ? std::exp(x - top) / sum : 1.0 / (1.0 + std::exp(-x));
+  }
+}
+
 void check_labels(const Tensor& logits, std::span<const std::int32_t> labels) {
   MINBERT_CHECK(static_cast<std::int64_t>(labels.size()) == logits.rows(), "{} labels for {}", labels.size(), logits.describe());
   shapes::indices(labels, logits.cols(), "label");
@@ -225,6 +241,48 @@ void CpuBackend::mse_backward(Tensor dpredictions, const Tensor& predictions, co
   check_rows(dpredictions, predictions, targets, "mse gradient");
   const OpScope scope(*this, "mse_backward", 0, 0, {dpredictions});
   for_each_row(dpredictions, predictions, targets, [scale](double x, double y) { return scale * 2.0 * (x - y); });
+}
+
+void CpuBackend::symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) {
+  shapes::same(b, a, "b");
+  shapes::matrix(losses, a.rows(), 1, "losses");
+  const OpScope scope(*this, "symmetric_kl", 0, bytes_of({&a, &b}), {losses});
+  std::vector<double> p, q;
+  for (std::int64_t r = 0; r < a.rows(); ++r) {
+    probabilities(p, a, r, link);
+    probabilities(q, b, r, link);
+    double sum = 0;
+    for (std::size_t k = 0; k < p.size(); ++k) {
+      const auto col = static_cast<std::int64_t>(k);
+      sum += 0.5 * (p[k] - q[k]) * (static_cast<double>(value_at(a, r, col)) - static_cast<double>(value_at(b, r, col)));
+    }
+    set_value(losses, r, sum);
+  }
+}
+
+void CpuBackend::symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) {
+  for (const Tensor& t : {b, da, db}) shapes::same(t, a, "symmetric_kl_backward");
+  const OpScope scope(*this, "symmetric_kl_backward", 0, bytes_of({&a, &b, &da, &db}), {da, db});
+  std::vector<double> p, q, gaps(static_cast<std::size_t>(a.cols()));
+  for (std::int64_t r = 0; r < a.rows(); ++r) {
+    probabilities(p, a, r, link);
+    probabilities(q, b, r, link);
+    double under_p = 0, under_q = 0;  // means of a - b
+    for (std::size_t k = 0; k < gaps.size(); ++k) {
+      const auto col = static_cast<std::int64_t>(k);
+      gaps[k] = static_cast<double>(value_at(a, r, col)) - static_cast<double>(value_at(b, r, col));
+      under_p += p[k] * gaps[k];
+      under_q += q[k] * gaps[k];
+    }
+    for (std::size_t k = 0; k < gaps.size(); ++k) {
+      const auto bend = [&](double probability, double mean) {
+        return link == LogitLink::kSoftmax ? probability * (gaps[k] - mean) : probability * (1 - probability) * gaps[k];
+      };
+      const double half = 0.5 * scale, apart = p[k] - q[k];
+      set_value(da, r, half * (apart + bend(p[k], under_p)), static_cast<std::int64_t>(k));
+      set_value(db, r, -half * (apart + bend(q[k], under_q)), static_cast<std::int64_t>(k));
+    }
+  }
 }
 
 }  // namespace minbert::cpu

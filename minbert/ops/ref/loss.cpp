@@ -55,6 +55,33 @@ void map_pairs(const Tensor& out, const Tensor& x, const Tensor& y, const Fn& fn
   });
 }
 
+/// The probabilities of logits.
+template <class S>
+Matrix<S> probabilities(const Matrix<S>& x, LogitLink link) {
+  Matrix<S> p(x.rows(), x.cols());
+  for (std::int64_t b = 0; b < x.rows(); ++b) {
+    const S total = link == LogitLink::kSoftmax ? log_sum_exp(x, b) : S(0);
+    for (std::int64_t k = 0; k < x.cols(); ++k) p(b, k) = link == LogitLink::kSoftmax ? std::exp(x(b, k) - total) : sigmoid(x(b, k));
+  }
+  return p;
+}
+
+/// The derivative of half the sum of (p - q) (a - b) by a; that by b follows when the two change places.
+template <class S>
+Matrix<S> symmetric_kl_gradient(const Matrix<S>& a, const Matrix<S>& b, LogitLink link, double scale) {
+  const Matrix<S> p = probabilities(a, link), q = probabilities(b, link);
+  Matrix<S> da(a.rows(), a.cols());
+  for (std::int64_t r = 0; r < a.rows(); ++r) {
+    S mean = 0;  // of a - b under p
+    for (std::int64_t k = 0; k < a.cols(); ++k) mean += p(r, k) * (a(r, k) - b(r, k));
+    for (std::int64_t k = 0; k < a.cols(); ++k) {
+      const S gap = a(r, k) - b(r, k), bend = link == LogitLink::kSoftmax ? p(r, k) * (gap - mean) : p(r, k) * (1.0 - p(r, k)) * gap;
+      da(r, k) = 0.5 * scale * (p(r, k) - q(r, k) + bend);
+    }
+  }
+  return da;
+}
+
 }  // namespace
 
 void RefBackend::cross_entropy(Tensor losses, const Tensor& logits, Indices labels) {
@@ -158,6 +185,33 @@ void RefBackend::mse_backward(Tensor dpredictions, const Tensor& predictions, co
   check_columns(dpredictions, predictions, targets, "mse_backward");
   const OpScope scope(*this, "mse_backward", 0, bytes_of({dpredictions, predictions, targets}), {dpredictions});
   map_pairs(dpredictions, predictions, targets, [scale](auto x, auto y) { return 2 * scale * (x - y); });
+}
+
+void RefBackend::symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) {
+  shapes::same(b, a, "symmetric_kl: b");
+  shapes::matrix(losses, a.rows(), 1, "symmetric_kl: losses");
+  const OpScope scope(*this, "symmetric_kl", 0, bytes_of({losses, a, b}), {losses});
+  with_scalar(a, [&]<class S>() {
+    const Matrix<S> x(a), y(b), p = probabilities(x, link), q = probabilities(y, link);
+    Matrix<S> loss(x.rows(), 1);
+    for (std::int64_t r = 0; r < x.rows(); ++r) {
+      loss[r] = 0;
+      for (std::int64_t k = 0; k < x.cols(); ++k) loss[r] += 0.5 * (p(r, k) - q(r, k)) * (x(r, k) - y(r, k));
+    }
+    loss.store(losses);
+  });
+}
+
+void RefBackend::symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) {
+  shapes::same(b, a, "symmetric_kl_backward: b");
+  shapes::same(da, a, "symmetric_kl_backward: da");
+  shapes::same(db, a, "symmetric_kl_backward: db");
+  const OpScope scope(*this, "symmetric_kl_backward", 0, bytes_of({da, db, a, b}), {da, db});
+  with_scalar(a, [&]<class S>() {
+    const Matrix<S> x(a), y(b);
+    symmetric_kl_gradient(x, y, link, scale).store(da);
+    symmetric_kl_gradient(y, x, link, scale).store(db);
+  });
 }
 
 }  // namespace minbert::ref

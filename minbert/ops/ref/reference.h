@@ -96,6 +96,8 @@ class RefBackend final : public Backend {
   void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights, double scale) override;
   void mse(Tensor losses, const Tensor& predictions, const Tensor& targets) override;
   void mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) override;
+  void symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) override;
+  void symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) override;
 
   // adamw.cpp
   void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) override;

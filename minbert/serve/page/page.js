@@ -150,6 +150,31 @@ function show_code(path, body) {
     + "print(json.load(urllib.request.urlopen(request)))";
 }
 
+// A button that asks why, and then shows a bar for each token: how much it speaks for the answer or against it.
+function why_button(task, text, pair) {
+  const box = make("div", { class: "why" }), button = make("button", { type: "button" }, "Why?");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const body = pair === undefined ? { task, text } : { task, text, text_pair: pair };
+      const { explanation } = await (await ask_until_taken("/v1/explain", body)).json(), { tokens, value, baseline } = explanation;
+      const largest = Math.max(...tokens.map(token => Math.abs(token.attribution)), 1e-12);
+      const bars = tokens.map(({ token, attribution }) => {
+        const part = make("span", { class: attribution < 0 ? "against" : "for", title: short(attribution) }, token);
+        part.style.setProperty("--share", String(Math.abs(attribution) / largest));
+        return part;
+      });
+      box.replaceChildren(make("p", { class: "tokens" }, ...bars.flatMap(part => [part, " "])),
+        make("p", { class: "soft" }, `What each token adds: together ${short(value - baseline)}, from ${short(baseline)} without words to ${short(value)}.`));
+    } catch (error) {
+      box.append(make("p", { class: "failure" }, error.message));
+      button.disabled = false;
+    }
+  });
+  box.append(button);
+  return box;
+}
+
 async function ask_model() {
   const text = $("text").value, pair = $("pair").value, has_tasks = state.info.tasks.length > 0;
   const pairs = state.info.tasks.some(task => task.type.startsWith("pair")), singles = state.info.tasks.some(task => !task.type.startsWith("pair"));
@@ -165,7 +190,9 @@ async function ask_model() {
     const titles = { text: "", second: " of the second text", pair: " of the pair" };
     for (const result of answer.results)
       for (const box of cards(result.tasks)) {
+        const task = box.querySelector("h3").textContent;
         box.querySelector("h3").append(titles[result.id]);
+        box.append(why_button(task, result.id === "second" ? pair : text, result.id === "pair" ? pair : undefined));
         shown.push(box);
       }
   } else {

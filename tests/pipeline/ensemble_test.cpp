@@ -1,0 +1,106 @@
+// Several models answer as one.
+#include "minbert/pipeline/ensemble.h"
+
+#include "tests/base/error_matchers.h"
+#include "tests/pipeline/tiny_folder.h"
+
+namespace minbert {
+namespace {
+
+class EnsembleTest : public testing::Test {
+ protected:
+  /// A model of these tasks, with weights that `seed` draws.
+  TextModel model(const std::vector<TaskSpec>& tasks, std::uint64_t seed) {
+    const std::filesystem::path path = folder_ / std::to_string(++made_);
+    save_tiny_folder(path, tasks, seed);
+    return TextModel(*backend_, read_model_folder(path), Compute{});
+  }
+  Ensemble ensemble(std::initializer_list<std::pair<std::vector<TaskSpec>, std::uint64_t>> members) {
+    std::vector<TextModel> models;
+    for (const auto& [tasks, seed] : members) models.push_back(model(tasks, seed));
+    return Ensemble(std::move(models));
+  }
+  std::vector<Prediction> answers(TextModel model, std::string_view task) { return model.predict_texts(model.find_task(task), inputs_); }
+  std::vector<Prediction> answers(Ensemble models, std::string_view task) { return models.predict_texts(models.find_task(task), inputs_); }
+
+  TempFolder folder_;
+  std::unique_ptr<Backend> backend_ = make_backend("cpu");
+  std::vector<InputRow> inputs_ = {{"a b c", "d", ""}, {"e f a", "b", ""}, {"f", "f c", ""}};
+  int made_ = 0;
+};
+
+TEST_F(EnsembleTest, AnswersAreTheMeansOfTheModels) {
+  const auto tasks = tasks_of_every_kind();
+  for (const TaskSpec& task : tasks) {
+    const auto a = answers(model(tasks, 1), task.name), b = answers(model(tasks, 2), task.name);
+    const auto both = answers(ensemble({{tasks, 1}, {tasks, 2}}), task.name);
+    ASSERT_EQ(both.size(), inputs_.size());
+    for (std::size_t row = 0; row < both.size(); ++row) {
+      if (task.is_regression()) {
+        EXPECT_NEAR(both[row].value, (a[row].value + b[row].value) / 2, 1e-12) << task.name;
+        continue;
+      }
+      std::size_t likeliest = 0;
+      for (std::size_t k = 0; k < both[row].probs.size(); ++k) {
+        EXPECT_NEAR(both[row].probs[k], (a[row].probs[k] + b[row].probs[k]) / 2, 1e-12) << task.name;
+        if (both[row].probs[k] > both[row].probs[likeliest]) likeliest = k;
+      }
+      EXPECT_EQ(both[row].value, static_cast<double>(likeliest)) << task.name;
+    }
+  }
+}
+
+TEST_F(EnsembleTest, WhatDevFittedIsJoined) {
+  TaskSpec topics = make_task("topics", TaskType::kMultiLabel, TaskLabels::named({"x", "y"}));
+  topics.labels.sets = true;
+  TaskSpec fitted = topics;
+  fitted.thresholds = {0.1, 0.9};
+  fitted.temperature = 2;
+  for (const auto& [first, second] : {std::pair(topics, fitted), {fitted, topics}}) {  // a model without thresholds takes .5
+    const Ensemble both = ensemble({{{first}, 1}, {{second}, 2}});
+    ASSERT_EQ(both.tasks()[0].thresholds.size(), 2u);
+    EXPECT_NEAR(both.tasks()[0].thresholds[0], 0.3, 1e-12);
+    EXPECT_NEAR(both.tasks()[0].thresholds[1], 0.7, 1e-12);
+    EXPECT_EQ(both.tasks()[0].temperature, 1);  // each member has divided by its own
+  }
+  const Ensemble alone = ensemble({{{fitted}, 1}});
+  EXPECT_EQ(alone.tasks()[0].thresholds, fitted.thresholds);
+  EXPECT_EQ(alone.tasks()[0].temperature, 2);
+}
+
+TEST_F(EnsembleTest, AModelAnswersTheTasksThatItHas) {
+  const auto tasks = three_tasks();
+  Ensemble staged = ensemble({{{tasks[2]}, 1}, {{tasks[0], tasks[1]}, 2}, {{tasks[0]}, 3}});
+  ASSERT_EQ(staged.tasks().size(), 3u);
+  EXPECT_EQ(staged.tasks()[0].name, tasks[2].name);
+  EXPECT_EQ(staged.find_task(tasks[0].name), 1u);
+  expect_error(ErrorTag::kUsage, {"neer", "near"}, [&] { staged.find_task("neer"); });
+  const auto alone = answers(model({tasks[2]}, 1), "near"), routed = answers(std::move(staged), "near");
+  for (std::size_t row = 0; row < alone.size(); ++row) EXPECT_EQ(routed[row].value, alone[row].value);
+}
+
+TEST_F(EnsembleTest, TasksThatDifferAreRefused) {
+  const auto tasks = three_tasks();
+  const auto refuses = [&](std::size_t which, const char* key, auto change) {
+    std::vector<TaskSpec> other = {tasks[which]};
+    change(other[0]);
+    expect_error(ErrorTag::kUsage, {tasks[which].name, key}, [&] { ensemble({{tasks, 1}, {other, 2}}); });
+  };
+  refuses(0, "labels", [](TaskSpec& task) { task.labels = TaskLabels::named({"x", "y", "z"}); });
+  refuses(2, "label_range", [](TaskSpec& task) { task.data.label_range = {0, 1}; });
+  refuses(0, "preprocess", [](TaskSpec& task) { task.data.preprocess = "cs224n"; });
+  refuses(1, "type", [](TaskSpec& task) { task.type = TaskType::kClassify; });
+}
+
+TEST_F(EnsembleTest, ProgressEndsAtTheNumberOfRows) {
+  const auto tasks = three_tasks();
+  Ensemble models = ensemble({{tasks, 1}, {tasks, 2}, {tasks, 3}});
+  std::vector<std::int64_t> seen;
+  models.predict_texts(0, inputs_, [&](std::int64_t done) { seen.push_back(done); });
+  ASSERT_FALSE(seen.empty());
+  EXPECT_TRUE(std::ranges::is_sorted(seen));
+  EXPECT_EQ(seen.back(), std::ssize(inputs_));
+}
+
+}  // namespace
+}  // namespace minbert
