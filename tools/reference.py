@@ -43,7 +43,7 @@ MODEL = {
 TASK = {
     "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
     "batch": 0, "head": {}, "data": {}, "class_weights": "none", "label_smoothing": 0.0, "calibrate": None,
-    "windows": None, "r_drop": 0.0,
+    "windows": None, "symmetric": None, "r_drop": 0.0,
 }  # fmt: skip
 PAIR_FEATURES = {
     "concat": lambda u, v: [u, v],

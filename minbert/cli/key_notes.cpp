@@ -41,6 +41,7 @@ std::span<const KeyNote> key_notes() {
       {"task[].calibrate", "true", ""},
       {"task[].metric", "\"macro_f1\"", "accuracy, Pearson's r"},
       {"task[].windows", "\"mean\"", ""},
+      {"task[].symmetric", "true", ""},
       {"task[].weight", "0.5", "1"},
       {"task[].r_drop", "1.0", ""},
       {"task[].batch", "32", "the stage's"},

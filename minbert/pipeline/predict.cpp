@@ -199,7 +199,7 @@ void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, co
       prediction.value = join(prediction.value, of_windows[end].value);
       for (std::size_t k = 0; k < probs.size(); ++k) prediction.probs[k] = join(prediction.probs[k], probs[k]);
     }
-    const double count = task.windows == Windows::kMean ? static_cast<double>(1 + end - i) : 1;
+    const double count = task.windows == Windows::kMax ? 1 : static_cast<double>(1 + end - i);
     if (prediction.probs.empty()) {
       prediction.value /= count;
       continue;

@@ -206,6 +206,8 @@ void TaskSpec::validate_range(const Refuse& refuse) const {
 void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
+  if (symmetric && (!is_pair() || encode != PairEncoding::kJoint))
+    refuse("symmetric", fmt::format("is for pairs with encode = \"joint\", \"{}\" is none", name));
   if (is_pair() && windows != Windows::kNone) refuse("windows", fmt::format("windows are for single texts, \"{}\" has pairs", name));
   if (head.kind == HeadKind::kCosine && !is_separate()) refuse("head.kind", "cosine needs a pair that is encoded separately");
   constexpr std::size_t kMostLayers = 64;
@@ -329,6 +331,7 @@ Json task_json(const TaskSpec& task) {
                {"columns", columns},
                {"preprocess", task.data.preprocess}});
   if (task.windows != Windows::kNone) json["windows"] = option_name(task.windows);
+  if (task.symmetric) json["symmetric"] = true;
   if (!task.data.label_map.empty()) json["label_map"] = task.data.label_map;
   if (task.data.label_from[0] != task.data.label_from[1]) json["label_from"] = task.data.label_from;
   if (task.is_multi_label()) json["label_separator"] = task.data.label_separator;
@@ -356,6 +359,7 @@ TaskSpec parse_task(const JsonNode& json) {
   task.loss = json.at("loss").as_choice<LossName>();
   task.metric = json.at("metric").as_choice<Metric>();
   if (const auto windows = json.find("windows")) task.windows = windows->as_choice<Windows>();
+  if (const auto symmetric = json.find("symmetric")) task.symmetric = symmetric->as_flag();
   const JsonNode columns = json.at("columns");
   for (const auto& [key, column] :
        {std::pair("text", &task.data.text), {"text_pair", &task.data.text_pair}, {"label", &task.data.label}, {"id", &task.data.id}})

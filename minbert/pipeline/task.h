@@ -117,6 +117,7 @@ struct TaskSpec {
   bool calibrate = false;
   std::optional<Metric> metric;  ///< absent: accuracy, pearson for the regress types, micro_f1 for multi_label
   Windows windows = Windows::kNone;
+  bool symmetric = false;
   double weight = 1;
   double r_drop = 0;
   std::optional<std::int64_t> batch;  ///< absent: the stage's
@@ -201,6 +202,7 @@ void visit_options(V& v, TaskSpec& o) {
           "fit a temperature on dev, by which predict divides logits, so that probabilities are right more often");
   v.field("metric", o.metric, "default: accuracy, pearson for numbers, micro_f1 for multi_label");
   v.field("windows", o.windows, "single texts longer than max_length: none (cut), or answers to overlapping windows by mean or max");
+  v.field("symmetric", o.symmetric, "joint pairs of which neither text comes first: answer by the mean of both orders");
   v.field("weight", o.weight, "factor of the loss", at_least(0));
   v.field("r_drop", o.r_drop,
           "R-Drop: rows pass twice; loss = mean of both + this factor of their answers' disagreement (half the paper's alpha); 0 = off",
@@ -210,8 +212,8 @@ void visit_options(V& v, TaskSpec& o) {
 }
 
 /// A task of minbert.json: {name, type, labels, label_range (null: any number), encode, pool, head, loss, metric, columns, preprocess}, and
-/// windows, label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other files with the
-/// same labels can be scored.
+/// windows, symmetric, label_map, label_from, label_separator, label_columns, thresholds and temperature if they are set, so that other
+/// files with the same labels can be scored.
 Json task_json(const TaskSpec& task);
 /// Throws the node's Error naming the key.
 TaskSpec parse_task(const JsonNode& json);

@@ -59,7 +59,7 @@ TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> row
   TokenizedRows out = tokenize_rows(tokenizer_, task, rows, folder_.max_length, prompt_tokens);
   counts_.rows += out.rows();
   counts_.truncated += out.truncated;
-  if (out.windows) counts_.windowed += out.truncated;
+  if (task.windows != Windows::kNone && out.windows) counts_.windowed += out.truncated;
   for (const std::int32_t id : out.ids) {
     if (id != tokenizer_.cls_id() && id != tokenizer_.sep_id()) ++counts_.tokens;
     if (id == tokenizer_.unk_id()) ++counts_.unknown;
@@ -73,7 +73,7 @@ std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row
   auto predictions = predict_rows(*runner_, task, spec, tokens, why == Why::kNo ? progress : RowProgress{});
   for (std::uint32_t row = 0; why == Why::kExplain && row < rows.size(); ++row) {
     if (progress) progress(row);
-    if (tokens.windows && std::ranges::binary_search(tokens.windows->of, row)) continue;
+    if (spec.windows != Windows::kNone && tokens.windows && std::ranges::binary_search(tokens.windows->of, row)) continue;
     predictions[row] = explain_row(*model_, task, spec, tokenizer_, tokens, row);
   }
   expect_finite(predictions, [&](std::size_t row) { return place_of(rows[row].id); });

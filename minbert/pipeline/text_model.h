@@ -51,7 +51,7 @@ class TextModel {
   const TextCounts& counts() const { return counts_; }
 
   /// Whether predictions come with explanations (explain.h). The model must then compute in f32 with weights for training. Rows that
-  /// are read in windows get none.
+  /// are read in windows get none; of a symmetric pair the given order alone is answered and explained.
   enum class Why : std::uint8_t { kNo, kExplain };
   /// Predictions for rows of the task's data, whose texts are already preprocessed, in their order. This and the next two throw
   /// Error(kDiverged) if an output is not finite.

@@ -58,6 +58,11 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
   auto windows = std::make_shared<RowWindows>();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     out.labels.push_back(rows[r].label);
+    if (task.symmetric) {
+      append_sequence(windows->rows, tokenizer.encode_pair(rows[r].text_pair, rows[r].text, max_length));
+      windows->rows.labels.push_back(std::nan(""));
+      windows->of.push_back(static_cast<std::uint32_t>(r));
+    }
     if (encodings[r * per_row].cut + encodings[(r + 1) * per_row - 1].cut == 0) continue;
     ++out.truncated;
     if (task.windows != Windows::kNone && !task.is_pair())

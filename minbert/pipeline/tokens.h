@@ -26,7 +26,7 @@ struct TokenizedRows {
   std::vector<double> labels;                      ///< one a row, as Row::label
   std::int64_t per_row = 1;                        ///< sequences a row
   std::int64_t truncated = 0;                      ///< rows that max_length cut
-  std::shared_ptr<const RowWindows> windows = {};  ///< of the rows that were cut, where they were asked for
+  std::shared_ptr<const RowWindows> windows = {};  ///< where the task asks for them
 
   std::int64_t rows() const { return std::ssize(labels); }
   std::int64_t sequences() const { return std::ssize(offsets) - 1; }
@@ -39,7 +39,8 @@ struct TokenizedRows {
   }
 };
 
-/// The further windows of long rows: the first is the row that was cut.
+/// What else is read of rows, whose answers join the row's own: further windows of long rows, of which the first is the row that was cut,
+/// or a pair in its other order.
 struct RowWindows {
   TokenizedRows rows;             ///< windows as rows without labels
   std::vector<std::uint32_t> of;  ///< the row of each window, ascending
@@ -47,7 +48,8 @@ struct RowWindows {
 
 /// Tokenises on all threads and cuts sequences to max_length tokens (0: no limit); a joint pair loses tokens of its longer text first. With
 /// task.windows, rows that were cut get further windows: each has max_length tokens, overlaps its neighbours by a quarter or more, and
-/// begins with [CLS] and the `prompt_tokens` - 1 tokens after it of the whole text; the last one ends where the text ends.
+/// begins with [CLS] and the `prompt_tokens` - 1 tokens after it of the whole text; the last one ends where the text ends. With
+/// task.symmetric each row has its other order as a window.
 TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length,
                             std::int64_t prompt_tokens = 1);
 

@@ -327,17 +327,13 @@ Html worst_errors_section(const RunData& run) {
     explained |= std::ranges::any_of(result.errors, [](const ErrorRow& error) { return !error.tokens.empty(); });
   }
   if (tables.empty()) return tables;
-  const auto bar = [](std::string_view kind, std::string_view text) {
-    const Attributes attributes = {{"class", std::string(kind)}, {"style", "--share:1"}};
-    return element("span", {{"class", "tokens"}}, element("span", attributes, text));
-  };
-  if (!explained)
-    return element("p", {{"class", "soft"}}, Html("Which words decided: ") + element("code", {}, "minbert report RUN --explain 10")) +
-           "\n" + tables;
-  return element("p", {{"class", "legend"}},
+  const Html hint = Html("Which words decided: ") + element("code", {}, "minbert report RUN --explain 10");
+  if (!explained) return element("p", {{"class", "soft"}}, hint) + "\n" + tables;
+  const auto bar = [](const char* kind, const char* text) { return element("span", {{"class", kind}, {"style", "--share:1"}}, text); };
+  return element("p", {{"class", "tokens"}},
                  Html("Bars under tokens: what each adds to the log-odds of the predicted class, or to the predicted number (integrated "
-                      "gradients): ") +
-                     bar("for", "for it") + " " + bar("against", "against it")) +
+                      "gradients), ") +
+                     bar("for", "for it") + " or " + bar("against", "against it") + ".") +
          "\n" + tables;
 }
 

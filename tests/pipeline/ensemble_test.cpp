@@ -1,6 +1,8 @@
 // Several models answer as one.
 #include "minbert/pipeline/ensemble.h"
 
+#include <cmath>
+
 #include "tests/base/error_matchers.h"
 #include "tests/pipeline/tiny_folder.h"
 
@@ -77,6 +79,29 @@ TEST_F(EnsembleTest, AModelAnswersTheTasksThatItHas) {
   expect_error(ErrorTag::kUsage, {"neer", "near"}, [&] { staged.find_task("neer"); });
   const auto alone = answers(model({tasks[2]}, 1), "near"), routed = answers(std::move(staged), "near");
   for (std::size_t row = 0; row < alone.size(); ++row) EXPECT_EQ(routed[row].value, alone[row].value);
+}
+
+/// A symmetric task is an ensemble of one model's answers to both orders.
+TEST_F(EnsembleTest, ASymmetricTaskAnswersBothOrdersTheSame) {
+  TaskSpec same = make_task("same", TaskType::kPairClassify, TaskLabels::classes(2)), near = three_tasks()[2];
+  same.encode = PairEncoding::kJoint;
+  const auto ask = [&](bool symmetric, bool swapped, const char* task) {
+    same.symmetric = near.symmetric = symmetric;
+    std::vector<InputRow> inputs = inputs_;
+    if (swapped)
+      for (InputRow& input : inputs) std::swap(input.text, input.text_pair);
+    TextModel asked = model({same, near}, 1);
+    return asked.predict_texts(asked.find_task(task), inputs);
+  };
+  for (const char* task : {"same", "near"}) {
+    const auto one = ask(false, false, task), other = ask(false, true, task), both = ask(true, false, task), turned = ask(true, true, task);
+    for (std::size_t row = 0; row < one.size(); ++row) {
+      const auto number = [&](const std::vector<Prediction>& of) { return of[row].probs.empty() ? of[row].value : of[row].probs[1]; };
+      EXPECT_GT(std::abs(number(one) - number(other)), 1e-4) << task << ": both orders are the same already";
+      EXPECT_NEAR(number(both), (number(one) + number(other)) / 2, 1e-6) << task;
+      EXPECT_NEAR(number(both), number(turned), 1e-6) << task;
+    }
+  }
 }
 
 TEST_F(EnsembleTest, TasksThatDifferAreRefused) {

@@ -112,6 +112,15 @@ TEST(Task, ClassWeightsFollowFromTrain) {
   expect_error(ErrorTag::kUsage, {"class_weights", "balanced"}, [] { read("class_weights = 'equal'\n"); });
 }
 
+TEST(Task, OnlyJointPairsAreSymmetric) {
+  auto tasks = three_tasks();
+  for (TaskSpec& task : tasks) task.symmetric = true;
+  EXPECT_TRUE(parse_task({task_json(tasks[2]), "minbert.json", ErrorTag::kModel}).symmetric);
+  for (const std::size_t other : {0, 1})
+    expect_error(ErrorTag::kModel, {"symmetric", tasks[other].name},
+                 [&] { parse_task({task_json(tasks[other]), "minbert.json", ErrorTag::kModel}); });
+}
+
 TEST(Task, JsonReadsBack) {
   for (TaskSpec task : three_tasks()) {
     task.head = {.dense = {{.fixed = 0, .multiple = 4}, {.fixed = 7, .multiple = 1}}, .dropout = 0.3f, .kind = HeadKind::kDense};

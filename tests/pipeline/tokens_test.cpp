@@ -85,6 +85,21 @@ TEST(Tokens, TargetsInTheFormOfTheLoss) {
   EXPECT_EQ(targets.targets().values[1], 0.5f);
 }
 
+TEST(Tokens, ASymmetricPairIsReadInBothOrders) {
+  const Tokenizer tokenizer = word_tokenizer();
+  TaskSpec task = three_tasks()[2];
+  const std::vector<Row> rows = {make_row("a b", "c"), make_row("d", "e f")}, swapped = {make_row("c", "a b"), make_row("e f", "d")};
+  task.symmetric = true;
+  const TokenizedRows tokens = tokenize_rows(tokenizer, task, rows, 0);
+  task.symmetric = false;
+  ASSERT_NE(tokens.windows, nullptr);
+  EXPECT_EQ(tokens.windows->of, (std::vector<std::uint32_t>{0, 1}));
+  const TokenizedRows other = tokenize_rows(tokenizer, task, swapped, 0);
+  EXPECT_EQ(tokens.windows->rows.ids, other.ids);
+  EXPECT_EQ(tokens.windows->rows.first_segments, other.first_segments);
+  EXPECT_EQ(tokens.ids, tokenize_rows(tokenizer, task, rows, 0).ids);
+}
+
 TEST(Tokens, TeachersAnswersHaveAShareOfTheTargets) {
   const Tokenizer tokenizer = word_tokenizer();
   auto tasks = three_tasks();
