@@ -22,8 +22,10 @@ class EnsembleTest : public testing::Test {
     for (const auto& [tasks, seed] : members) models.push_back(model(tasks, seed));
     return Ensemble(std::move(models));
   }
-  std::vector<Prediction> answers(TextModel model, std::string_view task) { return model.predict_texts(model.find_task(task), inputs_); }
-  std::vector<Prediction> answers(Ensemble models, std::string_view task) { return models.predict_texts(models.find_task(task), inputs_); }
+  template <class Model>
+  std::vector<Prediction> answers(Model&& model, std::string_view task) {
+    return model.predict_texts(model.find_task(task), inputs_);
+  }
 
   TempFolder folder_;
   std::unique_ptr<Backend> backend_ = make_backend("cpu");
@@ -33,9 +35,10 @@ class EnsembleTest : public testing::Test {
 
 TEST_F(EnsembleTest, AnswersAreTheMeansOfTheModels) {
   const auto tasks = tasks_of_every_kind();
+  TextModel first = model(tasks, 1), second = model(tasks, 2);
+  Ensemble joined = ensemble({{tasks, 1}, {tasks, 2}});
   for (const TaskSpec& task : tasks) {
-    const auto a = answers(model(tasks, 1), task.name), b = answers(model(tasks, 2), task.name);
-    const auto both = answers(ensemble({{tasks, 1}, {tasks, 2}}), task.name);
+    const auto a = answers(first, task.name), b = answers(second, task.name), both = answers(joined, task.name);
     ASSERT_EQ(both.size(), inputs_.size());
     for (std::size_t row = 0; row < both.size(); ++row) {
       if (task.is_regression()) {
