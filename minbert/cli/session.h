@@ -58,7 +58,7 @@ TextModel open_model(Session& session, Backend& backend, ModelFolder folder, boo
 Ensemble open_models(Session& session, Backend& backend, std::span<const std::string> folders, bool backward = false);
 /// Warns if texts were longer than the model's max_length, or if many of their words are not in its vocabulary.
 void warn_of_texts(Session& session, const TextModel& model);
-/// The same for the first model that has read texts: what the others read were the same texts.
+/// Warns as above of what the first model that read texts has read. The other models read the same texts.
 void warn_of_texts(Session& session, const Ensemble& models);
 /// Prints the time of each kind of op to stderr if MINBERT_DEBUG is 2 or more.
 void show_profile(Session& session, const Backend& backend);

@@ -7,11 +7,12 @@
 #include <numeric>
 
 #include "minbert/base/json.h"
+#include "minbert/pipeline/prediction_format.h"
 
 namespace minbert {
 namespace {
 
-/// What is explained: the log-odds of a class, or a number.
+/// A Target is the number that attributions explain: the log-odds of a class, or a predicted number.
 class Target {
  public:
   Target(const TaskSpec& task, const Prediction& prediction) : task_(task) {
@@ -207,14 +208,13 @@ Prediction explain_row(MultitaskModel& model, std::size_t head, const TaskSpec& 
 }
 
 std::string explanation_json(const Explanation& explanation) {
-  const auto number = [](double value) { return fmt::format("{}", static_cast<float>(value)); };
   std::vector<std::string> tokens;
   for (const TokenAttribution& token : explanation.tokens)
     tokens.push_back(fmt::format("{{\"token\":{},\"sequence\":{},\"attribution\":{}}}", dump_json(token.token), token.sequence,
-                                 number(token.attribution)));
+                                 number_text(token.attribution)));
   const std::string label = explanation.label.empty() ? "" : fmt::format("\"label\":{},", dump_json(explanation.label));
-  return fmt::format("{{{}\"value\":{},\"baseline\":{},\"tokens\":[{}]}}", label, number(explanation.value), number(explanation.baseline),
-                     fmt::join(tokens, ","));
+  return fmt::format("{{{}\"value\":{},\"baseline\":{},\"tokens\":[{}]}}", label, number_text(explanation.value),
+                     number_text(explanation.baseline), fmt::join(tokens, ","));
 }
 
 }  // namespace minbert

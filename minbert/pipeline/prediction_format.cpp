@@ -15,9 +15,6 @@ namespace {
 
 bool has_names(const TaskSpec& task) { return task.labels.kind == TaskLabels::Kind::kNames; }
 
-/// The shortest text that reads back as the same float; "null" for NaN and infinity.
-std::string number(double value) { return std::isfinite(value) ? fmt::format("{}", static_cast<float>(value)) : "null"; }
-
 std::string label_text(const TaskSpec& task, std::size_t label) {
   return has_names(task) ? task.labels.class_name(static_cast<int>(label)) : std::to_string(label);
 }
@@ -28,7 +25,7 @@ std::string answer_text(const TaskSpec& task, const Prediction& prediction) {
     for (const int k : classes_of(prediction.value)) labels.push_back(label_text(task, static_cast<std::size_t>(k)));
     return fmt::format("{}", fmt::join(labels, task.data.label_separator));
   }
-  return task.is_regression() ? number(prediction.value) : label_text(task, static_cast<std::size_t>(prediction.value));
+  return task.is_regression() ? number_text(prediction.value) : label_text(task, static_cast<std::size_t>(prediction.value));
 }
 
 /// The `k` most probable classes, the first of equals first.
@@ -46,6 +43,8 @@ std::string course_title(const TaskSpec& task) {  // the course's own column nam
 }
 
 }  // namespace
+
+std::string number_text(double value) { return std::isfinite(value) ? fmt::format("{}", static_cast<float>(value)) : "null"; }
 
 PredictionFormat::PredictionFormat(PredictionStyle style, std::vector<const TaskSpec*> tasks)
     : style_(std::move(style)), tasks_(std::move(tasks)) {
@@ -86,12 +85,13 @@ std::vector<std::string> PredictionFormat::column_names(const TaskSpec& task) co
 
 std::vector<std::string> PredictionFormat::cells(const TaskSpec& task, const Prediction& prediction) const {
   std::vector<std::string> out = {is_empty(prediction) ? "" : answer_text(task, prediction),
-                                  task.is_regression() ? "" : number(prediction.score())};
+                                  task.is_regression() ? "" : number_text(prediction.score())};
   if (style_.top_k > 0) {
     const auto best = best_classes(prediction, static_cast<std::size_t>(style_.top_k));
-    for (std::size_t i = 1; i < best.size(); ++i) out.insert(out.end(), {label_text(task, best[i]), number(prediction.probs[best[i]])});
+    for (std::size_t i = 1; i < best.size(); ++i)
+      out.insert(out.end(), {label_text(task, best[i]), number_text(prediction.probs[best[i]])});
   } else if (style_.probs) {
-    for (const double p : prediction.probs) out.push_back(number(p));
+    for (const double p : prediction.probs) out.push_back(number_text(p));
   }
   return out;
 }
@@ -111,8 +111,9 @@ std::string PredictionFormat::line(const InputRow& row, std::span<const Predicti
   if (style_.format == "jsonl") return json_line(row, predictions);
   if (style_.format == "cs224n") {
     const Prediction& prediction = predictions.front();
-    return fmt::format("{} , {} \n", printable(row.id),  // it has no quotes or escapes
-                       tasks_.front()->is_regression() ? number(prediction.value) : std::to_string(static_cast<int>(prediction.value)));
+    return fmt::format(
+        "{} , {} \n", printable(row.id),  // it has no quotes or escapes
+        tasks_.front()->is_regression() ? number_text(prediction.value) : std::to_string(static_cast<int>(prediction.value)));
   }
   std::vector<std::string> out;
   if (style_.columns.empty()) out.push_back(row.id);
@@ -138,19 +139,19 @@ std::string PredictionFormat::plain_json_answer(const TaskSpec& task, const Pred
     return fmt::format("[{}]", fmt::join(labels, ","));
   };
   const std::string answer = is_empty(prediction)    ? "null"
-                             : task.is_regression()  ? number(prediction.value)
+                             : task.is_regression()  ? number_text(prediction.value)
                              : task.is_multi_label() ? json_set()
                                                      : json_label(static_cast<std::size_t>(prediction.value));
-  const std::string text = fmt::format("\"pred\":{},\"score\":{}", answer, number(prediction.score()));
+  const std::string text = fmt::format("\"pred\":{},\"score\":{}", answer, number_text(prediction.score()));
   std::vector<std::string> items;
   if (style_.top_k > 0) {
     for (const std::size_t k : best_classes(prediction, static_cast<std::size_t>(style_.top_k)))
-      items.push_back(fmt::format("{{\"label\":{},\"score\":{}}}", json_label(k), number(prediction.probs[k])));
+      items.push_back(fmt::format("{{\"label\":{},\"score\":{}}}", json_label(k), number_text(prediction.probs[k])));
     return fmt::format("{},\"top\":[{}]", text, fmt::join(items, ","));
   }
   if (!style_.probs) return text;
   for (std::size_t k = 0; k < prediction.probs.size(); ++k)
-    items.push_back((has_names(task) ? json_label(k) + ":" : "") + number(prediction.probs[k]));
+    items.push_back((has_names(task) ? json_label(k) + ":" : "") + number_text(prediction.probs[k]));
   return fmt::format("{},\"probs\":{}{}{}", text, has_names(task) ? '{' : '[', fmt::join(items, ","), has_names(task) ? '}' : ']');
 }
 

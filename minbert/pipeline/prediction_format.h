@@ -12,6 +12,9 @@
 
 namespace minbert {
 
+/// The shortest text that reads back as the same float; "null" for NaN and infinity.
+std::string number_text(double value);
+
 struct PredictionStyle {
   std::string format =
       "jsonl";             ///< "jsonl": an object a line; "tsv", "csv": a header and a line each; "cs224n": the course's hand-in format

@@ -70,10 +70,12 @@ TokenizedRows TextModel::tokenize(const TaskSpec& task, std::span<const Row> row
 std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row> rows, const RowProgress& progress, Why why) {
   const TaskSpec& spec = tasks()[task];
   const TokenizedRows tokens = tokenize(spec, rows);
-  auto predictions = predict_rows(*runner_, task, spec, tokens, why == Why::kNo ? progress : RowProgress{});
+  const bool windowed = spec.windows != Windows::kNone && tokens.windows;
+  std::vector<Prediction> predictions(rows.size());
+  if (why == Why::kNo || windowed) predictions = predict_rows(*runner_, task, spec, tokens, why == Why::kNo ? progress : RowProgress{});
   for (std::uint32_t row = 0; why == Why::kExplain && row < rows.size(); ++row) {
     if (progress) progress(row);
-    if (spec.windows != Windows::kNone && tokens.windows && std::ranges::binary_search(tokens.windows->of, row)) continue;
+    if (windowed && std::ranges::binary_search(tokens.windows->of, row)) continue;
     predictions[row] = explain_row(*model_, task, spec, tokenizer_, tokens, row);
   }
   expect_finite(predictions, [&](std::size_t row) { return place_of(rows[row].id); });

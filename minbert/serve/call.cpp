@@ -280,6 +280,4 @@ void append_floats(std::string& out, std::span<const float> values) {
   fmt::format_to(std::back_inserter(out), "[{}]", fmt::join(values, ","));
 }
 
-std::string number_text(double value) { return std::isfinite(value) ? fmt::format("{}", static_cast<float>(value)) : "null"; }
-
 }  // namespace minbert

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "minbert/pipeline/prediction_format.h"
 #include "minbert/serve/members.h"
 #include "minbert/serve/service.h"
 
@@ -113,7 +114,5 @@ std::string read_prompt(const Call& call, const Members& members, const std::str
 
 /// Appends floats as the shortest texts that read back as the same, as `minbert embed` writes them: "[0.1,-2]".
 void append_floats(std::string& out, std::span<const float> values);
-/// The shortest text that reads back as this number; "null" if it is not finite.
-std::string number_text(double value);
 
 }  // namespace minbert

@@ -272,7 +272,6 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   const Stopwatch watch;
   const fs::path best = stage_best(folder, config.stages.back());
   AnsweringModels models(setup, config, folder);
-  models.load_last();
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, models, config, should_stop, folder);
   const Json test = evaluate_split("test", &TaskRows::test, &TaskData::test, setup, models, config, should_stop, folder);
   if (config.run.best == BestModel::kPerTask) save_per_task(models, setup, config, folder);
