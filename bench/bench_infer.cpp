@@ -17,7 +17,7 @@ Json bench_infer(Backend& backend, const RaggedBench& options) {
   Arena arena(backend);
   const RaggedTimes times = time_batches(backend, options, rows, [&](const Batch& batch) {
     arena.reset();
-    model.sentence_vectors(arena, batch.tokens(), Pool::kMean, {});
+    model.sentence_vectors(arena, nullptr, batch.tokens(), Pool::kMean, {});
     backend.synchronize();
   });
   return ragged_report("infer", backend, options, shape.config, times, 1, 0);

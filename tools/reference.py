@@ -39,11 +39,12 @@ def fail(place, message):
 RUN = {"name": None, "seed": 11711, "keep": None, "best": None}
 MODEL = {
     "init": None, "max_length": 128, "dtype": "f32", "hidden_dropout": None, "attention_dropout": None, "config": None, "vocabulary": None,
+    "reinit_layers": 0,
 }  # fmt: skip
 TASK = {
     "name": None, "type": None, "labels": "auto", "encode": "separate", "pool": "cls", "loss": "default", "metric": None, "weight": 1.0,
     "batch": 0, "head": {}, "data": {}, "class_weights": "none", "label_smoothing": 0.0, "calibrate": None,
-    "windows": None, "symmetric": None, "r_drop": 0.0,
+    "windows": None, "symmetric": None, "r_drop": 0.0, "ordinal": 0.0,
 }  # fmt: skip
 PAIR_FEATURES = {
     "concat": lambda u, v: [u, v],
@@ -63,11 +64,11 @@ STAGE = {
     "max_steps": 0, "max_minutes": None, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "layer_decay": 1.0, "optimizer": "adamw_paper", "schedule": "constant",
     "warmup_ratio": 0.0, "warmup_steps": None, "weight_decay": 0.0, "decay_bias_and_norm": False, "betas": [0.9, 0.999], "eps": 1e-6,
     "clip": 0.0, "shuffle": True,
-    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None, "distill": None,
+    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None, "distill": None, "freeze_layers": 0, "contrastive": None,
 }  # fmt: skip
 ALLOWED = {
     "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress", "multi_label"], "task.encode": ["separate", "joint"],
-    "task.pool": ["cls", "pooler", "mean"], "task.loss": ["default", "cross_entropy", "bce", "mse"], "head.kind": ["dense", "cosine"], "head.init": ["torch", "normal"],
+    "task.pool": ["cls", "pooler", "mean"], "task.loss": ["default", "cross_entropy", "bce", "mse", "pearson", "cosent"], "model.reinit_layers": [0], "head.kind": ["dense", "cosine"], "head.init": ["torch", "normal"],
     "data.format": ["auto", "csv", "tsv"], "data.delimiter": ["auto", "tab", ",", "\t"], "data.quote": ["auto", '"'],
     "data.header": ["auto", "yes"], "data.encoding": ["utf-8", "latin-1"], "data.preprocess": ["none", "cs224n"], "data.exclude": [[]],
     "data.label_columns": [[]],
@@ -97,7 +98,7 @@ def complete_task(task):
     if cosine and not task["separate"]:
         fail(place, "a cosine head needs separately encoded pairs")
     sets = task["type"] == "multi_label"
-    possible = ["mse"] if regress and cosine else ["mse", "bce"] if regress else ["bce"] if sets else ["cross_entropy"]
+    possible = ["mse", "pearson", "cosent"] if regress and cosine else ["mse", "bce"] if regress else ["bce"] if sets else ["cross_entropy"]
     if task["classes"] == 2 and not sets:
         possible.insert(0, "bce")
     if task["loss"] == "default":
@@ -405,8 +406,8 @@ class Model:
 
 
 def disagreement(task, a, b):
-    """R-Drop's term (arXiv:2106.14448, equation 2), summed over rows; the squared distance of numbers trained by MSE."""
-    if task["loss"] == "mse":
+    """R-Drop's term (arXiv:2106.14448, equation 2), summed over rows; the squared distance of numbers that are not trained by BCE."""
+    if task["regress"] and task["loss"] != "bce":
         return (a - b).pow(2).sum()
     if task["loss"] == "cross_entropy":
         p, q = torch.distributions.Categorical(logits=a), torch.distributions.Categorical(logits=b)
@@ -422,6 +423,10 @@ def disagreement(task, a, b):
 def task_loss(task, logits, labels, reduction):
     """torch's own loss of the task. Two classes of one logit x are smoothed as the classes of a softmax over (0, x)."""
     factors, smoothing = task["factors"], task["label_smoothing"]
+    if task["loss"] == "cross_entropy" and task.get("ordinal"):
+        distances = (torch.arange(logits.shape[1])[None, :] - labels[:, None]).abs()
+        each = F.cross_entropy(logits, torch.softmax(-task["ordinal"] * distances.float(), dim=1), weight=factors, reduction="none")
+        return each.sum() if reduction == "sum" else each.mean()
     if task["loss"] == "cross_entropy":
         return F.cross_entropy(logits, labels, weight=factors, label_smoothing=smoothing, reduction=reduction)
     if task["type"] == "multi_label":
@@ -447,10 +452,25 @@ def loss_terms(task, rows):
 
 
 def regression_loss(task, logits, labels, reduction):
+    if task["loss"] in ("pearson", "cosent"):  # the loss of a whole batch, which each of its rows has
+        batch = pearson_loss(logits[:, 0], labels) if task["loss"] == "pearson" else cosent(logits[:, 0], labels, task["data"]["label_range"])
+        return batch * (len(labels) if reduction == "sum" else 1)
     if task["loss"] == "mse":
         return F.mse_loss(logits[:, 0], labels.float(), reduction=reduction)
     low, high = task["data"]["label_range"]
     return F.binary_cross_entropy_with_logits(logits[:, 0], ((labels - low) / (high - low)).float(), reduction=reduction)
+
+
+def pearson_loss(x, y):
+    x, y = x - x.mean(), (y - y.mean()).float()
+    return 1 - (x @ y) / (x.norm() * y.norm())
+
+
+def cosent(x, y, label_range):
+    """sentence-transformers' CoSENTLoss, of cosines that span the label range."""
+    scores = 20 * x / (label_range[1] - label_range[0])
+    differences = scores[None, :] - scores[:, None]  # of row j and row i
+    return torch.logsumexp(torch.cat([torch.zeros(1), differences[y[:, None] > y[None, :]]]), dim=0)
 
 
 # ---- optimizer ----
@@ -525,7 +545,8 @@ def train(arguments):
     model = Model(arguments.init or model_section["init"], arguments.heads, model_section, tasks)
     frozen = stage["kind"] == "heads"
     for name in model.encoder_names + [name for name in model.w if name.startswith("pooler.")]:
-        model.w[name].requires_grad_(not frozen)
+        stays = stage["freeze_layers"] > 0 and not name.startswith("pooler.") and layer_of(name) < stage["freeze_layers"]
+        model.w[name].requires_grad_(not frozen and not stays)
 
     hidden, attention = dropout_rates(model_section, model.config)
     if frozen and stage["cache_features"]:

@@ -2,13 +2,15 @@
 """Little training data: minbert's one-liner against scikit-learn's logistic regression on TF-IDF and on the encoder's sentence vectors.
 
     small_data.py --model models/all-MiniLM-L6-v2 --data DATA [--sizes 100,300,1000] [--seeds 1,2,3,4,5] -o small_data.jsonl
+    small_data.py --model ... --data ... --per-class --sizes 8,64 --sets sst5 --systems minbert,setfit --recipe few.toml
     small_data.py --table small_data.jsonl
 
 DATA holds the course's files and SICK (`minbert fetch --data`); the sample reviews are made by minbert. A seed draws the train rows, and all
 systems get the same ones and the same number of threads. They are scored on at most --test-rows rows of the dev files, which nothing else
 reads; with --validation on train rows that were not drawn, for choosing defaults. Writes a JSON line for each run, and goes on where a file
 ends. --table prints means over the seeds: accuracy with its standard deviation, macro-F1, and the processor time of training and scoring.
-Needs numpy and scikit-learn.
+--per-class draws so many rows of each class, as for SetFit. few.toml is made by `minbert init --preset few-shot`. Needs numpy and scikit-learn, and for the system setfit the package of that
+name.
 """
 
 import argparse
@@ -23,7 +25,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SYSTEMS = ["minbert", "tfidf", "vectors"]
+SYSTEMS = ["minbert", "tfidf", "vectors"]  # and setfit
 
 
 def read_table(path, delimiter="\t"):
@@ -66,6 +68,7 @@ def datasets(o, scratch):
     """Name -> function of "train" or "dev" that reads its rows (text, second text or None, label)."""
     yes_no, mood = {0.0: "no", 1.0: "yes"}.get, {0.0: "bad", 1.0: "good"}.get
     return {
+        "sst5": lambda part: course_rows(o.data / f"sst/ids-sst-{part}.csv", lambda grade: f"grade {grade:.0f}"),
         "sst2": lambda part: course_rows(o.data / f"sst/ids-sst-{part}.csv", polarity),
         "cfimdb": lambda part: course_rows(o.data / f"cfimdb/ids-cfimdb-{part}.csv", mood),
         "quora": lambda part: course_rows(o.data / f"quora/quora-{part}.csv", yes_no, "sentence1", "sentence2"),
@@ -119,6 +122,27 @@ def run_vectors(o, train, test, folder):
     return scores([row[2] for row in test], model.predict(features(test)))
 
 
+def run_setfit(o, train, test, folder):
+    """SetFit with its defaults, but --setfit-iterations pairs a text where that is given. The two texts of a pair are joined by [SEP]."""
+    import torch
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    torch.set_num_threads(o.threads)
+    names = sorted({row[2] for row in train})
+
+    def texts(rows):
+        return [row[0] if row[1] is None else f"{row[0]} [SEP] {row[1]}" for row in rows]
+
+    data = Dataset.from_dict({"text": texts(train), "label": [names.index(row[2]) for row in train]})
+    arguments = {"output_dir": str(folder / "setfit"), "seed": o.seed, "report_to": "none", "save_strategy": "no"}
+    if o.setfit_iterations:
+        arguments |= {"num_iterations": o.setfit_iterations}
+    model = SetFitModel.from_pretrained(str(o.model))
+    Trainer(model=model, args=TrainingArguments(**arguments), train_dataset=data).train()
+    return scores([row[2] for row in test], [names[int(k)] for k in model.predict(texts(test))])
+
+
 def write_csv(path, rows):
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -131,12 +155,17 @@ def run_minbert(o, train, test, folder):
     write_csv(folder / "train.csv", train)
     write_csv(folder / "test.csv", test)
     run = folder / "run"
-    command = [o.minbert, "train", "--init", o.model, "--train", folder / "train.csv", "--set", f"task.train.data.test={folder}/test.csv"]
-    command += ["--set", f"run.seed={o.seed}", "-o", run, "--overwrite", "-q", "--threads", str(o.threads), *o.more]
+    task = "text" if o.recipe else "train"
+    if o.recipe:
+        command = [o.minbert, "train", o.recipe, "--set", f"model.init={o.model}", "--set", f"task.text.data.train={folder}/train.csv"]
+        command += ["--set", "task.text.data.text=text", "--set", "stage.heads.eval_train=0"]
+    else:
+        command = [o.minbert, "train", "--init", o.model, "--train", folder / "train.csv"]
+    command += ["--set", f"task.{task}.data.test={folder}/test.csv", "--set", f"run.seed={o.seed}", "-o", run, "--overwrite", "-q", "--threads", str(o.threads), *o.more]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(done.stderr)
-    metrics = json.loads((run / "eval/test/metrics.json").read_text())["tasks"]["train"]
+    metrics = json.loads((run / "eval/test/metrics.json").read_text())["tasks"][task]
     return {key: metrics[key] for key in ("accuracy", "macro_f1")}
 
 
@@ -146,20 +175,28 @@ def cpu_seconds():
 
 
 def draw(o, rows, size):
-    """Train rows of this seed, and the rows of the train file that are left."""
+    """Train rows of this seed, and the rows of the train file that are left. `size` counts all rows, or with --per-class those of a class."""
     rows = list(rows)
     random.Random(o.seed).shuffle(rows)
-    return rows[:size], rows[size:]
+    if not o.per_class:
+        return rows[:size], rows[size:]
+    taken, left, counts = [], [], collections.Counter()
+    for row in rows:
+        counts[row[2]] += 1
+        (taken if counts[row[2]] <= size else left).append(row)
+    return taken, left
 
 
 def measure(o, known, out):
+    if "setfit" in o.systems:
+        import setfit  # noqa: F401  (not in the time of the first run)
     if {"tfidf", "vectors"} & set(o.systems):
         import sklearn.feature_extraction.text  # noqa: F401  (not in the time of the first run)
         import sklearn.linear_model  # noqa: F401
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
         sets = datasets(o, scratch)
-        for name in o.sets or sets:
+        for name in o.sets or [name for name in sets if name != "sst5"]:
             train_rows, test_rows = sets[name]("train"), sets[name]("dev")
             for o.seed in o.seeds:
                 for size in o.sizes:
@@ -167,11 +204,11 @@ def measure(o, known, out):
                     # The same test rows for every size and seed.
                     test = left[-o.test_rows :] if o.validation else random.Random(0).sample(test_rows, min(o.test_rows, len(test_rows)))
                     for system in o.systems:
-                        key = {"data": name, "rows": size, "seed": o.seed, "system": o.name if system == "minbert" else system}
+                        key = {"data": name, "rows": len(train), "seed": o.seed, "system": o.name if system == "minbert" else system}
                         if key in known or size > len(train_rows):
                             continue
                         begin = cpu_seconds()
-                        figures = {"minbert": run_minbert, "tfidf": run_tfidf, "vectors": run_vectors}[system](o, train, test, scratch)
+                        figures = {"minbert": run_minbert, "tfidf": run_tfidf, "vectors": run_vectors, "setfit": run_setfit}[system](o, train, test, scratch)
                         line = {**key, "test_rows": len(test), **figures, "cpu_seconds": round(cpu_seconds() - begin, 2)}
                         print(json.dumps(line), file=out, flush=True)
 
@@ -205,6 +242,9 @@ def main():
     flags.add_argument("--sets", type=lambda text: text.split(","), help="names of data sets (default: all)")
     flags.add_argument("--systems", type=lambda text: text.split(","), default=SYSTEMS, help="default: %(default)s")
     flags.add_argument("--sizes", type=numbers, default=[100, 300, 1000], help="train rows (default %(default)s)")
+    flags.add_argument("--per-class", action="store_true", help="sizes count the rows of each class")
+    flags.add_argument("--recipe", type=Path, help="a config of the preset few-shot, for minbert instead of the one-liner")
+    flags.add_argument("--setfit-iterations", type=int, help="pairs of each kind that SetFit makes of a text (its paper: 20; default: all)")
     flags.add_argument("--seeds", type=numbers, default=[1, 2, 3, 4, 5], help="default: %(default)s")
     flags.add_argument("--test-rows", type=int, default=400, help="default: %(default)s")
     flags.add_argument("--threads", type=int, default=1, help="default: %(default)s")

@@ -181,6 +181,9 @@ void print_scores(const TrainResult& result, const fs::path& run, bool json) {
 void say_next(const TrainFlags& flags, const RunConfig& config, const fs::path& run, double seconds, Session& session) {
   session.console.info(fmt::format("done in {}", format_duration(seconds)));
   const auto heads = config.heads();
+  if (config.stages.back().contrastive)
+    session.console.info(
+        fmt::format("next: minbert embed {0} -i LINES.txt -o vectors.npy, or minbert similar {0} -i LINES.txt", shell_word(run.string())));
   if (heads.empty()) return;
   const TaskSpec& first = *std::ranges::find(config.tasks, heads.front(), &TaskSpec::name);
   const std::string folder = shell_word(run.string()), task = heads.size() == 1 ? "" : " --task " + shell_word(first.name);
@@ -315,7 +318,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   const int code = train_once(flags, input, config, folder, session, *backend, result);
   show_profile(session, *backend);
   if (code != 0 || flags.overfit_batch || !session.ranks->is_first()) return code;
-  if (config.tasks.empty() || flags.pretrain) {
+  if (flags.pretrain || (config.tasks.empty() && config.mlm_head() != MlmHeadKind::kNone)) {
     print_texts(result, flags.json);
     return 0;
   }

@@ -11,6 +11,8 @@ namespace minbert {
 std::string_view multitask_preset();
 std::string_view classify_preset();
 std::string_view pairs_preset();
+std::string_view few_shot_preset();
+std::string_view vectors_preset();
 std::string_view pretrain_preset();
 std::string_view study_preset();
 std::string_view search_preset();
@@ -20,6 +22,8 @@ std::span<const Preset> presets() {
       Preset{"multitask", "run", "three tasks on one encoder, on the sample data", multitask_preset()},
       Preset{"classify", "run", "one text, one label", classify_preset()},
       Preset{"pairs", "run", "two texts, one number or label", pairs_preset()},
+      Preset{"few-shot", "run", "a few texts of each label", few_shot_preset()},
+      Preset{"vectors", "run", "pairs of texts that belong together", vectors_preset()},
       Preset{"pretrain", "run", "texts without labels", pretrain_preset()},
       Preset{"study", "study", "several configs in one table", study_preset()},
       Preset{"search", "search", "random search for hyperparameters", search_preset()},

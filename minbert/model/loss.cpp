@@ -13,6 +13,8 @@ Tensor on_device(Backend& backend, Arena& arena, std::span<const float> values, 
   return out;
 }
 
+double sharpness(const Targets& targets) { return 20 / targets.range; }
+
 LogitLink link_of(Loss loss) { return loss == Loss::kBce ? LogitLink::kSigmoid : LogitLink::kSoftmax; }
 
 }  // namespace
@@ -29,6 +31,8 @@ Tensor loss_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& log
       break;
     case Loss::kBce: backend.bce_with_logits(losses, logits, values, weights); break;
     case Loss::kMse: backend.mse(losses, logits, values); break;
+    case Loss::kPearson: backend.pearson_loss(losses, logits, values); break;
+    case Loss::kCosent: backend.cosent(losses, logits, values, sharpness(targets)); break;
   }
   return losses;
 }
@@ -45,13 +49,15 @@ Tensor loss_backward(Backend& backend, Arena& arena, Loss loss, const Tensor& lo
       break;
     case Loss::kBce: backend.bce_with_logits_backward(dlogits, logits, values, weights, scale); break;
     case Loss::kMse: backend.mse_backward(dlogits, logits, values, scale); break;
+    case Loss::kPearson: backend.pearson_loss_backward(dlogits, logits, values, scale); break;
+    case Loss::kCosent: backend.cosent_backward(dlogits, logits, values, sharpness(targets), scale); break;
   }
   return dlogits;
 }
 
 Tensor disagreement_forward(Backend& backend, Arena& arena, Loss loss, const Tensor& a, const Tensor& b) {
   const Tensor losses = arena.allocate(a.dtype(), {a.rows()});
-  if (loss == Loss::kMse)
+  if (predicts_numbers(loss))
     backend.mse(losses, a, b);
   else
     backend.symmetric_kl(losses, a, b, link_of(loss));
@@ -61,7 +67,7 @@ Tensor disagreement_forward(Backend& backend, Arena& arena, Loss loss, const Ten
 void disagreement_backward(Backend& backend, Arena& arena, Loss loss, Tensor da, Tensor db, const Tensor& a, const Tensor& b,
                            double scale) {
   const Tensor to_a = arena.allocate(a.dtype(), a.shape()), to_b = arena.allocate(b.dtype(), b.shape());
-  if (loss == Loss::kMse) {
+  if (predicts_numbers(loss)) {
     backend.mse_backward(to_a, a, b, scale);
     backend.mse_backward(to_b, b, a, scale);
   } else {

@@ -54,9 +54,11 @@ void MultitaskModel::backward(Arena& arena, Gradients& gradients, const Tensor& 
   arena.rewind(mark);
 }
 
-Tensor MultitaskModel::sentence_vectors(Arena& arena, const TokenBatch& batch, Pool pool, const DropoutState& dropout) {
+Tensor MultitaskModel::sentence_vectors(Arena& arena, TaskActivations* saved, const TokenBatch& batch, Pool pool,
+                                        const DropoutState& dropout) {
   PoolActivations unsaved;
-  return vectors_forward(arena, nullptr, unsaved, batch, pool, dropout);
+  return vectors_forward(arena, saved != nullptr ? &saved->encoder : nullptr, saved != nullptr ? saved->pool : unsaved, batch, pool,
+                         dropout);
 }
 
 // The encoder computes in the compute dtype; pooling, pooler and heads compute in the parameters' dtype.

@@ -55,8 +55,12 @@ class MultitaskModel {
   void backward(Arena& arena, Gradients& gradients, const Tensor& dlogits, const TaskActivations& saved,
                 const Encoder::GradReady& on_grad_ready = {});
 
-  /// Sentence vectors (S, C), in the parameters' dtype, as heads read them.
-  Tensor sentence_vectors(Arena& arena, const TokenBatch& batch, Pool pool, const DropoutState& dropout);
+  /// Sentence vectors (S, C), in the parameters' dtype, as heads read them. Fills encoder and pool of `saved`, if given, for
+  /// vectors_backward().
+  Tensor sentence_vectors(Arena& arena, TaskActivations* saved, const TokenBatch& batch, Pool pool, const DropoutState& dropout);
+  /// Accumulates the gradients of pooler and encoder into `gradients`; dvectors (S, C). Calls `on_grad_ready` as backward() does.
+  void vectors_backward(Arena& arena, Gradients& gradients, const Tensor& dvectors, const TaskActivations& saved,
+                        const Encoder::GradReady& on_grad_ready = {});
 
   /// Last hidden states (M, C), in the parameters' dtype, of the tokens `wanted`: ascending indices into the batch; empty: all N.
   Tensor hidden_states(Arena& arena, const TokenBatch& batch, std::span<const std::int32_t> wanted);
@@ -82,8 +86,6 @@ class MultitaskModel {
  private:
   Tensor vectors_forward(Arena& arena, EncoderActivations* encoder, PoolActivations& pooling, const TokenBatch& batch, Pool pool,
                          const DropoutState& dropout);
-  void vectors_backward(Arena& arena, Gradients& gradients, const Tensor& dvectors, const TaskActivations& saved,
-                        const Encoder::GradReady& on_grad_ready);
   Tensor cast_to(Arena& arena, DType dtype, const Tensor& x);
 
   Backend& backend_;

@@ -28,6 +28,9 @@
 
 namespace minbert {
 
+constexpr double kCorrelationFloor = 1e-8;  ///< where Pearson's r is not defined any more: deviations that are only rounding
+constexpr double kNormFloor = 1e-12;        ///< torch.nn.functional.normalize's eps
+
 /// What turns logits into probabilities.
 enum class LogitLink : std::uint8_t { kSoftmax, kSigmoid };
 enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  ///< gelu: erf; gelu_new: tanh approximation
@@ -296,6 +299,23 @@ class Backend : public Memory {
   virtual void symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) = 0;
   /// Overwrites da and db.
   virtual void symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) = 0;
+
+  // ---- losses that compare the rows of a batch with each other ----
+  /// losses (B), all equal: 1 - Pearson's r of predictions and targets (B); 1 where the product of the lengths of their deviations from
+  /// the mean is below kCorrelationFloor, and then without a gradient.
+  virtual void pearson_loss(Tensor losses, const Tensor& predictions, const Tensor& targets) = 0;
+  virtual void pearson_loss_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) = 0;
+  /// losses (B), all equal: log(1 + sum of exp(sharpness (p_j - p_i))) over the pairs of rows whose targets have t_i > t_j. CoSENT, as
+  /// sentence-transformers' CoSENTLoss has it.
+  virtual void cosent(Tensor losses, const Tensor& predictions, const Tensor& targets, double sharpness) = 0;
+  virtual void cosent_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double sharpness, double scale) = 0;
+  /// losses (B) = the mean of -log softmax_j(cos(u_i, v_j) / temperature) over the rows j of row i's group, itself among them; u, v (B,C).
+  /// With a group for each row this is multiple-negatives ranking (InfoNCE), else the supervised contrastive loss of Khosla et al. 2020
+  /// (arXiv:2004.11362), equation 2, between two views. A vector shorter than kNormFloor counts as that long.
+  virtual void contrastive(Tensor losses, const Tensor& u, const Tensor& v, Indices groups, double temperature) = 0;
+  /// du and dv (B,C) accumulate.
+  virtual void contrastive_backward(Tensor du, Tensor dv, const Tensor& u, const Tensor& v, Indices groups, double temperature,
+                                    double scale) = 0;
 
   // ---- optimizer ----
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;

@@ -16,6 +16,10 @@ void same(const Tensor& a, const Tensor& b, const char* what) {
   MINBERT_CHECK(a.rows() == b.rows() && a.cols() == b.cols(), "{}: {} against {}", what, a.describe(), b.describe());
 }
 
+void columns(const Tensor& out, const Tensor& x, const Tensor& y, const char* what) {
+  for (const Tensor* t : {&out, &x, &y}) matrix(*t, x.rows(), 1, what);
+}
+
 void offsets(std::span<const std::int32_t> values, std::int64_t rows, const char* what) {
   MINBERT_CHECK(!values.empty() && values.front() == 0 && values.back() == rows, "{}: offsets do not cover {} rows", what, rows);
   for (std::size_t i = 1; i < values.size(); ++i) MINBERT_CHECK(values[i - 1] <= values[i], "{}: offset {} falls", what, i);
@@ -23,6 +27,11 @@ void offsets(std::span<const std::int32_t> values, std::int64_t rows, const char
 
 void indices(std::span<const std::int32_t> values, std::int64_t limit, const char* what) {
   for (const std::int32_t value : values) MINBERT_CHECK(value >= 0 && value < limit, "{}: index {} of {}", what, value, limit);
+}
+
+void contrastive(const Tensor& u, const Tensor& v, std::span<const std::int32_t> groups) {
+  same(v, u, "contrastive: v");
+  MINBERT_CHECK(std::ssize(groups) == u.rows(), "contrastive: {} groups for {}", groups.size(), u.describe());
 }
 
 void weight(const PreparedWeight& w, const Tensor& x) {

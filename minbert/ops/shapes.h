@@ -13,10 +13,14 @@ void matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* w
 /// x is absent, or matrix() holds.
 void optional_matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
 void same(const Tensor& a, const Tensor& b, const char* what);
+/// All three are columns with as many rows as x.
+void columns(const Tensor& out, const Tensor& x, const Tensor& y, const char* what);
 /// Offsets start at 0, never fall and end at `rows`.
 void offsets(std::span<const std::int32_t> values, std::int64_t rows, const char* what);
 /// Every index lies in [0, limit).
 void indices(std::span<const std::int32_t> values, std::int64_t limit, const char* what);
+/// u and v have the same shape, and each row a group.
+void contrastive(const Tensor& u, const Tensor& v, std::span<const std::int32_t> groups);
 /// The weight is up to date and its dtype agrees with x.
 void weight(const PreparedWeight& w, const Tensor& x);
 void attention(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape);

@@ -214,7 +214,7 @@ void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, co
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress, BatchShare share) {
   const auto width = static_cast<std::size_t>(runner.model().params().config().hidden_size);
   return encode_batches(runner, rows, width, progress, share, [&](BatchLane& lane) {
-    return to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, lane.batch.tokens(), pool, {}));
+    return to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, nullptr, lane.batch.tokens(), pool, {}));
   });
 }
 
@@ -303,7 +303,7 @@ double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, 
       sum += terms / static_cast<double>(prediction.probs.size());
     } else if (!task.is_regression())
       sum -= std::log(std::max(prediction.probs[static_cast<std::size_t>(label)], std::numeric_limits<double>::min()));
-    else if (task.trained_by() == Loss::kMse)
+    else if (predicts_numbers(task.trained_by()))
       sum += (prediction.value - label) * (prediction.value - label);
     else
       sum += bce(std::clamp((prediction.value - low) / (high - low), 1e-15, 1 - 1e-15), (label - low) / (high - low));

@@ -70,7 +70,8 @@ void expect_finite(std::span<const Prediction> predictions, const std::function<
 /// Throws Error(kDiverged) if one of the vectors (rows, C) has a number that is not finite.
 void expect_finite(std::span<const float> vectors, std::int64_t rows, const std::function<std::string(std::size_t row)>& place_of);
 
-/// The training loss without class weights and label smoothing, averaged over the labelled rows, computed from their predictions.
+/// The training loss without class weights, label smoothing and order, averaged over the labelled rows, computed from their predictions;
+/// the squared error where the training loss compares rows with each other.
 double mean_loss(const TaskSpec& task, std::span<const Prediction> predictions, std::span<const double> labels);
 
 /// The task's metric over the labelled rows.

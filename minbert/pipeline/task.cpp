@@ -118,6 +118,8 @@ Loss TaskSpec::trained_by() const {
     case LossName::kCrossEntropy: return Loss::kCrossEntropy;
     case LossName::kBce: return Loss::kBce;
     case LossName::kMse: return Loss::kMse;
+    case LossName::kPearson: return Loss::kPearson;
+    case LossName::kCosent: return Loss::kCosent;
     case LossName::kDefault: break;
   }
   if (is_regression()) return Loss::kMse;
@@ -180,7 +182,7 @@ HeadShape TaskSpec::head_shape(std::int64_t hidden) const {
     for (const DenseWidth& width : head.dense) shape.dense.push_back(width.resolve(hidden));
   shape.outputs = outputs();
   // The cosine is the prediction itself: no parameters.
-  if (shape.features == Features::kCosine && trained_by() == Loss::kMse) shape.outputs = 0;
+  if (shape.features == Features::kCosine && predicts_numbers(trained_by())) shape.outputs = 0;
   shape.low = data.label_range[0];
   shape.high = data.label_range[1];
   shape.init = head.init;
@@ -215,7 +217,13 @@ void TaskSpec::validate(const Refuse& refuse) const {
     refuse("head.dense", fmt::format("expected at most {} layers, got {}", kMostLayers, head.dense.size()));
   const bool binary = is_two_classes(*this) || labels.kind == TaskLabels::Kind::kAuto;
   if (is_regression() && loss == LossName::kCrossEntropy) refuse("loss", "cross_entropy is for classes");
-  if (!is_regression() && loss == LossName::kMse) refuse("loss", "mse is for numbers");
+  if (!is_regression() && predicts_numbers(trained_by())) refuse("loss", fmt::format("{} is for numbers", option_name(loss)));
+  if (compares_rows(trained_by()) && head.kind != HeadKind::kCosine)
+    refuse("loss", fmt::format("{} leaves the scale of numbers free, so it is for head.kind = \"cosine\"", option_name(loss)));
+  if (ordinal > 0 && (answers() != Answers::kClasses || trained_by() != Loss::kCrossEntropy))
+    refuse("ordinal", fmt::format("expected three classes or more, or loss = \"cross_entropy\"; {} has {}", name,
+                                  answers() == Answers::kClasses ? "two" : "none"));
+  if (ordinal > 0 && label_smoothing > 0) refuse("ordinal", "shares out a row's weight already, label_smoothing would too");
   if (answers() == Answers::kClasses && loss == LossName::kBce && !binary)
     refuse("loss", fmt::format("bce is for two classes, got {}", labels.count));
   if (head.kind == HeadKind::kCosine && !is_regression() && !binary) refuse("head.kind", "cosine tells two classes apart, not more");

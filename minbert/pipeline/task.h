@@ -58,9 +58,14 @@ constexpr std::array<OptionName<Windows>, 3> option_names(Windows) {
   return {{{Windows::kNone, "none"}, {Windows::kMean, "mean"}, {Windows::kMax, "max"}}};
 }
 
-enum class LossName : std::uint8_t { kDefault, kCrossEntropy, kBce, kMse };
-constexpr std::array<OptionName<LossName>, 4> option_names(LossName) {
-  return {{{LossName::kDefault, "default"}, {LossName::kCrossEntropy, "cross_entropy"}, {LossName::kBce, "bce"}, {LossName::kMse, "mse"}}};
+enum class LossName : std::uint8_t { kDefault, kCrossEntropy, kBce, kMse, kPearson, kCosent };
+constexpr std::array<OptionName<LossName>, 6> option_names(LossName) {
+  return {{{LossName::kDefault, "default"},
+           {LossName::kCrossEntropy, "cross_entropy"},
+           {LossName::kBce, "bce"},
+           {LossName::kMse, "mse"},
+           {LossName::kPearson, "pearson"},
+           {LossName::kCosent, "cosent"}}};
 }
 
 /// Width of a dense layer: a number, 200, or a multiple of the hidden size, "H" or "4H".
@@ -114,6 +119,7 @@ struct TaskSpec {
   LossName loss = LossName::kDefault;
   ClassWeights class_weights;
   double label_smoothing = 0;
+  double ordinal = 0;
   bool calibrate = false;
   std::optional<Metric> metric;  ///< absent: accuracy, pearson for the regress types, micro_f1 for multi_label
   Windows windows = Windows::kNone;
@@ -195,9 +201,14 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("encode", o.encode, "pairs: separate (bi-encoder) or joint (cross-encoder)");
   v.field("pool", o.pool, "the vector that stands for a sequence");
   v.field("head", o.head, "layers on that vector");
-  v.field("loss", o.loss, "default: cross_entropy, bce for two classes and for multi_label, mse for numbers");
+  v.field("loss", o.loss,
+          "default: cross_entropy, bce for two classes and for multi_label, mse for numbers; for cosines also pearson and cosent");
   v.field("class_weights", o.class_weights, "factors of the loss by label: none, balanced (by rarity in train), or { label = factor }");
   v.field("label_smoothing", o.label_smoothing, "share of a row's weight that goes to all classes alike", from_to_below(0, 1));
+  v.field(
+      "ordinal", o.ordinal,
+      "classes have an order: a row's weight is shared out as exp(-ordinal * distance to its label), after Diaz and Marathe 2019; 0 = off",
+      at_least(0));
   v.field("calibrate", o.calibrate,
           "fit a temperature on dev, by which predict divides logits, so that probabilities are right more often");
   v.field("metric", o.metric, "default: accuracy, pearson for numbers, micro_f1 for multi_label");

@@ -170,6 +170,7 @@ void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::sp
   labels_.clear();
   values_.clear();
   weights_.clear();
+  range_ = task.is_regression() ? task.data.label_range[1] - task.data.label_range[0] : 1;
   const Loss loss = task.trained_by();
   const auto [low, high] = task.data.label_range;
   const auto scaled = [low = low, high = high](double x) { return (x - low) / (high - low); };
@@ -197,11 +198,14 @@ void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::sp
 }
 
 void BatchTargets::add_classes(const TaskSpec& task, int label, std::span<const double> taught, double share) {
-  if (task.class_factors.empty() && task.label_smoothing == 0 && taught.empty()) return labels_.push_back(label);
+  if (task.class_factors.empty() && task.label_smoothing == 0 && task.ordinal == 0 && taught.empty()) return labels_.push_back(label);
   const double spread = task.label_smoothing / task.labels.count;
+  const auto nearness = [&](int k) { return std::exp(-task.ordinal * std::abs(k - label)); };
+  double all = 0;
+  for (int k = 0; k < task.labels.count; ++k) all += nearness(k);
   for (int k = 0; k < task.labels.count; ++k) {
     const auto at = static_cast<std::size_t>(k);
-    const double own = spread + (k == label ? 1 - task.label_smoothing : 0);
+    const double own = task.ordinal > 0 ? nearness(k) / all : spread + (k == label ? 1 - task.label_smoothing : 0);
     const double mixed = taught.empty() ? own : (1 - share) * own + share * taught[at];
     values_.push_back(static_cast<float>(mixed * (task.class_factors.empty() ? 1 : task.class_factors[at])));
   }

@@ -106,14 +106,14 @@ struct SoftLabels {
   double share = 0;  ///< what they count for; the rows' labels count for the rest
 };
 
-/// The labels of a micro-batch in the form that the task's loss takes, with its class weights and label smoothing: the losses are those
-/// of torch's CrossEntropyLoss and BCEWithLogitsLoss. Two classes of one logit are smoothed as the softmax over (0, logit).
+/// The labels of a micro-batch in the form that the task's loss takes, with its class weights and label smoothing or order: the losses are
+/// those of torch's CrossEntropyLoss and BCEWithLogitsLoss. Two classes of one logit are smoothed as the softmax over (0, logit).
 class BatchTargets {
  public:
   /// Overwrites the targets with the labels of the rows `which`. Each of these rows must have a label. For regression with BCE,
   /// labels are scaled from label_range to [0, 1]. With soft labels no class may have a weight of its own.
   void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which, const SoftLabels& soft = {});
-  Targets targets() const { return {labels_, values_, weights_}; }
+  Targets targets() const { return {labels_, values_, weights_, range_}; }
 
  private:
   void add_classes(const TaskSpec& task, int label, std::span<const double> taught, double share);
@@ -121,6 +121,7 @@ class BatchTargets {
 
   std::vector<std::int32_t> labels_;
   std::vector<float> values_, weights_;
+  double range_ = 1;
 };
 
 /// What the sum of the rows' losses is divided by for their mean, as in torch: the sum of their classes' weights for cross-entropy, the

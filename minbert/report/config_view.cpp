@@ -54,8 +54,9 @@ StageConfig read_stage(const TomlNode& table) {
                     .tasks = list_of(table, "tasks"),
                     .texts = {},
                     .values = table.as_table()};
-  if (const auto mlm = table.find("mlm"); mlm && stage.is_mlm()) stage.texts = list_of(*mlm, "texts");
-  if (stage.is_mlm()) stage.tasks.clear();
+  if (!stage.reads_texts()) return stage;
+  if (const auto section = table.find(stage.kind)) stage.texts = list_of(*section, "texts");
+  stage.tasks.clear();
   return stage;
 }
 

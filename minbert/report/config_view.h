@@ -27,13 +27,15 @@ struct TaskConfig {
 /// One [[stage]].
 struct StageConfig {
   std::string name;
-  std::string kind;                ///< finetune | heads | mlm | distill
+  std::string kind;                ///< finetune | heads | mlm | distill | contrastive
   std::string from;                ///< previous | init | last | a stage's name
-  std::vector<std::string> tasks;  ///< empty for an mlm stage
-  std::vector<std::string> texts;  ///< empty for all but mlm stages
+  std::vector<std::string> tasks;  ///< empty for a stage that reads texts
+  std::vector<std::string> texts;  ///< what a stage reads that trains no tasks: mlm, contrastive
   TomlTable values;                ///< all keys as written
 
   bool is_mlm() const { return kind == "mlm"; }
+  /// Whether it trains no tasks, but reads texts.
+  bool reads_texts() const { return is_mlm() || kind == "contrastive"; }
   /// Whether it trains encoder and heads.
   bool finetunes() const { return kind == "finetune" || kind == "distill"; }
 };
@@ -48,7 +50,7 @@ struct ConfigView {
   std::string init_name() const { return std::filesystem::path(init).filename().string(); }
   const TaskConfig* find_task(std::string_view name) const;
   const StageConfig* find_stage(std::string_view name) const;
-  /// Whether a stage trains the task's head. A task without a head is only a corpus of an mlm stage.
+  /// Whether a stage trains the task's head. A task without a head only lends its texts.
   bool has_head(std::string_view task) const;
 };
 

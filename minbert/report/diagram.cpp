@@ -190,6 +190,8 @@ Lines stage_lines(const StageConfig& stage) {
   Lines lines = {"stage " + stage.name};
   if (stage.is_mlm())
     lines.push_back("masked words of " + list_text(stage.texts, kMostNames));
+  else if (stage.reads_texts())
+    lines.push_back("texts that belong together: " + list_text(stage.texts, kMostNames));
   else
     lines.push_back((stage.kind == "heads" ? "heads alone, encoder frozen: " : "encoder and heads: ") + tasks);
   lines.push_back(fmt::format("{} {}, batch {}, rate {}{}", value("epochs"), value("epochs") == "1" ? "epoch" : "epochs", value("batch"),

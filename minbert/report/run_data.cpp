@@ -104,6 +104,7 @@ void read_rows(const fs::path& path, RunData& run) {
       read_texts(splits, run);
       continue;
     }
+    if (task == "contrastive") continue;  // the same of contrastive stages, which measure nothing
     if (run.config.stages.empty() || run.config.has_head(task)) run.tasks.push_back(task);
     for (const char* split : {"train", "dev", "test"})
       if (const auto report = splits.find(split)) read_split_rows(task, split, *report, run);
@@ -212,7 +213,7 @@ void add_unlisted_tasks(RunData& run) {
     for (const TaskResult& result : split.tasks) add(result.task);
   for (const StepRecord& step : run.steps) {
     const StageConfig* stage = run.config.find_stage(step.stage);
-    if (stage == nullptr || !stage->is_mlm()) add(step.task);
+    if (stage == nullptr || !stage->reads_texts()) add(step.task);
   }
   for (const EvalRecord& eval : run.evals)
     if (eval.perplexity.empty())  // the scores of mlm stages are those of texts

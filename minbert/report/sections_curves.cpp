@@ -152,7 +152,7 @@ std::vector<std::string> scored_stages(const std::vector<const ModelRow*>& model
   std::vector<std::string> names;
   for (const ModelRow* model : models)
     for (const StageConfig& stage : model->first()->config.stages)
-      if (!stage.is_mlm() && std::ranges::find(names, stage.name) == names.end()) names.push_back(stage.name);
+      if (!stage.reads_texts() && std::ranges::find(names, stage.name) == names.end()) names.push_back(stage.name);
   return names;
 }
 

@@ -67,7 +67,7 @@ const std::vector<Setting>& settings() {
   using Run = const RunData&;
   static const std::vector<Setting> kSettings = {
       {"kind", "", [](Stage s, Run) { return s.kind; }},
-      {"trained on", "", [](Stage s, Run) { return list_text(s.is_mlm() ? s.texts : s.tasks); }},
+      {"trained on", "", [](Stage s, Run) { return list_text(s.reads_texts() ? s.texts : s.tasks); }},
       {"learning rate", "1e-5 pretraining, 1e-3 fine-tuning",
        [](Stage s, Run) { return s.kind == "heads" ? "frozen" : stage_value(s, "lr"); }},
       {"learning rate of heads", "1e-3", [](Stage s, Run) { return head_rate(s); }},
@@ -91,7 +91,10 @@ const std::vector<Setting>& settings() {
       {"gradient clipped at", "", [](Stage s, Run) { return stage_value(s, "clip"); }},
       {"order of tasks", "", [](Stage s, Run) { return not_mlm(s, "sampler"); }},
       {"rows shuffled", "", [](Stage s, Run) { return stage_value(s, "shuffle"); }},
-      {"epoch kept by", "dev mean", [](Stage s, Run) { return s.is_mlm() ? "held-out loss" : stage_value(s, "select"); }},
+      {"epoch kept by", "dev mean",
+       [](Stage s, Run) { return s.is_mlm()        ? "held-out loss"
+                                 : s.reads_texts() ? "last"
+                                                   : stage_value(s, "select"); }},
       {kKeptEpoch, "", [](Stage s, Run r) { return s.kind == "heads" ? "" : kept_text(s, r); }},
       {"patience, epochs", "", [](Stage s, Run) { return stage_value(s, "early_stop_patience"); }},
       {"masked share", "0.15", [](Stage s, Run) { return on_mlm(s, "mlm.mask"); }},

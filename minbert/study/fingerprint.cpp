@@ -56,15 +56,6 @@ StageSpec weight_options(StageSpec stage) {
   return stage;
 }
 
-/// The texts that an mlm stage reads. Probes are included: they change its evaluations, although not its weights.
-std::vector<std::string> mlm_texts(const StageSpec& stage) {
-  std::vector<std::string> texts;
-  if (!stage.mlm) return texts;
-  for (const auto* list : {&stage.mlm->texts, &stage.mlm->probes})
-    for (const PathOption& text : *list) texts.push_back(text.text);
-  return texts;
-}
-
 }  // namespace
 
 const std::string& FileHashes::of(const fs::path& path, ErrorTag tag) {
@@ -86,8 +77,9 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   fingerprint.files = start;
   for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, fingerprint.files);
   for (const StageSpec& stage : config.stages)
-    for (const std::string& text : mlm_texts(stage))
-      if (!parse_task_split(text)) fingerprint.files[text] = hashes.of(text, ErrorTag::kData);
+    for_each_text(stage, [&](const PathOption& text) {  // probes too: they change evaluations, although not weights
+      if (!parse_task_split(text.text)) fingerprint.files[text.text] = hashes.of(text.text, ErrorTag::kData);
+    });
 
   // A stage's key is a hash of the key before it (at first: what all stages depend on) and of what the stage itself adds.
   DataSection data = config.data;
@@ -102,15 +94,15 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   };
   const auto task_named = [&](std::string_view name) -> const TaskSpec& { return *std::ranges::find(config.tasks, name, &TaskSpec::name); };
   const auto add_texts = [&](const StageSpec& stage) {
-    for (const std::string& text : mlm_texts(stage)) {
-      if (const auto part = parse_task_split(text)) {
+    for_each_text(stage, [&](const PathOption& text) {
+      if (const auto part = parse_task_split(text.text)) {
         const TaskSpec& task = task_named(part->task);
         add_data(task);
         state += print_toml_value(OptionType<TaskLabels>::write(task.labels)) + "\n";  // labels decide which rows are broken
       } else {
-        state += fmt::format("{} {}\n", text, fingerprint.files.at(text));
+        state += fmt::format("{} {}\n", text.text, fingerprint.files.at(text.text));
       }
-    }
+    });
   };
   if (config.model.from_scratch()) {  // the vocabulary is trained on all texts
     for (const TaskSpec& task : config.tasks) add_data(task);

@@ -24,10 +24,11 @@ std::string head_text(const TaskSpec& task) {
 }
 
 std::string stage_text(const StageSpec& stage, std::span<const SampledTask> sampled) {
-  const char* what = stage.kind == StageKind::kHeads     ? " (frozen encoder)"
-                     : stage.kind == StageKind::kMlm     ? " (masked words)"
-                     : stage.kind == StageKind::kDistill ? " (from teachers)"
-                                                         : "";
+  const char* what = stage.kind == StageKind::kHeads         ? " (frozen encoder)"
+                     : stage.kind == StageKind::kMlm         ? " (masked words)"
+                     : stage.kind == StageKind::kDistill     ? " (from teachers)"
+                     : stage.kind == StageKind::kContrastive ? " (texts that belong together)"
+                                                             : "";
   const double lr = stage.kind == StageKind::kHeads ? stage.head_lr.value_or(stage.lr) : stage.lr;
   return fmt::format("{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, stage.epochs, planned_steps(stage, sampled),
                      stage.batch * stage.accumulate, lr);
@@ -52,7 +53,7 @@ void announce(RunSetup& setup, const RunConfig& config, TrainEvents& events) {
   std::vector<std::string> stages;
   for (std::size_t i = 0; i < config.stages.size(); ++i)
     stages.push_back(stage_text(config.stages[i], make_objective(setup, config, i, events, never)->sampled()));
-  const bool selects = has_dev && config.stages.back().select != Selection::kLast;
+  const bool selects = has_dev && !config.stages.back().contrastive && config.stages.back().select != Selection::kLast;
   say(fmt::format("stages: {}; kept: {}", fmt::join(stages, "; then "),
                   selects ? "the epoch that dev prefers, epoch 0 being the start of the last stage" : "the last epoch"));
 }

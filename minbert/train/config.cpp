@@ -2,6 +2,7 @@
 #include "minbert/train/config.h"
 
 #include <algorithm>
+#include <set>
 
 #include "minbert/base/nearest.h"
 
@@ -65,6 +66,8 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   if (config.model.init.empty())
     refuse(tree, "model.init", "expected a model folder, or \"scratch\"",
            "--set model.init=FOLDER; minbert fetch OWNER/NAME downloads a model");
+  if (config.model.from_scratch() && config.model.reinit_layers > 0)
+    refuse(tree, "model.reinit_layers", "all layers of a model from scratch are new");
   if (!config.model.from_scratch()) config.model.init.make_absolute();
   for (PathOption& file : config.model.vocabulary.corpus) file.make_absolute();
   if (!config.data.root.empty()) config.data.root.make_absolute();
@@ -72,10 +75,9 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   for (StageSpec& stage : config.stages) {
     if (stage.distill)
       for (PathOption& teacher : stage.distill->teachers) teacher.make_absolute();
-    if (stage.mlm)
-      for (auto* texts : {&stage.mlm->texts, &stage.mlm->probes})
-        for (PathOption& text : *texts)
-          if (!parse_task_split(text.text)) text.make_absolute(config.data.root.text);
+    for_each_text(stage, [&](PathOption& text) {
+      if (!parse_task_split(text.text)) text.make_absolute(config.data.root.text);
+    });
   }
 }
 
@@ -88,8 +90,8 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
     TaskSpec& task = config.tasks[i];
     const std::string key = join_key("task", task.name.empty() ? std::to_string(i) : task.name);
     if (contains(names, task.name)) refuse(tree, key + ".name", fmt::format("two tasks are named \"{}\"", task.name));
-    if (task.name == kMlmName)
-      refuse(tree, key + ".name", fmt::format("\"{}\" stands for masked-LM training in the run's files", kMlmName));
+    if (task.name == kMlmName || task.name == kContrastiveName)
+      refuse(tree, key + ".name", fmt::format("\"{}\" stands for a kind of training in the run's files", task.name));
     names.push_back(task.name);
     if (task.is_regression()) {
       if (task.labels.kind != TaskLabels::Kind::kAuto)
@@ -123,8 +125,8 @@ void check_stage_tasks(const ConfigTree& tree, const RunConfig& config, StageSpe
   }
 }
 
-/// Checks one entry of mlm.texts (`trained`) or mlm.probes.
-void check_mlm_text(const ConfigTree& tree, const RunConfig& config, const std::string& key, const std::string& text, bool trained) {
+/// Checks one entry of a stage's texts (`trained`) or probes.
+void check_text(const ConfigTree& tree, const RunConfig& config, const std::string& key, const std::string& text, bool trained) {
   if (text.empty()) refuse(tree, key, "expected \"TASK.train\" or a file, got \"\"");
   const auto part = parse_task_split(text);
   if (!part) return;
@@ -139,43 +141,73 @@ void check_mlm_text(const ConfigTree& tree, const RunConfig& config, const std::
     refuse(tree, key, fmt::format("task \"{}\" has no {} split", part->task, split_name(part->split)));
 }
 
-void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage, const std::string& key) {
-  if (stage.has_tasks()) {
-    if (stage.mlm) refuse(tree, key + ".mlm", fmt::format("is for stages of kind \"mlm\", this one is \"{}\"", option_name(stage.kind)));
-    return;
-  }
-  if (!stage.tasks.empty()) refuse(tree, key + ".tasks", "an mlm stage trains no tasks", "mlm.texts names what it reads");
-  if (!stage.mlm) stage.mlm.emplace();
-  if (stage.mlm->texts.empty())
-    refuse(tree, key + ".mlm.texts", "expected texts to train on", "mlm.texts = [\"TASK.train\", \"lines.txt\"]");
+/// Checks that each entry of a stage's lists of texts is good and stands there once. The first list is what the stage trains on.
+void check_texts(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key,
+                 std::initializer_list<std::pair<const char*, std::span<const PathOption>>> lists) {
+  if (!stage.tasks.empty())
+    refuse(tree, key + ".tasks", fmt::format("a stage of kind \"{}\" trains no tasks", option_name(stage.kind)),
+           fmt::format("{}.texts names what it reads", option_name(stage.kind)));
   std::vector<std::string> seen;
-  const auto check_list = [&](std::string_view list, std::span<const PathOption> texts, bool trained) {
-    const std::string place = fmt::format("{}.mlm.{}", key, list);
+  for (const auto& [list, texts] : lists) {
+    const std::string place = fmt::format("{}.{}.{}", key, option_name(stage.kind), list);
+    const bool trained = list == lists.begin()->first;
+    if (trained && texts.empty())
+      refuse(tree, place, "expected texts to train on", fmt::format("{}.texts = [\"TASK.train\", \"lines.txt\"]", option_name(stage.kind)));
     for (const PathOption& text : texts) {
-      check_mlm_text(tree, config, place, text.text, trained);
+      check_text(tree, config, place, text.text, trained);
       if (contains(seen, text.text)) refuse(tree, place, fmt::format("\"{}\" stands there twice", text.text));
       seen.push_back(text.text);
     }
-  };
-  check_list("texts", stage.mlm->texts, true);
-  check_list("probes", stage.mlm->probes, false);
+  }
+}
+
+void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage, const std::string& key) {
+  if (stage.kind != StageKind::kMlm) return;
+  if (!stage.mlm) stage.mlm.emplace();
+  check_texts(tree, config, stage, key, {{"texts", stage.mlm->texts}, {"probes", stage.mlm->probes}});
   if (stage.mlm->head == MlmHeadChoice::kPretrained && config.model.from_scratch())
     refuse(tree, key + ".mlm.head", "a model from scratch has no pretrained one", "mlm.head = \"tied\"");
   if (stage.mlm->kind() != config.mlm_head())
     refuse(tree, key + ".mlm.head", "an earlier stage has another one: the mlm stages of a run share their head");
 }
 
+void check_contrastive(const ConfigTree& tree, const RunConfig& config, StageSpec& stage, const std::string& key) {
+  if (stage.kind != StageKind::kContrastive) return;
+  if (!stage.contrastive) stage.contrastive.emplace();
+  const ContrastiveSection& contrastive = *stage.contrastive;
+  check_texts(tree, config, stage, key, {{"texts", contrastive.texts}});
+  if (stage.batch < 2) refuse(tree, key + ".batch", fmt::format("expected at least 2 texts to compare, got {}", stage.batch));
+  const bool reads_pairs = contrastive.labels && std::ranges::any_of(contrastive.texts, [&](const PathOption& text) {
+                             const auto part = parse_task_split(text.text);
+                             return part && std::ranges::find(config.tasks, part->task, &TaskSpec::name)->type == TaskType::kPairClassify;
+                           });
+  if (!contrastive.positive.empty() && !reads_pairs)
+    refuse(tree, key + ".contrastive.positive", "no classes of pairs are read that it could choose from");
+  if (std::set<std::int64_t>(contrastive.widths.begin(), contrastive.widths.end()).size() < contrastive.widths.size())
+    refuse(tree, key + ".contrastive.widths", "a width stands there twice");
+  for (const auto& [name, is_set] :
+       {std::pair("early_stop_patience", stage.early_stop_patience > 0), {"head_lr", stage.head_lr.has_value()}})
+    if (is_set) refuse(tree, join_key(key, name), "a contrastive stage has neither scores nor heads");
+}
+
 void check_distill(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key) {
-  const bool distills = stage.kind == StageKind::kDistill;
-  if (!distills && stage.distill)
-    refuse(tree, key + ".distill", fmt::format("is for stages of kind \"distill\", this one is \"{}\"", option_name(stage.kind)));
-  if (!distills) return;
+  if (stage.kind != StageKind::kDistill) return;
   if (!stage.distill || stage.distill->teachers.empty())
     refuse(tree, key + ".distill.teachers", "expected the run folders of trained models", "distill.teachers = [\"runs/a\", \"runs/b\"]");
   for (const TaskSpec& task : config.tasks)
     if (contains(stage.tasks, task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
       refuse(tree, join_key("task", task.name) + ".class_weights",
              "a distill stage trains this task, whose targets lie between classes, so that no class's factor fits");
+}
+
+/// Refuses a table of settings that belongs to another kind of stage.
+void check_sections(const ConfigTree& tree, const StageSpec& stage, const std::string& key) {
+  for (const auto& [kind, is_there] : {std::pair(StageKind::kMlm, stage.mlm.has_value()),
+                                       {StageKind::kDistill, stage.distill.has_value()},
+                                       {StageKind::kContrastive, stage.contrastive.has_value()}})
+    if (is_there && stage.kind != kind)
+      refuse(tree, fmt::format("{}.{}", key, option_name(kind)),
+             fmt::format("is for stages of kind \"{}\", this one is \"{}\"", option_name(kind), option_name(stage.kind)));
 }
 
 void check_stages(const ConfigTree& tree, RunConfig& config) {
@@ -189,9 +221,16 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
     if (!is_plain_name(stage.name)) refuse(tree, key + ".name", fmt::format("expected letters, digits, - and _, got \"{}\"", stage.name));
     if (contains(words, stage.name)) refuse(tree, key + ".name", fmt::format("\"{}\" is a word of `from`", stage.name));
     if (contains(earlier, stage.name)) refuse(tree, key + ".name", fmt::format("two stages are named \"{}\"", stage.name));
+    check_sections(tree, stage, key);
     check_mlm(tree, config, stage, key);
+    check_contrastive(tree, config, stage, key);
     if (stage.has_tasks()) check_stage_tasks(tree, config, stage, key);
     check_distill(tree, config, stage, key);
+    for (const TaskSpec& task : config.tasks)
+      if (const std::int64_t batch = task.batch.value_or(stage.batch);
+          contains(stage.tasks, task.name) && compares_rows(task.trained_by()) && batch < 2)
+        refuse(tree, task.batch ? join_key("task", task.name) + ".batch" : key + ".batch",
+               fmt::format("task {} compares the rows of a batch: expected at least 2, got {}", task.name, batch));
 
     std::vector<std::string> sources = words;
     sources.insert(sources.end(), earlier.begin(), earlier.end());
@@ -199,8 +238,8 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
       refuse(tree, key + ".from", fmt::format("no earlier stage is named \"{}\"", stage.from), suggest(stage.from, sources));
     if (stage.select == Selection::kPerTask && stage.kind != StageKind::kHeads)
       refuse(tree, key + ".select", "per_task is for stages with a frozen encoder", "kind = \"heads\", or select = \"mean\"");
-    if (stage.kind == StageKind::kHeads && stage.layer_decay != 1)
-      refuse(tree, key + ".layer_decay", "a heads stage trains no layer of the encoder");
+    for (const auto& [name, is_set] : {std::pair("layer_decay", stage.layer_decay != 1), {"freeze_layers", stage.freeze_layers != 0}})
+      if (is_set && stage.kind == StageKind::kHeads) refuse(tree, join_key(key, name), "a heads stage trains no layer of the encoder");
     if (stage.select == Selection::kLast && stage.early_stop_patience > 0)
       refuse(tree, key + ".early_stop_patience", "select = \"last\" looks for no best epoch");
     expect_word(tree, key + ".checkpoint_every", stage.checkpoint_every, {"epoch"});

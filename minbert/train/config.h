@@ -23,12 +23,13 @@ constexpr std::array<OptionName<ComputeType>, 2> option_names(ComputeType) {
   return {{{ComputeType::kF32, "f32"}, {ComputeType::kBf16, "bf16"}}};
 }
 
-enum class StageKind : std::uint8_t { kFinetune, kHeads, kMlm, kDistill };
-constexpr std::array<OptionName<StageKind>, 7> option_names(StageKind) {
+enum class StageKind : std::uint8_t { kFinetune, kHeads, kMlm, kDistill, kContrastive };
+constexpr std::array<OptionName<StageKind>, 8> option_names(StageKind) {
   return {{{StageKind::kFinetune, "finetune"},
            {StageKind::kHeads, "heads"},
            {StageKind::kMlm, "mlm"},
            {StageKind::kDistill, "distill"},
+           {StageKind::kContrastive, "contrastive"},
            {StageKind::kFinetune, "multitask"},
            {StageKind::kHeads, "single-task"},
            {StageKind::kMlm, "pretrain"}}};
@@ -101,6 +102,7 @@ struct ModelSection {
   std::int64_t max_length = 128;
   ComputeType dtype = ComputeType::kF32;
   std::optional<float> hidden_dropout, attention_dropout;  ///< absent: as in the checkpoint
+  std::int64_t reinit_layers = 0;
   ScratchSection config;
   VocabularySection vocabulary;
 
@@ -114,6 +116,8 @@ void visit_options(V& v, ModelSection& o) {
   v.field("hidden_dropout", o.hidden_dropout, "dropout rate in the encoder; default: the checkpoint's", from_to_below(0, 1));
   v.field("attention_dropout", o.attention_dropout, "dropout rate on attention probabilities; default: the checkpoint's",
           from_to_below(0, 1));
+  v.field("reinit_layers", o.reinit_layers,
+          "so many of the highest layers start anew, as BERT's did (Zhang et al. 2021, arXiv:2006.05987); 0 = none", at_least(0));
   v.field("config", o.config, "sizes, from scratch");
   v.field("vocabulary", o.vocabulary, "from scratch");
 }
@@ -148,6 +152,8 @@ constexpr std::array<OptionName<MlmHeadChoice>, 3> option_names(MlmHeadChoice) {
 
 /// The name of masked-LM training where records and files name a task; no task may be called so.
 inline constexpr std::string_view kMlmName = "mlm";
+/// The same for contrastive training.
+inline constexpr std::string_view kContrastiveName = "contrastive";
 
 /// Texts of a task, as "sst.train" names them.
 struct TaskSplit {
@@ -193,6 +199,27 @@ void visit_options(V& v, DistillSection& o) {
           Range{.low = 0, .high = 1, .low_open = true});
 }
 
+/// [stage.contrastive]: moves the vectors of texts that belong together closer than those of the batch's other texts. Two texts belong
+/// together that stand in a row with a positive label (multiple-negatives ranking, Henderson et al. 2017, arXiv:1705.00652), or that have
+/// the same label (Khosla et al. 2020, arXiv:2004.11362), and so do a text and itself under another dropout (SimCSE, Gao et al. 2021,
+/// arXiv:2104.08821). A vector is the mean of a text's last hidden states.
+struct ContrastiveSection {
+  std::vector<PathOption> texts = {};
+  bool labels = true;
+  std::string positive;
+  double temperature = 0.05;
+  std::vector<std::int64_t> widths = {};
+};
+template <class V>
+void visit_options(V& v, ContrastiveSection& o) {
+  v.field("texts", o.texts, "what to train on: \"TASK.train\", or files with a text a line");
+  v.field("labels", o.labels, "whether a task's labels say which texts belong together; false: each text belongs to itself alone (SimCSE)");
+  v.field("positive", o.positive, "label of the pairs that belong together; default: 1; of numbers the top fifth");
+  v.field("temperature", o.temperature, "cosines are divided by it", above(0));
+  v.field("widths", o.widths, "also train the first so many numbers of each vector, for shorter vectors (Matryoshka, arXiv:2205.13147)",
+          at_least(1));
+}
+
 /// One [[stage]]: stages run in order, each with a fresh optimizer.
 struct StageSpec {
   std::string name;  ///< default: its index
@@ -209,6 +236,7 @@ struct StageSpec {
   double lr = 1e-5;
   std::optional<double> head_lr;
   double layer_decay = 1;
+  std::int64_t freeze_layers = 0;
   AdamWForm optimizer = AdamWForm::kPaper;
   ScheduleKind schedule = ScheduleKind::kConstant;
   double warmup_ratio = 0;
@@ -225,20 +253,34 @@ struct StageSpec {
   std::int64_t log_every = 50;
   std::variant<std::int64_t, std::string> checkpoint_every = std::string("epoch");
   std::variant<std::int64_t, std::string> eval_train = std::string("last");
-  std::optional<MlmSection> mlm;          ///< set in mlm stages only
-  std::optional<DistillSection> distill;  ///< set in distill stages only
+  std::optional<MlmSection> mlm;                  ///< set in mlm stages only
+  std::optional<DistillSection> distill;          ///< set in distill stages only
+  std::optional<ContrastiveSection> contrastive;  ///< set in contrastive stages only
 
   /// Whether the stage trains heads of tasks.
-  bool has_tasks() const { return kind != StageKind::kMlm; }
+  bool has_tasks() const { return kind != StageKind::kMlm && kind != StageKind::kContrastive; }
 };
+
+/// Calls fn(text) for each entry of a stage that names texts rather than tasks: "TASK.train", or a file.
+template <class Stage, class Fn>
+void for_each_text(Stage& stage, const Fn& fn) {
+  if (stage.mlm)
+    for (auto* list : {&stage.mlm->texts, &stage.mlm->probes})
+      for (auto& text : *list) fn(text);
+  if (stage.contrastive)
+    for (auto& text : stage.contrastive->texts) fn(text);
+}
 template <class V>
 void visit_options(V& v, StageSpec& o) {
   v.field("name", o.name, "default: its index");
-  v.field("kind", o.kind, "finetune, heads (frozen encoder), mlm (masked-LM pretraining), or distill (finetune on teachers' answers)");
+  v.field(
+      "kind", o.kind,
+      "finetune, heads (frozen encoder), mlm (masked-LM pretraining), distill (finetune on teachers' answers), or contrastive (vectors of "
+      "texts that belong together)");
   v.field("from", o.from, "previous (its best) | init | last | a stage's name");
-  v.field("tasks", o.tasks, "default: all; sequential trains them in this order; not for mlm stages");
+  v.field("tasks", o.tasks, "default: all; sequential trains them in this order; not for mlm and contrastive stages");
   v.field("cache_features", o.cache_features, "heads: encode every text once, without dropout");
-  v.field("sampler", o.sampler, "which task each step trains; mlm mixes its texts");
+  v.field("sampler", o.sampler, "which task, or in a contrastive stage which texts, each step trains; mlm mixes its texts");
   v.field("epochs", o.epochs, "passes over the data", at_least(0));
   v.field("max_steps", o.max_steps, "stop after this many optimizer steps; 0 = no limit", at_least(0));
   v.field("max_minutes", o.max_minutes, "stop after so many minutes of training steps, by the clock; 0 = no limit", at_least(0));
@@ -248,6 +290,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("head_lr", o.head_lr, "learning rate of the heads; default: lr", at_least(0));
   v.field("layer_decay", o.layer_decay, "rate of an encoder layer as a factor of that of the layer above it; the embeddings come last",
           Range{.low = 0, .high = 1, .low_open = true});
+  v.field("freeze_layers", o.freeze_layers, "the embeddings and so many of the lowest layers stay as they are; 0 = all train", at_least(0));
   v.field("optimizer", o.optimizer, "adamw_paper, or adamw (torch's: decay first, eps after bias correction)");
   v.field("schedule", o.schedule, "how rates change over the stage's planned steps");
   v.field("warmup_ratio", o.warmup_ratio, "share of the planned steps that warm up", between(0, 1));
@@ -267,6 +310,7 @@ void visit_options(V& v, StageSpec& o) {
           "rows of train that are scored after each epoch: a number, \"all\", or \"last\" (1000, after the last epoch alone)", at_least(0));
   v.field("mlm", o.mlm, "settings of an mlm stage");
   v.field("distill", o.distill, "settings of a distill stage");
+  v.field("contrastive", o.contrastive, "settings of a contrastive stage");
 }
 
 struct RunConfig {
@@ -277,7 +321,8 @@ struct RunConfig {
   std::vector<TaskSpec> tasks;
   std::vector<StageSpec> stages;
 
-  /// Whether some stage trains the task, so that it has a head and is evaluated. Other tasks are corpora for mlm stages.
+  /// Whether some stage trains the task, so that it has a head and is evaluated. Other tasks only lend their texts to mlm and contrastive
+  /// stages.
   bool has_head(const TaskSpec& task) const;
   /// Names of the tasks that have a head, in the order of the file: a name's place is the index of its head.
   std::vector<std::string> heads() const;

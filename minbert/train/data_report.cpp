@@ -20,6 +20,11 @@ std::string data_digest(const RunSetup& setup) {
     update(corpus.train);
     for (const MlmSource& source : corpus.sources) update(source.held_out);
   }
+  for (const auto& sources : setup.contrastive)
+    for (const ContrastiveTexts& texts : sources) {
+      update(texts.rows);
+      digest.update(std::as_bytes(std::span(texts.groups)));
+    }
   digest.update(std::as_bytes(std::span(setup.teachers)));
   return digest.hex();
 }
@@ -42,6 +47,16 @@ Json corpus_json(const MlmCorpus& corpus) {
   return json;
 }
 
+Json contrastive_json(std::span<const ContrastiveTexts> sources) {
+  Json json = Json::object();
+  for (const ContrastiveTexts& texts : sources)
+    json[texts.name] = {{"rows", texts.rows.rows()},
+                        {"pairs", texts.rows.per_row == 2},
+                        {"tokens", texts.rows.ids.size()},
+                        {"truncated", texts.rows.truncated}};
+  return json;
+}
+
 Json data_json(const RunSetup& setup, const RunConfig& config) {
   Json json = Json::object();
   for (const TaskData& task : setup.tasks) {
@@ -53,6 +68,8 @@ Json data_json(const RunSetup& setup, const RunConfig& config) {
   for (const TaskData& corpus : setup.corpora) json[corpus.spec.name] = corpus.rows.reports;
   for (std::size_t i = 0; i < config.stages.size(); ++i)
     if (config.stages[i].mlm) json[std::string(kMlmName)][config.stages[i].name] = corpus_json(setup.mlm[i]);
+  for (std::size_t i = 0; i < config.stages.size(); ++i)
+    if (config.stages[i].contrastive) json[std::string(kContrastiveName)][config.stages[i].name] = contrastive_json(setup.contrastive[i]);
   return json;
 }
 

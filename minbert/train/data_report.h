@@ -8,12 +8,14 @@
 
 namespace minbert {
 
-/// Hash of the token ids and labels of all train and dev rows and of the texts of mlm stages. A run cannot be resumed with other rows.
+/// Hash of the token ids and labels of all train and dev rows and of the texts of mlm and contrastive stages. A run cannot be resumed with
+/// other rows.
 std::string data_digest(const RunSetup& setup);
 
-/// data.json: how many rows of each task, and texts of each mlm stage, were used, skipped, cut and so on.
+/// data.json: how many rows of each task, and texts of each stage that reads texts, were used, skipped, cut and so on.
 Json data_json(const RunSetup& setup, const RunConfig& config);
 /// {source of texts: its counts}
 Json corpus_json(const MlmCorpus& corpus);
+Json contrastive_json(std::span<const ContrastiveTexts> sources);
 
 }  // namespace minbert

@@ -32,12 +32,15 @@ std::string model_card(const RunSetup& setup, const RunConfig& config, const Sta
   if (stage.mlm) return pretraining_card(setup, config, stage);
   const ModelConfig& model = setup.params->config();
   std::string card = fmt::format(
-      "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-similarity\n- text-classification\n---\n\n# {}\n\n"
+      "---\nlibrary_name: sentence-transformers\ntags:\n- sentence-similarity\n{}---\n\n# {}\n\n"
       "A BERT encoder ({} layers, {} wide, {} heads) fine-tuned by minbert, seed {}.\n`model.safetensors` holds the encoder for "
-      "transformers and "
-      "sentence-transformers, `heads.safetensors` the task heads\nand `minbert.json` what they read; `minbert predict` uses all three.\n\n"
-      "| task | type | labels | pool | train rows |\n|---|---|---|---|---|\n",
-      config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed);
+      "transformers and sentence-transformers",
+      tasks.empty() ? "" : "- text-classification\n", config.run.name, model.num_hidden_layers, model.hidden_size,
+      model.num_attention_heads, config.run.seed);
+  if (tasks.empty()) return card + ".\n";
+  card +=
+      ", `heads.safetensors` the task heads\nand `minbert.json` what they read; `minbert predict` uses all three.\n\n"
+      "| task | type | labels | pool | train rows |\n|---|---|---|---|---|\n";
   for (const TaskData& task : tasks) card += task_row(task);
   return card;
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "minbert/base/rng.h"
+#include "minbert/train/contrastive_objective.h"
 #include "minbert/train/mlm_objective.h"
 #include "minbert/train/task_objective.h"
 
@@ -15,6 +16,15 @@ RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, con
     events.pass({what, std::min(rows, done * ranks.size()), rows});
     if (ranks.is_alone() && should_stop()) throw StopRequested();
   };
+}
+
+void touch_rows(Optimizer& optimizer, const TokenizedRows& tokens, std::span<const std::uint32_t> rows) {
+  const auto per_row = static_cast<std::size_t>(tokens.per_row);
+  for (const std::uint32_t row : rows) {
+    const auto begin = static_cast<std::size_t>(tokens.offsets[row * per_row]),
+               end = static_cast<std::size_t>(tokens.offsets[(row + 1) * per_row]);
+    optimizer.touch(std::span(tokens.ids).subspan(begin, end - begin));
+  }
 }
 
 StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer,
@@ -35,6 +45,7 @@ std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& conf
                                           const ShouldStop& should_stop) {
   const StageSpec& stage = config.stages[index];
   if (stage.has_tasks()) return std::make_unique<TaskObjective>(setup, stage, config.run.seed, events, should_stop);
+  if (stage.contrastive) return std::make_unique<ContrastiveObjective>(setup, stage, setup.contrastive[index]);
   return std::make_unique<MlmObjective>(setup, stage, setup.mlm[index], config.run.seed, events, should_stop);
 }
 

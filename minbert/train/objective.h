@@ -28,11 +28,12 @@ class Objective {
  public:
   virtual ~Objective() = default;
 
-  /// The row sets that steps are drawn from: the stage's tasks in its order, or all texts of masked-LM training as one.
+  /// The row sets that steps are drawn from: the stage's tasks in its order, all texts of masked-LM training as
+  /// one, or each source of contrastive texts.
   std::span<const SampledTask> sampled() const { return sampled_; }
   /// The rows of sampled()[i].
   virtual const TokenizedRows& rows(std::size_t i) const = 0;
-  /// The head that a step on sampled()[i] trains.
+  /// The head that a step on sampled()[i] trains: nothing for the MLM head, or for the encoder alone in a run without one.
   virtual Optimizer::StepHead head(std::size_t i) const = 0;
   /// What the loss of a step on these rows of sampled()[i] is divided by: the task's loss_terms, or the tokens that `epoch` hides.
   virtual double loss_terms(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const = 0;
@@ -65,6 +66,9 @@ class Objective {
  protected:
   std::vector<SampledTask> sampled_;
 };
+
+/// Calls optimizer.touch() for the token ids of the rows `which`.
+void touch_rows(Optimizer& optimizer, const TokenizedRows& rows, std::span<const std::uint32_t> which);
 
 /// Makes the objective of stage `index`. All arguments must outlive it.
 std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,

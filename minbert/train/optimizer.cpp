@@ -136,10 +136,12 @@ AdamWSegment Optimizer::word_rows(const RowRun& run) const {
 }
 
 void Optimizer::use_groups(StepHead head) {
-  MINBERT_CHECK(head || params_.shape().mlm != MlmHeadKind::kNone, "a step for a head that is not there");
   used_.assign({&groups_[0]});
   if (head && params_.shape().heads[*head].pool == Pool::kPooler) used_.push_back(&groups_[1]);
-  used_.push_back(head ? &groups_[2 + *head] : &groups_.back());
+  if (head)
+    used_.push_back(&groups_[2 + *head]);
+  else if (params_.shape().mlm != MlmHeadKind::kNone)
+    used_.push_back(&groups_.back());
   words_.close_step();
 }
 

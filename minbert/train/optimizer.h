@@ -29,7 +29,8 @@ class Optimizer {
   /// The step's gradient may be in all of their rows: a head tied to the word embeddings was used.
   void touch_all_words() { words_.touch_all(); }
 
-  /// What a step trains beside the encoder: a task's head, by its index in ModelShape::heads, or else the MLM head.
+  /// What a step trains beside the encoder: a task's head, by its index in ModelShape::heads, or else the MLM head, if there
+  /// is one.
   using StepHead = std::optional<std::size_t>;
   /// To be called before the backward pass of a step, with several ranks only. The result is to be called as gradients become final, so
   /// that they are summed up over the ranks meanwhile.

@@ -19,7 +19,7 @@ Json rows_json(const RunSetup& setup, const RunConfig& config) {
   const Json data = data_json(setup, config);
   Json json = Json::object();
   for (const auto& [task, splits] : data.items()) {
-    if (task == kMlmName) continue;
+    if (task == kMlmName || task == kContrastiveName) continue;
     for (const auto& [split, report] : splits.items()) {
       Json& row = json[task][split] = {{"read", report["read"]}, {"used", report["used"]}, {"skipped", report["skipped"]}};
       for (const char* key : {"tokens", "truncated"})
@@ -137,8 +137,9 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
   for (int ranks = 2; ranks <= 64; ranks *= 2)
     json["gradient_and_moment_bytes_by_ranks"][std::to_string(ranks)] = Optimizer::state_bytes(*setup.params, trains, ranks);
   if (stage.mlm) json["texts"] = corpus_json(setup.mlm[index]);
+  if (stage.contrastive) json["texts"] = contrastive_json(setup.contrastive[index]);
   std::map<std::size_t, double> rates;  // seconds a token, by task
-  if (!stage.mlm)
+  if (stage.has_tasks())
     for (const std::size_t task : setup.tasks_of(stage)) rates[task] = forward_seconds(setup, task);
   if (stage.kind == StageKind::kHeads && stage.cache_features) {
     json["seconds"] = {{"encode", encode_seconds(setup, rates)}};
@@ -168,7 +169,7 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
   if (stage.max_minutes > 0) seconds = std::min(seconds, 60 * stage.max_minutes);
   json["activation_bytes"] = objective->activation_bytes();
   json["seconds"] = {{"steps", seconds}};
-  if (!stage.mlm) json["seconds"]["scores"] = score_seconds(setup, config, stage, rates);
+  if (stage.has_tasks()) json["seconds"]["scores"] = score_seconds(setup, config, stage, rates);
   return json;
 }
 

@@ -14,6 +14,9 @@ constexpr std::size_t kSmallDev = 50;
 TaskData read_task(const TaskSpec& spec, const SplitDraw& draw, TrainEvents& events) {
   TaskData task{.spec = spec, .rows = load_task(spec.data, spec.labels, draw)};
   task.spec.labels = task.rows.labels;
+  task.spec.validate([&](std::string_view key, const std::string& message) {  // again, now that labels are known
+    throw Error(ErrorTag::kUsage, fmt::format("task {}, key \"{}\"", spec.name, key), message);
+  });
   task.spec.resolve_class_weights(task.rows.train.rows);
   if (const std::size_t dev = task.rows.dev.rows.size(); dev > 0 && dev < kSmallDev)
     events.message(MessageLevel::kInfo,
@@ -47,12 +50,10 @@ RunRows read_run_rows(const RunConfig& config, TrainEvents& events) {
     if (const std::string label = only_label(task.rows.reports.at("train")); has_head && !label.empty())
       events.message(MessageLevel::kWarning, fmt::format("{} train: every row has the label {}", spec.name, label));
   }
-  for (const StageSpec& stage : config.stages) {
-    if (!stage.mlm) continue;
-    for (const auto* texts : {&stage.mlm->texts, &stage.mlm->probes})
-      for (const PathOption& text : *texts)
-        if (!parse_task_split(text.text) && !rows.files.contains(text.text)) rows.files[text.text] = read_text_lines(text.text);
-  }
+  for (const StageSpec& stage : config.stages)
+    for_each_text(stage, [&](const PathOption& text) {
+      if (!parse_task_split(text.text) && !rows.files.contains(text.text)) rows.files[text.text] = read_text_lines(text.text);
+    });
   return rows;
 }
 
@@ -72,22 +73,14 @@ std::vector<std::string> vocabulary_texts(const RunConfig& config, const RunRows
   return texts;
 }
 
-std::vector<MlmTexts> stage_texts(const MlmSection& mlm, const RunRows& rows) {
-  std::map<std::string, int> names;
-  for (const auto& [path, lines] : rows.files) ++names[std::filesystem::path(path).filename().string()];
-  std::vector<MlmTexts> texts;
-  for (const auto& [list, probe] : {std::pair(&mlm.texts, false), {&mlm.probes, true}}) {
-    for (const PathOption& text : *list) {
-      if (const auto part = parse_task_split(text.text)) {
-        const TaskData& task = find_task(rows, part->task);
-        texts.push_back({text.text, task.rows.split(part->split).rows, task.spec.is_pair(), probe});
-      } else {
-        const std::string name = std::filesystem::path(text.text).filename().string();
-        texts.push_back({names[name] > 1 ? text.text : name, rows.files.at(text.text), false, probe});
-      }
-    }
+NamedTexts find_texts(const PathOption& text, const RunRows& rows) {
+  if (const auto part = parse_task_split(text.text)) {
+    const TaskData& task = find_task(rows, part->task);
+    return {text.text, task.rows.split(part->split).rows, &task.spec};
   }
-  return texts;
+  const auto name_of = [](const std::string& path) { return std::filesystem::path(path).filename().string(); };
+  const bool shared = std::ranges::count_if(rows.files, [&](const auto& file) { return name_of(file.first) == name_of(text.text); }) > 1;
+  return {shared ? text.text : name_of(text.text), rows.files.at(text.text), nullptr};
 }
 
 }  // namespace minbert

@@ -20,6 +20,10 @@ void tokenize_task(TaskData& task, const RunSetup& setup, TrainEvents& events) {
                                task.spec.windows == Windows::kNone ? "" : " in training; scores read all of them in windows"));
 }
 
+void tell_of_cut(const std::string& name, std::int64_t rows, std::int64_t max_length, TrainEvents& events) {
+  if (rows > 0) events.message(MessageLevel::kInfo, fmt::format("{}: {} rows are longer than {} tokens and cut", name, rows, max_length));
+}
+
 DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents& events) {
   const auto warn = [&](const std::string& what) { events.message(MessageLevel::kWarning, what + "; computing in f32"); };
   return resolve_compute(backend, option_name(config.model.dtype), warn).dtype;
@@ -28,13 +32,16 @@ DType compute_dtype(const Backend& backend, const RunConfig& config, TrainEvents
 MlmCorpus read_stage_texts(const StageSpec& stage, const RunConfig& config, const RunRows& rows, const RunSetup& setup,
                            TrainEvents& events) {
   const MlmSection& mlm = *stage.mlm;
+  std::vector<MlmTexts> texts;
+  for (const auto& [list, probe] : {std::pair(&mlm.texts, false), {&mlm.probes, true}})
+    for (const PathOption& text : *list) {
+      const NamedTexts named = find_texts(text, rows);
+      texts.push_back({named.name, named.rows, named.task != nullptr && named.task->is_pair(), probe});
+    }
   MlmCorpus corpus = read_mlm_corpus(
-      setup.tokenizer, stage_texts(mlm, rows),
+      setup.tokenizer, texts,
       {.joined = mlm.pairs == MlmPairs::kJoined, .held_out = mlm.held_out, .seed = config.run.seed, .max_length = setup.max_length});
-  for (const MlmSource& source : corpus.sources)
-    if (source.truncated > 0)
-      events.message(MessageLevel::kInfo,
-                     fmt::format("{}: {} rows are longer than {} tokens and cut", source.name, source.truncated, setup.max_length));
+  for (const MlmSource& source : corpus.sources) tell_of_cut(source.name, source.truncated, setup.max_length, events);
   return corpus;
 }
 
@@ -77,6 +84,37 @@ std::string check_teachers(const RunConfig& config, const RunSetup& setup) {
   return hashes.empty() ? hashes : sha256_hex(hashes);
 }
 
+/// Checks the keys that count parts of the encoder.
+void check_sizes(const RunConfig& config, const ModelConfig& model) {
+  const auto expect_at_most = [](const std::string& place, const std::string& what, std::int64_t most, std::int64_t got) {
+    if (got > most) throw Error(ErrorTag::kUsage, place, fmt::format("expected at most {}, {}, got {}", most, what, got));
+  };
+  const std::int64_t layers = model.num_hidden_layers, fresh = config.model.reinit_layers;
+  expect_at_most("model.reinit_layers", "the encoder's layers", layers, fresh);
+  for (const StageSpec& stage : config.stages) {
+    const std::string place = fmt::format("stage {}, freeze_layers", stage.name);
+    expect_at_most(place, "the encoder's layers", layers, stage.freeze_layers);
+    if (fresh > 0) expect_at_most(place, "the layers that do not start anew", layers - fresh, stage.freeze_layers);
+    if (!stage.contrastive) continue;
+    expect_at_most(place, "so that a layer is left to train", layers - 1, stage.freeze_layers);
+    for (const std::int64_t width : stage.contrastive->widths)
+      expect_at_most(fmt::format("stage {}, contrastive.widths", stage.name), "the encoder's own width", model.hidden_size, width);
+  }
+}
+
+/// Losses that compare rows with each other see all rows of a micro-batch, which ranks would share.
+void expect_one_rank(const RunConfig& config, const Comm& ranks) {
+  if (ranks.is_alone()) return;
+  const auto refuse = [&](const std::string& place) {
+    throw Error(ErrorTag::kUsage, place,
+                fmt::format("compares all rows of a batch, so it trains in one process; got {} ranks", ranks.size()));
+  };
+  for (const TaskSpec& task : config.tasks)
+    if (config.has_head(task) && compares_rows(task.trained_by())) refuse(fmt::format("task.{}.loss", task.name));
+  for (const StageSpec& stage : config.stages)
+    if (stage.contrastive) refuse(fmt::format("stage {}", stage.name));
+}
+
 }  // namespace
 
 std::vector<std::filesystem::path> teacher_folders(const DistillSection& distill) {
@@ -105,9 +143,11 @@ std::vector<std::size_t> RunSetup::tasks_of(const StageSpec& stage) const {
 }
 
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events, Comm& ranks) {
+  expect_one_rank(config, ranks);
   RunRows rows = read_run_rows(config, events);
   Start start = read_start(config, rows);
   tell_of_start(start, events);
+  check_sizes(config, start.config);
   RunSetup setup{.backend = &backend,
                  .ranks = &ranks,
                  .tokenizer = std::move(start.tokenizer),
@@ -115,6 +155,18 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
                  .init = std::move(start.folder)};
   for (const StageSpec& stage : config.stages)
     setup.mlm.push_back(stage.mlm ? read_stage_texts(stage, config, rows, setup, events) : MlmCorpus{});
+  for (const StageSpec& stage : config.stages) {
+    auto& sources = setup.contrastive.emplace_back();
+    if (!stage.contrastive) continue;
+    for (const PathOption& text : stage.contrastive->texts) {
+      sources.push_back(read_contrastive_texts(setup.tokenizer, find_texts(text, rows), stage, setup.max_length));
+      tell_of_cut(sources.back().name, sources.back().rows.truncated, setup.max_length, events);
+    }
+    for (const TaskData& task : rows.tasks)
+      if (task.spec.pool != Pool::kMean)
+        events.message(MessageLevel::kWarning, fmt::format("stage {} trains mean vectors, task {} reads pool = \"{}\"", stage.name,
+                                                           task.spec.name, option_name(task.spec.pool)));
+  }
   setup.tasks = std::move(rows.tasks);
   setup.corpora = std::move(rows.corpora);
   for (TaskData& task : setup.tasks) tokenize_task(task, setup, events);

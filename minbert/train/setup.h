@@ -6,18 +6,21 @@
 #include <vector>
 
 #include "minbert/model/multitask.h"
+#include "minbert/pipeline/mlm.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/train/comm.h"
+#include "minbert/train/contrastive_texts.h"
 #include "minbert/train/run_rows.h"
 
 namespace minbert {
 
 struct RunSetup {
   Backend* backend;
-  Comm* ranks;                         ///< the processes that train together
-  std::vector<TaskData> tasks = {};    ///< tasks that stages train; a task's index is its head's
-  std::vector<TaskData> corpora = {};  ///< all other tasks
-  std::vector<MlmCorpus> mlm = {};     ///< one for each stage; empty except for mlm stages
+  Comm* ranks;                                                  ///< the processes that train together
+  std::vector<TaskData> tasks = {};                             ///< tasks that stages train; a task's index is its head's
+  std::vector<TaskData> corpora = {};                           ///< all other tasks
+  std::vector<MlmCorpus> mlm = {};                              ///< one for each stage; empty except for mlm stages
+  std::vector<std::vector<ContrastiveTexts>> contrastive = {};  ///< one list for each stage; empty except for contrastive stages
   Tokenizer tokenizer;
   std::int64_t max_length = 0;
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
@@ -39,8 +42,8 @@ struct RunSetup {
 std::vector<std::filesystem::path> teacher_folders(const DistillSection& distill);
 
 /// Reads and tokenises all rows and allocates the parameters, whose values set_initial_weights() or a checkpoint sets. `backend` and
-/// `ranks` must outlive the result. Throws Error: kData, kModel, kUsage for a max_length above the model's limit or for a teacher of other
-/// tasks.
+/// `ranks` must outlive the result. Throws Error: kData, kModel, kUsage for a max_length above the model's limit, for more
+/// layers or wider vectors than it has, for a teacher of other tasks, or for losses that several ranks cannot share.
 RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& events, Comm& ranks);
 
 }  // namespace minbert

@@ -20,7 +20,7 @@ std::int64_t warmup_of(const StageSpec& stage, std::int64_t planned) {
 
 bool stage_trains(const StageSpec& stage, const ParamInfo& info) {
   switch (info.role) {
-    case Role::kEncoder: return stage.kind != StageKind::kHeads;
+    case Role::kEncoder: return stage.kind != StageKind::kHeads && (stage.freeze_layers == 0 || info.layer > stage.freeze_layers);
     case Role::kPooler: return stage.kind == StageKind::kFinetune || stage.kind == StageKind::kDistill;
     case Role::kHead: return std::find(stage.tasks.begin(), stage.tasks.end(), info.task) != stage.tasks.end();
     case Role::kMlm: return stage.kind == StageKind::kMlm;

@@ -96,7 +96,10 @@ void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& 
   std::set<std::string, std::less<>> loaded;
   for (const ImportReport::Parameter& parameter : report.parameters)
     if (!parameter.missing() && !(new_mlm && parameter.role == Role::kMlm)) loaded.insert(parameter.name);
-  setup.params->init(config.run.seed, [&](const ParamInfo& info) { return !loaded.contains(info.name); });
+  const std::int64_t kept_layers = setup.params->config().num_hidden_layers - config.model.reinit_layers;
+  setup.params->init(config.run.seed, [&](const ParamInfo& info) {
+    return !loaded.contains(info.name) || (info.role == Role::kEncoder && info.layer > kept_layers);
+  });
 }
 
 }  // namespace minbert

@@ -26,17 +26,18 @@ double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, doub
   const TaskSpec& task = setup_.tasks[rows.task].spec;
   arena_.reset();
   const int passes = task.r_drop > 0 ? 2 : 1;
-  answered_.assign(micro.rows.begin(), micro.rows.end());
-  if (passes == 2) answered_.insert(answered_.end(), micro.rows.begin(), micro.rows.end());
-  targets_.fill(task, *rows.rows, answered_, rows.soft);
+  targets_.fill(task, *rows.rows, micro.rows, rows.soft);
   const bool cached = !rows.vectors.empty();
 
   Tensor logits;
   if (cached) {
     examples_.clear();
-    for (std::uint8_t pass = 0; pass < passes; ++pass)
+    answered_.clear();
+    for (std::uint8_t pass = 0; pass < passes; ++pass) {
+      answered_.insert(answered_.end(), micro.rows.begin(), micro.rows.end());
       for (std::uint32_t i = 0; i < micro.rows.size(); ++i)
         examples_.push_back({.row = micro.first_row + i, .pass = static_cast<std::uint8_t>(2 * pass)});
+    }
     const Tensor u = gather(rows, answered_, 0), v = rows.rows->per_row == 2 ? gather(rows, answered_, 1) : Tensor();
     logits = model.head_forward(arena_, &activations_.head, rows.task, u, v, examples_, dropout);
   } else {
@@ -44,14 +45,21 @@ double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, doub
     optimizer.touch(batch_.tokens().ids);
     logits = model.forward(arena_, &activations_, rows.task, batch_.tokens(), dropout);
   }
-  double loss = sum_of(loss_forward(backend, arena_, task.trained_by(), logits, targets_.targets())) / passes;
-  const Tensor dlogits = loss_backward(backend, arena_, task.trained_by(), logits, targets_.targets(), scale / passes);
+  const Loss trained_by = task.trained_by();
+  const auto of_pass = [B = std::ssize(micro.rows)](const Tensor& all, std::int64_t pass) {
+    return all.slice_rows(pass * B, (pass + 1) * B);
+  };
+  const Tensor dlogits = arena_.allocate(logits.dtype(), logits.shape());
+  double loss = 0;
+  for (int pass = 0; pass < passes; ++pass) {
+    const Tensor own = of_pass(logits, pass);
+    loss += sum_of(loss_forward(backend, arena_, trained_by, own, targets_.targets())) / passes;
+    backend.copy(of_pass(dlogits, pass), loss_backward(backend, arena_, trained_by, own, targets_.targets(), scale / passes));
+  }
   if (passes == 2) {
-    const std::int64_t B = std::ssize(micro.rows);
-    const Tensor a = logits.slice_rows(0, B), b = logits.slice_rows(B, 2 * B);
-    loss += task.r_drop * sum_of(disagreement_forward(backend, arena_, task.trained_by(), a, b));
-    disagreement_backward(backend, arena_, task.trained_by(), dlogits.slice_rows(0, B), dlogits.slice_rows(B, 2 * B), a, b,
-                          scale * task.r_drop);
+    const Tensor a = of_pass(logits, 0), b = of_pass(logits, 1);
+    loss += task.r_drop * sum_of(disagreement_forward(backend, arena_, trained_by, a, b));
+    disagreement_backward(backend, arena_, trained_by, of_pass(dlogits, 0), of_pass(dlogits, 1), a, b, scale * task.r_drop);
   }
   if (cached)
     model.head_backward(arena_, optimizer.gradients(), dlogits, activations_.head);

@@ -40,7 +40,7 @@ class TrainStep {
   Batch batch_;
   BatchTargets targets_;
   TaskActivations activations_;
-  std::vector<std::uint32_t> answered_;  // the micro-batch's rows, once for each pass
+  std::vector<std::uint32_t> answered_;  // the rows of cached vectors, once for each pass
   std::vector<RowId> examples_;
   std::vector<float> host_;
 };

@@ -79,13 +79,7 @@ std::vector<float> TaskObjective::cache(std::size_t task, const TokenizedRows& r
 }
 
 void TaskObjective::touch(std::size_t i, std::span<const std::uint32_t> rows, int, Optimizer& optimizer) const {
-  const TokenizedRows& tokens = *train_[i].rows;
-  const auto per_row = static_cast<std::size_t>(tokens.per_row);
-  for (const std::uint32_t row : rows) {
-    const auto begin = static_cast<std::size_t>(tokens.offsets[row * per_row]),
-               end = static_cast<std::size_t>(tokens.offsets[(row + 1) * per_row]);
-    optimizer.touch(std::span(tokens.ids).subspan(begin, end - begin));
-  }
+  touch_rows(optimizer, *train_[i].rows, rows);
 }
 
 StepResult TaskObjective::step(std::size_t i, const StepShare& share, int, DropoutState dropout, Optimizer& optimizer) {

@@ -45,14 +45,14 @@ void append_raw(std::string& out, T value) {
 }
 
 // Protocol buffers: a key (field number, wire type), then the value.
-enum WireType : unsigned { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+enum FieldType : unsigned { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
 void append_varint(std::string& out, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
   out.push_back(static_cast<char>(value));
 }
 
-void append_key(std::string& out, unsigned field, WireType type) { append_varint(out, field << 3 | type); }
+void append_key(std::string& out, unsigned field, FieldType type) { append_varint(out, field << 3 | type); }
 
 void append_double(std::string& out, unsigned field, double value) {
   append_key(out, field, kFixed64);

@@ -274,7 +274,7 @@ TEST_F(FormatsTest, ConfigShowsOrigins) {
 }
 
 TEST_F(FormatsTest, EveryPresetIsAGoodConfig) {
-  for (const char* preset : {"multitask", "classify", "pairs", "pretrain"}) {
+  for (const char* preset : {"multitask", "classify", "pairs", "few-shot", "vectors", "pretrain"}) {
     const std::string name = std::string(preset) + ".toml";
     output({"init", "--preset", preset, "-o", name});
     expect_success(minbert({"config", "check", name}));

@@ -63,7 +63,7 @@ void print_vectors(Params& params, const std::string& pool_name) {
     if (row.name == pool_name) pool = row.value;
   Arena arena(params.backend());
   MultitaskModel model(params.backend(), params);
-  const Tensor vectors = model.sentence_vectors(arena, {ids, type_ids, positions, offsets, {}}, pool, {});
+  const Tensor vectors = model.sentence_vectors(arena, nullptr, {ids, type_ids, positions, offsets, {}}, pool, {});
   for (std::int64_t b = 0; b < vectors.rows(); ++b) {
     const auto row = vectors.slice_rows(b, b + 1).span<const float>();
     print(std::vector<float>(row.begin(), row.end()));

@@ -146,7 +146,7 @@ TEST(Laws, SentenceVectorsAndTheHeadMakeTheModel) {
     const Values whole = m.run(h, batch);
 
     m.arena.reset();
-    const Tensor vectors = m.model.sentence_vectors(m.arena, batch.view(), head.pool, tiny_dropout());
+    const Tensor vectors = m.model.sentence_vectors(m.arena, nullptr, batch.view(), head.pool, tiny_dropout());
     const std::int64_t S = vectors.rows(), B = head.pair() ? S / 2 : S;
     std::vector<RowId> rows;
     for (std::uint32_t b = 0; b < B; ++b) rows.push_back({100 + b, 0, 0});

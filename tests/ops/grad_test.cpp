@@ -242,6 +242,36 @@ TEST(Grad, SymmetricKl) {
            }});
 }
 
+TEST(Grad, PearsonLoss) {
+  static const std::vector<double> targets = {0, 5, 2.4, -1, 3};
+  static const Tensor y = Tensor::of(std::span(targets), {5});
+  check(loss_case(
+      {5}, [](const Tensor& losses, const Tensor& x) { ref().pearson_loss(losses, x, y); },
+      [](const Tensor& dx, const Tensor& x, double scale) { ref().pearson_loss_backward(dx, x, y, scale); }));
+}
+
+TEST(Grad, Cosent) {
+  static const std::vector<double> targets = {0, 5, 2.4, 2.4, 3};
+  static const Tensor y = Tensor::of(std::span(targets), {5});
+  check(loss_case(
+      {5}, [](const Tensor& losses, const Tensor& x) { ref().cosent(losses, x, y, 4); },
+      [](const Tensor& dx, const Tensor& x, double scale) { ref().cosent_backward(dx, x, y, 4, scale); }));
+}
+
+TEST(Grad, Contrastive) {
+  static const std::vector<std::int32_t> apart = {0, 1, 2, 3}, together = {0, 1, 0, 1};
+  for (const std::vector<std::int32_t>* list : {&apart, &together}) {
+    const Indices groups{*list, list->data()};
+    check({.inputs = {{"u", {4, 3}}, {"v", {4, 3}}},
+           .output_shape = {1, 1},
+           .forward = sum_of(4, [=](const Tensor& each, Tensors in) { ref().contrastive(each, in[0], in[1], groups, 0.3); }),
+           .backward = [=](Arena&, Tensors d, const Tensor& dout, Tensors in) {
+             for (const Tensor& accumulated : d) ref().zero(accumulated);
+             ref().contrastive_backward(d[0], d[1], in[0], in[1], groups, 0.3, dout.data<double>()[0]);
+           }});
+  }
+}
+
 TEST(Grad, Mse) {
   static const std::vector<double> targets = {0, 5, 2.4, -1, 3};
   static const Tensor y = Tensor::of(std::span(targets), {5});

@@ -66,6 +66,44 @@ void add_pairs(Cases& cases) {
                    }});
 }
 
+void add_batch_losses(Cases& cases) {
+  for (const std::int64_t B : {0, 1, 3, 9, 33}) {
+    cases.push_back({fmt::format("pearson_loss_{}", B), [=](OpRun& t) {
+                       const Tensor x = t.input({B}), y = t.param({B}, 2, 3);
+                       t.backend().pearson_loss(t.output_f32("losses", {B}), x, y);
+                       t.backend().pearson_loss_backward(t.output("dpredictions", {B}), x, y, 0.75);
+                     }});
+    for (const double sharpness : {1.0, 20.0})
+      cases.push_back({fmt::format("cosent_{}_{}", B, sharpness), [=](OpRun& t) {
+                         const Tensor x = t.input({B}), y = t.param({B}, 2, 3);
+                         t.backend().cosent(t.output_f32("losses", {B}), x, y, sharpness);
+                         t.backend().cosent_backward(t.output("dpredictions", {B}), x, y, sharpness, 0.5);
+                       }});
+  }
+  cases.push_back({"pearson_loss_constant", [](OpRun& t) {
+                     const Tensor x = t.input({5}), y = t.param({5}, 0, 3);
+                     t.backend().pearson_loss(t.output_f32("losses", {5}), x, y);
+                     t.backend().pearson_loss_backward(t.output("dpredictions", {5}), x, y, 0.75);
+                   }});
+  struct Size {
+    std::int64_t B, C, groups;
+  };
+  for (const auto [B, C, count] : {Size{0, 8, 1}, {1, 3, 1}, {9, 17, 1000}, {9, 17, 3}, {32, 384, 2}, {33, 384, 1000}})
+    cases.push_back({fmt::format("contrastive_{}x{}_{}", B, C, count), [=](OpRun& t) {
+                       const Tensor u = t.input({B, C}), v = t.input({B, C}, 3);
+                       const auto groups = t.indices(B, count);
+                       t.backend().contrastive(t.output_f32("losses", {B}), u, v, groups, 0.3);
+                       t.backend().contrastive_backward(t.accumulator("du", {B, C}), t.accumulator("dv", {B, C}), u, v, groups, 0.3, 0.75);
+                     }});
+  cases.push_back({"contrastive_zero", [](OpRun& t) {
+                     const Tensor u = t.input({5, 17}, 0), v = t.input({5, 17});
+                     const auto groups = t.indices(5, 2);
+                     t.backend().contrastive(t.output_f32("losses", {5}), u, v, groups, 0.3);
+                     // Far below a length of 1 the gradient by u is as much larger.
+                     t.backend().contrastive_backward(t.accumulator("du", {5, 17}), t.accumulator("dv", {5, 17}), u, v, groups, 0.3, 1e-12);
+                   }});
+}
+
 void add_losses(Cases& cases) {
   struct Size {
     std::int64_t B, K;
@@ -143,6 +181,7 @@ std::vector<OpCase> head_cases() {
   add_rows(cases);
   add_pairs(cases);
   add_losses(cases);
+  add_batch_losses(cases);
   add_adamw(cases);
   return cases;
 }

@@ -232,6 +232,28 @@ class RemoteBackend final : public Backend {
   void symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) override {
     run("symmetric_kl_backward", {da, db}, [&] { host_->symmetric_kl_backward(local(da), local(db), local(a), local(b), link, scale); });
   }
+  void pearson_loss(Tensor losses, const Tensor& predictions, const Tensor& targets) override {
+    run("pearson_loss", {losses}, [&] { host_->pearson_loss(local(losses), local(predictions), local(targets)); });
+  }
+  void pearson_loss_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) override {
+    run("pearson_loss_backward", {dpredictions},
+        [&] { host_->pearson_loss_backward(local(dpredictions), local(predictions), local(targets), scale); });
+  }
+  void cosent(Tensor losses, const Tensor& predictions, const Tensor& targets, double sharpness) override {
+    run("cosent", {losses}, [&] { host_->cosent(local(losses), local(predictions), local(targets), sharpness); });
+  }
+  void cosent_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double sharpness, double scale) override {
+    run("cosent_backward", {dpredictions},
+        [&] { host_->cosent_backward(local(dpredictions), local(predictions), local(targets), sharpness, scale); });
+  }
+  void contrastive(Tensor losses, const Tensor& u, const Tensor& v, Indices groups, double temperature) override {
+    run("contrastive", {losses}, [&] { host_->contrastive(local(losses), local(u), local(v), local(groups), temperature); });
+  }
+  void contrastive_backward(Tensor du, Tensor dv, const Tensor& u, const Tensor& v, Indices groups, double temperature,
+                            double scale) override {
+    run("contrastive_backward", {du, dv},
+        [&] { host_->contrastive_backward(local(du), local(dv), local(u), local(v), local(groups), temperature, scale); });
+  }
 
   void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) override {
     std::vector<AdamWSegment> own(segments.begin(), segments.end());

@@ -60,6 +60,8 @@ const Changes<StageSpec>& stage_changes() {
       {"log_every", [](StageSpec& s) { s.log_every = 3; }},
       {"checkpoint_every", [](StageSpec& s) { s.checkpoint_every = std::int64_t{3}; }},
       {"eval_train", [](StageSpec& s) { s.eval_train = std::int64_t{3}; }},
+      {"freeze_layers", [](StageSpec& s) { s.freeze_layers = 1; }},
+      {"contrastive", [](StageSpec& s) { s.contrastive.emplace().texts = {{.text = "near.train"}}; }},
       {"distill", [](StageSpec& s) { s.distill = DistillSection{.share = 0.25}; }},
       {"mlm", [](StageSpec& s) { s.mlm = MlmSection{.texts = {{.text = "near.train"}}}; }},
   };
@@ -75,6 +77,17 @@ const Changes<MlmSection>& mlm_changes() {
       {"head", [](MlmSection& m) { m.head = MlmHeadChoice::kTied; }},
       {"dropout", [](MlmSection& m) { m.dropout = 0.5f; }},
       {"held_out", [](MlmSection& m) { m.held_out = 0.5; }},
+  };
+  return changes;
+}
+
+const Changes<ContrastiveSection>& contrastive_changes() {
+  static const Changes<ContrastiveSection> changes = {
+      {"texts", [](ContrastiveSection& c) { c.texts.push_back({.text = "near.train"}); }},
+      {"labels", [](ContrastiveSection& c) { c.labels = false; }},
+      {"positive", [](ContrastiveSection& c) { c.positive = "0"; }},
+      {"temperature", [](ContrastiveSection& c) { c.temperature = 0.5; }},
+      {"widths", [](ContrastiveSection& c) { c.widths = {8}; }},
   };
   return changes;
 }
@@ -126,6 +139,20 @@ TEST_F(FingerprintTest, EveryKeyOfMlmCounts) {
     ASSERT_TRUE(mlm_changes().contains(name)) << "say how stage.mlm." << name << " is changed";
     RunConfig changed = run;
     mlm_changes().at(name)(*changed.stages[0].mlm);
+    EXPECT_NE(key_of(changed), key) << name;
+  }
+}
+
+TEST_F(FingerprintTest, EveryKeyOfContrastiveCounts) {
+  RunConfig run = config();
+  run.stages[0].kind = StageKind::kContrastive;
+  run.stages[0].tasks.clear();
+  run.stages[0].contrastive.emplace().texts = {{.text = "same.train"}};
+  const std::string key = key_of(run);
+  for (const std::string& name : names_of<ContrastiveSection>()) {
+    ASSERT_TRUE(contrastive_changes().contains(name)) << "say how stage.contrastive." << name << " is changed";
+    RunConfig changed = run;
+    contrastive_changes().at(name)(*changed.stages[0].contrastive);
     EXPECT_NE(key_of(changed), key) << name;
   }
 }

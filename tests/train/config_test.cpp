@@ -149,7 +149,8 @@ TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
        {"stage.third", "share their head"}},
       {"[model]\ninit = \"scratch\"\n[[stage]]\nkind = \"mlm\"\nmlm = { texts = [\"a.txt\"], head = \"pretrained\" }\n",
        {"more.toml:5", "stage.0.mlm.head", "scratch"}},
-      {"[[task]]\nname = \"mlm\"\n", {"more.toml:2", "masked-LM"}},
+      {"[[task]]\nname = \"mlm\"\n", {"more.toml:2", "a kind of training"}},
+      {"[[task]]\nname = \"contrastive\"\n", {"more.toml:2", "a kind of training"}},
   };
   for (const Mistake& mistake : mistakes) {
     SCOPED_TRACE(mistake.overlay);

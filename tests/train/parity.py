@@ -42,6 +42,7 @@ class ParityTest(unittest.TestCase):
     """Subclasses set verb, head_file and tolerance (relative)."""
 
     minbert = None
+    rates = ("lr", "head_lr")
 
     def sharpen(self, name, x):
         """A first weight that lets attention choose: from scratch it is so small that every token gets the same attention."""
@@ -58,7 +59,7 @@ class ParityTest(unittest.TestCase):
     def check(self, folder, config, what, expect):
         """Trains `config` and compares its losses with those of expect(run folder, start model). Returns the steps of both."""
         (folder / "config.toml").write_text(config)
-        at_rest = ["--set", "stage.0.lr=0", "--set", "stage.0.head_lr=0"]
+        at_rest = [word for rate in self.rates for word in ("--set", f"stage.0.{rate}=0")]
         self.train(folder, "start", *at_rest, "--set", "stage.0.max_steps=1")
         start = folder / "start" / "best"
         for file in (start / "model.safetensors", start / self.head_file):

@@ -55,6 +55,16 @@ CASES = {
         'encode = "joint"\npool = "pooler"\nhead = { dense = [], dropout = DROPOUT }\nr_drop = 2.0',
         'sampler = "round_robin"',
     ),
+    "ordinal, CoSENT, frozen layer": (
+        ["mood", "angle"],
+        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nORDER',
+        'sampler = "round_robin"\nfreeze_layers = 1',
+    ),
+    "Pearson loss with R-Drop": (
+        ["angle", "same"],
+        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nr_drop = 0.3\nPEARSON',
+        'sampler = "round_robin"\naccumulate = 2',
+    ),
     "label smoothing and multi_label": (
         ["mood", "same", "topics"],
         'pool = "mean"\nhead = { dense = ["H"], dropout = DROPOUT }\nlabel_smoothing = 0.1',
@@ -101,6 +111,8 @@ def config_text(case, dropout):
         own = re.sub("head = .*", 'head = { kind = "cosine", dropout = DROPOUT }', settings) if name == "angle" else settings
         if name == "mood":
             own = own.replace('encode = "joint"', "")
+        own = own.replace("ORDER", 'loss = "cosent"' if name == "angle" else "ordinal = 1.5")
+        own = own.replace("PEARSON", 'loss = "pearson"' if name == "angle" else "")
         own = own.replace("WEIGHTS", WEIGHTS.get(name, '"balanced"'))
         text += f'[[task]]\nname = "{name}"\n{KINDS[name]}\n{own}\n[task.data]\n{DATA[name]}\n'
     rates = f"lr = {LR}\nhead_lr = {2 * LR}"
@@ -150,6 +162,12 @@ class TaskParityTest(parity.ParityTest):
 
     def test_joint_r_drop(self):
         self.check_both("joint R-Drop")
+
+    def test_ordinal_and_cosent(self):
+        self.check_both("ordinal, CoSENT, frozen layer")
+
+    def test_pearson(self):
+        self.check_both("Pearson loss with R-Drop")
 
     def test_label_smoothing_and_multi_label(self):
         self.tolerance = 1e-5

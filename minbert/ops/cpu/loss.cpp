@@ -110,10 +110,6 @@ HWY_EXPORT(soft_gradient);
 
 namespace {
 
-void check_rows(const Tensor& out, const Tensor& x, const Tensor& y, const char* what) {
-  for (const Tensor* t : {&out, &x, &y}) shapes::matrix(*t, x.rows(), 1, what);
-}
-
 float value_at(const Tensor& x, std::int64_t row, std::int64_t col = 0) {
   float value = 0;
   with_type(x.dtype(), [&]<class T>(T) { value = static_cast<float>(x.data<T>()[row * x.row_stride() + col]); });
@@ -232,13 +228,13 @@ void CpuBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, 
 }
 
 void CpuBackend::mse(Tensor losses, const Tensor& predictions, const Tensor& targets) {
-  check_rows(losses, predictions, targets, "mse");
+  shapes::columns(losses, predictions, targets, "mse");
   const OpScope scope(*this, "mse", 0, 0, {losses});
   for_each_row(losses, predictions, targets, [](double x, double y) { return (x - y) * (x - y); });
 }
 
 void CpuBackend::mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) {
-  check_rows(dpredictions, predictions, targets, "mse gradient");
+  shapes::columns(dpredictions, predictions, targets, "mse gradient");
   const OpScope scope(*this, "mse_backward", 0, 0, {dpredictions});
   for_each_row(dpredictions, predictions, targets, [scale](double x, double y) { return scale * 2.0 * (x - y); });
 }

@@ -27,10 +27,6 @@ S log_sum_exp(const Matrix<S>& x, std::int64_t row) {
   return top + std::log(sum);
 }
 
-void check_columns(const Tensor& out, const Tensor& x, const Tensor& y, const char* what) {
-  for (const Tensor* t : {&out, &x, &y}) shapes::matrix(*t, x.rows(), 1, what);
-}
-
 void check_bce(const Tensor& logits, const Tensor& targets, const Tensor& weights, const char* what) {
   shapes::matrix(targets, logits.rows(), logits.cols(), what);
   shapes::optional_matrix(weights, logits.rows(), logits.cols(), what);
@@ -176,13 +172,13 @@ void RefBackend::bce_with_logits_backward(Tensor dlogits, const Tensor& logits, 
 }
 
 void RefBackend::mse(Tensor losses, const Tensor& predictions, const Tensor& targets) {
-  check_columns(losses, predictions, targets, "mse");
+  shapes::columns(losses, predictions, targets, "mse");
   const OpScope scope(*this, "mse", 0, bytes_of({losses, predictions, targets}), {losses});
   map_pairs(losses, predictions, targets, [](auto x, auto y) { return (x - y) * (x - y); });
 }
 
 void RefBackend::mse_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) {
-  check_columns(dpredictions, predictions, targets, "mse_backward");
+  shapes::columns(dpredictions, predictions, targets, "mse_backward");
   const OpScope scope(*this, "mse_backward", 0, bytes_of({dpredictions, predictions, targets}), {dpredictions});
   map_pairs(dpredictions, predictions, targets, [scale](auto x, auto y) { return 2 * scale * (x - y); });
 }

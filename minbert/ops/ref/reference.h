@@ -99,6 +99,15 @@ class RefBackend final : public Backend {
   void symmetric_kl(Tensor losses, const Tensor& a, const Tensor& b, LogitLink link) override;
   void symmetric_kl_backward(Tensor da, Tensor db, const Tensor& a, const Tensor& b, LogitLink link, double scale) override;
 
+  // batch_loss.cpp
+  void pearson_loss(Tensor losses, const Tensor& predictions, const Tensor& targets) override;
+  void pearson_loss_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double scale) override;
+  void cosent(Tensor losses, const Tensor& predictions, const Tensor& targets, double sharpness) override;
+  void cosent_backward(Tensor dpredictions, const Tensor& predictions, const Tensor& targets, double sharpness, double scale) override;
+  void contrastive(Tensor losses, const Tensor& u, const Tensor& v, Indices groups, double temperature) override;
+  void contrastive_backward(Tensor du, Tensor dv, const Tensor& u, const Tensor& v, Indices groups, double temperature,
+                            double scale) override;
+
   // adamw.cpp
   void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) override;
   double squared_norm(std::span<const Tensor> tensors) override;
