@@ -70,7 +70,7 @@ const std::vector<Setting>& settings() {
       {"trained on", "", [](Stage s, Run) { return list_text(s.reads_texts() ? s.texts : s.tasks); }},
       {"learning rate", "1e-5 pretraining, 1e-3 fine-tuning",
        [](Stage s, Run) { return s.kind == "heads" ? "frozen" : stage_value(s, "lr"); }},
-      {"learning rate of heads", "1e-3", [](Stage s, Run) { return head_rate(s); }},
+      {"learning rate of heads", "1e-3", [](Stage s, Run) { return s.kind == "contrastive" ? "" : head_rate(s); }},
       {"batch size", "8", [](Stage s, Run) { return stage_value(s, "batch"); }},
       {"batches a step", "", [](Stage s, Run) { return stage_value(s, "accumulate"); }},
       {"epochs", "10", [](Stage s, Run) { return stage_value(s, "epochs"); }},

@@ -161,6 +161,9 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
     for (const PathOption& text : stage.contrastive->texts) {
       sources.push_back(read_contrastive_texts(setup.tokenizer, find_texts(text, rows), stage, setup.max_length));
       tell_of_cut(sources.back().name, sources.back().rows.truncated, setup.max_length, events);
+      if (sources.back().rows.per_row == 1 && start.config.hidden_dropout_prob == 0 && start.config.attention_probs_dropout_prob == 0)
+        events.message(MessageLevel::kWarning,
+                       fmt::format("stage {}: dropout is off, so that both vectors of a text of {} are equal", stage.name, text.text));
     }
     for (const TaskData& task : rows.tasks)
       if (task.spec.pool != Pool::kMean)
