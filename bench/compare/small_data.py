@@ -9,8 +9,8 @@ DATA holds the course's files and SICK (`minbert fetch --data`); the sample revi
 systems get the same ones and the same number of threads. They are scored on at most --test-rows rows of the dev files, which nothing else
 reads; with --validation on train rows that were not drawn, for choosing defaults. Writes a JSON line for each run, and goes on where a file
 ends. --table prints means over the seeds: accuracy with its standard deviation, macro-F1, and the processor time of training and scoring.
---per-class draws so many rows of each class, as for SetFit. few.toml is made by `minbert init --preset few-shot`. Needs numpy and scikit-learn, and for the system setfit the package of that
-name.
+--per-class draws so many rows of each class, as for SetFit; few.toml is made by `minbert init --preset few-shot`. Needs numpy and
+scikit-learn, and for the system setfit the package of that name.
 """
 
 import argparse
@@ -161,12 +161,16 @@ def run_minbert(o, train, test, folder):
         command += ["--set", "task.text.data.text=text", "--set", "stage.heads.eval_train=0"]
     else:
         command = [o.minbert, "train", "--init", o.model, "--train", folder / "train.csv"]
-    command += ["--set", f"task.{task}.data.test={folder}/test.csv", "--set", f"run.seed={o.seed}", "-o", run, "--overwrite", "-q", "--threads", str(o.threads), *o.more]
+    command += ["--set", f"task.{task}.data.test={folder}/test.csv", "--set", f"run.seed={o.seed}"]
+    command += ["-o", run, "--overwrite", "-q", "--threads", str(o.threads), *o.more]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(done.stderr)
     metrics = json.loads((run / "eval/test/metrics.json").read_text())["tasks"][task]
     return {key: metrics[key] for key in ("accuracy", "macro_f1")}
+
+
+RUNNERS = {"minbert": run_minbert, "tfidf": run_tfidf, "vectors": run_vectors, "setfit": run_setfit}
 
 
 def cpu_seconds():
@@ -208,7 +212,7 @@ def measure(o, known, out):
                         if key in known or size > len(train_rows):
                             continue
                         begin = cpu_seconds()
-                        figures = {"minbert": run_minbert, "tfidf": run_tfidf, "vectors": run_vectors, "setfit": run_setfit}[system](o, train, test, scratch)
+                        figures = RUNNERS[system](o, train, test, scratch)
                         line = {**key, "test_rows": len(test), **figures, "cpu_seconds": round(cpu_seconds() - begin, 2)}
                         print(json.dumps(line), file=out, flush=True)
 

@@ -152,7 +152,7 @@ constexpr std::array<OptionName<MlmHeadChoice>, 3> option_names(MlmHeadChoice) {
 
 /// The name of masked-LM training where records and files name a task; no task may be called so.
 inline constexpr std::string_view kMlmName = "mlm";
-/// The same for contrastive training.
+/// The name of contrastive training where records and files name a task; no task may be called so.
 inline constexpr std::string_view kContrastiveName = "contrastive";
 
 /// Texts of a task, as "sst.train" names them.

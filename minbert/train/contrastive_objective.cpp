@@ -2,7 +2,6 @@
 #include "minbert/train/contrastive_objective.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace minbert {
 
@@ -40,7 +39,6 @@ double ContrastiveObjective::micro_step(const ContrastiveTexts& texts, std::span
   const std::int64_t B = std::ssize(rows);
   const Tensor dvectors = arena_.allocate(vectors.dtype(), vectors.shape()), losses = arena_.allocate(vectors.dtype(), {B});
   backend.zero(dvectors);
-  host_.resize(rows.size());
   const auto share = static_cast<double>(widths_.size());
   double loss = 0;
   for (const std::int64_t width : widths_) {
@@ -48,8 +46,7 @@ double ContrastiveObjective::micro_step(const ContrastiveTexts& texts, std::span
     const Tensor u = half(vectors, 0), v = half(vectors, B);
     backend.contrastive(losses, u, v, groups, stage_.contrastive->temperature);
     backend.contrastive_backward(half(dvectors, 0), half(dvectors, B), u, v, groups, stage_.contrastive->temperature, scale / share);
-    backend.copy_to_host(host_.data(), losses);
-    loss = std::accumulate(host_.begin(), host_.end(), loss);
+    loss = sum_of(backend, losses, loss);
   }
   setup_.model->vectors_backward(arena_, optimizer.gradients(), dvectors, activations_);
   return loss / share;

@@ -38,7 +38,6 @@ class ContrastiveObjective final : public Objective {
   Batch batch_;
   TaskActivations activations_;
   std::vector<std::int32_t> groups_;
-  std::vector<float> host_;
 };
 
 }  // namespace minbert

@@ -68,9 +68,7 @@ StepResult MlmObjective::step(std::size_t, const StepShare& share, int epoch, Dr
     const Tensor losses = loss_forward(backend, arena_, Loss::kCrossEntropy, logits, targets);
     const Tensor dlogits = loss_backward(backend, arena_, Loss::kCrossEntropy, logits, targets, 1 / share.total);
     model.mlm_backward(arena_, optimizer.gradients(), dlogits, activations_, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
-    host_.resize(static_cast<std::size_t>(losses.numel()));
-    backend.copy_to_host(host_.data(), losses);
-    result.loss = std::accumulate(host_.begin(), host_.end(), result.loss);
+    result.loss = sum_of(backend, losses, result.loss);
   });
   if (share.total > 0) result.loss /= share.total;
   return result;

@@ -48,7 +48,6 @@ class MlmObjective final : public Objective {
   Arena arena_;
   MaskedBatch batch_;
   MlmActivations activations_;
-  std::vector<float> host_;
   std::vector<TokenizedRows> samples_;  // the train rows of each source that eval_train asks for
   std::vector<EvalRows> held_out_, train_sample_;
 };

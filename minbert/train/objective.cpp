@@ -18,6 +18,12 @@ RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, con
   };
 }
 
+double sum_of(Backend& backend, const Tensor& losses, double from) {
+  std::vector<float> values(static_cast<std::size_t>(losses.numel()));
+  backend.copy_to_host(values.data(), losses);
+  return std::accumulate(values.begin(), values.end(), from);
+}
+
 void touch_rows(Optimizer& optimizer, const TokenizedRows& tokens, std::span<const std::uint32_t> rows) {
   const auto per_row = static_cast<std::size_t>(tokens.per_row);
   for (const std::uint32_t row : rows) {

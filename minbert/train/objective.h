@@ -67,6 +67,8 @@ class Objective {
   std::vector<SampledTask> sampled_;
 };
 
+/// `from` plus the sum of losses (B).
+double sum_of(Backend& backend, const Tensor& losses, double from = 0);
 /// Calls optimizer.touch() for the token ids of the rows `which`.
 void touch_rows(Optimizer& optimizer, const TokenizedRows& rows, std::span<const std::uint32_t> which);
 

@@ -45,6 +45,25 @@ MlmCorpus read_stage_texts(const StageSpec& stage, const RunConfig& config, cons
   return corpus;
 }
 
+std::vector<ContrastiveTexts> read_contrasted(const StageSpec& stage, const RunRows& rows, const ModelConfig& model, const RunSetup& setup,
+                                              TrainEvents& events) {
+  std::vector<ContrastiveTexts> sources;
+  const bool no_dropout = model.hidden_dropout_prob == 0 && model.attention_probs_dropout_prob == 0;
+  for (const PathOption& text : stage.contrastive->texts) {
+    const ContrastiveTexts& source =
+        sources.emplace_back(read_contrastive_texts(setup.tokenizer, find_texts(text, rows), stage, setup.max_length));
+    tell_of_cut(source.name, source.rows.truncated, setup.max_length, events);
+    if (source.rows.per_row == 1 && no_dropout)
+      events.message(MessageLevel::kWarning,
+                     fmt::format("stage {}: dropout is off, so that both vectors of a text of {} are equal", stage.name, text.text));
+  }
+  for (const TaskData& task : rows.tasks)
+    if (task.spec.pool != Pool::kMean)
+      events.message(MessageLevel::kWarning, fmt::format("stage {} trains mean vectors, task {} reads pool = \"{}\"", stage.name,
+                                                         task.spec.name, option_name(task.spec.pool)));
+  return sources;
+}
+
 /// Says what the files of the folder that the run starts from say differently, and what of them training does not follow.
 void tell_of_start(const Start& start, TrainEvents& events) {
   for (const std::string& warning : start.tokenizer.warnings()) events.message(MessageLevel::kWarning, warning);
@@ -153,22 +172,10 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
                  .tokenizer = std::move(start.tokenizer),
                  .max_length = config.model.max_length,
                  .init = std::move(start.folder)};
-  for (const StageSpec& stage : config.stages)
-    setup.mlm.push_back(stage.mlm ? read_stage_texts(stage, config, rows, setup, events) : MlmCorpus{});
   for (const StageSpec& stage : config.stages) {
-    auto& sources = setup.contrastive.emplace_back();
-    if (!stage.contrastive) continue;
-    for (const PathOption& text : stage.contrastive->texts) {
-      sources.push_back(read_contrastive_texts(setup.tokenizer, find_texts(text, rows), stage, setup.max_length));
-      tell_of_cut(sources.back().name, sources.back().rows.truncated, setup.max_length, events);
-      if (sources.back().rows.per_row == 1 && start.config.hidden_dropout_prob == 0 && start.config.attention_probs_dropout_prob == 0)
-        events.message(MessageLevel::kWarning,
-                       fmt::format("stage {}: dropout is off, so that both vectors of a text of {} are equal", stage.name, text.text));
-    }
-    for (const TaskData& task : rows.tasks)
-      if (task.spec.pool != Pool::kMean)
-        events.message(MessageLevel::kWarning, fmt::format("stage {} trains mean vectors, task {} reads pool = \"{}\"", stage.name,
-                                                           task.spec.name, option_name(task.spec.pool)));
+    setup.mlm.push_back(stage.mlm ? read_stage_texts(stage, config, rows, setup, events) : MlmCorpus{});
+    setup.contrastive.push_back(stage.contrastive ? read_contrasted(stage, rows, start.config, setup, events)
+                                                  : std::vector<ContrastiveTexts>{});
   }
   setup.tasks = std::move(rows.tasks);
   setup.corpora = std::move(rows.corpora);

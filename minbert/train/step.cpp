@@ -1,9 +1,6 @@
 // Runs the micro-batches of an optimizer step.
 #include "minbert/train/step.h"
 
-#include <algorithm>
-#include <numeric>
-
 namespace minbert {
 
 StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer) {
@@ -53,12 +50,12 @@ double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, doub
   double loss = 0;
   for (int pass = 0; pass < passes; ++pass) {
     const Tensor own = of_pass(logits, pass);
-    loss += sum_of(loss_forward(backend, arena_, trained_by, own, targets_.targets())) / passes;
+    loss += sum_of(backend, loss_forward(backend, arena_, trained_by, own, targets_.targets())) / passes;
     backend.copy(of_pass(dlogits, pass), loss_backward(backend, arena_, trained_by, own, targets_.targets(), scale / passes));
   }
   if (passes == 2) {
     const Tensor a = of_pass(logits, 0), b = of_pass(logits, 1);
-    loss += task.r_drop * sum_of(disagreement_forward(backend, arena_, trained_by, a, b));
+    loss += task.r_drop * sum_of(backend, disagreement_forward(backend, arena_, trained_by, a, b));
     disagreement_backward(backend, arena_, trained_by, of_pass(dlogits, 0), of_pass(dlogits, 1), a, b, scale * task.r_drop);
   }
   if (cached)
@@ -79,12 +76,6 @@ Tensor TrainStep::gather(const StepRows& rows, std::span<const std::uint32_t> wh
   const Tensor out = arena_.allocate(DType::kF32, {std::ssize(which), static_cast<std::int64_t>(width)});
   setup_.backend->copy_to_device(out, host_.data());
   return out;
-}
-
-double TrainStep::sum_of(const Tensor& losses) {
-  host_.resize(static_cast<std::size_t>(losses.numel()));
-  setup_.backend->copy_to_host(host_.data(), losses);
-  return std::accumulate(host_.begin(), host_.end(), 0.0);
 }
 
 }  // namespace minbert

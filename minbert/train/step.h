@@ -33,7 +33,6 @@ class TrainStep {
   double micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
                     const Encoder::GradReady& on_grad_ready);
   Tensor gather(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t pass);
-  double sum_of(const Tensor& losses);
 
   RunSetup& setup_;
   Arena arena_;

@@ -30,6 +30,22 @@ Matrix<S> filled(const Tensor& like, S value) {
   return out;
 }
 
+/// Calls fn(i, j, exponent) for each pair of rows of which i has the larger target.
+template <class S, class Fn>
+void for_ranked_pairs(const Matrix<S>& x, const Matrix<S>& y, double sharpness, const Fn& fn) {
+  for (std::int64_t i = 0; i < x.size(); ++i)
+    for (std::int64_t j = 0; j < x.size(); ++j)
+      if (std::real(y[i]) > std::real(y[j])) fn(i, j, sharpness * (x[j] - x[i]));
+}
+
+/// The largest of these exponents, at least 0.
+template <class S>
+double highest_exponent(const Matrix<S>& x, const Matrix<S>& y, double sharpness) {
+  double top = 0;
+  for_ranked_pairs(x, y, sharpness, [&](std::int64_t, std::int64_t, S exponent) { top = std::max(top, std::real(exponent)); });
+  return top;
+}
+
 template <class S>
 Matrix<S> unit_rows(const Matrix<S>& x, Matrix<S>& norms) {
   Matrix<S> out(x.rows(), x.cols());
@@ -66,7 +82,7 @@ double target(Indices groups, std::int64_t i, std::int64_t j) {
   return group(i) == group(j) ? 1.0 / static_cast<double>(std::ranges::count(groups.host, group(i))) : 0;
 }
 
-/// du += the gradient of x = a |x|, where `da` is that of the unit rows a.
+/// dx += the gradient of x = a |x|, where `da` is that of the unit rows a.
 template <class S>
 void add_unit_gradient(const Tensor& dx, const Matrix<S>& a, const Matrix<S>& norms, const Matrix<S>& da) {
   Matrix<S> out(a.rows(), a.cols());
@@ -109,15 +125,9 @@ void RefBackend::cosent(Tensor losses, const Tensor& predictions, const Tensor& 
   const OpScope scope(*this, "cosent", 0, bytes_of({losses, predictions, targets}), {losses});
   with_scalar(predictions, [&]<class S>() {
     const Matrix<S> x(predictions), y(targets);
-    double top = 0;
-    const auto for_pairs = [&](const auto& fn) {
-      for (std::int64_t i = 0; i < x.size(); ++i)
-        for (std::int64_t j = 0; j < x.size(); ++j)
-          if (std::real(y[i]) > std::real(y[j])) fn(sharpness * (x[j] - x[i]));
-    };
-    for_pairs([&](S exponent) { top = std::max(top, std::real(exponent)); });
+    const double top = highest_exponent(x, y, sharpness);
     S sum = std::exp(-top);
-    for_pairs([&](S exponent) { sum += std::exp(exponent - top); });
+    for_ranked_pairs(x, y, sharpness, [&](std::int64_t, std::int64_t, S exponent) { sum += std::exp(exponent - top); });
     filled<S>(losses, top + std::log(sum)).store(losses);
   });
 }
@@ -127,20 +137,15 @@ void RefBackend::cosent_backward(Tensor dpredictions, const Tensor& predictions,
   const OpScope scope(*this, "cosent_backward", 0, bytes_of({dpredictions, predictions, targets}), {dpredictions});
   with_scalar(predictions, [&]<class S>() {
     const Matrix<S> x(predictions), y(targets);
-    double top = 0;
-    for (std::int64_t i = 0; i < x.size(); ++i)
-      for (std::int64_t j = 0; j < x.size(); ++j)
-        if (std::real(y[i]) > std::real(y[j])) top = std::max(top, sharpness * std::real(x[j] - x[i]));
+    const double top = highest_exponent(x, y, sharpness);
     Matrix<S> dx(predictions.rows(), 1);
     S sum = std::exp(-top);
-    for (std::int64_t i = 0; i < x.size(); ++i)
-      for (std::int64_t j = 0; j < x.size(); ++j) {
-        if (!(std::real(y[i]) > std::real(y[j]))) continue;
-        const S part = std::exp(sharpness * (x[j] - x[i]) - top);
-        sum += part;
-        dx[i] -= part;
-        dx[j] += part;
-      }
+    for_ranked_pairs(x, y, sharpness, [&](std::int64_t i, std::int64_t j, S exponent) {
+      const S part = std::exp(exponent - top);
+      sum += part;
+      dx[i] -= part;
+      dx[j] += part;
+    });
     for (std::int64_t i = 0; i < x.size(); ++i) dx[i] *= scale * static_cast<double>(x.size()) * sharpness / sum;
     dx.store(dpredictions);
   });
