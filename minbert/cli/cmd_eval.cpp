@@ -95,11 +95,9 @@ EvalData data_of(const ConfigFlags& files, const EvalFlags& flags, Session& sess
 /// trained on rows that score another.
 void add_data(EvalData& data, const EvalData& more, const std::string& place) {
   const auto text = [](const DataSpec& spec) { return print_toml(write_options(spec), false); };
-  const SplitDraw &a = data.draw, &b = more.draw;
-  const bool same_draw = a.seed == b.seed && a.folds == b.folds && a.fold == b.fold;
   for (const auto& [task, spec] : more.tasks) {
     const auto [known, is_new] = data.tasks.emplace(task, spec);
-    if (same_draw && (is_new || text(known->second) == text(spec))) continue;
+    if (data.draw == more.draw && (is_new || text(known->second) == text(spec))) continue;
     throw Error(ErrorTag::kUsage, place, fmt::format("its data of task \"{}\" is not that of the models before it", task),
                 "--config CONFIG.toml names rows that score all of them");
   }

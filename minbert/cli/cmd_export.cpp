@@ -38,10 +38,9 @@ void check_request(const ExportFlags& flags, const ModelFolder& folder) {
 
 void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype) {
   const TaskSpec& task = model.tasks()[model.find_task(name)];
-  ClassifierExport options{.dtype = dtype, .labels = {}, .dropout = task.head.dropout};
+  ClassifierExport options{.dtype = dtype, .labels = task.labels.class_names(), .dropout = task.head.dropout};
   options.multi_label = task.is_multi_label();
   options.temperature = task.temperature;
-  for (int k = 0; k < task.labels.count; ++k) options.labels.push_back(task.labels.class_name(k));
   export_sequence_classification(to, model.params(), name, options);
 }
 

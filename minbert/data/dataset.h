@@ -87,6 +87,7 @@ struct SplitDraw {
 
   SplitDraw() = default;
   SplitDraw(std::uint64_t seed_, int folds_ = 0, int fold_ = 0) : seed(seed_), folds(folds_), fold(fold_) {}
+  bool operator==(const SplitDraw&) const = default;
 };
 
 /// Whether the spec has this split, as files or drawn from train.

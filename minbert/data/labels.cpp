@@ -62,6 +62,12 @@ std::string TaskLabels::class_name(int index) const {
   return kind == Kind::kNames ? names[static_cast<std::size_t>(index)] : std::to_string(index);
 }
 
+std::vector<std::string> TaskLabels::class_names() const {
+  std::vector<std::string> all;
+  for (int k = 0; k < count; ++k) all.push_back(class_name(k));
+  return all;
+}
+
 double label_set(std::span<const int> classes) {
   std::uint64_t bits = 0;
   for (const int k : classes) {

@@ -29,6 +29,8 @@ struct TaskLabels {
 
   /// "3" or the name of class 3.
   std::string class_name(int index) const;
+  /// Of all classes; none for kRange and kAuto.
+  std::vector<std::string> class_names() const;
   bool operator==(const TaskLabels&) const = default;
 };
 

@@ -74,8 +74,7 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   Arena arena(backend);
   const Tensor weight = arena.allocate(DType::kF32, {labels, width}), bias = arena.allocate(DType::kF32, {labels});
   const auto put_last = [&](const Tensor& from, const Tensor& to) {
-    std::vector<float> values(static_cast<std::size_t>(from.numel()));
-    backend.copy_to_host(values.data(), from);
+    std::vector<float> values = backend.to_host(from);
     for (float& x : values) x = static_cast<float>(x / options.temperature);
     backend.zero(to);
     backend.copy_to_device(to.slice_rows(to.rows() - from.rows(), to.rows()), values.data());

@@ -132,9 +132,7 @@ class ModuleRun {
     const PreparedWeight w = backend_.prepare(upload(weight, outputs, width_), DType::kF32, WeightUse::kTrain, &clock, {});
     const Tensor y = arena_.allocate(DType::kF32, {rows_, outputs});
     backend_.linear(y, x, w, bias.empty() ? Tensor() : upload(bias));
-    std::vector<float> out(static_cast<std::size_t>(rows_ * outputs));
-    backend_.copy_to_host(out.data(), y);
-    return out;
+    return backend_.to_host(y);
   }
 
   template <class F>

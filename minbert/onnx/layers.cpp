@@ -8,12 +8,7 @@
 
 namespace minbert {
 
-std::vector<float> OnnxLayers::values(const std::string& name) const {
-  const Tensor tensor = params_.value(name);
-  std::vector<float> out(static_cast<std::size_t>(tensor.numel()));
-  params_.backend().copy_to_host(out.data(), tensor);
-  return out;
-}
+std::vector<float> OnnxLayers::values(const std::string& name) const { return params_.backend().to_host(params_.value(name)); }
 
 OnnxValue OnnxLayers::weight(const std::string& name) { return graph_.constant(name, values(name), params_.value(name).shape()); }
 

@@ -93,6 +93,13 @@ const void* Backend::upload_bytes(Arena& arena, std::span<const std::byte> host)
   return copy.raw();
 }
 
+std::vector<float> Backend::to_host(const Tensor& x) {
+  MINBERT_CHECK(x.dtype() == DType::kF32, "expected f32, got {}", x.describe());
+  std::vector<float> values(static_cast<std::size_t>(x.numel()));
+  copy_to_host(values.data(), x);
+  return values;
+}
+
 void Backend::linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind) {
   const Tensor& target = pre ? pre : out;
   linear(target, x, w, bias);

@@ -191,6 +191,8 @@ class Backend : public Memory {
   // ---- memory (allocate and release come from Memory) ----
   virtual void copy_to_device(Tensor dst, const void* src) = 0;
   virtual void copy_to_host(void* dst, const Tensor& src) = 0;
+  /// The elements of an f32 tensor.
+  std::vector<float> to_host(const Tensor& x);
   virtual void copy(Tensor dst, const Tensor& src) = 0;  ///< same dtype and shape
   virtual void zero(Tensor x) = 0;
   virtual void cast(Tensor out, const Tensor& x) = 0;  ///< same shape, between f32 and bf16

@@ -117,7 +117,7 @@ class Way {
     batch.dvectors = dvectors_ = arena_.allocate(DType::kF32, batch.vectors.shape());
     backend_.copy_to_device(batch.vectors, between.data());
     logits_ = model_.forward(arena_, &activations_, head_, batch, {});
-    return to_host(logits_);
+    return backend_.to_host(logits_);
   }
 
   /// Adds to sums (length, width) the gradients of the last logits() by the words' vectors, from those by the logits.
@@ -126,7 +126,7 @@ class Way {
     backend_.copy_to_device(d, dlogits.data());
     backend_.zero(dvectors_);
     model_.backward(arena_, gradients_, d, activations_);
-    const std::vector<float> values = to_host(dvectors_);
+    const std::vector<float> values = backend_.to_host(dvectors_);
     const auto ids = batch_.tokens().rows;
     for (std::size_t t = 0; t < ids.size(); ++t)
       for (std::size_t c = 0; c < width_; ++c) sums[place(ids[t]) * width_ + c] += static_cast<double>(values[t * width_ + c]);
@@ -143,14 +143,8 @@ class Way {
   std::size_t place(const RowId& id) const { return (id.pass == 0 ? 0 : first_length_) + id.position; }
 
   void append_word(std::vector<float>& vectors, std::int32_t id) {
-    const std::vector<float> word = to_host(model_.params().value("embeddings.word_embeddings.weight").slice_rows(id, id + 1));
+    const std::vector<float> word = backend_.to_host(model_.params().value("embeddings.word_embeddings.weight").slice_rows(id, id + 1));
     vectors.insert(vectors.end(), word.begin(), word.end());
-  }
-
-  std::vector<float> to_host(const Tensor& x) {
-    std::vector<float> values(static_cast<std::size_t>(x.numel()));
-    backend_.copy_to_host(values.data(), x);
-    return values;
   }
 
   MultitaskModel& model_;

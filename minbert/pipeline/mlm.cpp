@@ -169,10 +169,8 @@ MlmScore score_mlm(BatchRunner& runner, const TokenizedRows& rows, const Masking
     Backend& backend = lane.model.backend();
     const Tensor logits = lane.model.mlm_forward(lane.arena, nullptr, batch.tokens(), batch.chosen(), {});
     const Tensor each = loss_forward(backend, lane.arena, Loss::kCrossEntropy, logits, {labels, {}});
-    losses[b].resize(labels.size());
-    backend.copy_to_host(losses[b].data(), each);
-    std::vector<float> host(static_cast<std::size_t>(logits.numel()));
-    backend.copy_to_host(host.data(), logits);
+    losses[b] = backend.to_host(each);
+    const std::vector<float> host = backend.to_host(logits);
     parallel_for(std::ssize(labels), 1, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
         const auto width = static_cast<std::size_t>(logits.cols());

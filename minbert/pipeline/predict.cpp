@@ -53,12 +53,6 @@ double log_odds(double p) {
 
 double log_of(double p) { return std::log(std::max(p, std::numeric_limits<double>::min())); }
 
-std::vector<float> to_host(Backend& backend, const Tensor& x) {
-  std::vector<float> values(static_cast<std::size_t>(x.numel()));
-  backend.copy_to_host(values.data(), x);
-  return values;
-}
-
 /// Runs all batches, and puts the vectors (sequences of a batch, width) that `vectors_of` makes of each into the order of the sequences.
 template <class VectorsOf>
 std::vector<float> encode_batches(BatchRunner& runner, const TokenizedRows& rows, std::size_t width, const RowProgress& progress,
@@ -172,7 +166,7 @@ std::vector<Prediction> predict_rows(BatchRunner& runner, std::size_t head, cons
     const std::vector<std::uint32_t>& which = batches[i];
     lane.batch.fill(rows, which, 0);
     const Tensor logits = lane.model.forward(lane.arena, nullptr, head, lane.batch.tokens(), {});
-    auto decoded = decode(task, to_host(lane.model.backend(), logits), std::ssize(which));
+    auto decoded = decode(task, lane.model.backend().to_host(logits), std::ssize(which));
     for (std::size_t r = 0; r < which.size(); ++r) out[which[r]] = std::move(decoded[r]);
   });
   if (rows.windows && share.count == 1) {
@@ -214,7 +208,7 @@ void join_windows(const TaskSpec& task, std::vector<Prediction>& predictions, co
 std::vector<float> encode_rows(BatchRunner& runner, Pool pool, const TokenizedRows& rows, const RowProgress& progress, BatchShare share) {
   const auto width = static_cast<std::size_t>(runner.model().params().config().hidden_size);
   return encode_batches(runner, rows, width, progress, share, [&](BatchLane& lane) {
-    return to_host(lane.model.backend(), lane.model.sentence_vectors(lane.arena, nullptr, lane.batch.tokens(), pool, {}));
+    return lane.model.backend().to_host(lane.model.sentence_vectors(lane.arena, nullptr, lane.batch.tokens(), pool, {}));
   });
 }
 
@@ -226,7 +220,7 @@ std::vector<float> encode_rows(BatchRunner& runner, const Pooling& pooling, std:
   const auto width = static_cast<std::size_t>(pooling.width(hidden));
   return encode_batches(runner, rows, width, progress, {}, [&](BatchLane& lane) {
     const TokenBatch batch = lane.batch.tokens();
-    const auto states = to_host(lane.model.backend(), lane.model.hidden_states(lane.arena, batch, {}));
+    const auto states = lane.model.backend().to_host(lane.model.hidden_states(lane.arena, batch, {}));
     std::vector<float> vectors(static_cast<std::size_t>(batch.sentences()) * width);
     for (std::size_t s = 0; s + 1 < batch.offsets.size(); ++s) {
       const auto begin = static_cast<std::size_t>(batch.offsets[s] * hidden), end = static_cast<std::size_t>(batch.offsets[s + 1] * hidden);
@@ -254,7 +248,7 @@ std::vector<Prediction> predict_features(MultitaskModel& model, std::size_t head
       backend.copy_to_device(vectors[static_cast<std::size_t>(i % per_row)].slice_rows(i / per_row, i / per_row + 1),
                              features.data() + sequence * width);
     }
-    const auto logits = to_host(backend, model.head_forward(arena, nullptr, head, vectors[0], vectors[1], {}, {}));
+    const auto logits = backend.to_host(model.head_forward(arena, nullptr, head, vectors[0], vectors[1], {}, {}));
     for (Prediction& prediction : decode(task, logits, count)) out.push_back(std::move(prediction));
   }
   return out;

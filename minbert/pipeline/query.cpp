@@ -75,12 +75,6 @@ class Pass {
     return out;
   }
 
-  std::vector<float> to_host(const Tensor& x) {
-    std::vector<float> values(static_cast<std::size_t>(x.numel()));
-    lane_.model.backend().copy_to_host(values.data(), x);
-    return values;
-  }
-
   void run_head(std::size_t task, std::span<const std::size_t> rows) {
     std::vector<std::int32_t> first, second;
     for (const std::size_t r : rows) {
@@ -89,7 +83,7 @@ class Pass {
     }
     const Tensor& all = vectors(shape_.heads[task].pool);
     const Tensor u = gather(all, first), v = shape_.heads[task].pair() ? gather(all, second) : Tensor();
-    const auto logits = to_host(lane_.model.head_forward(lane_.arena, nullptr, task, u, v, {}, {}));
+    const auto logits = lane_.model.backend().to_host(lane_.model.head_forward(lane_.arena, nullptr, task, u, v, {}, {}));
     const std::size_t width = logits.size() / rows.size();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const QueryRow& row = rows_[rows[i]];
@@ -102,7 +96,7 @@ class Pass {
   void copy_vectors(Pool pool) {
     const auto wants = [&](const QueryRow& row) { return row.query->pool == pool; };
     if (std::none_of(rows_.begin(), rows_.end(), wants)) return;
-    const auto values = to_host(vectors(pool));
+    const auto values = lane_.model.backend().to_host(vectors(pool));
     const auto width = static_cast<std::size_t>(hidden_.cols());
     for (std::size_t r = 0; r < rows_.size(); ++r) {
       if (!wants(rows_[r])) continue;
@@ -115,7 +109,7 @@ class Pass {
   void copy_states() {
     const auto wants = [](const QueryRow& row) { return row.query->states; };
     if (std::none_of(rows_.begin(), rows_.end(), wants)) return;
-    const auto values = to_host(hidden_);
+    const auto values = lane_.model.backend().to_host(hidden_);
     const std::int64_t width = hidden_.cols();
     for (std::size_t r = 0; r < rows_.size(); ++r) {
       if (!wants(rows_[r])) continue;

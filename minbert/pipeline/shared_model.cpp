@@ -23,16 +23,14 @@ std::string_view dtype_text(api::DType dtype, const ModelFolder& folder) {
 }
 
 api::TaskInfo task_info(const TaskSpec& task) {
-  api::TaskInfo info{.name = task.name,
-                     .type = std::string(option_name(task.type)),
-                     .is_pair = task.is_pair(),
-                     .is_regression = task.is_regression(),
-                     .is_multi_label = task.is_multi_label(),
-                     .has_names = task.labels.kind == TaskLabels::Kind::kNames,
-                     .classes = {},
-                     .metric = std::string(option_name(task.scored_by()))};
-  for (int k = 0; k < (task.is_regression() ? 0 : task.labels.count); ++k) info.classes.push_back(task.labels.class_name(k));
-  return info;
+  return {.name = task.name,
+          .type = std::string(option_name(task.type)),
+          .is_pair = task.is_pair(),
+          .is_regression = task.is_regression(),
+          .is_multi_label = task.is_multi_label(),
+          .has_names = task.labels.kind == TaskLabels::Kind::kNames,
+          .classes = task.labels.class_names(),
+          .metric = std::string(option_name(task.scored_by()))};
 }
 
 void expect_fitting(const TaskSpec& task, const api::Input& input, std::size_t i) {

@@ -143,8 +143,7 @@ void TaskSpec::resolve_class_weights(std::span<const Row> train) {
   class_factors.clear();
   if (class_weights.kind == ClassWeights::Kind::kNone) return;
   class_factors.assign(static_cast<std::size_t>(labels.count), 1.0);
-  std::vector<std::string> names;
-  for (int k = 0; k < labels.count; ++k) names.push_back(labels.class_name(k));
+  const std::vector<std::string> names = labels.class_names();
   for (const auto& [label, factor] : class_weights.by_label) {
     const auto at = std::ranges::find(names, label);
     if (at == names.end())

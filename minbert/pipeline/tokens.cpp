@@ -178,20 +178,21 @@ void BatchTargets::fill(const TaskSpec& task, const TokenizedRows& rows, std::sp
   const auto factor = [&](std::size_t k) { return task.class_factors.empty() ? 1.0 : task.class_factors[k]; };
   const std::size_t width = soft.values.size() / static_cast<std::size_t>(rows.rows());
   for (const std::uint32_t row : which) {
-    const double label = rows.labels[row];
-    MINBERT_CHECK(label == label, "row {} of {} has no label", row, task.name);
+    const bool labelled = rows.labels[row] == rows.labels[row];
+    MINBERT_CHECK(labelled || !soft.values.empty(), "row {} of {} has no label", row, task.name);
+    const double label = labelled ? rows.labels[row] : 0, share = labelled ? soft.share : 1;
     const auto taught = std::span(soft.values).subspan(row * width, width);
     const auto taught_at = [&](std::size_t k) { return taught.empty() ? 0.0 : taught[k]; };
     if (task.is_regression()) {
-      const double mixed = (1 - soft.share) * label + soft.share * taught_at(0);
+      const double mixed = (1 - share) * label + share * taught_at(0);
       values_.push_back(static_cast<float>(loss == Loss::kBce ? std::clamp(scaled(mixed), 0.0, 1.0) : mixed));
     } else if (loss == Loss::kCrossEntropy) {
-      add_classes(task, static_cast<int>(label), taught, soft.share);
+      add_classes(task, static_cast<int>(label), taught, share);
     } else if (task.is_multi_label()) {
       for (std::size_t k = 0; k < static_cast<std::size_t>(task.labels.count); ++k)
-        add_term(task, (static_cast<std::uint64_t>(label) >> k & 1) != 0, 1, factor(k), taught_at(k), soft.share);
+        add_term(task, (static_cast<std::uint64_t>(label) >> k & 1) != 0, 1, factor(k), taught_at(k), share);
     } else {
-      add_term(task, label == 1, factor(0), factor(1), taught_at(1), soft.share);
+      add_term(task, label == 1, factor(0), factor(1), taught_at(1), share);
     }
   }
   if (plain) weights_.clear();

@@ -103,15 +103,15 @@ class Batch {
 /// What teachers answer to a task's rows: (rows, classes) probabilities, or one number a row, row-major; empty without teachers.
 struct SoftLabels {
   std::vector<double> values = {};
-  double share = 0;  ///< what they count for; the rows' labels count for the rest
+  double share = 0;  ///< what they count for; the rows' labels count for the rest. Of a row without a label they count for all
 };
 
 /// The labels of a micro-batch in the form that the task's loss takes, with its class weights and label smoothing or order: the losses are
 /// those of torch's CrossEntropyLoss and BCEWithLogitsLoss. Two classes of one logit are smoothed as the softmax over (0, logit).
 class BatchTargets {
  public:
-  /// Overwrites the targets with the labels of the rows `which`. Each of these rows must have a label. For regression with BCE,
-  /// labels are scaled from label_range to [0, 1]. With soft labels no class may have a weight of its own.
+  /// Overwrites the targets with the labels of the rows `which`. Each of these rows must have a label, or soft ones. For regression with
+  /// BCE, labels are scaled from label_range to [0, 1]. With soft labels no class may have a weight of its own.
   void fill(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which, const SoftLabels& soft = {});
   Targets targets() const { return {labels_, values_, weights_, range_}; }
 

@@ -47,10 +47,17 @@ TaskConfig read_task(const TomlNode& table) {
   return task;
 }
 
+/// `from`, which is one name or a list of them.
+std::vector<std::string> sources_of(const TomlNode& table) {
+  const auto node = table.find("from");
+  if (node && node->is<TomlArray>() && !node->items().empty()) return list_of(table, "from");
+  return {text_of(table, "from")};
+}
+
 StageConfig read_stage(const TomlNode& table) {
   StageConfig stage{.name = text_of(table, "name"),
                     .kind = text_of(table, "kind"),
-                    .from = text_of(table, "from"),
+                    .from = sources_of(table),
                     .tasks = list_of(table, "tasks"),
                     .texts = {},
                     .values = table.as_table()};

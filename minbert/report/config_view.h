@@ -28,7 +28,7 @@ struct TaskConfig {
 struct StageConfig {
   std::string name;
   std::string kind;                ///< finetune | heads | mlm | distill | contrastive
-  std::string from;                ///< previous | init | last | a stage's name
+  std::vector<std::string> from;   ///< previous | init | last | a stage's name; or names, whose mean it starts from
   std::vector<std::string> tasks;  ///< empty for a stage that reads texts
   std::vector<std::string> texts;  ///< what a stage reads that trains no tasks: mlm, contrastive
   TomlTable values;                ///< all keys as written

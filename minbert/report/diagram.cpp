@@ -188,6 +188,8 @@ Lines stage_lines(const StageConfig& stage) {
   const std::string tasks = list_text(stage.tasks, kMostNames),
                     rate = value("head_lr").empty() || stage.kind == "heads" ? "" : ", heads " + value("head_lr");
   Lines lines = {"stage " + stage.name};
+  if (stage.from.size() > 1) lines.push_back("from the mean weights of " + list_text(stage.from, kMostNames));
+  if (value("epochs") == "0") return lines;
   if (stage.is_mlm())
     lines.push_back("masked words of " + list_text(stage.texts, kMostNames));
   else if (stage.reads_texts())
@@ -243,8 +245,8 @@ class StageTree {
     std::size_t last = root;
     std::map<std::string, std::size_t> done;
     for (const StageConfig& stage : run.config.stages) {
-      const auto named = done.find(stage.from);
-      const std::size_t parent = stage.from == "init" ? root : named != done.end() ? named->second : last;
+      const auto named = done.find(stage.from.back());
+      const std::size_t parent = stage.from.back() == "init" ? root : named != done.end() ? named->second : last;
       last = done[stage.name] = node(owner(row, stage.name) + " " + stage.name, parent, stage_lines(stage));
     }
     Node& end = nodes_[last];

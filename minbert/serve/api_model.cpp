@@ -16,8 +16,7 @@ Json task_info(const TaskSpec& task) {
     info["labels"] = nullptr;
     info["label_range"] = task.data.takes_any_number() ? Json(nullptr) : Json(task.data.label_range);
   } else {
-    info["labels"] = Json::array();
-    for (int k = 0; k < task.labels.count; ++k) info["labels"].push_back(task.labels.class_name(k));
+    info["labels"] = task.labels.class_names();
     info["label_range"] = nullptr;
   }
   info["encode"] = task.is_pair() ? Json(option_name(task.encode)) : Json(nullptr);

@@ -13,12 +13,8 @@ struct Abandoned {};
 /// The same weights, in f32 and such that they can be run backward.
 std::unique_ptr<Params> trainable_copy(Backend& backend, const Params& from) {
   auto params = std::make_unique<Params>(backend, from.shape(), DType::kF32, DType::kF32, WeightUse::kTrain);
-  std::vector<float> values;
-  for (std::size_t i = 0; i < from.table().size(); ++i) {
-    values.resize(static_cast<std::size_t>(from.value(i).numel()));
-    from.backend().copy_to_host(values.data(), from.value(i));
-    backend.copy_to_device(params->value(i), values.data());
-  }
+  for (std::size_t i = 0; i < from.table().size(); ++i)
+    backend.copy_to_device(params->value(i), from.backend().to_host(from.value(i)).data());
   params->changed();
   return params;
 }

@@ -29,8 +29,10 @@ std::string stage_text(const StageSpec& stage, std::span<const SampledTask> samp
                      : stage.kind == StageKind::kDistill     ? " (from teachers)"
                      : stage.kind == StageKind::kContrastive ? " (texts that belong together)"
                                                              : "";
+  const std::string from = stage.sources().size() > 1 ? fmt::format(" (the mean of {})", fmt::join(stage.sources(), ", ")) : "";
+  if (stage.epochs == 0) return fmt::format("{}{}{} no steps", stage.name, what, from);
   const double lr = stage.kind == StageKind::kHeads ? stage.head_lr.value_or(stage.lr) : stage.lr;
-  return fmt::format("{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, stage.epochs, planned_steps(stage, sampled),
+  return fmt::format("{}{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, from, stage.epochs, planned_steps(stage, sampled),
                      stage.batch * stage.accumulate, lr);
 }
 
@@ -43,6 +45,9 @@ void announce(RunSetup& setup, const RunConfig& config, TrainEvents& events) {
     say(rows_text(task));
     has_dev = has_dev || task.has_dev();
   }
+  for (std::size_t i = 0; i < config.stages.size(); ++i)
+    for (const auto& [task, texts] : setup.unlabelled[i])
+      say(fmt::format("stage {}: {} rows of {} without labels, which the teachers label", config.stages[i].name, texts.rows.size(), task));
   const ModelConfig& model = setup.params->config();
   std::string line =
       fmt::format("model: {} layers, {} wide, {:.1f} million parameters; texts are cut at {} tokens", model.num_hidden_layers,

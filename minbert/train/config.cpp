@@ -135,10 +135,21 @@ void check_text(const ConfigTree& tree, const RunConfig& config, const std::stri
     refuse(tree, key, fmt::format("unknown task \"{}\" in \"{}\"", part->task, text),
            config.tasks.empty() ? fmt::format("a file of that name is \"./{}\"", text) : suggest(part->task, names_of(config.tasks)));
   if (trained && part->split != Split::kTrain)
-    refuse(tree, key, fmt::format("\"{}\" is not trained on: only train splits are", text), "probes measure the loss on it");
+    refuse(tree, key, fmt::format("\"{}\" is not trained on: only train splits are", text), "mlm.probes measures the loss on such texts");
   const DataSpec& data = task->data;
   if (!has_split(data, part->split, config.data.draw()))
     refuse(tree, key, fmt::format("task \"{}\" has no {} split", part->task, split_name(part->split)));
+}
+
+/// Checks a list of texts or probes, of which none may stand in `seen`, and adds them to it.
+void check_list(const ConfigTree& tree, const RunConfig& config, const std::string& place, std::span<const PathOption> texts, bool trained,
+                std::vector<std::string>& seen) {
+  if (trained && texts.empty()) refuse(tree, place, "expected texts to train on", "[\"TASK.train\", \"lines.txt\"]");
+  for (const PathOption& text : texts) {
+    check_text(tree, config, place, text.text, trained);
+    if (contains(seen, text.text)) refuse(tree, place, fmt::format("\"{}\" stands there twice", text.text));
+    seen.push_back(text.text);
+  }
 }
 
 /// Checks that each entry of a stage's lists of texts is good and stands there once. The first list is what the stage trains on.
@@ -148,17 +159,8 @@ void check_texts(const ConfigTree& tree, const RunConfig& config, const StageSpe
     refuse(tree, key + ".tasks", fmt::format("a stage of kind \"{}\" trains no tasks", option_name(stage.kind)),
            fmt::format("{}.texts names what it reads", option_name(stage.kind)));
   std::vector<std::string> seen;
-  for (const auto& [list, texts] : lists) {
-    const std::string place = fmt::format("{}.{}.{}", key, option_name(stage.kind), list);
-    const bool trained = list == lists.begin()->first;
-    if (trained && texts.empty())
-      refuse(tree, place, "expected texts to train on", fmt::format("{}.texts = [\"TASK.train\", \"lines.txt\"]", option_name(stage.kind)));
-    for (const PathOption& text : texts) {
-      check_text(tree, config, place, text.text, trained);
-      if (contains(seen, text.text)) refuse(tree, place, fmt::format("\"{}\" stands there twice", text.text));
-      seen.push_back(text.text);
-    }
-  }
+  for (const auto& [list, texts] : lists)
+    check_list(tree, config, fmt::format("{}.{}.{}", key, option_name(stage.kind), list), texts, list == lists.begin()->first, seen);
 }
 
 void check_mlm(const ConfigTree& tree, const RunConfig& config, StageSpec& stage, const std::string& key) {
@@ -190,6 +192,22 @@ void check_contrastive(const ConfigTree& tree, const RunConfig& config, StageSpe
     if (is_set) refuse(tree, join_key(key, name), "a contrastive stage has neither scores nor heads");
 }
 
+/// Checks that a task can read such texts: pairs or single texts as it does, prepared as its own are.
+void check_unlabelled(const ConfigTree& tree, const RunConfig& config, const std::string& place, const std::string& name,
+                      const std::string& text) {
+  const TaskSpec& task = *std::ranges::find(config.tasks, name, &TaskSpec::name);
+  const auto part = parse_task_split(text);
+  const TaskSpec* lender = part ? &*std::ranges::find(config.tasks, part->task, &TaskSpec::name) : nullptr;
+  const auto kind = [](bool pairs) { return pairs ? "pairs" : "single texts"; };
+  if (const bool pairs = lender != nullptr && lender->is_pair(); pairs != task.is_pair())
+    refuse(tree, place, fmt::format("task {} reads {}, \"{}\" has {}", name, kind(task.is_pair()), text, kind(pairs)),
+           task.is_pair() ? "\"TASK.train\" of a task of pairs" : "");
+  if (lender != nullptr && lender->data.preprocess != task.data.preprocess)
+    refuse(tree, place,
+           fmt::format("expected texts with preprocess = \"{}\", which task {} has, got \"{}\" of {}", task.data.preprocess, name,
+                       lender->data.preprocess, lender->name));
+}
+
 void check_distill(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key) {
   if (stage.kind != StageKind::kDistill) return;
   if (!stage.distill || stage.distill->teachers.empty())
@@ -198,6 +216,13 @@ void check_distill(const ConfigTree& tree, const RunConfig& config, const StageS
     if (contains(stage.tasks, task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
       refuse(tree, join_key("task", task.name) + ".class_weights",
              "a distill stage trains this task, whose targets lie between classes, so that no class's factor fits");
+  for (const auto& [name, texts] : stage.distill->unlabelled) {
+    const std::string place = key + ".distill.unlabelled";
+    if (!contains(stage.tasks, name)) refuse(tree, place, fmt::format("the stage trains no task \"{}\"", name), suggest(name, stage.tasks));
+    std::vector<std::string> seen;
+    check_list(tree, config, place, texts, true, seen);
+    for (const PathOption& text : texts) check_unlabelled(tree, config, place, name, text.text);
+  }
 }
 
 /// Refuses a table of settings that belongs to another kind of stage.
@@ -210,16 +235,34 @@ void check_sections(const ConfigTree& tree, const StageSpec& stage, const std::s
              fmt::format("is for stages of kind \"{}\", this one is \"{}\"", option_name(kind), option_name(stage.kind)));
 }
 
+/// The words of `from` that are no names of stages.
+constexpr std::array<std::string_view, 3> kSourceWords = {"previous", "init", "last"};
+
+/// Checks `from`. A mean is over finished stages, so that it knows none of the words.
+void check_sources(const ConfigTree& tree, const StageSpec& stage, const std::string& key, const std::vector<std::string>& earlier) {
+  const bool is_mean = std::holds_alternative<std::vector<std::string>>(stage.from);
+  if (is_mean && stage.sources().size() < 2)
+    refuse(tree, key + ".from", fmt::format("expected at least 2 stages to take the mean of, got {}", stage.sources().size()),
+           "from = \"NAME\" starts from one");
+  std::vector<std::string> known = earlier;
+  if (!is_mean) known.insert(known.begin(), kSourceWords.begin(), kSourceWords.end());
+  for (const std::string& source : stage.sources())
+    if (!contains(known, source))
+      refuse(tree, key + ".from",
+             fmt::format("{} is named \"{}\"", is_mean ? "a mean is that of earlier stages, and none" : "no earlier stage", source),
+             suggest(source, known));
+}
+
 void check_stages(const ConfigTree& tree, RunConfig& config) {
   if (config.stages.empty()) config.stages.emplace_back();
-  const std::vector<std::string> words = {"previous", "init", "last"};
   std::vector<std::string> earlier;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
     StageSpec& stage = config.stages[i];
     const std::string key = join_key("stage", stage.name.empty() ? std::to_string(i) : stage.name);
     if (stage.name.empty()) stage.name = std::to_string(i);
     if (!is_plain_name(stage.name)) refuse(tree, key + ".name", fmt::format("expected letters, digits, - and _, got \"{}\"", stage.name));
-    if (contains(words, stage.name)) refuse(tree, key + ".name", fmt::format("\"{}\" is a word of `from`", stage.name));
+    if (std::ranges::find(kSourceWords, stage.name) != kSourceWords.end())
+      refuse(tree, key + ".name", fmt::format("\"{}\" is a word of `from`", stage.name));
     if (contains(earlier, stage.name)) refuse(tree, key + ".name", fmt::format("two stages are named \"{}\"", stage.name));
     check_sections(tree, stage, key);
     check_mlm(tree, config, stage, key);
@@ -232,10 +275,7 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
         refuse(tree, task.batch ? join_key("task", task.name) + ".batch" : key + ".batch",
                fmt::format("task {} compares the rows of a batch: expected at least 2, got {}", task.name, batch));
 
-    std::vector<std::string> sources = words;
-    sources.insert(sources.end(), earlier.begin(), earlier.end());
-    if (!contains(sources, stage.from))
-      refuse(tree, key + ".from", fmt::format("no earlier stage is named \"{}\"", stage.from), suggest(stage.from, sources));
+    check_sources(tree, stage, key, earlier);
     if (stage.select == Selection::kPerTask && stage.kind != StageKind::kHeads)
       refuse(tree, key + ".select", "per_task is for stages with a frozen encoder", "kind = \"heads\", or select = \"mean\"");
     for (const auto& [name, is_set] : {std::pair("layer_decay", stage.layer_decay != 1), {"freeze_layers", stage.freeze_layers != 0}})

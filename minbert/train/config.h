@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "minbert/base/config_tree.h"
@@ -94,7 +97,7 @@ struct VocabularySection {
 template <class V>
 void visit_options(V& v, VocabularySection& o) {
   v.field("size", o.size, "tokens of the vocabulary trained for a scratch model", at_least(100));
-  v.field("corpus", o.corpus, "files of plain lines to train it on; default: the tasks' train texts");
+  v.field("corpus", o.corpus, "files of plain lines to train it on; default: the tasks' train texts and the files that stages read");
 }
 
 struct ModelSection {
@@ -191,12 +194,15 @@ void visit_options(V& v, MlmSection& o) {
 struct DistillSection {
   std::vector<PathOption> teachers = {};
   double share = 0.5;
+  std::map<std::string, std::vector<PathOption>> unlabelled = {};
 };
 template <class V>
 void visit_options(V& v, DistillSection& o) {
   v.field("teachers", o.teachers, "run folders of models with the stage's tasks; the mean of their answers is the target");
   v.field("share", o.share, "what the teachers' answers count for in the loss; the labels count for the rest",
           Range{.low = 0, .high = 1, .low_open = true});
+  v.field("unlabelled", o.unlabelled,
+          "further texts by task, which the teachers alone label: \"TASK.train\" of texts of the same kind, or files with a text a line");
 }
 
 /// [stage.contrastive]: moves the vectors of texts that belong together closer than those of the batch's other texts. Two texts belong
@@ -224,7 +230,8 @@ void visit_options(V& v, ContrastiveSection& o) {
 struct StageSpec {
   std::string name;  ///< default: its index
   StageKind kind = StageKind::kFinetune;
-  std::string from = "previous";   ///< previous (its best) | init | last | a stage's name
+  /// previous (its best) | init | last | a stage's name | names of several stages
+  std::variant<std::string, std::vector<std::string>> from = std::string("previous");
   std::vector<std::string> tasks;  ///< default: all, in the order of the file
   bool cache_features = true;
   Sampler sampler = Sampler::kSequential;
@@ -259,9 +266,14 @@ struct StageSpec {
 
   /// Whether the stage trains heads of tasks.
   bool has_tasks() const { return kind != StageKind::kMlm && kind != StageKind::kContrastive; }
+  /// The names in `from`. Of several stages the mean of their weights is the start.
+  std::span<const std::string> sources() const {
+    const auto* names = std::get_if<std::vector<std::string>>(&from);
+    return names != nullptr ? std::span(*names) : std::span(&std::get<std::string>(from), 1);
+  }
 };
 
-/// Calls fn(text) for each entry of a stage that names texts rather than tasks: "TASK.train", or a file.
+/// Calls fn(text) for each entry of a stage that names texts: "TASK.train", or a file.
 template <class Stage, class Fn>
 void for_each_text(Stage& stage, const Fn& fn) {
   if (stage.mlm)
@@ -269,6 +281,9 @@ void for_each_text(Stage& stage, const Fn& fn) {
       for (auto& text : *list) fn(text);
   if (stage.contrastive)
     for (auto& text : stage.contrastive->texts) fn(text);
+  if (stage.distill)
+    for (auto& [task, texts] : stage.distill->unlabelled)
+      for (auto& text : texts) fn(text);
 }
 template <class V>
 void visit_options(V& v, StageSpec& o) {
@@ -277,7 +292,9 @@ void visit_options(V& v, StageSpec& o) {
       "kind", o.kind,
       "finetune, heads (frozen encoder), mlm (masked-LM pretraining), distill (finetune on teachers' answers), or contrastive (vectors of "
       "texts that belong together)");
-  v.field("from", o.from, "previous (its best) | init | last | a stage's name");
+  v.field("from", o.from,
+          "previous (its best) | init | last | a stage's name | a list of names: the mean of their best weights (model soup, Wortsman et "
+          "al. 2022, arXiv:2203.05482), in which a name may stand twice");
   v.field("tasks", o.tasks, "default: all; sequential trains them in this order; not for mlm and contrastive stages");
   v.field("cache_features", o.cache_features, "heads: encode every text once, without dropout");
   v.field("sampler", o.sampler, "which task, or in a contrastive stage which texts, each step trains; mlm mixes its texts");
@@ -321,8 +338,7 @@ struct RunConfig {
   std::vector<TaskSpec> tasks;
   std::vector<StageSpec> stages;
 
-  /// Whether some stage trains the task, so that it has a head and is evaluated. Other tasks only lend their texts to mlm and contrastive
-  /// stages.
+  /// Whether some stage trains the task, so that it has a head and is evaluated. Other tasks only lend their texts to stages.
   bool has_head(const TaskSpec& task) const;
   /// Names of the tasks that have a head, in the order of the file: a name's place is the index of its head.
   std::vector<std::string> heads() const;

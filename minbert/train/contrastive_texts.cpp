@@ -22,8 +22,7 @@ std::pair<double, double> positive_labels(const TaskSpec& task, const StageSpec&
     return {low + 0.8 * (high - low), high};
   }
   const std::string positive = stage.contrastive->positive.empty() ? "1" : stage.contrastive->positive;
-  std::vector<std::string> names;
-  for (int k = 0; k < task.labels.count; ++k) names.push_back(task.labels.class_name(k));
+  const std::vector<std::string> names = task.labels.class_names();
   const auto at = std::ranges::find(names, positive);
   if (at == names.end())
     fail("positive", fmt::format("expected a label of {}, one of {}, got \"{}\"", task.name, fmt::join(names, ", "), positive),

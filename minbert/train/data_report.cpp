@@ -25,6 +25,8 @@ std::string data_digest(const RunSetup& setup) {
       update(texts.rows);
       digest.update(std::as_bytes(std::span(texts.groups)));
     }
+  for (const auto& tasks : setup.unlabelled)
+    for (const auto& [task, texts] : tasks) update(texts.with_train);
   digest.update(std::as_bytes(std::span(setup.teachers)));
   return digest.hex();
 }
@@ -66,10 +68,17 @@ Json data_json(const RunSetup& setup, const RunConfig& config) {
         json[task.spec.name][split].update({{"tokens", tokens->ids.size()}, {"truncated", tokens->truncated}});
   }
   for (const TaskData& corpus : setup.corpora) json[corpus.spec.name] = corpus.rows.reports;
-  for (std::size_t i = 0; i < config.stages.size(); ++i)
-    if (config.stages[i].mlm) json[std::string(kMlmName)][config.stages[i].name] = corpus_json(setup.mlm[i]);
-  for (std::size_t i = 0; i < config.stages.size(); ++i)
-    if (config.stages[i].contrastive) json[std::string(kContrastiveName)][config.stages[i].name] = contrastive_json(setup.contrastive[i]);
+  for (std::size_t i = 0; i < config.stages.size(); ++i) {
+    const StageSpec& stage = config.stages[i];
+    if (stage.mlm) json[std::string(kMlmName)][stage.name] = corpus_json(setup.mlm[i]);
+    if (stage.contrastive) json[std::string(kContrastiveName)][stage.name] = contrastive_json(setup.contrastive[i]);
+    for (const auto& [task, texts] : setup.unlabelled[i])
+      json[task][stage.name + ".unlabelled"] = {{"read", texts.read},
+                                                {"used", texts.rows.size()},
+                                                {"skipped", texts.read - std::ssize(texts.rows)},
+                                                {"tokens", texts.tokens},
+                                                {"truncated", texts.truncated}};
+  }
   return json;
 }
 

@@ -8,8 +8,8 @@
 
 namespace minbert {
 
-/// Hash of the token ids and labels of all train and dev rows and of the texts of mlm and contrastive stages. A run cannot be resumed with
-/// other rows.
+/// Hash of the token ids and labels of all train and dev rows and of all other texts that stages read. A run cannot be resumed with other
+/// rows.
 std::string data_digest(const RunSetup& setup);
 
 /// data.json: how many rows of each task, and texts of each stage that reads texts, were used, skipped, cut and so on.

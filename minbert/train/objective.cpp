@@ -19,8 +19,7 @@ RowProgress follow(std::string what, std::int64_t rows, TrainEvents& events, con
 }
 
 double sum_of(Backend& backend, const Tensor& losses, double from) {
-  std::vector<float> values(static_cast<std::size_t>(losses.numel()));
-  backend.copy_to_host(values.data(), losses);
+  const std::vector<float> values = backend.to_host(losses);
   return std::accumulate(values.begin(), values.end(), from);
 }
 
@@ -50,7 +49,8 @@ StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> ro
 std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,
                                           const ShouldStop& should_stop) {
   const StageSpec& stage = config.stages[index];
-  if (stage.has_tasks()) return std::make_unique<TaskObjective>(setup, stage, config.run.seed, events, should_stop);
+  if (stage.has_tasks())
+    return std::make_unique<TaskObjective>(setup, stage, setup.unlabelled[index], config.run.seed, events, should_stop);
   if (stage.contrastive) return std::make_unique<ContrastiveObjective>(setup, stage, setup.contrastive[index]);
   return std::make_unique<MlmObjective>(setup, stage, setup.mlm[index], config.run.seed, events, should_stop);
 }

@@ -32,7 +32,7 @@ struct RunRows {
 RunRows read_run_rows(const RunConfig& config, TrainEvents& events);
 
 /// The texts to train the vocabulary of a scratch model on: the lines of model.vocabulary.corpus if it is set, else all texts of the train
-/// splits and of the files that mlm stages read. Throws Error(kData).
+/// splits and of the files that stages read. Throws Error(kData).
 std::vector<std::string> vocabulary_texts(const RunConfig& config, const RunRows& rows);
 
 /// What an entry of a stage's texts or probes names.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "minbert/base/hash.h"
+#include "minbert/data/text.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/ensemble.h"
 #include "minbert/train/start.h"
@@ -62,6 +63,38 @@ std::vector<ContrastiveTexts> read_contrasted(const StageSpec& stage, const RunR
       events.message(MessageLevel::kWarning, fmt::format("stage {} trains mean vectors, task {} reads pool = \"{}\"", stage.name,
                                                          task.spec.name, option_name(task.spec.pool)));
   return sources;
+}
+
+/// The rows of a distill stage that only teachers label, by task, not tokenised yet. Texts that are blank are left out.
+std::map<std::string, UnlabelledRows> read_unlabelled(const StageSpec& stage, const RunRows& rows) {
+  std::map<std::string, UnlabelledRows> unlabelled;
+  for (const auto& [name, texts] : stage.distill->unlabelled) {
+    const TaskSpec& spec = std::ranges::find(rows.tasks, name, [](const TaskData& task) { return task.spec.name; })->spec;
+    UnlabelledRows& out = unlabelled[name];
+    for (const PathOption& text : texts) {
+      const NamedTexts named = find_texts(text, rows);
+      out.read += std::ssize(named.rows);
+      for (Row row : named.rows) {
+        if (named.task == nullptr) row.text = preprocess_text(spec.data, row.text);
+        row.label = Row().label;
+        if (!strip(row.text).empty()) out.rows.push_back(std::move(row));
+      }
+    }
+  }
+  return unlabelled;
+}
+
+void tokenize_unlabelled(UnlabelledRows& unlabelled, const TaskData& task, const RunSetup& setup, TrainEvents& events) {
+  TaskSpec spec = task.spec;  // training reads neither further windows nor a pair's other order
+  spec.windows = Windows::kNone;
+  spec.symmetric = false;
+  const TokenizedRows tokens = tokenize_rows(setup.tokenizer, spec, unlabelled.rows, setup.max_length);
+  tell_of_cut(fmt::format("{}, unlabelled", spec.name), tokens.truncated, setup.max_length, events);
+  unlabelled.tokens = std::ssize(tokens.ids);
+  unlabelled.truncated = tokens.truncated;
+  unlabelled.with_train = task.train;
+  unlabelled.with_train.windows = {};
+  for (std::int64_t row = 0; row < tokens.rows(); ++row) append_row(unlabelled.with_train, tokens, row);
 }
 
 /// Says what the files of the folder that the run starts from say differently, and what of them training does not follow.
@@ -176,10 +209,13 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
     setup.mlm.push_back(stage.mlm ? read_stage_texts(stage, config, rows, setup, events) : MlmCorpus{});
     setup.contrastive.push_back(stage.contrastive ? read_contrasted(stage, rows, start.config, setup, events)
                                                   : std::vector<ContrastiveTexts>{});
+    setup.unlabelled.push_back(stage.distill ? read_unlabelled(stage, rows) : std::map<std::string, UnlabelledRows>{});
   }
   setup.tasks = std::move(rows.tasks);
   setup.corpora = std::move(rows.corpora);
   for (TaskData& task : setup.tasks) tokenize_task(task, setup, events);
+  for (auto& stage : setup.unlabelled)
+    for (auto& [name, unlabelled] : stage) tokenize_unlabelled(unlabelled, setup.tasks[setup.task_index(name)], setup, events);
   setup.teachers = check_teachers(config, setup);
   ModelShape shape = model_shape(start.config, setup.specs(), start.has_pooler);
   shape.mlm = config.mlm_head();

@@ -1,6 +1,7 @@
 // RunSetup: what the stages of a run share: rows, tokenizer and parameters.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,13 +15,22 @@
 
 namespace minbert {
 
+/// The rows of a distill stage's task that only teachers label.
+struct UnlabelledRows {
+  std::int64_t read = 0;  ///< with those whose text is blank
+  std::vector<Row> rows = {};
+  std::int64_t tokens = 0, truncated = 0;  ///< as in TokenizedRows, of these rows
+  TokenizedRows with_train = {};           ///< the task's train rows, then these, without further windows
+};
+
 struct RunSetup {
   Backend* backend;
-  Comm* ranks;                                                  ///< the processes that train together
-  std::vector<TaskData> tasks = {};                             ///< tasks that stages train; a task's index is its head's
-  std::vector<TaskData> corpora = {};                           ///< all other tasks
-  std::vector<MlmCorpus> mlm = {};                              ///< one for each stage; empty except for mlm stages
-  std::vector<std::vector<ContrastiveTexts>> contrastive = {};  ///< one list for each stage; empty except for contrastive stages
+  Comm* ranks;                                                         ///< the processes that train together
+  std::vector<TaskData> tasks = {};                                    ///< tasks that stages train; a task's index is its head's
+  std::vector<TaskData> corpora = {};                                  ///< all other tasks
+  std::vector<MlmCorpus> mlm = {};                                     ///< one for each stage; empty except for mlm stages
+  std::vector<std::vector<ContrastiveTexts>> contrastive = {};         ///< one list for each stage; empty except for contrastive stages
+  std::vector<std::map<std::string, UnlabelledRows>> unlabelled = {};  ///< of each stage, by task; empty except for distill stages
   Tokenizer tokenizer;
   std::int64_t max_length = 0;
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch

@@ -8,13 +8,19 @@
 
 namespace minbert {
 
-TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, std::uint64_t seed, TrainEvents& events,
-                             const ShouldStop& should_stop)
-    : setup_(setup), stage_(stage), seed_(seed), events_(events), should_stop_(should_stop), step_(setup) {
+TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, const std::map<std::string, UnlabelledRows>& unlabelled,
+                             std::uint64_t seed, TrainEvents& events, const ShouldStop& should_stop)
+    : setup_(setup), stage_(stage), unlabelled_(unlabelled), seed_(seed), events_(events), should_stop_(should_stop), step_(setup) {
   for (const std::size_t task : setup.tasks_of(stage)) {
     const TaskData& data = setup.tasks[task];
-    sampled_.push_back({data.spec.name, data.train.rows(), data.spec.batch.value_or(stage.batch) * stage.accumulate});
-    train_.push_back({task, &data.train, {}});
+    const auto more = unlabelled.find(data.spec.name);
+    const TokenizedRows& rows = more == unlabelled.end() ? data.train : more->second.with_train;
+    sampled_.push_back({data.spec.name, rows.rows(), data.spec.batch.value_or(stage.batch) * stage.accumulate});
+    train_.push_back({task, &rows, {}});
+    if (!stage.distill) continue;
+    // Until teachers are asked, which a dry run does not do, they answer 0.
+    const auto width = static_cast<std::size_t>(data.spec.is_regression() ? 1 : data.spec.labels.count);
+    train_.back().soft = {std::vector<double>(static_cast<std::size_t>(rows.rows()) * width), stage.distill->share};
   }
 }
 
@@ -31,10 +37,15 @@ void TaskObjective::prepare() {
     }
     if (scores_train(stage_, true)) add_train_sample(train.task, train.vectors);
   }
-  if (stage_.distill) ask_teachers();
+  if (stage_.distill && stage_.epochs > 0) ask_teachers();
 }
 
-/// Has the teachers answer all train rows of the stage's tasks. Each rank asks them for all rows.
+std::span<const Row> TaskObjective::unlabelled(std::size_t task) const {
+  const auto more = unlabelled_.find(setup_.tasks[task].spec.name);
+  return more == unlabelled_.end() ? std::span<const Row>() : more->second.rows;
+}
+
+/// Has the teachers answer all rows of the stage's tasks. Each rank asks them for all rows.
 void TaskObjective::ask_teachers() {
   std::vector<TextModel> models;
   for (const std::filesystem::path& path : teacher_folders(*stage_.distill)) {
@@ -45,14 +56,17 @@ void TaskObjective::ask_teachers() {
   Ensemble teachers(std::move(models));
   for (StepRows& train : train_) {
     const TaskData& task = setup_.tasks[train.task];
-    const RowProgress progress = setup_.ranks->is_alone()
-                                     ? follow("teachers " + task.spec.name, task.train.rows(), events_, should_stop_, *setup_.ranks)
-                                     : RowProgress{};
-    train.soft.share = stage_.distill->share;
-    for (const Prediction& answer : teachers.predict(teachers.find_task(task.spec.name), task.rows.train.rows, progress)) {
-      if (task.spec.is_regression()) train.soft.values.push_back(answer.value);
-      train.soft.values.insert(train.soft.values.end(), answer.probs.begin(), answer.probs.end());
-    }
+    train.soft.values.clear();
+    const auto ask = [&](std::span<const Row> rows, const std::string& what) {
+      const RowProgress progress =
+          setup_.ranks->is_alone() ? follow(what, std::ssize(rows), events_, should_stop_, *setup_.ranks) : RowProgress{};
+      for (const Prediction& answer : teachers.predict(teachers.find_task(task.spec.name), rows, progress)) {
+        if (task.spec.is_regression()) train.soft.values.push_back(answer.value);
+        train.soft.values.insert(train.soft.values.end(), answer.probs.begin(), answer.probs.end());
+      }
+    };
+    ask(task.rows.train.rows, "teachers " + task.spec.name);
+    if (const auto more = unlabelled(train.task); !more.empty()) ask(more, fmt::format("teachers {}, unlabelled", task.spec.name));
   }
 }
 

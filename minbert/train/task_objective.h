@@ -11,7 +11,9 @@ namespace minbert {
 
 class TaskObjective final : public Objective {
  public:
-  TaskObjective(RunSetup& setup, const StageSpec& stage, std::uint64_t seed, TrainEvents& events, const ShouldStop& should_stop);
+  /// `unlabelled` are rows that teachers label, by task. All arguments must outlive this object.
+  TaskObjective(RunSetup& setup, const StageSpec& stage, const std::map<std::string, UnlabelledRows>& unlabelled, std::uint64_t seed,
+                TrainEvents& events, const ShouldStop& should_stop);
 
   const TokenizedRows& rows(std::size_t i) const override { return *train_[i].rows; }
   Optimizer::StepHead head(std::size_t i) const override { return train_[i].task; }
@@ -37,6 +39,7 @@ class TaskObjective final : public Objective {
     std::vector<float> window_vectors;  // of further windows, if vectors are cached
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
+  std::span<const Row> unlabelled(std::size_t task) const;
   void ask_teachers();
   void add_train_sample(std::size_t task, std::span<const float> vectors);
   std::vector<Prediction> predict(const EvalRows& eval, std::string what);
@@ -44,6 +47,7 @@ class TaskObjective final : public Objective {
 
   RunSetup& setup_;
   const StageSpec& stage_;
+  const std::map<std::string, UnlabelledRows>& unlabelled_;
   std::uint64_t seed_;
   TrainEvents& events_;
   const ShouldStop& should_stop_;

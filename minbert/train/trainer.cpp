@@ -1,6 +1,7 @@
 // Runs stages from where the last process stopped, and writes results.
 #include "minbert/train/trainer.h"
 
+#include <map>
 #include <set>
 
 #include "minbert/base/clock.h"
@@ -28,14 +29,47 @@ std::size_t stage_named(const RunConfig& config, std::string_view name) {
   return i;
 }
 
+/// Sets each parameter to the mean of what the best models of these stages have (Wortsman et al. 2022, arXiv:2203.05482), over those of
+/// them that train it, if any does: the others have left it as it was. A stage that is named twice counts twice.
+void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, const RunConfig& config, const RunFolder& folder) {
+  Params& params = *setup.params;
+  std::map<std::size_t, double> stages;  // how often each is named
+  for (const std::string& source : sources) ++stages[stage_named(config, source)];
+  const auto weight = [&](std::size_t stage, const ParamInfo& info) {
+    const auto trains = [&](const auto& one) { return stage_trains(config.stages[one.first], info); };
+    return stage_trains(config.stages[stage], info) || std::ranges::none_of(stages, trains) ? stages.at(stage) : 0.0;
+  };
+  const Tensor all = params.flat({0, params.table().size()});
+  std::vector<double> sums(static_cast<std::size_t>(all.numel())), weights(params.table().size());
+  for (const auto& [stage, times] : stages) {
+    load_best(stage_best(folder, config.stages[stage]), params, *setup.ranks);
+    const std::vector<float> values = params.backend().to_host(all);
+    std::size_t i = 0;
+    for (std::size_t p = 0; p < weights.size(); ++p) {
+      const double own = weight(stage, params.table()[p]);
+      weights[p] += own;
+      for (const std::size_t end = i + static_cast<std::size_t>(params.table()[p].numel()); i < end; ++i) sums[i] += own * values[i];
+    }
+  }
+  std::vector<float> means(sums.size());
+  std::size_t i = 0;
+  for (std::size_t p = 0; p < weights.size(); ++p)
+    for (const std::size_t end = i + static_cast<std::size_t>(params.table()[p].numel()); i < end; ++i)
+      means[i] = static_cast<float>(sums[i] / weights[p]);
+  params.backend().copy_to_device(all, means.data());
+  params.changed();
+}
+
 /// Sets the parameters that a stage starts from. They are still those from the end of the stage before it, or the initial ones.
 void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& config, RunFolder& folder) {
-  const std::string& from = config.stages[index].from;
+  const std::span<const std::string> sources = config.stages[index].sources();
+  const std::string& from = sources.front();
   if (index == 0 || from == "last") return;
   if (from == "init") {
     set_initial_weights(setup, config, folder);
     return broadcast(*setup.ranks, *setup.params);
   }
+  if (sources.size() > 1) return set_mean_weights(sources, setup, config, folder);
   const std::size_t source = from == "previous" ? index - 1 : stage_named(config, from);
   load_best(stage_best(folder, config.stages[source]), *setup.params, *setup.ranks);
 }
@@ -361,7 +395,7 @@ void set_failed(RunFolder& folder, const std::exception& failure) {
 
 std::size_t adoptable_stages(const RunConfig& config) {
   for (std::size_t i = 1; i < config.stages.size(); ++i)
-    if (config.stages[i].from == "last" && config.stages[i - 1].select != Selection::kLast) return i - 1;
+    if (config.stages[i].sources().front() == "last" && config.stages[i - 1].select != Selection::kLast) return i - 1;
   return config.stages.size();
 }
 

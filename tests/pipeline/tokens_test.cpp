@@ -121,6 +121,24 @@ TEST(Tokens, TeachersAnswersHaveAShareOfTheTargets) {
   EXPECT_EQ(values(tasks[2], {.values = {9, 2}, .share = 0.5}), (Values{0.5f, 1}));  // (1 + 9) / 2 lies above the range
 }
 
+TEST(Tokens, OfARowWithoutALabelTeachersSayAll) {
+  const Tokenizer tokenizer = word_tokenizer();
+  auto tasks = three_tasks();
+  const double none = Row().label;
+  const std::vector<Row> rows = {make_row("a", "b", none), make_row("c", "d", none)};
+  const auto expect_values = [&](const TaskSpec& task, const std::vector<double>& taught, const std::vector<float>& expected) {
+    BatchTargets targets;
+    targets.fill(task, tokenize_rows(tokenizer, task, rows, 0), std::vector<std::uint32_t>{1, 0}, {.values = taught, .share = 0.25});
+    const auto values = targets.targets().values;
+    EXPECT_EQ(std::vector<float>(values.begin(), values.end()), expected) << task.name;
+  };
+  expect_values(tasks[0], {0, 0.5, 0.5, 0.25, 0.25, 0.5}, {0.25f, 0.25f, 0.5f, 0, 0.5f, 0.5f});
+  tasks[0].ordinal = 1;
+  expect_values(tasks[0], {0, 0.5, 0.5, 0.25, 0.25, 0.5}, {0.25f, 0.25f, 0.5f, 0, 0.5f, 0.5f});
+  expect_values(tasks[1], {0.5, 0.5, 1, 0}, {0, 0.5f});
+  expect_values(tasks[2], {3, 2}, {2, 3});
+}
+
 TEST(Tokens, WindowsReachOverLongTexts) {
   const Tokenizer tokenizer = word_tokenizer();
   TaskSpec task = three_tasks()[0];

@@ -156,6 +156,20 @@ TEST(Report, ModelsAreDrawnFromTheConfig) {
   EXPECT_TRUE(std::ranges::count(data, std::vector<std::string>{"likeness", "dev", "4", "4", "0", "0", "0", "0", "0 to 5, mean 1.25"}));
 }
 
+TEST(Report, AMeanOfStagesSaysSo) {
+  const RunFixture fixture;
+  const auto html_of = [&](std::string_view from) {
+    fixture.write("config.toml",
+                  fmt::format("{}[[stage]]\nname = \"mean\"\nkind = \"finetune\"\nfrom = {}\nepochs = 0\ntasks = [\"stars\"]\n",
+                              RunFixture::config(), from));
+    return make_report(fixture.path()).html;
+  };
+  const std::string html = html_of("[\"multi\", \"single\"]");
+  EXPECT_TRUE(has(html, "from the mean weights of multi, single"));
+  EXPECT_FALSE(has(html, "0 epochs"));
+  EXPECT_FALSE(has(html_of("[]"), "from the mean weights"));
+}
+
 TEST(Report, CurvesHaveTheirFigures) {
   const Report report = whole_report();
   EXPECT_TRUE(has(report.html, "stars, stage multi"));

@@ -11,24 +11,24 @@
 namespace minbert {
 namespace {
 
-ResultTable example() {
+ResultTable example_table() {
   return {
       .header = {"run", "sst", "a_b"}, .rows = {{"one, 50%", "0.512 ± 0.010", "0.3"}, {"two", "0.498", "0.3"}}, .best = {{}, {0}, {0, 1}}};
 }
 
 TEST(TableFormat, EachFormatEscapesItsMarkup) {
-  EXPECT_EQ(format_table(example(), "csv"), "run,sst,a_b\n\"one, 50%\",0.512 ± 0.010,0.3\ntwo,0.498,0.3\n");
-  EXPECT_EQ(format_table(example(), "markdown"),
+  EXPECT_EQ(format_table(example_table(), "csv"), "run,sst,a_b\n\"one, 50%\",0.512 ± 0.010,0.3\ntwo,0.498,0.3\n");
+  EXPECT_EQ(format_table(example_table(), "markdown"),
             "| run | sst | a\\_b |\n|---|---:|---:|\n| one, 50% | **0.512 ± 0.010** | **0.3** |\n| two | 0.498 | **0.3** |\n");
-  EXPECT_EQ(format_table(example(), "latex"),
+  EXPECT_EQ(format_table(example_table(), "latex"),
             "% Needs the package booktabs.\n\\begin{tabular}{lrr}\n  \\toprule\n  run & sst & a\\_b \\\\\n  \\midrule\n"
             "  one, 50\\% & \\textbf{0.512 $\\pm$ 0.010} & \\textbf{0.3} \\\\\n  two & 0.498 & \\textbf{0.3} \\\\\n"
             "  \\bottomrule\n\\end{tabular}\n");
-  EXPECT_NE(format_table(example(), "text").find("two"), std::string::npos);
+  EXPECT_NE(format_table(example_table(), "text").find("two"), std::string::npos);
 }
 
 TEST(TableFormat, ColumnsAreChosenWithTheirBest) {
-  ResultTable table = example();
+  ResultTable table = example_table();
   choose_columns(table, {"a_b", "sst"}, "--columns");
   EXPECT_EQ(table.header, (std::vector<std::string>{"run", "a_b", "sst"}));
   EXPECT_EQ(table.rows[0], (std::vector<std::string>{"one, 50%", "0.3", "0.512 ± 0.010"}));

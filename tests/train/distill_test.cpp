@@ -53,6 +53,49 @@ TEST_F(DistillTest, TeachersAreAveraged) {
   EXPECT_EQ(weights("one"), weights("twice"));
 }
 
+TEST_F(DistillTest, UnlabelledRowsAreLabelledByTheTeachersAlone) {
+  train_teacher();
+  const std::string_view again = ", unlabelled = { mood = [\"mood.train\"], same = [\"same.train\"], near = [\"near.train\"] }";
+  std::string twice;
+  for (const char* task : {"mood", "same", "near"})
+    twice += fmt::format("[[task]]\ndata = {{ train = [\"{0}-train.csv\", \"{0}-train.csv\"] }}\n", task);
+  // At share 1 a label counts for nothing, so that rows without one are rows like others.
+  train(student(fmt::format(", share = 1{}", again)), "unlabelled");
+  train(student(", share = 1", twice), "twice");
+  EXPECT_EQ(weights("unlabelled"), weights("twice"));
+  train(student(fmt::format(", share = 0.5{}", again)), "unlabelled-half");
+  train(student(", share = 0.5", twice), "twice-half");
+  EXPECT_NE(weights("unlabelled-half"), weights("twice-half"));
+  const Json data = parse_json(bytes("unlabelled", "data.json"), "data", ErrorTag::kInternal);
+  EXPECT_EQ(data["mood"]["0.unlabelled"]["used"], 22);
+}
+
+TEST_F(DistillTest, UnlabelledTextsCanStandInFiles) {
+  train_teacher();
+  write_file(folder / "lines.txt", "warm river\n\n  \nslow paper lamp\n");
+  // The teacher's vocabulary: one that is trained on the file would change with it.
+  const RunConfig run = student(", unlabelled = { mood = [\"lines.txt\"] }", "[model]\ninit = \"runs/teacher\"\n");
+  int asked = 0;
+  train(run, "whole");
+  EXPECT_EQ(parse_json(bytes("whole", "data.json"), "data", ErrorTag::kInternal)["mood"]["0.unlabelled"]["skipped"], 2);
+  EXPECT_TRUE(train(run, "parts", {}, [&] { return ++asked == 25; }).stopped);
+  EXPECT_FALSE(train(run, "parts", kResume).stopped);
+  EXPECT_EQ(weights("whole"), weights("parts"));
+
+  EXPECT_TRUE(train(run, "changed", {}, [&, asked = 0]() mutable { return ++asked == 25; }).stopped);
+  write_file(folder / "lines.txt", "warm river\ngreen lamp\n");
+  expect_error(ErrorTag::kData, {"cannot resume"}, [&] { train(run, "changed", kResume); });
+  write_file(folder / "lines.txt", "\n \n");
+  expect_error(ErrorTag::kData, {"lines.txt", "expected rows"}, [&] { train(run, "blank"); });
+}
+
+TEST_F(DistillTest, ADryRunAsksNoTeacher) {
+  train_teacher();
+  const Json plan = plan_training(*backend, student(", unlabelled = { mood = [\"mood.train\"] }"));
+  EXPECT_EQ(plan.at("stages").at(0).at("sampled").at("mood").at("rows"), 44);
+  EXPECT_GT(plan.at("stages").at(0).at("seconds").at("steps").get<double>(), 0);
+}
+
 TEST_F(DistillTest, ResumesToTheSameBytes) {
   train_teacher();
   train(student(""), "whole");
@@ -84,6 +127,18 @@ TEST_F(DistillTest, KeysThatDoNotFitAreRefused) {
   expect_error(ErrorTag::kUsage, {"stage.0.distill.teachers"}, [&] { config("[[stage]]\nkind = \"distill\"\n"); });
   expect_error(ErrorTag::kUsage, {"is for stages of kind \"distill\""},
                [&] { config("[[stage]]\ndistill = { teachers = [\"runs/a\"] }\n"); });
+  const auto expect_refused = [&](std::initializer_list<std::string_view> parts, std::string_view unlabelled) {
+    expect_error(ErrorTag::kUsage, parts, [&] { student(fmt::format(", unlabelled = {{ {} }}", unlabelled)); });
+  };
+  expect_refused({"stage.0.distill.unlabelled", "no task \"mod\"", "did you mean \"mood\"?"}, "mod = [\"lines.txt\"]");
+  expect_refused({"stage.0.distill.unlabelled", "same reads pairs", "lines.txt\" has single texts"}, "same = [\"lines.txt\"]");
+  expect_refused({"stage.0.distill.unlabelled", "mood reads single texts", "\"near.train\" has pairs"}, "mood = [\"near.train\"]");
+  expect_refused({"stage.0.distill.unlabelled", "expected texts"}, "mood = []");
+  expect_refused({"stage.0.distill.unlabelled", "twice"}, "same = [\"near.train\", \"near.train\"]");
+  expect_error(ErrorTag::kUsage, {"stage.0.distill.unlabelled", "preprocess = \"none\"", "\"cs224n\" of near"}, [&] {
+    student(", unlabelled = { same = [\"near.train\"] }", "[[task]]\n[[task]]\n[[task]]\ndata = { preprocess = \"cs224n\" }\n");
+  });
+  expect_refused({"stage.0.distill.unlabelled", "near.dev", "train splits"}, "same = [\"near.dev\"]");
   expect_error(ErrorTag::kUsage, {"class_weights"}, [&] { student("", "[[task]]\nclass_weights = \"balanced\"\n"); });
 }
 

@@ -78,6 +78,9 @@ constexpr Kind kRankKinds[] = {
     {"per_task",
      "[run]\nbest = \"per_task\"\n[[stage]]\nlr = 1e-4\nepochs = 1\n[[stage]]\nname = \"own\"\ntasks = [\"mood\"]\nlr = 1e-4\nepochs = "
      "1\n"},
+    {"mean",
+     "[[stage]]\nlr = 1e-4\nepochs = 1\n[[stage]]\nname = \"own\"\ntasks = [\"mood\"]\nlr = 1e-4\nepochs = 1\n"
+     "[[stage]]\nname = \"mean\"\nfrom = [\"0\", \"own\"]\nepochs = 0\n"},
     {"heads", "[[stage]]\nkind = \"heads\"\nselect = \"per_task\"\nlr = 1e-3\n"},
     {"heads_uncached", "[[stage]]\nkind = \"heads\"\ncache_features = false\nlr = 1e-3\n"},
     {"mlm", "[[stage]]\nkind = \"mlm\"\nlr = 1e-4\nmlm = { texts = [\"same.train\"], mask = 0.4, held_out = 0.2 }\n"},
@@ -108,7 +111,9 @@ TEST_F(RanksTest, RepeatThemselvesToTheByte) {
 }
 
 TEST_F(RanksTest, AStopOfOneRankIsAStopOfAllAndResumesToTheByte) {
-  const RunConfig run = config("[[stage]]\nclip = 1.0\n[[stage]]\nname = \"heads\"\nkind = \"heads\"\n");
+  const RunConfig run = config(
+      "[[stage]]\nclip = 1.0\n[[stage]]\nname = \"heads\"\nkind = \"heads\"\n[[stage]]\nname = \"mean\"\nfrom = [\"0\", \"heads\"]\nepochs "
+      "= 1\n");
   train_on(3, run, "unbroken");
   for (const int stop_after : {0, 3, 11, 26}) {
     const std::string name = fmt::format("stopped-{}", stop_after);

@@ -11,6 +11,7 @@
 
 #include "minbert/base/clock.h"
 #include "minbert/base/parallel.h"
+#include "minbert/base/safetensors.h"
 #include "minbert/train/objective.h"
 #include "minbert/train/progress.h"
 #include "tests/base/error_matchers.h"
@@ -417,6 +418,47 @@ TEST_F(TrainerTest, StagesStartWhereTheySay) {
   const auto init = first_loss("init");
   EXPECT_NE(init, previous);
   EXPECT_EQ(init, events.evals.front().loss);
+}
+
+TEST_F(TrainerTest, AStageCanStartFromTheMeanOfOthers) {
+  const std::string branches =
+      "[[stage]]\nname = \"all\"\n"
+      "[[stage]]\nname = \"mood\"\ntasks = [\"mood\"]\nfrom = \"init\"\nselect = \"last\"\n"
+      "[[stage]]\nname = \"near\"\ntasks = [\"near\"]\nfrom = \"all\"\nselect = \"last\"\n"
+      "[[stage]]\nname = \"mean\"\nfrom = [\"all\", \"near\", \"mood\", \"near\"]\nepochs = ";
+  const TrainResult result = train(config(branches + "0\n"), "mean");
+  for (const char* file : {"model.safetensors", "heads.safetensors"}) {
+    const auto open = [&](std::string_view stage) {
+      return SafetensorsFile(run_path("mean") / fmt::format("checkpoints/stage-{}/best", stage) / file);
+    };
+    const SafetensorsFile all = open("all"), mood = open("mood"), near = open("near"), mean = open("mean");
+    for (const SafetensorsEntry& entry : mean.entries()) {
+      const auto values = [&](const SafetensorsFile& from) {
+        const SafetensorsEntry& found = *from.find(entry.name);
+        std::vector<float> floats(found.bytes.size() / sizeof(float));
+        convert_to_f32(found.dtype, found.bytes, floats);
+        return floats;
+      };
+      const std::vector<float> a = values(all), m = values(mood), n = values(near), actual = values(mean);
+      for (std::size_t i = 0; i < actual.size(); ++i) {
+        // The stage "mood" has not trained the others' heads, nor "near" those of mood and same.
+        const double expected = entry.name.starts_with("heads.mood")   ? (a[i] + m[i]) / 2.0
+                                : entry.name.starts_with("heads.same") ? a[i]
+                                : entry.name.starts_with("heads.near") ? (a[i] + 2.0 * n[i]) / 3
+                                                                       : (a[i] + m[i] + 2.0 * n[i]) / 4;
+        ASSERT_NEAR(actual[i], expected, 1e-6) << entry.name;
+      }
+    }
+  }
+  const EvalEvent scored = *std::ranges::find(events.evals, "mean", &EvalEvent::stage);
+  for (const auto& [task, score] : scored.scores) EXPECT_NEAR(result.dev_scores.at(task), score, 1e-6) << task;
+  EXPECT_EQ(parse_json(bytes("mean", "status.json"), "status", ErrorTag::kInternal)["best_epoch"], 0);
+
+  train(config(branches + "1\n"), "goes-on");  // it can be trained further
+  EXPECT_EQ(std::ranges::find(events.evals, "mean", &EvalEvent::stage)->loss, scored.loss);
+  const auto trained = std::ranges::find_if(events.evals, [](const EvalEvent& event) { return event.stage == "mean" && event.epoch == 1; });
+  ASSERT_NE(trained, events.evals.end());
+  EXPECT_NE(trained->loss, scored.loss);
 }
 
 TEST_F(TrainerTest, EachTaskCanHaveTheStageThatItDoesBestIn) {
