@@ -113,6 +113,8 @@ std::string setting(const TomlTable& table, std::string_view key) {
   return text != nullptr ? *text : print_toml_value(*value);
 }
 
+bool StageConfig::has_epochs() const { return setting(values, "epochs") != "0"; }
+
 std::int64_t dense_width(std::string_view text, std::int64_t hidden) {
   const bool multiple = text.ends_with('H');
   std::int64_t number = 1;

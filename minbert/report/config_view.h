@@ -36,6 +36,8 @@ struct StageConfig {
   bool is_mlm() const { return kind == "mlm"; }
   /// Whether it trains no tasks, but reads texts.
   bool reads_texts() const { return is_mlm() || kind == "contrastive"; }
+  /// Whether it makes steps: one without is a mean of others, or scores what it starts from.
+  bool has_epochs() const;
   /// Whether it trains encoder and heads.
   bool finetunes() const { return kind == "finetune" || kind == "distill"; }
 };

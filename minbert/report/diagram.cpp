@@ -189,7 +189,7 @@ Lines stage_lines(const StageConfig& stage) {
                     rate = value("head_lr").empty() || stage.kind == "heads" ? "" : ", heads " + value("head_lr");
   Lines lines = {"stage " + stage.name};
   if (stage.from.size() > 1) lines.push_back("from the mean weights of " + list_text(stage.from, kMostNames));
-  if (value("epochs") == "0") return lines;
+  if (!stage.has_epochs()) return lines;
   if (stage.is_mlm())
     lines.push_back("masked words of " + list_text(stage.texts, kMostNames));
   else if (stage.reads_texts())

@@ -22,7 +22,7 @@ Html chart_grid(const Html& charts) { return element("div", {{"class", "charts"}
 /// trained; 0: none.
 int figure_of(const StageConfig& stage, const ConfigView& config) {
   if (stage.kind == "heads") return 5;
-  if (!stage.finetunes()) return 0;
+  if (!stage.finetunes() || !stage.has_epochs()) return 0;
   return std::ranges::any_of(stage.tasks,
                              [&](const std::string& name) {
                                const TaskConfig* task = config.find_task(name);
@@ -147,12 +147,12 @@ Html overlaid_legend(const std::vector<const ModelRow*>& models) {
   return names.size() > 1 ? series_legend(names) : Html();
 }
 
-/// The stages of all models that train heads, each name once.
+/// The stages of all models that train heads in some epochs, each name once.
 std::vector<std::string> scored_stages(const std::vector<const ModelRow*>& models) {
   std::vector<std::string> names;
   for (const ModelRow* model : models)
     for (const StageConfig& stage : model->first()->config.stages)
-      if (!stage.reads_texts() && std::ranges::find(names, stage.name) == names.end()) names.push_back(stage.name);
+      if (!stage.reads_texts() && stage.has_epochs() && std::ranges::find(names, stage.name) == names.end()) names.push_back(stage.name);
   return names;
 }
 

@@ -164,9 +164,14 @@ TEST(Report, AMeanOfStagesSaysSo) {
                               RunFixture::config(), from));
     return make_report(fixture.path()).html;
   };
+  fixture.write("metrics.jsonl",
+                read_file(fixture.path() / "metrics.jsonl") +
+                    R"({"event":"eval","stage":"mean","epoch":0,"split":"dev","scores":{"stars":0.4},"mean":0.4,"loss":{}})"
+                    "\n");
   const std::string html = html_of("[\"multi\", \"single\"]");
   EXPECT_TRUE(has(html, "from the mean weights of multi, single"));
   EXPECT_FALSE(has(html, "0 epochs"));
+  EXPECT_FALSE(has(html, "stars, stage mean")) << "there is no curve of one point";
   EXPECT_FALSE(has(html_of("[]"), "from the mean weights"));
 }
 
