@@ -29,7 +29,7 @@ struct TaskLabels {
 
   /// "3" or the name of class 3.
   std::string class_name(int index) const;
-  /// Of all classes; none for kRange and kAuto.
+  /// Returns the names of all classes. kRange and kAuto have none.
   std::vector<std::string> class_names() const;
   bool operator==(const TaskLabels&) const = default;
 };

@@ -191,7 +191,7 @@ class Backend : public Memory {
   // ---- memory (allocate and release come from Memory) ----
   virtual void copy_to_device(Tensor dst, const void* src) = 0;
   virtual void copy_to_host(void* dst, const Tensor& src) = 0;
-  /// The elements of an f32 tensor.
+  /// Returns the elements of an f32 tensor in host memory.
   std::vector<float> to_host(const Tensor& x);
   virtual void copy(Tensor dst, const Tensor& src) = 0;  ///< same dtype and shape
   virtual void zero(Tensor x) = 0;

@@ -40,11 +40,6 @@ void TaskObjective::prepare() {
   if (stage_.distill && stage_.epochs > 0) ask_teachers();
 }
 
-std::span<const Row> TaskObjective::unlabelled(std::size_t task) const {
-  const auto more = unlabelled_.find(setup_.tasks[task].spec.name);
-  return more == unlabelled_.end() ? std::span<const Row>() : more->second.rows;
-}
-
 /// Has the teachers answer all rows of the stage's tasks. Each rank asks them for all rows.
 void TaskObjective::ask_teachers() {
   std::vector<TextModel> models;
@@ -66,7 +61,8 @@ void TaskObjective::ask_teachers() {
       }
     };
     ask(task.rows.train.rows, "teachers " + task.spec.name);
-    if (const auto more = unlabelled(train.task); !more.empty()) ask(more, fmt::format("teachers {}, unlabelled", task.spec.name));
+    if (const auto more = unlabelled_.find(task.spec.name); more != unlabelled_.end())
+      ask(more->second.rows, fmt::format("teachers {}, unlabelled", task.spec.name));
   }
 }
 

@@ -39,7 +39,6 @@ class TaskObjective final : public Objective {
     std::vector<float> window_vectors;  // of further windows, if vectors are cached
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
-  std::span<const Row> unlabelled(std::size_t task) const;
   void ask_teachers();
   void add_train_sample(std::size_t task, std::span<const float> vectors);
   std::vector<Prediction> predict(const EvalRows& eval, std::string what);

@@ -2,6 +2,7 @@
 #include "minbert/train/trainer.h"
 
 #include <map>
+#include <ranges>
 #include <set>
 
 #include "minbert/base/clock.h"
@@ -35,9 +36,9 @@ void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, con
   Params& params = *setup.params;
   std::map<std::size_t, double> stages;  // how often each is named
   for (const std::string& source : sources) ++stages[stage_named(config, source)];
-  const auto weight = [&](std::size_t stage, const ParamInfo& info) {
-    const auto trains = [&](const auto& one) { return stage_trains(config.stages[one.first], info); };
-    return stage_trains(config.stages[stage], info) || std::ranges::none_of(stages, trains) ? stages.at(stage) : 0.0;
+  const auto counts = [&](std::size_t stage, const ParamInfo& info) {
+    const auto trains = [&](std::size_t one) { return stage_trains(config.stages[one], info); };
+    return trains(stage) || std::ranges::none_of(stages | std::views::keys, trains);
   };
   const Tensor all = params.flat({0, params.table().size()});
   std::vector<double> sums(static_cast<std::size_t>(all.numel())), weights(params.table().size());
@@ -46,7 +47,7 @@ void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, con
     const std::vector<float> values = params.backend().to_host(all);
     std::size_t i = 0;
     for (std::size_t p = 0; p < weights.size(); ++p) {
-      const double own = weight(stage, params.table()[p]);
+      const double own = counts(stage, params.table()[p]) ? times : 0;
       weights[p] += own;
       for (const std::size_t end = i + static_cast<std::size_t>(params.table()[p].numel()); i < end; ++i) sums[i] += own * values[i];
     }
