@@ -113,7 +113,7 @@ std::span<const KeyNote> key_notes() {
       {"stage[].mlm.head", "\"tied\"", "linear (equation 7)"},
       {"stage[].mlm.dropout", "0.1", "0.3"},
       {"stage[].mlm.held_out", "0.05", ""},
-      {"stage[].distill.teachers", "[\"runs/a\", \"runs/b\"]", ""},
+      {"stage[].distill.teachers", "[\"runs/a\", \"shared\"]", ""},
       {"stage[].distill.share", "0.7", ""},
       {"stage[].distill.unlabelled", "{ sst = [\"rt.train\", \"more.txt\"] }", ""},
       {"stage[].contrastive.texts", "[\"quora.train\", \"lines.txt\"]", ""},

@@ -112,7 +112,7 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   for (const StageSpec& stage : config.stages) {
     state += printed(weight_options(stage));
     if (stage.distill)
-      for (const fs::path& folder : teacher_folders(*stage.distill)) {
+      for (const fs::path& folder : teacher_folders(config, stage)) {
         Files theirs;
         add_model_files(find_model_folder(folder), hashes, theirs);
         for (const auto& [path, hash] : theirs) state += hash + "\n";

@@ -74,7 +74,8 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   for (TaskSpec& task : config.tasks) task.data.make_absolute(config.data.root.text);
   for (StageSpec& stage : config.stages) {
     if (stage.distill)
-      for (PathOption& teacher : stage.distill->teachers) teacher.make_absolute();
+      for (PathOption& teacher : stage.distill->teachers)
+        if (!config.find_stage(teacher.text)) teacher.make_absolute();
     for_each_text(stage, [&](PathOption& text) {
       if (!parse_task_split(text.text)) text.make_absolute(config.data.root.text);
     });
@@ -83,8 +84,7 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
 
 void check_tasks(const ConfigTree& tree, RunConfig& config) {
   const auto has_tasks = [](const StageSpec& stage) { return stage.has_tasks(); };
-  if (config.tasks.empty() && (config.stages.empty() || std::ranges::any_of(config.stages, has_tasks)))
-    refuse(tree, "task", "expected at least one [[task]]");
+  if (config.tasks.empty() && std::ranges::any_of(config.stages, has_tasks)) refuse(tree, "task", "expected at least one [[task]]");
   std::vector<std::string> names;
   for (std::size_t i = 0; i < config.tasks.size(); ++i) {
     TaskSpec& task = config.tasks[i];
@@ -208,10 +208,24 @@ void check_unlabelled(const ConfigTree& tree, const RunConfig& config, const std
                        lender->data.preprocess, lender->name));
 }
 
+/// Checks a teacher that is a stage of this run: it comes earlier and trains one of the stage's tasks.
+void check_teacher(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& place,
+                   const std::string& teacher) {
+  const std::optional<std::size_t> index = config.find_stage(teacher);
+  if (!index) return;
+  if (*index >= *config.find_stage(stage.name))
+    refuse(tree, place, fmt::format("stage \"{}\" does not come before the one that it is to teach", teacher),
+           fmt::format("a folder of that name is \"./{}\"", teacher));
+  if (std::ranges::none_of(config.stages[*index].tasks, [&](const std::string& task) { return contains(stage.tasks, task); }))
+    refuse(tree, place, fmt::format("stage \"{}\" trains none of the stage's tasks", teacher));
+}
+
 void check_distill(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key) {
   if (stage.kind != StageKind::kDistill) return;
   if (!stage.distill || stage.distill->teachers.empty())
-    refuse(tree, key + ".distill.teachers", "expected the run folders of trained models", "distill.teachers = [\"runs/a\", \"runs/b\"]");
+    refuse(tree, key + ".distill.teachers", "expected run folders of trained models, or earlier stages",
+           "distill.teachers = [\"runs/a\", \"runs/b\"]");
+  for (const PathOption& teacher : stage.distill->teachers) check_teacher(tree, config, stage, key + ".distill.teachers", teacher.text);
   for (const TaskSpec& task : config.tasks)
     if (contains(stage.tasks, task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
       refuse(tree, join_key("task", task.name) + ".class_weights",
@@ -253,13 +267,18 @@ void check_sources(const ConfigTree& tree, const StageSpec& stage, const std::st
              suggest(source, known));
 }
 
-void check_stages(const ConfigTree& tree, RunConfig& config) {
+/// Stages without a name are named by their index.
+void name_stages(RunConfig& config) {
   if (config.stages.empty()) config.stages.emplace_back();
+  for (std::size_t i = 0; i < config.stages.size(); ++i)
+    if (config.stages[i].name.empty()) config.stages[i].name = std::to_string(i);
+}
+
+void check_stages(const ConfigTree& tree, RunConfig& config) {
   std::vector<std::string> earlier;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
     StageSpec& stage = config.stages[i];
-    const std::string key = join_key("stage", stage.name.empty() ? std::to_string(i) : stage.name);
-    if (stage.name.empty()) stage.name = std::to_string(i);
+    const std::string key = join_key("stage", stage.name);
     if (!is_plain_name(stage.name)) refuse(tree, key + ".name", fmt::format("expected letters, digits, - and _, got \"{}\"", stage.name));
     if (std::ranges::find(kSourceWords, stage.name) != kSourceWords.end())
       refuse(tree, key + ".name", fmt::format("\"{}\" is a word of `from`", stage.name));
@@ -309,6 +328,11 @@ std::vector<std::string> RunConfig::heads() const {
   return names;
 }
 
+std::optional<std::size_t> RunConfig::find_stage(std::string_view name) const {
+  const auto stage = std::ranges::find(stages, name, &StageSpec::name);
+  return stage == stages.end() ? std::nullopt : std::optional(static_cast<std::size_t>(stage - stages.begin()));
+}
+
 MlmHeadKind RunConfig::mlm_head() const {
   const auto stage = std::ranges::find_if(stages, [](const StageSpec& s) { return s.mlm.has_value(); });
   return stage == stages.end() ? MlmHeadKind::kNone : stage->mlm->kind();
@@ -318,6 +342,7 @@ RunConfig load_run_config(const ConfigTree& tree) {
   auto config = read_options<RunConfig>(tree.node());
   if (!is_plain_name(config.run.name))
     refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));
+  name_stages(config);
   resolve_excludes(tree, config);
   resolve_paths(tree, config);
   check_tasks(tree, config);

@@ -192,13 +192,14 @@ void visit_options(V& v, MlmSection& o) {
 
 /// [stage.distill]: finetuning on what trained models, the teachers, answer (Hinton et al. 2015, arXiv:1503.02531). Several are averaged.
 struct DistillSection {
-  std::vector<PathOption> teachers = {};
+  std::vector<PathOption> teachers = {};  ///< names of stages stand as they are, paths are absolute
   double share = 0.5;
   std::map<std::string, std::vector<PathOption>> unlabelled = {};
 };
 template <class V>
 void visit_options(V& v, DistillSection& o) {
-  v.field("teachers", o.teachers, "run folders of models with the stage's tasks; the mean of their answers is the target");
+  v.field("teachers", o.teachers,
+          "run folders of models, or names of earlier stages; a task's target is the mean of the answers of those that were trained on it");
   v.field("share", o.share, "what the teachers' answers count for in the loss; the labels count for the rest",
           Range{.low = 0, .high = 1, .low_open = true});
   v.field("unlabelled", o.unlabelled,
@@ -342,6 +343,8 @@ struct RunConfig {
   bool has_head(const TaskSpec& task) const;
   /// Names of the tasks that have a head, in the order of the file: a name's place is the index of its head.
   std::vector<std::string> heads() const;
+  /// The index of the stage of this name; nothing if there is none.
+  std::optional<std::size_t> find_stage(std::string_view name) const;
   /// The kind of MLM head, which all mlm stages share; kNone without such stages.
   MlmHeadKind mlm_head() const;
 };

@@ -49,8 +49,7 @@ StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> ro
 std::unique_ptr<Objective> make_objective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,
                                           const ShouldStop& should_stop) {
   const StageSpec& stage = config.stages[index];
-  if (stage.has_tasks())
-    return std::make_unique<TaskObjective>(setup, stage, setup.unlabelled[index], config.run.seed, events, should_stop);
+  if (stage.has_tasks()) return std::make_unique<TaskObjective>(setup, config, index, events, should_stop);
   if (stage.contrastive) return std::make_unique<ContrastiveObjective>(setup, stage, setup.contrastive[index]);
   return std::make_unique<MlmObjective>(setup, stage, setup.mlm[index], config.run.seed, events, should_stop);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "minbert/base/files.h"
 #include "minbert/base/hash.h"
 #include "minbert/data/text.h"
 #include "minbert/pipeline/compute.h"
@@ -109,20 +110,30 @@ void tell_of_start(const Start& start, TrainEvents& events) {
     events.message(MessageLevel::kInfo, fmt::format("modules.json: heads read the encoder's pooled vectors, without {}", unused));
 }
 
+/// The earlier stages that teach a distill stage.
+std::vector<const StageSpec*> own_teachers(const RunConfig& config, const StageSpec& stage) {
+  std::vector<const StageSpec*> stages;
+  for (const PathOption& teacher : stage.distill->teachers)
+    if (const auto own = config.find_stage(teacher.text)) stages.push_back(&config.stages[*own]);
+  return stages;
+}
+
+bool trains_task(const StageSpec& stage, std::string_view task) { return std::ranges::find(stage.tasks, task) != stage.tasks.end(); }
+
 /// Checks that the teachers of distill stages know the tasks that they are to teach, and returns a hash of their files.
 std::string check_teachers(const RunConfig& config, const RunSetup& setup) {
   std::string hashes;
   for (const StageSpec& stage : config.stages) {
     if (!stage.distill) continue;
     std::vector<ModelFolder> teachers;
-    for (const std::filesystem::path& path : teacher_folders(*stage.distill)) {
+    for (const std::filesystem::path& path : teacher_folders(config, stage)) {
       teachers.push_back(read_model_folder(path));
       for (const char* file : {"model.safetensors", "heads.safetensors", "minbert.json"})
         if (const auto whole = teachers.back().path / file; std::filesystem::exists(whole)) hashes += sha256_file(whole, ErrorTag::kModel);
     }
     for (const std::size_t task : setup.tasks_of(stage)) {
       const TaskSpec& spec = setup.tasks[task].spec;
-      bool is_known = false;
+      bool is_known = std::ranges::any_of(own_teachers(config, stage), [&](const StageSpec* own) { return trains_task(*own, spec.name); });
       for (const ModelFolder& teacher : teachers)
         if (const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name); same != teacher.tasks.end()) {
           expect_same_answers(spec, *same, fmt::format("stage {}, teacher {}", stage.name, teacher.path.string()));
@@ -169,11 +180,27 @@ void expect_one_rank(const RunConfig& config, const Comm& ranks) {
 
 }  // namespace
 
-std::vector<std::filesystem::path> teacher_folders(const DistillSection& distill) {
+std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, const StageSpec& stage) {
   std::vector<std::filesystem::path> folders;
-  for (const PathOption& teacher : distill.teachers)
-    for (const std::filesystem::path& path : answering_folders(teacher.text)) folders.push_back(path);
+  for (const PathOption& teacher : stage.distill->teachers)
+    if (!config.find_stage(teacher.text))
+      for (const std::filesystem::path& path : answering_folders(teacher.text)) folders.push_back(path);
   return folders;
+}
+
+std::filesystem::path stage_best(const std::filesystem::path& run, const StageSpec& stage) {
+  return run / "checkpoints" / ("stage-" + stage.name) / "best";
+}
+
+std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec& stage, const std::filesystem::path& run) {
+  std::vector<ModelFolder> teachers;
+  for (const std::filesystem::path& path : teacher_folders(config, stage)) teachers.push_back(read_model_folder(path));
+  for (const StageSpec* own : own_teachers(config, stage)) {
+    AtomicFolder::recover(stage_best(run, *own));
+    teachers.push_back(read_model_folder(stage_best(run, *own)));
+    std::erase_if(teachers.back().tasks, [&](const TaskSpec& task) { return !trains_task(*own, task.name); });
+  }
+  return teachers;
 }
 
 std::vector<TaskSpec> RunSetup::specs() const {

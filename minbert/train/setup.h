@@ -36,7 +36,8 @@ struct RunSetup {
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
   std::unique_ptr<Params> params = {};
   std::unique_ptr<MultitaskModel> model = {};
-  std::string teachers = {};                 ///< a hash of the files of all teachers; empty without any
+  std::string teachers = {};                 ///< a hash of the files of all teachers outside the run; empty without any
+  std::filesystem::path run = {};            ///< the run's folder; empty where nothing is written
   std::unique_ptr<BatchRunner> runner = {};  ///< runs the model where no step is made: scores and cached vectors
 
   DType compute() const { return params->compute(); }
@@ -48,8 +49,16 @@ struct RunSetup {
   std::vector<std::size_t> tasks_of(const StageSpec& stage) const;
 };
 
-/// The folders of all models that teach: a run in which each task has a model of its own has several. Throws Error(kModel).
-std::vector<std::filesystem::path> teacher_folders(const DistillSection& distill);
+/// The folders of the models outside this run that teach a distill stage: a run in which each task has a model of its own has several.
+/// Throws Error(kModel).
+std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, const StageSpec& stage);
+
+/// checkpoints/stage-NAME/best of a run.
+std::filesystem::path stage_best(const std::filesystem::path& run, const StageSpec& stage);
+
+/// The models that teach a distill stage, each with the tasks that it was trained on. Earlier stages of `run` must have ended. Throws
+/// Error(kModel).
+std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec& stage, const std::filesystem::path& run);
 
 /// Reads and tokenises all rows and allocates the parameters, whose values set_initial_weights() or a checkpoint sets. `backend` and
 /// `ranks` must outlive the result. Throws Error: kData, kModel, kUsage for a max_length above the model's limit, for more

@@ -37,8 +37,6 @@ std::int64_t planned_steps(const StageSpec& stage, std::span<const SampledTask> 
   return stage.max_steps > 0 ? std::min(stage.max_steps, all) : all;
 }
 
-fs::path stage_best(const RunFolder& folder, const StageSpec& stage) { return folder.checkpoint("stage-" + stage.name) / "best"; }
-
 void load_best(const fs::path& folder, Params& params, Comm& ranks) {
   if (ranks.is_first()) {
     AtomicFolder::recover(folder);
@@ -107,7 +105,7 @@ void Stage::resume(const Progress& at) {
   selection_.restore(at.selection.value());
   if (spec_.select != Selection::kPerTask || keeps_last()) return;
   const HeadSnapshots current = snapshot_heads();
-  load_best(stage_best(folder_, spec_), *setup_.params, *setup_.ranks);
+  load_best(stage_best(folder_.path(), spec_), *setup_.params, *setup_.ranks);
   best_heads_ = snapshot_heads();
   restore_heads(current);
 }
@@ -207,7 +205,7 @@ void Stage::save_checkpoint(const Progress& at) {
 void Stage::save_best(const std::vector<std::string>& improved) {
   const PhaseScope writing(folder_.clock(), Phase::kWrite);
   const auto save = [&] {
-    if (folder_.writes()) save_model(stage_best(folder_, spec_), setup_, config_, spec_);
+    if (folder_.writes()) save_model(stage_best(folder_.path(), spec_), setup_, config_, spec_);
   };
   const bool per_task = spec_.select == Selection::kPerTask && !keeps_last();
   if (!per_task) return save();

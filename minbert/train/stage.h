@@ -21,8 +21,6 @@ SamplerOptions sampler_options(const RunConfig& config, const StageSpec& stage);
 /// Optimizer steps of the whole stage if it does not stop early.
 std::int64_t planned_steps(const StageSpec& stage, std::span<const SampledTask> tasks);
 
-/// checkpoints/stage-NAME/best of a run.
-std::filesystem::path stage_best(const RunFolder& folder, const StageSpec& stage);
 /// Overwrites all parameters, on all ranks, with the same bits that such a folder holds, except an MLM head that it lacks. The first rank
 /// reads it. Throws Error(kModel).
 void load_best(const std::filesystem::path& folder, Params& params, Comm& ranks);

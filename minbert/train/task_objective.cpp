@@ -3,24 +3,29 @@
 
 #include <cmath>
 
-#include "minbert/pipeline/ensemble.h"
 #include "minbert/train/shared_pass.h"
 
 namespace minbert {
 
-TaskObjective::TaskObjective(RunSetup& setup, const StageSpec& stage, const std::map<std::string, UnlabelledRows>& unlabelled,
-                             std::uint64_t seed, TrainEvents& events, const ShouldStop& should_stop)
-    : setup_(setup), stage_(stage), unlabelled_(unlabelled), seed_(seed), events_(events), should_stop_(should_stop), step_(setup) {
-  for (const std::size_t task : setup.tasks_of(stage)) {
+TaskObjective::TaskObjective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,
+                             const ShouldStop& should_stop)
+    : setup_(setup),
+      config_(config),
+      stage_(config.stages[index]),
+      unlabelled_(setup.unlabelled[index]),
+      events_(events),
+      should_stop_(should_stop),
+      step_(setup) {
+  for (const std::size_t task : setup.tasks_of(stage_)) {
     const TaskData& data = setup.tasks[task];
-    const auto more = unlabelled.find(data.spec.name);
-    const TokenizedRows& rows = more == unlabelled.end() ? data.train : more->second.with_train;
-    sampled_.push_back({data.spec.name, rows.rows(), data.spec.batch.value_or(stage.batch) * stage.accumulate});
+    const auto more = unlabelled_.find(data.spec.name);
+    const TokenizedRows& rows = more == unlabelled_.end() ? data.train : more->second.with_train;
+    sampled_.push_back({data.spec.name, rows.rows(), data.spec.batch.value_or(stage_.batch) * stage_.accumulate});
     train_.push_back({task, &rows, {}});
-    if (!stage.distill) continue;
+    if (!stage_.distill) continue;
     // Until teachers are asked, which a dry run does not do, they answer 0.
     const auto width = static_cast<std::size_t>(data.spec.is_regression() ? 1 : data.spec.labels.count);
-    train_.back().soft = {std::vector<double>(static_cast<std::size_t>(rows.rows()) * width), stage.distill->share};
+    train_.back().soft = {std::vector<double>(static_cast<std::size_t>(rows.rows()) * width), stage_.distill->share};
   }
 }
 
@@ -37,39 +42,45 @@ void TaskObjective::prepare() {
     }
     if (scores_train(stage_, true)) add_train_sample(train.task, train.vectors);
   }
-  if (stage_.distill && stage_.epochs > 0) ask_teachers();
+  if (!stage_.distill || stage_.epochs == 0) return;
+  std::optional<Ensemble> teachers;
+  if (setup_.ranks->is_first()) teachers = load_teachers();
+  for (StepRows& train : train_) {
+    if (teachers) train.soft.values = ask_teachers(*teachers, setup_.tasks[train.task]);
+    setup_.ranks->broadcast(std::as_writable_bytes(std::span(train.soft.values)));
+  }
 }
 
-/// Has the teachers answer all rows of the stage's tasks. Each rank asks them for all rows.
-void TaskObjective::ask_teachers() {
+Ensemble TaskObjective::load_teachers() const {
   std::vector<TextModel> models;
-  for (const std::filesystem::path& path : teacher_folders(*stage_.distill)) {
-    ModelFolder folder = read_model_folder(path);
+  for (ModelFolder& folder : read_teachers(config_, stage_, setup_.run)) {
     const Compute compute = resolve_compute(*setup_.backend, folder.dtype, [](const std::string&) {});  // the run's own dtype has warned
     models.emplace_back(*setup_.backend, std::move(folder), compute);
   }
-  Ensemble teachers(std::move(models));
-  for (StepRows& train : train_) {
-    const TaskData& task = setup_.tasks[train.task];
-    train.soft.values.clear();
-    const auto ask = [&](std::span<const Row> rows, const std::string& what) {
-      const RowProgress progress =
-          setup_.ranks->is_alone() ? follow(what, std::ssize(rows), events_, should_stop_, *setup_.ranks) : RowProgress{};
-      for (const Prediction& answer : teachers.predict(teachers.find_task(task.spec.name), rows, progress)) {
-        if (task.spec.is_regression()) train.soft.values.push_back(answer.value);
-        train.soft.values.insert(train.soft.values.end(), answer.probs.begin(), answer.probs.end());
-      }
-    };
-    ask(task.rows.train.rows, "teachers " + task.spec.name);
-    if (const auto more = unlabelled_.find(task.spec.name); more != unlabelled_.end())
-      ask(more->second.rows, fmt::format("teachers {}, unlabelled", task.spec.name));
-  }
+  return Ensemble(std::move(models));
+}
+
+/// Returns what the teachers answer to all rows that the stage trains the task on, as in SoftLabels.
+std::vector<double> TaskObjective::ask_teachers(Ensemble& teachers, const TaskData& task) const {
+  std::vector<double> answers;
+  const auto ask = [&](std::span<const Row> rows, const std::string& what) {
+    const RowProgress progress =
+        setup_.ranks->is_alone() ? follow(what, std::ssize(rows), events_, should_stop_, *setup_.ranks) : RowProgress{};
+    for (const Prediction& answer : teachers.predict(teachers.find_task(task.spec.name), rows, progress)) {
+      if (task.spec.is_regression()) answers.push_back(answer.value);
+      answers.insert(answers.end(), answer.probs.begin(), answer.probs.end());
+    }
+  };
+  ask(task.rows.train.rows, "teachers " + task.spec.name);
+  if (const auto more = unlabelled_.find(task.spec.name); more != unlabelled_.end())
+    ask(more->second.rows, fmt::format("teachers {}, unlabelled", task.spec.name));
+  return answers;
 }
 
 /// `vectors` are those of the task's train rows, if they are cached.
 void TaskObjective::add_train_sample(std::size_t task, std::span<const float> vectors) {
   const TaskData& data = setup_.tasks[task];
-  const auto rows = train_sample(stage_, 0, data.train.rows(), seed_, data.spec.name);
+  const auto rows = train_sample(stage_, 0, data.train.rows(), config_.run.seed, data.spec.name);
   samples_.push_back(copy_rows(data.train, rows));
   const std::size_t width = vectors.size() / static_cast<std::size_t>(data.train.rows());  // of all texts of a row
   std::vector<float> cached;

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/pipeline/predict.h"
 #include "minbert/train/objective.h"
 #include "minbert/train/step.h"
@@ -11,9 +12,8 @@ namespace minbert {
 
 class TaskObjective final : public Objective {
  public:
-  /// `unlabelled` are rows that teachers label, by task. All arguments must outlive this object.
-  TaskObjective(RunSetup& setup, const StageSpec& stage, const std::map<std::string, UnlabelledRows>& unlabelled, std::uint64_t seed,
-                TrainEvents& events, const ShouldStop& should_stop);
+  /// Trains the stage of this index. All arguments must outlive this object.
+  TaskObjective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events, const ShouldStop& should_stop);
 
   const TokenizedRows& rows(std::size_t i) const override { return *train_[i].rows; }
   Optimizer::StepHead head(std::size_t i) const override { return train_[i].task; }
@@ -39,15 +39,16 @@ class TaskObjective final : public Objective {
     std::vector<float> window_vectors;  // of further windows, if vectors are cached
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
-  void ask_teachers();
+  Ensemble load_teachers() const;
+  std::vector<double> ask_teachers(Ensemble& teachers, const TaskData& task) const;
   void add_train_sample(std::size_t task, std::span<const float> vectors);
   std::vector<Prediction> predict(const EvalRows& eval, std::string what);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
 
   RunSetup& setup_;
+  const RunConfig& config_;
   const StageSpec& stage_;
   const std::map<std::string, UnlabelledRows>& unlabelled_;
-  std::uint64_t seed_;
   TrainEvents& events_;
   const ShouldStop& should_stop_;
   TrainStep step_;

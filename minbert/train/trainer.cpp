@@ -23,19 +23,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::size_t stage_named(const RunConfig& config, std::string_view name) {
-  std::size_t i = 0;
-  while (i < config.stages.size() && config.stages[i].name != name) ++i;
-  MINBERT_CHECK(i < config.stages.size(), "no stage {}", name);
-  return i;
-}
-
 /// Sets each parameter to the mean of what the best models of these stages have (Wortsman et al. 2022, arXiv:2203.05482), over those of
 /// them that train it, if any does: the others have left it as it was. A stage that is named twice counts twice.
 void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, const RunConfig& config, const RunFolder& folder) {
   Params& params = *setup.params;
   std::map<std::size_t, double> stages;  // how often each is named
-  for (const std::string& source : sources) ++stages[stage_named(config, source)];
+  for (const std::string& source : sources) ++stages[*config.find_stage(source)];
   const auto counts = [&](std::size_t stage, const ParamInfo& info) {
     const auto trains = [&](std::size_t one) { return stage_trains(config.stages[one], info); };
     return trains(stage) || std::ranges::none_of(stages | std::views::keys, trains);
@@ -43,7 +36,7 @@ void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, con
   const Tensor all = params.flat({0, params.table().size()});
   std::vector<double> sums(static_cast<std::size_t>(all.numel())), weights(params.table().size());
   for (const auto& [stage, times] : stages) {
-    load_best(stage_best(folder, config.stages[stage]), params, *setup.ranks);
+    load_best(stage_best(folder.path(), config.stages[stage]), params, *setup.ranks);
     const std::vector<float> values = params.backend().to_host(all);
     std::size_t i = 0;
     for (std::size_t p = 0; p < weights.size(); ++p) {
@@ -71,8 +64,8 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
     return broadcast(*setup.ranks, *setup.params);
   }
   if (sources.size() > 1) return set_mean_weights(sources, setup, config, folder);
-  const std::size_t source = from == "previous" ? index - 1 : stage_named(config, from);
-  load_best(stage_best(folder, config.stages[source]), *setup.params, *setup.ranks);
+  const std::size_t source = from == "previous" ? index - 1 : *config.find_stage(from);
+  load_best(stage_best(folder.path(), config.stages[source]), *setup.params, *setup.ranks);
 }
 
 /// Throws Error(kData) on a rank whose rows or tokenizer are not those of the first.
@@ -125,11 +118,11 @@ Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig
     if (!record) throw Error(ErrorTag::kModel, theirs.string(), "expected a finished stage");
     set_stage_weights(i, setup, config, folder);
     load_trained(theirs / "best", stage, *setup.params);
-    save_model(stage_best(folder, stage), setup, config, stage);
+    save_model(stage_best(folder.path(), stage), setup, config, stage);
     at.run_step = record->run_step;
     at.wall_s = record->wall_s;
     record->from = from;
-    save_stage_record(stage_best(folder, stage).parent_path(), *record);
+    save_stage_record(stage_best(folder.path(), stage).parent_path(), *record);
     folder.message(MessageLevel::kInfo, fmt::format("stage {}: trained already by {}", stage.name, adopt.donor.string()));
     names.insert(stage.name);
   }
@@ -145,7 +138,7 @@ void run_stages(Progress& at, RunSetup& setup, const RunConfig& config, const Sh
     Stage(setup, config, at.stage, folder, should_stop).run(at);
     const PhaseScope writing(folder.clock(), Phase::kWrite);
     if (folder.writes())
-      save_stage_record(stage_best(folder, config.stages[at.stage]).parent_path(),
+      save_stage_record(stage_best(folder.path(), config.stages[at.stage]).parent_path(),
                         {.run_step = at.run_step, .wall_s = at.wall_s, .best_epoch = at.selection ? at.selection->best_epoch : 0});
     at = {.stage = at.stage + 1, .run_step = at.run_step, .wall_s = at.wall_s, .selection = {}, .data = at.data};
     folder.flush();
@@ -179,7 +172,7 @@ void fit_on_dev(TaskData& task, std::vector<Prediction>& predictions, RunFolder&
 
 /// The dev score of the model that a finished stage has kept, for a task that it trains; nothing without dev rows.
 std::optional<double> kept_score(const RunFolder& folder, const StageSpec& stage, const std::string& task) {
-  const std::optional<StageRecord> record = find_stage_record(stage_best(folder, stage).parent_path());
+  const std::optional<StageRecord> record = find_stage_record(stage_best(folder.path(), stage).parent_path());
   std::optional<double> score;
   for (const EvalRecord& eval : folder.evals()) {
     const auto at = eval.scores.find(task);
@@ -225,7 +218,7 @@ class AnsweringModels {
  private:
   void load(std::size_t stage) {
     if (loaded_ == stage) return;
-    load_best(stage_best(folder_, config_.stages[stage]), *setup_.params, *setup_.ranks);
+    load_best(stage_best(folder_.path(), config_.stages[stage]), *setup_.params, *setup_.ranks);
     loaded_ = stage;
   }
 
@@ -305,7 +298,7 @@ void save_per_task(AnsweringModels& models, RunSetup& setup, const RunConfig& co
 /// Writes the files of the best model.
 TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldStop& should_stop, RunFolder& folder) {
   const Stopwatch watch;
-  const fs::path best = stage_best(folder, config.stages.back());
+  const fs::path best = stage_best(folder.path(), config.stages.back());
   AnsweringModels models(setup, config, folder);
   const Json dev = evaluate_split("dev", &TaskRows::dev, &TaskData::dev, setup, models, config, should_stop, folder);
   const Json test = evaluate_split("test", &TaskRows::test, &TaskData::test, setup, models, config, should_stop, folder);
@@ -343,13 +336,14 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
 void expect_teachers_elsewhere(const RunConfig& config, const fs::path& folder) {
   for (const StageSpec& stage : config.stages)
     for (const PathOption& teacher : stage.distill ? stage.distill->teachers : std::vector<PathOption>())
-      if (std::error_code ignored; fs::equivalent(teacher.text, folder, ignored))
+      if (std::error_code ignored; !config.find_stage(teacher.text) && fs::equivalent(teacher.text, folder, ignored))
         throw Error(ErrorTag::kUsage, folder.string(), fmt::format("this run is to be taught by itself, in stage {}", stage.name));
 }
 
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options, Comm& ranks) {
   Stopwatch watch;
   RunSetup setup = prepare_run(backend, config, folder, ranks);
+  setup.run = folder.path();
   expect_teachers_elsewhere(config, folder.path());
   const double rows_s = watch.lap();
   Progress at = set_run_weights(setup, config, options.open, folder);

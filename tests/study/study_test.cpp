@@ -182,6 +182,46 @@ set = ["stage.late.lr=5e-3"]
   expect_as_alone("starts", {}, {"second"});
 }
 
+TEST_F(StudyTest, SharedStagesTeachAndAreAveraged) {
+  write("stages.toml", R"(
+[run]
+best = "per_task"
+[[stage]]
+name = "0"
+tasks = ["mood", "same"]
+epochs = 1
+[[stage]]
+name = "near"
+from = "0"
+tasks = ["near"]
+epochs = 1
+[[stage]]
+name = "mean"
+from = ["0", "near"]
+epochs = 0
+[[stage]]
+name = "student"
+kind = "distill"
+epochs = 1
+distill = { teachers = ["0", "near"] }
+)");
+  write("taught.toml", R"(
+[study]
+base = ["base.toml", "stages.toml"]
+seeds = [3]
+[[row]]
+name = "first"
+[[row]]
+name = "second"
+set = ["stage.student.lr=5e-3"]
+)");
+  study("taught");
+  const auto steps = recorded.steps("second/3");
+  EXPECT_EQ(steps.size(), 1u) << "three of its four stages are those of the first row";
+  EXPECT_TRUE(steps.contains("student"));
+  expect_as_alone("taught", {}, {"second"});
+}
+
 TEST_F(StudyTest, APoolerThatTheSharedStageDidNotUseIsStillNew) {
   write("stages.toml",
         "[[stage]]\ntasks = [\"mood\"]\nepochs = 1\nweight_decay = 0.1\n[[stage]]\nname = \"second\"\ntasks = [\"near\"]\nepochs = 1\n");

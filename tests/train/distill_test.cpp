@@ -89,6 +89,34 @@ TEST_F(DistillTest, UnlabelledTextsCanStandInFiles) {
   expect_error(ErrorTag::kData, {"lines.txt", "expected rows"}, [&] { train(run, "blank"); });
 }
 
+/// Two stages that know different tasks, and one that they teach.
+constexpr std::string_view kTwoTeachers =
+    "[[stage]]\nname = \"texts\"\nepochs = 1\ntasks = [\"same\", \"mood\"]\n"
+    "[[stage]]\nname = \"numbers\"\nfrom = \"init\"\nepochs = 1\nbatch = 4\nlr = 1e-3\ntasks = [\"mood\", \"near\"]\n"
+    "[[stage]]\nname = \"student\"\nkind = \"distill\"\nfrom = \"texts\"\nepochs = 1\nselect = \"last\"\nbatch = 4\nlr = 1e-3\n";
+
+TEST_F(DistillTest, EarlierStagesTeachWhatTheyTrained) {
+  // Only "texts" knows the task same, and the student starts from it. Both know mood, so that its target lies between their answers.
+  const auto first_norm = [&](std::string_view tasks, std::string_view name) {
+    const std::string student =
+        fmt::format("sampler = \"sequential\"\ntasks = [{}]\ndistill = {{ teachers = [\"numbers\", \"texts\"], share = 1 }}\n", tasks);
+    train(config(fmt::format("{}{}{}", kNoDropout, kTwoTeachers, student)), name);
+    return std::ranges::find(events.steps, "student", &StepEvent::stage)->grad_norm;
+  };
+  EXPECT_LT(first_norm("\"same\", \"mood\"", "same"), 1e-5);
+  EXPECT_GT(first_norm("\"mood\", \"same\"", "mood"), 1e-4);
+}
+
+TEST_F(DistillTest, TaughtByEarlierStagesItResumesToTheSameBytes) {
+  const RunConfig run = config(fmt::format("{}distill = {{ teachers = [\"texts\", \"numbers\"] }}\n", kTwoTeachers));
+  train(run, "whole");
+  const auto steps = std::ranges::count(events.steps, "student", &StepEvent::stage);
+  EXPECT_TRUE(train(run, "parts", {}, [&] { return std::ranges::count(events.steps, "student", &StepEvent::stage) == steps / 2; }).stopped);
+  EXPECT_FALSE(train(run, "parts", kResume).stopped);
+  EXPECT_EQ(weights("whole"), weights("parts"));
+  EXPECT_GT(plan_training(*backend, run).at("stages").at(2).at("seconds").at("steps").get<double>(), 0);
+}
+
 TEST_F(DistillTest, ADryRunAsksNoTeacher) {
   train_teacher();
   const Json plan = plan_training(*backend, student(", unlabelled = { mood = [\"mood.train\"] }"));
@@ -139,6 +167,17 @@ TEST_F(DistillTest, KeysThatDoNotFitAreRefused) {
     student(", unlabelled = { same = [\"near.train\"] }", "[[task]]\n[[task]]\n[[task]]\ndata = { preprocess = \"cs224n\" }\n");
   });
   expect_refused({"stage.0.distill.unlabelled", "near.dev", "train splits"}, "same = [\"near.dev\"]");
+  const auto expect_stages_refused = [&](std::initializer_list<std::string_view> parts, std::string_view rest) {
+    expect_error(ErrorTag::kUsage, parts, [&] { train(config(fmt::format("{}{}", kTwoTeachers, rest)), "refused"); });
+  };
+  expect_stages_refused({"stage.student.distill.teachers", "\"student\" does not come before", "./student"},
+                        "distill = { teachers = [\"student\"] }\n");
+  expect_stages_refused({"stage.student.distill.teachers", "\"later\" does not come before"},
+                        "distill = { teachers = [\"later\"] }\n[[stage]]\nname = \"later\"\n");
+  expect_stages_refused({"stage.student.distill.teachers", "\"texts\" trains none"},
+                        "tasks = [\"near\"]\ndistill = { teachers = [\"texts\"] }\n");
+  expect_stages_refused({"stage student", "no teacher has the task \"near\""}, "distill = { teachers = [\"texts\"] }\n");
+  EXPECT_FALSE(std::filesystem::exists(run_path("refused")));
   expect_error(ErrorTag::kUsage, {"class_weights"}, [&] { student("", "[[task]]\nclass_weights = \"balanced\"\n"); });
 }
 

@@ -81,6 +81,9 @@ constexpr Kind kRankKinds[] = {
     {"mean",
      "[[stage]]\nlr = 1e-4\nepochs = 1\n[[stage]]\nname = \"own\"\ntasks = [\"mood\"]\nlr = 1e-4\nepochs = 1\n"
      "[[stage]]\nname = \"mean\"\nfrom = [\"0\", \"own\"]\nepochs = 0\n"},
+    {"distill",
+     "[[stage]]\nlr = 1e-4\nepochs = 1\n[[stage]]\nname = \"student\"\nkind = \"distill\"\nlr = 1e-4\nepochs = 1\n"
+     "distill = { teachers = [\"0\"], unlabelled = { same = [\"near.train\"] } }\n"},
     {"heads", "[[stage]]\nkind = \"heads\"\nselect = \"per_task\"\nlr = 1e-3\n"},
     {"heads_uncached", "[[stage]]\nkind = \"heads\"\ncache_features = false\nlr = 1e-3\n"},
     {"mlm", "[[stage]]\nkind = \"mlm\"\nlr = 1e-4\nmlm = { texts = [\"same.train\"], mask = 0.4, held_out = 0.2 }\n"},
