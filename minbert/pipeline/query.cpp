@@ -5,8 +5,6 @@
 #include <array>
 #include <map>
 
-#include "minbert/pipeline/predict.h"
-
 namespace minbert {
 namespace {
 
@@ -17,8 +15,9 @@ class Pass {
     lane.arena.reset();
     for (const QueryRow& row : rows) {
       first_sequence_.push_back(static_cast<std::int32_t>(merged_.sequences()));
-      for (std::int64_t s = 0; s < row.query->rows.per_row; ++s) {
-        append_sequence(merged_, row.query->rows, row.row * row.query->rows.per_row + s);
+      const auto [list, index] = row.query->find_row(row.row);
+      for (std::int64_t s = 0; s < list.per_row; ++s) {
+        append_sequence(merged_, list, index * list.per_row + s);
         merged_.labels.push_back(0);
         needs_all_.push_back(needs_all_tokens(*row.query));
       }
@@ -140,8 +139,9 @@ class Pass {
 }  // namespace
 
 QueryAnswer empty_answer(const Query& query, const ModelShape& shape) {
-  QueryAnswer answer;
-  const auto width = static_cast<std::size_t>(shape.config.hidden_size), rows = static_cast<std::size_t>(query.rows.rows());
+  QueryAnswer answer{.logits = {}, .vectors = {}, .states = {}, .rows = query.rows.rows(), .windows = query.rows.windows};
+  const auto width = static_cast<std::size_t>(shape.config.hidden_size), rows = static_cast<std::size_t>(query.all_rows());
+  MINBERT_CHECK(!query.rows.windows || (!query.pool && !query.states), "vectors of windows");
   for (const std::size_t task : query.tasks) {
     MINBERT_CHECK((query.rows.per_row == 2) == shape.heads.at(task).pair(), "head {} reads rows of {} sequences", shape.heads[task].task,
                   query.rows.per_row);
@@ -153,6 +153,35 @@ QueryAnswer empty_answer(const Query& query, const ModelShape& shape) {
 }
 
 void answer_rows(BatchLane& lane, std::span<const QueryRow> rows) { Pass(lane, rows).run(); }
+
+std::vector<Prediction> decode_answer(const TaskSpec& task, const QueryAnswer& answer, std::size_t slot) {
+  const auto logits = std::span(answer.logits.at(slot));
+  if (!answer.windows) return decode(task, logits, answer.rows);
+  const std::int64_t more = answer.windows->rows.rows();
+  const auto own = logits.size() / static_cast<std::size_t>(answer.rows + more) * static_cast<std::size_t>(answer.rows);
+  std::vector<Prediction> predictions = decode(task, logits.first(own), answer.rows);
+  join_windows(task, predictions, *answer.windows, decode(task, logits.subspan(own), more));
+  return predictions;
+}
+
+std::vector<float> joined_logits(const TaskSpec& task, const QueryAnswer& answer, std::size_t slot) {
+  std::vector<float> logits = answer.logits.at(slot);
+  if (!answer.windows) return logits;
+  const std::vector<std::uint32_t>& of = answer.windows->of;
+  const auto rows = static_cast<std::size_t>(answer.rows), width = logits.size() / (rows + of.size());
+  std::vector<float> read(rows, 1);
+  for (std::size_t i = 0; i < of.size(); ++i) {
+    ++read[of[i]];
+    for (std::size_t k = 0; k < width; ++k) {
+      float& joined = logits[of[i] * width + k];
+      const float more = logits[(rows + i) * width + k];
+      joined = task.windows == Windows::kMax ? std::max(joined, more) : joined + more;
+    }
+  }
+  logits.resize(rows * width);
+  for (std::size_t i = 0; i < logits.size() && task.windows != Windows::kMax; ++i) logits[i] /= read[i / width];
+  return logits;
+}
 
 void ask_for_vectors(Query& query, const Pooling& pooling, std::int64_t prompt_tokens) {
   query.pool = pooling.include_prompt || prompt_tokens == 0 ? pool_of_model(pooling) : std::nullopt;

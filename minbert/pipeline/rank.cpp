@@ -19,10 +19,8 @@ double cosine(std::span<const float> u, std::span<const float> v) {
 
 bool scores_pairs(const TaskSpec& task) { return task.is_pair() && (task.is_regression() || task.labels.count == 2); }
 
-double PairScorer::operator()(const TaskSpec& spec, std::span<const float> logits) const {
-  if (raw) return logits.size() == 1 ? static_cast<double>(logits[0]) : static_cast<double>(logits[1]) - logits[0];
-  const Prediction prediction = decode(spec, logits, 1).front();
-  return spec.is_regression() ? prediction.value : prediction.probs[1];
+double pair_score(const TaskSpec& task, const Prediction& prediction) {
+  return task.is_regression() ? prediction.value : prediction.probs[1];
 }
 
 std::vector<std::size_t> falling_order(std::span<const double> scores) {

@@ -12,12 +12,8 @@ namespace minbert {
 /// Cosine of two vectors of C floats.
 double cosine(std::span<const float> u, std::span<const float> v);
 
-/// A pair task's score of a pair: the number of a regression, or the probability (raw: the logit) of class 1 of 2.
-struct PairScorer {
-  std::size_t task;
-  bool raw = false;
-  double operator()(const TaskSpec& spec, std::span<const float> logits) const;
-};
+/// A pair task's score of a pair: the number of a regression, or the probability of class 1 of 2.
+double pair_score(const TaskSpec& task, const Prediction& prediction);
 /// Whether a task scores pairs by one number.
 bool scores_pairs(const TaskSpec& task);
 

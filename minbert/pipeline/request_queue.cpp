@@ -19,13 +19,13 @@ constexpr std::int64_t kTeamTokens = 192;  // up to here all threads together ar
 
 std::int64_t QueueJob::rows() const {
   std::int64_t sum = 0;
-  for (const Query& query : queries) sum += query.rows.rows();
+  for (const Query& query : queries) sum += query.all_rows();
   return sum;
 }
 
 std::int64_t QueueJob::tokens() const {
   std::int64_t sum = 0;
-  for (const Query& query : queries) sum += std::ssize(query.rows.ids);
+  for (const Query& query : queries) sum += query.all_tokens();
   return sum;
 }
 
@@ -128,7 +128,7 @@ std::vector<QueryAnswer> RequestQueue::answer(std::vector<Query> queries) {
 
 /// Moves on to the first query that has a row left.
 void RequestQueue::settle(QueueJob& job) {
-  while (job.next_query_ < job.queries.size() && job.next_row_ == job.queries[job.next_query_].rows.rows()) {
+  while (job.next_query_ < job.queries.size() && job.next_row_ == job.queries[job.next_query_].all_rows()) {
     ++job.next_query_;
     job.next_row_ = 0;
   }
@@ -216,7 +216,7 @@ bool RequestQueue::take_from(std::deque<std::shared_ptr<QueueJob>>& list, std::i
     postponed_.push_back(job);
     return true;
   }
-  if (!taken.rows.empty() && taken.tokens + job->queries[job->next_query_].rows.row_tokens(job->next_row_) > limit) return false;
+  if (!taken.rows.empty() && taken.tokens + job->queries[job->next_query_].row_tokens(job->next_row_) > limit) return false;
   take_row(job, taken);
   list.pop_front();
   if (job->waits_) list.push_back(job);
@@ -226,7 +226,7 @@ bool RequestQueue::take_from(std::deque<std::shared_ptr<QueueJob>>& list, std::i
 void RequestQueue::take_row(const std::shared_ptr<QueueJob>& job, Taken& taken) {
   if (job->queue_s == 0) job->queue_s = job->watch_.seconds();
   const Query& query = job->queries[job->next_query_];
-  const std::int64_t tokens = query.rows.row_tokens(job->next_row_);
+  const std::int64_t tokens = query.row_tokens(job->next_row_);
   taken.rows.push_back({&query, &job->answers[job->next_query_], job->next_row_});
   taken.jobs.push_back(job);
   taken.tokens += tokens;

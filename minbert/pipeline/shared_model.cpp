@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "minbert/base/nearest.h"
 #include "minbert/base/parallel.h"
@@ -102,7 +103,7 @@ std::vector<Prediction> SharedModel::predict(std::size_t task, std::span<const a
                      },
                  .take =
                      [&](std::size_t begin, QueueJob& job) {
-                       auto some = decode(spec, job.answers[0].logits[0], job.queries[0].rows.rows());
+                       auto some = decode_answer(spec, job.answers[0], 0);
                        expect_finite(some, [&](std::size_t row) { return place_of(begin + row); });
                        std::move(some.begin(), some.end(), std::back_inserter(out));
                      }});
@@ -114,11 +115,12 @@ std::vector<std::vector<TaskAnswer>> SharedModel::analyze(std::span<const api::I
   expect_own_process();
   std::vector<std::vector<TaskAnswer>> out(inputs.size());
   // Inputs of each kind, and tasks that give them the same tokens: these share a query.
-  using Tokenising = std::pair<std::string, bool>;  // preprocessing, separate
+  using Tokenising = std::tuple<std::string, bool, bool, bool>;  // preprocessing, separate, symmetric, windows
   std::map<Tokenising, std::vector<std::size_t>> alike[2];
   for (const std::size_t task : wanted) {
     const TaskSpec& spec = specs()[task];
-    alike[spec.is_pair() ? 1 : 0][{spec.data.preprocess, spec.is_separate()}].push_back(task);
+    alike[spec.is_pair() ? 1 : 0][{spec.data.preprocess, spec.is_separate(), spec.symmetric, spec.windows != Windows::kNone}].push_back(
+        task);
   }
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (alike[inputs[i].text_pair ? 1 : 0].empty())
@@ -154,7 +156,7 @@ std::vector<std::vector<TaskAnswer>> SharedModel::analyze(std::span<const api::I
                          const Asked& of = asked.at(begin)[q];
                          for (std::size_t slot = 0; slot < of.tasks.size(); ++slot) {
                            const TaskSpec& spec = specs()[of.tasks[slot]];
-                           auto some = decode(spec, job.answers[q].logits[slot], std::ssize(of.inputs));
+                           auto some = decode_answer(spec, job.answers[q], slot);
                            expect_finite(some, [&](std::size_t row) { return place_of(of.inputs[row]); });
                            for (std::size_t r = 0; r < some.size(); ++r) out[of.inputs[r]].push_back({of.tasks[slot], std::move(some[r])});
                          }
@@ -225,8 +227,7 @@ std::vector<double> SharedModel::pair_scores(std::size_t task, std::string_view 
   std::vector<api::Input> inputs;
   for (const std::string& document : documents) inputs.push_back({.text = query, .text_pair = document});
   std::vector<double> out;
-  for (const Prediction& prediction : predict(task, inputs, {}))
-    out.push_back(specs()[task].is_regression() ? prediction.value : prediction.probs[1]);
+  for (const Prediction& prediction : predict(task, inputs, {})) out.push_back(pair_score(specs()[task], prediction));
   return out;
 }
 

@@ -195,6 +195,13 @@ bool is_plain_name(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), plain);
 }
 
+TaskSpec TaskSpec::read_once() const {
+  TaskSpec task = *this;
+  task.windows = Windows::kNone;
+  task.symmetric = false;
+  return task;
+}
+
 void TaskSpec::validate_range(const Refuse& refuse) const {
   if (std::isfinite(data.label_range[0]) != std::isfinite(data.label_range[1]))
     refuse("data.label_range", "expected two numbers, or [-inf, inf] for any number");

@@ -139,6 +139,8 @@ struct TaskSpec {
   /// True if a row has two sequences.
   bool is_separate() const { return is_pair() && encode == PairEncoding::kSeparate; }
   bool is_multi_label() const { return type == TaskType::kMultiLabel; }
+  /// The task without windows and other orders of pairs: as training and explanations read a row.
+  TaskSpec read_once() const;
   Answers answers() const { return is_regression() ? Answers::kValues : is_multi_label() ? Answers::kSets : Answers::kClasses; }
   Metric scored_by() const;
   /// The loss, with "default" resolved to cross-entropy, BCE for two classes, or MSE for numbers.

@@ -30,6 +30,18 @@ void append_windows(RowWindows& out, const std::vector<std::int32_t>& ids, std::
   }
 }
 
+/// Adds what else is read of a row: a pair's other order, or the windows behind the first one of a text that was cut.
+void append_more(RowWindows& out, const Tokenizer& tokenizer, const TaskSpec& task, std::string_view text, std::string_view text_pair,
+                 std::int64_t row, bool was_cut, std::int64_t max_length, std::int64_t prompt_tokens, CutSide side = CutSide::kEnd) {
+  if (task.symmetric) {
+    append_sequence(out.rows, tokenizer.encode_pair(text_pair, text, max_length, false, side));
+    out.rows.labels.push_back(std::nan(""));
+    out.of.push_back(static_cast<std::uint32_t>(row));
+  }
+  if (was_cut && task.windows != Windows::kNone)
+    append_windows(out, tokenizer.encode(text).ids, static_cast<std::uint32_t>(row), max_length, prompt_tokens);
+}
+
 }  // namespace
 
 TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length,
@@ -58,15 +70,10 @@ TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, st
   auto windows = std::make_shared<RowWindows>();
   for (std::size_t r = 0; r < rows.size(); ++r) {
     out.labels.push_back(rows[r].label);
-    if (task.symmetric) {
-      append_sequence(windows->rows, tokenizer.encode_pair(rows[r].text_pair, rows[r].text, max_length));
-      windows->rows.labels.push_back(std::nan(""));
-      windows->of.push_back(static_cast<std::uint32_t>(r));
-    }
-    if (encodings[r * per_row].cut + encodings[(r + 1) * per_row - 1].cut == 0) continue;
-    ++out.truncated;
-    if (task.windows != Windows::kNone && !task.is_pair())
-      append_windows(*windows, tokenizer.encode(rows[r].text).ids, static_cast<std::uint32_t>(r), max_length, prompt_tokens);
+    const bool was_cut = encodings[r * per_row].cut + encodings[(r + 1) * per_row - 1].cut > 0;
+    if (was_cut) ++out.truncated;
+    append_more(*windows, tokenizer, task, rows[r].text, rows[r].text_pair, static_cast<std::int64_t>(r), was_cut, max_length,
+                prompt_tokens);
   }
   if (!windows->of.empty()) out.windows = std::move(windows);
   return out;
@@ -80,6 +87,7 @@ std::int64_t append_text(TokenizedRows& out, const Tokenizer& tokenizer, const T
     cut += encoding.cut;
   };
   const std::string first = preprocess_text(task.data, text), second = task.is_pair() ? preprocess_text(task.data, text_pair) : "";
+  if (task.windows != Windows::kNone) side = CutSide::kEnd;
   if (task.is_separate()) {
     add(tokenizer.encode(first, max_length, false, side));
     add(tokenizer.encode(second, max_length, false, side));
@@ -88,7 +96,12 @@ std::int64_t append_text(TokenizedRows& out, const Tokenizer& tokenizer, const T
   }
   out.per_row = task.is_separate() ? 2 : 1;
   out.labels.push_back(std::nan(""));
-  return cut;
+  const bool is_windowed = cut > 0 && task.windows != Windows::kNone;
+  if (!task.symmetric && !is_windowed) return cut;
+  if (!out.windows) out.windows = std::make_shared<RowWindows>();
+  MINBERT_CHECK(out.windows.use_count() == 1, "windows of rows that were copied");
+  append_more(*out.windows, tokenizer, task, first, second, out.rows() - 1, cut > 0, max_length, 1, side);
+  return is_windowed ? 0 : cut;
 }
 
 void append_sequence(TokenizedRows& out, const Encoding& encoding) {

@@ -20,13 +20,13 @@ struct RowWindows;
 /// The sequences of many rows, one after the other. A row has one sequence, or two if it is a pair that is encoded separately: row r then
 /// has the sequences 2r and 2r + 1.
 struct TokenizedRows {
-  std::vector<std::int32_t> ids;                   ///< token ids of all sequences, with [CLS] and [SEP]
-  std::vector<std::int64_t> offsets = {0};         ///< sequence s has the ids [offsets[s], offsets[s + 1])
-  std::vector<std::int32_t> first_segments;        ///< how many tokens at the start of each sequence have type 0; the rest have type 1
-  std::vector<double> labels;                      ///< one a row, as Row::label
-  std::int64_t per_row = 1;                        ///< sequences a row
-  std::int64_t truncated = 0;                      ///< rows that max_length cut
-  std::shared_ptr<const RowWindows> windows = {};  ///< where the task asks for them
+  std::vector<std::int32_t> ids;             ///< token ids of all sequences, with [CLS] and [SEP]
+  std::vector<std::int64_t> offsets = {0};   ///< sequence s has the ids [offsets[s], offsets[s + 1])
+  std::vector<std::int32_t> first_segments;  ///< how many tokens at the start of each sequence have type 0; the rest have type 1
+  std::vector<double> labels;                ///< one a row, as Row::label
+  std::int64_t per_row = 1;                  ///< sequences a row
+  std::int64_t truncated = 0;                ///< rows that max_length cut
+  std::shared_ptr<RowWindows> windows = {};  ///< where the task asks for them; copies share them
 
   std::int64_t rows() const { return std::ssize(labels); }
   std::int64_t sequences() const { return std::ssize(offsets) - 1; }
@@ -53,8 +53,9 @@ struct RowWindows {
 TokenizedRows tokenize_rows(const Tokenizer& tokenizer, const TaskSpec& task, std::span<const Row> rows, std::int64_t max_length,
                             std::int64_t prompt_tokens = 1);
 
-/// Preprocesses and tokenises raw texts as `task` says, and adds them as an unlabelled row. `text_pair` is read for pairs only. Returns the
-/// number of tokens that max_length took away.
+/// Preprocesses and tokenises raw texts as `task` says, and adds them as an unlabelled row, with windows as tokenize_rows adds them.
+/// `text_pair` is read for pairs only. Returns the number of tokens that max_length took away, none where windows read them. A text that
+/// windows read is never cut at its start.
 std::int64_t append_text(TokenizedRows& out, const Tokenizer& tokenizer, const TaskSpec& task, std::string_view text,
                          std::string_view text_pair, std::int64_t max_length, CutSide side = CutSide::kEnd);
 

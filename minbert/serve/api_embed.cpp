@@ -114,21 +114,10 @@ void run_similarity(Call& call) {
   VectorMaker maker(call.engine(), reader, std::nullopt, std::nullopt);
   if (!scorer) maker.ask(query);
   call.compute(Work::kEmbed, {std::move(query)}, [&call, scorer, maker = std::move(maker)](std::vector<QueryAnswer>& answers) {
-    QueryAnswer& answer = answers[0];
-    std::vector<std::string> scores;
-    const auto made = scorer ? std::vector<float>() : maker.make(answer);
-    const std::size_t width = maker.width();
-    for (std::int64_t i = 0; i < call.inputs; ++i) {
-      const auto row = static_cast<std::size_t>(i);
-      if (scorer) {
-        const std::size_t k = answer.logits[0].size() / static_cast<std::size_t>(call.inputs);
-        scores.push_back(number_text((*scorer)(call.engine().tasks()[scorer->task], std::span(answer.logits[0]).subspan(row * k, k))));
-      } else {
-        const auto vectors = std::span(made);
-        scores.push_back(number_text(cosine(vectors.first(width), vectors.subspan((row + 1) * width, width))));
-      }
-    }
-    return fmt::format("[{}]", fmt::join(scores, ","));
+    std::vector<std::string> texts;
+    for (const double score : scorer ? scorer->scores(call.engine(), answers[0]) : maker.cosines(answers[0]))
+      texts.push_back(number_text(score));
+    return fmt::format("[{}]", fmt::join(texts, ","));
   });
 }
 

@@ -16,7 +16,7 @@ void run_explain(Call& call) {
   call.count_inputs(1, "text", false);
   TextReader reader(call, members);
   TokenizedRows row;
-  reader.add(row, spec, members.required_text("text"), text_pair.value_or(""), "text");
+  reader.add(row, spec.read_once(), members.required_text("text"), text_pair.value_or(""), "text");
   call.explain(task, std::move(row), [&spec](const Prediction& prediction) {
     return fmt::format(R"({{"task":{},"answer":{},"explanation":{}}})", dump_json(spec.name), analysis_text(spec, prediction),
                        explanation_json(*prediction.explanation));

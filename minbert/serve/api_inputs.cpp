@@ -66,6 +66,29 @@ std::vector<float> VectorMaker::make(QueryAnswer& answer) const {
   return apply_modules(*engine_.module_backend, last_, std::move(vectors), width);
 }
 
+std::vector<double> PairScorer::scores(const Engine& engine, const QueryAnswer& answer) const {
+  const TaskSpec& spec = engine.tasks()[task];
+  std::vector<double> scores;
+  if (!raw) {
+    for (const Prediction& prediction : decode_answer(spec, answer, 0)) scores.push_back(pair_score(spec, prediction));
+    return scores;
+  }
+  const std::vector<float> logits = joined_logits(spec, answer, 0);
+  const std::size_t width = logits.size() / static_cast<std::size_t>(answer.rows);
+  for (std::size_t at = 0; at < logits.size(); at += width)
+    scores.push_back(width == 1 ? static_cast<double>(logits[at]) : static_cast<double>(logits[at + 1]) - logits[at]);
+  return scores;
+}
+
+std::vector<double> VectorMaker::cosines(QueryAnswer& answer) const {
+  const std::vector<float> made = make(answer);
+  const auto vectors = std::span(made);
+  std::vector<double> cosines;
+  for (std::size_t at = width_; at < made.size(); at += width_)
+    cosines.push_back(cosine(vectors.first(width_), vectors.subspan(at, width_)));
+  return cosines;
+}
+
 std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&)) {
   std::string names;
   for (const TaskSpec& task : engine.tasks())

@@ -25,6 +25,8 @@ class VectorMaker {
   /// Vectors (sequences, width()) of the answer.
   std::vector<float> make(QueryAnswer& answer) const;
   std::size_t width() const { return width_; }
+  /// Cosines of the first sequence's vector with those of the others.
+  std::vector<double> cosines(QueryAnswer& answer) const;
 
  private:
   const Engine& engine_;
@@ -33,6 +35,15 @@ class VectorMaker {
   std::vector<VectorModule> last_;       // what follows them in this request
   std::size_t width_;
   std::vector<std::int64_t> offsets_;
+};
+
+/// The pair task that scores, and whether by its logits.
+struct PairScorer {
+  std::size_t task;
+  bool raw = false;
+
+  /// The score of each row of an answer to a query of this task alone: pair_score(), or raw the logit of class 1 over that of class 0.
+  std::vector<double> scores(const Engine& engine, const QueryAnswer& answer) const;
 };
 
 /// Index of the task of this name; a 422 with the names that there are.

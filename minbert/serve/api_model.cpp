@@ -21,6 +21,8 @@ Json task_info(const TaskSpec& task) {
   }
   info["encode"] = task.is_pair() ? Json(option_name(task.encode)) : Json(nullptr);
   info["metric"] = option_name(task.scored_by());
+  info["windows"] = option_name(task.windows);
+  info["symmetric"] = task.symmetric;
   return info;
 }
 

@@ -48,21 +48,29 @@ std::vector<Sequence> read_inputs(Call& call, const SortedJson& value, bool pair
   return out;
 }
 
-/// [{"label","score"},..] by falling score.
-std::string prediction_text(const TaskSpec& task, std::span<const float> logits, bool raw) {
-  const Prediction prediction = decode(task, logits, 1).front();
+/// [{"label","score"},..] by falling score; scores are the logits if there are any.
+std::string prediction_text(const TaskSpec& task, const Prediction& prediction, std::span<const float> logits) {
   if (task.is_regression())
     return fmt::format(R"([{{"label":{},"score":{}}}])", dump_json(task.name),
-                       number_text(raw ? static_cast<double>(logits[0]) : prediction.value));
+                       number_text(logits.empty() ? prediction.value : static_cast<double>(logits[0])));
   std::vector<double> scores = prediction.probs;
   // The one logit of two classes stands for [0, x], as in an exported sequence classifier.
-  if (raw && scores.size() == 2 && logits.size() == 1) scores = {0, static_cast<double>(logits[0])};
-  if (raw && logits.size() == scores.size()) scores.assign(logits.begin(), logits.end());
+  if (scores.size() == 2 && logits.size() == 1) scores = {0, static_cast<double>(logits[0])};
+  if (logits.size() == scores.size()) scores.assign(logits.begin(), logits.end());
   std::string out = "[";
   for (const std::size_t k : falling_order(scores))
     out += fmt::format(R"({}{{"label":{},"score":{}}})", out.size() > 1 ? "," : "", dump_json(task.labels.class_name(static_cast<int>(k))),
                        number_text(scores[k]));
   return out + "]";
+}
+
+bool has_the_same_tokens(const TokenizedRows& a, const TokenizedRows& b) {
+  return a.per_row == b.per_row && a.offsets == b.offsets && a.ids == b.ids && a.first_segments == b.first_segments;
+}
+
+bool reads_the_same(const TokenizedRows& a, const TokenizedRows& b) {
+  if (!has_the_same_tokens(a, b) || (a.windows == nullptr) != (b.windows == nullptr)) return false;
+  return a.windows == nullptr || (a.windows->of == b.windows->of && has_the_same_tokens(a.windows->rows, b.windows->rows));
 }
 
 /// One input of /v1/analyze, and the queries that answer it.
@@ -99,7 +107,7 @@ class Analyzer {
     }
     for (const std::size_t task : tasks_of(text_pair.has_value(), member))
       ask(analysis, task, text, text_pair.value_or(""), input.name("text"));
-    for (const std::size_t q : analysis.queries) analysis.tokens += std::ssize(queries_[q].rows.ids);
+    for (const std::size_t q : analysis.queries) analysis.tokens += queries_[q].all_tokens();
     analyses_.push_back(std::move(analysis));
   }
 
@@ -130,9 +138,7 @@ class Analyzer {
     }
     for (const std::size_t q : analysis.queries) {
       Query& other = queries_[q];
-      if (other.rows.offsets != query.rows.offsets || other.rows.ids != query.rows.ids ||
-          other.rows.first_segments != query.rows.first_segments || other.rows.per_row != query.rows.per_row)
-        continue;
+      if (!reads_the_same(other.rows, query.rows)) continue;
       other.tasks.push_back(task);
       return;
     }
@@ -162,13 +168,13 @@ void run_predict(Call& call) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     reader.add(query.rows, spec, inputs[i].text, inputs[i].text_pair, call.batch ? fmt::format("inputs[{}]", i) : "inputs");
   call.compute(Work::kPredict, {std::move(query)}, [&call, &spec, raw](std::vector<QueryAnswer>& answers) {
-    const auto logits = std::span(answers[0].logits[0]);
-    const std::size_t k = logits.size() / static_cast<std::size_t>(call.inputs);
-    if (!call.batch) return prediction_text(spec, logits, raw);
+    const std::vector<Prediction> predictions = decode_answer(spec, answers[0], 0);
+    const std::vector<float> logits = raw ? joined_logits(spec, answers[0], 0) : std::vector<float>();
+    const std::size_t k = logits.size() / predictions.size();
     std::string out;
-    for (std::size_t row = 0; row * k < logits.size(); ++row)
-      out += (row > 0 ? "," : "[") + prediction_text(spec, logits.subspan(row * k, k), raw);
-    return out + "]";
+    for (std::size_t i = 0; i < predictions.size(); ++i)
+      out += (i > 0 ? "," : "") + prediction_text(spec, predictions[i], std::span(logits).subspan(i * k, k));
+    return call.batch ? "[" + out + "]" : out;
   });
 }
 
@@ -194,7 +200,7 @@ void run_analyze(Call& call) {
                      for (std::size_t slot = 0; slot < tasks[q].size(); ++slot, first = false) {
                        const TaskSpec& spec = call.engine().tasks()[tasks[q][slot]];
                        out += fmt::format("{}{}:{}", first ? "" : ",", dump_json(spec.name),
-                                          analysis_text(spec, decode(spec, answers[q].logits[slot], 1).front()));
+                                          analysis_text(spec, decode_answer(spec, answers[q], slot).front()));
                      }
                    out += "}}";
                  }

@@ -27,19 +27,7 @@ struct Ranking {
   std::optional<VectorMaker> maker = {};
 
   std::vector<double> scores(const Call& call, QueryAnswer& answer) const {
-    std::vector<double> out;
-    const auto made = scorer ? std::vector<float>() : maker->make(answer);
-    const std::size_t width = maker->width();
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      if (scorer) {
-        const std::size_t k = answer.logits[0].size() / texts.size();
-        out.push_back((*scorer)(call.engine().tasks()[scorer->task], std::span(answer.logits[0]).subspan(i * k, k)));
-      } else {
-        const auto vectors = std::span(made);
-        out.push_back(cosine(vectors.first(width), vectors.subspan((i + 1) * width, width)));
-      }
-    }
-    return out;
+    return scorer ? scorer->scores(call.engine(), answer) : maker->cosines(answer);
   }
 };
 

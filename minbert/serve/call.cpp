@@ -32,7 +32,16 @@ std::int64_t count_numbers(const Query& query, const ModelShape& shape) {
   std::int64_t of_row = 0;
   for (const std::size_t task : query.tasks) of_row += shape.heads[task].logits();
   if (query.pool) of_row += query.rows.per_row * shape.config.hidden_size;
-  return query.rows.rows() * of_row + (query.states ? std::ssize(query.rows.ids) * shape.config.hidden_size : 0);
+  return query.all_rows() * of_row + (query.states ? std::ssize(query.rows.ids) * shape.config.hidden_size : 0);
+}
+
+/// The tokens of each row and its windows.
+std::vector<std::int64_t> tokens_by_input(const Query& query) {
+  std::vector<std::int64_t> tokens;
+  for (std::int64_t row = 0; row < query.rows.rows(); ++row) tokens.push_back(query.rows.row_tokens(row));
+  if (const RowWindows* windows = query.rows.windows.get())
+    for (std::size_t i = 0; i < windows->of.size(); ++i) tokens[windows->of[i]] += windows->rows.row_tokens(static_cast<std::int64_t>(i));
+  return tokens;
 }
 
 }  // namespace
@@ -79,10 +88,8 @@ void Call::compute(Work work, std::vector<Query> queries, Write write) {
   std::int64_t bytes = 0;
   for (const Query& query : queries) {
     bytes += count_numbers(query, engine_->loaded.model->model().params().shape()) * kBytesOfNumber;
-    for (std::int64_t row = 0; row < query.rows.rows(); ++row) {
-      service_.metrics().count_input_tokens(query.rows.row_tokens(row));
-      tokens += query.rows.row_tokens(row);
-    }
+    for (const std::int64_t of_input : tokens_by_input(query)) service_.metrics().count_input_tokens(of_input);
+    tokens += query.all_tokens();
   }
   reserve_answer(bytes);
   const auto job = std::make_shared<QueueJob>(std::move(queries));
@@ -177,8 +184,8 @@ void Call::answer(std::string json) {
                     {"x-tokenization-time", ms(times_.tokenization)},
                     {"x-queue-time", ms(times_.queue)},
                     {"x-inference-time", ms(times_.inference)}};
-    if (truncated > 0) made.headers.emplace_back("x-truncated", std::to_string(truncated));
   }
+  if (truncated > 0) made.headers.emplace_back("x-truncated", std::to_string(truncated));
   reply(std::move(made));
 }
 
@@ -224,6 +231,10 @@ void TextReader::add(TokenizedRows& rows, const TaskSpec& task, std::string_view
     throw ApiError(400, ErrorType::kEmpty, fmt::format("`{}` cannot be empty", member), member);
   const Engine& engine = call_.engine();
   note(append_text(rows, engine.model().tokenizer(), task, text, text_pair, engine.model().folder().max_length, side_), member);
+  const std::int64_t windows = rows.windows ? rows.windows->rows.rows() : 0, most = call_.service().options().max_client_batch_size;
+  if (windows > most)
+    throw invalid(member, fmt::format("is read in {} windows with those before it, more than {}; --max-client-batch-size raises the limit",
+                                      windows, most));
 }
 
 void TextReader::add(TokenizedRows& rows, std::string_view text, const std::string& member) {

@@ -43,7 +43,7 @@ bool is_locked(const StudyRun& run) { return FileLock::is_held(run.folder / ".lo
 std::size_t finished_stages(const fs::path& folder, const RunConfig& config, std::size_t limit) {
   const auto is_there = [&](const fs::path& stage) { return find_stage_record(stage) && fs::exists(stage / "best"); };
   std::size_t finished = 0;
-  while (finished < limit && is_there(folder / "checkpoints" / ("stage-" + config.stages[finished].name))) ++finished;
+  while (finished < limit && is_there(stage_best(folder, config.stages[finished]).parent_path())) ++finished;
   return finished;
 }
 

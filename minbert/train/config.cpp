@@ -208,24 +208,26 @@ void check_unlabelled(const ConfigTree& tree, const RunConfig& config, const std
                        lender->data.preprocess, lender->name));
 }
 
-/// Checks a teacher that is a stage of this run: it comes earlier and trains one of the stage's tasks.
+/// Checks a teacher that is a stage of this run: it is one of the `earlier` ones and trains one of the stage's tasks.
 void check_teacher(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& place,
-                   const std::string& teacher) {
+                   const std::string& teacher, const std::vector<std::string>& earlier) {
   const std::optional<std::size_t> index = config.find_stage(teacher);
   if (!index) return;
-  if (*index >= *config.find_stage(stage.name))
+  if (!contains(earlier, teacher))
     refuse(tree, place, fmt::format("stage \"{}\" does not come before the one that it is to teach", teacher),
            fmt::format("a folder of that name is \"./{}\"", teacher));
   if (std::ranges::none_of(config.stages[*index].tasks, [&](const std::string& task) { return contains(stage.tasks, task); }))
     refuse(tree, place, fmt::format("stage \"{}\" trains none of the stage's tasks", teacher));
 }
 
-void check_distill(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key) {
+void check_distill(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& key,
+                   const std::vector<std::string>& earlier) {
   if (stage.kind != StageKind::kDistill) return;
   if (!stage.distill || stage.distill->teachers.empty())
     refuse(tree, key + ".distill.teachers", "expected run folders of trained models, or earlier stages",
            "distill.teachers = [\"runs/a\", \"runs/b\"]");
-  for (const PathOption& teacher : stage.distill->teachers) check_teacher(tree, config, stage, key + ".distill.teachers", teacher.text);
+  for (const PathOption& teacher : stage.distill->teachers)
+    check_teacher(tree, config, stage, key + ".distill.teachers", teacher.text, earlier);
   for (const TaskSpec& task : config.tasks)
     if (contains(stage.tasks, task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
       refuse(tree, join_key("task", task.name) + ".class_weights",
@@ -287,7 +289,7 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
     check_mlm(tree, config, stage, key);
     check_contrastive(tree, config, stage, key);
     if (stage.has_tasks()) check_stage_tasks(tree, config, stage, key);
-    check_distill(tree, config, stage, key);
+    check_distill(tree, config, stage, key, earlier);
     for (const TaskSpec& task : config.tasks)
       if (const std::int64_t batch = task.batch.value_or(stage.batch);
           contains(stage.tasks, task.name) && compares_rows(task.trained_by()) && batch < 2)
@@ -331,6 +333,12 @@ std::vector<std::string> RunConfig::heads() const {
 std::optional<std::size_t> RunConfig::find_stage(std::string_view name) const {
   const auto stage = std::ranges::find(stages, name, &StageSpec::name);
   return stage == stages.end() ? std::nullopt : std::optional(static_cast<std::size_t>(stage - stages.begin()));
+}
+
+std::size_t RunConfig::stage_index(std::string_view name) const {
+  const std::optional<std::size_t> index = find_stage(name);
+  MINBERT_CHECK(index, "no stage {}", name);
+  return *index;
 }
 
 MlmHeadKind RunConfig::mlm_head() const {

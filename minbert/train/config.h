@@ -199,7 +199,7 @@ struct DistillSection {
 template <class V>
 void visit_options(V& v, DistillSection& o) {
   v.field("teachers", o.teachers,
-          "run folders of models, or names of earlier stages; a task's target is the mean of the answers of those that were trained on it");
+          "run folders, or names of earlier stages (\"./NAME\" is a folder); the mean of what those say that know a task is its target");
   v.field("share", o.share, "what the teachers' answers count for in the loss; the labels count for the rest",
           Range{.low = 0, .high = 1, .low_open = true});
   v.field("unlabelled", o.unlabelled,
@@ -345,6 +345,8 @@ struct RunConfig {
   std::vector<std::string> heads() const;
   /// The index of the stage of this name; nothing if there is none.
   std::optional<std::size_t> find_stage(std::string_view name) const;
+  /// The same where there must be one.
+  std::size_t stage_index(std::string_view name) const;
   /// The kind of MLM head, which all mlm stages share; kNone without such stages.
   MlmHeadKind mlm_head() const;
 };

@@ -348,6 +348,8 @@ void RunFolder::write_json(std::string_view name, const Json& json) {
   if (writes()) write_file(path_ / name, dump_json(json, 2) + '\n');
 }
 
+fs::path stage_best(const fs::path& run, const StageSpec& stage) { return run / "checkpoints" / ("stage-" + stage.name) / "best"; }
+
 std::optional<std::string> config_difference(const fs::path& folder, std::string_view config) {
   const fs::path place = folder / kConfig;
   if (!fs::exists(place)) return std::nullopt;

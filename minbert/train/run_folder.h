@@ -18,6 +18,8 @@
 
 namespace minbert {
 
+struct StageSpec;
+
 struct OpenRun {
   bool resume = false;
   bool overwrite = false;  ///< remove the run that is there; only a folder with a status.json is taken for one
@@ -93,6 +95,9 @@ class RunFolder : public TrainEvents {
   std::vector<EvalRecord> evals_;
   TrainEvents* next_;
 };
+
+/// checkpoints/stage-NAME/best of a run.
+std::filesystem::path stage_best(const std::filesystem::path& run, const StageSpec& stage);
 
 /// The first key, except log_every, eval_train and keep, in which a run folder's config.toml differs from `config`: "stage.0.lr was 1e-05,
 /// is now 0.001". Nothing if they agree or there is no config.toml.

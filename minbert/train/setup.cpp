@@ -8,13 +8,15 @@
 #include "minbert/data/text.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/ensemble.h"
+#include "minbert/train/run_folder.h"
 #include "minbert/train/start.h"
 
 namespace minbert {
 namespace {
 
 void tokenize_task(TaskData& task, const RunSetup& setup, TrainEvents& events) {
-  for (const auto& [rows, tokens] : {std::pair(&task.rows.train, &task.train), {&task.rows.dev, &task.dev}, {&task.rows.test, &task.test}})
+  task.train = tokenize_rows(setup.tokenizer, task.spec.read_once(), task.rows.train.rows, setup.max_length);
+  for (const auto& [rows, tokens] : {std::pair(&task.rows.dev, &task.dev), {&task.rows.test, &task.test}})
     *tokens = tokenize_rows(setup.tokenizer, task.spec, rows->rows, setup.max_length);
   if (const std::int64_t cut = task.train.truncated + task.dev.truncated + task.test.truncated; cut > 0)
     events.message(MessageLevel::kInfo,
@@ -86,15 +88,12 @@ std::map<std::string, UnlabelledRows> read_unlabelled(const StageSpec& stage, co
 }
 
 void tokenize_unlabelled(UnlabelledRows& unlabelled, const TaskData& task, const RunSetup& setup, TrainEvents& events) {
-  TaskSpec spec = task.spec;  // training reads neither further windows nor a pair's other order
-  spec.windows = Windows::kNone;
-  spec.symmetric = false;
+  const TaskSpec spec = task.spec.read_once();
   const TokenizedRows tokens = tokenize_rows(setup.tokenizer, spec, unlabelled.rows, setup.max_length);
   tell_of_cut(fmt::format("{}, unlabelled", spec.name), tokens.truncated, setup.max_length, events);
   unlabelled.tokens = std::ssize(tokens.ids);
   unlabelled.truncated = tokens.truncated;
   unlabelled.with_train = task.train;
-  unlabelled.with_train.windows = {};
   for (std::int64_t row = 0; row < tokens.rows(); ++row) append_row(unlabelled.with_train, tokens, row);
 }
 
@@ -188,14 +187,11 @@ std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, cons
   return folders;
 }
 
-std::filesystem::path stage_best(const std::filesystem::path& run, const StageSpec& stage) {
-  return run / "checkpoints" / ("stage-" + stage.name) / "best";
-}
-
 std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec& stage, const std::filesystem::path& run) {
   std::vector<ModelFolder> teachers;
   for (const std::filesystem::path& path : teacher_folders(config, stage)) teachers.push_back(read_model_folder(path));
   for (const StageSpec* own : own_teachers(config, stage)) {
+    MINBERT_CHECK(!run.empty(), "stage {} is to teach, and there is no run", own->name);
     AtomicFolder::recover(stage_best(run, *own));
     teachers.push_back(read_model_folder(stage_best(run, *own)));
     std::erase_if(teachers.back().tasks, [&](const TaskSpec& task) { return !trains_task(*own, task.name); });

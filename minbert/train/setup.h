@@ -53,9 +53,6 @@ struct RunSetup {
 /// Throws Error(kModel).
 std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, const StageSpec& stage);
 
-/// checkpoints/stage-NAME/best of a run.
-std::filesystem::path stage_best(const std::filesystem::path& run, const StageSpec& stage);
-
 /// The models that teach a distill stage, each with the tasks that it was trained on. Earlier stages of `run` must have ended. Throws
 /// Error(kModel).
 std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec& stage, const std::filesystem::path& run);

@@ -6,6 +6,12 @@
 #include "minbert/train/shared_pass.h"
 
 namespace minbert {
+namespace {
+
+/// How many numbers a teacher's answer to a row has.
+std::size_t answers_of_row(const TaskSpec& task) { return task.is_regression() ? 1 : static_cast<std::size_t>(task.labels.count); }
+
+}  // namespace
 
 TaskObjective::TaskObjective(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events,
                              const ShouldStop& should_stop)
@@ -24,8 +30,7 @@ TaskObjective::TaskObjective(RunSetup& setup, const RunConfig& config, std::size
     train_.push_back({task, &rows, {}});
     if (!stage_.distill) continue;
     // Until teachers are asked, which a dry run does not do, they answer 0.
-    const auto width = static_cast<std::size_t>(data.spec.is_regression() ? 1 : data.spec.labels.count);
-    train_.back().soft = {std::vector<double>(static_cast<std::size_t>(rows.rows()) * width), stage_.distill->share};
+    train_.back().soft = {std::vector<double>(static_cast<std::size_t>(rows.rows()) * answers_of_row(data.spec)), stage_.distill->share};
   }
 }
 
@@ -46,8 +51,11 @@ void TaskObjective::prepare() {
   std::optional<Ensemble> teachers;
   if (setup_.ranks->is_first()) teachers = load_teachers();
   for (StepRows& train : train_) {
-    if (teachers) train.soft.values = ask_teachers(*teachers, setup_.tasks[train.task]);
-    setup_.ranks->broadcast(std::as_writable_bytes(std::span(train.soft.values)));
+    const TaskData& task = setup_.tasks[train.task];
+    std::span<double> answers(train.soft.values);
+    answers = ask_teachers(teachers, "teachers " + task.spec.name, task, task.rows.train.rows, answers);
+    if (const auto more = unlabelled_.find(task.spec.name); more != unlabelled_.end())
+      ask_teachers(teachers, fmt::format("teachers {}, unlabelled", task.spec.name), task, more->second.rows, answers);
   }
 }
 
@@ -60,20 +68,26 @@ Ensemble TaskObjective::load_teachers() const {
   return Ensemble(std::move(models));
 }
 
-/// Returns what the teachers answer to all rows that the stage trains the task on, as in SoftLabels.
-std::vector<double> TaskObjective::ask_teachers(Ensemble& teachers, const TaskData& task) const {
-  std::vector<double> answers;
-  const auto ask = [&](std::span<const Row> rows, const std::string& what) {
-    const RowProgress progress =
-        setup_.ranks->is_alone() ? follow(what, std::ssize(rows), events_, should_stop_, *setup_.ranks) : RowProgress{};
-    for (const Prediction& answer : teachers.predict(teachers.find_task(task.spec.name), rows, progress)) {
-      if (task.spec.is_regression()) answers.push_back(answer.value);
-      answers.insert(answers.end(), answer.probs.begin(), answer.probs.end());
+/// Overwrites the beginning of `answers` with what the teachers, which the first rank has, answer to these rows (SoftLabels). Returns the
+/// rest.
+std::span<double> TaskObjective::ask_teachers(std::optional<Ensemble>& teachers, const std::string& what, const TaskData& task,
+                                              std::span<const Row> rows, std::span<double> answers) {
+  Comm& ranks = *setup_.ranks;
+  // The other ranks wait for the first one, and not for long at a time.
+  const std::size_t chunk = ranks.is_alone() ? rows.size() : 1000;
+  const RowProgress progress = ranks.is_alone() ? follow(what, std::ssize(rows), events_, should_stop_, ranks) : RowProgress{};
+  for (; !rows.empty(); rows = rows.subspan(std::min(chunk, rows.size()))) {
+    const auto some = rows.first(std::min(chunk, rows.size()));
+    const auto part = answers.first(some.size() * answers_of_row(task.spec));
+    if (teachers) {
+      auto out = part.begin();
+      for (const Prediction& answer : teachers->predict(teachers->find_task(task.spec.name), some, progress))
+        out = task.spec.is_regression() ? std::fill_n(out, 1, answer.value) : std::ranges::copy(answer.probs, out).out;
     }
-  };
-  ask(task.rows.train.rows, "teachers " + task.spec.name);
-  if (const auto more = unlabelled_.find(task.spec.name); more != unlabelled_.end())
-    ask(more->second.rows, fmt::format("teachers {}, unlabelled", task.spec.name));
+    ranks.broadcast(std::as_writable_bytes(part));
+    if (!ranks.is_alone() && ranks.any(should_stop_())) throw StopRequested();
+    answers = answers.subspan(part.size());
+  }
   return answers;
 }
 

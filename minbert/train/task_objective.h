@@ -40,7 +40,8 @@ class TaskObjective final : public Objective {
   };
   std::vector<float> cache(std::size_t task, const TokenizedRows& rows);
   Ensemble load_teachers() const;
-  std::vector<double> ask_teachers(Ensemble& teachers, const TaskData& task) const;
+  std::span<double> ask_teachers(std::optional<Ensemble>& teachers, const std::string& what, const TaskData& task,
+                                 std::span<const Row> rows, std::span<double> answers);
   void add_train_sample(std::size_t task, std::span<const float> vectors);
   std::vector<Prediction> predict(const EvalRows& eval, std::string what);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);

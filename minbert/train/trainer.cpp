@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, const RunConfig& config, const RunFolder& folder) {
   Params& params = *setup.params;
   std::map<std::size_t, double> stages;  // how often each is named
-  for (const std::string& source : sources) ++stages[*config.find_stage(source)];
+  for (const std::string& source : sources) ++stages[config.stage_index(source)];
   const auto counts = [&](std::size_t stage, const ParamInfo& info) {
     const auto trains = [&](std::size_t one) { return stage_trains(config.stages[one], info); };
     return trains(stage) || std::ranges::none_of(stages | std::views::keys, trains);
@@ -64,7 +64,7 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
     return broadcast(*setup.ranks, *setup.params);
   }
   if (sources.size() > 1) return set_mean_weights(sources, setup, config, folder);
-  const std::size_t source = from == "previous" ? index - 1 : *config.find_stage(from);
+  const std::size_t source = from == "previous" ? index - 1 : config.stage_index(from);
   load_best(stage_best(folder.path(), config.stages[source]), *setup.params, *setup.ranks);
 }
 
@@ -113,7 +113,7 @@ Progress adopt_stages(const AdoptStages& adopt, RunSetup& setup, const RunConfig
   std::set<std::string> names;
   for (std::size_t i = 0; i < adopt.stages; ++i) {
     const StageSpec& stage = config.stages[i];
-    const fs::path theirs = adopt.donor / "checkpoints" / ("stage-" + stage.name);
+    const fs::path theirs = stage_best(adopt.donor, stage).parent_path();
     std::optional<StageRecord> record = find_stage_record(theirs);
     if (!record) throw Error(ErrorTag::kModel, theirs.string(), "expected a finished stage");
     set_stage_weights(i, setup, config, folder);

@@ -100,6 +100,47 @@ TEST_F(ApiTest, PairsGoToPairTasksAlone) {
   expect_error(ErrorTag::kUsage, {"\"stars\" gives numbers"}, [&] { model.predict_proba("stars", some); });
 }
 
+TEST_F(ApiTest, WindowsAndOtherOrdersAreReadAsTheProgramReadsThem) {
+  auto tasks = tasks_of_every_kind();
+  tasks[0].windows = Windows::kMean;
+  tasks[2].symmetric = true;
+  tasks[3].windows = Windows::kMax;
+  save_tiny_folder(folder_.path(), tasks);
+  const api::Pipeline model = open();
+  const auto some = texts(300);
+  const auto wanted_rows = rows(some);
+  std::vector<api::Input> pairs, singles;
+  for (const InputRow& row : wanted_rows) {
+    pairs.push_back({.text = row.text, .text_pair = row.text_pair});
+    singles.push_back({.text = row.text});
+  }
+  for (const char* task : {"mood", "near", "stars"}) {
+    const auto wanted = expected(task, wanted_rows);
+    const auto& inputs = task == std::string_view("near") ? pairs : singles;
+    const auto got = model.predict(task, inputs);
+    const std::vector<std::string> alone = {task};
+    const auto analyzed = model.analyze(inputs, alone);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].value, wanted[i].value) << task << " " << i;
+      EXPECT_EQ(got[i].probs, wanted[i].probs) << task << " " << i;
+      EXPECT_EQ(analyzed[i][0].prediction.value, wanted[i].value) << task << " " << i;
+      EXPECT_EQ(analyzed[i][0].prediction.probs, wanted[i].probs) << task << " " << i;
+    }
+  }
+  // mood and stars read the same windows, which one of them joins by the mean, the other by the largest.
+  const auto together = model.analyze(singles);
+  const auto mood = expected("mood", wanted_rows), stars = expected("stars", wanted_rows);
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    ASSERT_EQ(together[i].size(), 2u);
+    EXPECT_EQ(together[i][0].prediction.probs, mood[i].probs) << i;
+    EXPECT_EQ(together[i][1].prediction.value, stars[i].value) << i;
+  }
+  const std::vector<std::string> documents = {"c", "d e f"};
+  const auto near =
+      expected("near", std::vector<InputRow>{{.text = "a b", .text_pair = "c", .id = {}}, {.text = "a b", .text_pair = "d e f", .id = {}}});
+  for (const auto& document : model.rank("a b", documents, {.task = "near"})) EXPECT_EQ(document.score, near[document.index].value);
+}
+
 TEST_F(ApiTest, AnalyzeAsksEveryTaskThatFits) {
   const api::Pipeline model = open();
   const std::vector<api::Input> inputs = {{.text = "a b"}, {.text = "c", .text_pair = "d e"}, {.text = "f"}};

@@ -26,6 +26,9 @@ std::vector<TaskSpec> tasks_of_every_pool() {
   tasks[1].pool = Pool::kPooler;
   tasks.push_back(make_task("stars", TaskType::kRegress, TaskLabels::range()));
   tasks.back().pool = Pool::kMean;
+  tasks[2].symmetric = true;
+  tasks.push_back(make_task("long", TaskType::kRegress, TaskLabels::range()));
+  tasks.back().windows = Windows::kMean;
   return tasks;
 }
 
@@ -33,10 +36,11 @@ class Queue : public testing::TestWithParam<const char*> {
  protected:
   /// A row of each kind of query, each with all that it can ask for.
   std::vector<Query> queries(std::size_t seed) const {
-    std::vector<Query> out(3);
+    std::vector<Query> out(4);
     const auto add = [&](Query& query, std::size_t task, std::size_t rows) {
       for (std::size_t r = 0; r < rows; ++r)
-        append_text(query.rows, tokenizer_, tasks_[task], words(seed + r, (seed + r) % 6), words(seed, (seed + 2 * r) % 4), 9);
+        append_text(query.rows, tokenizer_, tasks_[task], words(seed + r, (seed + r) % (task == 4 ? 30 : 6)),
+                    words(seed, (seed + 2 * r) % 4), 9);
     };
     add(out[0], 0, 1 + seed % 3);
     if (seed % 2 == 0) out[0].tasks = {0, 3};
@@ -50,6 +54,8 @@ class Queue : public testing::TestWithParam<const char*> {
     if (seed % 2 == 0) out[1].pool = Pool::kPooler;
     add(out[2], 2, seed % 2);
     out[2].tasks = {2};
+    add(out[3], 4, seed % 3);
+    out[3].tasks = {4};
     return out;
   }
 
@@ -69,7 +75,7 @@ class Queue : public testing::TestWithParam<const char*> {
   /// Predicted values of one task, as alone() gives them.
   std::vector<float> values_of(const Query& query, const QueryAnswer& answer, std::size_t slot) const {
     std::vector<float> values;
-    for (const Prediction& prediction : decode(tasks_[query.tasks[slot]], answer.logits[slot], query.rows.rows()))
+    for (const Prediction& prediction : decode_answer(tasks_[query.tasks[slot]], answer, slot))
       values.push_back(static_cast<float>(prediction.value));
     return values;
   }
@@ -158,7 +164,7 @@ TEST_P(Queue, AFailureIsThatOfItsPassAlone) {
   std::vector<Query> broken = queries(1);
   broken[0].rows.ids[1] = 1000;
   EXPECT_THROW(queue.answer(broken), Error);
-  EXPECT_EQ(queue.answer(queries(1)).size(), 3u);
+  EXPECT_EQ(queue.answer(queries(1)).size(), 4u);
 }
 
 TEST_P(Queue, EndsWhileAWorkerIsAtTheEndOfItsPass) {

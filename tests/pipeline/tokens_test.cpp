@@ -166,5 +166,32 @@ TEST(Tokens, WindowsReachOverLongTexts) {
   EXPECT_EQ(window(prompted.windows->rows, 0), "[CLS] a b d e [SEP] ");
 }
 
+TEST(Tokens, TextsThatAreAddedOneByOneAreReadAsRows) {
+  const Tokenizer tokenizer = word_tokenizer();
+  auto tasks = three_tasks();
+  tasks[0].windows = Windows::kMean;
+  tasks[2].symmetric = true;
+  const std::vector<Row> rows = {make_row("a b c d e f a b c d", "c"), make_row("a", "b c d e f a b"), make_row("f e d c b a f", "")};
+  for (const TaskSpec& task : tasks) {
+    const TokenizedRows expected = tokenize_rows(tokenizer, task, rows, 6);
+    TokenizedRows got;
+    std::int64_t cut = 0;
+    for (const Row& row : rows) cut += append_text(got, tokenizer, task, row.text, row.text_pair, 6);
+    EXPECT_EQ(cut > 0, task.windows == Windows::kNone) << task.name;
+    EXPECT_EQ(got.ids, expected.ids) << task.name;
+    EXPECT_EQ(got.offsets, expected.offsets) << task.name;
+    ASSERT_EQ(got.windows != nullptr, expected.windows != nullptr) << task.name;
+    if (!expected.windows) continue;
+    EXPECT_EQ(got.windows->of, expected.windows->of) << task.name;
+    EXPECT_EQ(got.windows->rows.ids, expected.windows->rows.ids) << task.name;
+    EXPECT_EQ(got.windows->rows.first_segments, expected.windows->rows.first_segments) << task.name;
+  }
+  // What windows read has lost nothing at either end.
+  TokenizedRows start, end;
+  append_text(start, tokenizer, tasks[0], rows[0].text, "", 6, CutSide::kStart);
+  append_text(end, tokenizer, tasks[0], rows[0].text, "", 6);
+  EXPECT_EQ(start.ids, end.ids);
+}
+
 }  // namespace
 }  // namespace minbert

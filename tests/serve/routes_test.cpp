@@ -76,6 +76,72 @@ TEST_F(Routes, ExplainSaysWhatEachTokenAdds) {
   EXPECT_EQ(post("/v1/explain", longer + "}").json()["explanation"]["tokens"].size(), 8u);
 }
 
+/// A model whose tasks read long texts in windows and joint pairs in both orders.
+class RoutesOfWindows : public Routes {
+ protected:
+  void SetUp() override {
+    for (TaskSpec& task : tasks_) {
+      if (!task.is_pair()) task.windows = task.is_regression() ? Windows::kMax : Windows::kMean;
+      task.symmetric = task.is_pair() && !task.is_separate();
+    }
+    save_tiny_folder(folder_.path(), tasks_);
+    serve({});
+    own_ = load();
+  }
+};
+
+TEST_F(RoutesOfWindows, AnswersAreThoseOfTextModel) {
+  const std::string longer = "a b c d e f a b c d f f";
+  const auto mood = predict(0, {{"a", "", ""}, {longer, "", ""}}), stars = predict(3, {{longer, "", ""}});
+  const auto near = predict(2, {{"a b", "c", ""}, {"a b", "d e f", ""}});
+  EXPECT_NE(mood[1].probs, predict(0, {{"a b c d e f", "", ""}})[0].probs) << "the windows say the same as the first one";
+  const ClientReply reply = post("/predict", fmt::format(R"({{"inputs": ["a", "{}"], "task": "mood", "truncate": false}})", longer));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_FALSE(reply.headers.contains("x-truncated"));
+  EXPECT_EQ(reply.headers.at("x-compute-tokens"), "27");  // 3, and three windows of 8
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(reply.json()[i][0]["score"].get<float>(), static_cast<float>(mood[i].score()));
+  const auto score = [&](const std::string& body) { return post("/predict", body).json()[0]["score"].get<float>(); };
+  EXPECT_EQ(score(R"({"inputs": ["a b", "c"], "task": "near"})"), static_cast<float>(near[0].value));
+  EXPECT_NEAR(score(R"({"inputs": ["c", "a b"], "task": "near"})"), near[0].value, 1e-6);
+  EXPECT_NEAR(score(R"({"inputs": ["a b", "c"], "task": "near", "raw_scores": true})"), near[0].value, 1e-6);
+
+  const Json analysis =
+      post("/v1/analyze", fmt::format(R"({{"inputs": [{{"text": "{}"}}, {{"text": "a b", "text_pair": "c"}}]}})", longer)).json();
+  EXPECT_EQ(analysis["results"][0]["tasks"]["mood"]["score"].get<float>(), static_cast<float>(mood[1].score()));
+  EXPECT_EQ(analysis["results"][0]["tasks"]["stars"]["value"].get<float>(), static_cast<float>(stars[0].value));
+  EXPECT_EQ(analysis["results"][0]["truncated"], false);
+  EXPECT_EQ(analysis["results"][1]["tasks"]["near"]["value"].get<float>(), static_cast<float>(near[0].value));
+
+  const Json ranked = post("/rerank", R"({"query": "a b", "texts": ["c", "d e f"], "task": "near"})").json();
+  for (const Json& text : ranked) EXPECT_EQ(text["score"].get<float>(), static_cast<float>(near[text["index"].get<std::size_t>()].value));
+  const Json alike = post("/similarity", R"({"inputs": {"source_sentence": "a b", "sentences": ["c", "d e f"]}, "task": "near"})").json();
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(alike[i].get<float>(), static_cast<float>(near[i].value));
+  for (const char* path : {"/v1/rerank", "/rerank"}) {
+    const bool plain = path == std::string_view("/rerank");
+    const Json answer = post(path, plain ? R"({"query": "a b", "texts": ["c"], "task": "near", "raw_scores": true})"
+                                         : R"({"query": "a b", "documents": ["c"], "task": "near"})")
+                            .json();
+    const double said = plain ? answer[0]["score"].get<double>() : answer["results"][0]["relevance_score"].get<double>();
+    EXPECT_NEAR(said, near[0].value, 1e-6) << path;
+  }
+
+  // Explanations are of the first window and of the given order.
+  const std::string asked = fmt::format(R"({{"text": "{}", "task": "mood")", longer);
+  EXPECT_EQ(post("/v1/explain", asked + R"(, "truncate": false})").status, 422);
+  const ClientReply explained = post("/v1/explain", asked + "}");
+  EXPECT_EQ(explained.json()["explanation"]["tokens"].size(), 8u);
+  EXPECT_EQ(explained.headers.at("x-truncated"), "1");
+  EXPECT_EQ(post("/v1/explain", R"({"text": "a b", "text_pair": "c", "task": "near"})").json()["explanation"]["tokens"].size(), 6u);
+}
+
+TEST_F(RoutesOfWindows, ARequestHasSoManyWindows) {
+  std::string endless;
+  for (int i = 0; i < 20000; ++i) endless += "a ";
+  const ClientReply refused = post("/predict", fmt::format(R"({{"inputs": "{}", "task": "mood"}})", endless));
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_NE(refused.body.find("--max-client-batch-size"), std::string::npos) << refused.body;
+}
+
 TEST_F(Routes, PredictTellsPairsFromBatches) {
   const auto expected = predict(1, {{"a b", "c", ""}});
   const Json pair = post("/predict", R"({"inputs": ["a b", "c"], "task": "same"})").json();

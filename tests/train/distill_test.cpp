@@ -91,15 +91,15 @@ TEST_F(DistillTest, UnlabelledTextsCanStandInFiles) {
 
 /// Two stages that know different tasks, and one that they teach.
 constexpr std::string_view kTwoTeachers =
-    "[[stage]]\nname = \"texts\"\nepochs = 1\ntasks = [\"same\", \"mood\"]\n"
+    "[[stage]]\nepochs = 1\ntasks = [\"same\", \"mood\"]\n"
     "[[stage]]\nname = \"numbers\"\nfrom = \"init\"\nepochs = 1\nbatch = 4\nlr = 1e-3\ntasks = [\"mood\", \"near\"]\n"
-    "[[stage]]\nname = \"student\"\nkind = \"distill\"\nfrom = \"texts\"\nepochs = 1\nselect = \"last\"\nbatch = 4\nlr = 1e-3\n";
+    "[[stage]]\nname = \"student\"\nkind = \"distill\"\nfrom = \"0\"\nepochs = 1\nselect = \"last\"\nbatch = 4\nlr = 1e-3\n";
 
 TEST_F(DistillTest, EarlierStagesTeachWhatTheyTrained) {
-  // Only "texts" knows the task same, and the student starts from it. Both know mood, so that its target lies between their answers.
+  // Only "0" knows the task same, and the student starts from it. Both know mood, so that its target lies between their answers.
   const auto first_norm = [&](std::string_view tasks, std::string_view name) {
     const std::string student =
-        fmt::format("sampler = \"sequential\"\ntasks = [{}]\ndistill = {{ teachers = [\"numbers\", \"texts\"], share = 1 }}\n", tasks);
+        fmt::format("sampler = \"sequential\"\ntasks = [{}]\ndistill = {{ teachers = [\"numbers\", \"0\"], share = 1 }}\n", tasks);
     train(config(fmt::format("{}{}{}", kNoDropout, kTwoTeachers, student)), name);
     return std::ranges::find(events.steps, "student", &StepEvent::stage)->grad_norm;
   };
@@ -107,8 +107,27 @@ TEST_F(DistillTest, EarlierStagesTeachWhatTheyTrained) {
   EXPECT_GT(first_norm("\"mood\", \"same\"", "mood"), 1e-4);
 }
 
+TEST_F(DistillTest, FoldersAndStagesTeachTogether) {
+  train_teacher();
+  std::filesystem::copy(run_path("teacher"), folder.path() / "0", std::filesystem::copy_options::recursive);
+  const auto taught = [&](std::string_view teachers) {
+    return config(fmt::format("{}distill = {{ teachers = [{}] }}\n", kTwoTeachers, teachers));
+  };
+  const RunConfig mixed = taught("\"./0\", \"0\", \"numbers\"");
+  EXPECT_TRUE(mixed.stages[2].distill->teachers[0].text.ends_with("/0"));
+  EXPECT_EQ(mixed.stages[2].distill->teachers[1].text, "0");
+  train(mixed, "mixed");
+  train(taught("\"0\", \"numbers\""), "stages");
+  EXPECT_NE(weights("mixed"), weights("stages"));
+  // The written config says the same.
+  ConfigTree tree;
+  tree.load(run_path("mixed") / "config.toml");
+  train(load_run_config(tree), "again");
+  EXPECT_EQ(weights("mixed"), weights("again"));
+}
+
 TEST_F(DistillTest, TaughtByEarlierStagesItResumesToTheSameBytes) {
-  const RunConfig run = config(fmt::format("{}distill = {{ teachers = [\"texts\", \"numbers\"] }}\n", kTwoTeachers));
+  const RunConfig run = config(fmt::format("{}distill = {{ teachers = [\"0\", \"numbers\"] }}\n", kTwoTeachers));
   train(run, "whole");
   const auto steps = std::ranges::count(events.steps, "student", &StepEvent::stage);
   EXPECT_TRUE(train(run, "parts", {}, [&] { return std::ranges::count(events.steps, "student", &StepEvent::stage) == steps / 2; }).stopped);
@@ -174,9 +193,8 @@ TEST_F(DistillTest, KeysThatDoNotFitAreRefused) {
                         "distill = { teachers = [\"student\"] }\n");
   expect_stages_refused({"stage.student.distill.teachers", "\"later\" does not come before"},
                         "distill = { teachers = [\"later\"] }\n[[stage]]\nname = \"later\"\n");
-  expect_stages_refused({"stage.student.distill.teachers", "\"texts\" trains none"},
-                        "tasks = [\"near\"]\ndistill = { teachers = [\"texts\"] }\n");
-  expect_stages_refused({"stage student", "no teacher has the task \"near\""}, "distill = { teachers = [\"texts\"] }\n");
+  expect_stages_refused({"stage.student.distill.teachers", "\"0\" trains none"}, "tasks = [\"near\"]\ndistill = { teachers = [\"0\"] }\n");
+  expect_stages_refused({"stage student", "no teacher has the task \"near\""}, "distill = { teachers = [\"0\"] }\n");
   EXPECT_FALSE(std::filesystem::exists(run_path("refused")));
   expect_error(ErrorTag::kUsage, {"class_weights"}, [&] { student("", "[[task]]\nclass_weights = \"balanced\"\n"); });
 }

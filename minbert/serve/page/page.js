@@ -123,8 +123,9 @@ function cards(tasks) {
   });
 }
 
-function token_list(title, tokens, whole) {
-  const limit = state.info.max_input_length, is_cut = (token, i) => !token.special && i > limit - 2;
+// `in_windows`: every task reads what lies beyond the model's length too.
+function token_list(title, tokens, whole, in_windows) {
+  const limit = in_windows ? Infinity : state.info.max_input_length, is_cut = (token, i) => !token.special && i > limit - 2;
   const list = (part, kind) => make("ol", { class: "tokens" }, ...part.map(token => make("li", { class: kind || (token.special ? "special" : ""), title: `id ${token.id}` }, token.token ?? token.text)));
   const read = tokens.filter((token, i) => !is_cut(token, i)), cut = tokens.filter(is_cut);
   const box = make("section", { "aria-label": title }, make("h3", {}, title), make("p", { class: "soft" }, `${read.length} tokens.${whole}`), list(read, ""));
@@ -156,8 +157,11 @@ function why_button(task, text, pair) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      const body = pair === undefined ? { task, text } : { task, text, text_pair: pair };
-      const { explanation } = await (await ask_until_taken("/v1/explain", body)).json(), { tokens, value, baseline } = explanation;
+      const input = pair === undefined ? { text } : { text, text_pair: pair };
+      const reply = await ask_until_taken("/v1/explain", { task, ...input, truncate: true });
+      const { explanation } = await reply.json(), { tokens, value, baseline } = explanation;
+      const { windows, symmetric } = state.info.tasks.find(known => known.name === task);
+      const part_alone = symmetric ? " This explains the given order alone." : windows !== "none" && reply.headers.has("x-truncated") ? " This explains the beginning alone." : "";
       const largest = Math.max(...tokens.map(token => Math.abs(token.attribution)), 1e-12);
       const bars = tokens.map(({ token, attribution }) => {
         const part = make("span", { class: attribution < 0 ? "against" : "for", title: short(attribution) }, token);
@@ -165,7 +169,7 @@ function why_button(task, text, pair) {
         return part;
       });
       box.replaceChildren(make("p", { class: "tokens" }, ...bars.flatMap(part => [part, " "])),
-        make("p", { class: "soft" }, `What each token adds: together ${short(value - baseline)}, from ${short(baseline)} without words to ${short(value)}.`));
+        make("p", { class: "soft" }, `What each token adds: together ${short(value - baseline)}, from ${short(baseline)} without words to ${short(value)}.${part_alone}`));
     } catch (error) {
       box.append(make("p", { class: "failure" }, error.message));
       button.disabled = false;
@@ -206,8 +210,10 @@ async function ask_model() {
   const tokens = await (await ask("/tokenize", { inputs: pair ? [text, pair] : [text] })).json();
   $("tasks").replaceChildren(...shown);
   const pair_is_cut = has_tasks && answer.results.some(result => result.id === "pair" && result.truncated);
+  const single_tasks = state.info.tasks.filter(task => !task.type.startsWith("pair"));
+  const in_windows = single_tasks.length > 0 && single_tasks.every(task => task.windows !== "none");
   const note = pair_is_cut ? " As a pair, the two texts are longer than the model reads and are cut." : "";
-  $("tokens").replaceChildren(...tokens.map((list, i) => token_list(i ? "Second text" : "Text", list, i + 1 === tokens.length ? note : "")));
+  $("tokens").replaceChildren(...tokens.map((list, i) => token_list(i ? "Second text" : "Text", list, i + 1 === tokens.length ? note : "", in_windows)));
   show_times(reply, seen);
   show_code(path, body);
   $("answer").hidden = false;
