@@ -64,7 +64,9 @@ Report run_report(const std::filesystem::path& folder) {
   rows[0].name = rows[0].title = run.name;
   const Analysed model{.seeds = {&run}};
   Sheets sheets;
-  std::vector<PageSection> sections = {{"scores", "Scores", run_scores(run, "scores", "Scores of the parameters in best/", sheets)}};
+  const std::string scored =
+      setting(run.config.run, "best") == "per_task" ? "Scores of each task's own model, best-TASK/" : "Scores of the parameters in best/";
+  std::vector<PageSection> sections = {{"scores", "Scores", run_scores(run, "scores", scored, sheets)}};
   add_errors(model, sheets, [](const Html& content) { return content; }, sections);
   add_training(rows, sheets, sections);
   sections.push_back({"costs", "Time and memory", run_costs(run, sheets)});

@@ -62,6 +62,7 @@ TEST_F(EnsembleVerbs, ATaskCanHaveAModelOfItsOwn) {
         "[[stage]]\nname = \"own\"\ntasks = [\"sentiment\"]\nepochs = 1\nlr = 1e-2\nselect = \"last\"\n");
   expect_success(minbert({"train", "tiny.toml", "staged.toml", "-o", "staged", "-q"}));
   EXPECT_NE(text("staged/best-paraphrase/model.safetensors"), text("staged/best/model.safetensors"));
+  EXPECT_NE(text("staged/report.html").find("each task&#39;s own model"), std::string::npos);
   const Json scored = Json::parse(minbert({"eval", "staged", "--json"}).out);
   EXPECT_EQ(scored["scores"], Json::parse(text("staged/eval/dev/metrics.json"))["scores"]);
   for (const char* task : {"paraphrase", "similarity"}) {
