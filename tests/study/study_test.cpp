@@ -61,6 +61,27 @@ class StudyTest : public TinyStudyTest {
     expect_same_folders(run.folder, run_path(name));
   }
 
+  /// Of two rows that differ in the stage `last` alone, the second one trains that stage only, and equals a run of its own.
+  void expect_shared_but_for(const std::string& last, std::string_view stages) {
+    write("stages.toml", stages);
+    write("shared.toml", fmt::format(R"(
+[study]
+base = ["base.toml", "stages.toml"]
+seeds = [3]
+[[row]]
+name = "first"
+[[row]]
+name = "second"
+set = ["stage.{}.lr=5e-3"]
+)",
+                                     last));
+    study("shared");
+    const auto steps = recorded.steps("second/3");
+    EXPECT_EQ(steps.size(), 1u) << "the other stages are those of the first row";
+    EXPECT_TRUE(steps.contains(last));
+    expect_as_alone("shared", {}, {"second"});
+  }
+
   static void expect_same_folders(const fs::path& a, const fs::path& b) {
     const auto files = files_of(a);
     EXPECT_EQ(files, files_of(b));
@@ -148,7 +169,7 @@ set = ["stage.pretrain.mlm.mask=0.3", "stage.finetune.epochs=1"]
 }
 
 TEST_F(StudyTest, EachSharedStageHasItsOwnStart) {
-  write("stages.toml", R"(
+  expect_shared_but_for("late", R"(
 [[stage]]
 name = "0"
 tasks = ["mood"]
@@ -165,25 +186,10 @@ from = "0"
 tasks = ["same"]
 epochs = 1
 )");
-  write("starts.toml", R"(
-[study]
-base = ["base.toml", "stages.toml"]
-seeds = [3]
-[[row]]
-name = "first"
-[[row]]
-name = "second"
-set = ["stage.late.lr=5e-3"]
-)");
-  study("starts");
-  const auto steps = recorded.steps("second/3");
-  EXPECT_EQ(steps.size(), 1u) << "two of its three stages are those of the first row";
-  EXPECT_TRUE(steps.contains("late"));
-  expect_as_alone("starts", {}, {"second"});
 }
 
 TEST_F(StudyTest, SharedStagesTeachAndAreAveraged) {
-  write("stages.toml", R"(
+  expect_shared_but_for("student", R"(
 [run]
 best = "per_task"
 [[stage]]
@@ -205,21 +211,6 @@ kind = "distill"
 epochs = 1
 distill = { teachers = ["0", "near"] }
 )");
-  write("taught.toml", R"(
-[study]
-base = ["base.toml", "stages.toml"]
-seeds = [3]
-[[row]]
-name = "first"
-[[row]]
-name = "second"
-set = ["stage.student.lr=5e-3"]
-)");
-  study("taught");
-  const auto steps = recorded.steps("second/3");
-  EXPECT_EQ(steps.size(), 1u) << "three of its four stages are those of the first row";
-  EXPECT_TRUE(steps.contains("student"));
-  expect_as_alone("taught", {}, {"second"});
 }
 
 TEST_F(StudyTest, APoolerThatTheSharedStageDidNotUseIsStillNew) {
