@@ -216,7 +216,7 @@ void check_teacher(const ConfigTree& tree, const RunConfig& config, const StageS
   if (!contains(earlier, teacher))
     refuse(tree, place, fmt::format("stage \"{}\" does not come before the one that it is to teach", teacher),
            fmt::format("a folder of that name is \"./{}\"", teacher));
-  if (std::ranges::none_of(config.stages[*index].tasks, [&](const std::string& task) { return contains(stage.tasks, task); }))
+  if (std::ranges::none_of(config.stages[*index].tasks, [&](const std::string& task) { return stage.trains(task); }))
     refuse(tree, place, fmt::format("stage \"{}\" trains none of the stage's tasks", teacher));
 }
 
@@ -229,12 +229,12 @@ void check_distill(const ConfigTree& tree, const RunConfig& config, const StageS
   for (const PathOption& teacher : stage.distill->teachers)
     check_teacher(tree, config, stage, key + ".distill.teachers", teacher.text, earlier);
   for (const TaskSpec& task : config.tasks)
-    if (contains(stage.tasks, task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
+    if (stage.trains(task.name) && task.class_weights.kind != ClassWeights::Kind::kNone)
       refuse(tree, join_key("task", task.name) + ".class_weights",
              "a distill stage trains this task, whose targets lie between classes, so that no class's factor fits");
   for (const auto& [name, texts] : stage.distill->unlabelled) {
     const std::string place = key + ".distill.unlabelled";
-    if (!contains(stage.tasks, name)) refuse(tree, place, fmt::format("the stage trains no task \"{}\"", name), suggest(name, stage.tasks));
+    if (!stage.trains(name)) refuse(tree, place, fmt::format("the stage trains no task \"{}\"", name), suggest(name, stage.tasks));
     std::vector<std::string> seen;
     check_list(tree, config, place, texts, true, seen);
     for (const PathOption& text : texts) check_unlabelled(tree, config, place, name, text.text);
@@ -292,7 +292,7 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
     check_distill(tree, config, stage, key, earlier);
     for (const TaskSpec& task : config.tasks)
       if (const std::int64_t batch = task.batch.value_or(stage.batch);
-          contains(stage.tasks, task.name) && compares_rows(task.trained_by()) && batch < 2)
+          stage.trains(task.name) && compares_rows(task.trained_by()) && batch < 2)
         refuse(tree, task.batch ? join_key("task", task.name) + ".batch" : key + ".batch",
                fmt::format("task {} compares the rows of a batch: expected at least 2, got {}", task.name, batch));
 
@@ -320,7 +320,7 @@ std::optional<TaskSplit> parse_task_split(std::string_view text) {
 }
 
 bool RunConfig::has_head(const TaskSpec& task) const {
-  return std::ranges::any_of(stages, [&](const StageSpec& stage) { return contains(stage.tasks, task.name); });
+  return std::ranges::any_of(stages, [&](const StageSpec& stage) { return stage.trains(task.name); });
 }
 
 std::vector<std::string> RunConfig::heads() const {

@@ -1,6 +1,7 @@
 // RunConfig: a training run as its TOML files describe it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -267,6 +268,8 @@ struct StageSpec {
 
   /// Whether the stage trains heads of tasks.
   bool has_tasks() const { return kind != StageKind::kMlm && kind != StageKind::kContrastive; }
+  /// Whether the stage trains the head of the task of this name.
+  bool trains(std::string_view task) const { return std::ranges::find(tasks, task) != tasks.end(); }
   /// The names in `from`. Of several stages the mean of their weights is the start.
   std::span<const std::string> sources() const {
     const auto* names = std::get_if<std::vector<std::string>>(&from);

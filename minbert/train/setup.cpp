@@ -117,8 +117,6 @@ std::vector<const StageSpec*> own_teachers(const RunConfig& config, const StageS
   return stages;
 }
 
-bool trains_task(const StageSpec& stage, std::string_view task) { return std::ranges::find(stage.tasks, task) != stage.tasks.end(); }
-
 /// Checks that the teachers of distill stages know the tasks that they are to teach, and returns a hash of their files.
 std::string check_teachers(const RunConfig& config, const RunSetup& setup) {
   std::string hashes;
@@ -132,7 +130,7 @@ std::string check_teachers(const RunConfig& config, const RunSetup& setup) {
     }
     for (const std::size_t task : setup.tasks_of(stage)) {
       const TaskSpec& spec = setup.tasks[task].spec;
-      bool is_known = std::ranges::any_of(own_teachers(config, stage), [&](const StageSpec* own) { return trains_task(*own, spec.name); });
+      bool is_known = std::ranges::any_of(own_teachers(config, stage), [&](const StageSpec* own) { return own->trains(spec.name); });
       for (const ModelFolder& teacher : teachers)
         if (const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name); same != teacher.tasks.end()) {
           expect_same_answers(spec, *same, fmt::format("stage {}, teacher {}", stage.name, teacher.path.string()));
@@ -194,7 +192,7 @@ std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec&
     MINBERT_CHECK(!run.empty(), "stage {} is to teach, and there is no run", own->name);
     AtomicFolder::recover(stage_best(run, *own));
     teachers.push_back(read_model_folder(stage_best(run, *own)));
-    std::erase_if(teachers.back().tasks, [&](const TaskSpec& task) { return !trains_task(*own, task.name); });
+    std::erase_if(teachers.back().tasks, [&](const TaskSpec& task) { return !own->trains(task.name); });
   }
   return teachers;
 }

@@ -22,7 +22,7 @@ bool stage_trains(const StageSpec& stage, const ParamInfo& info) {
   switch (info.role) {
     case Role::kEncoder: return stage.kind != StageKind::kHeads && (stage.freeze_layers == 0 || info.layer > stage.freeze_layers);
     case Role::kPooler: return stage.kind == StageKind::kFinetune || stage.kind == StageKind::kDistill;
-    case Role::kHead: return std::find(stage.tasks.begin(), stage.tasks.end(), info.task) != stage.tasks.end();
+    case Role::kHead: return stage.trains(info.task);
     case Role::kMlm: return stage.kind == StageKind::kMlm;
   }
   return false;

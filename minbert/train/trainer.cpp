@@ -193,7 +193,7 @@ std::vector<std::size_t> answering_stages(const RunSetup& setup, const RunConfig
     std::optional<double> best;
     for (std::size_t s = 0; s < config.stages.size(); ++s) {
       const StageSpec& stage = config.stages[s];
-      if (std::ranges::find(stage.tasks, task) == stage.tasks.end()) continue;
+      if (!stage.trains(task)) continue;
       const std::optional<double> score = kept_score(folder, stage, task);
       if (best && (!score || *score < *best)) continue;
       best = score;
