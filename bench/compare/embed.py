@@ -6,16 +6,19 @@
 All lines in one call, of which every contestant makes batches of like length as it likes; --batch 1 measures requests that come one by
 one, --tokens 16 on lines of so many tokens alone. Models are loaded beforehand. Contestants are processes that take turns; ratio is the
 peer's time over ours of the same round, its median over rounds and its spread. Lines go to stdout, a table to stderr. Needs tokenizers;
-torch with sentence-transformers, and onnxruntime and OpenVINO with onnx and transformers, take part where they are installed.
+torch with sentence-transformers, and onnxruntime and OpenVINO with onnx and transformers, take part where they are installed;
+sentence-transformers' own two other backends with the package optimum, which may ask for an older transformers.
 """
 
 from pathlib import Path
 
 import common
-from peer import GRAPH_RUNNERS, load_tokenizer, read_lines
+from peer import EXPORTERS, load_tokenizer, read_lines
 
 ENGINES = {
     "sentence-transformers": (["torch", "sentence_transformers"], ["f32", "bf16"]),
+    "sentence-transformers-onnx": (["torch", "sentence_transformers", "optimum", "onnxruntime", "onnx"], ["f32", "int8"]),
+    "sentence-transformers-openvino": (["torch", "sentence_transformers", "optimum", "openvino"], ["f32", "bf16"]),
     "onnxruntime": (["onnxruntime", "onnx", "torch", "transformers"], ["f32", "int8"]),
     "openvino": (["openvino", "nncf", "onnx", "torch", "transformers"], ["f32", "bf16", "int8"]),
     "openvino-throughput": (["openvino", "nncf", "onnx", "torch", "transformers"], ["f32", "bf16", "int8"]),
@@ -46,7 +49,7 @@ def main():
     figures = []
     with common.scratch() as folder:
         engines = common.available(o.engines, ENGINES)
-        exported = common.export(o, [engine for engine in engines if engine in GRAPH_RUNNERS], folder)
+        exported = common.export(o, [engine for engine in engines if engine.removesuffix("-throughput") in EXPORTERS], folder)
         lines = Path(folder) / "lines.txt"
         write_lines(lines, o)
         for dtype in o.dtypes:

@@ -3,9 +3,9 @@
 
     python bench/compare/page.py [--docs FOLDER] [FIGURES.jsonl ...]
 
-Between the marks "figures" of docs/performance.md stand tables that are made of docs/performance.jsonl, the lines of step.py, infer.py,
-embed.py, tokenizer.py, epoch.py and scaling.py; docs/performance.svg shows the ratios to the best peer. Lines of FIGURES.jsonl replace
-those of the same work first.
+Between the marks "figures" of docs/performance.md stand tables for each machine that are made of docs/performance.jsonl, the lines of step.py,
+infer.py, embed.py, tokenizer.py, epoch.py and scaling.py; docs/performance.svg shows the ratios to the best peer on the first machine,
+performance-2.svg those on the second, and so on. Lines of FIGURES.jsonl replace those of the same work on the same machine first.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 BEGIN, END = "<!-- figures: written by bench/compare/page.py -->", "<!-- end of figures -->"
-WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen", "beside")
+WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen", "beside", "machine")
 
 
 def work_of(figure):
@@ -75,7 +75,7 @@ def comparison(bench, figures):
                      short(figure["theirs_ms"]), f"**{figure['ratio']['median']:.2f}** ({figure['ratio']['min']:.2f}-{figure['ratio']['max']:.2f})", str(figure["rounds"]), memory])  # fmt: skip
     floor = ["of floor"] if bench in ("step", "infer") else []
     header = ["model", "batch", "", "minbert ms", *floor, "peer", "its ms", "ratio", "rounds", "peak MB, minbert / peer"]
-    return f"### {TITLES[bench]}\n\n{table(header, rows)}\n"
+    return f"#### {TITLES[bench]}\n\n{table(header, rows)}\n"
 
 
 def scaling(figures):
@@ -94,28 +94,24 @@ def scaling(figures):
                         rows.append([model, str(batch), str(threads), *shown])
         title = {"infer": "Forward", "step": "Training step"}[verb]
         header = ["model", "batch", "threads", *(f"{x} tokens" for x in lengths)]
-        parts.append(f"### {title}, {dtype}: tokens/s and share of the floor by batch, length and size, {most} threads and fewer\n\n{table(header, rows)}\n")
+        parts.append(f"#### {title}, {dtype}: tokens/s and share of the floor by batch, length and size, {most} threads and fewer\n\n{table(header, rows)}\n")
     return parts
 
 
-def machines(figures):
-    lines = []
-    for machine in dict.fromkeys(f["machine"] for f in figures):
-        mine = [f for f in figures if f["machine"] == machine]
-        versions = {}
-        for figure in mine:
-            versions |= figure.get("theirs", {})
-        peers = ", ".join(f"{package} {version}" for package, version in sorted(versions.items()))
-        peaks = {}
-        for figure in mine:
-            ours = figure.get("ours", figure)
-            if ours.get("peak_gflops"):
-                peaks.setdefault((figure["dtype"], figure["threads"]), []).append(ours["peak_gflops"])
-            if ours.get("bandwidth_gbs"):
-                peaks.setdefault(("GB/s", figure["threads"]), []).append(ours["bandwidth_gbs"])
-        spans = "; ".join(f"{name}{' GFLOP/s' if name != 'GB/s' else ''}, {threads} threads: {min(v):.0f}-{max(v):.0f}" for (name, threads), v in sorted(peaks.items()))
-        lines.append(f"{machine}. {next((f['ours']['backend'] for f in mine if f.get('ours', {}).get('backend')), '')}. Peers: {peers}. Peaks in these runs: {spans}.")
-    return "\n".join(lines) + "\n"
+def conditions(figures):
+    """A line on the programs and the speeds behind one machine's figures."""
+    versions, peaks = {}, {}
+    for figure in figures:
+        versions |= figure.get("theirs", {})
+        ours = figure.get("ours", figure)
+        if ours.get("peak_gflops"):
+            peaks.setdefault((figure["dtype"], figure["threads"]), []).append(ours["peak_gflops"])
+        if ours.get("bandwidth_gbs"):
+            peaks.setdefault(("GB/s", figure["threads"]), []).append(ours["bandwidth_gbs"])
+    peers = ", ".join(f"{package} {version}" for package, version in sorted(versions.items()))
+    spans = "; ".join(f"{name}{' GFLOP/s' if name != 'GB/s' else ''}, {threads} threads: {min(v):.0f}-{max(v):.0f}" for (name, threads), v in sorted(peaks.items()))
+    backend = next((f["ours"]["backend"] for f in figures if f.get("ours", {}).get("backend")), "")
+    return f"{backend}. Peers: {peers}. Peaks in these runs: {spans}.\n"
 
 
 def chart(figures):
@@ -163,11 +159,15 @@ def main():
     kept = o.docs / "performance.jsonl"
     figures = load([*([kept] if kept.exists() else []), *o.figures])
     kept.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
-    parts = [machines(figures), "![Times as fast as the best peer](performance.svg)\n"]
-    parts += [comparison(bench, [f for f in figures if f["bench"] == bench]) for bench in TITLES if any(f["bench"] == bench for f in figures)]
-    parts += scaling([f for f in figures if f["bench"] == "scaling"])
+    parts = []
+    for i, machine in enumerate(dict.fromkeys(figure["machine"] for figure in figures)):
+        mine = [figure for figure in figures if figure["machine"] == machine]
+        picture = f"performance{f'-{i + 1}' if i else ''}.svg"
+        (o.docs / picture).write_text(chart(mine))
+        parts += [f"### {machine}\n", conditions(mine), f"![Times as fast as the best peer]({picture})\n"]
+        parts += [comparison(bench, [f for f in mine if f["bench"] == bench]) for bench in TITLES if any(f["bench"] == bench for f in mine)]
+        parts += scaling([f for f in mine if f["bench"] == "scaling"])
     write_figures(o.docs / "performance.md", BEGIN, "\n".join(parts) + "\n")
-    (o.docs / "performance.svg").write_text(chart(figures))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 
     peer.py step|infer --engine sdpa|eager|compiled|onnxruntime|openvino|openvino-throughput|ctranslate2 --model FOLDER --ids FILE [--exported FOLDER] ...
     peer.py make --shape LAYERS WIDTH BETWEEN HEADS --model FOLDER
-    peer.py export --engine onnxruntime|openvino|ctranslate2 --model FOLDER --exported FOLDER
+    peer.py export --engine onnxruntime|openvino|ctranslate2|sentence-transformers-onnx|sentence-transformers-openvino --model FOLDER --exported FOLDER
     peer.py tokenize --engine encode|encode_batch|encode_batch_fast --model FOLDER --input FILE
     peer.py epoch --engine sdpa|eager --model FOLDER --data FOLDER [--dtype f32|bf16]
-    peer.py embed --engine sentence-transformers|onnxruntime|openvino|openvino-throughput --model FOLDER --input FILE [--batch LINES] ...
+    peer.py embed --engine sentence-transformers[-onnx|-openvino]|onnxruntime|openvino|openvino-throughput --model FOLDER --input FILE
+                  [--batch LINES] [--exported FOLDER] ...
 
 Each peer gets its best settings for a CPU: batches padded to their longest and made beforehand, no mask where nothing is padded,
 fused AdamW, autocast for training in bf16, bf16 weights for inference. The scripts beside this file run it.
@@ -316,8 +317,17 @@ def make(o):
     transformers.BertModel(config).save_pretrained(o.model)
 
 
-def export(o):
-    {"onnxruntime": export_onnx, "openvino": export_openvino, "ctranslate2": export_ctranslate2}[o.engine](o)
+def export_sentence_transformers(o):
+    """Writes the folder that sentence-transformers loads with this backend. For onnxruntime it holds the graph with its operators fused, and
+    quantised."""
+    import sentence_transformers
+
+    backend = o.engine.rpartition("-")[2]
+    model = sentence_transformers.SentenceTransformer(str(o.model), device="cpu", backend=backend, model_kwargs={"export": True})
+    model.save_pretrained(str(o.exported))
+    if backend == "onnx":
+        sentence_transformers.export_optimized_onnx_model(model, "O3", str(o.exported))
+        sentence_transformers.export_dynamic_quantized_onnx_model(model, "avx512_vnni", str(o.exported))
 
 
 def export_ctranslate2(o):
@@ -388,6 +398,14 @@ def export_openvino(o):
     openvino.save_model(graph, o.exported / "int8.xml", compress_to_fp16=False)
 
 
+EXPORTERS = {"onnxruntime": export_onnx, "openvino": export_openvino, "ctranslate2": export_ctranslate2,
+             "sentence-transformers-onnx": export_sentence_transformers, "sentence-transformers-openvino": export_sentence_transformers}  # fmt: skip
+
+
+def export(o):
+    EXPORTERS[o.engine](o)
+
+
 def read_lines(o):
     return o.input.read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
 
@@ -406,7 +424,20 @@ def embed_sentence_transformers(o):
     import torch
 
     torch.set_num_threads(o.threads)
-    model = sentence_transformers.SentenceTransformer(str(o.model), device="cpu", model_kwargs={"dtype": {"f32": torch.float32, "bf16": torch.bfloat16}[o.dtype]})
+    backend = o.engine.removeprefix("sentence-transformers").removeprefix("-") or "torch"
+    settings = {"dtype": {"f32": torch.float32, "bf16": torch.bfloat16}.get(o.dtype)}
+    if backend == "onnx":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = o.threads
+        file = {"f32": "onnx/model_O3.onnx", "int8": "onnx/model_qint8_avx512_vnni.onnx"}[o.dtype]
+        settings = {"provider": "CPUExecutionProvider", "session_options": options, "file_name": file}
+    elif backend == "openvino":
+        precision = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(o.threads), "INFERENCE_PRECISION_HINT": o.dtype}
+        settings = {"ov_config": precision}
+    folder = o.model if backend == "torch" else o.exported
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu", backend=backend, model_kwargs=settings)
 
     def encode(lines):
         vectors = model.encode(lines, batch_size=32, convert_to_tensor=o.dtype == "bf16", show_progress_bar=False)
@@ -476,7 +507,9 @@ def main():
     if o.verb in ("make", "export"):
         return (make if o.verb == "make" else export)(o)
     others = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "openvino-throughput": ["openvino"], "ctranslate2": ["ctranslate2"],
-              "sentence-transformers": ["torch", "sentence_transformers"]}  # fmt: skip
+              "sentence-transformers": ["torch", "sentence_transformers"],
+              "sentence-transformers-onnx": ["torch", "sentence_transformers", "optimum", "onnxruntime"],
+              "sentence-transformers-openvino": ["torch", "sentence_transformers", "optimum", "openvino"]}  # fmt: skip
     packages = others.get(o.engine, ["torch", "transformers"]) if o.verb != "tokenize" else []
     if o.verb in ("tokenize", "embed"):
         packages = [*packages, "tokenizers"]

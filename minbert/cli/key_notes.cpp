@@ -161,7 +161,9 @@ std::span<const ValueNote> value_notes() {
       {"run.best", "per_task",
        "each task has a model of its own, best-TASK/: that of the stage with its best dev score; predict and eval use them"},
       {"model.dtype", "f32", "products and activations in single precision; the same bits at any number of threads"},
-      {"model.dtype", "bf16", "products and activations in bfloat16, about twice as fast with AVX512_BF16 or AMX; weights stay f32"},
+      {"model.dtype", "bf16",
+       "products and activations in bfloat16, about twice as fast with AMX and on AMD with AVX512_BF16, as fast as f32 with AVX-512 alone; "
+       "weights stay f32"},
       {"task[].type", "classify", "one text, one of several classes"},
       {"task[].type", "pair_classify", "two texts, one of several classes"},
       {"task[].type", "pair_regress", "two texts, a number"},

@@ -91,7 +91,9 @@ class CompareTest(unittest.TestCase):
         (self.model / "1_Pooling/config.json").write_text('{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true}')
         found = self.figures("embed.py", "--input", self.folder / "lines.txt", "--dtypes", "f32", "--batch", 3)
         openvino = ["onnx", "openvino", "nncf"]
-        packages = {"sentence-transformers": ["sentence_transformers"], "onnxruntime": ["onnx", "onnxruntime"], "openvino": openvino,
+        packages = {"sentence-transformers": ["sentence_transformers"],
+                    "sentence-transformers-onnx": ["sentence_transformers", "optimum", "onnx", "onnxruntime"],
+                    "sentence-transformers-openvino": ["sentence_transformers", "optimum", "openvino"], "onnxruntime": ["onnx", "onnxruntime"], "openvino": openvino,
                     "openvino-throughput": openvino}  # fmt: skip
         peers = [peer for peer, needed in packages.items() if all(map(importlib.util.find_spec, needed))]
         self.assertEqual([f["peer"] for f in found], peers)
@@ -109,16 +111,19 @@ class CompareTest(unittest.TestCase):
         page = docs / "performance.md"
         page.write_text("above\n<!-- figures: written by bench/compare/page.py -->\nold\n<!-- end of figures -->\nbelow\n")
         figures = self.folder / "figures.jsonl"
-        figures.write_text(step.stdout + busy.stdout + scaling.stdout)
+        elsewhere = [json.dumps(json.loads(line) | {"machine": "another machine"}) for line in step.stdout.splitlines()]
+        figures.write_text(step.stdout + busy.stdout + scaling.stdout + "".join(line + "\n" for line in elsewhere))
         for _ in range(2):  # the second time the same lines replace themselves
             subprocess.run([sys.executable, SCRIPTS / "page.py", "--docs", docs, figures], check=True)
             text = page.read_text()
             self.assertTrue(text.startswith("above\n") and text.endswith("below\n") and "old" not in text)
-            self.assertEqual(text.count("| PyTorch sdpa |"), 2)
+            self.assertEqual(text.count("| PyTorch sdpa |"), 3)
+            self.assertEqual(text.split("\n### another machine\n")[1].count("| PyTorch sdpa |"), 1)
             self.assertEqual(text.count("tokens, beside 1 busy process |"), 1)
             self.assertEqual(text.count("| bert-tiny | 2 | 1 |"), 2)  # forward and step
-            self.assertEqual(len((docs / "performance.jsonl").read_text().splitlines()), 6)
-        self.assertIn("PyTorch sdpa</text>", (docs / "performance.svg").read_text())
+            self.assertEqual(len((docs / "performance.jsonl").read_text().splitlines()), 7)
+        for chart in ("performance.svg", "performance-2.svg"):
+            self.assertIn("PyTorch sdpa</text>", (docs / chart).read_text())
 
     def test_unequal_work_is_refused(self):
         other = self.folder / "other-bench"

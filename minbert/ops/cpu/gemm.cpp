@@ -1,7 +1,7 @@
 // Products by dtype; the only user of oneDNN. Primitives are cached by exact shape and use our scratch memory, so that nothing is
 // allocated once warm. oneDNN computes on the calling thread alone: its own threads would compete with those of parallel_for, and spin
 // while one of them is stopped. f32 goes to our own kernel: below AVX-512 oneDNN's results depend on the number of threads, and on some
-// machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest.
+// machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest; with AVX-512 alone, ours.
 #include "minbert/ops/cpu/gemm.h"
 
 #include <omp.h>
@@ -172,7 +172,7 @@ struct RightOperand {
 
 }  // namespace
 
-/// f32 is packed as our panels, bf16 and i8 in oneDNN's layout: its packed bf16 products are as fast as ours, and faster for few rows.
+/// Packed as our panels (see packs_as_panels), or in oneDNN's layout.
 struct PackedMatrix {
   Matrix shape;
   float* panels = nullptr;
@@ -213,9 +213,11 @@ struct Gemm::Impl {
     return recent.front().second;
   }
 
-  /// dst = a b + bias on all threads.
-  void multiply(const Key& key, const Matrix& dst, const Matrix& a, const RightOperand& b, const float* bias) {
-    const Pieces pieces = Pieces::of(dst.rows, dst.cols, a.cols, b.blocks.cols);
+  /// dst = a b + bias on all threads. With `use`, dst has no data, and each piece goes there instead.
+  void multiply(const Key& key, const Matrix& dst, const Matrix& a, const RightOperand& b, const float* bias,
+                const UsePiece* use = nullptr) {
+    constexpr std::int64_t kRowsInCache = 64;  // of sums that `use` reads
+    const Pieces pieces = Pieces::of(dst.rows, dst.cols, a.cols, b.blocks.cols, use != nullptr ? kRowsInCache : dst.rows);
     const Cut &rows = pieces.rows, &cols = pieces.cols;
     std::int64_t scratchpad = 0;
     std::array<Product*, 4> products{};  // for pieces of both lengths of rows and of columns
@@ -231,7 +233,7 @@ struct Gemm::Impl {
     }
     // oneDNN is slow where rows of dst are not adjacent, so that pieces of columns are made elsewhere and copied.
     const auto size = static_cast<std::int64_t>(dtype_size(dst.dtype));
-    const std::int64_t elsewhere = cols.count > 1 ? round_up(rows.size * cols.size * size, 64) : 0;
+    const std::int64_t elsewhere = use != nullptr || cols.count > 1 ? round_up(rows.size * cols.size * size, 64) : 0;
     std::byte* const memory = scratch.get<std::byte>(num_threads() * (scratchpad + elsewhere));
     parallel_for(rows.count * cols.count, 1, [&](std::int64_t begin, std::int64_t end) {
       std::byte* const own = memory + thread_index() * (scratchpad + elsewhere);
@@ -242,7 +244,8 @@ struct Gemm::Impl {
         if (elsewhere > 0) made.data = own + scratchpad, made.row_stride = made.cols;
         run(*product_of(row, col), made, a.part(rows.begin(row), to.rows, 0, a.cols), b.from_column(cols.begin(col), a.dtype),
             bias != nullptr ? bias + cols.begin(col) : nullptr, own);
-        for (std::int64_t j = 0; elsewhere > 0 && j < to.rows; ++j)
+        if (use != nullptr) (*use)(made, rows.begin(row), cols.begin(col));
+        for (std::int64_t j = 0; use == nullptr && elsewhere > 0 && j < to.rows; ++j)
           std::memcpy(to.part(j, 1, 0, to.cols).data, made.part(j, 1, 0, to.cols).data, static_cast<std::size_t>(to.cols * size));
       }
     });
@@ -329,15 +332,37 @@ bool has_isa(dnnl::cpu_isa isa) {
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
 }
 
+/// Intel's processors run AVX512_BF16's dot product at a quarter of the rate of a multiplication of floats, though it does the work of two;
+/// AMD's run both at one rate.
+bool has_fast_dot() {
+#if defined(__x86_64__)
+  return dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 && __builtin_cpu_is("intel") == 0;
+#else
+  return false;
+#endif
+}
+
+Bf16Products bf16_products() {
+  static const Bf16Products chosen = has_isa(dnnl::cpu_isa::avx512_core_amx) || !has_isa(dnnl::cpu_isa::avx512_core) ? Bf16Products::kOneDnn
+                                     : has_fast_dot()                                                                ? Bf16Products::kDot
+                                                      : Bf16Products::kWidened;
+  return chosen;
+}
+
 /// Whether our own kernel takes the product: all f32 ones, and bf16 ones with whole words along k whose bf16 dst needs one block of k.
 bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
   MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
   if (a.dtype != DType::kBF16) return a.dtype == DType::kF32;
-  // With AMX oneDNN's bf16 is faster than ours; without AVX512_BF16 ours has no instruction.
-  static const bool dot = dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16;
   const auto whole_words = [&](std::int64_t along_k, std::int64_t stride) { return along_k != 1 || (a.cols % 2 == 0 && stride % 2 == 0); };
-  return dot && whole_words(a.col_stride, a.row_stride) && whole_words(b.row_stride, b.col_stride) &&
+  return bf16_products() != Bf16Products::kOneDnn && whole_words(a.col_stride, a.row_stride) && whole_words(b.row_stride, b.col_stride) &&
          (dst.dtype == DType::kF32 || (!accumulate && a.cols <= 2 * kMaxPanelPairs));
+}
+
+/// Whether b is packed as our panels: f32, and bf16 where products are widened; oneDNN's packed bf16 products are as fast as those by dot
+/// products, and faster for few rows.
+bool packs_as_panels(const Matrix& b, DType dtype) {
+  if (dtype != DType::kBF16) return dtype == DType::kF32;
+  return bf16_products() == Bf16Products::kWidened && b.rows % 2 == 0 && b.rows <= 2 * kMaxPanelPairs;
 }
 
 }  // namespace
@@ -353,7 +378,8 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     return;
   }
   if (is_for_panels(dst, a, b, accumulate)) {
-    panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate}, impl_->scratch);
+    panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate, .bf16 = bf16_products()},
+                   impl_->scratch);
     return;
   }
   impl_->multiply(key, dst, a, {plain(b), b.data, {}}, bias);
@@ -365,8 +391,8 @@ std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
   packed->shape.dtype = dtype;
   packed->shape.rows = b.rows;
   packed->shape.cols = b.cols;
-  if (dtype == DType::kF32) {
-    packed->bytes = static_cast<std::size_t>(packed_panels_size(b)) * sizeof(float);
+  if (packs_as_panels(b, dtype)) {
+    packed->bytes = static_cast<std::size_t>(packed_panels_size(b, dtype)) * sizeof(float);
     packed->panels = static_cast<float*>(HostMemory().allocate(packed->bytes));
   } else {
     onednn("packing", [&] {
@@ -390,7 +416,7 @@ void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
   MINBERT_CHECK(packed.shape.rows == b.rows && packed.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
                 packed.shape.rows, packed.shape.cols);
   if (packed.panels != nullptr) {
-    pack_panels(packed.panels, b);
+    pack_panels(packed.panels, b, packed.shape.dtype);
     return;
   }
   const std::int64_t block = packed.blocks.cols != 0 ? packed.blocks.cols : b.cols;
@@ -409,11 +435,21 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
   const Key key = make_key(dst, a, b.shape, bias, false, true);
   if (key.m == 0) return;
   if (b.panels != nullptr) {
-    MINBERT_CHECK(dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
-    panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false}, impl_->scratch);
+    MINBERT_CHECK(is_for_panels(dst, a, b.shape, false), "product of {} matrices into {}", dtype_name(a.dtype), dtype_name(dst.dtype));
+    panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false, .bf16 = bf16_products()},
+                   impl_->scratch);
     return;
   }
   impl_->multiply(key, dst, a, {b.layout, b.memory.get_data_handle(), b.blocks}, bias);
+}
+
+void Gemm::multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece& use) {
+  Matrix sums;
+  sums.dtype = DType::kI32;
+  sums.rows = a.rows;
+  sums.cols = sums.row_stride = b.shape.cols;
+  const Key key = make_key(sums, a, b.shape, nullptr, false, true);
+  if (key.m > 0) impl_->multiply(key, sums, a, {b.layout, b.memory.get_data_handle(), b.blocks}, nullptr, &use);
 }
 
 bool Gemm::supports_bf16() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ std::string gemm_description();
 /// A matrix in the layout that products read fastest, made by Gemm::pack().
 struct PackedMatrix;
 
+using UsePiece = std::function<void(const Matrix& sums, std::int64_t row, std::int64_t col)>;
+
 /// Not thread-safe: one thread at a time calls it, and each product runs on num_threads() threads.
 class Gemm {
  public:
@@ -36,8 +39,11 @@ class Gemm {
   std::shared_ptr<PackedMatrix> pack(const Matrix& b, DType dtype);
   /// Copies b, of the same shape as before, into `packed`.
   void repack(PackedMatrix& packed, const Matrix& b);
-  /// dst = a b + bias. When b is i8, a is u8, dst i32 and bias null, and the sums are exact.
+  /// dst = a b + bias, for b in f32 or bf16.
   void multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatrix& b, const float* bias);
+  /// Exact sums (i32) of a b, for a in u8 and b in i8, piece by piece: calls use(sums, row, col) with those from this row and column on.
+  /// Each call is made on the thread that computed its piece, several at a time; the piece lasts as long as the call.
+  void multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece& use);
 
   /// Whether products of bf16 matrices exist here.
   bool supports_bf16();

@@ -1,5 +1,6 @@
 // Linear layers with 8-bit integers. int8_linear rounds its inputs to 8 bits, oneDNN multiplies them by the rounded weight into exact
-// 32-bit sums, and one pass over the sums scales them, adds the bias and applies the activation, if there is one.
+// 32-bit sums, piece by piece, and one pass over a piece, while it is in the cache, scales the sums, adds the bias and applies the
+// activation, if there is one.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -57,28 +58,36 @@ struct Identity {
   HWY_INLINE V value(V x) const { return x; }
 };
 
-/// Writes row `row` of out (N, O): f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias), elementwise over O. f is the
-/// activation. `sums` (O) are products with q; subtracting zero * weight.sums makes them products with q - zero.
+/// Writes columns [col, col + n) of row `row` of out (N, O): f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias),
+/// elementwise. f is the activation. `sums` (n) are products with q; subtracting zero * weight.sums makes them products with q - zero.
 template <class Function>
-void dequantize(const Function& f, const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range,
-                const CpuPackedWeight& weight, const float* bias) {
+void dequantize(const Function& f, const Tensor& out, std::int64_t row, std::int64_t col, std::int64_t n, const std::int32_t* sums,
+                const Int8Range& range, const CpuPackedWeight& weight, const float* bias) {
+  const float* scales = weight.scales.data() + col;
+  const std::int32_t* weight_sums = weight.sums.data() + col;
   const V scale = hn::Set(kF32, range.scale);
   const auto zero = hn::Set(kI32, range.zero);
   with_type(out.dtype(), [&]<class T>(T) HWY_ATTR {
-    T* o = out.data<T>() + row * out.row_stride();
-    for_lanes(static_cast<std::size_t>(out.cols()), [&](std::size_t i, auto extent) HWY_ATTR {
-      const auto exact = hn::Sub(load_i32(extent, sums + i), hn::Mul(zero, load_i32(extent, weight.sums.data() + i)));
-      const V step = hn::Mul(scale, load(extent, weight.scales.data() + i));
-      const V shift = bias != nullptr ? load(extent, bias + i) : set(0);
+    T* o = out.data<T>() + row * out.row_stride() + col;
+    for_lanes(static_cast<std::size_t>(n), [&](std::size_t i, auto extent) HWY_ATTR {
+      const auto exact = hn::Sub(load_i32(extent, sums + i), hn::Mul(zero, load_i32(extent, weight_sums + i)));
+      const V step = hn::Mul(scale, load(extent, scales + i));
+      const V shift = bias != nullptr ? load(extent, bias + col + i) : set(0);
       store(extent, f.value(hn::MulAdd(hn::ConvertTo(kF32, exact), step, shift)), o + i);
     });
   });
 }
 
-void dequantize_row(const Tensor& out, std::int64_t row, const std::int32_t* sums, const Int8Range& range, const CpuPackedWeight& weight,
-                    const float* bias, const Activation* kind) {
-  if (kind == nullptr) return dequantize(Identity{}, out, row, sums, range, weight, bias);
-  with_activation(*kind, [&](auto f) HWY_ATTR { dequantize(f, out, row, sums, range, weight, bias); });
+/// dequantize for the piece `sums`, which begins at (row, col) of out; `ranges` (N).
+void dequantize_piece(const Tensor& out, const Matrix& sums, std::int64_t row, std::int64_t col, const Int8Range* ranges,
+                      const CpuPackedWeight& weight, const float* bias, const Activation* kind) {
+  const auto all_rows = [&](auto f) HWY_ATTR {
+    for (std::int64_t r = 0; r < sums.rows; ++r)
+      dequantize(f, out, row + r, col, sums.cols, static_cast<const std::int32_t*>(sums.data) + r * sums.row_stride, ranges[row + r],
+                 weight, bias);
+  };
+  if (kind == nullptr) return all_rows(Identity{});
+  with_activation(*kind, all_rows);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -89,19 +98,17 @@ HWY_AFTER_NAMESPACE();
 namespace minbert::cpu {
 
 HWY_EXPORT(quantize_row);
-HWY_EXPORT(dequantize_row);
+HWY_EXPORT(dequantize_piece);
 
 namespace {
 
 /// The arrays that int8_linear fills in one step and reads in the next. With null memory only `bytes`, their total size, is of use.
 struct Int8Scratch {
-  std::int32_t* sums;    // (N, O)
   Int8Range* ranges;     // (N)
   std::uint8_t* inputs;  // (N, I)
   std::int64_t bytes;
-  Int8Scratch(std::byte* memory, std::int64_t N, std::int64_t I, std::int64_t O) {
+  Int8Scratch(std::byte* memory, std::int64_t N, std::int64_t I) {
     Carver carver(memory);
-    sums = carver.take<std::int32_t>(N * O);
     ranges = carver.take<Int8Range>(N);
     inputs = carver.take<std::uint8_t>(N * I);
     bytes = carver.bytes();
@@ -139,20 +146,18 @@ void pack_int8(Gemm& gemm, CpuPackedWeight& packed, const Tensor& master) {
 }
 
 void CpuBackend::int8_linear(Tensor out, const Tensor& x, const CpuPackedWeight& w, const Tensor& bias, const Activation* kind) {
-  const std::int64_t N = x.rows(), I = x.cols(), O = out.cols();
-  const Int8Scratch s(scratch_.get<std::byte>(Int8Scratch(nullptr, N, I, O).bytes), N, I, O);
+  const std::int64_t N = x.rows(), I = x.cols();
+  const Int8Scratch s(scratch_.get<std::byte>(Int8Scratch(nullptr, N, I).bytes), N, I);
   for_rows(N, I, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) s.ranges[row] = HWY_DYNAMIC_DISPATCH(quantize_row)(s.inputs + row * I, x, row);
   });
-  if (w.product != nullptr)
-    gemm_.multiply_packed(Matrix(Tensor(s.sums, DType::kI32, {N, O})), Matrix(Tensor(s.inputs, DType::kU8, {N, I})), *w.product, nullptr);
-  else
-    std::fill_n(s.sums, N * O, 0);
-  const float* b = bias ? bias.data<float>() : nullptr;
-  for_rows(N, O, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row)
-      HWY_DYNAMIC_DISPATCH(dequantize_row)(out, row, s.sums + row * O, s.ranges[row], w, b, kind);
-  });
+  const auto write = [&](const Matrix& sums, std::int64_t row, std::int64_t col) {
+    const FlushDenormals flush;
+    HWY_DYNAMIC_DISPATCH(dequantize_piece)(out, sums, row, col, s.ranges, w, bias ? bias.data<float>() : nullptr, kind);
+  };
+  if (w.product != nullptr) return gemm_.multiply_int8(Matrix(Tensor(s.inputs, DType::kU8, {N, I})), *w.product, write);
+  std::vector<std::int32_t> zeros(static_cast<std::size_t>(out.cols()));  // the sums of an empty weight
+  for (std::int64_t row = 0; row < N; ++row) write(Matrix(Tensor(zeros.data(), DType::kI32, {1, out.cols()})), row, 0);
 }
 
 void CpuBackend::linear_activation(Tensor out, Tensor pre, const Tensor& x, const PreparedWeight& w, const Tensor& bias, Activation kind) {

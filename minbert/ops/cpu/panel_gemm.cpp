@@ -1,13 +1,16 @@
 // Computes dst (M,N) = a (M,K) b (K,N) in the manner of BLIS. a is packed into panels of 6 or 14 rows, b into panels of two vectors of
 // columns, and one tile of dst stays in registers while a block of k is summed. a is packed once for all threads. Each panel of b is
 // packed by the thread that uses it, into that thread's own cache, so that packing weights, which change in every step, costs no memory
-// traffic. A bf16 panel stores the values at k = 2i and 2i + 1 in one float-sized word i; only the innermost loop (dot_tile.h) and the
-// packing of matrices that are not dense along k differ from f32.
+// traffic. A bf16 panel stores the values at k = 2i and 2i + 1 in one float-sized word i; only the innermost loop and the packing of
+// matrices that are not dense along k differ from f32. The loop is dot_tile.h's, or it multiplies floats: then a is widened to floats when
+// it is packed, and b, of which a tile reads more, when it is loaded into registers.
 #include "minbert/ops/cpu/panel_gemm.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
+#include <vector>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "minbert/ops/cpu/panel_gemm.cpp"
@@ -49,6 +52,7 @@ struct PanelTask {
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
+  std::int64_t floats;      // that a word of packed a takes: 2 where pairs of bf16 are widened
   std::int64_t groups;      // the row panels are cut into this many groups; one group with one panel of b is a task
   std::int64_t row_panels;  // the number of a's panels, among which rows are divided evenly: 16 rows make 8 and 8, not 14 and 2
 
@@ -67,14 +71,30 @@ namespace HWY_NAMESPACE {
 constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
 constexpr std::int64_t kRowStride = round_up(kRows, kLanes);
+constexpr std::int64_t kLine = 16;  // floats in a cache line
 
 static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride));
 
 PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
 
-/// c (R, kCols) = a b + bias, or c += a b with kAdd, for packed a (depth, kRowStride) and b (depth, kCols); a null bias is 0.
-template <int R, bool kAdd>
-void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride, const float* bias) {
+/// The two vectors of b at one k.
+struct Columns {
+  V left, right;
+};
+HWY_INLINE Columns low_halves(const float* words) {
+  const auto widen = [](const float* p) HWY_ATTR { return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::BitCast(kU32, load(p)))); };
+  return {widen(words), widen(words + kLanes)};
+}
+HWY_INLINE Columns high_halves(const float* words) {
+  const auto mask = hn::BitCast(kF32, hn::Set(kU32, 0xffff0000));
+  return {hn::And(load(words), mask), hn::And(load(words + kLanes), mask)};
+}
+
+/// c (R, kCols) = a b + bias, or c += a b with kAdd, for packed a and b (depth, kCols); a null bias is 0. With B = float, a is (depth,
+/// kRowStride). With B = BFloat16, b's words are pairs, and a is (2 depth, kRowStride), widened. Meanwhile it fetches `depth` cache lines
+/// from `next` on into the second cache.
+template <class B, class T, bool kAdd, int R>
+void tile(const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride, const float* bias, const float* next) {
   V sums[R][2];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -83,33 +103,44 @@ void tile(const float* a, const float* b, std::int64_t depth, float* c, std::int
     hwy::Prefetch(c + r * stride);
     hwy::Prefetch(c + r * stride + kLanes);
   }
-  for (std::int64_t k = 0; k < depth; ++k, a += kRowStride, b += kCols) {
-    const V left = load(b), right = load(b + kLanes);
+  const auto add_products = [&](const float* factors, Columns columns) HWY_ATTR {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const V factor = hn::Set(kF32, a[r]);
-      sums[r][0] = hn::MulAdd(factor, left, sums[r][0]);
-      sums[r][1] = hn::MulAdd(factor, right, sums[r][1]);
+      const V factor = hn::Set(kF32, factors[r]);
+      sums[r][0] = hn::MulAdd(factor, columns.left, sums[r][0]);
+      sums[r][1] = hn::MulAdd(factor, columns.right, sums[r][1]);
+    }
+  };
+  for (std::int64_t k = 0; k < depth; ++k, b += kCols, next += kLine) {
+    __builtin_prefetch(next, 0, 2);
+    if constexpr (std::is_same_v<B, float>) {
+      add_products(a, {load(b), load(b + kLanes)});
+      a += kRowStride;
+    } else {
+      add_products(a, low_halves(b));
+      add_products(a + kRowStride, high_halves(b));
+      a += 2 * kRowStride;
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    float* p = c + r * stride;
+    T* p = c + r * stride;
     store(kAdd ? hn::Add(load(p), sums[r][0]) : sums[r][0], p);
     store(kAdd ? hn::Add(load(p + kLanes), sums[r][1]) : sums[r][1], p + kLanes);
   }
 }
 
-using TileFunction = void (*)(const float*, const float*, std::int64_t, float*, std::int64_t, const float*);
+template <class T>
+using TileFunction = void (*)(const float*, const float*, std::int64_t, T*, std::int64_t, const float*, const float*);
 
-/// The functions tile<R, kAdd> for R = 1 to kRows.
-template <bool kAdd, int... R>
-constexpr std::array<TileFunction, sizeof...(R)> tile_table(std::integer_sequence<int, R...>) {
-  return {&tile<R + 1, kAdd>...};
+/// The functions tile<B, T, kAdd, R> for R = 1 to kRows.
+template <class B, class T, bool kAdd, int... R>
+constexpr std::array<TileFunction<T>, sizeof...(R)> tile_table(std::integer_sequence<int, R...>) {
+  return {&tile<B, T, kAdd, R + 1>...};
 }
-template <bool kAdd>
-TileFunction tile_function(std::int64_t rows) {
-  static constexpr auto kTable = tile_table<kAdd>(std::make_integer_sequence<int, static_cast<int>(kRows)>());
+template <class B, class T, bool kAdd>
+TileFunction<T> tile_function(std::int64_t rows) {
+  static constexpr auto kTable = tile_table<B, T, kAdd>(std::make_integer_sequence<int, static_cast<int>(kRows)>());
   return kTable[static_cast<std::size_t>(rows - 1)];
 }
 
@@ -128,7 +159,7 @@ void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col,
 }
 
 /// Packs rows [row, row + rows) of a over the words [k, k + depth): to[i * kRowStride + r] = word k + i of row r. The rest is undefined.
-void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
+void pack_a_words(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
   if (a.dtype == DType::kBF16) {
     // Reads whole vectors where they stay inside the matrix: a vector may reach past its row's end into the next row.
     const bool whole = row + kRowStride <= a.rows || (2 * (k + depth) < a.cols && a.col_stride >= kRowStride);
@@ -147,6 +178,19 @@ void pack_a(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std
       for (std::int64_t r = 0; r < kRowStride; r += static_cast<std::int64_t>(kLanes)) store(load(p + r), to + i * kRowStride + r);
     } else {
       std::copy(p, p + rows, to + i * kRowStride);
+    }
+  }
+}
+
+/// pack_a_words, but to[2 i * kRowStride + r] and to[(2 i + 1) * kRowStride + r] are the two bf16 numbers of word k + i, as floats.
+void pack_a_widened(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
+  float* words = to + depth * kRowStride;  // overwritten only where they have been read
+  pack_a_words(words, a, row, rows, k, depth);
+  for (std::int64_t i = 0; i < depth; ++i, words += kRowStride, to += 2 * kRowStride) {
+    for (std::int64_t r = 0; r < kRowStride; r += static_cast<std::int64_t>(kLanes)) {
+      const auto word = hn::BitCast(kU32, load(words + r));
+      store(hn::BitCast(kF32, hn::ShiftLeft<16>(word)), to + r);
+      store(hn::BitCast(kF32, hn::And(word, hn::Set(kU32, 0xffff0000))), to + kRowStride + r);
     }
   }
 }
@@ -174,18 +218,24 @@ void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::i
   }
 }
 
+/// A tile of T whose products are made of floats; B is the dtype of a and b.
+template <class B, class T>
 struct FloatTile {
-  using Dst = float;
-  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, float* c, std::int64_t stride,
-                  const float* bias) {
-    (add ? tile_function<true>(rows) : tile_function<false>(rows))(a, b, depth, c, stride, bias);
-  }
-};
-template <class T>
-struct PairTile {
   using Dst = T;
   static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride,
-                  const float* bias) {
+                  const float* bias, const float* next) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (add) return tile_function<B, T, true>(rows)(a, b, depth, c, stride, bias, next);
+    }
+    tile_function<B, T, false>(rows)(a, b, depth, c, stride, bias, next);
+  }
+};
+/// A tile of T by the dot product of pairs of bf16.
+template <class T>
+struct DotProductTile {
+  using Dst = T;
+  static void run(std::int64_t rows, bool add, const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride,
+                  const float* bias, const float*) {
     dot_tile<T>(rows, add)(a, b, depth, c, stride, bias);
   }
 };
@@ -193,25 +243,25 @@ struct PairTile {
 /// Computes one tile of dst. A tile that reaches past dst's last column is computed in a buffer, and its real columns are copied.
 template <class Tile>
 void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64_t col, const float* a, const float* b, std::int64_t depth,
-              bool add, const float* bias) {
+              bool add, const float* bias, const float* next) {
   using T = typename Tile::Dst;
   T* c = static_cast<T*>(dst.data) + row * dst.row_stride + col;
   const std::int64_t cols = std::min(kCols, dst.cols - col);
   if (cols == kCols) {
-    Tile::run(rows, add, a, b, depth, c, dst.row_stride, bias != nullptr ? bias + col : nullptr);
+    Tile::run(rows, add, a, b, depth, c, dst.row_stride, bias != nullptr ? bias + col : nullptr, next);
     return;
   }
   T edge[kRows * kCols] = {};
   float edge_bias[kCols] = {};
   for (std::int64_t r = 0; add && r < rows; ++r) std::copy(c + r * dst.row_stride, c + r * dst.row_stride + cols, edge + r * kCols);
   if (bias != nullptr) std::copy(bias + col, bias + col + cols, edge_bias);
-  Tile::run(rows, add, a, b, depth, edge, kCols, edge_bias);
+  Tile::run(rows, add, a, b, depth, edge, kCols, edge_bias, next);
   for (std::int64_t r = 0; r < rows; ++r) std::copy(edge + r * kCols, edge + r * kCols + cols, c + r * dst.row_stride);
 }
 
 /// The start of a packed panel of a. packed_a holds the panels of the first block of k, then those of the second, and so on.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
-  return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * kRowStride;
+  return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * t.floats * kRowStride;
 }
 
 /// While one panel is multiplied or packed, fetches the cache lines of the panel of b (or of a's transpose) that will be packed next,
@@ -231,9 +281,9 @@ class PanelPrefetch {
   }
   /// Cuts the panel into `shares` equal parts and fetches number `share`, from 0.
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
-    constexpr std::int64_t kLine = 64;
+    constexpr auto kStep = kLine * static_cast<std::int64_t>(sizeof(float));
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
-      for (std::int64_t i = 0; i < width_; i += kLine)
+      for (std::int64_t i = 0; i < width_; i += kStep)
         __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // into the second cache, since the first one is in use
   }
 
@@ -247,7 +297,8 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
     const std::int64_t block = index / t.row_panels, panel = index % t.row_panels, row = t.row_of(panel), next = t.row_of(panel + 1);
     const std::int64_t k = t.blocks.begin(t.first_block + block), depth = t.blocks.length(t.first_block + block);
     PanelPrefetch(t.a.transposed(), t.first_row + next, kRows, k, depth).fetch(0, 1);
-    pack_a(packed_a_at(t, block, panel), t.a, t.first_row + row, next - row, k, depth);
+    const auto pack = t.floats == 2 ? pack_a_widened : pack_a_words;
+    pack(packed_a_at(t, block, panel), t.a, t.first_row + row, next - row, k, depth);
   }
 }
 
@@ -256,15 +307,20 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
 template <class Tile>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
-  const std::int64_t panels = t.row_panels;
+  const std::int64_t panels = t.row_panels, col_panels = divide_up(t.b.cols, kCols);
+  const auto packed_panel = [&](std::int64_t block, std::int64_t index) {
+    return p.packed_b + (block * col_panels + index / t.groups) * t.blocks.size * kCols;
+  };
   for (std::int64_t i = 0; i < t.block_count; ++i) {
     const std::int64_t block = t.first_block + i, k = t.blocks.begin(block), depth = t.blocks.length(block);
     std::int64_t packed_col = -1;
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t col = index / t.groups * kCols, group = index % t.groups;
-      const float* b = buffer;
+      const float *b = buffer, *next_b = nullptr;
       if (p.packed_b != nullptr) {
-        b = p.packed_b + (block * divide_up(t.b.cols, kCols) + col / kCols) * t.blocks.size * kCols;
+        b = packed_panel(block, index);
+        next_b = index + 1 < end ? packed_panel(block, std::min(index + t.groups, end - 1))
+                                 : packed_panel(std::min(block + 1, t.blocks.count - 1), begin);
       } else if (packed_col != col) {
         pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
@@ -274,24 +330,50 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
       for (std::int64_t panel = panels * group / t.groups; panel < panels * (group + 1) / t.groups; ++panel) {
         const std::int64_t row = t.row_of(panel);
         next.fetch(panel, panels);
-        run_tile<Tile>(p.dst, t.first_row + row, t.row_of(panel + 1) - row, col, packed_a_at(t, i, panel), b, depth, add, p.bias);
+        // The tile fetches half of the next packed panel, or what is in the cache anyway.
+        const bool half = next_b != nullptr && panel < 2;
+        run_tile<Tile>(p.dst, t.first_row + row, t.row_of(panel + 1) - row, col, packed_a_at(t, i, panel), b, depth, add, p.bias,
+                       half ? next_b + panel * depth * kLine : b);
       }
     }
   }
 }
 
 void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
-  if (t.product->a.dtype == DType::kF32) return multiply_panels_by<FloatTile>(t, begin, end, buffer);
-  if (t.product->dst.dtype == DType::kF32) return multiply_panels_by<PairTile<float>>(t, begin, end, buffer);
-  multiply_panels_by<PairTile<BFloat16>>(t, begin, end, buffer);
+  const bool to_floats = t.product->dst.dtype == DType::kF32;
+  if (t.product->a.dtype == DType::kF32) return multiply_panels_by<FloatTile<float, float>>(t, begin, end, buffer);
+  if (t.floats == 2)
+    return to_floats ? multiply_panels_by<FloatTile<BFloat16, float>>(t, begin, end, buffer)
+                     : multiply_panels_by<FloatTile<BFloat16, BFloat16>>(t, begin, end, buffer);
+  return to_floats ? multiply_panels_by<DotProductTile<float>>(t, begin, end, buffer)
+                   : multiply_panels_by<DotProductTile<BFloat16>>(t, begin, end, buffer);
 }
 
-void pack_b_panels(float* packed, const Matrix& b, std::int64_t begin, std::int64_t end) {
-  const DepthBlocks blocks(b.rows, kMaxDepth);
-  const std::int64_t panels = divide_up(b.cols, kCols);
+/// Packs panels [begin, end) of b; as pairs where dtype is bf16.
+void pack_b_panels(float* packed, const Matrix& b, DType dtype, const DepthBlocks& blocks, std::int64_t begin, std::int64_t end) {
+  const std::int64_t panels = divide_up(b.cols, kCols), per_word = dtype == DType::kBF16 ? 2 : 1;
+  std::vector<float> floats;
+  std::vector<BFloat16> rounded;
   for (std::int64_t index = begin; index < end; ++index) {
     const std::int64_t block = index / panels, panel = index % panels;
-    pack_b(packed + index * blocks.size * kCols, b, panel * kCols, blocks.begin(block), blocks.length(block));
+    const std::int64_t k = blocks.begin(block), depth = blocks.length(block);
+    float* to = packed + index * blocks.size * kCols;
+    if (per_word == 1) {
+      pack_b(to, b, panel * kCols, k, depth);
+      continue;
+    }
+    const std::int64_t rows = std::min(2 * depth, b.rows - 2 * k);
+    floats.resize(static_cast<std::size_t>(rows * kCols));
+    rounded.resize(floats.size());
+    pack_b(floats.data(), b, panel * kCols, 2 * k, rows);
+    for_lanes(floats.size(),
+              [&](std::size_t i, auto extent) HWY_ATTR { store(extent, load(extent, floats.data() + i), rounded.data() + i); });
+    Matrix panel_rows;
+    panel_rows.data = rounded.data();
+    panel_rows.dtype = DType::kBF16;
+    panel_rows.rows = rows;
+    panel_rows.cols = panel_rows.row_stride = kCols;
+    pack_pairs(to, kCols, panel_rows, 0, kCols, 0, depth);
   }
 }
 
@@ -326,7 +408,7 @@ std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
 
 void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   const std::int64_t row_panels = divide_up(t.rows, sizes.rows), col_panels = divide_up(t.product->dst.cols, sizes.cols);
-  const std::int64_t panel_a = t.blocks.size * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
+  const std::int64_t panel_a = t.blocks.size * t.floats * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
   const std::int64_t size_a = round_up(t.block_count * row_panels * panel_a, 16);
   t.row_panels = row_panels;
   t.groups = row_groups(col_panels, row_panels);
@@ -339,6 +421,11 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   for_ranges_by_thread(tasks, 1, [&](std::int64_t thread, std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(multiply_panels)(t, begin, end, buffers + thread * panel_b);
   });
+}
+
+/// The blocks of a sum over `depth` elements of `dtype`; `one_block` where the dtype and depth allow only one.
+DepthBlocks depth_blocks(std::int64_t depth, DType dtype, bool one_block) {
+  return {dtype == DType::kF32 ? depth : divide_up(depth, 2), one_block ? kMaxPanelPairs : kMaxDepth};
 }
 
 }  // namespace
@@ -355,11 +442,14 @@ Matrix words_along_columns(const Matrix& x) {
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks(product.a.dtype == DType::kF32 ? product.a.cols : divide_up(product.a.cols, 2),
-                           product.dst.dtype == DType::kF32 ? kMaxDepth : kMaxPanelPairs);
+  const bool pairs = product.a.dtype == DType::kBF16;
+  // Packed pairs have the blocks of the product that needs the fewest.
+  const bool one_block = product.dst.dtype == DType::kBF16 || (pairs && product.packed_b != nullptr);
+  const DepthBlocks blocks = depth_blocks(product.a.cols, product.a.dtype, one_block);
+  const std::int64_t floats = pairs && product.bf16 == Bf16Products::kWidened ? 2 : 1;
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
   const std::int64_t rows_at_once =
-      std::max(sizes.rows, kPackedA / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+      std::max(sizes.rows, kPackedA / floats / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
@@ -371,6 +461,7 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
                       .first_block = block,
                       .block_count = std::min(kBlocksAtOnce, blocks.count - block),
                       .packed_a = nullptr,
+                      .floats = floats,
                       .groups = 1,
                       .row_panels = 1},
                      sizes, scratch);
@@ -378,16 +469,18 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   }
 }
 
-std::int64_t packed_panels_size(const Matrix& b) {
+std::int64_t packed_panels_size(const Matrix& b, DType dtype) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks(b.rows, kMaxDepth);
+  const DepthBlocks blocks = depth_blocks(b.rows, dtype, dtype == DType::kBF16);
   return blocks.count * blocks.size * round_up(b.cols, sizes.cols);
 }
 
-void pack_panels(float* packed, const Matrix& b) {
+void pack_panels(float* packed, const Matrix& b, DType dtype) {
   const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const std::int64_t panels = DepthBlocks(b.rows, kMaxDepth).count * divide_up(b.cols, sizes.cols);
-  for_ranges(panels, 1, [&](std::int64_t begin, std::int64_t end) { HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, begin, end); });
+  const DepthBlocks blocks = depth_blocks(b.rows, dtype, dtype == DType::kBF16);
+  for_ranges(blocks.count * divide_up(b.cols, sizes.cols), 1, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, dtype, blocks, begin, end);
+  });
 }
 
 }  // namespace minbert::cpu

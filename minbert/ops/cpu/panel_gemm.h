@@ -1,5 +1,5 @@
-// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX512_BF16 but no AMX. The order of sums over
-// k depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
+// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX-512 but no AMX. The order of sums over k
+// depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
 // oneDNN's plain products are slow.
 #pragma once
 
@@ -10,22 +10,31 @@
 
 namespace minbert::cpu {
 
-/// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. Either all are f32, or a and b are bf16 (not packed) and
-/// dst is f32 or bf16; a bf16 dst does not accumulate.
+/// How bf16 matrices are multiplied.
+enum class Bf16Products {
+  kOneDnn,   ///< not by this kernel
+  kDot,      ///< by AVX512_BF16's dot product of pairs
+  kWidened,  ///< as floats, into which the packed matrices are widened
+};
+
+/// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. Either all are f32, or a and b are bf16 and
+/// dst is f32 or bf16; a bf16 dst does not accumulate. Only widened products take a packed bf16 b.
 struct PanelProduct {
   Matrix dst, a, b;
   const float* packed_b = nullptr;  ///< b as packed by pack_panels; then b.data is not read
   const float* bias = nullptr;
   bool accumulate = false;
+  Bf16Products bf16 = Bf16Products::kDot;
 };
 
-/// The most pairs along k of a product with a bf16 dst.
+/// The most pairs along k of a product with a bf16 dst, or with a packed bf16 b.
 inline constexpr std::int64_t kMaxPanelPairs = 2048;
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch);
 
-/// Floats that a packed b (f32) takes.
-std::int64_t packed_panels_size(const Matrix& b);
-void pack_panels(float* packed, const Matrix& b);
+/// Floats that b takes once packed as `dtype`, f32 or bf16.
+std::int64_t packed_panels_size(const Matrix& b, DType dtype);
+/// Packs b (f32), rounded to `dtype`.
+void pack_panels(float* packed, const Matrix& b, DType dtype);
 
 }  // namespace minbert::cpu
