@@ -88,11 +88,19 @@ def peer(o, verb, engine, *arguments):
             "--rounds", str(o.repeats), *map(str, arguments)]  # fmt: skip
 
 
+def installed(module):
+    """Whether a module, also one within a package, can be found."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package is missing
+        return False
+
+
 def available(engines, known):
     """The engines that are installed here, of `known`: {engine: (packages, precisions)}. Names the others on stderr."""
     found = []
     for engine in engines:
-        missing = [package for package in known[engine][0] if find_spec(package) is None]
+        missing = [package for package in known[engine][0] if not installed(package)]
         if missing:
             print(f"{engine} skipped: {', '.join(missing)} not installed", file=sys.stderr)
         else:

@@ -17,8 +17,8 @@ from peer import EXPORTERS, load_tokenizer, read_lines
 
 ENGINES = {
     "sentence-transformers": (["torch", "sentence_transformers"], ["f32", "bf16"]),
-    "sentence-transformers-onnx": (["torch", "sentence_transformers", "optimum", "onnxruntime", "onnx"], ["f32", "int8"]),
-    "sentence-transformers-openvino": (["torch", "sentence_transformers", "optimum", "openvino"], ["f32", "bf16"]),
+    "sentence-transformers-onnx": (["torch", "sentence_transformers", "optimum.onnxruntime", "onnxruntime", "onnx"], ["f32", "int8"]),
+    "sentence-transformers-openvino": (["torch", "sentence_transformers", "optimum.intel", "openvino"], ["f32", "bf16"]),
     "onnxruntime": (["onnxruntime", "onnx", "torch", "transformers"], ["f32", "int8"]),
     "openvino": (["openvino", "nncf", "onnx", "torch", "transformers"], ["f32", "bf16", "int8"]),
     "openvino-throughput": (["openvino", "nncf", "onnx", "torch", "transformers"], ["f32", "bf16", "int8"]),

@@ -102,13 +102,14 @@ def conditions(figures):
     """A line on the programs and the speeds behind one machine's figures."""
     versions, peaks = {}, {}
     for figure in figures:
-        versions |= figure.get("theirs", {})
+        for package, version in figure.get("theirs", {}).items():
+            versions.setdefault(package, set()).add(version)
         ours = figure.get("ours", figure)
         if ours.get("peak_gflops"):
             peaks.setdefault((figure["dtype"], figure["threads"]), []).append(ours["peak_gflops"])
         if ours.get("bandwidth_gbs"):
             peaks.setdefault(("GB/s", figure["threads"]), []).append(ours["bandwidth_gbs"])
-    peers = ", ".join(f"{package} {version}" for package, version in sorted(versions.items()))
+    peers = ", ".join(f"{package} {' and '.join(sorted(found))}" for package, found in sorted(versions.items()))
     spans = "; ".join(f"{name}{' GFLOP/s' if name != 'GB/s' else ''}, {threads} threads: {min(v):.0f}-{max(v):.0f}" for (name, threads), v in sorted(peaks.items()))
     backend = next((f["ours"]["backend"] for f in figures if f.get("ours", {}).get("backend")), "")
     return f"{backend}. Peers: {peers}. Peaks in these runs: {spans}.\n"
@@ -125,7 +126,7 @@ def chart(figures):
             best[key] = figure
     rows = sorted(best.values(), key=place)
     left, width, line, top = 430, 420, 22, 46
-    largest = max(f["ratio"]["median"] for f in rows if f["bench"] != "tokenize")
+    largest = max((f["ratio"]["median"] for f in rows if f["bench"] != "tokenize"), default=1)
     scale = width / max(2.0, largest)
     height = top + line * len(rows) + 34
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 250} {height}" role="img" font-family="sans-serif" font-size="13">',

@@ -318,8 +318,8 @@ def make(o):
 
 
 def export_sentence_transformers(o):
-    """Writes the folder that sentence-transformers loads with this backend. For onnxruntime it holds the graph with its operators fused, and
-    quantised."""
+    """Writes the folder that sentence-transformers loads with this backend. For onnxruntime it holds the plain graph, one with its operators
+    fused (its O3, which approximates GELU), and the plain one quantised."""
     import sentence_transformers
 
     backend = o.engine.rpartition("-")[2]
@@ -425,15 +425,16 @@ def embed_sentence_transformers(o):
 
     torch.set_num_threads(o.threads)
     backend = o.engine.removeprefix("sentence-transformers").removeprefix("-") or "torch"
-    settings = {"dtype": {"f32": torch.float32, "bf16": torch.bfloat16}.get(o.dtype)}
-    if backend == "onnx":
+    if backend == "torch":
+        settings = {"dtype": {"f32": torch.float32, "bf16": torch.bfloat16}[o.dtype]}
+    elif backend == "onnx":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = o.threads
         file = {"f32": "onnx/model_O3.onnx", "int8": "onnx/model_qint8_avx512_vnni.onnx"}[o.dtype]
         settings = {"provider": "CPUExecutionProvider", "session_options": options, "file_name": file}
-    elif backend == "openvino":
+    else:
         precision = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(o.threads), "INFERENCE_PRECISION_HINT": o.dtype}
         settings = {"ov_config": precision}
     folder = o.model if backend == "torch" else o.exported
@@ -508,8 +509,8 @@ def main():
         return (make if o.verb == "make" else export)(o)
     others = {"onnxruntime": ["onnxruntime"], "openvino": ["openvino"], "openvino-throughput": ["openvino"], "ctranslate2": ["ctranslate2"],
               "sentence-transformers": ["torch", "sentence_transformers"],
-              "sentence-transformers-onnx": ["torch", "sentence_transformers", "optimum", "onnxruntime"],
-              "sentence-transformers-openvino": ["torch", "sentence_transformers", "optimum", "openvino"]}  # fmt: skip
+              "sentence-transformers-onnx": ["torch", "sentence_transformers", "transformers", "optimum", "onnxruntime"],
+              "sentence-transformers-openvino": ["torch", "sentence_transformers", "transformers", "optimum", "openvino"]}  # fmt: skip
     packages = others.get(o.engine, ["torch", "transformers"]) if o.verb != "tokenize" else []
     if o.verb in ("tokenize", "embed"):
         packages = [*packages, "tokenizers"]

@@ -162,7 +162,8 @@ std::span<const ValueNote> value_notes() {
        "each task has a model of its own, best-TASK/: that of the stage with its best dev score; predict and eval use them"},
       {"model.dtype", "f32", "products and activations in single precision; the same bits at any number of threads"},
       {"model.dtype", "bf16",
-       "products and activations in bfloat16, about twice as fast with AMX and on AMD with AVX512_BF16, as fast as f32 with AVX-512 alone; "
+       "products and activations in bfloat16, about twice as fast with AMX and on AMD with AVX512_BF16, about as fast as f32 on others "
+       "with AVX-512; "
        "weights stay f32"},
       {"task[].type", "classify", "one text, one of several classes"},
       {"task[].type", "pair_classify", "two texts, one of several classes"},

@@ -18,6 +18,10 @@ import transformers
 
 BENCH = pathlib.Path(sys.argv.pop(1)).resolve()
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "bench/compare"
+sys.path.insert(0, str(SCRIPTS))
+
+from common import installed  # noqa: E402
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "quiet", "river", "##s", "run", "through", "it", "."]
 LINES = "A quiet river runs through it.\nRivers run .\n\nquiet\n"
 
@@ -92,10 +96,10 @@ class CompareTest(unittest.TestCase):
         found = self.figures("embed.py", "--input", self.folder / "lines.txt", "--dtypes", "f32", "--batch", 3)
         openvino = ["onnx", "openvino", "nncf"]
         packages = {"sentence-transformers": ["sentence_transformers"],
-                    "sentence-transformers-onnx": ["sentence_transformers", "optimum", "onnx", "onnxruntime"],
-                    "sentence-transformers-openvino": ["sentence_transformers", "optimum", "openvino"], "onnxruntime": ["onnx", "onnxruntime"], "openvino": openvino,
+                    "sentence-transformers-onnx": ["sentence_transformers", "optimum.onnxruntime", "onnx", "onnxruntime"],
+                    "sentence-transformers-openvino": ["sentence_transformers", "optimum.intel", "openvino"], "onnxruntime": ["onnx", "onnxruntime"], "openvino": openvino,
                     "openvino-throughput": openvino}  # fmt: skip
-        peers = [peer for peer, needed in packages.items() if all(map(importlib.util.find_spec, needed))]
+        peers = [peer for peer, needed in packages.items() if all(map(installed, needed))]
         self.assertEqual([f["peer"] for f in found], peers)
         self.assertLessEqual({(f["lines"], f["tokens"]) for f in found}, {(4, 17)})
 

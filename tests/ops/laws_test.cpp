@@ -89,13 +89,13 @@ TEST_F(Laws, StaleWeightsAreRefused) {
     if (compute == DType::kBF16 && !backend().supports_bf16()) continue;
     for (const WeightUse use : {WeightUse::kTrain, WeightUse::kForward}) {
       std::uint64_t clock = 5;
-      const Tensor master = put(DType::kF32, {2, 3}, {1, 2, 3, 4, 5, 6}), x = put(compute, {1, 3}, {1, 0, -1});
-      const Tensor out = empty(compute, {1, 2}), dx = empty(compute, {1, 3});
+      const Tensor master = put(DType::kF32, {2, 4}, {1, 2, 3, 9, 4, 5, 6, 9}), x = put(compute, {1, 4}, {1, 0, -1, 0});
+      const Tensor out = empty(compute, {1, 2}), dx = empty(compute, {1, 4});
       PreparedWeight w = backend().prepare(master, compute, use, &clock, {});
       backend().linear(out, x, w, {});
       EXPECT_EQ(get(out), (std::vector<double>{-2, -2}));
 
-      backend().copy(master, put(DType::kF32, {2, 3}, {8, 0, 1, 0, 2, 4}));
+      backend().copy(master, put(DType::kF32, {2, 4}, {8, 0, 1, 9, 0, 2, 4, 9}));
       ++clock;
       expect_error(ErrorTag::kInternal, {"stale weight"}, [&] { backend().linear(out, x, w, {}); });
       expect_error(ErrorTag::kInternal, {"stale weight"}, [&] { backend().linear_activation(out, {}, x, w, {}, Activation::kGelu); });

@@ -13,8 +13,8 @@ struct LinearShape {
   std::string name() const { return fmt::format("{}x{}x{}", N, I, O); }
 };
 // Sizes 0 and 1, primes, one less and one more than a vector, and MiniLM's layers.
-constexpr LinearShape kLinearShapes[] = {{0, 5, 3},    {1, 1, 1},      {1, 17, 2},     {2, 3, 31},    {7, 33, 17},   {13, 63, 65},
-                                         {29, 384, 5}, {31, 384, 384}, {203, 384, 96}, {61, 96, 384}, {5, 384, 1536}};
+constexpr LinearShape kLinearShapes[] = {{0, 5, 3},    {1, 1, 1},      {1, 17, 2},     {2, 3, 31},    {7, 33, 17},    {13, 63, 65},
+                                         {29, 384, 5}, {31, 384, 384}, {203, 384, 96}, {61, 96, 384}, {5, 384, 1536}, {5, 1536, 384}};
 
 void add_linear(Cases& cases) {
   for (const auto s : kLinearShapes) {
@@ -25,6 +25,10 @@ void add_linear(Cases& cases) {
     cases.push_back({"linear_forward_only_" + s.name(), [=](OpRun& t) {
                        const Tensor x = t.input({s.N, s.I}), bias = t.param({s.O});
                        t.backend().linear(t.output("out", {s.N, s.O}), x, t.weight(s.O, s.I, WeightUse::kForward), bias);
+                     }});
+    cases.push_back({"linear_forward_only_f32_out_" + s.name(), [=](OpRun& t) {
+                       const Tensor x = t.input({s.N, s.I}), bias = t.param({s.O});
+                       t.backend().linear(t.output_f32("out", {s.N, s.O}), x, t.weight(s.O, s.I, WeightUse::kForward), bias);
                      }});
     cases.push_back({"linear_int8_" + s.name(), [=](OpRun& t) {
                        const Tensor x = t.input({s.N, s.I}), bias = t.param({s.O});
@@ -53,9 +57,20 @@ void add_linear(Cases& cases) {
   cases.push_back({"linear_sums_in_pieces", [](OpRun& t) {  // more inputs, rows and tokens than a product takes at once
                      const Tensor x = t.input({3, 4100}), bias = t.param({33});
                      t.backend().linear(t.output("out", {3, 33}), x, t.weight(33, 4100), bias);
+                     t.backend().linear(t.output("packed", {3, 33}), x, t.weight(33, 4100, WeightUse::kForward), bias);
+                     t.backend().linear(t.output("packed, 4096", {3, 33}), t.input({3, 4096}), t.weight(33, 4096, WeightUse::kForward),
+                                        bias);
                      const Tensor tokens = t.input({4099, 40}, 0.1), dy = t.input({4099, 600}, 0.1);
                      t.backend().linear_backward_params(t.accumulator("dw", {600, 40}), {}, tokens, dy);
                    }});
+  for (const auto& [name, use] : std::initializer_list<std::pair<const char*, WeightUse>>{{"linear_view", WeightUse::kTrain},
+                                                                                          {"linear_forward_only_view", WeightUse::kForward},
+                                                                                          {"linear_int8_view", WeightUse::kForwardInt8}}) {
+    cases.push_back({name, [use = use](OpRun& t) {  // rows with gaps
+                       const Tensor x = t.input({31, 96}, 1, 8), bias = t.param({130});
+                       t.backend().linear(t.output("out", {31, 130}, 3), x, t.weight(130, 96, use), bias);
+                     }});
+  }
   cases.push_back({"linear_int8_no_bias", [](OpRun& t) {
                      const Tensor x = t.input({7, 33});
                      t.backend().linear(t.output("out", {7, 17}), x, t.weight(17, 33, WeightUse::kForwardInt8), {});
@@ -104,6 +119,13 @@ void add_linear_activation(Cases& cases) {
     cases.push_back({fmt::format("linear_activation_{}_no_pre", name), [kind = kind](OpRun& t) {
                        const Tensor x = t.input({13, 65}), bias = t.param({31});
                        t.backend().linear_activation(t.output("out", {13, 31}), {}, x, t.weight(31, 65, WeightUse::kForward), bias, kind);
+                     }});
+  }
+  for (const std::int64_t N : {31, 203}) {  // pieces of columns and of rows
+    cases.push_back({fmt::format("linear_int8_activation_{}_rows", N), [=](OpRun& t) {
+                       const Tensor x = t.input({N, 384}), bias = t.param({384});
+                       t.backend().linear_activation(t.output("out", {N, 384}), {}, x, t.weight(384, 384, WeightUse::kForwardInt8), bias,
+                                                     Activation::kGelu);
                      }});
   }
   cases.push_back({"linear_activation_no_rows", [](OpRun& t) {

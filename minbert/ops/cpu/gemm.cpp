@@ -1,7 +1,7 @@
 // Products by dtype; the only user of oneDNN. Primitives are cached by exact shape and use our scratch memory, so that nothing is
 // allocated once warm. oneDNN computes on the calling thread alone: its own threads would compete with those of parallel_for, and spin
 // while one of them is stopped. f32 goes to our own kernel: below AVX-512 oneDNN's results depend on the number of threads, and on some
-// machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest; with AVX-512 alone, ours.
+// machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest; with AVX-512 and no AMX, ours.
 #include "minbert/ops/cpu/gemm.h"
 
 #include <omp.h>
@@ -239,14 +239,21 @@ struct Gemm::Impl {
       std::byte* const own = memory + thread_index() * (scratchpad + elsewhere);
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t row = i / cols.count, col = i % cols.count;
-        const Matrix to = dst.part(rows.begin(row), rows.length(row), cols.begin(col), cols.length(col));
-        Matrix made = to;
-        if (elsewhere > 0) made.data = own + scratchpad, made.row_stride = made.cols;
-        run(*product_of(row, col), made, a.part(rows.begin(row), to.rows, 0, a.cols), b.from_column(cols.begin(col), a.dtype),
+        Matrix made;
+        made.data = own + scratchpad;
+        made.dtype = dst.dtype;
+        made.rows = rows.length(row);
+        made.cols = made.row_stride = cols.length(col);
+        const Matrix to = use == nullptr ? dst.part(rows.begin(row), made.rows, cols.begin(col), made.cols) : made;
+        if (elsewhere == 0) made = to;
+        run(*product_of(row, col), made, a.part(rows.begin(row), made.rows, 0, a.cols), b.from_column(cols.begin(col), a.dtype),
             bias != nullptr ? bias + cols.begin(col) : nullptr, own);
-        if (use != nullptr) (*use)(made, rows.begin(row), cols.begin(col));
-        for (std::int64_t j = 0; use == nullptr && elsewhere > 0 && j < to.rows; ++j)
-          std::memcpy(to.part(j, 1, 0, to.cols).data, made.part(j, 1, 0, to.cols).data, static_cast<std::size_t>(to.cols * size));
+        if (use != nullptr) {
+          (*use)(made, rows.begin(row), cols.begin(col));
+        } else if (elsewhere > 0) {
+          for (std::int64_t j = 0; j < made.rows; ++j)
+            std::memcpy(to.part(j, 1, 0, to.cols).data, made.part(j, 1, 0, made.cols).data, static_cast<std::size_t>(made.cols * size));
+        }
       }
     });
   }
@@ -332,20 +339,24 @@ bool has_isa(dnnl::cpu_isa isa) {
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
 }
 
-/// Intel's processors run AVX512_BF16's dot product at a quarter of the rate of a multiplication of floats, though it does the work of two;
-/// AMD's run both at one rate.
-bool has_fast_dot() {
+enum class Bf16Products {
+  kOneDnn,
+  kDot,      // in our panels, by AVX512_BF16's dot product
+  kWidened,  // in our panels, as sums of f32 products
+};
+
+Bf16Products choose_bf16_products() {
+  if (has_isa(dnnl::cpu_isa::avx512_core_amx) || !has_isa(dnnl::cpu_isa::avx512_core)) return Bf16Products::kOneDnn;
 #if defined(__x86_64__)
-  return dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx512_core_bf16 && __builtin_cpu_is("intel") == 0;
-#else
-  return false;
+  // Intel's processors (measured: family 6, model 207) run the dot product at a quarter of the rate of an f32 multiplication, though it
+  // does the work of only two; AMD's run both at one rate.
+  if (has_isa(dnnl::cpu_isa::avx512_core_bf16) && __builtin_cpu_is("intel") == 0) return Bf16Products::kDot;
 #endif
+  return Bf16Products::kWidened;
 }
 
 Bf16Products bf16_products() {
-  static const Bf16Products chosen = has_isa(dnnl::cpu_isa::avx512_core_amx) || !has_isa(dnnl::cpu_isa::avx512_core) ? Bf16Products::kOneDnn
-                                     : has_fast_dot()                                                                ? Bf16Products::kDot
-                                                      : Bf16Products::kWidened;
+  static const Bf16Products chosen = choose_bf16_products();
   return chosen;
 }
 
@@ -378,7 +389,13 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     return;
   }
   if (is_for_panels(dst, a, b, accumulate)) {
-    panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate, .bf16 = bf16_products()},
+    panel_multiply({.dst = dst,
+                    .a = a,
+                    .b = b,
+                    .packed_b = nullptr,
+                    .bias = bias,
+                    .accumulate = accumulate,
+                    .widened = bf16_products() == Bf16Products::kWidened},
                    impl_->scratch);
     return;
   }
@@ -435,8 +452,15 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
   const Key key = make_key(dst, a, b.shape, bias, false, true);
   if (key.m == 0) return;
   if (b.panels != nullptr) {
-    MINBERT_CHECK(is_for_panels(dst, a, b.shape, false), "product of {} matrices into {}", dtype_name(a.dtype), dtype_name(dst.dtype));
-    panel_multiply({.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false, .bf16 = bf16_products()},
+    MINBERT_CHECK(is_for_panels(dst, a, b.shape, false), "product of {} matrices into {}, rows of a {} apart", dtype_name(a.dtype),
+                  dtype_name(dst.dtype), a.row_stride);
+    panel_multiply({.dst = dst,
+                    .a = a,
+                    .b = b.shape,
+                    .packed_b = b.panels,
+                    .bias = bias,
+                    .accumulate = false,
+                    .widened = bf16_products() == Bf16Products::kWidened},
                    impl_->scratch);
     return;
   }
@@ -448,6 +472,7 @@ void Gemm::multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece&
   sums.dtype = DType::kI32;
   sums.rows = a.rows;
   sums.cols = sums.row_stride = b.shape.cols;
+  MINBERT_CHECK(b.shape.dtype == DType::kI8, "an 8-bit product with {}", dtype_name(b.shape.dtype));
   const Key key = make_key(sums, a, b.shape, nullptr, false, true);
   if (key.m > 0) impl_->multiply(key, sums, a, {b.layout, b.memory.get_data_handle(), b.blocks}, nullptr, &use);
 }

@@ -1,4 +1,4 @@
-// Matrix products: f32 by our own kernel (panel_gemm.h), bf16 and 8-bit ones by oneDNN with a cache of primitives.
+// Matrix products: by our own kernel (panel_gemm.h) or by oneDNN with a cache of primitives, as dtype and processor decide.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,7 @@ std::string gemm_description();
 /// A matrix in the layout that products read fastest, made by Gemm::pack().
 struct PackedMatrix;
 
+/// Reads a piece of sums (i32), those from this row and column on.
 using UsePiece = std::function<void(const Matrix& sums, std::int64_t row, std::int64_t col)>;
 
 /// Not thread-safe: one thread at a time calls it, and each product runs on num_threads() threads.
@@ -39,10 +40,10 @@ class Gemm {
   std::shared_ptr<PackedMatrix> pack(const Matrix& b, DType dtype);
   /// Copies b, of the same shape as before, into `packed`.
   void repack(PackedMatrix& packed, const Matrix& b);
-  /// dst = a b + bias, for b in f32 or bf16.
+  /// dst = a b + bias, for b in f32 or bf16. Rows of a bf16 a start at even distances.
   void multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatrix& b, const float* bias);
-  /// Exact sums (i32) of a b, for a in u8 and b in i8, piece by piece: calls use(sums, row, col) with those from this row and column on.
-  /// Each call is made on the thread that computed its piece, several at a time; the piece lasts as long as the call.
+  /// Exact sums of a b, for a in u8 and b in i8, piece by piece. Each call of `use` is made on the thread that computed its piece, several
+  /// at a time; the piece lasts as long as the call.
   void multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece& use);
 
   /// Whether products of bf16 matrices exist here.

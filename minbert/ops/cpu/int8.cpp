@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "minbert/ops/cpu/cpu.h"
 
@@ -155,7 +156,7 @@ void CpuBackend::int8_linear(Tensor out, const Tensor& x, const CpuPackedWeight&
     const FlushDenormals flush;
     HWY_DYNAMIC_DISPATCH(dequantize_piece)(out, sums, row, col, s.ranges, w, bias ? bias.data<float>() : nullptr, kind);
   };
-  if (w.product != nullptr) return gemm_.multiply_int8(Matrix(Tensor(s.inputs, DType::kU8, {N, I})), *w.product, write);
+  if (w.product != nullptr) return gemm_.multiply_int8(Matrix(Tensor(s.inputs, DType::kU8, {N, I})), *w.product, std::ref(write));
   std::vector<std::int32_t> zeros(static_cast<std::size_t>(out.cols()));  // the sums of an empty weight
   for (std::int64_t row = 0; row < N; ++row) write(Matrix(Tensor(zeros.data(), DType::kI32, {1, out.cols()})), row, 0);
 }

@@ -12,6 +12,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "minbert/base/check.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "minbert/ops/cpu/panel_gemm.cpp"
 #include <hwy/cache_control.h>
@@ -52,10 +54,11 @@ struct PanelTask {
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  std::int64_t floats;      // that a word of packed a takes: 2 where pairs of bf16 are widened
+  bool widened;             // a word of packed a is two floats
   std::int64_t groups;      // the row panels are cut into this many groups; one group with one panel of b is a task
   std::int64_t row_panels;  // the number of a's panels, among which rows are divided evenly: 16 rows make 8 and 8, not 14 and 2
 
+  std::int64_t floats_per_word() const { return widened ? 2 : 1; }
   std::int64_t row_of(std::int64_t panel) const { return rows * panel / row_panels; }
 };
 
@@ -71,7 +74,6 @@ namespace HWY_NAMESPACE {
 constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
 constexpr std::int64_t kRowStride = round_up(kRows, kLanes);
-constexpr std::int64_t kLine = 16;  // floats in a cache line
 
 static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride));
 
@@ -91,8 +93,8 @@ HWY_INLINE Columns high_halves(const float* words) {
 }
 
 /// c (R, kCols) = a b + bias, or c += a b with kAdd, for packed a and b (depth, kCols); a null bias is 0. With B = float, a is (depth,
-/// kRowStride). With B = BFloat16, b's words are pairs, and a is (2 depth, kRowStride), widened. Meanwhile it fetches `depth` cache lines
-/// from `next` on into the second cache.
+/// kRowStride). With B = BFloat16, b's words are pairs, and a is (2 depth, kRowStride), widened. Meanwhile it fetches the
+/// first half of a panel like b, from `next` on, into the second cache.
 template <class B, class T, bool kAdd, int R>
 void tile(const float* a, const float* b, std::int64_t depth, T* c, std::int64_t stride, const float* bias, const float* next) {
   V sums[R][2];
@@ -103,7 +105,7 @@ void tile(const float* a, const float* b, std::int64_t depth, T* c, std::int64_t
     hwy::Prefetch(c + r * stride);
     hwy::Prefetch(c + r * stride + kLanes);
   }
-  const auto add_products = [&](const float* factors, Columns columns) HWY_ATTR {
+  const auto add_products = [&](const float* factors, Columns columns) HWY_ATTR __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const V factor = hn::Set(kF32, factors[r]);
@@ -111,7 +113,7 @@ void tile(const float* a, const float* b, std::int64_t depth, T* c, std::int64_t
       sums[r][1] = hn::MulAdd(factor, columns.right, sums[r][1]);
     }
   };
-  for (std::int64_t k = 0; k < depth; ++k, b += kCols, next += kLine) {
+  for (std::int64_t k = 0; k < depth; ++k, b += kCols, next += kCols / 2) {
     __builtin_prefetch(next, 0, 2);
     if constexpr (std::is_same_v<B, float>) {
       add_products(a, {load(b), load(b + kLanes)});
@@ -230,7 +232,7 @@ struct FloatTile {
     tile_function<B, T, false>(rows)(a, b, depth, c, stride, bias, next);
   }
 };
-/// A tile of T by the dot product of pairs of bf16.
+/// A tile of T by the dot product of pairs of bf16. It fetches nothing: no packed b comes here.
 template <class T>
 struct DotProductTile {
   using Dst = T;
@@ -261,7 +263,7 @@ void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64
 
 /// The start of a packed panel of a. packed_a holds the panels of the first block of k, then those of the second, and so on.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
-  return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * t.floats * kRowStride;
+  return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * t.floats_per_word() * kRowStride;
 }
 
 /// While one panel is multiplied or packed, fetches the cache lines of the panel of b (or of a's transpose) that will be packed next,
@@ -281,9 +283,9 @@ class PanelPrefetch {
   }
   /// Cuts the panel into `shares` equal parts and fetches number `share`, from 0.
   HWY_INLINE void fetch(std::int64_t share, std::int64_t shares) const {
-    constexpr auto kStep = kLine * static_cast<std::int64_t>(sizeof(float));
+    constexpr std::int64_t kLine = 64;
     for (std::int64_t row = rows_ * share / shares; row < rows_ * (share + 1) / shares; ++row)
-      for (std::int64_t i = 0; i < width_; i += kStep)
+      for (std::int64_t i = 0; i < width_; i += kLine)
         __builtin_prefetch(data_ + row * stride_ + i, 0, 2);  // into the second cache, since the first one is in use
   }
 
@@ -297,7 +299,7 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
     const std::int64_t block = index / t.row_panels, panel = index % t.row_panels, row = t.row_of(panel), next = t.row_of(panel + 1);
     const std::int64_t k = t.blocks.begin(t.first_block + block), depth = t.blocks.length(t.first_block + block);
     PanelPrefetch(t.a.transposed(), t.first_row + next, kRows, k, depth).fetch(0, 1);
-    const auto pack = t.floats == 2 ? pack_a_widened : pack_a_words;
+    const auto pack = t.widened ? pack_a_widened : pack_a_words;
     pack(packed_a_at(t, block, panel), t.a, t.first_row + row, next - row, k, depth);
   }
 }
@@ -316,24 +318,27 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
     std::int64_t packed_col = -1;
     for (std::int64_t index = begin; index < end; ++index) {
       const std::int64_t col = index / t.groups * kCols, group = index % t.groups;
-      const float *b = buffer, *next_b = nullptr;
+      const float* b = buffer;
+      const float* next_b = nullptr;  // the packed panel to be read after this one
       if (p.packed_b != nullptr) {
         b = packed_panel(block, index);
-        next_b = index + 1 < end ? packed_panel(block, std::min(index + t.groups, end - 1))
-                                 : packed_panel(std::min(block + 1, t.blocks.count - 1), begin);
+        if (index + 1 == end)
+          next_b = packed_panel(std::min(block + 1, t.blocks.count - 1), begin);
+        else if ((index + 1) / t.groups != index / t.groups)
+          next_b = packed_panel(block, index + 1);
       } else if (packed_col != col) {
         pack_b(buffer, t.b, col, k, depth);
         packed_col = col;
       }
       const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch() : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
       const bool add = p.accumulate || block > 0;
-      for (std::int64_t panel = panels * group / t.groups; panel < panels * (group + 1) / t.groups; ++panel) {
-        const std::int64_t row = t.row_of(panel);
+      const std::int64_t first = panels * group / t.groups;
+      for (std::int64_t panel = first; panel < panels * (group + 1) / t.groups; ++panel) {
+        const std::int64_t row = t.row_of(panel), half = panel - first;
         next.fetch(panel, panels);
-        // The tile fetches half of the next packed panel, or what is in the cache anyway.
-        const bool half = next_b != nullptr && panel < 2;
-        run_tile<Tile>(p.dst, t.first_row + row, t.row_of(panel + 1) - row, col, packed_a_at(t, i, panel), b, depth, add, p.bias,
-                       half ? next_b + panel * depth * kLine : b);
+        // The first two tiles fetch the two halves of the next packed panel, the others what is in the cache anyway.
+        const float* fetched = next_b != nullptr && half < 2 ? next_b + half * depth * kCols / 2 : b;
+        run_tile<Tile>(p.dst, t.first_row + row, t.row_of(panel + 1) - row, col, packed_a_at(t, i, panel), b, depth, add, p.bias, fetched);
       }
     }
   }
@@ -342,7 +347,7 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
 void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const bool to_floats = t.product->dst.dtype == DType::kF32;
   if (t.product->a.dtype == DType::kF32) return multiply_panels_by<FloatTile<float, float>>(t, begin, end, buffer);
-  if (t.floats == 2)
+  if (t.widened)
     return to_floats ? multiply_panels_by<FloatTile<BFloat16, float>>(t, begin, end, buffer)
                      : multiply_panels_by<FloatTile<BFloat16, BFloat16>>(t, begin, end, buffer);
   return to_floats ? multiply_panels_by<DotProductTile<float>>(t, begin, end, buffer)
@@ -351,14 +356,14 @@ void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, f
 
 /// Packs panels [begin, end) of b; as pairs where dtype is bf16.
 void pack_b_panels(float* packed, const Matrix& b, DType dtype, const DepthBlocks& blocks, std::int64_t begin, std::int64_t end) {
-  const std::int64_t panels = divide_up(b.cols, kCols), per_word = dtype == DType::kBF16 ? 2 : 1;
+  const std::int64_t panels = divide_up(b.cols, kCols);
   std::vector<float> floats;
   std::vector<BFloat16> rounded;
   for (std::int64_t index = begin; index < end; ++index) {
     const std::int64_t block = index / panels, panel = index % panels;
     const std::int64_t k = blocks.begin(block), depth = blocks.length(block);
     float* to = packed + index * blocks.size * kCols;
-    if (per_word == 1) {
+    if (dtype == DType::kF32) {
       pack_b(to, b, panel * kCols, k, depth);
       continue;
     }
@@ -408,7 +413,7 @@ std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
 
 void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   const std::int64_t row_panels = divide_up(t.rows, sizes.rows), col_panels = divide_up(t.product->dst.cols, sizes.cols);
-  const std::int64_t panel_a = t.blocks.size * t.floats * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
+  const std::int64_t panel_a = t.blocks.size * t.floats_per_word() * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
   const std::int64_t size_a = round_up(t.block_count * row_panels * panel_a, 16);
   t.row_panels = row_panels;
   t.groups = row_groups(col_panels, row_panels);
@@ -423,7 +428,7 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   });
 }
 
-/// The blocks of a sum over `depth` elements of `dtype`; `one_block` where the dtype and depth allow only one.
+/// The blocks of a sum over `depth` elements of `dtype`; with `one_block` one, if the depth is at most 2 kMaxPanelPairs.
 DepthBlocks depth_blocks(std::int64_t depth, DType dtype, bool one_block) {
   return {dtype == DType::kF32 ? depth : divide_up(depth, 2), one_block ? kMaxPanelPairs : kMaxDepth};
 }
@@ -446,10 +451,11 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   // Packed pairs have the blocks of the product that needs the fewest.
   const bool one_block = product.dst.dtype == DType::kBF16 || (pairs && product.packed_b != nullptr);
   const DepthBlocks blocks = depth_blocks(product.a.cols, product.a.dtype, one_block);
-  const std::int64_t floats = pairs && product.bf16 == Bf16Products::kWidened ? 2 : 1;
+  MINBERT_CHECK(!one_block || blocks.count == 1, "a bf16 product over {} elements", product.a.cols);
+  const bool widened = pairs && product.widened;
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
   const std::int64_t rows_at_once =
-      std::max(sizes.rows, kPackedA / floats / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+      std::max(sizes.rows, kPackedA / (widened ? 2 : 1) / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
@@ -461,7 +467,7 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
                       .first_block = block,
                       .block_count = std::min(kBlocksAtOnce, blocks.count - block),
                       .packed_a = nullptr,
-                      .floats = floats,
+                      .widened = widened,
                       .groups = 1,
                       .row_panels = 1},
                      sizes, scratch);

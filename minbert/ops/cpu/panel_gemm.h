@@ -10,21 +10,14 @@
 
 namespace minbert::cpu {
 
-/// How bf16 matrices are multiplied.
-enum class Bf16Products {
-  kOneDnn,   ///< not by this kernel
-  kDot,      ///< by AVX512_BF16's dot product of pairs
-  kWidened,  ///< as floats, into which the packed matrices are widened
-};
-
 /// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. Either all are f32, or a and b are bf16 and
-/// dst is f32 or bf16; a bf16 dst does not accumulate. Only widened products take a packed bf16 b.
+/// dst is f32 or bf16; a bf16 dst does not accumulate.
 struct PanelProduct {
   Matrix dst, a, b;
   const float* packed_b = nullptr;  ///< b as packed by pack_panels; then b.data is not read
   const float* bias = nullptr;
   bool accumulate = false;
-  Bf16Products bf16 = Bf16Products::kDot;
+  bool widened = true;  ///< bf16: as sums of f32 products; else by the dot product of AVX512_BF16, which the processor must have
 };
 
 /// The most pairs along k of a product with a bf16 dst, or with a packed bf16 b.

@@ -23,11 +23,13 @@ struct Pieces {
   Cut rows, cols;
 
   static Pieces of(std::int64_t rows, std::int64_t cols, std::int64_t depth, std::int64_t block, std::int64_t most_rows) {
-    constexpr std::int64_t kWorthACall = 1 << 20, kFewRows = 32, kManyRows = 32;
+    constexpr std::int64_t kWorthACall = 1 << 20, kManyRows = 32;
     const std::int64_t threads = num_threads(), worth = std::max<std::int64_t>(1, rows * cols * depth / kWorthACall);
-    // Every piece of rows reads all of b, so that rows are cut only where they are many.
+    // Every piece of rows reads all of b, so that a thread has several pieces of rows only where they are many, and few rows are cut only
+    // if the columns cannot be.
+    const std::int64_t few_rows = block == 0 ? 8 : kManyRows;
     const std::int64_t across_rows =
-        std::min({worth, std::max<std::int64_t>(1, rows / kFewRows), std::clamp(rows / kManyRows, threads, 2 * threads)});
+        std::min({worth, std::max<std::int64_t>(1, rows / few_rows), std::clamp(rows / kManyRows, threads, 2 * threads)});
     const std::int64_t across_cols = block == 0 ? 1 : std::clamp<std::int64_t>(std::min(worth, threads) / across_rows, 1, cols / block);
     return {Cut(rows, std::min(most_rows, divide_up(rows, across_rows))),
             Cut(cols, across_cols == 1 ? cols : divide_up(cols / block, across_cols) * block)};
