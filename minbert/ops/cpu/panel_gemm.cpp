@@ -79,18 +79,9 @@ static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols 
 
 PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
 
-/// The two vectors of b at one k.
-struct Columns {
-  V left, right;
-};
-HWY_INLINE Columns low_halves(const float* words) {
-  const auto widen = [](const float* p) HWY_ATTR { return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::BitCast(kU32, load(p)))); };
-  return {widen(words), widen(words + kLanes)};
-}
-HWY_INLINE Columns high_halves(const float* words) {
-  const auto mask = hn::BitCast(kF32, hn::Set(kU32, 0xffff0000));
-  return {hn::And(load(words), mask), hn::And(load(words + kLanes), mask)};
-}
+/// The bf16 numbers of words, widened: those at even k, and those at odd k.
+HWY_INLINE V low_half(V words) { return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::BitCast(kU32, words))); }
+HWY_INLINE V high_half(V words) { return hn::And(words, hn::BitCast(kF32, hn::Set(kU32, 0xffff0000))); }
 
 /// c (R, kCols) = a b + bias, or c += a b with kAdd, for packed a and b (depth, kCols); a null bias is 0. With B = float, a is (depth,
 /// kRowStride). With B = BFloat16, b's words are pairs, and a is (2 depth, kRowStride), widened. Meanwhile it fetches the
@@ -105,22 +96,23 @@ void tile(const float* a, const float* b, std::int64_t depth, T* c, std::int64_t
     hwy::Prefetch(c + r * stride);
     hwy::Prefetch(c + r * stride + kLanes);
   }
-  const auto add_products = [&](const float* factors, Columns columns) HWY_ATTR __attribute__((always_inline)) {
+  const auto add_products = [&](const float* factors, V left, V right) HWY_ATTR __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const V factor = hn::Set(kF32, factors[r]);
-      sums[r][0] = hn::MulAdd(factor, columns.left, sums[r][0]);
-      sums[r][1] = hn::MulAdd(factor, columns.right, sums[r][1]);
+      sums[r][0] = hn::MulAdd(factor, left, sums[r][0]);
+      sums[r][1] = hn::MulAdd(factor, right, sums[r][1]);
     }
   };
   for (std::int64_t k = 0; k < depth; ++k, b += kCols, next += kCols / 2) {
     __builtin_prefetch(next, 0, 2);
+    const V left = load(b), right = load(b + kLanes);
     if constexpr (std::is_same_v<B, float>) {
-      add_products(a, {load(b), load(b + kLanes)});
+      add_products(a, left, right);
       a += kRowStride;
     } else {
-      add_products(a, low_halves(b));
-      add_products(a + kRowStride, high_halves(b));
+      add_products(a, low_half(left), low_half(right));
+      add_products(a + kRowStride, high_half(left), high_half(right));
       a += 2 * kRowStride;
     }
   }
@@ -190,9 +182,9 @@ void pack_a_widened(float* to, const Matrix& a, std::int64_t row, std::int64_t r
   pack_a_words(words, a, row, rows, k, depth);
   for (std::int64_t i = 0; i < depth; ++i, words += kRowStride, to += 2 * kRowStride) {
     for (std::int64_t r = 0; r < kRowStride; r += static_cast<std::int64_t>(kLanes)) {
-      const auto word = hn::BitCast(kU32, load(words + r));
-      store(hn::BitCast(kF32, hn::ShiftLeft<16>(word)), to + r);
-      store(hn::BitCast(kF32, hn::And(word, hn::Set(kU32, 0xffff0000))), to + kRowStride + r);
+      const V word = load(words + r);
+      store(low_half(word), to + r);
+      store(high_half(word), to + kRowStride + r);
     }
   }
 }
