@@ -25,7 +25,7 @@ struct Slot {
   std::atomic<ErrorTag> tag{ErrorTag::kData};
 };
 
-std::array<Slot, 512> table;
+std::array<Slot, 512> live_slots;
 std::mutex table_mutex;  // of writers; handlers only read
 std::atomic<void (*)(const char*, ErrorTag)> report_cut{nullptr};
 
@@ -61,20 +61,20 @@ void on_last_signal(int signal) {
 
 std::size_t add(const std::filesystem::path& path, std::span<const std::byte> mapped, ErrorTag tag) {
   const std::lock_guard lock(table_mutex);
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    if (table[i].path != nullptr) continue;
-    table[i].begin = mapped.data();
-    table[i].size = mapped.size();
-    table[i].tag = tag;
-    table[i].path = ::strdup(path.c_str());
+  for (std::size_t i = 0; i < live_slots.size(); ++i) {
+    if (live_slots[i].path != nullptr) continue;
+    live_slots[i].begin = mapped.data();
+    live_slots[i].size = mapped.size();
+    live_slots[i].tag = tag;
+    live_slots[i].path = ::strdup(path.c_str());
     return i;
   }
-  return table.size();
+  return live_slots.size();
 }
 
 void on_bus_error(int signal, siginfo_t* info, void*) {
   const auto* address = static_cast<const std::byte*>(info->si_addr);
-  for (const Slot& slot : table) {
+  for (const Slot& slot : live_slots) {
     const char* path = slot.path;
     const std::byte* begin = slot.begin;
     if (path == nullptr || slot.size == 0 || address < begin || address >= begin + slot.size) continue;
@@ -107,7 +107,7 @@ void remove_temporary_files_on_signals() {
 
 void remove_temporary_files() {
   constexpr int kDepth = 8;  // folders in a temporary folder
-  for (const Slot& slot : table)
+  for (const Slot& slot : live_slots)
     if (const char* path = slot.path; path != nullptr && slot.size == 0) remove_entry(AT_FDCWD, path, kDepth);
 }
 
@@ -118,9 +118,9 @@ LiveFile::LiveFile(const std::filesystem::path& path) : slot_(add(path, {}, Erro
 LiveFile::LiveFile(const std::filesystem::path& path, std::span<const std::byte> mapped, ErrorTag tag) : slot_(add(path, mapped, tag)) {}
 
 LiveFile::~LiveFile() {
-  if (slot_ == table.size()) return;
+  if (slot_ == live_slots.size()) return;
   const std::lock_guard lock(table_mutex);
-  std::free(const_cast<char*>(table[slot_].path.exchange(nullptr)));
+  std::free(const_cast<char*>(live_slots[slot_].path.exchange(nullptr)));
 }
 
 }  // namespace internal

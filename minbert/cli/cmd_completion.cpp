@@ -27,7 +27,7 @@ void collect(const CLI::App& app, const std::string& prefix, std::vector<Flag> i
             commands);
 }
 
-std::string quoted(std::string text) {
+std::string single_quoted(std::string text) {
   for (std::size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 4) text.replace(at, 1, "'\\''");
   return "'" + text + "'";
 }
@@ -49,7 +49,7 @@ std::string bash_cases(const std::vector<Command>& commands) {
     std::string flags;
     for (const Flag& flag : command.flags) flags += flag.name + " ";
     if (command.words.find(' ') == std::string::npos)
-      cases += fmt::format("    '{}') words={};;\n", command.words, quoted(flags + next_words(commands, command.words)));
+      cases += fmt::format("    '{}') words={};;\n", command.words, single_quoted(flags + next_words(commands, command.words)));
   }
   return cases;
 }
@@ -70,7 +70,7 @@ _minbert() {{
 }}
 complete -o filenames -F _minbert minbert
 )sh",
-                     quoted(next_words(commands, "")), bash_cases(commands));
+                     single_quoted(next_words(commands, "")), bash_cases(commands));
 }
 
 // A file on zsh's fpath is read at the first Tab only, as the body of a function: its last line then completes what is asked.
@@ -90,10 +90,11 @@ std::string fish_script(const std::vector<Command>& commands) {
     const std::string outer = command.words.substr(0, space), name = command.words.substr(nested ? space + 1 : 0);
     const std::string when =
         nested ? fmt::format("{}; and not {}", seen(outer), seen(next_words(commands, outer))) : "__fish_use_subcommand";
-    script += fmt::format("complete -c minbert -n {} -a {} -d {}\n", quoted(when), name, quoted(command.help));
+    script += fmt::format("complete -c minbert -n {} -a {} -d {}\n", single_quoted(when), name, single_quoted(command.help));
     const std::string chosen = nested ? fmt::format("{}; and {}", seen(outer), seen(name)) : seen(name);
     for (const Flag& flag : command.flags)
-      script += fmt::format("complete -c minbert -n {} -l {} -d {}\n", quoted(chosen), flag.name.substr(2), quoted(flag.help));
+      script +=
+          fmt::format("complete -c minbert -n {} -l {} -d {}\n", single_quoted(chosen), flag.name.substr(2), single_quoted(flag.help));
   }
   return script;
 }

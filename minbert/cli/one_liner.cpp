@@ -13,8 +13,8 @@
 namespace minbert {
 namespace {
 
-std::string quoted(const std::string& text) { return print_toml_value(text); }
-std::string absolute(const std::string& path) { return quoted(PathOption{path, std::filesystem::current_path()}.resolve().string()); }
+std::string toml_string(const std::string& text) { return print_toml_value(text); }
+std::string absolute(const std::string& path) { return toml_string(PathOption{path, std::filesystem::current_path()}.resolve().string()); }
 
 /// A model of the folder models/, where `minbert fetch` puts them, or how to get one.
 std::string init_hint() {
@@ -26,11 +26,11 @@ std::string init_hint() {
 
 std::string init_value(const std::string& init) {
   if (init.empty()) throw Error(ErrorTag::kUsage, "--init", "expected a model to start from", init_hint());
-  return init == "scratch" ? quoted(init) : absolute(init);
+  return init == "scratch" ? toml_string(init) : absolute(init);
 }
 
 std::string optional_line(std::string_view key, const std::string& value) {
-  return value.empty() ? std::string() : fmt::format("{} = {}\n", key, quoted(value));
+  return value.empty() ? std::string() : fmt::format("{} = {}\n", key, toml_string(value));
 }
 
 std::string train_value(const OneLinerFlags& flags) {
@@ -56,7 +56,7 @@ double train_rows(const OneLinerFlags& flags, const DataSpec& data) {
 }
 
 std::string task_text(const TaskSpec& task) {
-  std::string text = fmt::format("[[task]]\nname = {}\ntype = \"{}\"\n", quoted(task.name), option_name(task.type));
+  std::string text = fmt::format("[[task]]\nname = {}\ntype = \"{}\"\n", toml_string(task.name), option_name(task.type));
   if (!task.is_regression()) text += fmt::format("labels = {}\n", print_toml_value(OptionType<TaskLabels>::write(task.labels)));
   return text;
 }
@@ -121,7 +121,7 @@ init = {}
 {}{}
 {}
 {})",
-      quoted(task.name), init, task_text(task), usual.task, data_text(flags, task), usual.stages);
+      toml_string(task.name), init, task_text(task), usual.task, data_text(flags, task), usual.stages);
 }
 
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {

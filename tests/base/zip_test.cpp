@@ -9,32 +9,32 @@
 namespace minbert {
 namespace {
 
-std::vector<ZipEntry> read(std::string_view archive) {
+std::vector<ZipEntry> read_entries(std::string_view archive) {
   return read_stored_zip(std::as_bytes(std::span(archive)), "a.zip", ErrorTag::kModel);
 }
 
 void expect_archive_refused(std::string_view archive, std::initializer_list<std::string_view> parts) {
-  expect_error(ErrorTag::kModel, parts, [&] { read(archive); });
+  expect_error(ErrorTag::kModel, parts, [&] { read_entries(archive); });
 }
 
-std::string_view text(const ZipEntry& entry) { return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()}; }
+std::string_view text_of(const ZipEntry& entry) { return {reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()}; }
 
 TEST(Zip, ReadsEntriesInPlace) {
   for (const bool zip64 : {false, true}) {
     const std::string archive = stored_zip({{"a/b", "hello"}, {"empty", ""}, {"c", "x"}}, zip64);
-    const auto entries = read(archive);
+    const auto entries = read_entries(archive);
     ASSERT_EQ(entries.size(), 3u);
     EXPECT_EQ(entries[0].name, "a/b");
-    EXPECT_EQ(text(entries[0]), "hello");
-    EXPECT_EQ(text(entries[1]), "");
-    EXPECT_EQ(text(entries[2]), "x");
+    EXPECT_EQ(text_of(entries[0]), "hello");
+    EXPECT_EQ(text_of(entries[1]), "");
+    EXPECT_EQ(text_of(entries[2]), "x");
     EXPECT_GE(reinterpret_cast<const char*>(entries[0].bytes.data()), archive.data());
   }
 }
 
 TEST(Zip, FindsTheEndRecordBeforeAComment) {
   std::string archive = stored_zip({{"a", "1"}});
-  EXPECT_EQ(read(archive + std::string(0xffff, ' ')).size(), 1u);
+  EXPECT_EQ(read_entries(archive + std::string(0xffff, ' ')).size(), 1u);
   expect_archive_refused(archive + std::string(0x10000, ' '), {"no end-of-directory record"});
 }
 
