@@ -58,7 +58,7 @@ int run_export(const ExportFlags& flags, Session& session) {
   if (onnx && session.dtype == "bf16") throw Error(ErrorTag::kUsage, "--dtype", "expected f32 with --as onnx, got \"bf16\"");
   const DType dtype = session.dtype == "bf16" ? DType::kBF16 : DType::kF32;
   const auto backend = open_backend(session);
-  ModelFolder folder = read_model_folder(flags.model);
+  ModelFolder folder = read_whole_model(flags.model);
   check_request(flags, folder);
   SentenceModules modules;
   if (!classifier) {

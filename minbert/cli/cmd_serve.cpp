@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <thread>
@@ -28,14 +29,21 @@ void write_log(std::string_view lines) {
   }
 }
 
+/// Throws Error(kUsage) for a key that no header can bring, as that of a file with its line end is.
+void expect_sendable(const std::string& key) {
+  if (!std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; }))
+    throw Error(ErrorTag::kUsage, "MINBERT_API_KEY",
+                "expected visible ASCII characters, got a key with others, such as a blank or a line end");
+}
+
 LoadedModel load(const std::string& path, Session& session) {
   LoadedModel loaded;
   loaded.backend = open_backend(session);
-  ModelFolder folder = read_model_folder(path);
-  loaded.dtype = session.dtype.empty() ? folder.dtype : session.dtype;
+  ModelFolder folder = read_whole_model(path);
   const SentenceModules modules = read_sentence_modules(folder, folder.warnings);
   const bool pooler = modules.pooling.modes.front() == TokenPool::kPooler;
   loaded.model = std::make_unique<TextModel>(open_model(session, *loaded.backend, std::move(folder), pooler));
+  loaded.dtype = compute_name({loaded.model->params().compute(), loaded.model->params().use()});
   return loaded;
 }
 
@@ -53,6 +61,7 @@ void drain(Service& service) {
 int run_serve(const std::string& model, const OptionFlags& flags, Session& session) {
   ServeOptions options = flags.read<ServeOptions>(process_environment());
   options.api_key = session.env.api_key;
+  expect_sendable(options.api_key);
   const Stopwatch watch;
   return_large_memory();  // bodies and replies: memory would grow with the largest ones, for as long as the server runs
   hold_signals();

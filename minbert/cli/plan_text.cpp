@@ -31,9 +31,11 @@ std::string stages_table(const Json& stages) {
     const Json& seconds = stage.at("seconds");
     const auto duration = [&](const char* part) { return seconds.contains(part) ? format_duration(seconds[part].get<double>()) : "-"; };
     const bool cached = seconds.contains("encode");
+    const std::string steps = cached ? duration("encode") + ", once" : duration("steps");
     table.add({stage.at("name").get<std::string>(), stage.at("kind").get<std::string>(),
                std::to_string(stage.at("epochs").get<std::int64_t>()), std::to_string(stage.at("planned_steps").get<std::int64_t>()),
-               cached ? duration("encode") + ", once" : duration("steps"), cached ? "-" : duration("scores")});
+               seconds.contains("teachers") ? fmt::format("{}, teachers {}", steps, duration("teachers")) : steps,
+               cached ? "-" : duration("scores")});
   }
   return table.text();
 }

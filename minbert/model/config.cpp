@@ -98,7 +98,7 @@ std::string_view activation_name(Activation activation) {
   MINBERT_CHECK(false, "activation {}", static_cast<int>(activation));
 }
 
-void ModelConfig::validate(const std::string& place) const {
+void ModelConfig::validate(const Refuse& refuse) const {
   struct Size {
     const char* key;
     std::int64_t value, most;
@@ -112,20 +112,19 @@ void ModelConfig::validate(const std::string& place) const {
                                       {"max_position_embeddings", max_position_embeddings, 1 << 16},
                                       {"type_vocab_size", type_vocab_size, 1 << 10}}};
   for (const Size& size : sizes) {
-    if (size.value < 1 || size.value > size.most) refuse(place, size.key, fmt::format("expected 1..{}, got {}", size.most, size.value));
+    if (size.value < 1 || size.value > size.most) refuse(size.key, fmt::format("expected 1..{}, got {}", size.most, size.value));
   }
   if (hidden_size % num_attention_heads != 0)
-    refuse(place, "hidden_size", fmt::format("expected a multiple of num_attention_heads ({}), got {}", num_attention_heads, hidden_size));
+    refuse("hidden_size", fmt::format("expected a multiple of num_attention_heads ({}), got {}", num_attention_heads, hidden_size));
   if (pad_token_id < 0 || pad_token_id >= vocab_size)
-    refuse(place, "pad_token_id", fmt::format("expected 0..{}, got {}", vocab_size - 1, pad_token_id));
+    refuse("pad_token_id", fmt::format("expected 0..{}, got {}", vocab_size - 1, pad_token_id));
   for (const auto& [key, p] :
        {std::pair{"hidden_dropout_prob", hidden_dropout_prob}, std::pair{"attention_probs_dropout_prob", attention_probs_dropout_prob}}) {
-    if (!(p >= 0 && p < 1)) refuse(place, key, fmt::format("expected 0 <= p < 1, got {}", p));
+    if (!(p >= 0 && p < 1)) refuse(key, fmt::format("expected 0 <= p < 1, got {}", p));
   }
-  if (!(layer_norm_eps > 0 && layer_norm_eps < 1))
-    refuse(place, "layer_norm_eps", fmt::format("expected 0 < eps < 1, got {}", layer_norm_eps));
+  if (!(layer_norm_eps > 0 && layer_norm_eps < 1)) refuse("layer_norm_eps", fmt::format("expected 0 < eps < 1, got {}", layer_norm_eps));
   if (!(initializer_range >= 0 && initializer_range < 1e3))
-    refuse(place, "initializer_range", fmt::format("expected 0 <= range < 1000, got {}", initializer_range));
+    refuse("initializer_range", fmt::format("expected 0 <= range < 1000, got {}", initializer_range));
 }
 
 ModelConfig parse_model_config(const Json& json, const std::string& place) {
@@ -158,7 +157,7 @@ ModelConfig parse_model_config(const Json& json, const std::string& place) {
   reader.read("initializer_range", config.initializer_range);
   if (config.pad_token_id < 0 && config.pad_token_id >= -config.vocab_size) config.pad_token_id += config.vocab_size;  // as nn.Embedding
   config.hidden_act = parse_activation(reader.text("hidden_act", "gelu"), place + ": \"hidden_act\"");
-  config.validate(place);
+  config.validate([&](std::string_view key, const std::string& message) { refuse(place, key, message); });
   return config;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -26,8 +27,9 @@ struct ModelConfig {
   double layer_norm_eps = 1e-12;
   double initializer_range = 0.02;
 
-  /// Throws Error(kModel) with `place` for missing or impossible sizes.
-  void validate(const std::string& place) const;
+  using Refuse = std::function<void(std::string_view key, const std::string& message)>;
+  /// Calls refuse(key, message), which is to throw, for missing or impossible sizes.
+  void validate(const Refuse& refuse) const;
 };
 
 /// Reads config.json. Refuses what this encoder cannot compute (relative positions, decoders, other model types,

@@ -15,6 +15,10 @@ Compute resolve_compute(const Backend& backend, std::string_view dtype, const st
   return {};
 }
 
+std::string_view compute_name(const Compute& compute) {
+  return compute.use == WeightUse::kForwardInt8 ? "int8" : compute.dtype == DType::kBF16 ? "bf16" : "f32";
+}
+
 int thread_count(const Env& env, int asked) {
   if (asked < 0 || asked > kMostThreads)
     throw Error(ErrorTag::kUsage, "threads", fmt::format("expected 1 to {}, or 0 for the default, got {}", kMostThreads, asked));

@@ -21,6 +21,9 @@ struct Compute {
 /// backend has no bf16. What the backend lacks becomes f32, after a call of `lacks` with what is missing; it may throw instead.
 Compute resolve_compute(const Backend& backend, std::string_view dtype, const std::function<void(const std::string& what)>& lacks);
 
+/// The dtype that names this computation: resolve_compute()'s argument, or "f32" where the backend lacks it.
+std::string_view compute_name(const Compute& compute);
+
 /// Threads for maths: `asked`, else MINBERT_THREADS, else available_cores(). 0 stands for what is not given.
 int thread_count(const Env& env, int asked);
 

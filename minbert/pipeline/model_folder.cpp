@@ -2,6 +2,7 @@
 #include "minbert/pipeline/model_folder.h"
 
 #include <algorithm>
+#include <array>
 
 #include "minbert/base/files.h"
 #include "minbert/data/run_status.h"
@@ -102,6 +103,16 @@ std::vector<fs::path> answering_folders(const fs::path& path) {
   return folders.empty() ? std::vector{path} : folders;
 }
 
+std::vector<fs::path> model_files(const fs::path& folder) {
+  constexpr std::array<std::string_view, 4> kRead = {".safetensors", ".bin", ".json", ".txt"};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file() && std::ranges::find(kRead, entry.path().extension().string()) != kRead.end())
+      files.push_back(entry.path());
+  std::ranges::sort(files);
+  return files;
+}
+
 ModelFolder read_model_folder(const fs::path& path) {
   ModelFolder folder;
   folder.root = find_root(path);
@@ -131,6 +142,17 @@ ModelFolder read_model_folder(const fs::path& path) {
   const std::int64_t limit = folder.config.max_position_embeddings;
   folder.max_length = folder.max_length == 0 ? limit : std::min(folder.max_length, limit);
   return folder;
+}
+
+ModelFolder read_whole_model(const fs::path& path) {
+  const std::vector<fs::path> folders = answering_folders(path);
+  if (folders.size() == 1) return read_model_folder(folders.front());
+  std::vector<std::string> names;
+  for (const fs::path& folder : folders) names.push_back(folder.filename().string());
+  throw Error(ErrorTag::kModel, path.string(),
+              fmt::format("expected one model, got a run in which each task has its own: {}", fmt::join(names, ", ")),
+              fmt::format("name one of them, such as {}, or {}, the last stage's model of all tasks", folders.front().string(),
+                          (path / "best").string()));
 }
 
 bool has_pooler(const ModelFolder& folder) {

@@ -46,6 +46,12 @@ std::vector<std::filesystem::path> answering_folders(const std::filesystem::path
 /// Finds the folder and reads its description; weights and tokenizer stay unread. Throws Error(kModel).
 ModelFolder read_model_folder(const std::filesystem::path& path);
 
+/// As read_model_folder, for one model that is to answer all tasks. Throws Error(kModel) for a run in which tasks have models of their own.
+ModelFolder read_whole_model(const std::filesystem::path& path);
+
+/// The files of a model folder that it is read from, in alphabetical order. Others (README.md, other formats) do not matter.
+std::vector<std::filesystem::path> model_files(const std::filesystem::path& folder);
+
 /// Whether its weights include BERT's pooler. Throws Error(kModel).
 bool has_pooler(const ModelFolder& folder);
 

@@ -48,12 +48,10 @@ SharedModel::SharedModel(const std::filesystem::path& path, const api::Options& 
   threads = thread_count(env, options.threads);
   const ThreadScope scope(threads);
   backend = open_backend(env);
-  ModelFolder folder = read_model_folder(path);
-  dtype = dtype_text(options.dtype, folder);
-  const Compute compute = resolve_compute(*backend, dtype, [&](const std::string& what) {
-    warnings.push_back(what + "; computing in f32");
-    dtype = "f32";
-  });
+  ModelFolder folder = read_whole_model(path);
+  const Compute compute = resolve_compute(*backend, dtype_text(options.dtype, folder),
+                                          [&](const std::string& what) { warnings.push_back(what + "; computing in f32"); });
+  dtype = compute_name(compute);
   try {
     modules = read_sentence_modules(folder, folder.warnings);
     prompts = read_prompts(folder);

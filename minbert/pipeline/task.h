@@ -220,7 +220,7 @@ void visit_options(V& v, TaskSpec& o) {
   v.field("r_drop", o.r_drop,
           "R-Drop: rows pass twice; loss = mean of both + this factor of their answers' disagreement (half the paper's alpha); 0 = off",
           at_least(0));
-  v.field("batch", o.batch, "rows in a micro-step; default: the stage's", at_least(1));
+  v.field("batch", o.batch, "rows in a micro-step; default: the stage's", between(1, 1 << 24));
   v.field("data", o.data, "files and columns");
 }
 

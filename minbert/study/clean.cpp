@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "minbert/base/files.h"
 #include "minbert/base/json_node.h"
@@ -38,6 +39,14 @@ std::int64_t freed_bytes(const fs::path& folder) {
   return bytes;
 }
 
+/// The study.json of the study that this folder is, or of which it is a part: rows/, a row, or a run of one.
+std::optional<fs::path> find_study(const fs::path& folder) {
+  fs::path at = fs::absolute(folder / "study.json").lexically_normal();
+  for (int up = 0; up < 4; ++up, at = at.parent_path().parent_path() / "study.json")
+    if (fs::exists(at)) return at;
+  return std::nullopt;
+}
+
 RunSurplus surplus_of(const fs::path& run, bool shares_stages) {
   RunSurplus surplus{.run = run, .state = read_run_status(run / kStatusFile).state, .free = {}};
   if (FileLock::is_held(run / ".lock"))
@@ -58,12 +67,12 @@ RunSurplus surplus_of(const fs::path& run, bool shares_stages) {
 }  // namespace
 
 std::vector<RunSurplus> find_surplus(const fs::path& folder) {
-  const fs::path study = folder / "study.json";
+  const std::optional<fs::path> study = find_study(folder);
   const auto has = [&](std::string_view file) { return fs::exists(folder / file); };
   if (!has(kStatusFile) && !has("study.json") && !has("journal.jsonl") && runs_inside(folder).empty())
     throw Error(ErrorTag::kUsage, folder.string(), "expected the folder of a run, a study, a search, several seeds or folds, got none",
                 "runs have a status.json, studies a study.json, searches a journal.jsonl");
-  const bool shares_stages = fs::exists(study) && JsonNode::read(study, ErrorTag::kData).at("state").as_text() != "done";
+  const bool shares_stages = study && JsonNode::read(*study, ErrorTag::kData).at("state").as_text() != "done";
   std::vector<RunSurplus> runs;
   for (const fs::path& run : runs_below(folder)) runs.push_back(surplus_of(run, shares_stages));
   return runs;

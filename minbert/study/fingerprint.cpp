@@ -21,17 +21,8 @@ constexpr int kFingerprintFormat = 1;
 
 using Files = std::map<std::string, std::string>;
 
-/// Adds the files that a model is read from. Others in the folder (README.md, other formats) do not matter.
 void add_model_files(const fs::path& folder, FileHashes& hashes, Files& files) {
-  constexpr std::array<std::string_view, 4> kRead = {".safetensors", ".bin", ".json", ".txt"};
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_regular_file() && std::ranges::find(kRead, entry.path().extension().string()) != kRead.end())
-      files[entry.path().string()] = hashes.of(entry.path(), ErrorTag::kModel);
-}
-
-void add_task_files(const TaskSpec& task, FileHashes& hashes, Files& files) {
-  for (const auto* sources : {&task.data.train, &task.data.dev.files, &task.data.test.files, &task.data.exclude})
-    for (const DataSource& source : *sources) files[source.path] = hashes.of(source.path, ErrorTag::kData);
+  for (const fs::path& file : model_files(folder)) files[file.string()] = hashes.of(file, ErrorTag::kModel);
 }
 
 std::set<std::string> paths_of(const TaskSpec& task) {
@@ -75,7 +66,8 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   if (!config.model.from_scratch()) add_model_files(find_model_folder(config.model.init.text), hashes, start);
   for (const PathOption& corpus : config.model.vocabulary.corpus) start[corpus.text] = hashes.of(corpus.text, ErrorTag::kData);
   fingerprint.files = start;
-  for (const TaskSpec& task : config.tasks) add_task_files(task, hashes, fingerprint.files);
+  for (const TaskSpec& task : config.tasks)
+    for (const std::string& path : paths_of(task)) fingerprint.files[path] = hashes.of(path, ErrorTag::kData);
   for (const StageSpec& stage : config.stages)
     for_each_text(stage, [&](const PathOption& text) {  // probes too: they change evaluations, although not weights
       if (!parse_task_split(text.text)) fingerprint.files[text.text] = hashes.of(text.text, ErrorTag::kData);
@@ -88,9 +80,7 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
   for (const auto& [path, hash] : start) state += fmt::format("{} {}\n", path, hash);
   const auto add_data = [&](const TaskSpec& task) {
     state += fmt::format("{} {} {}\n", task.name, option_name(task.type), printed(task.data));
-    for (const std::string& path : paths_of(task))
-      if (const auto file = fingerprint.files.find(path); file != fingerprint.files.end())
-        state += fmt::format("{} {}\n", path, file->second);
+    for (const std::string& path : paths_of(task)) state += fmt::format("{} {}\n", path, fingerprint.files.at(path));
   };
   const auto task_named = [&](std::string_view name) -> const TaskSpec& { return *std::ranges::find(config.tasks, name, &TaskSpec::name); };
   const auto add_texts = [&](const StageSpec& stage) {

@@ -291,11 +291,14 @@ void SearchRunner::remove_weights() const {
   const SearchResults results = search_results(search_.file, journal_->trials(), "");
   for (const Trial& trial : results.trials) {
     if (!trial.ended() || &trial == results.best()) continue;
-    for (const char* weights : {"checkpoints", "best"}) {
+    std::vector<fs::path> weights;
+    for (const auto& entry : fs::directory_iterator(folder_of(trial.number)))
+      if (const std::string name = entry.path().filename().string(); name == "checkpoints" || name == "best" || name.starts_with("best-"))
+        weights.push_back(entry.path());
+    for (const fs::path& folder : weights) {
       std::error_code error;
-      fs::remove_all(folder_of(trial.number) / weights, error);
-      if (error)
-        throw Error(ErrorTag::kResources, (folder_of(trial.number) / weights).string(), fmt::format("cannot remove: {}", error.message()));
+      fs::remove_all(folder, error);
+      if (error) throw Error(ErrorTag::kResources, folder.string(), fmt::format("cannot remove: {}", error.message()));
     }
   }
 }

@@ -40,7 +40,7 @@ SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& 
   }
   if (FileLock::is_held(run.folder / ".lock")) result.state = "running";
   for (const StageSpec& stage : run.config.stages) {
-    const auto record = find_stage_record(run.folder / "checkpoints" / ("stage-" + stage.name));
+    const auto record = find_stage_record(stage_best(run.folder, stage).parent_path());
     if (record && !record->from.empty())
       result.shared.emplace_back(stage.name, (run.folder / record->from).lexically_normal().lexically_relative(study.folder).string());
   }

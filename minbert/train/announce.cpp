@@ -31,20 +31,15 @@ std::string stage_text(const StageSpec& stage, std::span<const SampledTask> samp
                                                              : "";
   const std::string from = stage.sources().size() > 1 ? fmt::format(" (the mean of {})", fmt::join(stage.sources(), ", ")) : "";
   if (stage.epochs == 0) return fmt::format("{}{}{} no steps", stage.name, what, from);
-  const double lr = stage.kind == StageKind::kHeads ? stage.head_lr.value_or(stage.lr) : stage.lr;
   return fmt::format("{}{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, from, stage.epochs, planned_steps(stage, sampled),
-                     stage.batch * stage.accumulate, lr);
+                     stage.batch * stage.accumulate, stage.shown_lr());
 }
 
 }  // namespace
 
 void announce(RunSetup& setup, const RunConfig& config, TrainEvents& events) {
   const auto say = [&](const std::string& text) { events.message(MessageLevel::kInfo, text); };
-  bool has_dev = false;
-  for (const TaskData& task : setup.tasks) {
-    say(rows_text(task));
-    has_dev = has_dev || task.has_dev();
-  }
+  for (const TaskData& task : setup.tasks) say(rows_text(task));
   for (std::size_t i = 0; i < config.stages.size(); ++i)
     for (const auto& [task, texts] : setup.unlabelled[i])
       say(fmt::format("stage {}: {} rows of {} without labels, which the teachers label", config.stages[i].name, texts.rows.size(), task));
@@ -56,11 +51,15 @@ void announce(RunSetup& setup, const RunConfig& config, TrainEvents& events) {
   say(line);
   const ShouldStop never = [] { return false; };
   std::vector<std::string> stages;
-  for (std::size_t i = 0; i < config.stages.size(); ++i)
-    stages.push_back(stage_text(config.stages[i], make_objective(setup, config, i, events, never)->sampled()));
-  const bool selects = has_dev && !config.stages.back().contrastive && config.stages.back().select != Selection::kLast;
-  say(fmt::format("stages: {}; kept: {}", fmt::join(stages, "; then "),
-                  selects ? "the epoch that dev prefers, epoch 0 being the start of the last stage" : "the last epoch"));
+  const char* kept = "";
+  for (std::size_t i = 0; i < config.stages.size(); ++i) {
+    const std::unique_ptr<Objective> objective = make_objective(setup, config, i, events, never);
+    stages.push_back(stage_text(config.stages[i], objective->sampled()));
+    kept = keeps_last(config.stages[i], *objective) ? "the last epoch"
+           : config.stages[i].mlm ? "the epoch with the lowest loss on texts set aside, epoch 0 being the start of the last stage"
+                                  : "the epoch that dev prefers, epoch 0 being the start of the last stage";
+  }
+  say(fmt::format("stages: {}; kept: {}", fmt::join(stages, "; then "), kept));
 }
 
 }  // namespace minbert

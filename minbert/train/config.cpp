@@ -2,6 +2,7 @@
 #include "minbert/train/config.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "minbert/base/nearest.h"
@@ -66,8 +67,12 @@ void resolve_paths(const ConfigTree& tree, RunConfig& config) {
   if (config.model.init.empty())
     refuse(tree, "model.init", "expected a model folder, or \"scratch\"",
            "--set model.init=FOLDER; minbert fetch OWNER/NAME downloads a model");
-  if (config.model.from_scratch() && config.model.reinit_layers > 0)
-    refuse(tree, "model.reinit_layers", "all layers of a model from scratch are new");
+  if (config.model.from_scratch()) {
+    if (config.model.reinit_layers > 0) refuse(tree, "model.reinit_layers", "all layers of a model from scratch are new");
+    config.model.config.model_config(config.model.vocabulary.size).validate([&](std::string_view key, const std::string& message) {
+      refuse(tree, join_key("model.config", key), message);
+    });
+  }
   if (!config.model.from_scratch()) config.model.init.make_absolute();
   for (PathOption& file : config.model.vocabulary.corpus) file.make_absolute();
   if (!config.data.root.empty()) config.data.root.make_absolute();
@@ -212,6 +217,10 @@ void check_unlabelled(const ConfigTree& tree, const RunConfig& config, const std
 void check_teacher(const ConfigTree& tree, const RunConfig& config, const StageSpec& stage, const std::string& place,
                    const std::string& teacher, const std::vector<std::string>& earlier) {
   const std::optional<std::size_t> index = config.find_stage(teacher);
+  const std::filesystem::path folder = teacher;
+  if (!index && !earlier.empty() && !std::filesystem::exists(folder))
+    refuse(tree, place, fmt::format("expected an earlier stage or a folder, got \"{}\", which is neither", teacher),
+           suggest(folder.filename().string(), earlier));
   if (!index) return;
   if (!contains(earlier, teacher))
     refuse(tree, place, fmt::format("stage \"{}\" does not come before the one that it is to teach", teacher),
@@ -276,6 +285,12 @@ void name_stages(RunConfig& config) {
     if (config.stages[i].name.empty()) config.stages[i].name = std::to_string(i);
 }
 
+/// Whether a stage has scores to compare its epochs by.
+bool has_scores(const RunConfig& config, const StageSpec& stage) {
+  if (stage.mlm) return stage.mlm->held_out > 0;
+  return std::ranges::any_of(config.tasks, [&](const TaskSpec& task) { return stage.trains(task.name) && task.data.dev.given(); });
+}
+
 void check_stages(const ConfigTree& tree, RunConfig& config) {
   std::vector<std::string> earlier;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {
@@ -303,6 +318,9 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
       if (is_set && stage.kind == StageKind::kHeads) refuse(tree, join_key(key, name), "a heads stage trains no layer of the encoder");
     if (stage.select == Selection::kLast && stage.early_stop_patience > 0)
       refuse(tree, key + ".early_stop_patience", "select = \"last\" looks for no best epoch");
+    if (stage.early_stop_patience > 0 && !has_scores(config, stage))
+      refuse(tree, key + ".early_stop_patience", "no epoch of the stage has scores to compare",
+             stage.mlm ? "mlm.held_out above 0" : "data.dev of its tasks: files, or a fraction of train");
     expect_word(tree, key + ".checkpoint_every", stage.checkpoint_every, {"epoch"});
     expect_word(tree, key + ".eval_train", stage.eval_train, {"all", "last"});
     earlier.push_back(stage.name);
@@ -310,6 +328,17 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
 }
 
 }  // namespace
+
+ModelConfig ScratchSection::model_config(std::int64_t vocab_size) const {
+  ModelConfig config;
+  config.vocab_size = vocab_size;
+  config.hidden_size = hidden_size;
+  config.num_hidden_layers = num_hidden_layers;
+  config.num_attention_heads = num_attention_heads;
+  config.intermediate_size = intermediate_size;
+  config.max_position_embeddings = max_position_embeddings;
+  return config;
+}
 
 std::optional<TaskSplit> parse_task_split(std::string_view text) {
   const std::size_t dot = text.rfind('.');
@@ -350,6 +379,8 @@ RunConfig load_run_config(const ConfigTree& tree) {
   auto config = read_options<RunConfig>(tree.node());
   if (!is_plain_name(config.run.name))
     refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));
+  if (config.data.fold > 0 && config.data.fold >= config.data.folds)
+    refuse(tree, "data.fold", fmt::format("expected a number below data.folds, which is {}, got {}", config.data.folds, config.data.fold));
   name_stages(config);
   resolve_excludes(tree, config);
   resolve_paths(tree, config);

@@ -81,6 +81,9 @@ void visit_options(V& v, RunSection& o) {
 /// Sizes of an encoder that starts from scratch.
 struct ScratchSection {
   std::int64_t hidden_size = 256, num_hidden_layers = 4, num_attention_heads = 4, intermediate_size = 1024, max_position_embeddings = 512;
+
+  /// BERT's config with these sizes and so many tokens.
+  ModelConfig model_config(std::int64_t vocab_size) const;
 };
 template <class V>
 void visit_options(V& v, ScratchSection& o) {
@@ -97,7 +100,7 @@ struct VocabularySection {
 };
 template <class V>
 void visit_options(V& v, VocabularySection& o) {
-  v.field("size", o.size, "tokens of the vocabulary trained for a scratch model", at_least(100));
+  v.field("size", o.size, "tokens of the vocabulary trained for a scratch model", between(100, 1 << 26));
   v.field("corpus", o.corpus, "files of plain lines to train it on; default: the tasks' train texts and the files that stages read");
 }
 
@@ -270,6 +273,10 @@ struct StageSpec {
   bool has_tasks() const { return kind != StageKind::kMlm && kind != StageKind::kContrastive; }
   /// Whether the stage trains the head of the task of this name.
   bool trains(std::string_view task) const { return std::ranges::find(tasks, task) != tasks.end(); }
+  /// Whether the weights of model.init are the start, or a part of it.
+  bool starts_from_init() const { return std::ranges::find(sources(), "init") != sources().end(); }
+  /// The learning rate that records show: the heads' where the encoder is frozen.
+  double shown_lr() const { return kind == StageKind::kHeads ? head_lr.value_or(lr) : lr; }
   /// The names in `from`. Of several stages the mean of their weights is the start.
   std::span<const std::string> sources() const {
     const auto* names = std::get_if<std::vector<std::string>>(&from);
@@ -305,7 +312,7 @@ void visit_options(V& v, StageSpec& o) {
   v.field("epochs", o.epochs, "passes over the data", at_least(0));
   v.field("max_steps", o.max_steps, "stop after this many optimizer steps; 0 = no limit", at_least(0));
   v.field("max_minutes", o.max_minutes, "stop after so many minutes of training steps, by the clock; 0 = no limit", at_least(0));
-  v.field("batch", o.batch, "rows in a micro-step", at_least(1));
+  v.field("batch", o.batch, "rows in a micro-step", between(1, 1 << 24));
   v.field("accumulate", o.accumulate, "micro-steps in an optimizer step", between(1, 4095));
   v.field("lr", o.lr, "learning rate of the encoder", at_least(0));
   v.field("head_lr", o.head_lr, "learning rate of the heads; default: lr", at_least(0));

@@ -27,7 +27,7 @@ std::string data_digest(const RunSetup& setup) {
     }
   for (const auto& tasks : setup.unlabelled)
     for (const auto& [task, texts] : tasks) update(texts.with_train);
-  digest.update(std::as_bytes(std::span(setup.teachers)));
+  digest.update(std::as_bytes(std::span(setup.models)));
   return digest.hex();
 }
 

@@ -35,8 +35,7 @@ void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, 
     to.push_back({&source, &rows, fixed});
   else
     events_.message(MessageLevel::kWarning,
-                    fmt::format("stage {}: the {} texts of {} that are set aside are too few to hide a token of them, "
-                                "they are not scored",
+                    fmt::format("stage {}: {} texts of {} were to be scored, too few to hide a token of them; they are not scored",
                                 stage_.name, rows.rows(), source.name));
 }
 

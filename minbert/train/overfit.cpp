@@ -36,7 +36,7 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
                               .step = number,
                               .epoch = static_cast<int>(round),
                               .loss = outcome.loss,
-                              .lr = stage.lr,
+                              .lr = stage.shown_lr(),
                               .grad_norm = outcome.grad_norm,
                               .tokens = outcome.tokens,
                               .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(watch.seconds(), 1e-9),

@@ -120,6 +120,19 @@ double encode_seconds(const RunSetup& setup, const std::map<std::size_t, double>
   return seconds;
 }
 
+/// What the teachers of a distill stage take to answer all its rows, if they are as large as this model.
+double teacher_seconds(const RunSetup& setup, const RunConfig& config, std::size_t index, const std::map<std::size_t, double>& rates) {
+  const StageSpec& stage = config.stages[index];
+  double seconds = 0;
+  for (const auto& [task, rate] : rates) {
+    const std::string& name = setup.tasks[task].spec.name;
+    const auto more = setup.unlabelled[index].find(name);
+    const TokenizedRows& rows = more == setup.unlabelled[index].end() ? setup.tasks[task].train : more->second.with_train;
+    seconds += static_cast<double>(count_teachers(config, stage, name)) * rate * static_cast<double>(tokens_of(rows));
+  }
+  return seconds;
+}
+
 Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, TrainEvents& events) {
   const StageSpec& stage = config.stages[index];
   const ShouldStop never = [] { return false; };
@@ -146,10 +159,10 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
     return json;
   }
 
-  if (stage.epochs == 0) {
-    json["seconds"] = {{"steps", 0.0}};
-    return json;
-  }
+  json["seconds"] = {{"steps", 0.0}};
+  if (stage.has_tasks()) json["seconds"]["scores"] = score_seconds(setup, config, stage, rates);
+  if (stage.distill) json["seconds"]["teachers"] = teacher_seconds(setup, config, index, rates);
+  if (stage.epochs == 0) return json;
 
   Optimizer optimizer(*setup.params, stage, trains);
   const ModelConfig& model = setup.params->config();
@@ -168,8 +181,7 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
     seconds *= static_cast<double>(planned_steps(stage, sampled)) / all;  // max_steps
   if (stage.max_minutes > 0) seconds = std::min(seconds, 60 * stage.max_minutes);
   json["activation_bytes"] = objective->activation_bytes();
-  json["seconds"] = {{"steps", seconds}};
-  if (stage.has_tasks()) json["seconds"]["scores"] = score_seconds(setup, config, stage, rates);
+  json["seconds"]["steps"] = seconds;
   return json;
 }
 

@@ -81,7 +81,11 @@ void refuse_foreign(const fs::path& folder) {
 }
 
 /// Keys that change neither weights nor results: what is logged, scored on the side and kept.
-bool is_aside(std::string_view key) { return key == "log_every" || key == "eval_train" || key == "keep"; }
+bool is_aside(const std::string& key) {
+  const std::vector<std::string> parts = split_key(key, key);
+  if (parts.size() == 2) return key == "run.keep";
+  return parts.size() == 3 && parts[0] == "stage" && (parts[2] == "log_every" || parts[2] == "eval_train");
+}
 
 /// Names the first value that differs, except those set aside.
 std::optional<std::string> first_difference(const TomlNode& was, const TomlNode& now) {
@@ -90,13 +94,15 @@ std::optional<std::string> first_difference(const TomlNode& was, const TomlNode&
   };
   if (was.is<TomlTable>() && now.is<TomlTable>()) {
     for (const auto& [key, value] : was.as_table()) {
-      if (is_aside(key)) continue;
+      const std::string whole = join_key(was.key(), key);
+      if (is_aside(whole)) continue;
       const auto other = now.find(key);
-      if (!other) return differ(join_key(was.key(), key), print_toml_value(value), "absent");
+      if (!other) return differ(whole, print_toml_value(value), "absent");
       if (auto inside = first_difference(*was.find(key), *other)) return inside;
     }
     for (const auto& [key, value] : now.as_table())
-      if (!is_aside(key) && !was.find(key)) return differ(join_key(was.key(), key), "absent", print_toml_value(value));
+      if (const std::string whole = join_key(was.key(), key); !is_aside(whole) && !was.find(key))
+        return differ(whole, "absent", print_toml_value(value));
   } else if (was.is<TomlArray>() && now.is<TomlArray>() && was.items().size() == now.items().size()) {
     const auto before = was.items(), after = now.items();
     for (std::size_t i = 0; i < before.size(); ++i)
@@ -177,7 +183,7 @@ void RunFolder::check() {
   }
 }
 
-void RunFolder::begin(std::int64_t step) {
+void RunFolder::begin(std::optional<std::int64_t> step) {
   if (!writes()) return;
   MINBERT_CHECK(!begun() && !finished(), "begin: once, on a run that is not finished");
   remove_leftovers(path_);
@@ -195,12 +201,13 @@ void RunFolder::begin(std::int64_t step) {
   cut_metrics(step);
 }
 
-void RunFolder::cut_metrics(std::int64_t step) {
+void RunFolder::cut_metrics(std::optional<std::int64_t> resumed) {
   const fs::path path = path_ / kMetrics;
   AtomicFile table(path_ / kTable);
   table.write(kColumns);
   std::string spoilt;
-  const std::size_t kept = step > 0 && fs::exists(path) ? keep_records(step, table, spoilt) : 0;
+  const std::int64_t step = resumed.value_or(0);
+  const std::size_t kept = resumed && fs::exists(path) ? keep_records(step, table, spoilt) : 0;
   if (writers_->step < step || !spoilt.empty())
     message(MessageLevel::kWarning,
             fmt::format("{} ends at step {}{}{}", path.string(), writers_->step,
@@ -210,8 +217,8 @@ void RunFolder::cut_metrics(std::int64_t step) {
   fs::resize_file(path, kept);
   writers_->table.emplace(path_ / kTable);
   const bool again = fs::exists(path_ / "tb");
-  // Evaluations at the checkpoint's own step stay; with step 0 even those of epoch 0 go.
-  writers_->tb.emplace(path_ / "tb", unix_time(), again ? std::optional(step == 0 ? 0 : step + 1) : std::nullopt);
+  // Evaluations at the checkpoint's own step stay.
+  writers_->tb.emplace(path_ / "tb", unix_time(), again ? std::optional(resumed ? step + 1 : 0) : std::nullopt);
   writers_->step = step;
 }
 

@@ -47,8 +47,9 @@ class RunFolder : public TrainEvents {
   PhaseSeconds phase_seconds();
 
   /// To be called once, on a run that is not finished. Removes a run to be overwritten, writes configs and status ("running"), and cuts
-  /// metrics.jsonl and metrics.csv before the first step after `step` (with 0 all of them); TensorBoard hides what follows.
-  void begin(std::int64_t step);
+  /// metrics.jsonl and metrics.csv before the first step after `step`, that of a checkpoint, or empties them without one; TensorBoard hides
+  /// what follows.
+  void begin(std::optional<std::int64_t> step);
   bool begun() const { return writers_ != nullptr; }
 
   void step(const StepEvent& event) override;
@@ -74,7 +75,7 @@ class RunFolder : public TrainEvents {
  private:
   struct Writers;
   void check();
-  void cut_metrics(std::int64_t step);
+  void cut_metrics(std::optional<std::int64_t> resumed);
   std::size_t keep_records(std::int64_t step, AtomicFile& table, std::string& spoilt);
   template <class Record>
   void append(const Record& record);

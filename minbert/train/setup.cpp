@@ -2,6 +2,7 @@
 #include "minbert/train/setup.h"
 
 #include <algorithm>
+#include <set>
 
 #include "minbert/base/files.h"
 #include "minbert/base/hash.h"
@@ -117,30 +118,36 @@ std::vector<const StageSpec*> own_teachers(const RunConfig& config, const StageS
   return stages;
 }
 
-/// Checks that the teachers of distill stages know the tasks that they are to teach, and returns a hash of their files.
-std::string check_teachers(const RunConfig& config, const RunSetup& setup) {
-  std::string hashes;
+/// Checks that the teachers of distill stages know the tasks that they are to teach.
+void check_teachers(const RunConfig& config, const RunSetup& setup) {
   for (const StageSpec& stage : config.stages) {
     if (!stage.distill) continue;
     std::vector<ModelFolder> teachers;
-    for (const std::filesystem::path& path : teacher_folders(config, stage)) {
-      teachers.push_back(read_model_folder(path));
-      for (const char* file : {"model.safetensors", "heads.safetensors", "minbert.json"})
-        if (const auto whole = teachers.back().path / file; std::filesystem::exists(whole)) hashes += sha256_file(whole, ErrorTag::kModel);
-    }
+    for (const std::filesystem::path& path : teacher_folders(config, stage)) teachers.push_back(read_model_folder(path));
     for (const std::size_t task : setup.tasks_of(stage)) {
       const TaskSpec& spec = setup.tasks[task].spec;
-      bool is_known = std::ranges::any_of(own_teachers(config, stage), [&](const StageSpec* own) { return own->trains(spec.name); });
       for (const ModelFolder& teacher : teachers)
-        if (const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name); same != teacher.tasks.end()) {
+        if (const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name); same != teacher.tasks.end())
           expect_same_answers(spec, *same, fmt::format("stage {}, teacher {}", stage.name, teacher.path.string()));
-          is_known = true;
-        }
-      if (!is_known)
+      if (count_teachers(config, stage, spec.name) == 0)
         throw Error(ErrorTag::kUsage, fmt::format("stage {}, distill.teachers", stage.name),
                     fmt::format("no teacher has the task \"{}\"", spec.name));
     }
   }
+}
+
+/// A hash of the models outside the run that stages read when they begin: teachers, and the folder of model.init where a stage after the
+/// first starts from it. Empty without any.
+std::string hash_models(const RunConfig& config, const RunSetup& setup) {
+  std::set<std::filesystem::path> folders;
+  for (const StageSpec& stage : config.stages) {
+    if (stage.distill)
+      for (const std::filesystem::path& path : teacher_folders(config, stage)) folders.insert(find_model_folder(path));
+    if (setup.init && &stage != &config.stages.front() && stage.starts_from_init()) folders.insert(setup.init->path);
+  }
+  std::string hashes;
+  for (const std::filesystem::path& folder : folders)
+    for (const std::filesystem::path& file : model_files(folder)) hashes += sha256_file(file, ErrorTag::kModel);
   return hashes.empty() ? hashes : sha256_hex(hashes);
 }
 
@@ -183,6 +190,13 @@ std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, cons
     if (!config.find_stage(teacher.text))
       for (const std::filesystem::path& path : answering_folders(teacher.text)) folders.push_back(path);
   return folders;
+}
+
+std::int64_t count_teachers(const RunConfig& config, const StageSpec& stage, std::string_view task) {
+  std::int64_t count = std::ranges::count_if(own_teachers(config, stage), [&](const StageSpec* own) { return own->trains(task); });
+  for (const std::filesystem::path& path : teacher_folders(config, stage))
+    count += std::ranges::count(read_model_folder(path).tasks, task, &TaskSpec::name);
+  return count;
 }
 
 std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec& stage, const std::filesystem::path& run) {
@@ -237,7 +251,8 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   for (TaskData& task : setup.tasks) tokenize_task(task, setup, events);
   for (auto& stage : setup.unlabelled)
     for (auto& [name, unlabelled] : stage) tokenize_unlabelled(unlabelled, setup.tasks[setup.task_index(name)], setup, events);
-  setup.teachers = check_teachers(config, setup);
+  check_teachers(config, setup);
+  setup.models = hash_models(config, setup);
   ModelShape shape = model_shape(start.config, setup.specs(), start.has_pooler);
   shape.mlm = config.mlm_head();
   setup.params = std::make_unique<Params>(backend, std::move(shape), DType::kF32, compute_dtype(backend, config, events));

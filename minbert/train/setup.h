@@ -36,7 +36,7 @@ struct RunSetup {
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
   std::unique_ptr<Params> params = {};
   std::unique_ptr<MultitaskModel> model = {};
-  std::string teachers = {};                 ///< a hash of the files of all teachers outside the run; empty without any
+  std::string models = {};                   ///< a hash of the models outside the run that stages read later; empty without any
   std::filesystem::path run = {};            ///< the run's folder; empty where nothing is written
   std::unique_ptr<BatchRunner> runner = {};  ///< runs the model where no step is made: scores and cached vectors
 
@@ -52,6 +52,9 @@ struct RunSetup {
 /// The folders of the models outside this run that teach a distill stage: a run in which each task has a model of its own has several.
 /// Throws Error(kModel).
 std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, const StageSpec& stage);
+
+/// How many teachers of a distill stage know this task. Throws Error(kModel).
+std::int64_t count_teachers(const RunConfig& config, const StageSpec& stage, std::string_view task);
 
 /// The models that teach a distill stage, each with the tasks that it was trained on. Earlier stages of `run` must have ended. Throws
 /// Error(kModel).

@@ -147,7 +147,7 @@ bool Stage::train_step(Progress& at, const EpochPlan& plan) {
                           .step = at.run_step,
                           .epoch = at.epoch,
                           .loss = outcome.loss,
-                          .lr = factor * (spec_.kind == StageKind::kHeads ? spec_.head_lr.value_or(spec_.lr) : spec_.lr),
+                          .lr = factor * spec_.shown_lr(),
                           .grad_norm = outcome.grad_norm,
                           .tokens = outcome.tokens,
                           .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(seconds, 1e-9),
@@ -167,14 +167,16 @@ void Stage::finish_epoch(Progress& at) {
   const PhaseScope scoring(folder_.clock(), Phase::kScores);
   const Stopwatch watch;
   double saving_s = 0;
-  if (auto event = objective_->score(at.epoch)) {
-    if (objective_->can_select()) {
-      const std::vector<std::string> improved = selection_.offer(at.epoch, objective_->ranking(*event), part_names());
-      event->best = !improved.empty();
-      const Stopwatch saving;
-      if (event->best && !keeps_last()) save_best(improved);
-      saving_s = saving.seconds();
-    }
+  auto event = objective_->score(at.epoch);
+  const bool selects = event && objective_->can_select();
+  const std::vector<std::string> improved = selection_.offer(at.epoch, selects ? objective_->ranking(*event) : Scores{}, part_names());
+  if (selects && !improved.empty()) {
+    event->best = true;
+    const Stopwatch saving;
+    if (!keeps_last()) save_best(improved);
+    saving_s = saving.seconds();
+  }
+  if (event) {
     folder_.eval(*event);
     last_scores_s_ = watch.seconds() - saving_s;
   }
@@ -183,7 +185,7 @@ void Stage::finish_epoch(Progress& at) {
   next.epoch_step = 0;
   next.selection = selection_.state();
   if (scores_train(spec_, !more_epochs(next)))
-    if (const auto event = objective_->score_train(at.epoch)) folder_.eval(*event);
+    if (const auto of_train = objective_->score_train(at.epoch)) folder_.eval(*of_train);
   folder_.message(MessageLevel::kDetail, fmt::format("stage {}, epoch {}: scores: {:.2f} s, best model to disk: {:.2f} s", spec_.name,
                                                      at.epoch, watch.seconds() - saving_s, saving_s));
   at = std::move(next);

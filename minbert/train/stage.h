@@ -25,6 +25,11 @@ std::int64_t planned_steps(const StageSpec& stage, std::span<const SampledTask> 
 /// reads it. Throws Error(kModel).
 void load_best(const std::filesystem::path& folder, Params& params, Comm& ranks);
 
+/// Whether a stage keeps its last epoch: it is told to, or nothing tells epochs apart.
+inline bool keeps_last(const StageSpec& stage, const Objective& objective) {
+  return stage.select == Selection::kLast || !objective.can_select();
+}
+
 class Stage {
  public:
   /// Parameters must have the values that the stage starts or resumes from. All arguments must outlive this object. Throws StopRequested.
@@ -45,7 +50,7 @@ class Stage {
   bool is_spent(const Progress& at) const;
   bool more_epochs(const Progress& at) const;
   double scores_left_s(const Progress& at) const;
-  bool keeps_last() const { return spec_.select == Selection::kLast || !objective_->can_select(); }
+  bool keeps_last() const { return minbert::keeps_last(spec_, *objective_); }
 
   using HeadSnapshots = std::map<std::string, ParamSnapshot, std::less<>>;  // by task
   HeadSnapshots snapshot_heads() const;

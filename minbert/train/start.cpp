@@ -15,17 +15,8 @@ Start start_from_scratch(const RunConfig& config, std::span<const std::string> t
   TokenizerOptions options;
   options.max_length = sizes.max_position_embeddings;
   Start start{.tokenizer = Tokenizer(train_vocabulary(texts, {.size = config.model.vocabulary.size}, options), options), .config = {}};
-  start.config.vocab_size = start.tokenizer.vocab_size();
-  start.config.hidden_size = sizes.hidden_size;
-  start.config.num_hidden_layers = sizes.num_hidden_layers;
-  start.config.num_attention_heads = sizes.num_attention_heads;
-  start.config.intermediate_size = sizes.intermediate_size;
-  start.config.max_position_embeddings = sizes.max_position_embeddings;
+  start.config = sizes.model_config(start.tokenizer.vocab_size());
   start.config.pad_token_id = start.tokenizer.pad_id();
-  if (sizes.hidden_size % sizes.num_attention_heads != 0)
-    throw Error(ErrorTag::kUsage, "model.config",
-                fmt::format("expected hidden_size to be a multiple of num_attention_heads, got {} and {}", sizes.hidden_size,
-                            sizes.num_attention_heads));
   return start;
 }
 

@@ -332,19 +332,33 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   return result;
 }
 
-/// A run that begins removes what is in its folder.
-void expect_teachers_elsewhere(const RunConfig& config, const fs::path& folder) {
-  for (const StageSpec& stage : config.stages)
+bool is_inside(const fs::path& path, const fs::path& folder) {
+  std::error_code ignored;
+  const fs::path rest = fs::weakly_canonical(path, ignored).lexically_relative(fs::weakly_canonical(folder, ignored));
+  return !rest.empty() && *rest.begin() != "..";
+}
+
+/// A run that begins removes what is in its folder, so that no stage can read a model there: a teacher, or model.init once more.
+void expect_models_elsewhere(const RunConfig& config, const fs::path& folder) {
+  const auto refuse = [&](const StageSpec& stage, std::string_view key, const std::string& path) {
+    throw Error(ErrorTag::kUsage, folder.string(),
+                fmt::format("stage {} reads {} \"{}\", which lies in this run's own folder", stage.name, key, path),
+                "-o names another folder");
+  };
+  for (const StageSpec& stage : config.stages) {
     for (const PathOption& teacher : stage.distill ? stage.distill->teachers : std::vector<PathOption>())
-      if (std::error_code ignored; !config.find_stage(teacher.text) && fs::equivalent(teacher.text, folder, ignored))
-        throw Error(ErrorTag::kUsage, folder.string(), fmt::format("this run is to be taught by itself, in stage {}", stage.name));
+      if (!config.find_stage(teacher.text) && is_inside(teacher.text, folder)) refuse(stage, "distill.teachers", teacher.text);
+    if (&stage != &config.stages.front() && !config.model.from_scratch() && stage.starts_from_init() &&
+        is_inside(config.model.init.text, folder))
+      refuse(stage, "model.init", config.model.init.text);
+  }
 }
 
 TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& config, const TrainOptions& options, Comm& ranks) {
   Stopwatch watch;
   RunSetup setup = prepare_run(backend, config, folder, ranks);
   setup.run = folder.path();
-  expect_teachers_elsewhere(config, folder.path());
+  expect_models_elsewhere(config, folder.path());
   const double rows_s = watch.lap();
   Progress at = set_run_weights(setup, config, options.open, folder);
   const bool is_new = at.stage == 0 && at.epoch == 0;
@@ -352,7 +366,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   const std::int64_t models = 4 + std::ssize(config.stages) + (config.run.best == BestModel::kPerTask ? std::ssize(setup.tasks) : 0);
   if (is_new && !options.open.overwrite && folder.writes())
     expect_free_bytes(folder.path(), setup.params->numel() * static_cast<std::int64_t>(sizeof(float)) * models, "checkpoints");
-  folder.begin(at.run_step);
+  folder.begin(is_new ? std::nullopt : std::optional(at.run_step));
   folder.message(MessageLevel::kDetail, fmt::format("rows and tokens: {:.2f} s, weights: {:.2f} s", rows_s, watch.lap()));
   if (!options.fingerprint.is_null()) folder.write_json("fingerprint.json", options.fingerprint);
   folder.write_json("data.json", data_json(setup, config));
@@ -360,7 +374,7 @@ TrainResult train_in(RunFolder& folder, Backend& backend, const RunConfig& confi
   environment["ranks"] = ranks.size();
   folder.write_json("env.json", environment);
   if (options.announce) announce(setup, config, folder);
-  backend.set_profiling(options.profile);
+  if (options.profile) backend.set_profiling(true);  // MINBERT_DEBUG may have switched it on already
   TrainResult result;
   try {
     if (is_new && options.adopt.stages > 0) at = adopt_stages(options.adopt, setup, config, folder);

@@ -52,7 +52,7 @@ TEST_F(EnsembleVerbs, SeveralModelsAnswerAsOneAndTeachOne) {
   };
   expect_failure(by("nobody", {"-o", "none"}), 4, "nobody");
   EXPECT_FALSE(fs::exists(path("none")));
-  expect_failure(by("a", {"-o", "a", "--overwrite"}), 2, "taught by itself");
+  expect_failure(by("a", {"-o", "a", "--overwrite"}), 2, "own folder");
   EXPECT_TRUE(fs::exists(path("a/best/config.json")));
 }
 
@@ -70,6 +70,11 @@ TEST_F(EnsembleVerbs, ATaskCanHaveAModelOfItsOwn) {
     EXPECT_EQ(by("staged"), by(std::string("staged/best-") + task));
     EXPECT_NE(by("staged"), by("staged/best")) << task;
   }
+  // What answers with one model wants it by name.
+  expect_failure(minbert({"serve", "staged", "--port", "0"}), 4, "best-paraphrase");
+  expect_failure(minbert({"export", "staged", "-o", "out", "--as", "hf"}), 4, "best-paraphrase");
+  EXPECT_FALSE(fs::exists(path("out")));
+  expect_success(minbert({"export", "staged/best-paraphrase", "-o", "out", "--as", "hf"}));
 }
 
 TEST_F(EnsembleVerbs, WhatIsNoModelIsAText) {

@@ -164,7 +164,14 @@ TEST_F(DistillTest, TeachersOfOtherTasksAreRefused) {
   train_teacher();
   expect_error(ErrorTag::kUsage, {"labels"}, [&] { train(student("", "[[task]]\nlabels = 4\n"), "more"); });
   EXPECT_FALSE(std::filesystem::exists(run_path("more")));  // it had not begun
-  expect_error(ErrorTag::kUsage, {"taught by itself"}, [&] { train(student(""), "teacher", {.overwrite = true}); });
+  for (const char* inside : {"", "/best", "/checkpoints/stage-0/best"}) {
+    const RunConfig again =
+        config(fmt::format("[[stage]]\nkind = \"distill\"\ndistill = {{ teachers = [\"{}{}\"] }}\n", run_path("teacher").string(), inside));
+    expect_error(ErrorTag::kUsage, {"distill.teachers", "own folder"}, [&] { train(again, "teacher", {.overwrite = true}); });
+  }
+  RunConfig once_more = config("[[stage]]\nepochs = 1\n[[stage]]\nfrom = \"init\"\nepochs = 1\n");
+  once_more.model.init.text = run_path("teacher").string();
+  expect_error(ErrorTag::kUsage, {"model.init", "own folder"}, [&] { train(once_more, "teacher", {.overwrite = true}); });
   EXPECT_TRUE(std::filesystem::exists(run_path("teacher") / "best"));
   expect_error(ErrorTag::kModel, {"nobody"},
                [&] { train(config("[[stage]]\nkind = \"distill\"\ndistill = { teachers = [\"runs/nobody\"] }\n"), "missing"); });
@@ -172,6 +179,11 @@ TEST_F(DistillTest, TeachersOfOtherTasksAreRefused) {
 
 TEST_F(DistillTest, KeysThatDoNotFitAreRefused) {
   expect_error(ErrorTag::kUsage, {"stage.0.distill.teachers"}, [&] { config("[[stage]]\nkind = \"distill\"\n"); });
+  expect_error(ErrorTag::kUsage, {"stage.student.distill.teachers", "nubmers", "did you mean \"numbers\"?"}, [&] {
+    config(
+        "[[stage]]\n[[stage]]\nname = \"numbers\"\n[[stage]]\nname = \"student\"\nkind = \"distill\"\ndistill = { teachers = [\"nubmers\"] "
+        "}\n");
+  });
   expect_error(ErrorTag::kUsage, {"is for stages of kind \"distill\""},
                [&] { config("[[stage]]\ndistill = { teachers = [\"runs/a\"] }\n"); });
   const auto expect_refused = [&](std::initializer_list<std::string_view> parts, std::string_view unlabelled) {

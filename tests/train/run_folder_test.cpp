@@ -32,9 +32,9 @@ struct Recorder final : TrainEvents {
   }
 };
 
-/// A run folder that has begun after `step`.
+/// A run folder that has begun, anew or after `step`.
 struct BegunFolder : RunFolder {
-  BegunFolder(const fs::path& path, const OpenRun& how, std::string_view config, TrainEvents& next, std::int64_t step)
+  BegunFolder(const fs::path& path, const OpenRun& how, std::string_view config, TrainEvents& next, std::optional<std::int64_t> step)
       : RunFolder(path, how, config, "# as given\n", next) {
     if (!finished()) begin(step);
   }
@@ -42,7 +42,7 @@ struct BegunFolder : RunFolder {
 
 class RunFolderTest : public testing::Test {
  protected:
-  BegunFolder open(const OpenRun& how = {}, std::string_view config = kConfig, std::int64_t step = 0) {
+  BegunFolder open(const OpenRun& how = {}, std::string_view config = kConfig, std::optional<std::int64_t> step = {}) {
     return BegunFolder(path, how, config, recorder, step);
   }
   std::string text(std::string_view name) const { return read_file(path / name); }
@@ -106,7 +106,7 @@ TEST_F(RunFolderTest, NothingChangesBeforeItBegins) {
   EXPECT_TRUE(fs::exists(path / "data.json"));
   RunFolder run(path, kResume, kConfig, "", recorder);
   run.log("kept");
-  run.begin(0);
+  run.begin({});
   EXPECT_NE(text("log.txt").find("kept\n"), std::string::npos);
   EXPECT_EQ(text("log.txt").find("lost"), std::string::npos);
 }
@@ -198,6 +198,14 @@ TEST_F(RunFolderTest, ResumeFromNothingCutsEverything) {
   EXPECT_EQ(std::ranges::count(text("metrics.jsonl"), '\n'), 1);
 }
 
+TEST_F(RunFolderTest, ResumeAfterAStageWithoutStepsKeepsItsScores) {
+  open().eval(eval(0));
+  const std::string before = text("metrics.jsonl");
+  BegunFolder run = open(kResume, kConfig, 0);
+  EXPECT_EQ(text("metrics.jsonl"), before);
+  EXPECT_EQ(std::ssize(run.evals()), 1);
+}
+
 TEST_F(RunFolderTest, LostLinesAreSaid) {
   {
     BegunFolder run = open();
@@ -252,6 +260,16 @@ TEST_F(RunFolderTest, ResumeWantsTheSameConfigButForLogging) {
                [&] { open(kResume, with("log_every", "clip = 1.0\nlog_every")); });
   expect_error(ErrorTag::kUsage, {"stage was"}, [&] { open(kResume, std::string(kConfig) + "\n[[stage]]\nname = \"1\"\n"); });
   EXPECT_EQ(status()["resumes"], 3);
+}
+
+TEST_F(RunFolderTest, AKeyOfTheUsersOwnNameIsNoneOfTheRuns) {
+  constexpr std::string_view kLabels = "[[task]]\nname = \"log_every\"\n[task.class_weights]\nkeep = 1\nlog_every = 1\n";
+  open({}, kLabels);
+  for (const std::string_view label : {"keep", "log_every"}) {
+    std::string other(kLabels);
+    other.replace(other.find(fmt::format("{} = 1", label)), label.size() + 4, fmt::format("{} = 9", label));
+    expect_error(ErrorTag::kUsage, {fmt::format("task.log_every.class_weights.{} was 1, is now 9", label)}, [&] { open(kResume, other); });
+  }
 }
 
 TEST_F(RunFolderTest, AFinishedRunStaysAsItIs) {
