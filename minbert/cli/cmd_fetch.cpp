@@ -85,6 +85,10 @@ int fetch_repository(const FetchFlags& flags, Session& session) {
 }
 
 int fetch_data_sets(const FetchFlags& flags, Session& session) {
+  for (const auto& [flag, is_given] : {std::pair("--file", !flags.options.files.empty()),
+                                       {"--sha256", !flags.sha256.empty()},
+                                       {"--revision", flags.options.revision != FetchOptions().revision}})
+    if (is_given) throw Error(ErrorTag::kUsage, flag, "is for a repository, got --data", "a manifest names files and their sha256");
   Console& console = session.console;
   const DataManifest manifest =
       flags.repo.empty() ? parse_data_manifest(paper_data_manifest(), "sources.toml") : read_data_manifest(flags.repo);

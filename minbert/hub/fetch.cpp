@@ -100,6 +100,9 @@ class ModelFetch {
     } else {
       for (const std::string& name : options_.files) fetch_required(name);
     }
+    for (const auto& [name, sha256] : options_.sha256)
+      if (std::ranges::find(fetched_, name, &FetchedFile::name) == fetched_.end())
+        throw Error(ErrorTag::kUsage, name, "has a checksum and is none of the files that were fetched");
     return std::move(fetched_);
   }
 

@@ -52,11 +52,16 @@ void add_head(OnnxLayers& layers, const TaskSpec& task, const HeadShape& shape, 
     const auto [low, high] = task.data.label_range;
     const OnnxValue value = task.trained_by() == Loss::kBce ? scaled(layers, layers.op("Sigmoid", {logits}), low, high) : logits;
     give(layers.op("Squeeze", {value, layers.list({1})}), "value", {"batch"});
+    return;
+  }
+  const OnnxValue tempered = task.temperature == 1 ? logits : layers.op("Div", {logits, layers.scalar(task.temperature)});
+  if (task.is_multi_label()) {
+    give(layers.op("Sigmoid", {tempered}), "probs", {"batch", shape.logits()});
   } else if (shape.logits() == 1) {
-    const OnnxValue second = layers.op("Sigmoid", {logits}), first = layers.op("Sub", {layers.scalar(1), second});
+    const OnnxValue second = layers.op("Sigmoid", {tempered}), first = layers.op("Sub", {layers.scalar(1), second});
     give(layers.op("Concat", {first, second}, {{"axis", std::int64_t{1}}}), "probs", {"batch", std::int64_t{2}});
   } else {
-    give(layers.op("Softmax", {logits}, {{"axis", std::int64_t{-1}}}), "probs", {"batch", shape.logits()});
+    give(layers.op("Softmax", {tempered}, {{"axis", std::int64_t{-1}}}), "probs", {"batch", shape.logits()});
   }
 }
 

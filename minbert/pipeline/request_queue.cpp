@@ -200,7 +200,8 @@ bool RequestQueue::take_from(std::deque<std::shared_ptr<QueueJob>>& list, std::i
   if (list.empty()) return false;
   const std::shared_ptr<QueueJob> job = list.front();
   const QueueJob::Wish wish = job->wish_;
-  if (options_.timeout_s > 0 && job->watch_.seconds() > options_.timeout_s) {
+  const bool begun = job->queue_s > 0;  // what is computed in part is computed to its end
+  if (options_.timeout_s > 0 && !begun && job->watch_.seconds() > options_.timeout_s) {
     job->expired_ = true;
     list.pop_front();
     drop(job, over);

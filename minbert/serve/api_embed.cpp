@@ -20,7 +20,7 @@ void run_embed(Call& call) {
   VectorMaker maker(call.engine(), reader, read_dimensions(members), members.flag("normalize").value_or(true));
   Query query;
   read_embed_inputs(call, reader, members.required("inputs", "a text, or a list"), "inputs", query.rows);
-  maker.ask(query);
+  maker.ask(query, reader);
   call.compute(Work::kEmbed, {std::move(query)}, [&call, maker = std::move(maker)](std::vector<QueryAnswer>& answers) {
     const auto vectors = maker.make(answers[0]);
     std::string out = "[";
@@ -62,7 +62,7 @@ void run_open_ai_embeddings(Call& call) {
   VectorMaker maker(call.engine(), reader, read_dimensions(members), true);
   Query query;
   read_embed_inputs(call, reader, members.required("input", "a text, or a list"), "input", query.rows);
-  maker.ask(query);
+  maker.ask(query, reader);
   const std::string model = dump_json(call.service().model_name(call.engine()));
   call.compute(Work::kEmbed, {std::move(query)}, [maker = std::move(maker), in_base64, model, &call](std::vector<QueryAnswer>& answers) {
     const auto vectors = maker.make(answers[0]);
@@ -112,7 +112,7 @@ void run_similarity(Call& call) {
       reader.add(query.rows, sentences[i], member);
   }
   VectorMaker maker(call.engine(), reader, std::nullopt, std::nullopt);
-  if (!scorer) maker.ask(query);
+  if (!scorer) maker.ask(query, reader);
   call.compute(Work::kEmbed, {std::move(query)}, [&call, scorer, maker = std::move(maker)](std::vector<QueryAnswer>& answers) {
     std::vector<std::string> texts;
     for (const double score : scorer ? scorer->scores(call.engine(), answers[0]) : maker.cosines(answers[0]))

@@ -49,7 +49,11 @@ VectorMaker::VectorMaker(const Engine& engine, const TextReader& reader, std::op
   width_ = static_cast<std::size_t>(dimensions.value_or(width));
 }
 
-void VectorMaker::ask(Query& query) {
+void VectorMaker::ask(Query& query, const TextReader& reader) {
+  if (prompt_tokens_ > 0 && !engine_.modules.pooling.include_prompt && !reader.without_prompt().empty())
+    throw invalid(reader.without_prompt(),
+                  "expected a text whose start is kept: this model leaves the tokens of its prompt out of a vector, and here they are not "
+                  "the first ones");
   ask_for_vectors(query, engine_.modules.pooling, prompt_tokens_);
   if (query.states) offsets_ = query.rows.offsets;
 }

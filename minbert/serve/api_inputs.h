@@ -20,8 +20,9 @@ class VectorMaker {
   /// `dimensions`: how many numbers are kept, before vectors are normalised. Throws ApiError if the model has fewer.
   VectorMaker(const Engine& engine, const TextReader& reader, std::optional<std::int64_t> dimensions, std::optional<bool> normalize);
 
-  /// Asks for what is needed, once the query has its rows.
-  void ask(Query& query);
+  /// Asks for what is needed, once `reader` has given the query its rows. Throws ApiError if a prompt is left out of vectors and the rows
+  /// do not all begin with it.
+  void ask(Query& query, const TextReader& reader);
   /// Vectors (sequences, width()) of the answer.
   std::vector<float> make(QueryAnswer& answer) const;
   std::size_t width() const { return width_; }

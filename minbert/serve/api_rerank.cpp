@@ -51,7 +51,7 @@ Query ranking_query(Call& call, const Members& members, Ranking& ranking, const 
       reader.add(query.rows, ranking.texts[i], element);
   }
   ranking.maker.emplace(call.engine(), reader, std::nullopt, std::nullopt);
-  if (!ranking.scorer) ranking.maker->ask(query);
+  if (!ranking.scorer) ranking.maker->ask(query, reader);
   return query;
 }
 

@@ -240,6 +240,7 @@ void TextReader::add(TokenizedRows& rows, const TaskSpec& task, std::string_view
 void TextReader::add(TokenizedRows& rows, std::string_view text, const std::string& member) {
   static const TaskSpec kPlain;
   add(rows, kPlain, text.empty() ? std::string() : prompt_ + std::string(text), {}, member);
+  if (was_cut_ && side_ == CutSide::kStart && without_prompt_.empty()) without_prompt_ = member;
 }
 
 void TextReader::add_ids(TokenizedRows& rows, const SortedJson& ids, const std::string& member) {
@@ -264,6 +265,7 @@ void TextReader::add_ids(TokenizedRows& rows, const SortedJson& ids, const std::
   append_sequence(rows, encoding);
   rows.labels.push_back(0);
   note(encoding.cut, member);
+  if (without_prompt_.empty()) without_prompt_ = member;
 }
 
 void TextReader::note(std::int64_t cut, const std::string& member) {

@@ -95,6 +95,8 @@ class TextReader {
   void use_prompt(const Members& members);
   /// Tokens of [CLS] and the prompt; 0 without one.
   std::int64_t prompt_tokens() const { return prompt_tokens_; }
+  /// The first input that does not begin with the prompt: token ids, or a text that was cut at its start; empty without any.
+  const std::string& without_prompt() const { return without_prompt_; }
   /// Whether the last input was cut.
   bool was_cut() const { return was_cut_; }
 
@@ -106,6 +108,7 @@ class TextReader {
   CutSide side_ = CutSide::kEnd;
   std::string prompt_;
   std::int64_t prompt_tokens_ = 0;
+  std::string without_prompt_;
   bool was_cut_ = false;
 };
 

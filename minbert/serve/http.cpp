@@ -167,6 +167,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     const std::size_t expected = parser_->is_done()          ? 0
                                  : parser_->content_length() ? *parser_->content_length()
                                                              : shared_.limits.payload_bytes;
+    if (expected > kSmallBody && (request_->method == "GET" || request_->method == "HEAD"))
+      return refuse_before_body(shared_.handlers.refuse(*request_, {400, fmt::format("a {} request has no body", request_->method)}));
     if (shared_.body_bytes.fetch_add(expected) + expected > kWholeBodies * shared_.limits.payload_bytes) {
       shared_.body_bytes -= expected;
       return refuse_before_body(shared_.handlers.refuse(*request_, {429, "too many large requests arrive at once"}));
@@ -208,6 +210,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void on_body(error_code error) {
     if (error) return on_read_error(error, "body");
     request_->body = std::move(parser_->get().body());
+    shared_.body_bytes -= reserved_ - request_->body.size();  // a chunked body has reserved the most that it could be
+    reserved_ = request_->body.size();
     stream_.expires_never();
     pending_ = true;
     shared_.handlers.handle(make_exchange());
@@ -256,9 +260,13 @@ class Connection final : public std::enable_shared_from_this<Connection> {
                                                                         : "\r\n";
     body_ = head_only_ ? std::string() : std::move(reply.body);
     until_sent_ = std::move(reply.until_sent);
-    stream_.expires_after(seconds(shared_.limits.body_timeout_s));
     const std::array<asio::const_buffer, 2> buffers = {asio::buffer(head_), asio::buffer(body_)};
-    asio::async_write(stream_, buffers, bound([unread](Connection& self, error_code error) { self.on_sent(error, unread); }));
+    // Each piece has the time that a request's body has, so that a slow reader gets a long reply whole, and one that stopped is let go.
+    const auto next_piece = [this](error_code error, std::size_t sent) {
+      stream_.expires_after(seconds(shared_.limits.body_timeout_s));
+      return asio::transfer_all()(error, sent);
+    };
+    asio::async_write(stream_, buffers, next_piece, bound([unread](Connection& self, error_code error) { self.on_sent(error, unread); }));
   }
 
   void on_sent(error_code error, bool unread) {

@@ -47,9 +47,10 @@ void Histogram::write(std::string& out, std::string_view name, std::string_view 
 
 void Metrics::count_request(bool batch) { ++requests_[batch ? 1 : 0]; }
 
-void Metrics::count_success(Work work, bool batch, std::int64_t inputs, const PhaseTimes& times) {
+void Metrics::count_success(std::optional<Work> work, bool batch, std::int64_t inputs, const PhaseTimes& times) {
   ++successes_[batch ? 1 : 0];
-  for (Kind* kind : {&all_, &kinds_[static_cast<std::size_t>(work)]}) {
+  if (!work) return;
+  for (Kind* kind : {&all_, &kinds_[static_cast<std::size_t>(*work)]}) {
     kind->count += static_cast<std::uint64_t>(inputs);
     kind->success += static_cast<std::uint64_t>(inputs);
     kind->duration.add(times.total);

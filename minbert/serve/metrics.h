@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,7 @@ class Histogram {
  public:
   explicit Histogram(double first) : first_(first) {}
   void add(double value);
-  /// Appends the lines of `name`, with `labels` (such as method="single") in each.
+  /// Appends the lines of `name`.
   void write(std::string& out, std::string_view name, std::string_view help) const;
 
  private:
@@ -36,9 +37,10 @@ enum class Work : std::uint8_t { kEmbed, kPredict, kRerank, kTokenize };
 
 class Metrics {
  public:
-  /// A request that reached a model's route. Each is counted once here, and once by one of the two below.
+  /// A request that reached a model's route. Each is counted once here, and once by one of the two below. `work`
+  /// is nothing for an explanation, which has no figures of its own.
   void count_request(bool batch);
-  void count_success(Work work, bool batch, std::int64_t inputs, const PhaseTimes& times);
+  void count_success(std::optional<Work> work, bool batch, std::int64_t inputs, const PhaseTimes& times);
   /// `kind` is the error_type in lower case.
   void count_failure(std::string_view kind);
   /// Any request that was answered.

@@ -21,6 +21,8 @@ struct ServeOptions {
   std::string api_key = {};  ///< MINBERT_API_KEY; empty: none
 };
 
+constexpr double kLongestSeconds = 1e8;  // three years; what a clock of nanoseconds can count by far
+
 template <class V>
 void visit_options(V& v, ServeOptions& o) {
   v.field("host", o.host, "address to listen on; 0.0.0.0 is every one of the machine's");
@@ -36,9 +38,9 @@ void visit_options(V& v, ServeOptions& o) {
           between(1 << 20, std::int64_t{1} << 40));
   v.field("auto_truncate", o.auto_truncate, "cut texts that are longer than the model reads, unless a request says `truncate`");
   v.field("request_timeout", o.request_timeout, "seconds until a request that waits is given up, and until the end after SIGTERM",
-          above(0));
-  v.field("header_timeout", o.header_timeout, "seconds that the head of a request may take to arrive", above(0));
-  v.field("idle_timeout", o.idle_timeout, "seconds until an idle connection is closed", above(0));
+          between(1e-3, kLongestSeconds));
+  v.field("header_timeout", o.header_timeout, "seconds that the head of a request may take to arrive", between(1e-3, kLongestSeconds));
+  v.field("idle_timeout", o.idle_timeout, "seconds until an idle connection is closed", between(1e-3, kLongestSeconds));
   v.field("cors_allow_origin", o.cors_allow_origin, "origins whose pages may read replies, separated by commas; * is any");
   v.field("open_metrics", o.open_metrics, "answer /metrics without the API key");
   v.field("access_log", o.access_log, "write a JSON line for each request to stderr");

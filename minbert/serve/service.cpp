@@ -278,8 +278,8 @@ void Service::finish(const HttpRequest& request, HttpReply& reply, const Outcome
       std::string kind(outcome.failure);
       kind[0] = static_cast<char>(kind[0] | 32);
       metrics_.count_failure(kind);
-    } else if (outcome.work) {
-      metrics_.count_success(*outcome.work, outcome.batch, outcome.inputs, outcome.times);
+    } else {
+      metrics_.count_success(outcome.work, outcome.batch, outcome.inputs, outcome.times);
     }
   }
   const std::string_view route = outcome.route == nullptr ? "unknown" : outcome.route->path;

@@ -186,7 +186,7 @@ def _read_rows(X: Any, y: Any, X_pair: Any = None) -> Rows:
     if read.pairs is not None and X_pair is not None:
         raise UsageError("expected texts in X beside X_pair, got pairs", place="X")
     pairs = read.pairs if X_pair is None else read_inputs(X_pair).texts
-    labels = y.tolist() if hasattr(y, "tolist") else list(y)
+    labels = y.tolist() if hasattr(y, "tolist") else [label.item() if hasattr(label, "item") else label for label in y]
     for name, values in (("X_pair", pairs), ("y", labels)):
         if values is not None and len(values) != len(read.texts):
             raise DataError(f"expected as many as X has, {len(read.texts)}, got {len(values)}", tag="data", place=name)
@@ -194,6 +194,8 @@ def _read_rows(X: Any, y: Any, X_pair: Any = None) -> Rows:
         if not isinstance(text, str):
             raise DataError(f"expected a str, got {text!r:.40}", tag="data", place=f"X[{i % len(read.texts)}]")
     for i, label in enumerate(labels):
+        if label is None:
+            raise DataError("expected a label, got None", tag="data", place=f"y[{i}]")
         if isinstance(label, float) and not math.isfinite(label):
             raise DataError(f"expected a finite number, got {label}", tag="data", place=f"y[{i}]")
     return Rows(read.texts, pairs, labels)
@@ -209,7 +211,7 @@ def _label_keys(labels: list) -> int | list[str] | None:
         return sorted({str(label) for of_row in labels for label in of_row})
     if any(isinstance(label, float) for label in labels):
         return None
-    distinct = sorted({label for label in labels if label is not None}, key=lambda label: (isinstance(label, str), label))
+    distinct = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
     if all(isinstance(label, (int, bool)) for label in distinct) and [int(label) for label in distinct] == list(range(len(distinct))):
         return len(distinct)
     return [str(label) for label in distinct]
@@ -297,7 +299,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return repr(value)
+        return repr(float(value))  # NumPy's float64 is a float, and its repr is no number
     if isinstance(value, int):
         return str(value)
     if isinstance(value, (str, os.PathLike)):

@@ -116,6 +116,12 @@ def test_train_texts_infers_the_task_from_the_labels(tmp_path, tiny_run):
         minbert.train_texts(init, ["a", None], ["a", "b"], output=tmp_path / "none")
     with pytest.raises(minbert.Error, match=r"y\[1\]: expected a finite number, got nan"):
         minbert.train_texts(init, ["a", "b"], [0.5, float("nan")], output=tmp_path / "none")
+    with pytest.raises(minbert.Error, match=r"y\[1\]: expected a label, got None"):
+        minbert.train_texts(init, ["a", "b"], ["x", None], output=tmp_path / "none")
+    scalars = minbert.train_texts(init, X, list(np.array([0.5, 2.0] * 6, np.float32)), output=tmp_path / "scalars", epochs=1, max_length=16)
+    assert scalars.model().task_info().type == "regress"
+    whole = minbert.train_texts(init, X, list(np.array([0, 1] * 6)), output=tmp_path / "whole", epochs=1, max_length=16)
+    assert whole.model().classes_().tolist() == [0, 1]
     with pytest.raises(minbert.Error, match="dev: expected a fraction below 1"):
         minbert.train_texts(init, X, ["good", "bad"] * 6, dev=1.5, output=tmp_path / "none")
     with pytest.raises(minbert.Error, match="X: expected texts in X beside X_pair"):
@@ -147,9 +153,12 @@ def test_toml_holds_every_value():
     config = {"run": {"name": 'a "b"\n\x7f é', "seed": 3}, "model": {"init": "x", "max_length": None},
               "task": [{"name": "t", "labels": ["x", "y"], "head": {"dense": ["H", 4]}, "data": {"train": [{"path": "p", "limit": 3}],
                         "label_range": [float("-inf"), 1e-5], "label_map": {"é 1": "2"}}}], "stage": []}
+    config["stage"] = [{"lr": np.float64(1e-5), "epochs": np.int64(2), "betas": np.array([0.5, 0.75])}]
     read = tomllib.loads(to_toml(config))
-    del config["model"]["max_length"], config["stage"]
+    del config["model"]["max_length"]
+    config["stage"] = [{"lr": 1e-5, "epochs": 2, "betas": [0.5, 0.75]}]
     assert read == config
+    assert tomllib.loads(to_toml({"stage": []})) == {}
 
 
 def test_a_bar_shows_steps_and_scores(tmp_path, capsys):

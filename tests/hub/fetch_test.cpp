@@ -156,6 +156,9 @@ TEST_F(FetchTest, FilesByNameAreTakenAsTheyAre) {
   some.sha256 = {{"onnx/model.onnx", sha256_hex(weights_)}};
   fetch_model("owner/tiny", some);
   EXPECT_EQ(files_below(out_), (Names{"onnx/model.onnx"}));
+  some.sha256 = {{"onnx/modle.onnx", sha256_hex(weights_)}};
+  expect_error(ErrorTag::kUsage, {"onnx/modle.onnx", "checksum"}, [&] { fetch_model("owner/tiny", some); });
+  some.sha256 = {};
   some.files = {"absent.json"};
   expect_error(ErrorTag::kModel, {"/owner/tiny/resolve/main/absent.json", "404"}, [&] { fetch_model("owner/tiny", some); });
 }

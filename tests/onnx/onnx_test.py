@@ -56,6 +56,9 @@ TASKS = {
     "between": ("similarity", 'type = "pair_regress"\nloss = "bce"\nencode = "joint"'),
     "angle": ("similarity", 'type = "pair_regress"\nhead = { kind = "cosine" }\npool = "pooler"'),
     "grade": ("sentiment", 'type = "regress"\nhead = { dense = [] }'),
+    "sets": ("sentiment", 'type = "multi_label"\ncalibrate = true'),
+    "tempered": ("sentiment", 'type = "classify"\nlabels = 5\ncalibrate = true'),
+    "tempered_pair": ("paraphrase", 'type = "pair_classify"\nlabels = 2\nencode = "joint"\ncalibrate = true'),
 }
 TEXTS = ["a fine film", "so so", "", "the film was so very long that nobody in the room was still awake when it came to its end, not even the dog"]
 PAIRS = list(zip(TEXTS, TEXTS[1:] + TEXTS[:1])) + [("a fine film", "a fine film")]
@@ -119,6 +122,8 @@ class OnnxTest(unittest.TestCase):
         model = self.session("out/onnx/model.onnx")
         about = json.loads(model.get_modelmeta().custom_metadata_map["minbert.tasks"])
         self.assertEqual([task["name"] for task in about], list(TASKS))
+        for task in about:
+            self.assertEqual(task.get("temperature", 1) != 1, "calibrate" in TASKS[task["name"]][1], task["name"])
         for name, (sample, keys) in TASKS.items():
             with self.subTest(name):
                 inputs = TEXTS if sample == "sentiment" else PAIRS

@@ -159,6 +159,33 @@ TEST_P(Queue, RefusesWhatDoesNotFitAndDropsWhatNobodyWants) {
   EXPECT_TRUE(queue.answer({}).empty());
 }
 
+TEST_P(Queue, OnlyWhatWaitsExpires) {
+  set_num_threads(1);
+  std::promise<void> entered, release;
+  std::atomic<bool> first = true;
+  RequestQueue queue(model_, {.max_batch_tokens = 16, .timeout_s = 0.05, .on_pass = [&](std::int64_t, std::int64_t, double) {
+                                if (!first.exchange(false)) return;
+                                entered.set_value();
+                                release.get_future().wait();
+                              }});
+  const auto job_of = [&](std::size_t count, std::promise<bool>& expired) {
+    Query query;
+    for (std::size_t r = 0; r < count; ++r) append_text(query.rows, tokenizer_, tasks_[0], words(r, 4), "", 9);
+    query.tasks = {0};
+    const auto job = std::make_shared<QueueJob>(std::vector<Query>{query});
+    job->done = [&](QueueJob& self) { expired.set_value(self.expired()); };
+    return job;
+  };
+  std::promise<bool> begun, waiting;
+  ASSERT_TRUE(queue.submit(job_of(20, begun)));  // more than one pass
+  entered.get_future().wait();
+  ASSERT_TRUE(queue.submit(job_of(1, waiting)));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  release.set_value();
+  EXPECT_FALSE(begun.get_future().get());
+  EXPECT_TRUE(waiting.get_future().get());
+}
+
 TEST_P(Queue, AFailureIsThatOfItsPassAlone) {
   RequestQueue queue(model_);
   std::vector<Query> broken = queries(1);

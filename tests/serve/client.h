@@ -37,6 +37,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  double pause_s = 0;  ///< after each piece that is read
+
   bool connected() const { return connected_; }
   void send(std::string_view bytes) {
     while (!bytes.empty()) {
@@ -105,6 +107,7 @@ class Client {
       return false;
     }
     received_.append(buffer, static_cast<std::size_t>(count));
+    ::usleep(static_cast<useconds_t>(pause_s * 1e6));
     return true;
   }
   std::size_t fill_until(std::string_view mark) {

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <memory>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "tests/base/error_matchers.h"
 #include "tests/serve/client.h"
@@ -14,7 +17,8 @@ namespace {
 
 class Http : public testing::Test {
  protected:
-  /// A server that echoes bodies; /later is answered when `later_` is called.
+  /// A server that echoes bodies; /later is answered when `later_` is called, /held when the test answers what `held_` has, and /large has
+  /// a long reply.
   void start(HttpLimits limits = {}) {
     HttpHandlers handlers;
     handlers.check = [](const HttpRequest& head) {
@@ -24,6 +28,12 @@ class Http : public testing::Test {
     };
     handlers.handle = [this](const std::shared_ptr<HttpExchange>& exchange) {
       const HttpRequest& request = exchange->request();
+      if (request.path == "/held") {
+        const std::lock_guard lock(mutex_);
+        return held_.push_back(exchange);
+      }
+      if (request.path == "/large")
+        return exchange->reply({.status = 200, .content_type = "text/plain", .body = std::string(kLarge, 'x'), .headers = {}});
       if (request.path != "/later")
         return exchange->reply(
             {.status = 200, .content_type = "text/plain", .body = request.path + "|" + request.body, .headers = {{"x-test", "1"}}});
@@ -38,9 +48,12 @@ class Http : public testing::Test {
   }
   Client client() { return Client(server_->port()); }
 
+  static constexpr std::size_t kLarge = 32 << 20;  // more than sockets buffer
   std::promise<Leaving> left_;
   std::promise<std::function<void()>> later_;
   std::unique_ptr<HttpServer> server_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<HttpExchange>> held_;  // which end before the server
 };
 
 TEST_F(Http, AnswersInTurnOnOneConnection) {
@@ -77,6 +90,7 @@ TEST_F(Http, RefusesWhatIsMalformedOrTooLarge) {
   EXPECT_EQ(status("NONSENSE\r\n\r\n"), 400);
   EXPECT_EQ(status("GET / HTTP/1.1\r\nbad header\r\n\r\n"), 400);
   EXPECT_EQ(status("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), 400);
+  EXPECT_EQ(status("GET / HTTP/1.1\r\nContent-Length: 90000\r\n\r\n"), 400);
   EXPECT_EQ(status("GET / HTTP/1.1\r\nLong: " + std::string(40'000, 'x') + "\r\n\r\n"), 431);
   EXPECT_EQ(status(Client::request("/", std::string(100'001, 'x'))), 413);
   EXPECT_EQ(status("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n" + std::string(0x20000, 'x') + "\r\n0\r\n\r\n"), 413);
@@ -111,6 +125,31 @@ TEST_F(Http, EndsSlowAndIdleConnections) {
   int status = 0;  // this client may be slow too, where the machine is
   for (int tries = 0; tries < 50 && status != 200; ++tries) status = client().get("/good").status;
   EXPECT_EQ(status, 200);
+}
+
+TEST_F(Http, ASlowReaderGetsAllOfALongReply) {
+  start({.body_timeout_s = 2});
+  Client slow = client();
+  slow.pause_s = 0.008;  // for each piece of 64 KiB: over four seconds for all of it
+  EXPECT_EQ(slow.get("/large").body.size(), kLarge);
+}
+
+TEST_F(Http, SmallChunkedBodiesReserveNoMoreThanTheyAre) {
+  start();
+  std::vector<std::unique_ptr<Client>> clients;
+  const auto held = [&] {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  };
+  for (std::size_t i = 0; i < 80; ++i) {
+    clients.push_back(std::make_unique<Client>(server_->port()));
+    clients.back()->send("POST /held HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    for (int tries = 0; tries < 1000 && held() <= i; ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ASSERT_EQ(held(), i + 1);
+  }
+  EXPECT_EQ(client().post("/p", std::string(100'000, 'x')).status, 200);
+  for (const auto& exchange : held_) exchange->reply({.status = 200, .content_type = {}, .body = "late", .headers = {}});
+  for (const auto& one : clients) EXPECT_EQ(one->read().body, "late");
 }
 
 TEST_F(Http, TellsWhenAClientLeaves) {

@@ -316,13 +316,16 @@ $("file").addEventListener("change", async () => {
   read_table();
 });
 
-function answer_columns() {
+function answering_tasks() {
   const pair = table.header !== null && Number($("column-pair").value) >= 0;
-  return state.info.tasks.filter(task => task.type.startsWith("pair") === pair)
-    .flatMap(task => task.labels ? [task.name, task.name + ".score"] : [task.name]);
+  return state.info.tasks.filter(task => task.type.startsWith("pair") === pair);
+}
+function answer_columns() {
+  return answering_tasks().flatMap(task => task.labels ? [task.name, task.name + ".score"] : [task.name]);
 }
 function answer_cells(tasks) {
-  return Object.values(tasks).flatMap(answer => "value" in answer ? [String(answer.value)] : [answer.labels ? answer.labels.join(";") : answer.label, String(answer.score)]);
+  return answering_tasks().map(task => tasks[task.name])
+    .flatMap(answer => "value" in answer ? [String(answer.value)] : [answer.labels ? answer.labels.join(";") : answer.label, String(answer.score)]);
 }
 
 async function answer_table() {
