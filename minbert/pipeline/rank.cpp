@@ -19,6 +19,12 @@ double cosine(std::span<const float> u, std::span<const float> v) {
 
 bool scores_pairs(const TaskSpec& task) { return task.is_pair() && (task.is_regression() || task.labels.count == 2); }
 
+std::optional<std::size_t> only_pair_task(std::span<const TaskSpec> tasks) {
+  const auto first = std::ranges::find_if(tasks, scores_pairs);
+  if (first == tasks.end() || std::find_if(first + 1, tasks.end(), scores_pairs) != tasks.end()) return std::nullopt;
+  return static_cast<std::size_t>(first - tasks.begin());
+}
+
 double pair_score(const TaskSpec& task, const Prediction& prediction) {
   return task.is_regression() ? prediction.value : prediction.probs[1];
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,8 @@ double cosine(std::span<const float> u, std::span<const float> v);
 double pair_score(const TaskSpec& task, const Prediction& prediction);
 /// Whether a task scores pairs by one number.
 bool scores_pairs(const TaskSpec& task);
+/// The task that scores pairs; nothing if there is none, or more than one.
+std::optional<std::size_t> only_pair_task(std::span<const TaskSpec> tasks);
 
 /// Indices of scores in falling order; equal ones keep their order.
 std::vector<std::size_t> falling_order(std::span<const double> scores);

@@ -236,9 +236,7 @@ std::vector<double> SharedModel::scores(std::string_view query, std::span<const 
       throw Error(ErrorTag::kUsage, "task", fmt::format("expected a task that scores pairs, \"{}\" does not", options.task));
     return pair_scores(task, query, documents);
   }
-  if (std::count_if(specs().begin(), specs().end(), scores_pairs) == 1)
-    return pair_scores(static_cast<std::size_t>(std::find_if(specs().begin(), specs().end(), scores_pairs) - specs().begin()), query,
-                       documents);
+  if (const auto task = only_pair_task(specs())) return pair_scores(*task, query, documents);
   std::vector<std::string_view> texts = {query};
   texts.insert(texts.end(), documents.begin(), documents.end());
   const auto width = static_cast<std::size_t>(modules_of({}).width(hidden()));

@@ -95,9 +95,7 @@ void run_similarity(Call& call) {
   Query query;
   std::optional<PairScorer> scorer;
   if (name) {
-    scorer = PairScorer{.task = find_task(call.engine(), *name, "task")};
-    if (!scores_pairs(call.engine().tasks()[scorer->task]))
-      throw invalid("task", fmt::format("expected a task that scores pairs: {}", task_names(call.engine(), scores_pairs)));
+    scorer = PairScorer{.task = find_pair_task(call.engine(), *name)};
     query.tasks = {scorer->task};
     settings.text("prompt_name");  // of the right type, though pairs take no prompt
   } else {

@@ -6,6 +6,14 @@
 namespace minbert {
 namespace {
 
+/// "sst, para" of all tasks that `wanted` takes.
+std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&)) {
+  std::string names;
+  for (const TaskSpec& task : engine.tasks())
+    if (wanted(task)) names += (names.empty() ? "" : ", ") + task.name;
+  return names.empty() ? "none" : names;
+}
+
 bool has_weights(const VectorModule& module) {
   return std::holds_alternative<DenseModule>(module) || std::holds_alternative<LayerNormModule>(module);
 }
@@ -93,13 +101,6 @@ std::vector<double> VectorMaker::cosines(QueryAnswer& answer) const {
   return cosines;
 }
 
-std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&)) {
-  std::string names;
-  for (const TaskSpec& task : engine.tasks())
-    if (wanted(task)) names += (names.empty() ? "" : ", ") + task.name;
-  return names.empty() ? "none" : names;
-}
-
 std::size_t find_task(const Engine& engine, const std::string& name, const std::string& member) {
   std::vector<std::string> names;
   for (std::size_t t = 0; t < engine.tasks().size(); ++t) {
@@ -108,6 +109,13 @@ std::size_t find_task(const Engine& engine, const std::string& name, const std::
   }
   if (names.empty()) throw invalid(member, "this model has no tasks: it only makes vectors");
   throw invalid(member, fmt::format("unknown task; this model has {}", fmt::join(names, ", ")));
+}
+
+std::size_t find_pair_task(const Engine& engine, const std::string& name) {
+  const std::size_t task = find_task(engine, name, "task");
+  if (!scores_pairs(engine.tasks()[task]))
+    throw invalid("task", fmt::format("expected a task that scores pairs: {}", task_names(engine, scores_pairs)));
+  return task;
 }
 
 std::size_t choose_task(const Call& call, const Members& members) {

@@ -49,11 +49,11 @@ struct PairScorer {
 
 /// Index of the task of this name; a 422 with the names that there are.
 std::size_t find_task(const Engine& engine, const std::string& name, const std::string& member);
+/// The same for a task that scores pairs, which the member `task` names.
+std::size_t find_pair_task(const Engine& engine, const std::string& name);
 /// Index of the task that the member `task` names, which may be absent where there is one task.
 std::size_t choose_task(const Call& call, const Members& members);
 /// {"label","score","probs"}, {"labels","score","probs"} of multi_label, or {"value"}.
 std::string analysis_text(const TaskSpec& task, const Prediction& prediction);
-/// "sst, para" of all tasks that `wanted` takes.
-std::string task_names(const Engine& engine, bool (*wanted)(const TaskSpec&));
 
 }  // namespace minbert

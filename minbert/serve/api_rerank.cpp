@@ -9,15 +9,9 @@ namespace {
 
 /// The pair task that scores: the one named, else the only one; none: the cosine of sentence vectors does.
 std::optional<PairScorer> choose_scorer(const Call& call, const Members& members, bool raw) {
-  const auto& tasks = call.engine().tasks();
-  if (const auto name = members.text("task")) {
-    const std::size_t task = find_task(call.engine(), *name, "task");
-    if (!scores_pairs(tasks[task]))
-      throw invalid("task", fmt::format("expected a task that scores pairs: {}", task_names(call.engine(), scores_pairs)));
-    return PairScorer{.task = task, .raw = raw};
-  }
-  if (std::count_if(tasks.begin(), tasks.end(), scores_pairs) != 1) return std::nullopt;
-  return PairScorer{.task = static_cast<std::size_t>(std::find_if(tasks.begin(), tasks.end(), scores_pairs) - tasks.begin()), .raw = raw};
+  if (const auto name = members.text("task")) return PairScorer{.task = find_pair_task(call.engine(), *name), .raw = raw};
+  const auto task = only_pair_task(call.engine().tasks());
+  return task ? std::optional(PairScorer{.task = *task, .raw = raw}) : std::nullopt;
 }
 
 /// Texts that compete, and the query that scores them.
