@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "minbert/base/rng.h"
@@ -51,6 +52,21 @@ TomlValue draw(const SearchDimension& dimension, Rng& rng) {
   }
 }
 
+/// A key that is in the tree, with its blocks by their names: stage.finetune.lr for stage.0.lr.
+std::string name_in(const ConfigTree& tree, std::string_view key) {
+  TomlNode node = tree.node();
+  for (const std::string& part : split_key(key, key)) {
+    if (!node.is<TomlArray>()) {
+      node = node.find(part).value();
+      continue;
+    }
+    const std::vector<TomlNode> items = node.items();
+    const auto by_name = std::ranges::find(items, join_key(node.key(), part), &TomlNode::key);
+    node = by_name != items.end() ? *by_name : items.at(std::stoul(part));
+  }
+  return node.key();
+}
+
 }  // namespace
 
 SearchFile load_search_file(const fs::path& path) {
@@ -92,8 +108,12 @@ ConfigTree trial_config(const SearchFile& file, const ConfigOverrides& overrides
   const auto run = tree.node().find("run");
   const auto name = run ? run->find("name") : std::nullopt;
   tree.set("run.name", fmt::format("{}-{:03}", name ? name->as_string() : file.search.name, trial), here);
-  for (const auto& [key, value] : draw_values(file, trial))
+  std::map<std::string, std::string> drawn;  // as the tree names them, and as the file does
+  for (const auto& [key, value] : draw_values(file, trial)) {
     tree.set(key, value, TomlOrigin{fmt::format("{}, trial {}", here.place, trial), here.folder});
+    if (const auto [same, is_new] = drawn.emplace(name_in(tree, key), key); !is_new)
+      throw Error(ErrorTag::kUsage, here.place, fmt::format("\"{}\" and \"{}\" are names of one key", same->second, key));
+  }
   return tree;
 }
 

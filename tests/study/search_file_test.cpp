@@ -126,6 +126,14 @@ TEST_F(SearchFileTest, ValuesGoIntoTheConfig) {
             print_toml_value(value_of(values, "task.mood.head.dense")));
 }
 
+TEST_F(SearchFileTest, OneKeyIsNotDrawnUnderTwoNames) {
+  write_file(folder_ / "base.toml", "[[task]]\nname = \"mood\"\n[[stage]]\nname = \"a\"\nlr = 1\n");
+  SearchFile file = load(kSpace);
+  trial_config(file, {}, 0);
+  std::ranges::find(file.space, "stage.0.epochs", &SearchDimension::key)->key = "stage.a.lr";
+  expect_error(ErrorTag::kUsage, {"\"stage.0.lr\" and \"stage.a.lr\" are names of one key"}, [&] { trial_config(file, {}, 0); });
+}
+
 TEST_F(SearchFileTest, MistakesNamePlaceAndKey) {
   const std::string head = "[search]\nrecipe = \"base.toml\"\n";
   struct Mistake {
