@@ -173,9 +173,9 @@ void answer_rows(const PredictFlags& flags, Session& session, ShardFile* shard) 
   session.console.detail(fmt::format("model: {:.2f} s", watch.lap()));
   const std::vector<std::size_t> chosen = choose_tasks(model, flags);
   for (const std::size_t task : chosen)
-    if (flags.explain && model.members(task) > 1)
+    if (flags.explain && model.members(task).size() > 1)
       throw Error(ErrorTag::kUsage, "--explain",
-                  fmt::format("expected one model with the task \"{}\", got {}", model.tasks()[task].name, model.members(task)));
+                  fmt::format("expected one model with the task \"{}\", got {}", model.tasks()[task].name, model.members(task).size()));
   const TaskSpec& first = model.tasks()[chosen.front()];
   std::optional<InputStream> input;
   std::unique_ptr<InputRows> rows;

@@ -39,11 +39,14 @@ void expect_sendable(const std::string& key) {
 LoadedModel load(const std::string& path, Session& session) {
   LoadedModel loaded;
   loaded.backend = open_backend(session);
-  ModelFolder folder = read_whole_model(path);
-  const SentenceModules modules = read_sentence_modules(folder, folder.warnings);
+  std::vector<ModelFolder> folders = read_answering_folders(path);
+  ModelFolder& first = folders.front();
+  const SentenceModules modules = read_sentence_modules(first, first.warnings);
   const bool pooler = modules.pooling.modes.front() == TokenPool::kPooler;
-  loaded.model = std::make_unique<TextModel>(open_model(session, *loaded.backend, std::move(folder), pooler));
-  loaded.dtype = compute_name({loaded.model->params().compute(), loaded.model->params().use()});
+  std::vector<TextModel> models;
+  for (ModelFolder& folder : folders) models.push_back(open_model(session, *loaded.backend, std::move(folder), pooler && models.empty()));
+  loaded.dtype = compute_name({models.front().params().compute(), models.front().params().use()});
+  loaded.models = std::make_unique<Ensemble>(std::move(models));
   return loaded;
 }
 

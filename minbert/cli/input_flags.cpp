@@ -17,6 +17,9 @@ void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::str
                  fmt::format("format of the input: auto (detected) | csv | tsv | jsonl | {} [{}]", lines, default_help))
       ->check(one_of({"auto", "csv", "tsv", "jsonl", "lines"}))
       ->type_name("NAME");
+  app.add_option("--header", flags.header, "whether a table's first line names the columns: yes | no [by its look]")
+      ->check(one_of({"auto", "yes", "no"}))
+      ->type_name("NAME");
   add_columns(app, flags.columns, false, pairs);
   app.add_option("--on-bad-row", flags.on_bad_row, "error: end with 3; skip: leave the row out and count it [error]")
       ->check(one_of({"error", "skip"}))
@@ -26,6 +29,7 @@ void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::str
 InputOptions input_options(const InputFlags& flags, const std::string& default_format) {
   return {.path = flags.path,
           .format = flags.format.empty() ? default_format : flags.format,
+          .header = flags.header,
           .columns = {.text = flags.columns.text,
                       .text_pair = flags.columns.text_pair,
                       .id = flags.columns.id,

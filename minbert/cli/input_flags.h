@@ -15,7 +15,7 @@ namespace minbert {
 
 /// -i, --in-format, --text, --text-pair, --id, --on-bad-row.
 struct InputFlags {
-  std::string path = "-", format, on_bad_row = "error";
+  std::string path = "-", format, header = "auto", on_bad_row = "error";
   ColumnFlags columns;
 };
 

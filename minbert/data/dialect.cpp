@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
+#include <string>
 #include <tuple>
 
 #include "minbert/base/json.h"
@@ -119,11 +121,16 @@ bool holds_json_objects(std::string_view text, char newline) {
   return false;
 }
 
-// The first record, and which of its columns hold numbers in all of the next ones.
+// The first record, and what stands below each of its cells in the next ones.
 struct FirstRecord {
   std::vector<std::string> cells;
   std::vector<bool> numbers_below;
+  std::vector<std::set<std::string, std::less<>>> values_below;
+  std::size_t records_below = 0;
   bool sentences_below = false;
+
+  // Whether a column's values come up again and again, as labels do.
+  bool repeats(std::size_t column) const { return records_below >= 8 && 4 * values_below[column].size() <= records_below; }
 };
 
 FirstRecord read_first_record(std::string_view text, const Dialect& dialect) {
@@ -132,13 +139,14 @@ FirstRecord read_first_record(std::string_view text, const Dialect& dialect) {
   if (!reader.next()) return first;
   for (std::size_t i = 0; i < reader.fields().size(); ++i) first.cells.emplace_back(reader.field(i));
   first.numbers_below.assign(first.cells.size(), true);
-  std::size_t records = 0;
-  for (; records < 50 && reader.next(); ++records)
+  first.values_below.resize(first.cells.size());
+  for (; first.records_below < 50 && reader.next(); ++first.records_below)
     for (std::size_t i = 0; i < std::min(first.cells.size(), reader.fields().size()); ++i) {
       first.numbers_below[i] = first.numbers_below[i] && is_number(reader.field(i));
+      first.values_below[i].emplace(reader.field(i));
       first.sentences_below |= count_words(reader.field(i)) > 1;
     }
-  if (records == 0) first.numbers_below.assign(first.cells.size(), false);
+  if (first.records_below == 0) first.numbers_below.assign(first.cells.size(), false);
   return first;
 }
 
@@ -164,13 +172,22 @@ TableFormat detect_format(std::string_view text, std::string_view extension, con
   return tab_table && !options.pair_lines ? TableFormat::kDelimited : TableFormat::kLines;
 }
 
-// Without a name to look for: a header has no numbers and either a usual name, a number below a word, or words above sentences.
+// Without a name to look for: a header has no numbers, and a usual name; or few words above labels that are none of them; or numbers below
+// a word; or words above sentences. A first record with a label that comes up again is data.
 bool detect_header(std::string_view text, const Dialect& dialect) {
   const FirstRecord first = read_first_record(text, dialect);
   const auto& cells = first.cells;
   if (std::any_of(cells.begin(), cells.end(), is_known_column)) return true;
   if (std::any_of(cells.begin(), cells.end(), is_number)) return false;
-  const bool words_above = std::none_of(cells.begin(), cells.end(), [](const std::string& cell) { return count_words(cell) > 1; });
+  bool above_labels = false;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (!first.repeats(i)) continue;
+    if (first.values_below[i].contains(cells[i])) return false;
+    above_labels = true;
+  }
+  const auto has_words = [](std::size_t most) { return [most](const std::string& cell) { return count_words(cell) <= most; }; };
+  if (above_labels && first.sentences_below && std::ranges::all_of(cells, has_words(3))) return true;
+  const bool words_above = std::ranges::all_of(cells, has_words(1));
   const bool numbers_below = std::find(first.numbers_below.begin(), first.numbers_below.end(), true) != first.numbers_below.end();
   return numbers_below || (words_above && first.sentences_below);
 }

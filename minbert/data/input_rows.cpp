@@ -19,7 +19,10 @@ bool are_raw_lines(const InputOptions& options) { return options.format == "line
 
 TableOptions reading(const InputOptions& options) {
   const RowColumnNames& names = options.columns;
-  TableOptions out{.format = options.format, .pair_lines = names.pair, .hints = {.lines = "--in-format lines reads plain texts"}};
+  TableOptions out{.format = options.format,
+                   .header = options.header,
+                   .pair_lines = names.pair,
+                   .hints = {.lines = "--in-format lines reads plain texts"}};
   for (const std::string& name : {names.text, names.text_pair})
     if (is_column_name(name)) out.wanted.push_back(name);
   return out;
@@ -65,6 +68,7 @@ PieceRows::PieceRows(const InputOptions& options, InputPiece piece) : first_row_
   constexpr const char* kBadRow = "--on-bad-row skip leaves such rows out";
   const std::string name = input_name(options.path);
   if (are_raw_lines(options)) {
+    if (piece.first_row == 0) expect_plain_rows(piece.text, name);
     lines_.emplace(name, std::move(piece.text));
     return;
   }

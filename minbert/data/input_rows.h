@@ -31,6 +31,7 @@ struct InputRow {
 struct InputOptions {
   std::string path = "-";       ///< "-" is standard input
   std::string format = "auto";  ///< auto | csv | tsv | jsonl | lines
+  std::string header = "auto";  ///< auto | yes | no: whether a table's first record names its columns
   RowColumnNames columns = {};
   bool skip_bad_rows = false;
   bool keep_columns = false;  ///< fill InputRow::cells

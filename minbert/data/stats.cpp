@@ -16,12 +16,6 @@ constexpr std::size_t kPlacesListed = 20;
 
 std::string row_key(const Row& row) { return comparison_key(row.text) + '\n' + comparison_key(row.text_pair); }
 
-std::int64_t count_overlap(const Rows& of, const Rows& in) {
-  std::unordered_set<std::string> keys;
-  for (const Row& row : in.rows) keys.insert(row_key(row));
-  return std::count_if(of.rows.begin(), of.rows.end(), [&](const Row& row) { return keys.contains(row_key(row)); });
-}
-
 /// The comparison keys of a row's texts; blank texts are left out.
 std::vector<std::string> text_keys(const Row& row) {
   std::vector<std::string> keys;
@@ -45,6 +39,12 @@ TaskOverlap overlap_between(const Rows& train, const Rows& other) {
 }
 
 }  // namespace
+
+std::int64_t count_overlap(const Rows& of, const Rows& in) {
+  std::unordered_set<std::string> keys;
+  for (const Row& row : in.rows) keys.insert(row_key(row));
+  return std::count_if(of.rows.begin(), of.rows.end(), [&](const Row& row) { return keys.contains(row_key(row)); });
+}
 
 LengthStats length_stats(std::vector<std::int64_t> lengths) {
   if (lengths.empty()) return {};

@@ -44,6 +44,8 @@ struct DataStats {
 };
 
 DataStats data_stats(const TaskRows& task);
+/// How many rows of `of` have the texts of some row of `in`, compared as TaskOverlap is.
+std::int64_t count_overlap(const Rows& of, const Rows& in);
 SplitStats split_stats(const Rows& rows, const TaskLabels& labels);
 
 /// How many rows of a task's train have a text that another task's dev or test has too.

@@ -54,6 +54,18 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
+}  // namespace
+
+void expect_plain_rows(std::string_view bytes, const std::string& name) {
+  if (bytes.starts_with("\x1F\x8B"))
+    throw Error(ErrorTag::kData, name, "expected text, got a gzip file", fmt::format("gunzip -c {} | minbert ... reads it", name));
+  const std::string_view text = strip(bytes);
+  if (text.starts_with('[') && strip(text.substr(1)).starts_with('{'))
+    throw Error(ErrorTag::kData, name, "expected a JSON object on each line, got an array of them", "jq -c '.[]' makes lines of it");
+}
+
+namespace {
+
 // Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
 std::vector<char> decode(std::string_view bytes, const std::string& name, const TableOptions& options) {
   const std::string& encoding = options.encoding;
@@ -63,6 +75,7 @@ std::vector<char> decode(std::string_view bytes, const std::string& name, const 
   if (begins && (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")))
     throw Error(ErrorTag::kData, name, "expected UTF-8, got UTF-16", "convert it first: iconv -f utf-16 -t utf-8");
   if (begins && bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
+  if (begins) expect_plain_rows(bytes, name);
   const auto line_at = [&](std::size_t offset) {
     return options.first_line + std::count(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(offset), '\n');
   };

@@ -97,6 +97,10 @@ class Table {
 /// Error(kUsage) for an option without meaning.
 Table read_table(const std::filesystem::path& path, const TableOptions& options = {});
 
+/// Throws Error(kData) for the first bytes of a file whose lines are no rows, though they may pass for text: gzip, and an array of JSON
+/// objects.
+void expect_plain_rows(std::string_view bytes, const std::string& name);
+
 /// Reads bytes in memory. Errors show `name`, and its extension counts as the file's.
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options = {});
 

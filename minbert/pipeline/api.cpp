@@ -70,7 +70,7 @@ Pipeline& Pipeline::operator=(Pipeline&& other) noexcept {
 const std::vector<TaskInfo>& Pipeline::tasks() const { return impl_->infos; }
 
 std::size_t Pipeline::find_task(std::string_view name) const {
-  if (!name.empty() || impl_->specs().empty()) return impl_->model->find_task(name);
+  if (!name.empty() || impl_->specs().empty()) return impl_->models->find_task(name);
   if (impl_->specs().size() == 1) return 0;
   std::vector<std::string> names;
   for (const TaskInfo& info : impl_->infos) names.push_back(info.name);
@@ -116,8 +116,8 @@ std::vector<std::vector<TaskPrediction>> Pipeline::analyze(std::span<const Input
   return guarded([&] {
     const ThreadScope scope(impl_->threads);
     std::set<std::size_t> wanted;
-    for (const std::string& name : tasks) wanted.insert(impl_->model->find_task(name));
-    if (impl_->specs().empty()) impl_->model->find_task("");  // throws
+    for (const std::string& name : tasks) wanted.insert(impl_->models->find_task(name));
+    if (impl_->specs().empty()) impl_->models->find_task("");  // throws
     for (std::size_t i = 0; tasks.empty() && i < impl_->specs().size(); ++i) wanted.insert(i);
     std::vector<std::vector<TaskPrediction>> out(inputs.size());
     auto answers = impl_->analyze(inputs, {wanted.begin(), wanted.end()}, progress);
@@ -165,7 +165,7 @@ std::vector<RankedDocument> Pipeline::rank(std::string_view query, std::span<con
 std::vector<Tokens> Pipeline::tokenize(std::span<const Input> inputs, std::int64_t max_length) const {
   return guarded([&] {
     const ThreadScope scope(impl_->threads);
-    const Tokenizer& tokenizer = impl_->model->tokenizer();
+    const Tokenizer& tokenizer = impl_->model().tokenizer();
     std::vector<Tokens> out(inputs.size());
     parallel_for(std::ssize(inputs), 64, [&](std::int64_t begin, std::int64_t end) {
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
@@ -182,9 +182,9 @@ std::vector<Tokens> Pipeline::tokenize(std::span<const Input> inputs, std::int64
   });
 }
 
-const std::filesystem::path& Pipeline::folder() const { return impl_->model->folder().path; }
-std::string Pipeline::config() const { return dump_json(model_config_json(impl_->model->folder().config)); }
-std::int64_t Pipeline::max_length() const { return impl_->model->folder().max_length; }
+const std::filesystem::path& Pipeline::folder() const { return impl_->model().folder().path; }
+std::string Pipeline::config() const { return dump_json(model_config_json(impl_->model().folder().config)); }
+std::int64_t Pipeline::max_length() const { return impl_->model().folder().max_length; }
 std::string Pipeline::dtype() const { return impl_->dtype; }
 int Pipeline::threads() const { return impl_->threads; }
 const std::vector<std::string>& Pipeline::warnings() const { return impl_->warnings; }

@@ -48,6 +48,12 @@ void Ensemble::join_decoding(std::size_t task) {
   }
 }
 
+std::vector<MultitaskModel*> Ensemble::compute_models() {
+  std::vector<MultitaskModel*> models;
+  for (TextModel& model : models_) models.push_back(&model.model());
+  return models;
+}
+
 std::size_t Ensemble::find_task(std::string_view name) const { return minbert::find_task(tasks_, name, models_.front().folder().path); }
 
 template <class Answer>

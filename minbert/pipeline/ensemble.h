@@ -24,9 +24,16 @@ class Ensemble {
   const std::vector<TaskSpec>& tasks() const { return tasks_; }
   /// Index of the task of this name. Throws Error(kUsage) with the nearest name.
   std::size_t find_task(std::string_view name) const;
-  /// How many models answer a task.
-  std::size_t members(std::size_t task) const { return members_[task].size(); }
+  /// A task of one of the models, by their indices.
+  struct Member {
+    std::size_t model = 0, task = 0;
+  };
+  /// Those that answer a task.
+  std::span<const Member> members(std::size_t task) const { return members_[task]; }
   std::span<const TextModel> models() const { return models_; }
+  std::span<TextModel> models() { return models_; }
+  /// What the models compute with, in their order, for a RequestQueue: where each task has one member, its index there is its index here.
+  std::vector<MultitaskModel*> compute_models();
 
   /// As TextModel's. `progress` gets the number of rows that all models together have answered, as a share of `rows`. Only the answers of
   /// a single model can be explained.
@@ -36,9 +43,6 @@ class Ensemble {
                                         TextModel::Why why = TextModel::Why::kNo);
 
  private:
-  struct Member {
-    std::size_t model = 0, task = 0;  // a task of a model, by their indices
-  };
   void add_task(std::size_t model, std::size_t task);
   void join_decoding(std::size_t task);
   template <class Answer>

@@ -155,6 +155,15 @@ ModelFolder read_whole_model(const fs::path& path) {
                           (path / "best").string()));
 }
 
+std::vector<ModelFolder> read_answering_folders(const fs::path& path) {
+  std::vector<ModelFolder> folders = {read_model_folder(path)};
+  const std::vector<fs::path> own = answering_folders(path);
+  if (own == std::vector{path}) return folders;
+  folders.front().tasks.clear();
+  for (const fs::path& folder : own) folders.push_back(read_model_folder(folder));
+  return folders;
+}
+
 bool has_pooler(const ModelFolder& folder) {
   const ModelShape shape = model_shape(folder.config, {}, true);
   return plan_import(open_model_weights(folder.path), shape, {.wanted = {}, .require_encoder = false}).missing(Role::kPooler).empty();

@@ -49,6 +49,10 @@ ModelFolder read_model_folder(const std::filesystem::path& path);
 /// As read_model_folder, for one model that is to answer all tasks. Throws Error(kModel) for a run in which tasks have models of their own.
 ModelFolder read_whole_model(const std::filesystem::path& path);
 
+/// The folders of the models that answer each task once, of which the first makes vectors: one; or of a run in which tasks have models of
+/// their own its best/, without tasks, and those. Throws Error(kModel).
+std::vector<ModelFolder> read_answering_folders(const std::filesystem::path& path);
+
 /// The files of a model folder that it is read from, in alphabetical order. Others (README.md, other formats) do not matter.
 std::vector<std::filesystem::path> model_files(const std::filesystem::path& folder);
 

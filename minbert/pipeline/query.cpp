@@ -11,7 +11,8 @@ namespace {
 /// The sequences of a pass, row after row.
 class Pass {
  public:
-  Pass(BatchLane& lane, std::span<const QueryRow> rows) : lane_(lane), rows_(rows), shape_(lane.model.params().shape()) {
+  Pass(BatchLane& lane, std::span<const QueryRow> rows, std::size_t first_task)
+      : lane_(lane), rows_(rows), shape_(lane.model.params().shape()), first_task_(first_task) {
     lane.arena.reset();
     for (const QueryRow& row : rows) {
       first_sequence_.push_back(static_cast<std::int32_t>(merged_.sequences()));
@@ -40,9 +41,11 @@ class Pass {
   }
 
  private:
+  const HeadShape& head(std::size_t task) const { return shape_.heads[task - first_task_]; }
+
   bool needs_all_tokens(const Query& query) const {
     return query.states || query.pool == Pool::kMean ||
-           std::any_of(query.tasks.begin(), query.tasks.end(), [&](std::size_t task) { return shape_.heads[task].pool == Pool::kMean; });
+           std::any_of(query.tasks.begin(), query.tasks.end(), [&](std::size_t task) { return head(task).pool == Pool::kMean; });
   }
 
   /// The tokens whose last hidden states are needed; empty if that is all. Fills offsets_.
@@ -80,9 +83,9 @@ class Pass {
       first.push_back(first_sequence_[r]);
       second.push_back(first_sequence_[r] + 1);
     }
-    const Tensor& all = vectors(shape_.heads[task].pool);
-    const Tensor u = gather(all, first), v = shape_.heads[task].pair() ? gather(all, second) : Tensor();
-    const auto logits = lane_.model.backend().to_host(lane_.model.head_forward(lane_.arena, nullptr, task, u, v, {}, {}));
+    const Tensor& all = vectors(head(task).pool);
+    const Tensor u = gather(all, first), v = head(task).pair() ? gather(all, second) : Tensor();
+    const auto logits = lane_.model.backend().to_host(lane_.model.head_forward(lane_.arena, nullptr, task - first_task_, u, v, {}, {}));
     const std::size_t width = logits.size() / rows.size();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const QueryRow& row = rows_[rows[i]];
@@ -128,6 +131,7 @@ class Pass {
   BatchLane& lane_;
   std::span<const QueryRow> rows_;
   const ModelShape& shape_;
+  std::size_t first_task_;
   TokenizedRows merged_;
   std::vector<std::int32_t> first_sequence_;  // of each row
   std::vector<bool> needs_all_;               // of each sequence
@@ -138,21 +142,21 @@ class Pass {
 
 }  // namespace
 
-QueryAnswer empty_answer(const Query& query, const ModelShape& shape) {
+QueryAnswer empty_answer(const Query& query, const ModelShape& shape, std::size_t first_task) {
   QueryAnswer answer{.logits = {}, .vectors = {}, .states = {}, .rows = query.rows.rows(), .windows = query.rows.windows};
   const auto width = static_cast<std::size_t>(shape.config.hidden_size), rows = static_cast<std::size_t>(query.all_rows());
   MINBERT_CHECK(!query.rows.windows || (!query.pool && !query.states), "vectors of windows");
   for (const std::size_t task : query.tasks) {
-    MINBERT_CHECK((query.rows.per_row == 2) == shape.heads.at(task).pair(), "head {} reads rows of {} sequences", shape.heads[task].task,
-                  query.rows.per_row);
-    answer.logits.emplace_back(rows * static_cast<std::size_t>(shape.heads[task].logits()));
+    const HeadShape& head = shape.heads.at(task - first_task);
+    MINBERT_CHECK((query.rows.per_row == 2) == head.pair(), "head {} reads rows of {} sequences", head.task, query.rows.per_row);
+    answer.logits.emplace_back(rows * static_cast<std::size_t>(head.logits()));
   }
   if (query.pool) answer.vectors.resize(static_cast<std::size_t>(query.rows.sequences()) * width);
   if (query.states) answer.states.resize(query.rows.ids.size() * width);
   return answer;
 }
 
-void answer_rows(BatchLane& lane, std::span<const QueryRow> rows) { Pass(lane, rows).run(); }
+void answer_rows(BatchLane& lane, std::span<const QueryRow> rows, std::size_t first_task) { Pass(lane, rows, first_task).run(); }
 
 std::vector<Prediction> decode_answer(const TaskSpec& task, const QueryAnswer& answer, std::size_t slot) {
   const auto logits = std::span(answer.logits.at(slot));

@@ -42,8 +42,8 @@ struct QueryAnswer {
   std::shared_ptr<const RowWindows> windows = {};  ///< of those rows
 };
 
-/// An answer of the right sizes, all 0.
-QueryAnswer empty_answer(const Query& query, const ModelShape& shape);
+/// An answer of the right sizes, all 0. Of several models, this one's first head has the index `first_task`.
+QueryAnswer empty_answer(const Query& query, const ModelShape& shape, std::size_t first_task = 0);
 
 /// One row or window of a query, and where its part of the answer goes.
 struct QueryRow {
@@ -53,8 +53,8 @@ struct QueryRow {
 };
 
 /// Answers rows in one pass; dropout is off. In f32 a row's answer has the same bytes whichever rows share the pass, and equals that of
-/// predict_rows and encode_rows. Resets the lane's arena.
-void answer_rows(BatchLane& lane, std::span<const QueryRow> rows);
+/// predict_rows and encode_rows. Resets the lane's arena. `first_task` is as empty_answer() has it.
+void answer_rows(BatchLane& lane, std::span<const QueryRow> rows, std::size_t first_task = 0);
 
 /// Predictions for a query's rows by the `slot`-th of its tasks, `task`. The answers to windows are joined with their rows'.
 std::vector<Prediction> decode_answer(const TaskSpec& task, const QueryAnswer& answer, std::size_t slot);

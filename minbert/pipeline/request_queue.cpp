@@ -32,21 +32,28 @@ std::int64_t QueueJob::tokens() const {
 struct RequestQueue::Worker {
   bool first = false, idle = false;
   std::condition_variable wake;
-  std::unique_ptr<OwnLane> lane;
+  std::vector<std::unique_ptr<OwnLane>> lanes;  // of each model
   std::thread thread;
 };
 
-RequestQueue::RequestQueue(MultitaskModel& model, RequestQueueOptions options)
-    : model_(model), options_(std::move(options)), threads_(num_threads()) {
-  const Backend& backend = model.backend();
+RequestQueue::RequestQueue(std::vector<MultitaskModel*> models, RequestQueueOptions options)
+    : models_(std::move(models)), options_(std::move(options)), threads_(num_threads()) {
+  std::size_t tasks = 0;
+  for (const MultitaskModel* model : models_) {
+    first_tasks_.push_back(tasks);
+    tasks += model->params().shape().heads.size();
+  }
+  const Backend& backend = models_.at(0)->backend();
   const int lanes = backend.profiling() || backend.showing_outputs() ? 1 : threads_;
   pass_tokens_ = std::clamp<std::int64_t>(options_.max_batch_tokens / lanes, 1, kLaneTokens);
   for (int i = 0; i < lanes; ++i) {
     workers_.push_back(std::make_unique<Worker>());
     Worker& worker = *workers_.back();
     worker.first = i == 0;
-    worker.lane = i == 0 ? std::make_unique<OwnLane>(model_) : std::make_unique<OwnLane>(backend.sibling(), model_);
-    worker.lane->parts().model.backend().set_checking_outputs(backend.checking_outputs());
+    for (MultitaskModel* model : models_) {
+      worker.lanes.push_back(i == 0 ? std::make_unique<OwnLane>(*model) : std::make_unique<OwnLane>(backend.sibling(), *model));
+      worker.lanes.back()->parts().model.backend().set_checking_outputs(backend.checking_outputs());
+    }
   }
   try {
     for (const auto& worker : workers_) worker->thread = std::thread([this, &own = *worker] { work(own); });
@@ -87,8 +94,17 @@ void RequestQueue::close() {
   finish(over);
 }
 
+std::size_t RequestQueue::model_of(const Query& query) const {
+  if (query.tasks.empty()) return 0;
+  const auto after = std::ranges::upper_bound(first_tasks_, query.tasks.front());
+  return static_cast<std::size_t>(after - first_tasks_.begin()) - 1;
+}
+
 bool RequestQueue::submit(std::shared_ptr<QueueJob> job) {
-  for (const Query& query : job->queries) job->answers.push_back(empty_answer(query, model_.params().shape()));
+  for (const Query& query : job->queries) {
+    const std::size_t model = model_of(query);
+    job->answers.push_back(empty_answer(query, models_[model]->params().shape(), first_tasks_[model]));
+  }
   if (++jobs_ > options_.capacity) {
     --jobs_;
     return false;
@@ -250,7 +266,11 @@ void RequestQueue::drop(const std::shared_ptr<QueueJob>& job, JobList& over) {
 void RequestQueue::compute(Worker& worker, const Taken& taken) {
   const Stopwatch watch;
   try {
-    answer_rows(worker.lane->parts(), taken.rows);
+    for (std::size_t model = 0; model < models_.size(); ++model) {
+      std::vector<QueryRow> rows;
+      std::ranges::copy_if(taken.rows, std::back_inserter(rows), [&](const QueryRow& row) { return model_of(*row.query) == model; });
+      if (!rows.empty()) answer_rows(worker.lanes[model]->parts(), rows, first_tasks_[model]);
+    }
   } catch (...) {
     const std::lock_guard lock(mutex_);
     for (const auto& job : taken.jobs) job->failure = std::current_exception();

@@ -69,8 +69,11 @@ struct RequestQueueOptions {
 /// ones.
 class RequestQueue {
  public:
-  /// `model` must outlive this object, and nothing else may compute with it. Uses num_threads() threads as of now.
-  explicit RequestQueue(MultitaskModel& model, RequestQueueOptions options = {});
+  /// The heads of all models, one model after the other, are what Query::tasks counts; those of one query are of one model. Queries without
+  /// tasks go to the first model. The models, all on one backend, must outlive this object, and nothing else may compute with them. Uses
+  /// num_threads() threads as of now.
+  explicit RequestQueue(std::vector<MultitaskModel*> models, RequestQueueOptions options = {});
+  explicit RequestQueue(MultitaskModel& model, RequestQueueOptions options = {}) : RequestQueue(std::vector{&model}, std::move(options)) {}
   /// Jobs that still wait are dropped.
   ~RequestQueue();
   RequestQueue(const RequestQueue&) = delete;
@@ -109,7 +112,10 @@ class RequestQueue {
   void settle(QueueJob& job);
   void finish(JobList& over);
 
-  MultitaskModel& model_;
+  std::size_t model_of(const Query& query) const;
+
+  std::vector<MultitaskModel*> models_;
+  std::vector<std::size_t> first_tasks_;  // of each model
   RequestQueueOptions options_;
   int threads_;
   std::int64_t pass_tokens_;  // the most that one lane takes

@@ -48,33 +48,37 @@ SharedModel::SharedModel(const std::filesystem::path& path, const api::Options& 
   threads = thread_count(env, options.threads);
   const ThreadScope scope(threads);
   backend = open_backend(env);
-  ModelFolder folder = read_whole_model(path);
-  const Compute compute = resolve_compute(*backend, dtype_text(options.dtype, folder),
+  std::vector<ModelFolder> folders = read_answering_folders(path);
+  ModelFolder& first = folders.front();
+  const Compute compute = resolve_compute(*backend, dtype_text(options.dtype, first),
                                           [&](const std::string& what) { warnings.push_back(what + "; computing in f32"); });
   dtype = compute_name(compute);
   try {
-    modules = read_sentence_modules(folder, folder.warnings);
-    prompts = read_prompts(folder);
+    modules = read_sentence_modules(first, first.warnings);
+    prompts = read_prompts(first);
   } catch (const Error&) {
     no_vectors = std::current_exception();
   }
-  has_pooler = minbert::has_pooler(folder);
-  model = std::make_unique<TextModel>(*backend, std::move(folder), compute, has_pooler);
-  for (const auto& some :
-       {model->import_report().warnings(), model->folder().warnings, model->tokenizer().warnings(), {model->tokenizer().limit_text()}})
-    std::copy_if(some.begin(), some.end(), std::back_inserter(warnings), [](const std::string& text) { return !text.empty(); });
+  has_pooler = minbert::has_pooler(first);
+  std::vector<TextModel> loaded;
+  for (ModelFolder& folder : folders) loaded.emplace_back(*backend, std::move(folder), compute, has_pooler && loaded.empty());
+  for (const TextModel& model : loaded)
+    for (const auto& some :
+         {model.import_report().warnings(), model.folder().warnings, model.tokenizer().warnings(), {model.tokenizer().limit_text()}})
+      std::copy_if(some.begin(), some.end(), std::back_inserter(warnings), [](const std::string& text) { return !text.empty(); });
+  models = std::make_unique<Ensemble>(std::move(loaded));
   for (const TaskSpec& task : specs()) infos.push_back(task_info(task));
   module_backend = backend->sibling();
-  queue = std::make_unique<RequestQueue>(model->model(), RequestQueueOptions{.capacity = SIZE_MAX});
+  queue = std::make_unique<RequestQueue>(models->compute_models(), RequestQueueOptions{.capacity = SIZE_MAX});
 }
 
 void SharedModel::expect_own_process() const {
   if (is_forked())
-    throw Error(ErrorTag::kUsage, model->folder().path.string(), "expected the process that loaded this model, got a fork of it",
+    throw Error(ErrorTag::kUsage, model().folder().path.string(), "expected the process that loaded this model, got a fork of it",
                 "load the model in each process, or start processes by spawn");
 }
 
-std::string SharedModel::place_of(std::size_t row) const { return fmt::format("{}, input {}", model->folder().path.string(), row); }
+std::string SharedModel::place_of(std::size_t row) const { return fmt::format("{}, input {}", model().folder().path.string(), row); }
 
 TokenizedRows SharedModel::tokenize(const TaskSpec& task, std::span<const api::Input> inputs) const {
   std::vector<Row> rows(inputs.size());
@@ -82,7 +86,7 @@ TokenizedRows SharedModel::tokenize(const TaskSpec& task, std::span<const api::I
     rows[i].text = preprocess_text(task.data, inputs[i].text);
     if (task.is_pair()) rows[i].text_pair = preprocess_text(task.data, *inputs[i].text_pair);
   }
-  return tokenize_rows(model->tokenizer(), task, rows, model->folder().max_length);
+  return tokenize_rows(model().tokenizer(), task, rows, model().folder().max_length);
 }
 
 std::vector<Prediction> SharedModel::predict(std::size_t task, std::span<const api::Input> inputs, const api::Progress& progress) {
@@ -113,12 +117,13 @@ std::vector<std::vector<TaskAnswer>> SharedModel::analyze(std::span<const api::I
   expect_own_process();
   std::vector<std::vector<TaskAnswer>> out(inputs.size());
   // Inputs of each kind, and tasks that give them the same tokens: these share a query.
-  using Tokenising = std::tuple<std::string, bool, bool, bool>;  // preprocessing, separate, symmetric, windows
+  using Tokenising = std::tuple<std::size_t, std::string, bool, bool, bool>;  // model, preprocessing, separate, symmetric, windows
   std::map<Tokenising, std::vector<std::size_t>> alike[2];
   for (const std::size_t task : wanted) {
     const TaskSpec& spec = specs()[task];
-    alike[spec.is_pair() ? 1 : 0][{spec.data.preprocess, spec.is_separate(), spec.symmetric, spec.windows != Windows::kNone}].push_back(
-        task);
+    const std::size_t model = models->members(task).front().model;
+    alike[spec.is_pair() ? 1 : 0][{model, spec.data.preprocess, spec.is_separate(), spec.symmetric, spec.windows != Windows::kNone}]
+        .push_back(task);
   }
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (alike[inputs[i].text_pair ? 1 : 0].empty())
@@ -179,7 +184,7 @@ SentenceModules SharedModel::modules_of(const api::EmbedOptions& options) const 
     chosen = modules;
   }
   if (chosen.pooling.modes.front() == TokenPool::kPooler && !has_pooler)
-    throw Error(ErrorTag::kModel, model->folder().path.string(), "expected a pooler, which the pool needs, got none");
+    throw Error(ErrorTag::kModel, model().folder().path.string(), "expected a pooler, which the pool needs, got none");
   const std::int64_t width = chosen.width(hidden());
   if (options.dimensions && !(*options.dimensions >= 1 && *options.dimensions <= width))
     throw Error(ErrorTag::kUsage, "dimensions", fmt::format("expected a whole number from 1 to {}, got {}", width, *options.dimensions));
@@ -197,7 +202,7 @@ void SharedModel::embed(std::span<float> rows, std::span<const std::string_view>
   const std::string prompt = options.prompt        ? *options.prompt
                              : options.prompt_name ? prompts.named(*options.prompt_name)
                                                    : prompts.by_default;
-  const std::int64_t prompt_tokens = model->prompt_tokens(prompt);
+  const std::int64_t prompt_tokens = model().prompt_tokens(prompt);
   const TaskSpec plain;
   answer_chunks(*queue, texts.size(), progress,
                 {.ask =
@@ -205,7 +210,7 @@ void SharedModel::embed(std::span<float> rows, std::span<const std::string_view>
                        std::vector<Query> queries(1);
                        std::vector<Row> some(end - begin);
                        for (std::size_t i = begin; i < end; ++i) some[i - begin].text = prompt + std::string(texts[i]);
-                       queries[0].rows = tokenize_rows(model->tokenizer(), plain, some, model->folder().max_length);
+                       queries[0].rows = tokenize_rows(model().tokenizer(), plain, some, model().folder().max_length);
                        ask_for_vectors(queries[0], chosen.pooling, prompt_tokens);
                        return queries;
                      },
@@ -231,7 +236,7 @@ std::vector<double> SharedModel::pair_scores(std::size_t task, std::string_view 
 
 std::vector<double> SharedModel::scores(std::string_view query, std::span<const std::string> documents, const api::RankOptions& options) {
   if (!options.task.empty()) {
-    const std::size_t task = model->find_task(options.task);
+    const std::size_t task = models->find_task(options.task);
     if (!scores_pairs(specs()[task]))
       throw Error(ErrorTag::kUsage, "task", fmt::format("expected a task that scores pairs, \"{}\" does not", options.task));
     return pair_scores(task, query, documents);

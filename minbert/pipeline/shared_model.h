@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "minbert/pipeline/api.h"
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/pipeline/request_queue.h"
 #include "minbert/pipeline/sentence_folder.h"
-#include "minbert/pipeline/text_model.h"
 
 namespace minbert {
 
@@ -30,8 +30,10 @@ struct SharedModel {
   /// Loads the folder. Throws Error(kModel).
   SharedModel(const std::filesystem::path& path, const api::Options& options);
 
-  const std::vector<TaskSpec>& specs() const { return model->tasks(); }
-  std::int64_t hidden() const { return model->folder().config.hidden_size; }
+  const std::vector<TaskSpec>& specs() const { return models->tasks(); }
+  /// The model that makes vectors, whose tokenizer and limits are those of all.
+  const TextModel& model() const { return models->models().front(); }
+  std::int64_t hidden() const { return model().folder().config.hidden_size; }
   bool is_forked() const { return ::getpid() != process; }
 
   /// A prediction for each input. Throws Error(kUsage) for an input that is no pair where the task reads pairs, or is one where not.
@@ -51,7 +53,7 @@ struct SharedModel {
   pid_t process = ::getpid();
   int threads = 1;
   std::unique_ptr<Backend> backend;
-  std::unique_ptr<TextModel> model;
+  std::unique_ptr<Ensemble> models;  // of which one answers each task
   std::string dtype;
   bool has_pooler = false;
   SentenceModules modules;

@@ -126,7 +126,7 @@ class Analyzer {
     return fitting;
   }
 
-  /// Adds the task to the query of this input that has the same tokens, or a new query. Tasks with the same preprocessing share one.
+  /// Adds the task to the query of this input that has the same tokens and model, or a new query.
   void ask(Analysis& analysis, std::size_t task, const std::string& text, const std::string& text_pair, const std::string& member) {
     const TaskSpec& spec = call_.engine().tasks()[task];
     Query query;
@@ -138,7 +138,7 @@ class Analyzer {
     }
     for (const std::size_t q : analysis.queries) {
       Query& other = queries_[q];
-      if (!reads_the_same(other.rows, query.rows)) continue;
+      if (model_of(other.tasks.front()) != model_of(task) || !reads_the_same(other.rows, query.rows)) continue;
       other.tasks.push_back(task);
       return;
     }
@@ -146,6 +146,8 @@ class Analyzer {
     analysis.queries.push_back(queries_.size());
     queries_.push_back(std::move(query));
   }
+
+  std::size_t model_of(std::size_t task) const { return call_.engine().loaded.models->members(task).front().model; }
 
   Call& call_;
   TextReader reader_;

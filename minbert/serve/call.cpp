@@ -28,11 +28,12 @@ void expect_finite_answers(std::span<const QueryAnswer> answers) {
 constexpr std::int64_t kBytesOfNumber = 16;
 
 /// Floats in the answer to a query.
-std::int64_t count_numbers(const Query& query, const ModelShape& shape) {
+std::int64_t count_numbers(const Query& query, const Engine& engine) {
+  const std::int64_t hidden = engine.model().folder().config.hidden_size;
   std::int64_t of_row = 0;
-  for (const std::size_t task : query.tasks) of_row += shape.heads[task].logits();
-  if (query.pool) of_row += query.rows.per_row * shape.config.hidden_size;
-  return query.all_rows() * of_row + (query.states ? std::ssize(query.rows.ids) * shape.config.hidden_size : 0);
+  for (const std::size_t task : query.tasks) of_row += engine.tasks()[task].head_shape(hidden).logits();
+  if (query.pool) of_row += query.rows.per_row * hidden;
+  return query.all_rows() * of_row + (query.states ? std::ssize(query.rows.ids) * hidden : 0);
 }
 
 /// The tokens of each row and its windows.
@@ -87,7 +88,7 @@ void Call::compute(Work work, std::vector<Query> queries, Write write) {
   body_.reset();
   std::int64_t bytes = 0;
   for (const Query& query : queries) {
-    bytes += count_numbers(query, engine_->loaded.model->model().params().shape()) * kBytesOfNumber;
+    bytes += count_numbers(query, *engine_) * kBytesOfNumber;
     for (const std::int64_t of_input : tokens_by_input(query)) service_.metrics().count_input_tokens(of_input);
     tokens += query.all_tokens();
   }

@@ -21,8 +21,8 @@ std::unique_ptr<Params> trainable_copy(Backend& backend, const Params& from) {
 
 }  // namespace
 
-Explainer::Explainer(const TextModel& model, const Backend& backend, double timeout_s)
-    : model_(model), timeout_s_(timeout_s), backend_(backend.sibling()) {}
+Explainer::Explainer(const Ensemble& models, const Backend& backend, double timeout_s)
+    : models_(models), timeout_s_(timeout_s), backend_(backend.sibling()), differentiable_(models.models().size()) {}
 
 bool Explainer::submit(std::shared_ptr<Job> job) {
   {
@@ -68,16 +68,18 @@ void Explainer::work() {
 
 void Explainer::answer(Job& job) {
   try {
-    if (differentiable_ == nullptr) {
-      params_ = trainable_copy(*backend_, model_.params());
-      differentiable_ = std::make_unique<MultitaskModel>(*backend_, *params_);
+    const auto [index, task] = models_.members(job.task).front();
+    const TextModel& model = models_.models()[index];
+    Differentiable& own = differentiable_[index];
+    if (own.model == nullptr) {
+      own.params = trainable_copy(*backend_, model.params());
+      own.model = std::make_unique<MultitaskModel>(*backend_, *own.params);
     }
     const auto go_on = [&] {
       if (job.gone || closed_) throw Abandoned();
     };
     constexpr int kSteps = 64;
-    job.done(explain_row(*differentiable_, job.task, model_.tasks()[job.task], model_.tokenizer(), job.row, 0, kSteps, go_on), nullptr,
-             Dropped::kNo);
+    job.done(explain_row(*own.model, task, model.tasks()[task], model.tokenizer(), job.row, 0, kSteps, go_on), nullptr, Dropped::kNo);
   } catch (const Abandoned&) {
     job.done({}, nullptr, job.gone ? Dropped::kGone : Dropped::kClosed);
   } catch (...) {

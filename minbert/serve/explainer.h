@@ -9,9 +9,10 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "minbert/base/clock.h"
-#include "minbert/pipeline/text_model.h"
+#include "minbert/pipeline/ensemble.h"
 
 namespace minbert {
 
@@ -19,8 +20,8 @@ namespace minbert {
 /// of the weights to itself. Both are made when somebody first asks.
 class Explainer {
  public:
-  /// `model` and `backend` must outlive this object. A job that has waited for `timeout_s` is not begun.
-  Explainer(const TextModel& model, const Backend& backend, double timeout_s);
+  /// `models`, of which one answers each task, and `backend` must outlive this object. A job that has waited for `timeout_s` is not begun.
+  Explainer(const Ensemble& models, const Backend& backend, double timeout_s);
   /// As close().
   ~Explainer() { close(); }
   Explainer(const Explainer&) = delete;
@@ -47,12 +48,17 @@ class Explainer {
   void work();
   void answer(Job& job);
 
-  const TextModel& model_;
+  /// What a model of the ensemble becomes when somebody asks it.
+  struct Differentiable {
+    std::unique_ptr<Params> params;
+    std::unique_ptr<MultitaskModel> model;
+  };
+
+  const Ensemble& models_;
   double timeout_s_;
   std::unique_ptr<Backend> backend_;
-  std::unique_ptr<Params> params_;  // of the thread, as the next one
-  std::unique_ptr<MultitaskModel> differentiable_;
-  std::mutex mutex_;  // guards waiting_ and thread_
+  std::vector<Differentiable> differentiable_;  // of each model; the thread's own
+  std::mutex mutex_;                            // guards waiting_ and thread_
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Job>> waiting_;
   std::atomic<bool> closed_ = false;

@@ -123,13 +123,13 @@ std::shared_ptr<Engine> Service::load_engine() {
   engine->module_backend = engine->loaded.backend->sibling();
   engine->created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   engine->queue = std::make_unique<RequestQueue>(
-      engine->loaded.model->model(), RequestQueueOptions{.max_batch_tokens = options_.max_batch_tokens,
-                                                         .capacity = static_cast<std::size_t>(options_.max_concurrent_requests),
-                                                         .timeout_s = options_.request_timeout,
-                                                         .on_pass = [this](std::int64_t rows, std::int64_t tokens, double seconds) {
-                                                           metrics_.count_pass(rows, tokens, seconds);
-                                                         }});
-  engine->explainer = std::make_unique<Explainer>(engine->model(), *engine->loaded.backend, options_.request_timeout);
+      engine->loaded.models->compute_models(),
+      RequestQueueOptions{
+          .max_batch_tokens = options_.max_batch_tokens,
+          .capacity = static_cast<std::size_t>(options_.max_concurrent_requests),
+          .timeout_s = options_.request_timeout,
+          .on_pass = [this](std::int64_t rows, std::int64_t tokens, double seconds) { metrics_.count_pass(rows, tokens, seconds); }});
+  engine->explainer = std::make_unique<Explainer>(*engine->loaded.models, *engine->loaded.backend, options_.request_timeout);
   try_out(*engine);
   return engine;
 }

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include "minbert/pipeline/ensemble.h"
 #include "minbert/pipeline/request_queue.h"
 #include "minbert/pipeline/sentence_folder.h"
-#include "minbert/pipeline/text_model.h"
 #include "minbert/serve/api_error.h"
 #include "minbert/serve/explainer.h"
 #include "minbert/serve/http.h"
@@ -22,10 +22,10 @@
 
 namespace minbert {
 
-/// A model, and the backend that it computes on.
+/// Models of which one answers each task, and the backend that they compute on.
 struct LoadedModel {
   std::unique_ptr<Backend> backend;
-  std::unique_ptr<TextModel> model;  ///< with the pooler if the folder's modules ask for it
+  std::unique_ptr<Ensemble> models;  ///< the first makes vectors, with the pooler if the folder's modules ask for it
   std::string dtype;                 ///< "f32", "bf16" or "int8"
 };
 
@@ -40,8 +40,9 @@ struct Engine {
   std::unique_ptr<RequestQueue> queue;
   std::unique_ptr<Explainer> explainer;
 
-  const TextModel& model() const { return *loaded.model; }
-  const std::vector<TaskSpec>& tasks() const { return loaded.model->tasks(); }
+  /// The model that makes vectors, whose tokenizer and limits are those of all.
+  const TextModel& model() const { return loaded.models->models().front(); }
+  const std::vector<TaskSpec>& tasks() const { return loaded.models->tasks(); }
 };
 
 struct Route;

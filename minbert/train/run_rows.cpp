@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "minbert/data/stats.h"
 #include "minbert/data/table.h"
 
 namespace minbert {
@@ -21,6 +22,13 @@ TaskData read_task(const TaskSpec& spec, const SplitDraw& draw, TrainEvents& eve
   if (const std::size_t dev = task.rows.dev.rows.size(); dev > 0 && dev < kSmallDev)
     events.message(MessageLevel::kInfo,
                    fmt::format("{}: dev has only {} rows, so that scores on it are rough; --folds 5 tests on every row", spec.name, dev));
+  for (const Split split : {Split::kDev, Split::kTest}) {
+    const Rows& rows = task.rows.split(split);
+    if (const std::int64_t known = count_overlap(rows, task.rows.train); known > 0)
+      events.message(MessageLevel::kWarning,
+                     fmt::format("{}: {} of {} rows of {} also stand in train, where a model can learn them by heart", spec.name, known,
+                                 rows.rows.size(), split_name(split)));
+  }
   for (const auto& [split, report] : task.rows.reports)
     if (!report.skipped.empty())
       events.message(MessageLevel::kWarning, fmt::format("{} {}: {}; data.json lists them", spec.name, split, skipped_text(report)));

@@ -71,7 +71,6 @@ TEST_F(EnsembleVerbs, ATaskCanHaveAModelOfItsOwn) {
     EXPECT_NE(by("staged"), by("staged/best")) << task;
   }
   // What answers with one model wants it by name.
-  expect_failure(minbert({"serve", "staged", "--port", "0"}), 4, "best-paraphrase");
   expect_failure(minbert({"export", "staged", "-o", "out", "--as", "hf"}), 4, "best-paraphrase");
   EXPECT_FALSE(fs::exists(path("out")));
   expect_success(minbert({"export", "staged/best-paraphrase", "-o", "out", "--as", "hf"}));

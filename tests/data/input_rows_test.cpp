@@ -74,6 +74,27 @@ TEST_F(InputRowsTest, UnnamedColumns) {
   EXPECT_EQ(found(lacking), (Found{{"0", "a", ""}}));
 }
 
+TEST_F(InputRowsTest, AFirstRowOfOneWordIsNoHeaderWhereItIsSaid) {
+  InputOptions options = file("a.csv", "Superb,fine\na fine film,so so\n");
+  options.columns.text = "0";
+  EXPECT_EQ(found(options).size(), 1u);  // by its look
+  options.header = "no";
+  EXPECT_EQ(found(options), (Found{{"0", "Superb", ""}, {"1", "a fine film", ""}}));
+}
+
+TEST_F(InputRowsTest, WhatIsNoLinesIsRefused) {
+  for (const char* format : {"auto", "lines"})
+    for (const auto& [content, got] :
+         {std::pair("\x1F\x8B\x08 packed", "gzip"), {"[\n {\"text\": \"a\"},\n {\"text\": \"b\"}\n]\n", "an array"}}) {
+      InputOptions options = file("a.json", content);
+      options.format = format;
+      expect_error(ErrorTag::kData, {"a.json", got}, [&] { InputRows{options}; });
+    }
+  InputOptions text = file("a.txt", "[1] a text\n");
+  text.format = "lines";
+  EXPECT_EQ(found(text).size(), 1u);
+}
+
 TEST_F(InputRowsTest, BadRowsAreNamedOrLeftOut) {
   InputOptions options = file("a.jsonl", "{\"n\": 7, \"text\": \"a\"}\n{\"n\": 8}\n[]\n{\"text\": \"b\"}\n");
   options.columns.id = "n";

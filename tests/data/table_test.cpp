@@ -172,6 +172,13 @@ TEST(Table, HeadersAreDetected) {
   EXPECT_FALSE(header("x y,1\nz w,0\n"));
   EXPECT_FALSE(header("some words,more words\nx y,a b\n"));
   EXPECT_FALSE(parse_table("sentence,label\nx y,1\n", "a.csv", {.header = "no"}).dialect().header);
+  std::string rows;  // with labels that come up again
+  for (int i = 0; i < 12; ++i) rows += fmt::format("the film number {} was so so,{}\n", i, i % 2 == 0 ? "good" : "not so bad");
+  EXPECT_TRUE(header("Customer Review,Ticket Category\n" + rows));
+  EXPECT_TRUE(header("What it is,The verdict\n" + rows));
+  EXPECT_FALSE(header("Superb!,good\n" + rows));
+  EXPECT_FALSE(header("Superb!,not so bad\n" + rows));
+  EXPECT_FALSE(header("a film that nobody could name,mixed\n" + rows));
   EXPECT_EQ(parse_table("x y,1\nz w,0\n", "a.csv").columns(), (Names{"0", "1"}));
   EXPECT_EQ(parse_table("x y,1\nz w,0\n", "a.csv", {.header = "yes"}).columns(), (Names{"x y", "1"}));
 }

@@ -121,6 +121,34 @@ TEST_P(Queue, MixedRowsHaveTheBytesOfRowsAlone) {
   EXPECT_EQ(queue.size(), 0u);
 }
 
+TEST_P(Queue, EachModelAnswersItsOwnTasks) {
+  set_num_threads(2);
+  Params other_params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_, true), 9);
+  Params no_heads = tiny_params(*backend_, model_shape(tiny_shape().config, {}, true), 5);
+  MultitaskModel other(*backend_, other_params), without(*backend_, no_heads);
+  std::vector<Query> vectors = {queries(7)[0]}, first = queries(7), second = first;
+  vectors[0].tasks.clear();
+  std::vector<std::vector<QueryAnswer>> expected = {RequestQueue(without).answer(vectors), RequestQueue(model_).answer(first),
+                                                    RequestQueue(other).answer(second)};
+  for (Query& query : second)
+    for (std::size_t& task : query.tasks) task += tasks_.size();
+  RequestQueue queue({&without, &model_, &other}, {.max_batch_tokens = 200});
+  std::vector<std::future<std::vector<QueryAnswer>>> answers;
+  for (const auto* asked : {&vectors, &first, &second})
+    answers.push_back(std::async(std::launch::async, [&queue, asked] { return queue.answer(*asked); }));
+  for (std::size_t m = 0; m < answers.size(); ++m) {
+    const std::vector<QueryAnswer> answered = answers[m].get();
+    ASSERT_EQ(answered.size(), expected[m].size());
+    for (std::size_t q = 0; q < answered.size(); ++q) {
+      EXPECT_EQ(answered[q].logits, expected[m][q].logits) << m << " " << q;
+      if (m == 0) {
+        EXPECT_EQ(answered[q].vectors, expected[m][q].vectors) << q;
+      }
+    }
+  }
+  EXPECT_NE(expected[1][0].logits, expected[2][0].logits);
+}
+
 TEST_P(Queue, RefusesWhatDoesNotFitAndDropsWhatNobodyWants) {
   set_num_threads(1);
   std::promise<void> entered, release;

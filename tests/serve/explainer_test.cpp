@@ -12,7 +12,9 @@ class ExplainerTest : public testing::Test {
  protected:
   ExplainerTest() {
     save_tiny_folder(folder_.path(), tasks_);
-    model_ = std::make_unique<TextModel>(*backend_, read_model_folder(folder_.path()), Compute{});
+    std::vector<TextModel> models;
+    models.emplace_back(*backend_, read_model_folder(folder_.path()), Compute{});
+    models_ = std::make_unique<Ensemble>(std::move(models));
   }
 
   /// A job for the first task, and what becomes of it.
@@ -22,7 +24,7 @@ class ExplainerTest : public testing::Test {
   };
   std::shared_ptr<Asked> ask() {
     const auto asked = std::make_shared<Asked>();
-    append_text(asked->job->row, model_->tokenizer(), model_->tasks()[0], "a b c", {}, 8);
+    append_text(asked->job->row, models_->models().front().tokenizer(), models_->tasks()[0], "a b c", {}, 8);
     asked->job->done = [asked = asked.get()](Prediction prediction, std::exception_ptr failure, Explainer::Dropped dropped) {
       EXPECT_EQ(failure, nullptr);
       EXPECT_EQ(prediction.explanation != nullptr, dropped == Explainer::Dropped::kNo);
@@ -34,18 +36,18 @@ class ExplainerTest : public testing::Test {
   TempFolder folder_;
   std::vector<TaskSpec> tasks_ = tasks_of_every_kind();
   std::unique_ptr<Backend> backend_ = make_backend("cpu");
-  std::unique_ptr<TextModel> model_;
+  std::unique_ptr<Ensemble> models_;
 };
 
 TEST_F(ExplainerTest, DropsWhatNobodyWaitsForAndWhatHasWaitedTooLong) {
-  Explainer explainer(*model_, *backend_, 3600);
+  Explainer explainer(*models_, *backend_, 3600);
   const auto gone = ask(), wanted = ask();
   gone->job->gone = true;
   ASSERT_TRUE(explainer.submit(gone->job));
   ASSERT_TRUE(explainer.submit(wanted->job));
   EXPECT_EQ(gone->dropped.get_future().get(), Explainer::Dropped::kGone);
   EXPECT_EQ(wanted->dropped.get_future().get(), Explainer::Dropped::kNo);
-  Explainer hasty(*model_, *backend_, -1);
+  Explainer hasty(*models_, *backend_, -1);
   const auto late = ask();
   ASSERT_TRUE(hasty.submit(late->job));
   EXPECT_EQ(late->dropped.get_future().get(), Explainer::Dropped::kExpired);
@@ -54,7 +56,7 @@ TEST_F(ExplainerTest, DropsWhatNobodyWaitsForAndWhatHasWaitedTooLong) {
 TEST_F(ExplainerTest, TakesSoManyAndAnswersEachOnceWhenItEnds) {
   std::vector<std::shared_ptr<Asked>> all;
   {
-    Explainer explainer(*model_, *backend_, 3600);
+    Explainer explainer(*models_, *backend_, 3600);
     for (std::size_t i = 0; i < 2 * Explainer::kMostWaiting; ++i) {
       all.push_back(ask());
       if (!explainer.submit(all.back()->job)) all.pop_back();

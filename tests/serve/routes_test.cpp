@@ -18,11 +18,11 @@ class Routes : public ServiceTest {
     start();
     own_ = load();
   }
-  std::vector<Prediction> predict(std::size_t task, const std::vector<InputRow>& rows) { return own_.model->predict_texts(task, rows); }
+  std::vector<Prediction> predict(std::size_t task, const std::vector<InputRow>& rows) { return own_.models->predict_texts(task, rows); }
   std::vector<float> embed(const std::vector<InputRow>& rows, bool normalize = true) {
     EmbedSettings settings;
     settings.modules.set_normalize(normalize);
-    return own_.model->embed(rows, settings);
+    return own_.models->models().front().embed(rows, settings);
   }
   static std::vector<float> row(const Json& json) { return json.get<std::vector<float>>(); }
 

@@ -34,7 +34,9 @@ class ServiceTest : public testing::Test {
     set_num_threads(2);
     LoadedModel loaded;
     loaded.backend = make_backend("ref");
-    loaded.model = std::make_unique<TextModel>(*loaded.backend, read_model_folder(folder_.path()), Compute{});
+    std::vector<TextModel> models;
+    models.emplace_back(*loaded.backend, read_model_folder(folder_.path()), Compute{});
+    loaded.models = std::make_unique<Ensemble>(std::move(models));
     loaded.dtype = "f32";
     return loaded;
   }

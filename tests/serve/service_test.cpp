@@ -232,11 +232,11 @@ TEST_F(Services, ModulesAfterTheEncoderAreAppliedAsTheRequestWants) {
   modules.after = {dense, NormalizeModule{}};
   write_sentence_modules(folder_.path(), modules, 6, *backend, DType::kF32);
   serve({});
-  const LoadedModel own = load();
+  LoadedModel own = load();
   const auto expected = [&](std::vector<VectorModule> after) {
     after.insert(after.begin(), dense);
     const std::vector<InputRow> row = {{"a b", "", ""}};
-    return own.model->embed(row, {.modules = {.pooling = {}, .after = std::move(after)}});
+    return own.models->models().front().embed(row, {.modules = {.pooling = {}, .after = std::move(after)}});
   };
   const auto got = [&](const char* settings) {
     return post("/embed", fmt::format(R"({{"inputs": "a b"{}}})", settings)).json()[0].get<std::vector<float>>();
