@@ -69,7 +69,7 @@ def kept(key, lines):
 
 
 def short(value, sign=""):
-    return f"{value:{sign}.3f}".replace("0.", ".", 1)
+    return f"{round(value, 3) + 0.0:{sign}.3f}".replace("0.", ".", 1)
 
 
 def with_spread(values):

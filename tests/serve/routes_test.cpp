@@ -77,6 +77,45 @@ TEST_F(Routes, ExplainSaysWhatEachTokenAdds) {
 }
 
 /// A model whose tasks read long texts in windows and joint pairs in both orders.
+/// A run in which each task has a model of its own: the first makes vectors, and the others answer.
+class RoutesOfOwnModels : public ServiceTest {
+ protected:
+  LoadedModel load() const override {
+    LoadedModel loaded;
+    loaded.backend = make_backend("ref");
+    std::vector<TextModel> models;
+    for (const auto& folder : folders_) models.emplace_back(*loaded.backend, read_model_folder(folder.path()), Compute{});
+    loaded.models = std::make_unique<Ensemble>(std::move(models));
+    loaded.dtype = "f32";
+    return loaded;
+  }
+
+  std::vector<TempFolder> folders_ = std::vector<TempFolder>(3);
+};
+
+TEST_F(RoutesOfOwnModels, EachTaskIsAnsweredByItsOwn) {
+  save_tiny_folder(folders_[0].path(), {}, 1);
+  save_tiny_folder(folders_[1].path(), std::span(tasks_).first(2), 2);
+  save_tiny_folder(folders_[2].path(), std::span(tasks_).subspan(2), 3);
+  serve({});
+  LoadedModel own = load();
+  const std::vector<InputRow> text = {{"a b", "", ""}}, pair = {{"a b", "c", ""}};
+  const Json single = post("/v1/analyze", R"({"inputs": [{"text": "a b"}]})").json()["results"][0]["tasks"];
+  const Json both = post("/v1/analyze", R"({"inputs": [{"text": "a b", "text_pair": "c"}]})").json()["results"][0]["tasks"];
+  EXPECT_EQ(single.size() + both.size(), tasks_.size());
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    const Prediction expected = own.models->predict_texts(t, tasks_[t].is_pair() ? pair : text)[0];
+    const Json& answer = (tasks_[t].is_pair() ? both : single)[tasks_[t].name];
+    EXPECT_EQ(answer[tasks_[t].is_regression() ? "value" : "score"].get<float>(),
+              static_cast<float>(tasks_[t].is_regression() ? expected.value : expected.score()))
+        << tasks_[t].name;
+  }
+  const auto vectors = own.models->models().front().embed(text, {});
+  EXPECT_EQ(post("/embed", R"({"inputs": "a b", "normalize": false})").json()[0].get<std::vector<float>>(), vectors);
+  EXPECT_EQ(post("/v1/explain", R"({"text": "a b", "task": "stars"})").status, 200);
+  EXPECT_EQ(client().get("/info").json()["tasks"].size(), tasks_.size());
+}
+
 class RoutesOfWindows : public Routes {
  protected:
   void SetUp() override {

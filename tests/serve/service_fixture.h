@@ -30,7 +30,7 @@ class ServiceTest : public testing::Test {
                           std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   }
 
-  LoadedModel load() const {
+  virtual LoadedModel load() const {
     set_num_threads(2);
     LoadedModel loaded;
     loaded.backend = make_backend("ref");
