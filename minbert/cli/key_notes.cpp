@@ -159,7 +159,8 @@ std::span<const ValueNote> value_notes() {
       {"run.keep", "all", "the last checkpoint too"},
       {"run.best", "shared", "the best model of the last stage answers all tasks"},
       {"run.best", "per_task",
-       "each task has a model of its own, best-TASK/: that of the stage with its best dev score; predict and eval use them"},
+       "each task has a model of its own, best-TASK/: that of the stage with its best dev score; predict, eval, serve and the libraries "
+       "use them"},
       {"model.dtype", "f32", "products and activations in single precision; the same bits at any number of threads"},
       {"model.dtype", "bf16",
        "products and activations in bfloat16, about twice as fast with AMX and on AMD with AVX512_BF16, about as fast as f32 on others "
