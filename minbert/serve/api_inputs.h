@@ -49,7 +49,7 @@ struct PairScorer {
 
 /// Index of the task of this name; a 422 with the names that there are.
 std::size_t find_task(const Engine& engine, const std::string& name, const std::string& member);
-/// The same for a task that scores pairs, which the member `task` names.
+/// Finds the task that the member `task` names, as find_task() does; a 422 too if that task does not score pairs.
 std::size_t find_pair_task(const Engine& engine, const std::string& name);
 /// Index of the task that the member `task` names, which may be absent where there is one task.
 std::size_t choose_task(const Call& call, const Members& members);

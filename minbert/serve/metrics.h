@@ -37,9 +37,9 @@ enum class Work : std::uint8_t { kEmbed, kPredict, kRerank, kTokenize };
 
 class Metrics {
  public:
-  /// A request that reached a model's route. Each is counted once here, and once by one of the two below. `work`
-  /// is nothing for an explanation, which has no figures of its own.
+  /// A request that reached a model's route. Each is counted once here, and once by one of the two below.
   void count_request(bool batch);
+  /// `work` is nothing for an explanation, which has no figures of its own.
   void count_success(std::optional<Work> work, bool batch, std::int64_t inputs, const PhaseTimes& times);
   /// `kind` is the error_type in lower case.
   void count_failure(std::string_view kind);

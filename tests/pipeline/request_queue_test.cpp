@@ -59,6 +59,16 @@ class Queue : public testing::TestWithParam<const char*> {
     return out;
   }
 
+  /// A job of `count` rows for the first task.
+  std::shared_ptr<QueueJob> job(std::size_t count, std::function<void(QueueJob&)> done) const {
+    Query query;
+    for (std::size_t r = 0; r < count; ++r) append_text(query.rows, tokenizer_, tasks_[0], words(r, 4), "", 9);
+    query.tasks = {0};
+    const auto made = std::make_shared<QueueJob>(std::vector<Query>{query});
+    made->done = std::move(done);
+    return made;
+  }
+
   /// The answer by the functions that the verbs use.
   QueryAnswer alone(BatchRunner& runner, const Query& query) const {
     QueryAnswer answer;
@@ -161,12 +171,7 @@ TEST_P(Queue, RefusesWhatDoesNotFitAndDropsWhatNobodyWants) {
                                 release.get_future().wait();
                               }});
   const auto job_of = [&](std::size_t count, std::promise<bool>& dropped) {
-    Query query;
-    for (std::size_t r = 0; r < count; ++r) append_text(query.rows, tokenizer_, tasks_[0], words(r, 4), "", 9);
-    query.tasks = {0};
-    const auto job = std::make_shared<QueueJob>(std::vector<Query>{query});
-    job->done = [&](QueueJob& self) { dropped.set_value(self.dropped()); };
-    return job;
+    return job(count, [&](QueueJob& self) { dropped.set_value(self.dropped()); });
   };
   std::array<std::promise<bool>, 5> dropped;
   const auto running = job_of(1, dropped[0]), abandoned = job_of(5, dropped[1]), perhaps = job_of(1, dropped[2]),
@@ -197,12 +202,7 @@ TEST_P(Queue, OnlyWhatWaitsExpires) {
                                 release.get_future().wait();
                               }});
   const auto job_of = [&](std::size_t count, std::promise<bool>& expired) {
-    Query query;
-    for (std::size_t r = 0; r < count; ++r) append_text(query.rows, tokenizer_, tasks_[0], words(r, 4), "", 9);
-    query.tasks = {0};
-    const auto job = std::make_shared<QueueJob>(std::vector<Query>{query});
-    job->done = [&](QueueJob& self) { expired.set_value(self.expired()); };
-    return job;
+    return job(count, [&](QueueJob& self) { expired.set_value(self.expired()); });
   };
   std::promise<bool> begun, waiting;
   ASSERT_TRUE(queue.submit(job_of(20, begun)));  // more than one pass

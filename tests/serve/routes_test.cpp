@@ -80,15 +80,7 @@ TEST_F(Routes, ExplainSaysWhatEachTokenAdds) {
 /// A run in which each task has a model of its own: the first makes vectors, and the others answer.
 class RoutesOfOwnModels : public ServiceTest {
  protected:
-  LoadedModel load() const override {
-    LoadedModel loaded;
-    loaded.backend = make_backend("ref");
-    std::vector<TextModel> models;
-    for (const auto& folder : folders_) models.emplace_back(*loaded.backend, read_model_folder(folder.path()), Compute{});
-    loaded.models = std::make_unique<Ensemble>(std::move(models));
-    loaded.dtype = "f32";
-    return loaded;
-  }
+  std::vector<std::filesystem::path> model_folders() const override { return {folders_[0].path(), folders_[1].path(), folders_[2].path()}; }
 
   std::vector<TempFolder> folders_ = std::vector<TempFolder>(3);
 };

@@ -30,12 +30,15 @@ class ServiceTest : public testing::Test {
                           std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   }
 
-  virtual LoadedModel load() const {
+  /// The folders of the models that answer together.
+  virtual std::vector<std::filesystem::path> model_folders() const { return {folder_.path()}; }
+
+  LoadedModel load() const {
     set_num_threads(2);
     LoadedModel loaded;
     loaded.backend = make_backend("ref");
     std::vector<TextModel> models;
-    models.emplace_back(*loaded.backend, read_model_folder(folder_.path()), Compute{});
+    for (const auto& folder : model_folders()) models.emplace_back(*loaded.backend, read_model_folder(folder), Compute{});
     loaded.models = std::make_unique<Ensemble>(std::move(models));
     loaded.dtype = "f32";
     return loaded;
