@@ -20,7 +20,7 @@ Json bench_step(Backend& backend, const RaggedBench& options) {
   MultitaskModel model(backend, params);
   StageSpec stage;
   stage.clip = 1;
-  Optimizer optimizer(params, stage, [](const ParamInfo&) { return true; });
+  Optimizer optimizer(params, stage, [](const ParamInfo&) { return true; }, 1);
 
   std::vector<std::int32_t> seen(static_cast<std::size_t>(std::min(options.seen, shape.config.vocab_size)));
   std::iota(seen.begin(), seen.end(), 0);

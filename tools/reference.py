@@ -64,7 +64,7 @@ STAGE = {
     "max_steps": 0, "max_minutes": None, "batch": 8, "accumulate": 1, "lr": 1e-5, "head_lr": None, "layer_decay": 1.0, "optimizer": "adamw_paper", "schedule": "constant",
     "warmup_ratio": 0.0, "warmup_steps": None, "weight_decay": 0.0, "decay_bias_and_norm": False, "betas": [0.9, 0.999], "eps": 1e-6,
     "clip": 0.0, "shuffle": True,
-    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None, "distill": None, "freeze_layers": 0, "contrastive": None,
+    "select": None, "ties": None, "early_stop_patience": None, "log_every": None, "checkpoint_every": None, "eval_train": None, "mlm": None, "distill": None, "freeze_layers": 0, "contrastive": None, "lora": None,
 }  # fmt: skip
 ALLOWED = {
     "model.dtype": ["f32"], "task.type": ["classify", "pair_classify", "pair_regress", "regress", "multi_label"], "task.encode": ["separate", "joint"],

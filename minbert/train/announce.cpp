@@ -31,8 +31,9 @@ std::string stage_text(const StageSpec& stage, std::span<const SampledTask> samp
                                                              : "";
   const std::string from = stage.sources().size() > 1 ? fmt::format(" (the mean of {})", fmt::join(stage.sources(), ", ")) : "";
   if (stage.epochs == 0) return fmt::format("{}{}{} no steps", stage.name, what, from);
-  return fmt::format("{}{}{} {} epochs, {} steps of {} rows, lr {}", stage.name, what, from, stage.epochs, planned_steps(stage, sampled),
-                     stage.batch * stage.accumulate, stage.shown_lr());
+  const std::string lora = stage.lora ? fmt::format(", LoRA of rank {}", stage.lora->rank) : "";
+  return fmt::format("{}{}{} {} epochs, {} steps of {} rows, lr {}{}", stage.name, what, from, stage.epochs, planned_steps(stage, sampled),
+                     stage.batch * stage.accumulate, stage.shown_lr(), lora);
 }
 
 }  // namespace

@@ -316,6 +316,8 @@ void check_stages(const ConfigTree& tree, RunConfig& config) {
       refuse(tree, key + ".select", "per_task is for stages with a frozen encoder", "kind = \"heads\", or select = \"mean\"");
     for (const auto& [name, is_set] : {std::pair("layer_decay", stage.layer_decay != 1), {"freeze_layers", stage.freeze_layers != 0}})
       if (is_set && stage.kind == StageKind::kHeads) refuse(tree, join_key(key, name), "a heads stage trains no layer of the encoder");
+    if (stage.lora && stage.kind == StageKind::kHeads) refuse(tree, key + ".lora", "a heads stage trains no layer of the encoder");
+    if (stage.lora && stage.lora->targets.empty()) refuse(tree, key + ".lora.targets", "expected a linear layer or more, got none");
     if (stage.select == Selection::kLast && stage.early_stop_patience > 0)
       refuse(tree, key + ".early_stop_patience", "select = \"last\" looks for no best epoch");
     if (stage.early_stop_patience > 0 && !has_scores(config, stage))

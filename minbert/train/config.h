@@ -231,6 +231,30 @@ void visit_options(V& v, ContrastiveSection& o) {
           at_least(1));
 }
 
+/// The linear layers of an encoder layer, as Hugging Face's BertLayer names them.
+enum class LoraTarget : std::uint8_t { kQuery, kKey, kValue, kAttentionOutput, kIntermediate, kOutput };
+constexpr std::array<OptionName<LoraTarget>, 6> option_names(LoraTarget) {
+  return {{{LoraTarget::kQuery, "query"},
+           {LoraTarget::kKey, "key"},
+           {LoraTarget::kValue, "value"},
+           {LoraTarget::kAttentionOutput, "attention.output"},
+           {LoraTarget::kIntermediate, "intermediate"},
+           {LoraTarget::kOutput, "output"}}};
+}
+
+/// [stage.lora]: see LowRank.
+struct LoraSection {
+  std::int64_t rank = 8;
+  double alpha = 16;
+  std::vector<LoraTarget> targets = {LoraTarget::kQuery, LoraTarget::kValue};
+};
+template <class V>
+void visit_options(V& v, LoraSection& o) {
+  v.field("rank", o.rank, "rows of A and columns of B", between(1, 4096));
+  v.field("alpha", o.alpha, "what is added to a weight is alpha/rank B A", above(0));
+  v.field("targets", o.targets, "linear layers of each encoder layer: query, key, value, attention.output, intermediate, output");
+}
+
 /// One [[stage]]: stages run in order, each with a fresh optimizer.
 struct StageSpec {
   std::string name;  ///< default: its index
@@ -268,6 +292,7 @@ struct StageSpec {
   std::optional<MlmSection> mlm;                  ///< set in mlm stages only
   std::optional<DistillSection> distill;          ///< set in distill stages only
   std::optional<ContrastiveSection> contrastive;  ///< set in contrastive stages only
+  std::optional<LoraSection> lora;                ///< not in heads stages
 
   /// Whether the stage trains heads of tasks.
   bool has_tasks() const { return kind != StageKind::kMlm && kind != StageKind::kContrastive; }
@@ -339,6 +364,9 @@ void visit_options(V& v, StageSpec& o) {
   v.field("mlm", o.mlm, "settings of an mlm stage");
   v.field("distill", o.distill, "settings of a distill stage");
   v.field("contrastive", o.contrastive, "settings of a contrastive stage");
+  v.field("lora", o.lora,
+          "instead of the encoder train matrices of low rank beside its weights (Hu et al. 2021, arXiv:2106.09685); the model that is kept "
+          "has their sums");
 }
 
 struct RunConfig {

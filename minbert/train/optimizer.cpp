@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 #include "minbert/base/safetensors.h"
 
@@ -55,7 +56,10 @@ std::string group_of(const ParamInfo& info) {
 
 }  // namespace
 
-Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, Comm* ranks)
+/// Whether a step moves a parameter that has a gradient itself. LoRA computes the encoder's weights from what moves.
+bool Optimizer::moves(const StageSpec& stage, const ParamInfo& info) { return !stage.lora || info.role != Role::kEncoder; }
+
+Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, std::uint64_t seed, Comm* ranks)
     : params_(params),
       stage_(stage),
       ranks_(ranks),
@@ -63,8 +67,11 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
       exchange_(ranks == nullptr || ranks->is_alone()
                     ? nullptr
                     : std::make_unique<GradientExchange>(params, gradients_, word_table(params, gradients_), *ranks)),
-      m_(make_moments(params, trainable, exchange_.get())),
-      v_(make_moments(params, trainable, exchange_.get())),
+      m_(make_moments(
+          params, [&](const ParamInfo& info) { return trainable(info) && moves(stage, info); }, exchange_.get())),
+      v_(make_moments(
+          params, [&](const ParamInfo& info) { return trainable(info) && moves(stage, info); }, exchange_.get())),
+      low_rank_(stage.lora ? std::make_unique<LowRank>(params, gradients_, stage, seed) : nullptr),
       word_(word_table(params, gradients_)) {
   const double head_lr = stage.head_lr.value_or(stage.lr);
   groups_.push_back({"encoder", stage.lr, {}, 0});
@@ -74,7 +81,7 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
 
   for (std::size_t i = 0; i < params.table().size(); ++i) {
     const ParamInfo& info = params.table()[i];
-    if (!gradients_.trainable(i)) continue;
+    if (!has_moments(i)) continue;
     if (i == word_) {
       all_rows_ = segment(i).weight_decay > 0;
       words_ = WordRows(info.shape[0]);
@@ -82,6 +89,22 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
       const std::string group = group_of(info);
       add_dense(*std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == group; }), i);
     }
+  }
+  if (low_rank_) add_low_rank(groups_[0]);
+}
+
+void Optimizer::add_low_rank(Group& group) {
+  MINBERT_CHECK(!is_shared(), "LoRA on several ranks");
+  const auto decay = static_cast<float>(stage_.weight_decay);
+  const auto add = [&](double scale, const Tensor& value, const Tensor& gradient, const Tensor& m, const Tensor& v) {
+    const AdamWSegment whole = {
+        .value = flat(value), .gradient = flat(gradient), .m = flat(m), .v = flat(v), .copy = {}, .weight_decay = decay};
+    group.dense.push_back({whole, scale});
+  };
+  for (const LowRank::Adapter& at : low_rank_->adapters()) {
+    const double scale = lr_scale(params_.table()[at.index]);
+    add(scale, at.a, at.da, at.ma, at.va);
+    add(scale, at.b, at.db, at.mb, at.vb);
   }
 }
 
@@ -156,6 +179,7 @@ Encoder::GradReady Optimizer::begin_exchange(StepHead head) {
 
 double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
   use_groups(head);
+  if (low_rank_) low_rank_->project(gradients_);
   if (is_shared()) exchange_->finish(words_.step_runs());
   Backend& backend = params_.backend();
   norm_parts_.clear();
@@ -209,7 +233,8 @@ void Optimizer::step(double lr_factor) {
     exchange_->spread_values(update);
   else
     update();
-  params_.changed(/*copies_current=*/!is_shared());
+  if (low_rank_) low_rank_->merge();
+  params_.changed(/*copies_current=*/!is_shared() && !low_rank_);
   words_.next_step();
   used_.clear();
 }
@@ -219,10 +244,11 @@ void Optimizer::step(double lr_factor) {
 std::vector<NamedTensor> Optimizer::named_moments() const {
   std::vector<NamedTensor> tensors;
   for (std::size_t i = 0; i < params_.table().size(); ++i) {
-    if (!gradients_.trainable(i)) continue;
+    if (!has_moments(i)) continue;
     tensors.push_back({"m." + params_.table()[i].name, is_shared() ? params_.value(i) : m_[i]});
     tensors.push_back({"v." + params_.table()[i].name, is_shared() ? params_.value(i) : v_[i]});
   }
+  if (low_rank_) std::ranges::copy(low_rank_->tensors(), std::back_inserter(tensors));
   return tensors;
 }
 
@@ -288,14 +314,16 @@ void Optimizer::find_moving_rows() {
   words_.add_moments(moving);
 }
 
-std::int64_t Optimizer::state_bytes(const Params& params, const ParamFilter& trainable, int ranks) {
+std::int64_t Optimizer::state_bytes(const Params& params, const StageSpec& stage, const ParamFilter& trainable, int ranks) {
   std::int64_t gradients = 0, moments = 0;
   for (const ParamInfo& info : params.table()) {
     if (!trainable(info)) continue;
     gradients += info.numel();
+    if (!moves(stage, info)) continue;
     moments += 2 * (info.name == kWordEmbeddings ? info.numel() : (info.numel() + ranks - 1) / ranks);
   }
-  return (gradients + moments) * static_cast<std::int64_t>(dtype_size(params.dtype()));
+  return (gradients + moments) * static_cast<std::int64_t>(dtype_size(params.dtype())) +
+         (stage.lora ? LowRank::state_bytes(params, *stage.lora, trainable) : 0);
 }
 
 }  // namespace minbert

@@ -12,15 +12,17 @@
 #include "minbert/model/encoder.h"
 #include "minbert/train/config.h"
 #include "minbert/train/gradient_exchange.h"
+#include "minbert/train/low_rank.h"
 #include "minbert/train/word_rows.h"
 
 namespace minbert {
 
 class Optimizer {
  public:
-  /// Gradients and moments, all zero, for the parameters that `trainable` selects. `params` must outlive this object, and `ranks` too. With
-  /// several ranks each has all gradients, but moments only of its parts (GradientExchange) and of the word embeddings.
-  Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, Comm* ranks = nullptr);
+  /// Gradients and moments, all zero, for the parameters that `trainable` selects; with stage.lora moments for the factors in place of the
+  /// encoder, of which `seed` draws one. `params` must outlive this object, and `ranks` too. With several ranks, which LoRA cannot have,
+  /// each has all gradients, but moments only of its parts (GradientExchange) and of the word embeddings.
+  Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, std::uint64_t seed, Comm* ranks = nullptr);
 
   /// Backward passes accumulate here; step() sets to zero what it used.
   Gradients& gradients() { return gradients_; }
@@ -47,8 +49,8 @@ class Optimizer {
   void save(const std::filesystem::path& path) const;
   void load(const std::filesystem::path& path);
 
-  /// Bytes of gradients and moments for `trainable` parameters, on each of `ranks` ranks.
-  static std::int64_t state_bytes(const Params& params, const ParamFilter& trainable, int ranks = 1);
+  /// Bytes of gradients and moments for `trainable` parameters, on each of `ranks` ranks, and of what LoRA has beside them.
+  static std::int64_t state_bytes(const Params& params, const StageSpec& stage, const ParamFilter& trainable, int ranks = 1);
 
  private:
   /// Adjacent parameters with equal settings; each step sets the segment's own lr and step.
@@ -65,6 +67,9 @@ class Optimizer {
   };
 
   bool is_shared() const { return exchange_ != nullptr; }
+  bool has_moments(std::size_t index) const { return gradients_.trainable(index) && moves(stage_, params_.table()[index]); }
+  static bool moves(const StageSpec& stage, const ParamInfo& info);
+  void add_low_rank(Group& group);
   Part owned(std::size_t index) const;
   void add_dense(Group& group, std::size_t index);
   AdamWSegment segment(std::size_t index) const;
@@ -81,12 +86,13 @@ class Optimizer {
   Gradients gradients_;
   std::unique_ptr<GradientExchange> exchange_;  // with several ranks
   Gradients m_, v_;
-  std::vector<Group> groups_;        // encoder, pooler, one for each head, the MLM head if there is one
-  std::optional<std::size_t> word_;  // index of the word embedding table, if it trains
-  bool all_rows_ = false;            // weight decay moves all of its rows in each step
-  WordRows words_{0};                // which of its rows a step moves without decay
-  std::vector<Group*> used_;         // groups of the step that gradient_norm() measured; empty after step()
-  double norm_ = 0;                  // that step's norm
+  std::unique_ptr<LowRank> low_rank_;  // with stage.lora
+  std::vector<Group> groups_;          // encoder, pooler, one for each head, the MLM head if there is one
+  std::optional<std::size_t> word_;    // index of the word embedding table, if it trains
+  bool all_rows_ = false;              // weight decay moves all of its rows in each step
+  WordRows words_{0};                  // which of its rows a step moves without decay
+  std::vector<Group*> used_;           // groups of the step that gradient_norm() measured; empty after step()
+  double norm_ = 0;                    // that step's norm
   std::vector<Tensor> norm_parts_;
   std::vector<AdamWSegment> segments_;
 };

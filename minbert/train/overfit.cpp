@@ -16,7 +16,7 @@ TrainResult overfit(Backend& backend, const RunConfig& config, const TrainOption
   const StageSpec& stage = config.stages.front();
   const auto objective = make_objective(setup, config, 0, events, options.should_stop);
   if (stage.distill) objective->prepare();  // has the teachers answer
-  Optimizer optimizer(*setup.params, stage, [&](const ParamInfo& info) { return stage_trains(stage, info); });
+  Optimizer optimizer(*setup.params, stage, [&](const ParamInfo& info) { return stage_trains(stage, info); }, config.run.seed);
 
   std::int64_t number = 0;
   double wall_s = 0;

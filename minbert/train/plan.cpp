@@ -146,9 +146,9 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
                {"steps_per_epoch", steps_per_epoch(sampled)},
                {"planned_steps", planned_steps(stage, sampled)},
                {"sampled", sampling_json(config, stage, sampled)},
-               {"gradient_and_moment_bytes", Optimizer::state_bytes(*setup.params, trains)}};
+               {"gradient_and_moment_bytes", Optimizer::state_bytes(*setup.params, stage, trains)}};
   for (int ranks = 2; ranks <= 64; ranks *= 2)
-    json["gradient_and_moment_bytes_by_ranks"][std::to_string(ranks)] = Optimizer::state_bytes(*setup.params, trains, ranks);
+    json["gradient_and_moment_bytes_by_ranks"][std::to_string(ranks)] = Optimizer::state_bytes(*setup.params, stage, trains, ranks);
   if (stage.mlm) json["texts"] = corpus_json(setup.mlm[index]);
   if (stage.contrastive) json["texts"] = contrastive_json(setup.contrastive[index]);
   std::map<std::size_t, double> rates;  // seconds a token, by task
@@ -164,7 +164,7 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
   if (stage.distill) json["seconds"]["teachers"] = teacher_seconds(setup, config, index, rates);
   if (stage.epochs == 0) return json;
 
-  Optimizer optimizer(*setup.params, stage, trains);
+  Optimizer optimizer(*setup.params, stage, trains, config.run.seed);
   const ModelConfig& model = setup.params->config();
   const DropoutState dropout{.hidden = model.hidden_dropout_prob, .attention = model.attention_probs_dropout_prob, .heads = true};
   const EpochPlan plan = plan_epoch(sampled, sampler_options(config, stage), 1);

@@ -169,17 +169,19 @@ void check_sizes(const RunConfig& config, const ModelConfig& model) {
   }
 }
 
-/// Losses that compare rows with each other see all rows of a micro-batch, which ranks would share.
+/// Losses that compare rows with each other see all rows of a micro-batch, which ranks would share. LoRA needs whole gradients, of which
+/// each rank has a part.
 void expect_one_rank(const RunConfig& config, const Comm& ranks) {
   if (ranks.is_alone()) return;
-  const auto refuse = [&](const std::string& place) {
-    throw Error(ErrorTag::kUsage, place,
-                fmt::format("compares all rows of a batch, so it trains in one process; got {} ranks", ranks.size()));
+  const auto refuse = [&](const std::string& place, const char* why = "compares all rows of a batch") {
+    throw Error(ErrorTag::kUsage, place, fmt::format("{}, so it trains in one process; got {} ranks", why, ranks.size()));
   };
   for (const TaskSpec& task : config.tasks)
     if (config.has_head(task) && compares_rows(task.trained_by())) refuse(fmt::format("task.{}.loss", task.name));
-  for (const StageSpec& stage : config.stages)
+  for (const StageSpec& stage : config.stages) {
     if (stage.contrastive) refuse(fmt::format("stage {}", stage.name));
+    if (stage.lora) refuse(fmt::format("stage.{}.lora", stage.name), "needs whole gradients of weights");
+  }
 }
 
 }  // namespace

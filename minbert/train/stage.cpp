@@ -20,7 +20,9 @@ std::int64_t warmup_of(const StageSpec& stage, std::int64_t planned) {
 
 bool stage_trains(const StageSpec& stage, const ParamInfo& info) {
   switch (info.role) {
-    case Role::kEncoder: return stage.kind != StageKind::kHeads && (stage.freeze_layers == 0 || info.layer > stage.freeze_layers);
+    case Role::kEncoder:
+      return stage.kind != StageKind::kHeads && (stage.freeze_layers == 0 || info.layer > stage.freeze_layers) &&
+             (!stage.lora || lora_reads(*stage.lora, info));
     case Role::kPooler: return stage.kind == StageKind::kFinetune || stage.kind == StageKind::kDistill;
     case Role::kHead: return stage.trains(info.task);
     case Role::kMlm: return stage.kind == StageKind::kMlm;
@@ -61,7 +63,7 @@ Stage::Stage(RunSetup& setup, const RunConfig& config, std::size_t index, RunFol
                .heads = true,
                .seed = config.run.seed},
       optimizer_(
-          *setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }, setup.ranks),
+          *setup.params, spec_, [&](const ParamInfo& info) { return stage_trains(spec_, info); }, config.run.seed, setup.ranks),
       selection_(spec_.select, spec_.ties, spec_.early_stop_patience) {
   const PhaseScope encoding(folder.clock(), Phase::kEncode);
   objective_->prepare();

@@ -14,7 +14,7 @@ namespace minbert {
 
 /// Whether a stage trains this parameter. A finetune or distill stage trains encoder, pooler and the heads of its tasks; a heads stage
 /// those heads; an mlm stage encoder and MLM head; a contrastive stage the encoder. freeze_layers leaves the lowest part of the encoder
-/// out.
+/// out, and lora all but the weights of which it needs a gradient.
 bool stage_trains(const StageSpec& stage, const ParamInfo& info);
 
 SamplerOptions sampler_options(const RunConfig& config, const StageSpec& stage);

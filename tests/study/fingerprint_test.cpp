@@ -61,6 +61,7 @@ const Changes<StageSpec>& stage_changes() {
       {"checkpoint_every", [](StageSpec& s) { s.checkpoint_every = std::int64_t{3}; }},
       {"eval_train", [](StageSpec& s) { s.eval_train = std::int64_t{3}; }},
       {"freeze_layers", [](StageSpec& s) { s.freeze_layers = 1; }},
+      {"lora", [](StageSpec& s) { s.lora.emplace(); }},
       {"contrastive", [](StageSpec& s) { s.contrastive.emplace().texts = {{.text = "near.train"}}; }},
       {"distill", [](StageSpec& s) { s.distill = DistillSection{.share = 0.25}; }},
       {"mlm", [](StageSpec& s) { s.mlm = MlmSection{.texts = {{.text = "near.train"}}}; }},

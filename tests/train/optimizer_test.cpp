@@ -131,7 +131,7 @@ class OptimizerTest : public testing::Test {
 
   /// Compares steps of both tasks and the MLM head on changing words with the plain loops.
   void expect_plain_updates(const StageSpec& spec) {
-    Optimizer optimizer(params, spec, everything);
+    Optimizer optimizer(params, spec, everything, 1);
     PlainAdamW plain(params, spec);
     const std::vector<std::int32_t> words[] = {{3, 1, 3}, {7, 8}, {2}, {1}, {4}, {9, 2, 1}};
     constexpr StepHead kHeads[] = {0, 1, kMlm, 0, kMlm, 0};
@@ -195,7 +195,7 @@ TEST_F(OptimizerTest, ClipsByTheNormOfTheWholeStep) {
 }
 
 TEST_F(OptimizerTest, WhatAStepDoesNotUseKeepsItsBytes) {
-  Optimizer optimizer(params, stage(), everything);
+  Optimizer optimizer(params, stage(), everything, 1);
   const std::vector<std::int32_t> words = {4};
   for (const StepHead head : {StepHead(1), StepHead(0), kMlm}) {
     std::map<std::string, std::vector<float>> before;
@@ -211,14 +211,14 @@ TEST_F(OptimizerTest, SavedAndLoadedGoesOnToTheSameBits) {
   const std::vector<std::int32_t> first = {5, 6, 10}, second = {6, 0};
   for (const StepHead before : {StepHead(1), kMlm}) {
     const TempFolder folder;
-    Optimizer whole(params, stage(), everything);
+    Optimizer whole(params, stage(), everything, 1);
     give_gradients(whole, before, first);
     update(whole, before);
     whole.save(folder / "optimizer.safetensors");
     save_weights(folder / "weights.safetensors", params, everything);
 
     std::vector<std::vector<float>> ends;
-    Optimizer loaded(params, stage(), everything);
+    Optimizer loaded(params, stage(), everything, 1);
     loaded.load(folder / "optimizer.safetensors");
     for (Optimizer* optimizer : {&whole, &loaded}) {
       rng = Rng(6, "gradients");
@@ -232,10 +232,103 @@ TEST_F(OptimizerTest, SavedAndLoadedGoesOnToTheSameBits) {
   }
 }
 
+/// Adapts one linear layer of self-attention and one of the feed-forward part.
+StageSpec with_lora(StageSpec spec) {
+  spec.tasks = {"a"};
+  spec.lora = LoraSection{.rank = 2, .alpha = 3, .targets = {LoraTarget::kValue, LoraTarget::kOutput}};
+  return spec;
+}
+
+bool is_adapted(const ParamInfo& info) {
+  return info.name.ends_with("attention.self.value.weight") ||
+         (info.name.ends_with("output.dense.weight") && !info.name.ends_with("attention.output.dense.weight"));
+}
+
+TEST_F(OptimizerTest, LoraComputesGradientsOfFactorsAndTheirProduct) {
+  const StageSpec spec = with_lora(stage());
+  const Gradients gradients(*backend, params, [&](const ParamInfo& info) { return stage_trains(spec, info); });
+  LowRank lora(params, gradients, spec, 7);
+  ASSERT_EQ(lora.adapters().size(), 2u * static_cast<std::size_t>(params.config().num_hidden_layers));
+  const auto draw = [&](const Tensor& x) {
+    for (float& value : x.span<float>()) value = static_cast<float>(rng.normal());
+  };
+  for (const LowRank::Adapter& at : lora.adapters()) {
+    const ParamInfo& info = params.table()[at.index];
+    EXPECT_TRUE(is_adapted(info)) << info.name;
+    const auto bound = static_cast<float>(1 / std::sqrt(static_cast<double>(info.shape[1])));
+    for (const float x : at.a.span<float>()) EXPECT_LE(std::abs(x), bound);
+    for (const float x : at.b.span<float>()) EXPECT_EQ(x, 0);
+    draw(at.b);
+  }
+  for (std::size_t i = 0; i < params.table().size(); ++i)
+    if (gradients.trainable(i)) draw(gradients[i]);
+  std::vector<std::vector<float>> dw;
+  for (const LowRank::Adapter& at : lora.adapters()) dw.push_back(backend->to_host(gradients[at.index]));
+  lora.project(gradients);
+  lora.merge();
+  for (std::size_t n = 0; n < dw.size(); ++n) {
+    const LowRank::Adapter& at = lora.adapters()[n];
+    const ParamInfo& info = params.table()[at.index];
+    const auto O = static_cast<std::size_t>(info.shape[0]), I = static_cast<std::size_t>(info.shape[1]);
+    const auto a = at.a.span<float>(), b = at.b.span<float>(), da = at.da.span<float>(), base = at.base.span<float>();
+    const auto now = values(params, info.name);
+    for (std::size_t r = 0; r < 2; ++r)
+      for (std::size_t i = 0; i < I; ++i) {
+        double sum = 0;
+        for (std::size_t o = 0; o < O; ++o) sum += 1.5 * static_cast<double>(b[r * O + o]) * static_cast<double>(dw[n][o * I + i]);
+        EXPECT_NEAR(static_cast<double>(da[r * I + i]), sum, 1e-5);
+      }
+    for (std::size_t o = 0; o < O; ++o)
+      for (std::size_t i = 0; i < I; ++i) {
+        double sum = static_cast<double>(base[o * I + i]);
+        for (std::size_t r = 0; r < 2; ++r) sum += 1.5 * static_cast<double>(b[r * O + o]) * static_cast<double>(a[r * I + i]);
+        EXPECT_NEAR(static_cast<double>(now[o * I + i]), sum, 1e-6 * (1 + std::abs(sum)));
+      }
+  }
+  lora.project(gradients);  // of the zeros that the first call left
+  for (const LowRank::Adapter& at : lora.adapters())
+    for (const Tensor& gradient : {at.da, at.db})
+      for (const float x : gradient.span<float>()) EXPECT_EQ(x, 0);
+}
+
+TEST_F(OptimizerTest, LoraMovesTheAdaptedWeightsAlone) {
+  const StageSpec spec = with_lora(stage());
+  const ParamFilter trains = [&](const ParamInfo& info) { return stage_trains(spec, info); };
+  const TempFolder folder;
+  std::vector<std::vector<float>> ends;
+  std::map<std::string, std::vector<float>> before;
+  for (const ParamInfo& info : params.table()) before[info.name] = values(params, info.name);
+  Optimizer whole(params, spec, trains, 7);
+  const auto step = [&](Optimizer& optimizer, std::uint64_t seed) {
+    Rng drawn(seed, "gradients");
+    for (std::size_t i = 0; i < params.table().size(); ++i)
+      if (const Tensor gradient = optimizer.gradients()[i]; gradient && uses(params.shape(), 0, params.table()[i]))
+        for (float& x : gradient.span<float>()) x = static_cast<float>(drawn.normal());
+    update(optimizer, 0);
+  };
+  step(whole, 1);
+  step(whole, 2);
+  for (const ParamInfo& info : params.table()) {
+    const bool moves = info.role == Role::kEncoder ? is_adapted(info) : info.role == Role::kHead && info.task == "a";
+    EXPECT_EQ(before[info.name] != values(params, info.name), moves) << info.name;
+  }
+  whole.save(folder / "optimizer.safetensors");
+  save_weights(folder / "weights.safetensors", params, everything);
+  Optimizer loaded(params, spec, trains, 7);
+  loaded.load(folder / "optimizer.safetensors");
+  for (Optimizer* optimizer : {&whole, &loaded}) {
+    load_weights(folder / "weights.safetensors", params, everything);
+    step(*optimizer, 3);
+    for (const ParamInfo& info : params.table()) ends.push_back(values(params, info.name));
+  }
+  const auto half = static_cast<std::ptrdiff_t>(ends.size() / 2);
+  EXPECT_TRUE(std::equal(ends.begin(), ends.begin() + half, ends.begin() + half));
+}
+
 TEST_F(OptimizerTest, RefusesTheMomentsOfOtherParameters) {
   const TempFolder folder;
-  Optimizer(params, stage(), everything).save(folder / "optimizer.safetensors");
-  Optimizer heads(params, stage(), is_head);
+  Optimizer(params, stage(), everything, 1).save(folder / "optimizer.safetensors");
+  Optimizer heads(params, stage(), is_head, 1);
   expect_error(ErrorTag::kModel, {"optimizer.safetensors"}, [&] { heads.load(folder / "optimizer.safetensors"); });
 }
 
@@ -264,12 +357,12 @@ TEST(StageTrains, WhatItsKindSays) {
 }
 
 TEST_F(OptimizerTest, HoldsOnlyWhatTrains) {
-  Optimizer optimizer(params, stage(), is_head);
+  Optimizer optimizer(params, stage(), is_head, 1);
   for (std::size_t i = 0; i < params.table().size(); ++i)
     EXPECT_EQ(optimizer.gradients().trainable(i), params.table()[i].role == Role::kHead) << params.table()[i].name;
   std::int64_t heads = 0;
   for (const ParamInfo& info : params.table()) heads += is_head(info) ? info.numel() : 0;
-  EXPECT_EQ(Optimizer::state_bytes(params, is_head), 3 * 4 * heads);
+  EXPECT_EQ(Optimizer::state_bytes(params, stage(), is_head), 3 * 4 * heads);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ class StepShareTest : public TinyRunTest {
     return {.hidden = model.hidden_dropout_prob, .attention = model.attention_probs_dropout_prob, .heads = true, .seed = 5, .step = 3};
   }
   Optimizer optimizer() {
-    return Optimizer(*setup_->params, run_.stages[0], [&](const ParamInfo& info) { return stage_trains(run_.stages[0], info); });
+    return Optimizer(*setup_->params, run_.stages[0], [&](const ParamInfo& info) { return stage_trains(run_.stages[0], info); }, 1);
   }
   std::vector<std::vector<float>> copy(const std::function<Tensor(std::size_t)>& of) const {
     std::vector<std::vector<float>> copies(setup_->params->table().size());
