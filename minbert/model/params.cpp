@@ -34,6 +34,12 @@ class Table {
   void table(std::string name, std::int64_t rows, std::int64_t cols, bool product) const {
     row(std::move(name), {rows, cols}, normal_, true, product);
   }
+  /// A layer of one input and one or two outputs that starts as 10 x - 5, or as half of that and its negative.
+  void cosine_layer(const std::string& name, std::int64_t out) const {
+    const double share = 1.0 / static_cast<double>(out);
+    row(name + ".weight", {out, 1}, {Init::kSpread, 10 * share}, true, true);
+    row(name + ".bias", {out}, {Init::kSpread, -5 * share}, false, false);
+  }
   /// A vector that starts at zero, such as a bias without a linear layer of its own.
   void zeros(std::string name, std::int64_t n) const { row(std::move(name), {n}, {Init::kZeros, 0}, false, false); }
   void norm(const std::string& name, std::int64_t n) const {
@@ -92,6 +98,7 @@ void head_params(const HeadShape& head, const ModelConfig& config, const Table& 
     t.bias(fmt::format("{}.dense.{}.bias", prefix, i), head.dense[i], width);
     width = head.dense[i];
   }
+  if (head.features == Features::kCosine && head.outputs <= 2) return t.cosine_layer(prefix + ".out", head.outputs);
   t.weight(prefix + ".out.weight", head.outputs, width);
   t.bias(prefix + ".out.bias", head.outputs, width);
 }
@@ -275,6 +282,10 @@ void Params::init(std::uint64_t seed, const std::function<bool(const ParamInfo&)
       });
     };
     if (info.init == Init::kNormal) draw(4, [](Rng& rng) { return rng.normal(); });
+    if (info.init == Init::kSpread) {  // from -init_scale to init_scale; a single value is init_scale
+      values.front() = static_cast<float>(values.size() == 1 ? info.init_scale : -info.init_scale);
+      values.back() = static_cast<float>(info.init_scale);
+    }
     if (info.init == Init::kUniform) draw(2, [](Rng& rng) { return 2 * rng.uniform() - 1; });
     if (info.name == "embeddings.word_embeddings.weight") {  // nn.Embedding(padding_idx) starts its padding row at zero
       const auto row = values.begin() + shape_.config.pad_token_id * shape_.config.hidden_size;

@@ -23,7 +23,7 @@
 namespace minbert {
 
 enum class Role : std::uint8_t { kEncoder, kPooler, kHead, kMlm };
-enum class Init : std::uint8_t { kNormal, kUniform, kZeros, kOnes };
+enum class Init : std::uint8_t { kNormal, kUniform, kZeros, kOnes, kSpread };
 
 /// How the layers of a new head start. kTorch: as torch.nn.Linear draws them (torch/nn/modules/linear.py, reset_parameters), weights and
 /// biases U(-1/sqrt(in), 1/sqrt(in)). kNormal: as BERT's own layers start, weights N(0, initializer_range^2) and biases zero.
@@ -51,7 +51,9 @@ struct HeadShape {
   std::vector<std::int64_t> dense = {};  ///< widths of the hidden layers
   std::int64_t outputs = 1;              ///< rows of the last layer; 0: the head has no parameters, and predicts from the cosine
   double low = 0, high = 5;              ///< where outputs = 0, a cosine c predicts low + (high - low) max(c, 0)
-  HeadInit init = HeadInit::kTorch;      ///< for the dense layers and the last one
+  /// For the dense layers and the last one. For two classes a cosine c starts as 10 c - 5, by which the more similar of two pairs is the
+  /// likelier one (kSpread): a random factor would start half of all heads with the wrong sign, which a small rate takes long to turn.
+  HeadInit init = HeadInit::kTorch;
 
   /// Whether the head reads two sentence vectors.
   bool pair() const { return features != Features::kSingle; }
@@ -76,7 +78,7 @@ struct ParamInfo {
   std::string name;  ///< as Hugging Face names it, without prefix: "encoder.layer.0.attention.self.query.weight", "heads.sst.out.bias"
   std::vector<std::int64_t> shape;
   Init init = Init::kNormal;
-  double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale
+  double init_scale = 0;  ///< kNormal: standard deviation; kUniform: values lie within +-init_scale; kSpread: see HeadShape::init
   bool decay = true;      ///< false for biases and LayerNorm
   Role role = Role::kEncoder;
   std::string task;        ///< name of the task whose head it belongs to; empty outside task heads

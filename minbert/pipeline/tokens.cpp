@@ -215,13 +215,18 @@ void BatchTargets::add_classes(const TaskSpec& task, int label, std::span<const 
   if (task.class_factors.empty() && task.label_smoothing == 0 && task.ordinal == 0 && taught.empty()) return labels_.push_back(label);
   const double spread = task.label_smoothing / task.labels.count;
   const auto nearness = [&](int k) { return std::exp(-task.ordinal * std::abs(k - label)); };
+  // Torch's factor of a smoothed target is that of each class; a row that `ordinal` shares out keeps the factor of its label, or the
+  // target's largest part might be that of a heavy neighbour.
+  const auto factor = [&](int k) {
+    return task.class_factors.empty() ? 1.0 : task.class_factors[static_cast<std::size_t>(task.ordinal > 0 ? label : k)];
+  };
   double all = 0;
   for (int k = 0; k < task.labels.count; ++k) all += nearness(k);
   for (int k = 0; k < task.labels.count; ++k) {
     const auto at = static_cast<std::size_t>(k);
     const double own = task.ordinal > 0 ? nearness(k) / all : spread + (k == label ? 1 - task.label_smoothing : 0);
     const double mixed = taught.empty() ? own : (1 - share) * own + share * taught[at];
-    values_.push_back(static_cast<float>(mixed * (task.class_factors.empty() ? 1 : task.class_factors[at])));
+    values_.push_back(static_cast<float>(mixed * factor(k)));
   }
 }
 

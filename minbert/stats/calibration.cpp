@@ -13,7 +13,8 @@
 namespace minbert {
 namespace {
 
-/// The temperature with the least loss. The loss is convex in 1 / T, so that the interval can be narrowed from both sides.
+/// The temperature with the least loss. The loss is convex in 1 / T, so that the interval can be narrowed from both sides. 1 where the loss
+/// falls to an end of the interval, as that of few rows may, which are all answered rightly.
 template <class Loss>
 double least_loss(const Loss& loss) {
   const double golden = (std::sqrt(5.0) - 1) / 2;
@@ -25,7 +26,8 @@ double least_loss(const Loss& loss) {
     else
       low = a;
   }
-  return std::exp(-(low + high) / 2);
+  const double middle = (low + high) / 2;
+  return std::abs(middle) > std::log(20.0) - 1e-3 ? 1 : std::exp(-middle);
 }
 
 }  // namespace

@@ -44,8 +44,9 @@ MINBERT_API TrainResult train(const TrainConfig& config, const TrainOptions& opt
 struct UsualTask {
   std::string name;
   bool is_pair = false, is_regression = false;
-  double rows = 0;     ///< train rows
-  bool tunes = false;  ///< there are settings for fine-tuning, so that there must be some; else few pairs leave the encoder as it is
+  double rows = 0;  ///< train rows
+  bool tunes =
+      false;  ///< whether you set options of fine-tuning: then there is a stage of it; else a task of few pairs trains its head alone
 };
 /// What `minbert train --init MODEL --train FILE` writes into its config, as TOML, beside the task's type and data: [[task]] and [[stage]]
 /// tables that follow from the encoder `init`, a folder or "scratch", and from the task. A text to begin TrainConfig::texts with.

@@ -66,6 +66,9 @@ Json data_json(const RunSetup& setup, const RunConfig& config) {
     for (const auto& [split, tokens] : {std::pair("train", &task.train), {"dev", &task.dev}, {"test", &task.test}})
       if (json[task.spec.name].contains(split))
         json[task.spec.name][split].update({{"tokens", tokens->ids.size()}, {"truncated", tokens->truncated}});
+    for (const Split split : {Split::kTrain, Split::kDev, Split::kTest})
+      if (const auto name = std::string(split_name(split)); json[task.spec.name].contains(name))
+        json[task.spec.name][name]["sha256"] = rows_digest(task.rows.split(split));
   }
   for (const TaskData& corpus : setup.corpora) json[corpus.spec.name] = corpus.rows.reports;
   for (std::size_t i = 0; i < config.stages.size(); ++i) {

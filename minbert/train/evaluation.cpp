@@ -11,6 +11,7 @@
 #include "minbert/data/fields.h"
 #include "minbert/data/text.h"
 #include "minbert/stats/calibration.h"
+#include "minbert/train/selection.h"
 
 namespace minbert {
 namespace {
@@ -179,18 +180,16 @@ std::string confusion_csv(const TaskEvaluation& evaluation) {
 
 Json evaluation_json(std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap, std::uint64_t seed) {
   Json json = {{"split", split}, {"scores", Json::object()}, {"mean", nullptr}, {"loss", Json::object()}, {"tasks", Json::object()}};
-  double sum = 0;
+  Scores scores;
   for (const TaskEvaluation& evaluation : tasks) {
     if (!evaluation.labelled()) continue;
     const std::string& name = evaluation.task->name;
     const std::vector<double> labels = labels_of(evaluation);
-    const double score = score_predictions(*evaluation.task, evaluation.predictions, labels).value;
-    sum += score;
-    json["scores"][name] = score;
+    json["scores"][name] = scores[name] = score_predictions(*evaluation.task, evaluation.predictions, labels).value;
     json["loss"][name] = mean_loss(*evaluation.task, evaluation.predictions, labels);
     json["tasks"][name] = scores_json(evaluation, bootstrap, seed);
   }
-  if (!json["scores"].empty()) json["mean"] = sum / static_cast<double>(json["scores"].size());
+  if (!scores.empty()) json["mean"] = mean_score(scores);
   return json;
 }
 

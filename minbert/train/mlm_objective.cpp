@@ -25,14 +25,17 @@ void MlmObjective::prepare() {
   }
 }
 
+bool MlmObjective::hides_a_token(const MlmSource& source, const TokenizedRows& rows) const {
+  std::vector<std::uint32_t> all(static_cast<std::size_t>(rows.rows()));
+  std::iota(all.begin(), all.end(), 0u);
+  return count_chosen(rows, all, masking("eval/" + source.name)) > 0;
+}
+
 /// Leaves out rows in which no token is hidden: they have no score.
 void MlmObjective::add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows) {
   if (rows.rows() == 0) return;
-  const Masking fixed = masking("eval/" + source.name);
-  std::vector<std::uint32_t> all(static_cast<std::size_t>(rows.rows()));
-  std::iota(all.begin(), all.end(), 0u);
-  if (count_chosen(rows, all, fixed) > 0)
-    to.push_back({&source, &rows, fixed});
+  if (hides_a_token(source, rows))
+    to.push_back({&source, &rows, masking("eval/" + source.name)});
   else
     events_.message(MessageLevel::kWarning,
                     fmt::format("stage {}: {} texts of {} were to be scored, too few to hide a token of them; they are not scored",
@@ -100,7 +103,8 @@ Scores MlmObjective::ranking(const EvalEvent& event) const {
 }
 
 bool MlmObjective::can_select() const {
-  return std::ranges::any_of(held_out_, [](const EvalRows& eval) { return !eval.source->probe; });
+  return std::ranges::any_of(corpus_.sources,
+                             [&](const MlmSource& source) { return !source.probe && hides_a_token(source, source.held_out); });
 }
 
 }  // namespace minbert

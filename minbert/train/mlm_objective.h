@@ -34,6 +34,7 @@ class MlmObjective final : public Objective {
     const TokenizedRows* rows = nullptr;
     Masking masking;
   };
+  bool hides_a_token(const MlmSource& source, const TokenizedRows& rows) const;
   void add_rows(std::vector<EvalRows>& to, const MlmSource& source, const TokenizedRows& rows);
   std::optional<EvalEvent> evaluate(std::string_view split, std::span<const EvalRows> rows, int epoch);
   Masking train_masking(int epoch) const { return masking(fmt::format("train/{}/{}", stage_.name, epoch)); }

@@ -145,10 +145,14 @@ struct RunFolder::Writers {
   int resumes = 0;
 };
 
+void OpenRun::check() const {
+  if (resume && overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
+}
+
 RunFolder::RunFolder(const fs::path& path, const OpenRun& how, std::string_view config, std::string_view input, TrainEvents& next)
     : path_(path), how_(how), config_(config), input_(input), next_(&next) {
   if (!how.writes) return;
-  if (how.resume && how.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
+  how.check();
   refuse_foreign(path_);
   is_new_ = !fs::exists(path_);
   make_directories(path_);

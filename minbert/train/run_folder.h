@@ -24,6 +24,8 @@ struct OpenRun {
   bool resume = false;
   bool overwrite = false;  ///< remove the run that is there; only a folder with a status.json is taken for one
   bool writes = true;      ///< false on ranks that leave the folder to the first one: nothing is locked, checked or written
+  /// Throws Error(kUsage) for both resume and overwrite.
+  void check() const;
 };
 
 /// Owns runs/NAME while a process trains: the lock, status.json, log.txt, metrics.jsonl, metrics.csv and tb/. It receives the run's events,

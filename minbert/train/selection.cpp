@@ -10,11 +10,15 @@ double mean_score(const Scores& scores) {
 }
 
 std::vector<std::string> EpochSelection::offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks) {
+  bool is_better = how_ == Selection::kLast || scores.empty();
   const auto improves = [&](const std::string& key, double score) {
     const auto [at, first] = state_.best.emplace(key, score);
-    if (!first && !(ties_ == Ties::kLast ? score >= at->second : score > at->second)) return false;
-    at->second = score;
-    return true;
+    if (first || score > at->second) {
+      is_better = true;
+      at->second = score;
+      return true;
+    }
+    return ties_ == Ties::kLast && score == at->second;
   };
   std::vector<std::string> improved;
   if (how_ == Selection::kPerTask) {
@@ -25,7 +29,7 @@ std::vector<std::string> EpochSelection::offer(int epoch, const Scores& scores, 
   } else if (how_ == Selection::kLast || scores.empty() || improves("", mean_score(scores))) {
     improved = tasks;
   }
-  state_.epochs_without = improved.empty() ? state_.epochs_without + 1 : 0;
+  state_.epochs_without = is_better ? 0 : state_.epochs_without + 1;
   if (!improved.empty()) state_.best_epoch = epoch;
   return improved;
 }

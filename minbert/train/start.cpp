@@ -81,6 +81,11 @@ void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& 
   for (const std::string& text : report.warnings()) events.message(MessageLevel::kWarning, text);
   if (const std::string text = report.unused_heads(); !text.empty() && !folder.is_own) events.message(MessageLevel::kInfo, text);
   if (const std::string text = setup.tokenizer.limit_text(); !text.empty()) events.message(MessageLevel::kWarning, text);
+  for (const TaskData& task : setup.tasks)
+    if (!is_same_task(folder, task.spec))
+      events.message(
+          MessageLevel::kInfo,
+          fmt::format("head {}: new, for the task of that name there has other labels, another type or another head", task.spec.name));
   for (const ImportReport::Head& head : report.heads)
     events.message(MessageLevel::kInfo, fmt::format("head {}: {}", head.task, head.loaded ? "from there too" : "new, " + head.reason));
   const bool new_mlm = needs_new_mlm_head(config, folder, report, events);

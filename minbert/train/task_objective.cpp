@@ -59,6 +59,10 @@ void TaskObjective::prepare() {
   }
 }
 
+bool TaskObjective::can_select() const {
+  return std::ranges::any_of(train_, [&](const StepRows& train) { return setup_.tasks[train.task].has_dev(); });
+}
+
 Ensemble TaskObjective::load_teachers() const {
   std::vector<TextModel> models;
   for (ModelFolder& folder : read_teachers(config_, stage_, setup_.run)) {
@@ -137,7 +141,12 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
     TaskSpec task = setup_.tasks[eval.task].spec;
     auto predictions = predict(eval, fmt::format("{} {}", split, task.name));
     task.calibrate = false;  // no choice of labels depends on it
-    if (split == "dev") fit_decoding(task, predictions, eval.rows->labels);
+    if (split == "dev") {
+      fit_decoding(task, predictions, eval.rows->labels);
+      thresholds_[eval.task] = task.thresholds;
+    } else if (const auto fitted = thresholds_.find(eval.task); fitted != thresholds_.end()) {
+      task.thresholds = fitted->second;
+    }
     const Score score = score_predictions(task, predictions, eval.rows->labels);
     const double loss = mean_loss(task, predictions, eval.rows->labels);
     if (!std::isfinite(score.value) || !std::isfinite(loss))

@@ -28,7 +28,7 @@ class TaskObjective final : public Objective {
   std::optional<EvalEvent> score(int epoch) override { return evaluate("dev", dev_, epoch); }
   std::optional<EvalEvent> score_train(int epoch) override { return evaluate("train", train_sample_, epoch); }
   Scores ranking(const EvalEvent& event) const override { return event.scores; }
-  bool can_select() const override { return !dev_.empty(); }
+  bool can_select() const override;
 
  private:
   /// Rows that epochs are scored on.
@@ -57,6 +57,7 @@ class TaskObjective final : public Objective {
   std::vector<std::vector<float>> train_vectors_;  // what train_[i].vectors views, if cached
   std::deque<TokenizedRows> samples_;              // the train rows of each task that eval_train asks for
   std::vector<EvalRows> dev_, train_sample_;
+  std::map<std::size_t, std::vector<double>> thresholds_;  // of each multi_label task, as fitted on dev after the last epoch
 };
 
 }  // namespace minbert

@@ -167,6 +167,7 @@ void fit_on_dev(TaskData& task, std::vector<Prediction>& predictions, RunFolder&
                          figures.value("uncalibrated_error", figures["expected_calibration_error"].get<double>()),
                          figures["expected_calibration_error"].get<double>());
   }
+  if (task.spec.temperature == 1) errors = fmt::format("; the {} rows of dev do not decide it", labels.size());
   folder.message(MessageLevel::kInfo, fmt::format("{}: temperature {:.3f}{}", task.spec.name, task.spec.temperature, errors));
 }
 

@@ -170,6 +170,19 @@ TEST(Params, HeadsStartAsTorchDrawsLinearLayers) {
   expect_uniform("mlm.weight", 6, 0.015);
 }
 
+TEST(Params, CosinesStartWithTheRightSignWhateverTheSeed) {
+  const auto backend = make_backend("ref");
+  ModelShape shape = tiny_shape();
+  shape.heads = {{.task = "one", .features = Features::kCosine, .outputs = 1},
+                 {.task = "two", .features = Features::kCosine, .outputs = 2}};
+  Params params(*backend, shape);
+  params.init(7, [](const ParamInfo&) { return true; });
+  EXPECT_EQ(values(params, "heads.one.out.weight"), std::vector<float>{10});
+  EXPECT_EQ(values(params, "heads.one.out.bias"), std::vector<float>{-5});
+  EXPECT_EQ(values(params, "heads.two.out.weight"), (std::vector<float>{-5, 5}));
+  EXPECT_EQ(values(params, "heads.two.out.bias"), (std::vector<float>{2.5, -2.5}));
+}
+
 TEST(Params, HeadsMayStartAsBertsOwnLayers) {
   const auto backend = make_backend("ref");
   Params params(*backend, wide_heads(HeadInit::kNormal));

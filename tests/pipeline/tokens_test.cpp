@@ -121,6 +121,23 @@ TEST(Tokens, TeachersAnswersHaveAShareOfTheTargets) {
   EXPECT_EQ(values(tasks[2], {.values = {9, 2}, .share = 0.5}), (Values{0.5f, 1}));  // (1 + 9) / 2 lies above the range
 }
 
+TEST(Tokens, ARowThatOrdinalSharesOutKeepsTheFactorOfItsLabel) {
+  const Tokenizer tokenizer = word_tokenizer();
+  TaskSpec task = three_tasks()[0];
+  const std::vector<Row> rows = {make_row("a", "b", 1), make_row("c", "d", 0)};
+  const auto values = [&] {
+    BatchTargets targets;
+    targets.fill(task, tokenize_rows(tokenizer, task, rows, 0), std::vector<std::uint32_t>{0, 1}, {});
+    const auto all = targets.targets().values;
+    return std::vector<float>(all.begin(), all.end());
+  };
+  task.ordinal = 2;
+  std::vector<float> expected = values();
+  task.class_factors = {10, 1, 1};
+  for (std::size_t k = 3; k < 6; ++k) expected[k] *= 10;
+  EXPECT_EQ(values(), expected);
+}
+
 TEST(Tokens, OfARowWithoutALabelTeachersSayAll) {
   const Tokenizer tokenizer = word_tokenizer();
   auto tasks = three_tasks();

@@ -33,6 +33,27 @@ TEST(EpochSelection, PerTaskKeepsEachTasksOwn) {
   EXPECT_EQ(selection.offer(3, {{"a", 0.6}}, kTasks), Names{"b"});  // a task without dev rows keeps its last epoch
 }
 
+TEST(EpochSelection, PatienceEndsAPlateauWhicheverEpochIsKept) {
+  for (const Ties ties : {Ties::kFirst, Ties::kLast}) {
+    EpochSelection selection(Selection::kMean, ties, 2);
+    for (int epoch = 0; epoch < 3; ++epoch) {
+      EXPECT_FALSE(selection.exhausted()) << epoch;
+      selection.offer(epoch, {{"a", 0.5}}, kTasks);
+    }
+    EXPECT_TRUE(selection.exhausted());
+    EXPECT_EQ(selection.best_epoch(), ties == Ties::kLast ? 2 : 0);
+  }
+}
+
+TEST(EpochSelection, PatienceDoesNotWaitForATaskWithoutScores) {
+  EpochSelection selection(Selection::kPerTask, Ties::kFirst, 2);
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    EXPECT_FALSE(selection.exhausted()) << epoch;
+    selection.offer(epoch, {{"a", 0.5}}, kTasks);
+  }
+  EXPECT_TRUE(selection.exhausted());
+}
+
 TEST(EpochSelection, LastTakesEveryEpoch) {
   EpochSelection selection(Selection::kLast, Ties::kFirst, 0);
   for (int epoch = 0; epoch < 3; ++epoch) EXPECT_EQ(selection.offer(epoch, {{"a", 1.0 - epoch}}, kTasks), kTasks);
