@@ -3,7 +3,10 @@
 // Objects are opaque and owned by whoever received them: each minbert_X is freed by minbert_X_free, which takes NULL too. Strings are
 // UTF-8. Texts that a function returns belong to the object that it was asked of, and end with a zero byte. No function throws or ends
 // the process. A function that can fail returns a status, 0 when all is well, and if `error` is not NULL it then receives an error to be
-// freed. All functions may be called from any thread, and several threads may use one model at once.
+// freed; what it should have made is NULL. All functions may be called from any thread, and several threads may use one model at once. A
+// model must not be freed while another thread uses it, and pointers that it gave end with it.
+//
+// Predictions, vectors and ranks read as many tokens of a text as the model takes, and cut the rest, unless the task has windows.
 #ifndef MINBERT_H
 #define MINBERT_H
 
@@ -100,19 +103,20 @@ MINBERT_EXPORT size_t minbert_predictions_count(const minbert_predictions* predi
 MINBERT_EXPORT const char* minbert_predictions_label(const minbert_predictions* predictions, size_t index) MINBERT_NOEXCEPT;
 /* The class's index, or the number; NaN where answers are sets of classes. */
 MINBERT_EXPORT double minbert_predictions_value(const minbert_predictions* predictions, size_t index) MINBERT_NOEXCEPT;
-/* The class's index, or those of a set, ascending; `*count`, unless NULL, receives how many. */
+/* The class's index, or those of a set, ascending; `*count`, unless NULL, receives how many. Where it is 0, the result may be NULL. */
 MINBERT_EXPORT const int32_t* minbert_predictions_classes(const minbert_predictions* predictions, size_t index,
                                                           size_t* count) MINBERT_NOEXCEPT;
 /* The probability of the predicted class, of a set's likeliest one; NaN where answers are numbers. */
 MINBERT_EXPORT double minbert_predictions_score(const minbert_predictions* predictions, size_t index) MINBERT_NOEXCEPT;
-/* The probability of each class; `*classes`, unless NULL, receives their count. */
+/* The probability of each class; `*classes`, unless NULL, receives their count, 0 where answers are numbers. */
 MINBERT_EXPORT const double* minbert_predictions_probs(const minbert_predictions* predictions, size_t index,
                                                        size_t* classes) MINBERT_NOEXCEPT;
 MINBERT_EXPORT void minbert_predictions_free(minbert_predictions* predictions) MINBERT_NOEXCEPT;
 
 /* ---- vectors ---- */
 
-/* What is 0 or NULL is as the folder's sentence-transformers files say, else the mean of the token vectors. */
+/* A field that is 0 or NULL takes its value from the folder's sentence-transformers files. Without such files, a vector is the mean of the
+   token vectors. */
 typedef struct minbert_embed_options {
   uint32_t struct_size;
   int32_t normalize;   /* 1: unit vectors, -1: not, 0: as the folder says */
@@ -124,7 +128,8 @@ typedef struct minbert_embed_options {
 /* Numbers of one vector. `options` may be NULL. */
 MINBERT_EXPORT minbert_status minbert_embed_width(const minbert_model* model, const minbert_embed_options* options, size_t* width,
                                                   minbert_error** error) MINBERT_NOEXCEPT;
-/* Writes vectors (count, width), row-major; `capacity` counts the floats that `rows` has room for. */
+/* Writes vectors (count, width), row-major; `capacity` counts the floats that `rows` has room for. If that is too little, the
+ * status is MINBERT_USAGE and nothing is written. */
 MINBERT_EXPORT minbert_status minbert_embed(minbert_model* model, const minbert_text* texts, size_t count,
                                             const minbert_embed_options* options, float* rows, size_t capacity,
                                             minbert_error** error) MINBERT_NOEXCEPT;
@@ -157,9 +162,9 @@ typedef struct minbert_train_options {
   int32_t resume;     /* 1: go on where the folder's last checkpoint stands */
   int32_t overwrite;  /* 1: remove the run that is there */
   void* user;         /* given to both functions */
-  /* Gets each event of the run as a JSON object (docs/library.md). May be NULL. */
+  /* Gets each event of the run as a JSON object (docs/library.md), on the thread that called minbert_train. May be NULL. */
   void (*on_event)(void* user, const char* json, size_t size);
-  /* Asked after each step: other than 0 saves a checkpoint and ends the run. May be NULL. */
+  /* Asked after each step, on the same thread: other than 0 saves a checkpoint and ends the run. May be NULL. */
   int32_t (*should_stop)(void* user);
 } minbert_train_options;
 

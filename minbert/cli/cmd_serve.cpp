@@ -5,13 +5,17 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <regex>
+#include <sstream>
 #include <thread>
 
 #include "minbert/base/clock.h"
 #include "minbert/base/system.h"
+#include "minbert/base/unicode.h"
 #include "minbert/cli/option_flags.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/text.h"
 #include "minbert/serve/service.h"
 
 namespace minbert {
@@ -34,6 +38,18 @@ void expect_sendable(const std::string& key) {
   if (!std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; }))
     throw Error(ErrorTag::kUsage, "MINBERT_API_KEY",
                 "expected visible ASCII characters, got a key with others, such as a blank or a line end");
+}
+
+/// Throws Error(kUsage) for an address that would mean all of them, and for origins that no browser sends.
+void expect_addresses(const ServeOptions& options) {
+  if (options.host.empty())
+    throw Error(ErrorTag::kUsage, "--host", "expected an address, got an empty one", "0.0.0.0 is every one of the machine's");
+  static const std::regex kOrigin("[a-z][a-z0-9+.-]*://[^/,\\s]+");
+  std::istringstream origins(options.cors_allow_origin);
+  for (std::string origin; std::getline(origins, origin, ',');)
+    if (options.cors_allow_origin != "*" && !std::regex_match(std::string(strip(origin)), kOrigin))
+      throw Error(ErrorTag::kUsage, "--cors-allow-origin",
+                  fmt::format("expected * alone, or origins such as https://a.example without a path, got \"{}\"", printable(origin)));
 }
 
 LoadedModel load(const std::string& path, Session& session) {
@@ -65,6 +81,7 @@ int run_serve(const std::string& model, const OptionFlags& flags, Session& sessi
   ServeOptions options = flags.read<ServeOptions>(process_environment());
   options.api_key = session.env.api_key;
   expect_sendable(options.api_key);
+  expect_addresses(options);
   const Stopwatch watch;
   return_large_memory();  // bodies and replies: memory would grow with the largest ones, for as long as the server runs
   hold_signals();

@@ -9,7 +9,9 @@
 namespace minbert {
 namespace {
 
-std::optional<std::int64_t> read_dimensions(const Members& members) { return members.whole_number("dimensions", 1, INT32_MAX); }
+std::optional<std::int64_t> read_dimensions(Call& call, const Members& members) {
+  return members.whole_number("dimensions", 1, call.engine().modules.width(call.engine().model().folder().config.hidden_size));
+}
 
 }  // namespace
 
@@ -17,7 +19,7 @@ void run_embed(Call& call) {
   const Members members(call.body());
   TextReader reader(call, members);
   reader.use_prompt(members);
-  VectorMaker maker(call.engine(), reader, read_dimensions(members), members.flag("normalize").value_or(true));
+  VectorMaker maker(call.engine(), reader, read_dimensions(call, members), members.flag("normalize").value_or(true));
   Query query;
   read_embed_inputs(call, reader, members.required("inputs", "a text, or a list"), "inputs", query.rows);
   maker.ask(query, reader);
@@ -59,7 +61,7 @@ void run_open_ai_embeddings(Call& call) {
   members.text("user");
   TextReader reader(call, members);
   reader.use_prompt(members);
-  VectorMaker maker(call.engine(), reader, read_dimensions(members), true);
+  VectorMaker maker(call.engine(), reader, read_dimensions(call, members), true);
   Query query;
   read_embed_inputs(call, reader, members.required("input", "a text, or a list"), "input", query.rows);
   maker.ask(query, reader);

@@ -28,7 +28,7 @@ std::string_view error_type_name(ErrorType type) {
 }
 
 ErrorShape error_shape(std::string_view path) {
-  return path.starts_with("/v1/") || path == "/embeddings" ? ErrorShape::kOpenAi : ErrorShape::kTei;
+  return path.starts_with("/v1/") || path.starts_with("/v2/") || path == "/embeddings" ? ErrorShape::kOpenAi : ErrorShape::kTei;
 }
 
 HttpReply error_reply(const ApiError& error, ErrorShape shape) {

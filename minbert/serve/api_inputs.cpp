@@ -47,8 +47,6 @@ VectorMaker::VectorMaker(const Engine& engine, const TextReader& reader, std::op
     : engine_(engine), prompt_tokens_(reader.prompt_tokens()) {
   const SentenceModules& modules = engine.modules;
   const std::int64_t width = modules.width(engine.model().folder().config.hidden_size);
-  if (dimensions.value_or(width) > width)
-    throw invalid("dimensions", fmt::format("expected a whole number from 1 to {}, got {}", width, *dimensions));
   const auto end = std::find_if(modules.after.rbegin(), modules.after.rend(), has_weights).base();
   first_ = std::span(modules.after.begin(), end);
   SentenceModules last{.pooling = {}, .after = {end, modules.after.end()}};

@@ -17,7 +17,7 @@ void read_embed_inputs(Call& call, TextReader& reader, const SortedJson& value, 
 /// How vectors are made of an answered query. The engine must outlive it: modules with weights stay there.
 class VectorMaker {
  public:
-  /// `dimensions`: how many numbers are kept, before vectors are normalised. Throws ApiError if the model has fewer.
+  /// `dimensions`: how many numbers are kept, before vectors are normalised; the model has as many.
   VectorMaker(const Engine& engine, const TextReader& reader, std::optional<std::int64_t> dimensions, std::optional<bool> normalize);
 
   /// Asks for what is needed, once `reader` has given the query its rows. Throws ApiError if a prompt is left out of vectors and the rows

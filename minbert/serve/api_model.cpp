@@ -135,7 +135,6 @@ void run_tokenize(Call& call) {
 }
 
 void run_reload(Call& call) {
-  const Members members(call.body());  // an object, whatever it holds
   call.service().reload([self = call.shared_from_this()](const std::string& error) {
     if (error.empty())
       self->answer(dump_json(Json{{"reloaded", true}, {"model", self->service().model_name(*self->service().engine())}}));

@@ -2,6 +2,7 @@
 #include "minbert/serve/members.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "minbert/base/unicode.h"
 
@@ -109,6 +110,11 @@ std::optional<std::string> Members::text(std::string_view key) const {
 std::optional<std::int64_t> Members::whole_number(std::string_view key, std::int64_t low, std::int64_t high) const {
   const SortedJson* const value = find(key);
   if (value == nullptr) return std::nullopt;
+  if (value->is_number_float()) {  // 8.0 is an integer to JSON Schema
+    const double number = value->get<double>();
+    if (number == std::floor(number) && number >= static_cast<double>(low) && number <= static_cast<double>(high))
+      return static_cast<std::int64_t>(number);
+  }
   // An unsigned number may be too large for int64; such a one is too large for any limit here.
   if (!value->is_number_integer() || (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(high)) ||
       value->get<std::int64_t>() < low)

@@ -37,7 +37,8 @@ void visit_options(V& v, ServeOptions& o) {
   v.field("answer_limit", o.answer_limit, "bytes that the answers of all requests on their way may take together",
           between(1 << 20, std::int64_t{1} << 40));
   v.field("auto_truncate", o.auto_truncate, "cut texts that are longer than the model reads, unless a request says `truncate`");
-  v.field("request_timeout", o.request_timeout, "seconds until a request that waits is given up, and until the end after SIGTERM",
+  v.field("request_timeout", o.request_timeout,
+          "seconds until a request whose computing has not begun is given up, and until the end after SIGTERM",
           between(1e-3, kLongestSeconds));
   v.field("header_timeout", o.header_timeout, "seconds that the head of a request may take to arrive", between(1e-3, kLongestSeconds));
   v.field("idle_timeout", o.idle_timeout, "seconds until an idle connection is closed", between(1e-3, kLongestSeconds));

@@ -43,9 +43,10 @@ constexpr Route kRoutes[] = {
     {"POST", "/rerank", "Texts by how well they fit a query", Access::kKey, "RerankRequest", "RerankReply", kRefusals, run_rerank},
     {"POST", "/v1/rerank", "The same, as Jina and Cohere have it", Access::kKey, "DocumentsRequest", "DocumentsReply", kRefusals,
      run_v1_rerank},
+    {"POST", "/v2/rerank", "The same as /v1/rerank", Access::kKey, "DocumentsRequest", "DocumentsReply", kRefusals, run_v1_rerank},
     {"POST", "/tokenize", "The tokens of texts", Access::kKey, "TokenizeRequest", "TokenizeReply", kRefusals, run_tokenize},
-    {"POST", "/v1/reload", "Reads the model folder again and swaps the model; needs a key", Access::kKeyAlways, "ReloadRequest",
-     "ReloadReply", kRefusals, run_reload},
+    {"POST", "/v1/reload", "Reads the model folder again and swaps the model; needs a key", Access::kKeyAlways, "", "ReloadReply",
+     "401 415 422 503", run_reload},
 };
 
 std::string_view meaning_of(std::string_view status) {
@@ -53,12 +54,12 @@ std::string_view meaning_of(std::string_view status) {
       {"400", "Not JSON, not UTF-8, or empty"},
       {"401", "The API key is missing or wrong"},
       {"413", "The body is larger than --payload-limit"},
-      {"415", "The body is not application/json"},
+      {"415", "The body is not application/json, or compressed"},
       {"422", "A member is wrong, or an input too long"},
       {"429", "Too many requests wait"},
       {"431", "The head is too large"},
       {"500", "The computation failed"},
-      {"503", "Not ready, or about to end"},
+      {"503", "Not ready, about to end, or too many connections"},
   }};
   const auto at = std::find_if(kMeanings.begin(), kMeanings.end(), [&](const auto& row) { return row.first == status; });
   MINBERT_CHECK(at != kMeanings.end(), "status {} without a meaning", status);

@@ -8,6 +8,7 @@
 #include "minbert/base/json.h"
 #include "minbert/base/parallel.h"
 #include "minbert/base/system.h"
+#include "minbert/base/unicode.h"
 #include "minbert/serve/routes.h"
 
 namespace minbert {
@@ -25,10 +26,12 @@ bool starts_with_word(std::string_view text, std::string_view word) {
   return std::equal(word.begin(), word.end(), text.begin(), [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b | 32 : b); });
 }
 
+bool is_word(std::string_view text, std::string_view word) { return text.size() == word.size() && starts_with_word(text, word); }
+
 bool is_json_type(std::string_view type) {
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
-  return type.size() == 16 && starts_with_word(type, "application/json");
+  return is_word(type, "application/json");
 }
 
 bool is_request_id(std::string_view id) {
@@ -228,6 +231,10 @@ std::unique_ptr<HttpReply> Service::check(const HttpRequest& head) {
     if (!ready()) throw ApiError(503, ErrorType::kUnhealthy, draining_ ? "the server is about to end" : "the model is not loaded yet");
     if (!route->request.empty() && !is_json_type(head.header("content-type")))
       throw ApiError(415, ErrorType::kValidation, "expected the header \"Content-Type: application/json\"");
+    for (const auto& [name, plain] : {std::pair("content-encoding", "identity"), {"transfer-encoding", "chunked"}})
+      if (const std::string_view coding = head.header(name); !coding.empty() && !is_word(coding, plain))
+        throw ApiError(415, ErrorType::kValidation,
+                       fmt::format("bodies may not be compressed, got the header \"{}: {}\"", name, printable(coding)));
     const auto now = engine();
     if (!route->request.empty() && now->queue->size() >= now->queue->capacity())
       throw ApiError(429, ErrorType::kOverloaded,

@@ -185,8 +185,8 @@ class PageTest(unittest.TestCase):
     def test_plain_lines_and_a_server_that_is_busy_for_a_moment(self):
         self.find("tab-many").click()
         self.find("lines").send_keys("Quiet, and old\nLoud, and new\nFine, or not")
-        self.assertTrue(self.find("columns").is_displayed())  # it looks like a table of two columns
-        self.find("plain").click()
+        self.assertTrue(self.find("columns").is_displayed())  # it looks like a table of two columns, but no column has a usual name
+        self.assertTrue(self.find("plain").is_selected())
         self.driver.execute_script("""const real = window.fetch; let tries = 0;
             window.fetch = (...args) => tries++ ? real(...args) : Promise.resolve(new Response('{"error": "wait"}', { status: 429 }))""")
         self.driver.find_element(By.CSS_SELECTOR, "#table button.main").click()

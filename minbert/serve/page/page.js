@@ -247,7 +247,7 @@ for (const button of document.querySelectorAll("[data-copy]"))
 
 // ---- many lines ----
 
-const table = { header: null, records: [], answers: [], stop: false };
+const table = { header: null, records: [], answers: [], stop: false, told: false, from_csv: false };
 
 // RFC 4180; `delimiter` is one character.
 function parse_csv(text, delimiter) {
@@ -275,6 +275,8 @@ function parse_csv(text, delimiter) {
 }
 const csv_cell = value => /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 
+const TEXT_NAMES = ["text", "sentence", "sentence1", "text_a", "review"], PAIR_NAMES = ["text_pair", "sentence2", "text_b"];
+
 // A table if the first line has a delimiter and every record as many cells; else plain lines.
 function read_table() {
   const text = $("lines").value.replace(/^\uFEFF/, ""), first = text.slice(0, (text.indexOf("\n") + 1 || text.length + 1) - 1);
@@ -292,6 +294,10 @@ function read_table() {
   if (!table.header) table.records = lines();
   $("columns").hidden = !table.header;
   if (!table.header) return;
+  // Pasted texts with as many commas each look like a table too: only names of columns, a file's name or the person's word make them one.
+  const usual = [...TEXT_NAMES, ...PAIR_NAMES, "label", "id"];
+  if (!table.told) $("plain").checked = !table.from_csv && !table.header.some(name => usual.includes(name.trim().toLowerCase()));
+  for (const select of [$("column"), $("column-pair")]) select.disabled = $("plain").checked;
   if ($("plain").checked) {
     table.header = null;
     table.records = lines();
@@ -301,18 +307,23 @@ function read_table() {
   const find = (words, fallback) => { const at = table.header.findIndex(name => words.includes(name.toLowerCase())); return at < 0 ? fallback : at; };
   $("column").replaceChildren(...names.map(name => name.cloneNode(true)));
   $("column-pair").replaceChildren(make("option", { value: -1 }, "none"), ...names);
-  $("column").value = find(["text", "sentence", "sentence1", "text_a", "review"], 0);
-  $("column-pair").value = find(["text_pair", "sentence2", "text_b"], -1);
+  $("column").value = find(TEXT_NAMES, 0);
+  $("column-pair").value = find(PAIR_NAMES, -1);
 }
-$("lines").addEventListener("input", read_table);
-$("plain").addEventListener("change", () => {
+$("lines").addEventListener("input", () => {
+  if ($("lines").value === "") table.told = table.from_csv = false;
   read_table();
-  for (const select of [$("column"), $("column-pair")]) select.disabled = $("plain").checked;
+});
+$("plain").addEventListener("change", () => {
+  table.told = true;
+  read_table();
 });
 $("file").addEventListener("change", async () => {
   const file = $("file").files[0];
   if (!file) return;
   $("lines").value = await file.text();
+  table.told = false;
+  table.from_csv = /\.(csv|tsv)$/i.test(file.name);
   read_table();
 });
 
