@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <array>
 #include <atomic>
@@ -143,6 +144,9 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   const int flags = O_WRONLY | O_CLOEXEC | (replaceable ? O_CREAT | O_EXCL : 0);
   Descriptor descriptor(::open(replaceable ? temporary_.c_str() : path_.c_str(), flags, 0666));
   if (descriptor.get() < 0) fail(ErrorTag::kResources, path_, "write", errno);
+  struct stat old {};
+  if (kind == fs::file_type::regular && ::stat(path_.c_str(), &old) == 0)  // who may read the file stays as it is
+    (void)::fchmod(descriptor.get(), old.st_mode & 07777);
   file_ = ::fdopen(descriptor.get(), "wb");
   if (file_ == nullptr) fail(ErrorTag::kResources, path_, "write", errno);
   descriptor.release();

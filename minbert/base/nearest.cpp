@@ -50,7 +50,9 @@ const std::string* nearest(std::string_view word, std::span<const std::string> n
 
 std::string suggest(std::string_view word, std::span<const std::string> names) {
   if (const std::string* best = nearest(word, names)) return fmt::format("did you mean \"{}\"?", *best);
-  return names.empty() ? "" : fmt::format("known: {}", fmt::join(names, ", "));
+  constexpr std::size_t kShown = 24;
+  if (names.empty()) return "";
+  return fmt::format("known: {}{}", fmt::join(names.first(std::min(kShown, names.size())), ", "), names.size() > kShown ? " ..." : "");
 }
 
 }  // namespace minbert

@@ -139,7 +139,8 @@ struct OptionType<T> {
   static void read(const TomlNode& node, T& value) {
     const std::int64_t number = node.as_int();
     if (!std::in_range<T>(number))
-      node.fail(std::is_unsigned_v<T> && number < 0 ? "a whole number of at least 0" : "a smaller whole number");
+      node.fail(number < 0 ? fmt::format("a whole number of at least {}", std::numeric_limits<T>::min())
+                           : fmt::format("a whole number of at most {}", std::numeric_limits<T>::max()));
     value = static_cast<T>(number);
   }
   static TomlValue write(T value) { return value; }

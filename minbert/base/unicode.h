@@ -32,5 +32,8 @@ std::string escape_controls(std::string_view text);
 
 /// Latin-1 bytes as UTF-8.
 std::string latin1_to_utf8(std::string_view bytes);
+/// Windows-1252 bytes as UTF-8: Latin-1 with quotes, dashes, the euro sign and others at 0x80 to 0x9F. The five bytes that it does not
+/// define become the C1 controls of their number, as in browsers (https://encoding.spec.whatwg.org, index-windows-1252).
+std::string cp1252_to_utf8(std::string_view bytes);
 
 }  // namespace minbert

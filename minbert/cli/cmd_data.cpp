@@ -213,6 +213,9 @@ int run_stats(const DataFlags& flags, Session& session) {
   std::vector<std::string> notes;
   for (const LoadedTask& task : input.tasks) {
     session.console.detail(task_line(task.spec));
+    for (const auto& [split, report] : task.rows.reports)
+      if (!report.skipped.empty())
+        session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.spec.name, split, skipped_text(report)));
     const DataStats stats = data_stats(task.rows);
     Json& out = json[task.spec.name] = stats;
     for (const auto& [split, rows] : {std::pair("train", &task.rows.train), {"dev", &task.rows.dev}, {"test", &task.rows.test}}) {

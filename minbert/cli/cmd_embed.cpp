@@ -135,7 +135,7 @@ int run_embed(const EmbedFlags& flags, const CLI::App& app, Session& session) {
     throw Error(ErrorTag::kUsage, "--shard", fmt::format("expected -o FILE.npy or FILE.jsonl, got \"{}\"", flags.output));
   if (!flags.shard.empty() && needs_ranges(vector_precision(flags.precision, "--precision")) && flags.ranges.empty())
     throw Error(ErrorTag::kUsage, "--shard", "expected --ranges FILE, the same for all shards, got none");
-  const auto shard = open_shard(app, flags.shard, flags.input.path, flags.output, session);
+  const auto shard = open_shard(app, flags.shard, std::span(&flags.model, 1), flags.input.path, flags.output, session);
   return run_shard(shard.get(), session, [&] { embed_rows(flags, session, shard.get()); });
 }
 

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 struct EvalFlags {
   std::vector<std::string> models;
-  std::string task, file, split = "dev", against;
+  std::string task, file, encoding, split = "dev", against;
   ConfigFlags config;
   ColumnFlags columns;
   bool json = false;
@@ -60,12 +60,13 @@ struct EvalData {
 /// Makes the file of --data every split of the task; columns are the task's unless flags name others.
 EvalData data_of_file(const EvalFlags& flags, const TaskSpec& task) {
   DataSpec data = task.data;
-  const auto replace = [](std::string& column, const std::string& flag) {
-    if (!flag.empty()) column = flag;
+  const auto replace = [](std::string& key, const std::string& flag) {
+    if (!flag.empty()) key = flag;
   };
   replace(data.text, flags.columns.text);
   replace(data.text_pair, flags.columns.text_pair);
   replace(data.label, flags.columns.label);
+  replace(data.encoding, flags.encoding);
   data.id = flags.columns.id;  // scores need none
   data.train = {{.path = flags.file}};
   data.dev = data.test = {.files = data.train};
@@ -209,6 +210,31 @@ void predict_split(std::span<TaskEvaluation> evaluations, Ensemble& model, Sessi
   session.console.clear_progress();
 }
 
+/// Throws Error(kData) if a split that a run drew from train's files is drawn anew from files that have changed: it would then hold rows
+/// that the model has learnt.
+void expect_the_runs_rows(const EvalFlags& flags, const EvalData& data, std::span<const TaskEvaluation> evaluations) {
+  if (!flags.file.empty() || !flags.config.files.empty()) return;
+  for (const std::string& model : flags.models) {
+    const fs::path file = fs::path(model) / "data.json";
+    if (!fs::exists(file)) continue;
+    const JsonNode run = JsonNode::read(file, ErrorTag::kData);
+    for (const TaskEvaluation& evaluation : evaluations) {
+      const std::string& name = evaluation.task->name;
+      if (!is_drawn(data.tasks.at(name), split_of(flags.split), data.draw)) continue;
+      const auto task = run.find(name);
+      const auto split = task ? task->find(flags.split) : std::nullopt;
+      const auto digest = split ? split->find("sha256") : std::nullopt;
+      if (digest && digest->as_text() != rows_digest(*evaluation.rows))
+        throw Error(
+            ErrorTag::kData, fmt::format("{}, task {}", model, name),
+            fmt::format("{} is drawn from train, whose files or draw have changed since: expected the run's rows, got others, of which the "
+                        "model may have learnt some",
+                        flags.split),
+            "--data FILE scores rows that it has not seen");
+    }
+  }
+}
+
 int run_eval(const EvalFlags& flags, Session& session) {
   const auto gates = parse_gates(flags.gates);
   if (!flags.file.empty() && !flags.config.files.empty()) throw Error(ErrorTag::kUsage, "--data", "expected --config or --data, got both");
@@ -223,6 +249,7 @@ int run_eval(const EvalFlags& flags, Session& session) {
       flags.file.empty() ? data_of_config(flags, session, model.tasks()) : data_of_file(flags, model.tasks()[model.find_task(only)]);
   std::map<std::string, Rows> rows;
   auto evaluations = load_split(flags, data, model, rows, session);
+  expect_the_runs_rows(flags, data, evaluations);
   check_gate_names(gates, evaluations);
   session.console.detail(fmt::format("model and rows: {:.2f} s", watch.lap()));
   catch_signals();
@@ -264,6 +291,7 @@ Action declare_eval(CLI::App& app, Session& session) {
       ->capture_default_str()
       ->type_name("NAME");
   add_columns(app, flags->columns, true);
+  add_encoding(app, flags->encoding);
   app.add_option("--bootstrap", flags->bootstrap, "resamples for 95% intervals; 0 = none")
       ->check(whole_number(0, 1'000'000))
       ->capture_default_str()

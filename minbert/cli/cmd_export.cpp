@@ -36,8 +36,20 @@ void check_request(const ExportFlags& flags, const ModelFolder& folder) {
   classifier_head(model_shape(folder.config, folder.tasks), name);
 }
 
-void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype) {
+/// Names what a task does that transformers' classifiers do not.
+void warn_of_losses(const TaskSpec& task, Console& console) {
+  std::vector<std::string> lost;
+  if (task.is_multi_label() && !task.thresholds.empty())
+    lost.push_back(fmt::format("thresholds {} (there .5)", fmt::join(task.thresholds, ", ")));
+  if (task.windows != Windows::kNone) lost.emplace_back("windows of long texts");
+  if (task.symmetric) lost.emplace_back("the mean over both orders of a pair");
+  if (!lost.empty())
+    console.warning(fmt::format("transformers' classifiers have no {}: minbert answers by them", fmt::join(lost, ", nor ")));
+}
+
+void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype, Console& console) {
   const TaskSpec& task = model.tasks()[model.find_task(name)];
+  warn_of_losses(task, console);
   ClassifierExport options{.dtype = dtype, .labels = task.labels.class_names(), .dropout = task.head.dropout};
   options.multi_label = task.is_multi_label();
   options.temperature = task.temperature;
@@ -72,7 +84,7 @@ int run_export(const ExportFlags& flags, Session& session) {
   warn_of_files(session, model.tokenizer().warnings());
   expect_free_bytes(flags.output, model.params().numel() * (dtype == DType::kBF16 ? 2 : 4), "the weights");
   if (classifier) {
-    export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype);
+    export_classifier(out.temporary(), model, flags.as.substr(kClassifier.size()), dtype, session.console);
   } else {
     if (onnx) export_graphs(out.temporary(), model, modules);
     export_encoder(out.temporary(), model.params(),

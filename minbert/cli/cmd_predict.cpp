@@ -154,13 +154,17 @@ InputStream open_input(const PredictFlags& flags, const PredictionStyle& style, 
 /// Answers all of `input`, of which `rows` are the first.
 void answer_input(InputStream& input, std::unique_ptr<InputRows> rows, Answerer& answerer, Output& out, Session& session,
                   ShardFile* shard) {
-  constexpr std::size_t kChunk = 2048;
   for (; rows; rows = input.next()) {
+    const std::size_t chunk_rows =
+        input.is_live() ? 64 : 2048;  // whoever waits behind a pipe that brings thousands of lines gets some soon
     answerer.begin(rows->columns());
     for_each_chunk(
-        session, *rows, kChunk, [&](std::span<const InputRow> chunk, const RowProgress& progress) { answerer.answer(chunk, progress); },
+        session, *rows, chunk_rows,
+        [&](std::span<const InputRow> chunk, const RowProgress& progress) {
+          answerer.answer(chunk, progress);
+          if (input.is_live()) out.flush();
+        },
         shard);
-    if (input.is_live()) out.flush();
   }
   warn_of_bad_rows(session, input.skipped(), input.records());
 }
@@ -215,7 +219,7 @@ int run_predict(PredictFlags& flags, const CLI::App& app, Session& session) {
     if (!flags.texts.empty() && app.count(other) > 0)
       throw Error(ErrorTag::kUsage, other, fmt::format("expected it or texts, got both: \"{}\"", flags.texts.front()));
   format_of(flags);  // an ending without a format is refused before a shard begins
-  const auto shard = open_shard(app, flags.shard, flags.input.path, flags.output, session);
+  const auto shard = open_shard(app, flags.shard, flags.models, flags.input.path, flags.output, session);
   return run_shard(shard.get(), session, [&] { answer_rows(flags, session, shard.get()); });
 }
 

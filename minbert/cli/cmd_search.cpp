@@ -5,6 +5,7 @@
 
 #include "minbert/cli/many_runs.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/plan_text.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/study/search.h"
@@ -53,7 +54,11 @@ int run_search_verb(const SearchFlags& flags, Session& session) {
   const auto backend = open_backend(session);
   const Search search = load_search(flags.runs.file, options);
   if (flags.runs.dry_run) {
-    print_json(plan_search(*backend, search));
+    const Json plan = plan_search(*backend, search);
+    if (flags.runs.json)
+      print_json(plan);
+    else
+      print_text(search_plan_text(plan));
     return 0;
   }
   catch_signals();

@@ -5,11 +5,13 @@
 
 #include "minbert/cli/many_runs.h"
 #include "minbert/cli/output.h"
+#include "minbert/cli/plan_text.h"
 #include "minbert/cli/run_report.h"
 #include "minbert/cli/train_view.h"
 #include "minbert/cli/verbs.h"
 #include "minbert/study/results.h"
 #include "minbert/study/study.h"
+#include "minbert/train/run_folder.h"
 
 namespace minbert {
 namespace {
@@ -55,12 +57,16 @@ class StudyView final : public StudyEvents {
 int run_study_verb(const StudyFlags& flags, Session& session) {
   StudyOptions options = flags.options;
   apply_flags(flags.runs, session, options);
-  if (flags.resume && options.overwrite) throw Error(ErrorTag::kUsage, "--resume", "cannot go together with --overwrite");
+  OpenRun{.resume = flags.resume, .overwrite = options.overwrite}.check();
   const auto backend = open_backend(session);
   catch_signals();
   const Study study = load_study(flags.runs.file, backend->name(), options);
   if (flags.runs.dry_run) {
-    print_json(plan_study(*backend, study, options));
+    const Json plan = plan_study(*backend, study, options);
+    if (flags.runs.json)
+      print_json(plan);
+    else
+      print_text(study_plan_text(plan));
     return 0;
   }
   StudyView view(study.file, session.console);

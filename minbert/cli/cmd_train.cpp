@@ -292,6 +292,7 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
 
 int run_train(const TrainFlags& flags, Session& session) {
   expect_different_seeds(flags.seeds, "--seeds");
+  OpenRun{.resume = flags.resume, .overwrite = flags.overwrite}.check();
   open_ranks(flags, session);
   ConfigTree input = read_input(flags, session);
   show_notes(input, session);

@@ -77,6 +77,12 @@ void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with
   app.add_option("--id", columns.id, "column of the id")->type_name("COL");
 }
 
+void add_encoding(CLI::App& app, std::string& encoding) {
+  app.add_option("--encoding", encoding, "of the file: utf-8 | latin-1 | cp1252 (of Windows) [utf-8]")
+      ->check(one_of({"utf-8", "latin-1", "cp1252"}))
+      ->type_name("NAME");
+}
+
 void add_file_task(CLI::App& app, FileTaskFlags& flags) {
   add_columns(app, flags.columns, true);
   app.add_option("--type", flags.type,
@@ -91,6 +97,7 @@ void add_file_task(CLI::App& app, FileTaskFlags& flags) {
   app.add_option("--header", flags.header, "whether the first line names the columns: yes | no [by its look]")
       ->check(one_of({"yes", "no"}))
       ->type_name("YES|NO");
+  add_encoding(app, flags.encoding);
   app.add_option("--in-format", flags.format, "format of the file: csv | tsv | jsonl [by its name and look]")
       ->check(one_of({"csv", "tsv", "jsonl"}))
       ->type_name("NAME");
@@ -116,6 +123,7 @@ FileTask infer_task(const std::vector<std::string>& files, const FileTaskFlags& 
   given.label = flags.columns.label;
   given.id = flags.columns.id;
   if (!flags.header.empty()) given.header = flags.header;
+  if (!flags.encoding.empty()) given.encoding = flags.encoding;
   if (!flags.format.empty()) given.format = flags.format;
   SpecGuess spec = guess_spec(file, given, wordiest);
   task.data = std::move(spec.spec);

@@ -16,11 +16,14 @@ struct ColumnFlags {
 };
 /// Declares --text and --id, and --text-pair and --label where asked.
 void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair = true);
+/// Declares --encoding.
+void add_encoding(CLI::App& app, std::string& encoding);
 
-/// What may be said of a data file instead of being inferred: the columns, --type, --labels, --header, --in-format; empty: not given.
+/// What may be said of a data file instead of being inferred: the columns, --type, --labels, --header, --encoding, --in-format; empty: not
+/// given.
 struct FileTaskFlags {
   ColumnFlags columns;
-  std::string type, header, format;
+  std::string type, header, encoding, format;
   std::vector<std::string> labels;
 };
 void add_file_task(CLI::App& app, FileTaskFlags& flags);

@@ -20,6 +20,7 @@ void add_input_rows(CLI::App& app, InputFlags& flags, bool pairs, const std::str
   app.add_option("--header", flags.header, "whether a table's first line names the columns: yes | no [by its look]")
       ->check(one_of({"auto", "yes", "no"}))
       ->type_name("NAME");
+  add_encoding(app, flags.encoding);
   add_columns(app, flags.columns, false, pairs);
   app.add_option("--on-bad-row", flags.on_bad_row, "error: end with 3; skip: leave the row out and count it [error]")
       ->check(one_of({"error", "skip"}))
@@ -30,6 +31,7 @@ InputOptions input_options(const InputFlags& flags, const std::string& default_f
   return {.path = flags.path,
           .format = flags.format.empty() ? default_format : flags.format,
           .header = flags.header,
+          .encoding = flags.encoding,
           .columns = {.text = flags.columns.text,
                       .text_pair = flags.columns.text_pair,
                       .id = flags.columns.id,

@@ -13,9 +13,9 @@
 
 namespace minbert {
 
-/// -i, --in-format, --text, --text-pair, --id, --on-bad-row.
+/// -i, --in-format, --header, --encoding, --text, --text-pair, --id, --on-bad-row.
 struct InputFlags {
-  std::string path = "-", format, header = "auto", on_bad_row = "error";
+  std::string path = "-", format, header = "auto", encoding = "utf-8", on_bad_row = "error";
   ColumnFlags columns;
 };
 

@@ -50,7 +50,9 @@ bool helps_with_unknown_verb(const CLI::App& root) {
 [[noreturn]] void fail_usage(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App& app = deepest(root);
   const std::string verb = &app == &root ? "minbert" : app.get_display_name();
-  const std::string help = fmt::format("minbert {}--help", &app == &root ? "" : app.get_name() + " ");
+  std::string help = "--help";
+  for (const CLI::App* at = &app; at != &root; at = at->get_parent()) help = at->get_name() + " " + help;
+  help = "minbert " + help;
   const auto rest = app.remaining();
   if (needs_verb(app) && !rest.empty() && rest.front()[0] != '-')
     throw Error(ErrorTag::kUsage, rest.front(), "unknown verb", suggest(rest.front(), verb_names(app)));

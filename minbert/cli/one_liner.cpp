@@ -68,7 +68,8 @@ std::string data_text(const OneLinerFlags& flags, const TaskSpec& task) {
   if (task.is_multi_label()) text += optional_line("label_separator", data.label_separator);
   text += optional_line("text", data.text) + optional_line("text_pair", data.text_pair) + optional_line("label", data.label) +
           optional_line("id", data.id);
-  text += optional_line("format", flags.file.format) + optional_line("header", flags.file.header);
+  text += optional_line("format", flags.file.format) + optional_line("header", flags.file.header) +
+          optional_line("encoding", flags.file.encoding);
   if (task.is_regression()) text += "label_range = [-inf, inf]  # any number; [0, 5] refuses rows outside\n";
   return text;
 }

@@ -1,4 +1,4 @@
-// Lays out a plan as two tables and two sentences.
+// Lays out plans as tables and sentences.
 #include "minbert/cli/plan_text.h"
 
 #include <fmt/format.h>
@@ -51,6 +51,36 @@ std::string plan_text(const Json& plan) {
                      format_duration(static_cast<double>(runs) * plan.at("seconds").get<double>()),
                      num_threads() == 1 ? "one thread" : fmt::format("{} threads", num_threads()),
                      format_bytes(number(plan.at("peak_memory_bytes"))), number(plan.at("parameters").at("total")) * 1e-6);
+}
+
+std::string study_plan_text(const Json& plan) {
+  TextTable table({"row", "seed", "state", "steps", "differs"});
+  for (const Json& run : plan.at("runs")) {
+    std::string steps;
+    for (const Json& stage : run.at("stages")) {
+      steps +=
+          fmt::format("{}{} {}", steps.empty() ? "" : ", ", stage.at("stage").get<std::string>(), stage.at("steps").get<std::int64_t>());
+      if (stage.contains("shared_with")) steps += fmt::format(" (those of {})", stage["shared_with"].get<std::string>());
+    }
+    table.add({run.at("row").get<std::string>(), std::to_string(run.at("seed").get<std::uint64_t>()), run.at("state").get<std::string>(),
+               steps, run.value("differs", "-")});
+  }
+  return fmt::format("{}study {} in {}\n", table.text(), plan.at("study").get<std::string>(), plan.at("folder").get<std::string>());
+}
+
+std::string search_plan_text(const Json& plan) {
+  std::vector<std::string> names = {"trial"};
+  const Json& trials = plan.at("trials");
+  for (const auto& [key, value] : trials.at(0).at("values").items()) names.push_back(key);
+  names.emplace_back("steps");
+  TextTable table(names);
+  for (const Json& trial : trials) {
+    std::vector<std::string> cells = {std::to_string(trial.at("trial").get<std::int64_t>())};
+    for (const auto& [key, value] : trial.at("values").items()) cells.push_back(dump_json(value));
+    cells.push_back(std::to_string(trial.at("planned_steps").get<std::int64_t>()));
+    table.add(cells);
+  }
+  return fmt::format("{}search {} in {}\n", table.text(), plan.at("search").get<std::string>(), plan.at("folder").get<std::string>());
 }
 
 }  // namespace minbert

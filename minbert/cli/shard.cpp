@@ -6,9 +6,11 @@
 #include <array>
 #include <charconv>
 
+#include "minbert/base/hash.h"
 #include "minbert/base/input_bytes.h"
 #include "minbert/base/json_node.h"
 #include "minbert/cli/signals.h"
+#include "minbert/pipeline/model_folder.h"
 
 namespace minbert {
 namespace {
@@ -171,8 +173,8 @@ void ShardFile::commit(std::size_t input_rows) {
   fs::remove(beside(".part.json"), error);  // it does no harm if it stays
 }
 
-std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& flag, const std::string& input, const std::string& output,
-                                      Session& session) {
+std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& flag, std::span<const std::string> models,
+                                      const std::string& input, const std::string& output, Session& session) {
   if (flag.empty()) return nullptr;
   const Shard shard = parse_shard(flag, session.env);
   if (is_read_once(input))
@@ -183,8 +185,15 @@ std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& fl
   for (const CLI::Option* option : app.get_options())
     if (const std::string name = option->get_name(); option->count() > 0 && std::ranges::find(kAside, name) == kAside.end())
       settings[name] = option->results();
-  std::error_code missing;  // the reader of the input says so
-  settings["input_bytes"] = fs::file_size(input, missing);
+  if (std::error_code missing; fs::exists(input, missing))
+    settings["input_sha256"] = sha256_file(input, ErrorTag::kData);  // else its reader says so
+  for (const std::string& model : models) {
+    std::vector<fs::path> folders = answering_folders(model);
+    folders.emplace_back(model);  // its vectors come from there, whoever answers tasks
+    for (const fs::path& folder : folders)
+      for (const fs::path& file : model_files(find_model_folder(folder)))
+        settings["model_sha256"].push_back(sha256_file(file, ErrorTag::kModel));
+  }
   return std::make_unique<ShardFile>(output, shard, std::move(settings));
 }
 

@@ -85,9 +85,9 @@ class ShardFile {
 };
 
 /// Opens the shard that the flag names; nothing if it names none. The settings are all flags of `app` that were given, without those that
-/// change no answer, and the size of `input`. Throws Error(kUsage) where input or output is a pipe.
-std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& flag, const std::string& input, const std::string& output,
-                                      Session& session);
+/// change no answer, and the hashes of the models and of `input`. Throws Error(kUsage) where input or output is a pipe.
+std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& flag, std::span<const std::string> models,
+                                      const std::string& input, const std::string& output, Session& session);
 
 /// Answers the rows of a shard with `work`. Returns the exit code: 0, also for a shard that is finished already, and kStoppedCode if a
 /// signal stopped it. Without a shard it just calls `work`.

@@ -97,7 +97,7 @@ void visit_options(V& v, DataSpec& o) {
   v.field("delimiter", o.delimiter, "auto | tab | one character");
   v.field("quote", o.quote, "auto | none | one character");
   v.field("header", o.header, "auto | yes | no");
-  v.field("encoding", o.encoding, "utf-8 | latin-1");
+  v.field("encoding", o.encoding, "utf-8 | latin-1 | cp1252 (of Windows)");
   v.field("preprocess", o.preprocess, "none | cs224n (lower-case, strip; pairs: space before . ? , ')");
   v.field("label_map", o.label_map, "text in the file -> label");
   v.field("label_range", o.label_range, "regress: lowest and highest label; rows outside are errors; [-inf, inf]: any number");

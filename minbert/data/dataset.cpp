@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "minbert/base/check.h"
+#include "minbert/base/hash.h"
 #include "minbert/data/division.h"
 #include "minbert/data/known_columns.h"
 #include "minbert/data/row_columns.h"
@@ -165,7 +166,9 @@ std::string SplitReader::read_flags(double& out, const Table& table, const Label
   std::vector<int> classes;
   for (std::size_t k = 0; k < columns.flags.size(); ++k) {
     const std::string_view cell = strip(table.cell(i, columns.flags[k]));
-    const auto flag = cell == "true" ? 1.0 : cell == "false" || cell.empty() ? 0.0 : parse_number(cell).value_or(-1);
+    const std::string word = lower_case(cell);
+    const bool yes = word == "true" || word == "yes", no = word == "false" || word == "no" || word.empty();
+    const double flag = yes ? 1 : no ? 0 : parse_number(cell).value_or(-1);
     if (flag != 0 && flag != 1)
       return fmt::format("{}: expected 0 or 1, got \"{}\"", column_title(table, columns.flags[k]), shortened(cell));
     if (flag == 1) classes.push_back(static_cast<int>(k));
@@ -262,7 +265,8 @@ std::vector<std::size_t> excluded_columns(const Table& table, const DataSpec& sp
 // An exclude file often comes from elsewhere, so its dialect is detected afresh, whatever the task's files look like.
 std::unordered_set<std::string> excluded_keys(const DataSpec& spec, const DataSource& source, const SplitDraw& draw) {
   TableOptions options{.hints = spec.hints};
-  options.hints.encoding = "exclude = [{ path = \"...\", encoding = \"latin-1\" }] in [task.data] reads it as it is";
+  options.hints.encoding =
+      "exclude = [{ path = \"...\", encoding = \"latin-1\" }], or \"cp1252\" of Windows, in [task.data] reads it as it is";
   if (!source.encoding.empty()) options.encoding = source.encoding;
   for (const std::string& name : {source.text, source.text_pair})
     if (is_column_name(name)) options.wanted.push_back(name);
@@ -400,6 +404,23 @@ std::string preprocess_text(const DataSpec& spec, std::string_view text) {
 bool has_split(const DataSpec& spec, Split split, const SplitDraw& draw) {
   if (split == Split::kTrain) return !spec.train.empty();
   return split == Split::kDev ? spec.dev.given() : spec.test.given() || draw.folds > 0;
+}
+
+bool is_drawn(const DataSpec& spec, Split split, const SplitDraw& draw) {
+  const bool dev = spec.dev.fraction != 0, test = spec.test.fraction != 0 || draw.folds > 0;
+  return split == Split::kDev ? dev : split == Split::kTest ? test : dev || test;
+}
+
+std::string rows_digest(const Rows& rows) {
+  Sha256 digest;
+  for (const Row& row : rows.rows) {
+    for (const std::string* text : {&row.text, &row.text_pair}) {
+      digest.update(*text);
+      digest.update(std::string_view("\0", 1));
+    }
+    digest.update(std::as_bytes(std::span(&row.label, 1)));
+  }
+  return digest.hex();
 }
 
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, const SplitDraw& draw, SplitReport* report) {

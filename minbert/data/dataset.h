@@ -101,6 +101,10 @@ Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, cons
 
 /// "2 of 9 rows are skipped"; empty if none is.
 std::string skipped_text(const SplitReport& report);
+/// Whether the rows of a split are drawn from train's files.
+bool is_drawn(const DataSpec& spec, Split split, const SplitDraw& draw);
+/// SHA-256 of the texts and labels of all rows in order, 64 hexadecimal digits: whether two readings gave the same rows.
+std::string rows_digest(const Rows& rows);
 /// The label that every labelled row of the split has; empty if they differ.
 std::string only_label(const SplitReport& report);
 

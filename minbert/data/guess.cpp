@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <span>
 
+#include "minbert/base/unicode.h"
 #include "minbert/data/dataset.h"
 #include "minbert/data/guess_sets.h"
 #include "minbert/data/known_columns.h"
@@ -80,6 +82,14 @@ std::string basis_of_numbers(const std::set<double>& values, bool whole) {
   return fmt::format("{} different {}numbers, {} to {}", values.size(), whole ? "whole " : "", *values.begin(), *values.rbegin());
 }
 
+/// Two names of classes that differ in the case of their letters alone, or two empty texts.
+std::pair<std::string, std::string> differing_in_case(const TaskLabels& labels) {
+  std::map<std::string, std::string> seen;  // by lower case
+  for (const std::string& name : labels.names)
+    if (const auto [at, is_new] = seen.emplace(lower_case(name), name); !is_new) return {at->second, name};
+  return {};
+}
+
 LabelGuess guess_of_sets(DataSpec spec, const std::string& separator) {
   spec.label_separator = separator;
   TaskLabels labels = TaskLabels::from_train();
@@ -110,6 +120,11 @@ SpecGuess guess_spec(const std::string& path, const DataSpec& given, bool wordie
   } else {
     table.require_column(given.text, "text");
   }
+  // A number holds for this file alone: another one of the same names may have them in another order.
+  if (table.dialect().format == TableFormat::kDelimited && table.dialect().header)
+    for (std::string DataSpec::*column : {&DataSpec::text, &DataSpec::text_pair, &DataSpec::label, &DataSpec::id})
+      if (const auto at = table.find_column(spec.*column); at && std::ranges::count(table.columns(), table.columns()[*at]) == 1)
+        spec.*column = table.columns()[*at];
   fill(spec.label, known.label);
   fill(spec.id, known.id);
   return {std::move(spec), table.dialect()};
@@ -128,9 +143,13 @@ LabelGuess guess_labels(const DataSpec& spec, LabelKind kind) {
   }
   const bool numbers = kind == LabelKind::kNumbers || (kind == LabelKind::kAny && 2 * alike > texts.size());
   if (numbers && parsed < texts.size()) refuse_other_than_numbers(spec, alike, texts.size(), kind == LabelKind::kNumbers);
+  int too_many_parts = 0;
   if (kind == LabelKind::kSets || (kind == LabelKind::kAny && !numbers && spec.text_pair.empty()))
-    if (const auto separator = guess_label_separator(texts); separator || kind == LabelKind::kSets)
-      return guess_of_sets(spec, separator.value_or(spec.label_separator));
+    if (const auto separator = guess_label_separator(texts); separator || kind == LabelKind::kSets) {
+      LabelGuess sets = guess_of_sets(spec, separator.value_or(spec.label_separator));
+      if (kind == LabelKind::kSets || sets.labels.count <= kMostSetLabels) return sets;
+      too_many_parts = sets.labels.count;
+    }
   const bool all_parsed = parsed == texts.size();
   const bool whole = std::none_of(values.begin(), values.end(), [](double value) { return value != std::floor(value); });
   if (kind == LabelKind::kNumbers || (numbers && (!whole || is_scale(values, texts.size()))))
@@ -138,7 +157,14 @@ LabelGuess guess_labels(const DataSpec& spec, LabelKind kind) {
   LabelGuess guess{classes_among(texts), "", "", ""};
   guess.basis = all_parsed ? basis_of_numbers(values, whole) : fmt::format("{} different texts", guess.labels.count);
   const auto classes = static_cast<std::size_t>(guess.labels.count);
-  if (classes > kFewClasses && texts.size() < 2 * classes)
+  if (const auto [a, b] = differing_in_case(guess.labels); !a.empty())
+    guess.warning =
+        fmt::format("\"{}\" and \"{}\" differ in case only and are two classes; label_map makes them one", printable(a), printable(b));
+  if (too_many_parts > 0)
+    guess.warning =
+        fmt::format("cells look as if they listed several of {} labels, of which multi_label takes {}; each different cell is a class",
+                    too_many_parts, kMostSetLabels);
+  else if (classes > kFewClasses && texts.size() < 2 * classes)
     guess.warning = fmt::format("most of the {} labels stand in one row only; {}", classes,
                                 all_parsed ? "--type regress takes them as numbers" : "--label names another column");
   return guess;

@@ -20,14 +20,19 @@ bool recombines(const std::set<std::string>& cells, const std::string& separator
     if (different.size() > 1) joined.insert(different.begin(), different.end());
   }
   const auto met_again = std::ranges::count_if(joined, [&](const std::string& part) { return occurrences[part] > 1; });
-  return !joined.empty() && 3 * met_again >= 2 * std::ssize(joined) && std::ssize(occurrences) <= kMostSetLabels;
+  return !joined.empty() && 3 * met_again >= 2 * std::ssize(joined);
 }
 
 }  // namespace
 
 std::optional<std::string> guess_label_separator(std::span<const std::string> cells) {
   const std::set<std::string> different(cells.begin(), cells.end());
-  const auto is_list = [](const std::string& cell) { return cell.starts_with('[') && cell.ends_with(']'); };
+  // split_labels takes a list apart, whatever the separator; a cell in brackets that stays whole is none.
+  const auto is_list = [](const std::string& cell) {
+    constexpr std::string_view kOpening = "[({", kClosing = "])}";
+    const std::size_t kind = cell.empty() ? kOpening.npos : kOpening.find(cell.front());
+    return kind != kOpening.npos && cell.back() == kClosing[kind] && split_labels(cell, "") != std::vector<std::string>{cell};
+  };
   if (!different.empty() && std::ranges::all_of(different, is_list)) return ";";
   for (const char* separator : {";", "|", ","})
     if (recombines(different, separator)) return separator;

@@ -21,6 +21,7 @@ TableOptions reading(const InputOptions& options) {
   const RowColumnNames& names = options.columns;
   TableOptions out{.format = options.format,
                    .header = options.header,
+                   .encoding = options.encoding,
                    .pair_lines = names.pair,
                    .hints = {.lines = "--in-format lines reads plain texts"}};
   for (const std::string& name : {names.text, names.text_pair})
@@ -69,7 +70,7 @@ PieceRows::PieceRows(const InputOptions& options, InputPiece piece) : first_row_
   const std::string name = input_name(options.path);
   if (are_raw_lines(options)) {
     if (piece.first_row == 0) expect_plain_rows(piece.text, name);
-    lines_.emplace(name, std::move(piece.text));
+    lines_.emplace(name, options.encoding == "utf-8" ? std::move(piece.text) : to_utf8(piece.text, options.encoding));
     return;
   }
   if (piece.text.empty() && is_read_once(options.path)) throw Error(ErrorTag::kData, name, "expected rows, got nothing");

@@ -29,9 +29,10 @@ struct InputRow {
 };
 
 struct InputOptions {
-  std::string path = "-";       ///< "-" is standard input
-  std::string format = "auto";  ///< auto | csv | tsv | jsonl | lines
-  std::string header = "auto";  ///< auto | yes | no: whether a table's first record names its columns
+  std::string path = "-";          ///< "-" is standard input
+  std::string format = "auto";     ///< auto | csv | tsv | jsonl | lines
+  std::string header = "auto";     ///< auto | yes | no: whether a table's first record names its columns
+  std::string encoding = "utf-8";  ///< utf-8 | latin-1 | cp1252
   RowColumnNames columns = {};
   bool skip_bad_rows = false;
   bool keep_columns = false;  ///< fill InputRow::cells

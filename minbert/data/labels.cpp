@@ -17,13 +17,19 @@ namespace {
 /// Whether a number's leading zero says that it is a code, such as a postal one.
 bool is_code(std::string_view number) { return number.size() >= 2 && number[0] == '0' && number[1] >= '0' && number[1] <= '9'; }
 
+/// Whether digits alone name something that a double would name otherwise, such as an id above 2^53.
+bool is_long_id(std::string_view text) {
+  if (text.size() < 16 || text.find_first_not_of("0123456789") != text.npos) return false;
+  return fmt::format("{:.0f}", parse_number(text).value_or(0)) != text;
+}
+
 // Distinct labels as text. A number is spelled in its shortest form, so that "1" and "1.0" are one label; codes stay as they are.
 std::set<std::string> distinct(std::span<const std::string> labels) {
   std::set<std::string> out;
   for (const std::string& label : labels) {
     if (is_missing_value(label)) continue;
     const std::string_view text = strip(label);
-    const auto number = is_code(text) ? std::nullopt : parse_number(text);
+    const auto number = is_code(text) || is_long_id(text) ? std::nullopt : parse_number(text);
     out.insert(number ? fmt::format("{}", *number) : std::string(text));
   }
   return out;
@@ -85,6 +91,41 @@ std::vector<int> classes_of(double set) {
   return classes;
 }
 
+namespace {
+
+/// The items of a list, tuple or set as Python's str() or NumPy's writes it: ['a', "b's"], ('a',), {'a', 'b'}, ['a' 'b'], [1 2]. Nothing if
+/// the cell is none, or an item is neither a quoted text nor a number.
+std::optional<std::vector<std::string>> read_python_list(std::string_view cell) {
+  constexpr std::string_view kOpening = "[({", kClosing = "])}";
+  const std::size_t kind = cell.empty() ? kOpening.npos : kOpening.find(cell.front());
+  if (kind == kOpening.npos || cell.size() < 2 || cell.back() != kClosing[kind]) return std::nullopt;
+  cell = cell.substr(1, cell.size() - 2);
+  std::vector<std::string> items;
+  for (std::size_t i = 0; i < cell.size();) {
+    if (cell[i] == ',' || cell[i] == ' ' || cell[i] == '\n') {
+      ++i;
+      continue;
+    }
+    std::string item;
+    if (const char quote = cell[i]; quote == '\'' || quote == '"') {
+      for (++i; i < cell.size() && cell[i] != quote; ++i) {
+        if (cell[i] == '\\' && i + 1 < cell.size()) ++i;
+        item += cell[i];
+      }
+      if (i++ == cell.size()) return std::nullopt;
+    } else {
+      const std::size_t end = std::min(cell.find_first_of(", \n", i), cell.size());
+      item = cell.substr(i, end - i);
+      if (!parse_number(item)) return std::nullopt;
+      i = end;
+    }
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+}  // namespace
+
 std::vector<std::string> split_labels(std::string_view cell, std::string_view separator) {
   std::vector<std::string> labels;
   const auto add = [&](std::string_view text) {
@@ -96,6 +137,10 @@ std::vector<std::string> split_labels(std::string_view cell, std::string_view se
       for (const Json& item : list) add(item.is_string() ? item.get<std::string>() : dump_json(item));
       return labels;
     }
+  if (const auto items = read_python_list(cell)) {
+    for (const std::string& item : *items) add(item);
+    return labels;
+  }
   while (!separator.empty() && cell.find(separator) != cell.npos) {
     add(cell.substr(0, cell.find(separator)));
     cell.remove_prefix(cell.find(separator) + separator.size());

@@ -64,13 +64,17 @@ void expect_plain_rows(std::string_view bytes, const std::string& name) {
     throw Error(ErrorTag::kData, name, "expected a JSON object on each line, got an array of them", "jq -c '.[]' makes lines of it");
 }
 
+std::string to_utf8(std::string_view bytes, const std::string& encoding) {
+  if (encoding == "latin-1") return latin1_to_utf8(bytes);
+  if (encoding == "cp1252") return cp1252_to_utf8(bytes);
+  throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8, latin-1 or cp1252, got \"{}\"", encoding));
+}
+
 namespace {
 
 // Decodes to UTF-8 without a byte order mark. Refuses binary files and other encodings, and names the line.
 std::vector<char> decode(std::string_view bytes, const std::string& name, const TableOptions& options) {
   const std::string& encoding = options.encoding;
-  if (encoding != "utf-8" && encoding != "latin-1")
-    throw Error(ErrorTag::kUsage, "encoding", fmt::format("expected utf-8 or latin-1, got \"{}\"", encoding));
   const bool begins = options.first_line == 1;
   if (begins && (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")))
     throw Error(ErrorTag::kData, name, "expected UTF-8, got UTF-16", "convert it first: iconv -f utf-16 -t utf-8");
@@ -81,8 +85,8 @@ std::vector<char> decode(std::string_view bytes, const std::string& name, const 
   };
   if (const std::size_t nul = bytes.find('\0'); nul != bytes.npos)
     throw Error(ErrorTag::kData, fmt::format("{}:{}", name, line_at(nul)), "expected text, got a zero byte (a binary or UTF-16 file?)");
-  if (encoding == "latin-1") {
-    const std::string text = latin1_to_utf8(bytes);
+  if (encoding != "utf-8") {
+    const std::string text = to_utf8(bytes, encoding);
     return {text.begin(), text.end()};
   }
   if (const std::size_t bad = find_invalid_utf8(bytes); bad != bytes.npos)
@@ -200,10 +204,10 @@ Table read_jsonl(TableBuilder& table, const Dialect& dialect, const TableOptions
     cells.clear();
     for (const auto& [key, value] : object.items()) {
       if (value.is_null()) continue;
-      if (value.is_structured() && among(options.wanted, key) && !(value.is_array() && among(options.lists, key)))
-        return table.add_problem(line, fmt::format("column \"{}\": expected a string or a number, got an {}", key, value.type_name()));
       const auto [place, added] = index.try_emplace(key, columns.size());
       if (added) columns.push_back(key);
+      if (value.is_structured() && among(options.wanted, key) && !(value.is_array() && among(options.lists, key)))
+        return table.add_problem(line, fmt::format("column \"{}\": expected a string or a number, got an {}", key, value.type_name()));
       if (cells.size() <= place->second) cells.resize(place->second + 1);
       CellSlice& cell = cells[place->second];
       cell = append(value.is_string() ? value.get_ref<const std::string&>() : dump_json(value));
@@ -237,7 +241,8 @@ std::string listed(std::span<const std::string> names) {
 }  // namespace
 
 ReadingHints config_hints() {
-  return {.encoding = "encoding = \"latin-1\" in [task.data] reads it as it is; iconv -f latin1 -t utf-8 rewrites it",
+  return {.encoding =
+              "encoding = \"latin-1\", or \"cp1252\" of Windows, in [task.data] reads it as it is; iconv -f cp1252 -t utf-8 rewrites it",
           .lines = "format = \"lines\" in [task.data] reads a file of plain texts",
           .bad_row = "on_bad_row = \"skip\" in [task.data] leaves such rows out",
           .no_label = "train = [{ path = \"...\", label = \"...\" }]"};
@@ -270,8 +275,29 @@ std::size_t Table::require_column(std::string_view wanted, std::string_view key,
                                 : fmt::format("did you mean \"{}\"?", *name));
 }
 
-Table parse_table(std::string_view bytes, std::string name, const TableOptions& options) {
+namespace {
+
+/// Bytes of "sep=;", the line by which Excel is told a delimiter, before its line end; 0 where there is none. It sets the options.
+std::size_t take_separator_line(std::string_view text, TableOptions& options) {
+  constexpr std::string_view kName = "sep=";
+  const std::size_t size = kName.size() + 1;
+  const bool may_be_csv =
+      options.dialect ? options.dialect->format == TableFormat::kDelimited : options.format == "auto" || options.format == "csv";
+  if (options.first_line != 1 || !may_be_csv || !text.starts_with(kName) || text.size() <= size ||
+      (text[size] != '\n' && text[size] != '\r'))
+    return 0;
+  options.format = "csv";
+  if (options.delimiter == "auto") options.delimiter = std::string(1, text[kName.size()]);
+  return size;
+}
+
+}  // namespace
+
+Table parse_table(std::string_view bytes, std::string name, const TableOptions& given) {
+  TableOptions options = given;
   std::vector<char> text = decode(bytes, name, options);
+  // Its line end stays, so that lines are counted as the file has them; a blank line is no record.
+  text.erase(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(take_separator_line({text.data(), text.size()}, options)));
   if (!options.dialect && options.first_line == 1 && strip({text.data(), text.size()}).empty())
     throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
   const std::string_view all(text.data(), text.size());
@@ -287,9 +313,11 @@ Table parse_table(std::string_view bytes, std::string name, const TableOptions& 
   return read_delimited(table, dialect, options);
 }
 
-TablePieces cut_table(std::string_view bytes, const std::string& name, const TableOptions& options, std::size_t piece_bytes,
+TablePieces cut_table(std::string_view bytes, const std::string& name, const TableOptions& given, std::size_t piece_bytes,
                       const std::function<void()>& after_piece) {
-  const std::size_t mark = bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  TableOptions options = given;
+  std::size_t mark = bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  mark += take_separator_line(bytes.substr(mark), options);
   const std::string_view text = bytes.substr(mark);
   TablePieces out{.dialect = options.dialect ? *options.dialect : detect_dialect(text, extension_of(name), options), .pieces = {}};
   TablePiece piece;

@@ -18,11 +18,12 @@ namespace minbert {
 
 /// What a person can do about input that cannot be read, in the words of the verb in use: its flags, or keys of a config.
 struct ReadingHints {
-  std::string encoding = "iconv -f latin1 -t utf-8 rewrites it";  ///< where the text is no UTF-8
-  std::string lines = {};                                         ///< where plain texts are taken for JSON lines
-  std::string bad_row = {};                                       ///< where a row cannot be used
-  std::string no_label = {};                                      ///< where plain lines should have labels
-  std::string columns = {};                                       ///< where a column is missing; else the nearest name is the hint
+  /// Where the text is no UTF-8.
+  std::string encoding = "--encoding latin-1, or cp1252 of Windows, reads it as it is; iconv -f cp1252 -t utf-8 rewrites it";
+  std::string lines = {};     ///< where plain texts are taken for JSON lines
+  std::string bad_row = {};   ///< where a row cannot be used
+  std::string no_label = {};  ///< where plain lines should have labels
+  std::string columns = {};   ///< where a column is missing; else the nearest name is the hint
 };
 /// The hints for a table that [task.data] of a config names.
 ReadingHints config_hints();
@@ -45,7 +46,7 @@ struct TableOptions {
   std::string delimiter = "auto";        ///< auto | tab | any one ASCII character
   std::string quote = "auto";            ///< auto | none | any one ASCII character, doubled inside a quoted field (RFC 4180)
   std::string header = "auto";           ///< auto | yes | no  (true and false too)
-  std::string encoding = "utf-8";        ///< utf-8 | latin-1
+  std::string encoding = "utf-8";        ///< utf-8 | latin-1 | cp1252
   std::vector<std::string> wanted = {};  ///< names that the caller will look up; a first record that holds one is a header
   std::vector<std::string> lists = {};   ///< names of columns that may hold a JSON list in JSON lines; the cell is then its JSON text
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
@@ -100,6 +101,9 @@ Table read_table(const std::filesystem::path& path, const TableOptions& options 
 /// Throws Error(kData) for the first bytes of a file whose lines are no rows, though they may pass for text: gzip, and an array of JSON
 /// objects.
 void expect_plain_rows(std::string_view bytes, const std::string& name);
+
+/// Text of another encoding as UTF-8. Throws Error(kUsage) if `encoding` is neither latin-1 nor cp1252.
+std::string to_utf8(std::string_view bytes, const std::string& encoding);
 
 /// Reads bytes in memory. Errors show `name`, and its extension counts as the file's.
 Table parse_table(std::string_view bytes, std::string name, const TableOptions& options = {});

@@ -55,7 +55,7 @@ fs::path find_root(const fs::path& path) {
   if (!fs::is_directory(path, ignored)) {
     throw Error(ErrorTag::kModel, path.string(), "expected a model folder or a run folder, got none", hub_hint(path));
   }
-  if (fs::exists(path / "best" / "config.json")) return path / "best";
+  if (fs::is_directory(path / "best", ignored)) return path / "best";
   if (fs::exists(path / "status.json"))
     throw Error(ErrorTag::kModel, path.string(), "this run has no best/ yet", "let it finish, or name one of its checkpoints");
   if (const auto runs = runs_inside(path); !runs.empty())

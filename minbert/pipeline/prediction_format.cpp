@@ -23,10 +23,15 @@ std::string answer_text(const TaskSpec& task, const Prediction& prediction) {
   if (task.is_multi_label()) {  // as train files have it
     std::vector<std::string> labels;
     for (const int k : classes_of(prediction.value)) labels.push_back(label_text(task, static_cast<std::size_t>(k)));
-    return fmt::format("{}", fmt::join(labels, task.data.label_separator));
+    const std::string& separator = task.data.label_separator;
+    const bool ambiguous = std::ranges::any_of(labels, [&](const std::string& label) { return label.find(separator) != label.npos; });
+    return ambiguous ? dump_json(labels) : fmt::format("{}", fmt::join(labels, separator));
   }
   return task.is_regression() ? number_text(prediction.value) : label_text(task, static_cast<std::size_t>(prediction.value));
 }
+
+/// The first rank of --top-k that has columns of its own: `pred` and `score` are the likeliest class, but of a set they are all its labels.
+std::size_t first_rank(const TaskSpec& task) { return task.is_multi_label() ? 0 : 1; }
 
 /// The `k` most probable classes, the first of equals first.
 std::vector<std::size_t> best_classes(const Prediction& prediction, std::size_t k) {
@@ -68,14 +73,20 @@ PredictionFormat::PredictionFormat(PredictionStyle style, std::vector<const Task
     if (std::find(names.begin(), names.end(), column) != names.end())
       throw Error(ErrorTag::kUsage, "--keep-columns", fmt::format("the input has a column \"{}\" too", column),
                   "rename it, or leave --keep-columns out");
+  std::vector<std::string> sorted = style_.columns;  // to find a name that stands twice
+  std::ranges::sort(sorted);
+  if (const auto twice = std::ranges::adjacent_find(sorted); style_.format == "jsonl" && twice != sorted.end())
+    throw Error(ErrorTag::kUsage, "--keep-columns",
+                fmt::format("the input has two columns \"{}\", of which a JSON object can have one", *twice),
+                "rename one, or take --format csv");
 }
 
 std::vector<std::string> PredictionFormat::column_names(const TaskSpec& task) const {
   std::vector<std::string> names = {"pred", "score"};
   const auto classes = static_cast<std::size_t>(task.is_regression() ? 0 : task.labels.count);
   if (style_.top_k > 0)
-    for (std::size_t i = 2; i <= std::min(static_cast<std::size_t>(style_.top_k), classes); ++i)
-      names.insert(names.end(), {fmt::format("pred_{}", i), fmt::format("score_{}", i)});
+    for (std::size_t i = first_rank(task); i < std::min(static_cast<std::size_t>(style_.top_k), classes); ++i)
+      names.insert(names.end(), {fmt::format("{}_{}", task.is_multi_label() ? "top" : "pred", i + 1), fmt::format("score_{}", i + 1)});
   else if (style_.probs)
     for (std::size_t k = 0; k < classes; ++k) names.push_back("p_" + label_text(task, k));
   if (tasks_.size() > 1)
@@ -88,7 +99,7 @@ std::vector<std::string> PredictionFormat::cells(const TaskSpec& task, const Pre
                                   task.is_regression() ? "" : number_text(prediction.score())};
   if (style_.top_k > 0) {
     const auto best = best_classes(prediction, static_cast<std::size_t>(style_.top_k));
-    for (std::size_t i = 1; i < best.size(); ++i)
+    for (std::size_t i = first_rank(task); i < best.size(); ++i)
       out.insert(out.end(), {label_text(task, best[i]), number_text(prediction.probs[best[i]])});
   } else if (style_.probs) {
     for (const double p : prediction.probs) out.push_back(number_text(p));

@@ -80,5 +80,9 @@ TEST(Latin1, EveryByteBecomesItsCodePoint) {
   for (char32_t i = 0; i < 256; ++i) EXPECT_EQ(decoded[i], i);
 }
 
+TEST(Cp1252, QuotesAndTheEuroStandWhereLatin1HasControls) {
+  EXPECT_EQ(cp1252_to_utf8("\x80 \x93it\x92s\x94 \x97 \x9f \x8d caf\xe9"), "\u20AC \u201Cit\u2019s\u201D \u2014 \u0178 \u008D caf\u00E9");
+}
+
 }  // namespace
 }  // namespace minbert

@@ -64,6 +64,7 @@ TEST(CommandLine, HelpIsAVerbToo) {
 }
 
 TEST(CommandLine, HelpOfAnUnknownVerbIsAMistake) {
+  EXPECT_NE(run({"data", "check"}).err.find("hint: minbert data check --help"), std::string::npos) << run({"data", "check"}).err;
   const Finished verb = run({"fetsh", "--help"});
   expect_failure(verb, 2, "fetsh: unknown verb");
   EXPECT_NE(verb.err.find("did you mean \"fetch\"?"), std::string::npos);

@@ -83,6 +83,13 @@ TEST_F(FormatsTest, PredictForPeople) {
   write("again.csv", "message,pred\na,b\n");
   expect_failure(minbert({"predict", "run", "--task", "sentiment", "-i", "again.csv", "--text", "message", "--keep-columns"}), 2,
                  "\"pred\"");
+  write("twice.csv", "message,n,n\na,1,2\n");
+  const std::vector<std::string> twice = {"predict",   "run",    "--task",  "sentiment",     "-i",
+                                          "twice.csv", "--text", "message", "--keep-columns"};
+  expect_failure(minbert(twice), 2, "two columns \"n\"");
+  EXPECT_TRUE(
+      output({twice[0], twice[1], "--task", "sentiment", "-i", "twice.csv", "--text", "message", "--keep-columns", "--format", "csv"})
+          .starts_with("message,n,n,pred"));
 }
 
 TEST_F(FormatsTest, SimilarRows) {

@@ -85,6 +85,46 @@ TEST_F(InputsTest, RunsTrainFromPipesAndGoOn) {
             "samples/sentiment-train.csv)"));
 }
 
+TEST_F(InputsTest, ADrawnSplitIsScoredWhileItsFilesAreTheRunsOwn) {
+  make_one_task();
+  expect_success(minbert({"eval", "run"}));
+  write("rows.csv", text("rows.csv") + "one more row,yes\n");
+  expect_failure(minbert({"eval", "run"}), 3, "dev is drawn from train, whose files or draw have changed since");
+  expect_success(minbert({"eval", "run", "--data", "rows.csv"}));
+}
+
+TEST_F(InputsTest, WindowsFilesAreReadWithEncoding) {
+  make_one_task();
+  const std::string header = "text,label\n";
+  std::string windows = header, utf8 = header;
+  for (int i = 0; i < 24; ++i) {
+    windows += fmt::format("it\x92s a \x93{}\x94 film,{}\n", i % 2 == 0 ? "fine" : "dull", i % 2 == 0 ? "yes" : "no");
+    utf8 += fmt::format("it\u2019s a \u201C{}\u201D film,{}\n", i % 2 == 0 ? "fine" : "dull", i % 2 == 0 ? "yes" : "no");
+  }
+  write("windows.csv", windows);
+  write("utf8.csv", utf8);
+  const auto same = [&](const std::string& words) {
+    const Finished expected = shell(fmt::format("$M {} utf8.csv", words));
+    const Finished got = shell(fmt::format("$M {} windows.csv --encoding cp1252", words));
+    expect_success(expected);
+    expect_success(got);
+    EXPECT_EQ(got.out, expected.out) << words;
+  };
+  same("predict run --keep-columns -i");
+  same("predict run --in-format lines -i");
+  same("embed run -o - -i");
+  same("eval run --json --data");
+  auto words = one_liner("windows.csv", "windows");
+  words.insert(words.end(), {"--encoding", "cp1252"});
+  expect_success(minbert(words));
+  EXPECT_NE(text("windows/config.toml").find("encoding = \"cp1252\""), std::string::npos);
+  expect_failure(minbert({"predict", "run", "-i", "windows.csv", "--encoding", "ascii"}), 2, "--encoding");
+  write("private.csv", "");
+  fs::permissions(path("private.csv"), fs::perms::owner_read | fs::perms::owner_write);
+  expect_success(minbert({"predict", "run", "-i", "rows.csv", "-o", "private.csv"}));
+  EXPECT_EQ(fs::status(path("private.csv")).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
 TEST_F(InputsTest, HintsAreOfTheVerbInUse) {
   make_one_task();
   write("latin.csv", "text,label\nun caf\xe9,yes\nfine,no\n");
@@ -96,7 +136,8 @@ TEST_F(InputsTest, HintsAreOfTheVerbInUse) {
     const std::size_t at = finished.err.rfind("hint: ");
     return at == std::string::npos ? "" : finished.err.substr(at + 6, finished.err.find('\n', at) - at - 6);
   };
-  EXPECT_EQ(hint({"predict", "run", "-i", "latin.csv"}), "iconv -f latin1 -t utf-8 rewrites it");
+  EXPECT_EQ(hint({"predict", "run", "-i", "latin.csv"}),
+            "--encoding latin-1, or cp1252 of Windows, reads it as it is; iconv -f cp1252 -t utf-8 rewrites it");
   EXPECT_EQ(hint({"predict", "run", "-i", "torn.csv"}), "--on-bad-row skip leaves such rows out");
   EXPECT_EQ(hint({"predict", "run", "-i", "lines.jsonl"}), "--in-format lines reads plain texts");
   write("named.csv", "words,stars\nfine,yes\n");

@@ -67,6 +67,7 @@ TEST_F(MistakesTest, OfUsageEndWith2) {
       {{"train", "tiny.toml", "-o", "run"}, 2, "holds a run already"},
       {{"train", "tiny.toml", "-o", "run", "--resume", "--set", "stage.0.lr=1"}, 2, "stage.0.lr"},
       {{"train", "tiny.toml", "-o", "foreign", "--overwrite"}, 2, "foreign"},
+      {{"train", "tiny.toml", "-o", "run", "--resume", "--overwrite", "--dry-run"}, 2, "cannot go together"},
       {{"train", "tiny.toml", "--set", "stage.0.epoch=2"}, 2, "stage.0.epoch"},
       {{"train", "tiny.toml", "--set", "task.sentimnet.batch=2"}, 2, "sentimnet"},
       {{"train", "tiny.toml", "--set", "model.max_length=9999", "--dry-run"}, 2, "max_length"},

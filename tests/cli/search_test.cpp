@@ -59,12 +59,16 @@ TEST_F(SearchVerbTest, PrintsATableAndLeavesABestConfigThatTrains) {
 }
 
 TEST_F(SearchVerbTest, DryRunWritesNothing) {
-  const Finished plan = minbert({"search", "mine.toml", "--dry-run"});
+  const Finished plan = minbert({"search", "mine.toml", "--dry-run", "--json"});
   expect_success(plan);
   const Json json = Json::parse(plan.out);
   EXPECT_EQ(json["trials"].size(), 3u);
   EXPECT_GE(json["trials"][2]["values"]["stage.0.batch"], 2);
   EXPECT_GT(json["trials"][2]["planned_steps"], 0);
+  const Finished told = minbert({"search", "mine.toml", "--dry-run"});
+  expect_success(told);
+  EXPECT_EQ(lines_of(told.out)[0].find("trial"), 0u) << told.out;
+  EXPECT_NE(lines_of(told.out)[0].find("stage.0.batch"), std::string::npos) << told.out;
   EXPECT_FALSE(fs::exists(path("searches")));
 }
 

@@ -77,8 +77,14 @@ TEST_F(ShardTest, AFinishedShardIsLeftAlone) {
   std::vector<std::string> other = command;
   other.insert(other.end(), {"--pool", "mean"});
   expect_failure(minbert(other), 2, "--pool was absent, is now [\"mean\"]");
-  write("texts.txt", lines(6));
-  expect_failure(minbert(command), 2, "input_bytes");
+  std::string changed = lines(5);
+  changed.back() = ' ';  // the same number of bytes
+  write("texts.txt", changed);
+  expect_failure(minbert(command), 2, "input_sha256");
+  write("texts.txt", lines(5));
+  expect_success(minbert(command));
+  expect_success(minbert({"train", "tiny.toml", "-o", "run", "--overwrite", "--set", "stage.0.max_steps=2"}));
+  expect_failure(minbert(command), 2, "model_sha256");
 }
 
 TEST_F(ShardTest, AKilledShardGoesOn) {

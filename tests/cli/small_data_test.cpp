@@ -44,12 +44,23 @@ class SmallDataTest : public ProjectTest {
   }
 };
 
+TEST_F(SmallDataTest, ThresholdsOfDevCutTheScoresOfTrainToo) {
+  expect_success(one_liner(
+      "run", {"--lr", "1e-3", "--epochs", "1", "--set", "task.tickets.data.dev=tickets.csv", "--set", "stage.finetune.eval_train=all"}));
+  std::map<std::string, Json> scores;
+  for (const std::string& line : lines_of(text("run/metrics.jsonl")))
+    if (const Json event = parse_json(line, "metrics.jsonl", ErrorTag::kInternal); event["event"] == "eval" && event["epoch"] == 1)
+      scores[event["split"]] = event["scores"];
+  EXPECT_FALSE(scores.at("train").empty());
+  EXPECT_EQ(scores.at("train"), scores.at("dev")) << "both are the same rows";
+}
+
 TEST_F(SmallDataTest, CellsWithSeveralLabelsMakeAMultiLabelTask) {
   const Finished trained = one_liner("run", {"--test", "0.25", "--lr", "1e-3", "--epochs", "2"});
   expect_success(trained);
   for (const char* part :
        {"tickets: multi_label, 3 labels; ", " train, ", " dev, 5 test rows", "model: 1 layers", "stages: heads (frozen encoder)",
-        "finetune 2 epochs", "done in ", "next: minbert predict run -i", "for transformers: "})
+        "finetune 2 epochs", "kept: the epoch that dev prefers", "done in ", "next: minbert predict run -i", "for transformers: "})
     EXPECT_NE(trained.err.find(part), std::string::npos) << part << "\n" << trained.err;
   for (const char* part : {"micro_f1", "95% interval", "test"}) EXPECT_NE(trained.out.find(part), std::string::npos) << trained.out;
   const Json task = json("run/best/minbert.json")["tasks"][0];

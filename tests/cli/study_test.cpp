@@ -63,13 +63,17 @@ class StudyVerbTest : public ProjectTest {
 };
 
 TEST_F(StudyVerbTest, WritesATableAndKeepsWhatIsDone) {
-  const Finished plan = minbert({"study", "study.toml", "--dry-run"});
+  const Finished plan = minbert({"study", "study.toml", "--dry-run", "--json"});
   expect_success(plan);
   const Json planned = Json::parse(plan.out);
   EXPECT_EQ(planned["folder"], "studies/study");
   EXPECT_EQ(planned["runs"].size(), 3u);
   EXPECT_EQ(planned["runs"][1]["stages"][0], (Json{{"stage", "0"}, {"steps", 12}, {"shared_with", "rows/plain/seed-1"}}));
   EXPECT_EQ(planned["runs"][2]["stages"][0], (Json{{"stage", "0"}, {"steps", 12}}));
+  const Finished told = minbert({"study", "study.toml", "--dry-run"});
+  expect_success(told);
+  EXPECT_NE(told.out.find("0 12 (those of rows/plain/seed-1)"), std::string::npos) << told.out;
+  EXPECT_NE(told.out.find("\nstudy study in studies/study\n"), std::string::npos) << told.out;
   EXPECT_FALSE(fs::exists(path("studies")));
 
   const Finished first = minbert({"study", "study.toml"});

@@ -283,7 +283,7 @@ TEST_F(Dataset, SetsOfLabelsInOneCell) {
 }
 
 TEST_F(Dataset, SetsOfLabelsInColumns) {
-  DataSpec spec = single("text,late,broken\na,1,0\nb,0,0\nc,true,1\n");
+  DataSpec spec = single("text,late,broken\na,1,no\nb,0,False\nc,true,Yes\n");
   spec.label = "";
   spec.label_columns = {"broken", "late"};
   const TaskRows task = load_task(spec, sets_of(TaskLabels::from_train()), 1);
@@ -296,12 +296,28 @@ TEST_F(Dataset, SetsOfLabelsInColumns) {
   expect_error(ErrorTag::kUsage, {"53 labels", "54"}, [&] { train(spec, sets_of(TaskLabels::named(many))); });
 }
 
+TEST(SplitLabels, ReadsListsAsJsonPythonAndNumpyWriteThem) {
+  const std::vector<std::string> ab = {"a", "b's"};
+  for (const char* cell : {R"(["a", "b's"])", R"(['a', "b's"])", R"(['a' "b's"])", R"(('a', 'b\'s'))", R"({'a', "b's"})", "a;b's"})
+    EXPECT_EQ(split_labels(cell, ";"), ab) << cell;
+  EXPECT_EQ(split_labels("[1 2]", ";"), (std::vector<std::string>{"1", "2"}));
+  EXPECT_EQ(split_labels("[]", ";"), std::vector<std::string>());
+  for (const char* whole : {"[sic]", "(see below)", "['a", "[a, b]"}) EXPECT_EQ(split_labels(whole, ";"), std::vector<std::string>{whole});
+}
+
+TEST(ClassesAmong, IdsThatADoubleCannotHoldStayApart) {
+  const TaskLabels labels = classes_among(std::vector<std::string>{"9007199254740993", "9007199254740992", "3", "3.0"});
+  EXPECT_EQ(labels.names, (std::vector<std::string>{"3", "9007199254740992", "9007199254740993"}));
+}
+
 TEST(GuessSets, SeparatorsAreThoseWhosePartsRecombine) {
   using Column = std::vector<std::string>;
   EXPECT_EQ(guess_label_separator(Column{"Billing", "Delivery", "Billing;Delivery", "Other"}), ";");
   EXPECT_EQ(guess_label_separator(Column{"a|b", "b|c", "a|c"}), "|");
   EXPECT_EQ(guess_label_separator(Column{"drama, comedy", "comedy", "drama, horror", "horror"}), ",");
   EXPECT_EQ(guess_label_separator(Column{"[\"a\"]", "[]"}), ";");
+  EXPECT_EQ(guess_label_separator(Column{"['a', 'b']", "('b',)", "{'c'}"}), ";");
+  EXPECT_EQ(guess_label_separator(Column{"[sic]", "(so)"}), std::nullopt);
   EXPECT_EQ(guess_label_separator(Column{"bad", "mid, or so", "good"}), std::nullopt);
   EXPECT_EQ(guess_label_separator(Column{"Toys, games", "Books, music", "Home"}), std::nullopt);
   EXPECT_EQ(guess_label_separator(Column{"0", "1", "2"}), std::nullopt);
@@ -451,6 +467,24 @@ TEST_F(Dataset, BadInputs) {
   expect_error(ErrorTag::kUsage, {"label_range", "[low, high]"}, [&] { train(spec, TaskLabels::range()); });
 }
 
+TEST_F(Dataset, SaysWhyClassesMayBeWrong) {
+  const auto warning = [&](const std::string& rows) { return guess_labels(single("text,label\n" + rows)).warning; };
+  EXPECT_NE(warning("a,Neg\nb,neg\nc,pos\n").find("\"Neg\" and \"neg\" differ in case only"), std::string::npos);
+  EXPECT_EQ(warning("a,neg\nb,pos\nc,pos\n"), "");
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += fmt::format("text {},tag{};tag{}\n", i, i % 60, (7 * i + 1) % 60);
+  const LabelGuess classes = guess_labels(single("text,label\n" + many));
+  EXPECT_FALSE(classes.labels.sets);
+  EXPECT_NE(classes.warning.find("several of 60 labels, of which multi_label takes 53"), std::string::npos) << classes.warning;
+}
+
+TEST_F(Dataset, DigestsTellRowsApart) {
+  const Rows rows = train(single("text,label\na,1\nb,0\n"), TaskLabels::classes(2));
+  EXPECT_EQ(rows_digest(rows), rows_digest(train(single("label,text\n1,a\n0,b\n"), TaskLabels::classes(2))));
+  for (const char* other : {"text,label\na,1\nb,1\n", "text,label\nb,0\na,1\n", "text,label\na,1\nbb,0\n", "text,label\na,1\n"})
+    EXPECT_NE(rows_digest(rows), rows_digest(train(single(other), TaskLabels::classes(2)))) << other;
+}
+
 TEST_F(Dataset, GuessesColumnsAndLabels) {
   const DataSpec spec = guess_spec(file("q.csv", "pair_ID,question1,question2,is_duplicate\n1,a b,c d,1.0\n2,e f,g h,0.0\n")).spec;
   EXPECT_EQ(spec.text, "question1");
@@ -465,7 +499,11 @@ TEST_F(Dataset, GuessesColumnsAndLabels) {
 
   DataSpec numbered;
   numbered.text = "1";
-  EXPECT_FALSE(guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), numbered).dialect.header);
+  const SpecGuess bare = guess_spec(file("bare.csv", "4,a fine film\n1,so so\n"), numbered);
+  EXPECT_FALSE(bare.dialect.header);
+  EXPECT_EQ(bare.spec.text, "1");
+  EXPECT_EQ(guess_spec(file("named.csv", "stars,review\n4,a fine film\n1,so so\n"), numbered).spec.text, "review")
+      << "in a file with other columns before it, the number would be another column's";
 }
 
 /// The labels that are guessed for a column of these cells, a row each.

@@ -246,6 +246,21 @@ TEST(Table, FirstTextIsNotAHeader) {
   EXPECT_EQ(parse_table("text, some more words\nbad, film\n", "a.csv", wanted).columns(), (Names{"text", "some more words"}));
 }
 
+TEST(Table, ExcelsFirstLineNamesTheDelimiter) {
+  const std::string text = "sep=;\r\ntext;label\r\na, b; c;1\r\n\"d;e\";0\r\n";
+  const Table table = parse_table("\xEF\xBB\xBF" + text, "a.csv", {.wanted = {"text", "label"}});
+  EXPECT_EQ(table.columns(), (std::vector<std::string>{"text", "label"}));
+  EXPECT_EQ(table.rows(), 2u);
+  EXPECT_EQ(table.line(1), 4);
+  EXPECT_EQ(parse_table("sep=;\nfilm\n", "a.txt", {.format = "lines"}).rows(), 2u);
+  TableOptions options{.wanted = {"text", "label"}};
+  const TablePieces cut = cut_table(text, "a.csv", options, 30, [] {});
+  ASSERT_EQ(cut.pieces.size(), 2u);
+  options.dialect = cut.dialect;
+  EXPECT_EQ(parse_table(text.substr(0, cut.pieces[0].size), "a.csv", options).columns(), table.columns());
+}
+
+TEST(Table, Cp1252) { EXPECT_EQ(parse_table("it\x92s\n", "a.txt", {.encoding = "cp1252"}).cell(0, 0), "it\u2019s"); }
 TEST(Table, Latin1) { EXPECT_EQ(parse_table("caf\xE9\n", "a.txt", {.encoding = "latin-1"}).cell(0, 0), "café"); }
 
 TEST(Table, MovesWithoutLosingItsCells) {
@@ -306,7 +321,7 @@ TEST(Table, BadInputs) {
       {"quote", "a,b\n", {.quote = "both"}, ErrorTag::kUsage, {"quote", "auto, none or one ASCII character"}},
       {"quote is the delimiter", "a,b\n", {.delimiter = "'", .quote = "'"}, ErrorTag::kUsage, {"quote", "delimiter"}},
       {"header", "a,b\n", {.header = "maybe"}, ErrorTag::kUsage, {"header", "auto, yes or no", "maybe"}},
-      {"encoding", "a,b\n", {.encoding = "cp1252"}, ErrorTag::kUsage, {"encoding", "utf-8 or latin-1", "cp1252"}},
+      {"encoding", "a,b\n", {.encoding = "utf-16"}, ErrorTag::kUsage, {"encoding", "utf-8, latin-1 or cp1252", "utf-16"}},
   };
   for (const BadInput& bad : table) {
     SCOPED_TRACE(bad.title);
