@@ -157,13 +157,13 @@ LabelGuess guess_labels(const DataSpec& spec, LabelKind kind) {
   LabelGuess guess{classes_among(texts), "", "", ""};
   guess.basis = all_parsed ? basis_of_numbers(values, whole) : fmt::format("{} different texts", guess.labels.count);
   const auto classes = static_cast<std::size_t>(guess.labels.count);
-  if (const auto [a, b] = differing_in_case(guess.labels); !a.empty())
-    guess.warning =
-        fmt::format("\"{}\" and \"{}\" differ in case only and are two classes; label_map makes them one", printable(a), printable(b));
   if (too_many_parts > 0)
     guess.warning =
         fmt::format("cells look as if they listed several of {} labels, of which multi_label takes {}; each different cell is a class",
                     too_many_parts, kMostSetLabels);
+  else if (const auto [a, b] = differing_in_case(guess.labels); !a.empty())
+    guess.warning =
+        fmt::format("\"{}\" and \"{}\" differ in case only and are two classes; label_map makes them one", printable(a), printable(b));
   else if (classes > kFewClasses && texts.size() < 2 * classes)
     guess.warning = fmt::format("most of the {} labels stand in one row only; {}", classes,
                                 all_parsed ? "--type regress takes them as numbers" : "--label names another column");

@@ -30,20 +30,6 @@ std::vector<double> softmax(std::span<const float> logits, double temperature) {
               "its weights are too large for the dtype it computes in: --dtype f32 has the widest range");
 }
 
-/// Chooses class or labels by the probabilities.
-void choose(const TaskSpec& task, Prediction& prediction) {
-  const std::vector<double>& probs = prediction.probs;
-  if (!task.is_multi_label()) {
-    prediction.value = static_cast<double>(std::max_element(probs.begin(), probs.end()) - probs.begin());
-    return;
-  }
-  std::vector<int> classes;
-  for (std::size_t k = 0; k < probs.size(); ++k)
-    if (probs[k] >= (task.thresholds.empty() ? 0.5 : task.thresholds[k])) classes.push_back(static_cast<int>(k));
-  prediction.value = label_set(classes);
-  prediction.is_set = true;
-}
-
 /// Log-odds, finite for probabilities of 0 and 1 too.
 double log_odds(double p) {
   constexpr double kLeast = std::numeric_limits<double>::min(), kBelowOne = 1 - std::numeric_limits<double>::epsilon();
@@ -82,6 +68,19 @@ std::optional<Pool> pool_of_model(const Pooling& pooling) {
     case TokenPool::kPooler: return Pool::kPooler;
     default: return std::nullopt;
   }
+}
+
+void choose(const TaskSpec& task, Prediction& prediction) {
+  const std::vector<double>& probs = prediction.probs;
+  if (!task.is_multi_label()) {
+    prediction.value = static_cast<double>(std::max_element(probs.begin(), probs.end()) - probs.begin());
+    return;
+  }
+  std::vector<int> classes;
+  for (std::size_t k = 0; k < probs.size(); ++k)
+    if (probs[k] >= (task.thresholds.empty() ? 0.5 : task.thresholds[k])) classes.push_back(static_cast<int>(k));
+  prediction.value = label_set(classes);
+  prediction.is_set = true;
 }
 
 double Prediction::score() const {

@@ -29,6 +29,9 @@ struct Prediction {
 /// and its threshold, or as the number itself (from a sigmoid scaled to label_range if the loss is BCE). Ties go to the lower class.
 std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logits, std::int64_t rows);
 
+/// Chooses the class by the probabilities, or the labels of a set by these and the task's thresholds.
+void choose(const TaskSpec& task, Prediction& prediction);
+
 /// Fits on dev what decode() reads, changes the predictions as decode() would make them then, and returns whether something was fitted:
 /// the temperature where the task asks for it, and the thresholds of multi_label. The predictions must have been made with neither.
 bool fit_decoding(TaskSpec& task, std::span<Prediction> predictions, std::span<const double> labels);

@@ -146,6 +146,7 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
       thresholds_[eval.task] = task.thresholds;
     } else if (const auto fitted = thresholds_.find(eval.task); fitted != thresholds_.end()) {
       task.thresholds = fitted->second;
+      for (Prediction& prediction : predictions) choose(task, prediction);
     }
     const Score score = score_predictions(task, predictions, eval.rows->labels);
     const double loss = mean_loss(task, predictions, eval.rows->labels);

@@ -35,13 +35,9 @@ TEST_F(Services, RefusalsHaveTheShapeOfTheirFamily) {
   EXPECT_EQ(open_ai["code"], "validation");
   EXPECT_EQ(post("/v1/nothing", "{}").json()["error"]["type"], "invalid_request_error");
   EXPECT_EQ(post("/v1/reload", "{}").status, 401);
-  for (const char* coding : {"Content-Encoding: gzip\r\n", "Transfer-Encoding: gzip, chunked\r\n"}) {
-    const ClientReply packed = client().post("/embed", R"({"inputs": "a"})", coding);
-    EXPECT_TRUE(packed.status == 415 || packed.status == 400)
-        << coding << packed.status;  // a coding of the transfer may not be parsed at all
-  }
-  EXPECT_EQ(client().post("/embed", R"({"inputs": "a"})", "Content-Encoding: gzip\r\n").status, 415);
-  EXPECT_EQ(client().post("/embed", R"({"inputs": "a"})", "Content-Encoding: Identity\r\n").status, 200);
+  const std::string json = "Content-Type: application/json\r\n";
+  EXPECT_EQ(client().post("/embed", R"({"inputs": "a"})", json + "Content-Encoding: gzip\r\n").status, 415);
+  EXPECT_EQ(client().post("/embed", R"({"inputs": "a"})", json + "Content-Encoding: Identity\r\n").status, 200);
   Client c = client();
   c.send("BREW / HTCPCP/1.0\r\n\r\n");
   EXPECT_EQ(c.read().status, 400);
