@@ -143,7 +143,7 @@ std::optional<EvalEvent> TaskObjective::evaluate(std::string_view split, std::sp
     task.calibrate = false;  // no choice of labels depends on it
     if (split == "dev") {
       fit_decoding(task, predictions, eval.rows->labels);
-      thresholds_[eval.task] = task.thresholds;
+      if (task.is_multi_label()) thresholds_[eval.task] = task.thresholds;
     } else if (const auto fitted = thresholds_.find(eval.task); fitted != thresholds_.end()) {
       task.thresholds = fitted->second;
       for (Prediction& prediction : predictions) choose(task, prediction);
