@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <set>
 
 #include "minbert/base/hash.h"
 #include "minbert/base/input_bytes.h"
@@ -187,13 +188,12 @@ std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& fl
       settings[name] = option->results();
   if (std::error_code missing; fs::exists(input, missing))
     settings["input_sha256"] = sha256_file(input, ErrorTag::kData);  // else its reader says so
+  std::set<fs::path> folders;
   for (const std::string& model : models) {
-    std::vector<fs::path> folders = answering_folders(model);
-    folders.emplace_back(model);  // its vectors come from there, whoever answers tasks
-    for (const fs::path& folder : folders)
-      for (const fs::path& file : model_files(find_model_folder(folder)))
-        settings["model_sha256"].push_back(sha256_file(file, ErrorTag::kModel));
+    folders.insert(find_model_folder(model));  // vectors come from there, whoever answers tasks
+    for (const fs::path& answering : answering_folders(model)) folders.insert(find_model_folder(answering));
   }
+  settings["model_sha256"] = models_digest(folders);
   return std::make_unique<ShardFile>(output, shard, std::move(settings));
 }
 

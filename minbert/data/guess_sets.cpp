@@ -27,12 +27,7 @@ bool recombines(const std::set<std::string>& cells, const std::string& separator
 
 std::optional<std::string> guess_label_separator(std::span<const std::string> cells) {
   const std::set<std::string> different(cells.begin(), cells.end());
-  // split_labels takes a list apart, whatever the separator; a cell in brackets that stays whole is none.
-  const auto is_list = [](const std::string& cell) {
-    constexpr std::string_view kOpening = "[({", kClosing = "])}";
-    const std::size_t kind = cell.empty() ? kOpening.npos : kOpening.find(cell.front());
-    return kind != kOpening.npos && cell.back() == kClosing[kind] && split_labels(cell, "") != std::vector<std::string>{cell};
-  };
+  const auto is_list = [](const std::string& cell) { return read_label_list(cell).has_value(); };
   if (!different.empty() && std::ranges::all_of(different, is_list)) return ";";
   for (const char* separator : {";", "|", ","})
     if (recombines(different, separator)) return separator;

@@ -126,18 +126,23 @@ std::optional<std::vector<std::string>> read_python_list(std::string_view cell) 
 
 }  // namespace
 
+std::optional<std::vector<std::string>> read_label_list(std::string_view cell) {
+  if (cell.starts_with('[') && cell.ends_with(']'))
+    if (const Json list = parse_json_line(cell).value; list.is_array()) {
+      std::vector<std::string> items;
+      for (const Json& item : list) items.push_back(item.is_string() ? item.get<std::string>() : dump_json(item));
+      return items;
+    }
+  return read_python_list(cell);
+}
+
 std::vector<std::string> split_labels(std::string_view cell, std::string_view separator) {
   std::vector<std::string> labels;
   const auto add = [&](std::string_view text) {
     if (const std::string_view label = strip(text); !label.empty()) labels.emplace_back(label);
   };
   cell = strip(cell);
-  if (cell.starts_with('[') && cell.ends_with(']'))
-    if (const Json list = parse_json_line(cell).value; list.is_array()) {
-      for (const Json& item : list) add(item.is_string() ? item.get<std::string>() : dump_json(item));
-      return labels;
-    }
-  if (const auto items = read_python_list(cell)) {
+  if (const auto items = read_label_list(cell)) {
     for (const std::string& item : *items) add(item);
     return labels;
   }

@@ -40,7 +40,10 @@ double label_set(std::span<const int> classes);
 /// The classes of a set, ascending.
 std::vector<int> classes_of(double set);
 
-/// The labels that a cell lists: the items of a JSON list, or the parts between separators without the blanks around them and without
+/// The items of a cell that is a list: of JSON, or a list, tuple or set of quoted texts or numbers as Python or NumPy writes it. Nothing if
+/// it is none.
+std::optional<std::vector<std::string>> read_label_list(std::string_view cell);
+/// The labels that a cell lists: the items of read_label_list(), or the parts between separators without the blanks around them and without
 /// empty ones. An empty separator never separates.
 std::vector<std::string> split_labels(std::string_view cell, std::string_view separator);
 

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "minbert/base/files.h"
+#include "minbert/base/hash.h"
 #include "minbert/data/run_status.h"
 #include "minbert/model/checkpoint.h"
 #include "minbert/model/hf_export.h"
@@ -111,6 +112,13 @@ std::vector<fs::path> model_files(const fs::path& folder) {
       files.push_back(entry.path());
   std::ranges::sort(files);
   return files;
+}
+
+std::string models_digest(const std::set<fs::path>& folders) {
+  std::string hashes;
+  for (const fs::path& folder : folders)
+    for (const fs::path& file : model_files(folder)) hashes += sha256_file(file, ErrorTag::kModel);
+  return hashes.empty() ? hashes : sha256_hex(hashes);
 }
 
 ModelFolder read_model_folder(const fs::path& path) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ std::vector<ModelFolder> read_answering_folders(const std::filesystem::path& pat
 
 /// The files of a model folder that it is read from, in alphabetical order. Others (README.md, other formats) do not matter.
 std::vector<std::filesystem::path> model_files(const std::filesystem::path& folder);
+
+/// One hash, in hexadecimal digits, of the model_files() of several folders; empty for none. Throws Error(kModel).
+std::string models_digest(const std::set<std::filesystem::path>& folders);
 
 /// Whether its weights include BERT's pooler. Throws Error(kModel).
 bool has_pooler(const ModelFolder& folder);

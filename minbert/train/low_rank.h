@@ -19,7 +19,7 @@ bool lora_reads(const LoraSection& lora, const ParamInfo& info);
 /// zero; there is no dropout before A, which a sum of weights could not have.
 class LowRank {
  public:
-  /// What is trained beside one weight. B is stored transposed.
+  /// A and B of one weight, and what their steps need. B is stored transposed.
   struct Adapter {
     std::size_t index = 0;  ///< of W in the table
     Tensor base;            ///< (O, I)

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "minbert/base/files.h"
-#include "minbert/base/hash.h"
 #include "minbert/data/text.h"
 #include "minbert/pipeline/compute.h"
 #include "minbert/pipeline/ensemble.h"
@@ -145,10 +144,7 @@ std::string hash_models(const RunConfig& config, const RunSetup& setup) {
       for (const std::filesystem::path& path : teacher_folders(config, stage)) folders.insert(find_model_folder(path));
     if (setup.init && &stage != &config.stages.front() && stage.starts_from_init()) folders.insert(setup.init->path);
   }
-  std::string hashes;
-  for (const std::filesystem::path& folder : folders)
-    for (const std::filesystem::path& file : model_files(folder)) hashes += sha256_file(file, ErrorTag::kModel);
-  return hashes.empty() ? hashes : sha256_hex(hashes);
+  return models_digest(folders);
 }
 
 /// Checks the keys that count parts of the encoder.
