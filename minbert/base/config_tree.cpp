@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "minbert/base/input_bytes.h"
 #include "minbert/base/nearest.h"
+#include "minbert/base/number.h"
 #include "minbert/base/unicode.h"
 
 namespace minbert {
@@ -112,16 +112,10 @@ TomlValue section(TomlValue value, const TomlOrigin& origin) {
   return value;
 }
 
-std::optional<std::size_t> index_of(std::string_view text) {
-  std::size_t index = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
-  return error == std::errc{} && end == text.data() + text.size() ? std::optional(index) : std::nullopt;
-}
-
 /// The element that a part of a key names: a block by name or index, an element of another list by index. Null when none.
 const TomlValue* find_element(const TomlArray& array, std::string_view part) {
   const std::size_t by_name = find_block(array, part);
-  const std::size_t index = by_name < array.size() ? by_name : index_of(part).value_or(array.size());
+  const std::size_t index = by_name < array.size() ? by_name : number_from<std::size_t>(part).value_or(array.size());
   return index < array.size() ? &array[index] : nullptr;
 }
 

@@ -25,7 +25,7 @@ class ConfigTree {
   void load(const std::filesystem::path& file);
   /// Merges a file's text; relative paths in it start at `folder`.
   void load_text(std::string_view text, std::string_view place, const std::filesystem::path& folder);
-  /// Merges a text that stands for a flag: complaints name the flag alone, not lines that nobody wrote.
+  /// Merges TOML text that was generated from a flag. Errors name the flag, not a line of the text.
   void load_generated(std::string_view text, std::string_view flag);
 
   /// `key=value` as --set takes it: parse_toml_value reads the value. Relative paths start at the working directory, or at the folder of

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <cstdlib>
 
 #include "minbert/base/check.h"
+#include "minbert/base/number.h"
 
 namespace minbert {
 namespace {
@@ -32,11 +32,10 @@ constexpr std::array<EnvVariable, 16> kVariables = {{
 }};
 
 int whole_number(std::string_view name, std::string_view text, int low, int high) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
+  const auto value = number_from<int>(text);
+  if (!value || *value < low || *value > high)
     throw Error(ErrorTag::kUsage, name, fmt::format("expected a whole number from {} to {}, got \"{}\"", low, high, text));
-  return value;
+  return *value;
 }
 
 }  // namespace

@@ -16,10 +16,10 @@ struct EnvVariable {
   std::string_view name, default_value, help;
 };
 
-/// What a launcher of several processes says of them.
+/// Values that a launcher of several processes (mpirun, srun) sets.
 struct LaunchEnv {
-  int ranks = 0;         ///< how many it started; 0: there is no launcher
-  std::string variable;  ///< that says so: OMPI_COMM_WORLD_SIZE, PMI_SIZE or SLURM_STEP_NUM_TASKS
+  int ranks = 0;         ///< processes that it started; 0: there is no launcher
+  std::string variable;  ///< which variable has `ranks`: OMPI_COMM_WORLD_SIZE, PMI_SIZE or SLURM_STEP_NUM_TASKS
   int slurm_tasks = 0;   ///< SLURM_NTASKS: how many Slurm has room for
 };
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-/// Marks what programs that link the shared library see of it.
+/// Exports a symbol from the shared library.
 #define MINBERT_API __attribute__((visibility("default")))
 
 namespace minbert {
@@ -43,8 +43,8 @@ class MINBERT_API Error : public std::runtime_error {
   std::string place_, message_, hint_;
 };
 
-/// The error that is being thrown, whatever it is: an Error itself, or with the tag and the text that the program gives it. To be called
-/// in a catch block.
+/// Converts the exception that is being handled: an Error stays as it is, lack of memory and errors of the system or of files become
+/// kResources, all others kInternal. To be called in a catch block.
 Error current_error();
 
 }  // namespace minbert

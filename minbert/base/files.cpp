@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <random>
 #include <system_error>
@@ -35,10 +34,12 @@ void sync_folder(const fs::path& folder) {
   if (descriptor.get() >= 0) ::fsync(descriptor.get());
 }
 
-/// A name that no other writer uses now. It is hidden, so that nobody takes what a killed writer left for a result.
+std::string random_digits() { return fmt::format("{:08x}{:08x}", std::random_device()(), std::random_device()()); }
+
+/// A name that no other writer has used, on this or another machine: a killed writer's file may still be there. It is hidden, so that
+/// nobody takes that for a result.
 fs::path temporary_name(const fs::path& path) {
-  static std::atomic<unsigned> counter{0};
-  return path.parent_path() / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), counter++);
+  return path.parent_path() / fmt::format(".{}.{}.tmp", path.filename().string(), random_digits());
 }
 
 }  // namespace
@@ -132,8 +133,10 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   std::error_code ignored;
-  // The target of a link is replaced, not the link. A device or a pipe, such as /dev/null, is written to, never replaced.
-  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_, ignored);
+  // The target of a link is replaced or created, not the link. A device or a pipe, such as /dev/null, is written to, never replaced.
+  constexpr int kMostLinks = 40;  // as Linux follows
+  for (int links = 0; fs::is_symlink(path_, ignored) && links < kMostLinks; ++links)
+    path_ = path_.parent_path() / fs::read_symlink(path_, ignored);
   const auto kind = fs::status(path_, ignored).type();
   if (kind == fs::file_type::directory) fail(ErrorTag::kResources, path_, "write", EISDIR);
   const bool replaceable = kind == fs::file_type::regular || kind == fs::file_type::not_found;
@@ -215,7 +218,7 @@ fs::path new_temporary_name() {
   std::error_code error;
   const fs::path folder = fs::temp_directory_path(error);
   if (error) throw Error(ErrorTag::kResources, "TMPDIR", "expected a folder for temporary files, got none");
-  return folder / fmt::format("minbert-{:08x}{:08x}", std::random_device()(), std::random_device()());
+  return folder / ("minbert-" + random_digits());
 }
 
 void rename_folder(const fs::path& from, const fs::path& to) {

@@ -43,8 +43,6 @@ void fail_unknown_name(const TomlNode& node, const std::vector<std::string>& nam
   node.fail(fmt::format("one of {}", fmt::join(names, ", ")), text == nullptr ? "" : suggest(*text, names));
 }
 
-double as_written(float value) { return std::stod(fmt::format("{}", value)); }
-
 std::string join_types(const std::vector<std::string>& types) { return fmt::format("{}", fmt::join(types, " | ")); }
 
 }  // namespace internal

@@ -26,6 +26,7 @@
 #include <variant>
 #include <vector>
 
+#include "minbert/base/number.h"
 #include "minbert/base/toml.h"
 
 namespace minbert {
@@ -114,8 +115,6 @@ namespace internal {
 TomlValue schema_of(std::string_view json_type);
 [[noreturn]] void fail_unknown_name(const TomlNode& node, const std::vector<std::string>& names);
 std::string join_types(const std::vector<std::string>& types);
-inline double as_written(double value) { return value; }
-double as_written(float value);  ///< 0.1f as 0.1
 
 template <class T>
 inline constexpr bool is_optional = false;
@@ -155,7 +154,7 @@ struct OptionType<T> {
     value = static_cast<T>(node.as_double());
     if (!std::isfinite(value)) node.fail("a finite number");
   }
-  static TomlValue write(T value) { return internal::as_written(value); }
+  static TomlValue write(T value) { return as_written(value); }
   static std::string type() { return "number"; }
   static TomlValue schema() { return internal::schema_of("number"); }
 };

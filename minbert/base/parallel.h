@@ -23,7 +23,7 @@ class ThreadScope {
  private:
   int before_;
 };
-/// Which of the threads of the innermost parallel_for that is under way the calling thread is, from 0 to num_threads() - 1; 0 outside.
+/// Index of the calling thread within the innermost running parallel_for, from 0 to num_threads() - 1; 0 outside one.
 int thread_index();
 /// Calls body(0) to body(teams - 1) at the same time, 1 <= teams <= num_threads(), each on a thread that has num_threads() / teams threads
 /// to itself. An exception thrown by body is rethrown here once all have returned.

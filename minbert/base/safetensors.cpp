@@ -23,7 +23,8 @@ static_assert(std::endian::native == std::endian::little, "tensors are read in p
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the Rust implementation's MAX_HEADER_SIZE
-constexpr const char* kTruncatedHint = "the file is cut short; download it again";
+constexpr const char* kTruncatedHint =
+    "the file is cut short: download it again; a run whose checkpoint it is starts anew with --overwrite";
 
 struct DTypeRow {
   std::string_view name;

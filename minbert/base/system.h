@@ -25,12 +25,8 @@ std::string system_name();
 std::int64_t peak_memory_bytes();
 /// The resident memory as of now; 0 where /proc does not tell.
 std::int64_t resident_memory_bytes();
-/// From now on, large blocks of memory go back to the system when they are freed, where the system's allocator can be told so. Else it
-/// would keep ever larger ones. Called before other threads are there.
-void return_large_memory();
-
-/// From now on, large blocks of memory go back to the system when they are freed. glibc would keep ever larger ones, so that the memory of
-/// a process that runs for long grows.
+/// Makes the allocator return large blocks of memory to the system as soon as they are freed, so that the memory of a process that runs for
+/// long does not grow with the largest request. Only glibc can be told so; elsewhere this does nothing. Call it before other threads start.
 void return_large_memory();
 
 }  // namespace minbert

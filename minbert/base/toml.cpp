@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "minbert/base/json.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -148,7 +149,8 @@ class NestingCheck {
     throw Error(ErrorTag::kUsage, fmt::format("{}:{}", place_, line), fmt::format("nested deeper than {} levels", kMaxNesting));
   }
 
-  /// Where the string that starts at `at` ends. A string on one line ends with its line at the latest, as toml++ refuses it there.
+  /// Where the string that starts at `at` ends. A string on one line ends with its line at the latest, as toml++ refuses it there. One of
+  /// several lines may have two quotes of its own before the three that end it.
   std::size_t string_end(std::size_t at) const {
     const char quote = text_[at];
     const std::string three(3, quote);
@@ -157,7 +159,7 @@ class NestingCheck {
       if (text_[at] == '\\' && quote == '"')
         ++at;
       else if (several_lines ? text_.substr(at, 3) == three : text_[at] == quote)
-        return at + (several_lines ? 3 : 1);
+        return several_lines ? std::min(text_.find_first_not_of(quote, at), at + 5) : at + 1;
       else if (text_[at] == '\n' && !several_lines)
         return at;
     }
@@ -268,6 +270,8 @@ TomlValue parse_toml_value(std::string_view text, std::string_view place) {
   } catch (const toml::parse_error& error) {
     if (must_parse) throw Error(ErrorTag::kUsage, place, fmt::format("not a TOML value: {}", error.description()));
   }
+  // TOML is UTF-8: no config file could hold this value.
+  if (find_invalid_utf8(text) != text.npos) throw Error(ErrorTag::kUsage, place, fmt::format("expected UTF-8, got {}", printable(text)));
   return TomlValue(text);
 }
 

@@ -114,12 +114,18 @@ std::string join_key(std::string_view parent, std::string_view child) {
 std::vector<std::string> split_key(std::string_view key, std::string_view place) {
   std::vector<std::string> parts;
   for (std::size_t at = 0;; ++at) {
+    const std::size_t begin = at;
+    std::string part;
     const bool quoted = at < key.size() && key[at] == '"';
-    if (quoted) ++at;
-    const std::size_t end = std::min(key.find(quoted ? '"' : '.', at), key.size());
-    std::string part(key.substr(at, end - at));
-    at = quoted ? end + 1 : end;
-    if (part.empty() || (quoted && end == key.size()) || (at < key.size() && key[at] != '.'))
+    if (quoted)
+      for (++at; at < key.size() && key[at] != '"'; ++at) at += key[at] == '\\';
+    else
+      at = std::min(key.find('.', at), key.size());
+    if (quoted && at < key.size())
+      part = *parse_toml_value(key.substr(begin, ++at - begin), place).get_if<std::string>();
+    else if (!quoted)
+      part = key.substr(begin, at - begin);
+    if (part.empty() || (at < key.size() && key[at] != '.'))
       throw Error(ErrorTag::kUsage, place, fmt::format("expected a key such as task.sst.batch, got \"{}\"", key));
     if (parts.size() == kMaxNesting) throw Error(ErrorTag::kUsage, place, fmt::format("nested deeper than {} levels", kMaxNesting));
     parts.push_back(std::move(part));

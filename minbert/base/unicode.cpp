@@ -42,6 +42,15 @@ bool is_unprintable(char32_t c) {
   return control || c == 0x2028 || c == 0x2029 || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
 }
 
+/// The UTF-8 form of text in an encoding of one byte a character, `code_point_of(byte)`.
+template <typename CodePointOf>
+std::string bytes_to_utf8(std::string_view bytes, CodePointOf code_point_of) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (const char c : bytes) append_utf8(out, code_point_of(static_cast<unsigned char>(c)));
+  return out;
+}
+
 }  // namespace
 
 char32_t next_code_point(std::string_view text, std::size_t& position) {
@@ -122,23 +131,15 @@ std::string escape_controls(std::string_view text) {
 }
 
 std::string latin1_to_utf8(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size());
-  for (const char c : bytes) append_utf8(out, static_cast<unsigned char>(c));
-  return out;
+  return bytes_to_utf8(bytes, [](unsigned char byte) { return char32_t{byte}; });
 }
 
 std::string cp1252_to_utf8(std::string_view bytes) {
   static constexpr char16_t kFrom0x80[32] = {0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
                                              0x2039, 0x0152, 0x008D, 0x017D, 0x008F, 0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
                                              0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x009D, 0x017E, 0x0178};
-  std::string out;
-  out.reserve(bytes.size());
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    append_utf8(out, byte >= 0x80 && byte < 0xA0 ? kFrom0x80[byte - 0x80] : byte);
-  }
-  return out;
+  return bytes_to_utf8(bytes,
+                       [](unsigned char byte) { return byte >= 0x80 && byte < 0xA0 ? char32_t{kFrom0x80[byte - 0x80]} : char32_t{byte}; });
 }
 
 }  // namespace minbert

@@ -85,7 +85,6 @@ void embed_rows(const EmbedFlags& flags, Session& session, ShardFile* shard) {
   const VectorPrecision precision = vector_precision(flags.precision, "--precision");
   if (!needs_ranges(precision) && !(flags.ranges.empty() && flags.save_ranges.empty()))
     throw Error(ErrorTag::kUsage, "--precision", fmt::format("expected int8 or uint8 with ranges, got {}", flags.precision));
-  check_vector_file(flags.output);
   const auto backend = open_backend(session);
   Stopwatch watch;
   ModelFolder folder = read_model_folder(flags.model);
@@ -130,12 +129,12 @@ void embed_rows(const EmbedFlags& flags, Session& session, ShardFile* shard) {
 }
 
 int run_embed(const EmbedFlags& flags, const CLI::App& app, Session& session) {
-  check_vector_file(flags.output);
-  if (!flags.shard.empty() && flags.output.ends_with(".safetensors"))
+  const std::string format = vector_format(flags.output);
+  if (!flags.shard.empty() && format == "safetensors")
     throw Error(ErrorTag::kUsage, "--shard", fmt::format("expected -o FILE.npy or FILE.jsonl, got \"{}\"", flags.output));
   if (!flags.shard.empty() && needs_ranges(vector_precision(flags.precision, "--precision")) && flags.ranges.empty())
     throw Error(ErrorTag::kUsage, "--shard", "expected --ranges FILE, the same for all shards, got none");
-  const auto shard = open_shard(app, flags.shard, std::span(&flags.model, 1), flags.input.path, flags.output, session);
+  const auto shard = open_shard(app, flags.shard, std::span(&flags.model, 1), flags.input.path, flags.output, format, session);
   return run_shard(shard.get(), session, [&] { embed_rows(flags, session, shard.get()); });
 }
 

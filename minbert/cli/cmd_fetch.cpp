@@ -6,6 +6,7 @@
 #include "minbert/cli/verbs.h"
 #include "minbert/data/text.h"
 #include "minbert/hub/data_manifest.h"
+#include "minbert/hub/file_transfer.h"
 
 namespace minbert {
 namespace {
@@ -24,7 +25,7 @@ std::map<std::string, std::string> parse_checksums(const std::vector<std::string
     const auto equals = flag.rfind('=');
     if (equals == std::string::npos) throw Error(ErrorTag::kUsage, "--sha256", fmt::format("expected FILE=HEX, got \"{}\"", flag));
     const std::string sum = lower_case(flag.substr(equals + 1));
-    if (sum.size() != 64 || sum.find_first_not_of("0123456789abcdef") != std::string::npos)
+    if (!is_sha256(sum))
       throw Error(ErrorTag::kUsage, "--sha256", fmt::format("expected 64 hexadecimal digits, got \"{}\"", flag.substr(equals + 1)));
     sums[flag.substr(0, equals)] = sum;
   }

@@ -102,20 +102,39 @@ std::size_t count_shards(const fs::path& output, std::size_t wanted) {
   return sets.begin()->first;
 }
 
-/// Finds all shards and checks that they are whole and fit together.
-ShardSet find_shards(const fs::path& output, std::size_t count) {
+/// The shards of `output` in its folder, by their names.
+std::vector<fs::path> shards_of(const fs::path& output, std::size_t wanted) {
+  const std::size_t count = count_shards(output, wanted);
+  std::vector<fs::path> paths;
+  for (std::size_t i = 0; i < count; ++i) paths.push_back(shard_path(output, {i, count}));
+  return paths;
+}
+
+/// Sorts shards by their numbers; those without a marker, which is refused later, come first.
+std::vector<fs::path> in_order(std::vector<fs::path> parts) {
+  const auto index = [](const fs::path& path) { return find_shard_record(path).value_or(ShardRecord()).shard.index; };
+  std::ranges::stable_sort(parts, {}, index);
+  return parts;
+}
+
+/// Reads the markers of all shards, in order, and checks that the files are whole and fit together.
+ShardSet read_shards(const std::vector<fs::path>& paths) {
+  const std::size_t count = paths.size();
   ShardSet set;
   for (std::size_t i = 0; i < count; ++i) {
-    const fs::path path = shard_path(output, {i, count});
+    const fs::path& path = paths[i];
     const auto fail = [&](const std::string& why) { throw Error(ErrorTag::kData, path.string(), why, "run this shard again"); };
     const auto record = find_shard_record(path);
     if (!record || !fs::exists(path)) fail(fmt::format("shard {} of {} is not finished", i, count));
+    if (record->shard != Shard{i, count})
+      throw Error(ErrorTag::kUsage, path.string(),
+                  fmt::format("expected shard {} of {}, got shard {} of {}", i, count, record->shard.index, record->shard.count));
     if (fs::file_size(path) != record->bytes) fail(fmt::format("expected {} bytes, got {}", record->bytes, fs::file_size(path)));
     const ShardRecord& first = set.records.empty() ? *record : set.records.front();
     if (record->input_rows != first.input_rows || record->settings != first.settings)
       fail(fmt::format("was made from another input or by another command than shard 0 of {}", count));
-    if (record->shard != Shard{i, count} || record->rows != record->shard.rows_of(record->input_rows))
-      fail(fmt::format("expected {} rows, got {}", Shard{i, count}.rows_of(record->input_rows), record->rows));
+    if (record->rows != record->shard.rows_of(record->input_rows))
+      fail(fmt::format("expected {} rows, got {}", record->shard.rows_of(record->input_rows), record->rows));
     set.paths.push_back(path);
     set.records.push_back(*record);
   }
@@ -123,54 +142,69 @@ ShardSet find_shards(const fs::path& output, std::size_t count) {
 }
 
 /// Bytes of a row of vectors; 0 in files of lines. A shard without rows does not tell.
-std::size_t row_bytes_of(const ShardSet& set, const fs::path& output) {
-  const ShardRecord& first = set.records.front();
-  if (output.extension() != ".npy" || first.rows == 0) return 0;
+std::size_t row_bytes_of(const ShardRecord& first) {
+  if (first.format != "npy" || first.rows == 0) return 0;
   return static_cast<std::size_t>(first.bytes - first.header_bytes) / first.rows;
 }
 
 /// The header of the first shard, with the number of all rows where it has one.
-void write_header(AtomicFile& file, const ShardSet& set, const fs::path& output) {
+void write_header(AtomicFile& file, const ShardSet& set) {
   const ShardRecord& first = set.records.front();
   std::string header(first.header_bytes, '\0');
   read_at(set.paths.front(), 0, std::span(header));
-  file.write(output.extension() == ".npy" ? npy_header_with_rows(header, first.input_rows, set.paths.front().string()) : header);
+  file.write(first.format == "npy" ? npy_header_with_rows(header, first.input_rows, set.paths.front().string()) : header);
 }
 
-int run_merge(const std::string& name, std::size_t wanted, Session& session) {
+void merge(const ShardSet& set, const std::string& output, Session& session) {
   constexpr std::size_t kBufferBytes = std::size_t{64} << 20, kMostBlock = std::size_t{1} << 20;
-  const fs::path output = name;
-  const ShardSet set = find_shards(output, count_shards(output, wanted));
-  const std::size_t row_bytes = row_bytes_of(set, output), count = set.records.size(), rows = set.records.front().input_rows;
+  const ShardRecord& first = set.records.front();
+  const std::size_t row_bytes = row_bytes_of(first), count = set.records.size(), rows = first.input_rows;
   std::vector<ShardReader> readers;
   for (std::size_t i = 0; i < count; ++i)
     readers.emplace_back(set.paths[i], set.records[i], std::clamp<std::size_t>(kBufferBytes / count, 4096, kMostBlock));
   AtomicFile file(output);
-  write_header(file, set, output);
-  for (std::size_t row = 0; row < rows; ++row) file.write(readers[row % count].next(row_bytes, output.extension() == ".csv"));
+  write_header(file, set);
+  for (std::size_t row = 0; row < rows; ++row) file.write(readers[row % count].next(row_bytes, first.format == "csv"));
   for (const ShardReader& reader : readers)
     if (!reader.at_end())
       throw Error(ErrorTag::kData, reader.path().string(), "expected no more rows: the file is not what its marker says");
   file.commit();
-  session.console.info(fmt::format("{} rows of {} shards in {}", rows, count, name));
+  session.console.info(fmt::format("{} rows of {} shards in {}", rows, count, output));
+}
+
+struct MergeFlags {
+  std::vector<std::string> files;
+  std::string output;
+  std::size_t count = 0;
+};
+
+int run_merge(const MergeFlags& flags, Session& session) {
+  if (!flags.output.empty()) {
+    if (flags.count > 0) throw Error(ErrorTag::kUsage, "--of", "expected it without -o, which comes with a list of all shards");
+    merge(read_shards(in_order({flags.files.begin(), flags.files.end()})), flags.output, session);
+    return 0;
+  }
+  if (flags.files.size() > 1)
+    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected the file to write, got {} shards without it", flags.files.size()));
+  merge(read_shards(shards_of(flags.files.front(), flags.count)), flags.files.front(), session);
   return 0;
 }
 
 }  // namespace
 
 Action declare_merge(CLI::App& app, Session& session) {
-  struct Flags {
-    std::string output;
-    std::size_t count = 0;
-  };
-  auto flags = std::make_shared<Flags>();
-  app.add_option("FILE", flags->output, "the name that predict or embed was given with -o")->required()->type_name("");
+  auto flags = std::make_shared<MergeFlags>();
+  app.add_option("FILE", flags->files, "the name that predict or embed was given with -o; with -o here, all shards")
+      ->required()
+      ->type_name("");
+  app.add_option("-o,--output", flags->output, "file that appears when complete [the name]")->type_name("FILE");
   app.add_option("--of", flags->count, "number of shards [as the names of the files say]")->check(whole_number(1, 100'000))->type_name("N");
   add_examples(app,
                "  minbert embed MODEL -i lines.txt -o out.npy --shard 0/2\n"
                "  minbert embed MODEL -i lines.txt -o out.npy --shard 1/2\n"
-               "  minbert merge out.npy");
-  return [flags, &session] { return run_merge(flags->output, flags->count, session); };
+               "  minbert merge out.npy\n"
+               "  minbert merge out-*-of-00002.npy -o all.npy");
+  return [flags, &session] { return run_merge(*flags, session); };
 }
 
 }  // namespace minbert

@@ -32,11 +32,7 @@ struct PredictFlags {
 /// The format of the output: --format, else what the ending of -o says.
 std::string format_of(const PredictFlags& flags) {
   if (!flags.format.empty()) return flags.format;
-  const std::string extension = flags.output == "-" ? ".jsonl" : std::filesystem::path(flags.output).extension().string();
-  if (extension != ".tsv" && extension != ".csv" && extension != ".jsonl")
-    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in .jsonl, .tsv or .csv, got \"{}\"", flags.output),
-                "--format says what to write whatever the name");
-  return extension.substr(1);
+  return output_format(flags.output, {"jsonl", "tsv", "csv"}, "--format says what to write whatever the name");
 }
 
 std::vector<std::string> task_names(std::span<const TaskSpec> tasks) {
@@ -74,6 +70,7 @@ std::vector<std::size_t> choose_tasks(const Ensemble& model, const PredictFlags&
 /// How to read the input: columns are the task's unless flags name others. An id column that only the task names may be missing.
 InputOptions input_of(const PredictFlags& flags, const TaskSpec& task) {
   InputOptions options = input_options(flags.input, "auto");
+  if (flags.task == "all" && !task.is_pair()) options.columns.hint += "; --task with the names of tasks of pairs answers pairs";
   options.keep_columns = flags.keep_columns;
   RowColumnNames& columns = options.columns;
   columns.pair = task.is_pair();
@@ -218,8 +215,8 @@ int run_predict(PredictFlags& flags, const CLI::App& app, Session& session) {
   for (const char* other : {"--input", "--shard"})
     if (!flags.texts.empty() && app.count(other) > 0)
       throw Error(ErrorTag::kUsage, other, fmt::format("expected it or texts, got both: \"{}\"", flags.texts.front()));
-  format_of(flags);  // an ending without a format is refused before a shard begins
-  const auto shard = open_shard(app, flags.shard, flags.models, flags.input.path, flags.output, session);
+  const std::string format = format_of(flags);  // an ending without a format is refused before a shard begins
+  const auto shard = open_shard(app, flags.shard, flags.models, flags.input.path, flags.output, format, session);
   return run_shard(shard.get(), session, [&] { answer_rows(flags, session, shard.get()); });
 }
 

@@ -90,6 +90,7 @@ Action declare_report(CLI::App& app, Session& session) {
   app.add_option("--explain", flags->explain, "of runs: show what each token adds to the answers of the N worst errors of each task")
       ->check(whole_number(1, static_cast<std::int64_t>(kWorstErrors)))
       ->type_name("N");
+  add_threads(app, session);
   add_examples(app,
                "  minbert report runs/mine\n  minbert report runs/mine --explain 10\n  minbert report runs/old runs/new -o both.html\n"
                "  minbert report studies/paper -o paper.html\n  minbert report searches/rates");

@@ -1,6 +1,5 @@
 // serve: answers over HTTP until a signal ends it.
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -74,7 +73,7 @@ void drain(Service& service) {
     drained = true;
   });
   while (!drained)
-    if (wait_for_signal(0.02) == SIGINT) ::_exit(130);
+    if (wait_for_signal(0.02) == SIGINT) end_at_once();
 }
 
 int run_serve(const std::string& model, const OptionFlags& flags, Session& session) {
@@ -113,6 +112,8 @@ Action declare_serve(CLI::App& app, Session& session) {
   add_model(app, *model);
   const auto flags = OptionFlags::declare<ServeOptions>(app, "MINBERT_SERVE_");
   add_compute(app, session, true);
+  app.get_option("--dtype")->envname("MINBERT_SERVE_DTYPE");
+  app.get_option("--threads")->envname("MINBERT_SERVE_THREADS");
   add_examples(app,
                "  minbert serve runs/mine\n"
                "  curl -s 127.0.0.1:8080/v1/analyze -H 'Content-Type: application/json' -d '{\"inputs\": [{\"text\": \"A fine film.\"}]}'\n"

@@ -25,14 +25,6 @@ struct SimilarFlags {
   bool texts = false;
 };
 
-/// The output's format, by the name of -o; standard output is JSON lines.
-std::string pairs_format(const std::string& output) {
-  const std::string extension = output == "-" ? ".jsonl" : std::filesystem::path(output).extension().string();
-  if (extension != ".csv" && extension != ".tsv" && extension != ".jsonl")
-    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in .csv, .tsv or .jsonl, got \"{}\"", output));
-  return extension.substr(1);
-}
-
 void write_pairs(Output& out, const std::string& format, std::span<const SimilarPair> pairs, std::span<const InputRow> rows, bool texts) {
   const auto joined = [&](std::vector<std::string> cells) {
     for (std::string& cell : cells) cell = format == "csv" ? csv_field(cell) : tsv_field(cell);
@@ -53,7 +45,7 @@ void write_pairs(Output& out, const std::string& format, std::span<const Similar
 
 int run_similar(const SimilarFlags& flags, Session& session) {
   constexpr std::size_t kChunk = 1024;
-  const std::string format = pairs_format(flags.output);
+  const std::string format = output_format(flags.output, {"csv", "tsv", "jsonl"});
   const auto backend = open_backend(session);
   ModelFolder folder = read_model_folder(flags.model);
   EmbedSettings settings{.modules = read_sentence_modules(folder, folder.warnings), .prompt = read_prompts(folder).by_default};

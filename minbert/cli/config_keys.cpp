@@ -29,7 +29,8 @@ std::string without_brackets(std::string part) {
   return part;
 }
 
-/// Whether `asked` names the key or a table that it lies in. With `names`, a block may be followed by its name or number.
+/// Whether `asked` names the key or a table that it lies in. With `blocks`, a list of
+/// tables in `asked` may be followed by the name or the number of one: stage.finetune.lr matches stage[].lr.
 bool names(std::span<const std::string> asked, std::span<const std::string> key, bool blocks) {
   if (asked.empty()) return true;
   if (key.empty() || without_brackets(asked[0]) != without_brackets(key[0])) return false;
@@ -78,7 +79,7 @@ std::string markdown_cell(std::string_view text) {
 
 std::string code_cell(std::string_view text) { return text.empty() ? "" : "`" + markdown_cell(text) + "`"; }
 
-/// The heading of the table that a key lies in: "[[task]]", "[task.data]", or "top" for keys outside any.
+/// The heading of the table that a key lies in: "[[task]]", "[task.data]", or an empty string for keys outside any.
 std::string section_of(const ConfigKey& key) {
   Parts parts = parts_of(key.info.key);
   parts.pop_back();

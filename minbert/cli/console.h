@@ -16,7 +16,6 @@ class Console {
   void set_silent() { quiet_ = silent_ = true; }
   void set_verbose(bool verbose) { verbose_ = verbose; }
   void set_debug(bool debug) { debug_ = debug; }
-  bool quiet() const { return quiet_; }
   bool verbose() const { return verbose_; }
   bool is_terminal() const { return terminal_; }
 

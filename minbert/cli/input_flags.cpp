@@ -47,9 +47,7 @@ ReadingHints file_hints(std::string bad_row) {
 }
 
 std::string default_text_format(const InputFlags& flags) {
-  const std::string extension = std::filesystem::path(flags.path).extension().string();
-  const bool table =
-      extension == ".csv" || extension == ".tsv" || extension == ".jsonl" || !flags.columns.text.empty() || !flags.columns.id.empty();
+  const bool table = !format_of_name(flags.path).empty() || !flags.columns.text.empty() || !flags.columns.id.empty();
   return table ? "auto" : "lines";
 }
 

@@ -1,4 +1,4 @@
-// InputFlags: the flags of input rows, declared once for predict and embed.
+// InputFlags: the flags of input rows, declared once for predict, embed and similar.
 #pragma once
 
 #include <CLI/CLI.hpp>

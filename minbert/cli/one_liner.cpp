@@ -128,8 +128,7 @@ init = {}
 std::string pretrain_config(const std::string& init, std::span<const std::string> text_files, Console& console) {
   std::vector<std::string> texts;
   for (const std::string& file : text_files) {
-    const std::string ending = std::filesystem::path(file).extension().string();
-    if (ending == ".csv" || ending == ".tsv" || ending == ".jsonl")
+    if (!format_of_name(file).empty())
       console.warning(
           fmt::format("{}: each line is taken as a text, with all its columns; mlm.texts = [\"TASK.train\"] of a config reads the "
                       "texts of a table",

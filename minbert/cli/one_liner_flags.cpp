@@ -14,24 +14,24 @@ namespace {
 
 constexpr std::string_view kStage = "stage.finetune.";
 
-/// A flag that is given, the keys that it sets in a one-liner's config, and its value.
+/// A flag that is given, the key that it sets in a one-liner's config, and its value.
 struct GivenKey {
   std::string flag;
-  std::vector<std::string> keys;
+  std::string key;
   TomlValue value;
 };
 
 std::vector<GivenKey> given_keys(const TrainingFlags& flags) {
   std::vector<GivenKey> given;
-  const auto add = [&](std::string flag, const auto& value, std::vector<std::string> keys) {
-    if (value) given.push_back({std::move(flag), std::move(keys), TomlValue(*value)});
+  const auto add = [&](std::string flag, const auto& value, std::string key) {
+    if (value) given.push_back({std::move(flag), std::move(key), TomlValue(*value)});
   };
   const std::string stage(kStage);
-  add("--lr", flags.lr, {stage + "lr"});
-  add("--head-lr", flags.head_lr, {stage + "head_lr"});
-  add("--epochs", flags.epochs, {stage + "epochs"});
-  add("--batch", flags.batch, {stage + "batch"});
-  add("--max-length", flags.max_length, {"model.max_length"});
+  add("--lr", flags.lr, stage + "lr");
+  add("--head-lr", flags.head_lr, stage + "head_lr");
+  add("--epochs", flags.epochs, stage + "epochs");
+  add("--batch", flags.batch, stage + "batch");
+  add("--max-length", flags.max_length, "model.max_length");
   return given;
 }
 
@@ -77,8 +77,7 @@ void add_training_flags(CLI::App& app, TrainingFlags& flags) {
 }
 
 void set_training_keys(ConfigTree& tree, const TrainingFlags& flags) {
-  for (const GivenKey& given : given_keys(flags))
-    for (const std::string& key : given.keys) tree.set(key, given.value, given.flag);
+  for (const GivenKey& given : given_keys(flags)) tree.set(given.key, given.value, given.flag);
 }
 
 void refuse_training_flags(const TrainingFlags& flags) {
@@ -86,7 +85,7 @@ void refuse_training_flags(const TrainingFlags& flags) {
     throw Error(ErrorTag::kUsage, flag, "goes with --train, not with config files", hint);
   };
   for (const GivenKey& given : given_keys(flags)) {
-    std::string key = given.keys.front();
+    std::string key = given.key;
     if (key.starts_with(kStage)) key = fmt::format("stage.0.{}", key.substr(kStage.size()));
     refuse(given.flag, fmt::format("--set {}={}", key, print_toml_value(given.value)));
   }

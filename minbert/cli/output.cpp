@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "minbert/base/unicode.h"
+#include "minbert/data/text.h"
 
 namespace minbert {
 namespace {
@@ -51,6 +52,17 @@ void Output::commit() {
     file_->commit();
   else
     flush();
+}
+
+std::string output_format(const std::string& path, std::initializer_list<std::string_view> formats, std::string hint) {
+  if (path == "-") return "jsonl";
+  const std::string ending = lower_case(std::filesystem::path(path).extension().string());
+  for (const std::string_view format : formats)
+    if (ending.substr(std::min<std::size_t>(ending.size(), 1)) == format) return std::string(format);
+  std::string endings;
+  for (const std::string_view format : formats)
+    endings += fmt::format("{}.{}", endings.empty() ? "" : &format == formats.end() - 1 ? " or " : ", ", format);
+  throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in {}, got \"{}\"", endings, path), std::move(hint));
 }
 
 std::string shell_word(std::string_view text) {

@@ -1,6 +1,7 @@
 // Output: writes a verb's data to stdout, or to a file that appears only when complete.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +35,10 @@ class Output {
   std::optional<AtomicFile> file_;
   ShardFile* shard_ = nullptr;
 };
+
+/// The format of an output file by the ending of its name, in any case and without its dot: one of `formats`. "-" is jsonl, as standard
+/// output has it. Throws Error(kUsage) for another ending.
+std::string output_format(const std::string& path, std::initializer_list<std::string_view> formats, std::string hint = {});
 
 /// `text` as one word of a shell's command line, quoted if it must be.
 std::string shell_word(std::string_view text);

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "minbert/base/number.h"
 #include "minbert/base/parallel.h"
 #include "minbert/cli/output.h"
 #include "minbert/data/labels.h"
@@ -54,9 +54,8 @@ CLI::Validator one_of(std::vector<std::string> values) {
 
 CLI::Validator whole_number(std::int64_t low, std::int64_t high) {
   const auto check = [low, high](std::string& text) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc{} && end == text.data() + text.size() && low <= value && value <= high) return std::string();
+    const auto value = number_from<std::int64_t>(text);
+    if (value && low <= *value && *value <= high) return std::string();
     return fmt::format("expected a whole number from {} to {}, got \"{}\"", low, high, text);
   };
   return CLI::Validator(check, "");

@@ -48,7 +48,7 @@ void set_threads(const Session& session);
 std::unique_ptr<Backend> open_backend(Session& session);
 /// resolve_compute; warns on the console when it falls back to f32.
 Compute session_compute(Session& session, const Backend& backend, const std::string& dtype);
-/// Warns of what the files of a model say differently.
+/// Warns of settings on which the files of a model disagree.
 void warn_of_files(Session& session, const std::vector<std::string>& warnings);
 /// Loads the folder's model and warns of its files; it computes in --dtype, else in the dtype that the folder names,
 /// or with `backward` in f32 with weights for training.
@@ -58,7 +58,7 @@ TextModel open_model(Session& session, Backend& backend, ModelFolder folder, boo
 Ensemble open_models(Session& session, Backend& backend, std::span<const std::string> folders, bool backward = false);
 /// Warns if texts were longer than the model's max_length, or if many of their words are not in its vocabulary.
 void warn_of_texts(Session& session, const TextModel& model);
-/// Warns as above of what the first model that read texts has read. The other models read the same texts.
+/// Warns from the counts of the first model that has read texts; the other models read the same texts.
 void warn_of_texts(Session& session, const Ensemble& models);
 /// Prints the time of each kind of op to stderr if MINBERT_DEBUG is 2 or more.
 void show_profile(Session& session, const Backend& backend);

@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <set>
 
 #include "minbert/base/hash.h"
 #include "minbert/base/input_bytes.h"
 #include "minbert/base/json_node.h"
+#include "minbert/base/number.h"
 #include "minbert/cli/signals.h"
 #include "minbert/pipeline/model_folder.h"
 
@@ -18,15 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kShardFormat = 1;
+constexpr int kShardFormat = 2;
 constexpr std::size_t kMostShards = 100'000;
-
-std::optional<std::size_t> number_in(std::string_view text) {
-  std::size_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
+constexpr const char* kOutputFormat = "output_format";
 
 [[noreturn]] void fail_shard(std::string_view text, std::string_view why) {
   throw Error(ErrorTag::kUsage, "--shard", fmt::format("expected I/N with I from 0 to N - 1, or auto, got \"{}\"{}", text, why),
@@ -35,11 +29,11 @@ std::optional<std::size_t> number_in(std::string_view text) {
 
 /// The number that the launcher gave this process in an array: from 0, or as `raw` says the id itself.
 std::optional<std::size_t> launched_index(const Env& env, bool raw) {
-  if (const auto id = number_in(env.slurm_array_id)) {
-    const std::size_t first = raw ? 0 : number_in(env.slurm_array_first).value_or(0);
+  if (const auto id = number_from<std::size_t>(env.slurm_array_id)) {
+    const std::size_t first = raw ? 0 : number_from<std::size_t>(env.slurm_array_first).value_or(0);
     if (*id >= first) return *id - first;
   }
-  return number_in(env.job_index);
+  return number_from<std::size_t>(env.job_index);
 }
 
 Json record_json(const ShardRecord& record, bool done) {
@@ -62,6 +56,7 @@ std::optional<ShardRecord> read_record(const fs::path& file, bool done) {
   record.header_bytes = json.at("header_bytes").as_whole<std::size_t>(0, static_cast<std::size_t>(record.bytes));
   if (done) record.input_rows = json.at("input_rows").as_whole<std::size_t>(record.rows);
   record.settings = json.at("settings").json();
+  record.format = json.at("settings").at(kOutputFormat).as_text();
   return record;
 }
 
@@ -89,7 +84,7 @@ void add_shard(CLI::App& app, std::string& shard) {
 
 Shard parse_shard(std::string_view text, const Env& env) {
   if (text == "auto") {
-    const auto index = launched_index(env, false), count = number_in(env.slurm_array_count);
+    const auto index = launched_index(env, false), count = number_from<std::size_t>(env.slurm_array_count);
     if (!index || !count) fail_shard(text, ", and no SLURM_ARRAY_TASK_ID and SLURM_ARRAY_TASK_COUNT");
     if (*index >= *count) fail_shard(text, fmt::format(" as task {} of an array of {} with gaps", env.slurm_array_id, *count));
     return {*index, *count};
@@ -97,7 +92,8 @@ Shard parse_shard(std::string_view text, const Env& env) {
   const std::size_t slash = text.find('/');
   if (slash == text.npos) fail_shard(text, "");
   const std::string_view first = text.substr(0, slash);
-  const auto index = first == "auto" ? launched_index(env, true) : number_in(first), count = number_in(text.substr(slash + 1));
+  const auto index = first == "auto" ? launched_index(env, true) : number_from<std::size_t>(first),
+             count = number_from<std::size_t>(text.substr(slash + 1));
   if (first == "auto" && !index) fail_shard(text, ", and no SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX");
   if (!index || !count || *count > kMostShards || *index >= *count)
     fail_shard(text, first == "auto" && index ? fmt::format(" as task {}", *index) : "");
@@ -175,14 +171,14 @@ void ShardFile::commit(std::size_t input_rows) {
 }
 
 std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& flag, std::span<const std::string> models,
-                                      const std::string& input, const std::string& output, Session& session) {
+                                      const std::string& input, const std::string& output, const std::string& format, Session& session) {
   if (flag.empty()) return nullptr;
   const Shard shard = parse_shard(flag, session.env);
   if (is_read_once(input))
     throw Error(ErrorTag::kUsage, "--shard", fmt::format("expected -i FILE, which every shard reads, got {}", input_name(input)));
   if (output == "-") throw Error(ErrorTag::kUsage, "--shard", "expected -o FILE, got standard output");
   constexpr std::array<std::string_view, 6> kAside = {"--output", "--shard", "--threads", "--quiet", "--verbose", "--help"};
-  Json settings = {{"verb", app.get_name()}};
+  Json settings = {{"verb", app.get_name()}, {kOutputFormat, format}};
   for (const CLI::Option* option : app.get_options())
     if (const std::string name = option->get_name(); option->count() > 0 && std::ranges::find(kAside, name) == kAside.end())
       settings[name] = option->results();

@@ -34,13 +34,15 @@ Shard parse_shard(std::string_view text, const Env& env);
 /// "out.npy" as "out-00002-of-00008.npy".
 std::filesystem::path shard_path(const std::filesystem::path& output, Shard shard);
 
-/// What a finished shard's marker says, in FILE.done beside its FILE.
+/// The marker FILE.done of a finished shard's FILE.
 struct ShardRecord {
   Shard shard;
-  std::size_t rows = 0, input_rows = 0;  ///< of the shard; of the whole input, without those left out
-  std::uintmax_t bytes = 0;              ///< of the file
-  std::size_t header_bytes = 0;          ///< of them before the first row
-  Json settings;                         ///< flags and input that the answers depend on
+  std::size_t rows = 0;          ///< rows in the shard
+  std::size_t input_rows = 0;    ///< usable rows of the whole input
+  std::uintmax_t bytes = 0;      ///< size of the file
+  std::size_t header_bytes = 0;  ///< size of the header before the first row
+  Json settings;                 ///< flags and hashes that the answers depend on
+  std::string format;            ///< of the file, such as "csv" or "npy"; one of the settings
 };
 /// Nothing without a marker. Throws Error(kData) if it is broken.
 std::optional<ShardRecord> find_shard_record(const std::filesystem::path& file);
@@ -85,9 +87,10 @@ class ShardFile {
 };
 
 /// Opens the shard that the flag names; nothing if it names none. The settings are all flags of `app` that were given, without those that
-/// change no answer, and the hashes of the models and of `input`. Throws Error(kUsage) where input or output is a pipe.
+/// change no answer, the output's `format`, and the hashes of the models and of `input`. Throws Error(kUsage) where input or output is a
+/// pipe.
 std::unique_ptr<ShardFile> open_shard(const CLI::App& app, const std::string& flag, std::span<const std::string> models,
-                                      const std::string& input, const std::string& output, Session& session);
+                                      const std::string& input, const std::string& output, const std::string& format, Session& session);
 
 /// Answers the rows of a shard with `work`. Returns the exit code: 0, also for a shard that is finished already, and kStoppedCode if a
 /// signal stopped it. Without a shard it just calls `work`.

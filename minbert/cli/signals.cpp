@@ -16,11 +16,16 @@ namespace {
 volatile std::sig_atomic_t received = 0;
 
 void on_signal(int signal) {
-  if (received != 0 && signal == SIGINT) ::_exit(130);
+  if (received != 0 && signal == SIGINT) end_at_once();
   received = signal;
 }
 
 }  // namespace
+
+void end_at_once() {
+  remove_temporary_files();
+  ::_exit(130);
+}
 
 void catch_signals() {
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) {

@@ -5,8 +5,10 @@ namespace minbert {
 
 inline constexpr int kStoppedCode = 75;  ///< exit code after a checkpoint (sysexits.h: EX_TEMPFAIL, try again later)
 
-/// Makes these signals set the flag from now on. A Ctrl-C while the flag is set ends the process with 130.
+/// Makes these signals set the flag from now on. A Ctrl-C while the flag is set calls end_at_once().
 void catch_signals();
+/// Ends the process with 130, without temporary files. Async-signal-safe.
+[[noreturn]] void end_at_once();
 /// True once the flag is set.
 bool stop_requested();
 
@@ -15,7 +17,7 @@ void report_cut_files();
 
 /// Keeps SIGINT, SIGTERM and SIGHUP for wait_for_signal(): in this thread, and in those that it starts from now on.
 void hold_signals();
-/// The next of them; 0 after `timeout_s`.
+/// Waits for the next held signal and returns its number, or 0 after `timeout_s` seconds.
 int wait_for_signal(double timeout_s);
 
 /// Thrown by verbs that have nothing to save: unwinding removes temporary files, and the exit code is 128 + the signal's number.

@@ -96,24 +96,18 @@ class JsonlWriter final : public VectorWriter {
   bool ids_;
 };
 
-std::string extension_of(const std::string& path) { return path == "-" ? ".jsonl" : std::filesystem::path(path).extension().string(); }
-
 }  // namespace
 
-void check_vector_file(const std::string& path) {
-  const std::string extension = extension_of(path);
-  if (extension != ".npy" && extension != ".safetensors" && extension != ".jsonl")
-    throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in .npy, .safetensors or .jsonl, got \"{}\"", path));
-}
+std::string vector_format(const std::string& path) { return output_format(path, {"npy", "safetensors", "jsonl"}); }
 
 std::unique_ptr<VectorWriter> make_vector_writer(const std::string& path, VectorPrecision precision, std::size_t rows, std::int64_t width,
                                                  bool ids, ShardFile* shard) {
   if (shard != nullptr) rows = shard->shard().rows_of(rows);
   const Elements elements(precision, width);
-  const std::string extension = extension_of(path);
-  if (extension == ".jsonl") return std::make_unique<JsonlWriter>(path, elements, ids, shard);
+  const std::string format = vector_format(path);
+  if (format == "jsonl") return std::make_unique<JsonlWriter>(path, elements, ids, shard);
   expect_free_bytes(path, static_cast<std::int64_t>(rows * elements.vector_bytes()), "the vectors");
-  if (extension == ".npy") return std::make_unique<NpyWriter>(path, rows, elements, shard);
+  if (format == "npy") return std::make_unique<NpyWriter>(path, rows, elements, shard);
   return std::make_unique<SafetensorsWriter>(path, elements);
 }
 

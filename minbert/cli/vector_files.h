@@ -23,11 +23,12 @@ class VectorWriter {
   virtual void commit() = 0;
 };
 
-/// Throws Error(kUsage) for a name that no writer takes.
-void check_vector_file(const std::string& path);
+/// The format of a file of vectors, as output_format() gives it: npy, safetensors or jsonl.
+std::string vector_format(const std::string& path);
 
-/// For all `rows` vectors, or those of a shard, which have `width` numbers before they are rounded; "-" is JSON lines to stdout. `ids`:
-/// JSON lines name the inputs. Throws Error(kResources) where `path` cannot be written, or has no room for all rows.
+/// Creates a writer for `rows` vectors of `width` numbers each, before quantisation; with a shard it writes only the shard's rows. "-" is
+/// JSON lines to stdout. `ids`: JSON lines name the inputs. Throws Error(kResources) where `path` cannot be written, or has no room for all
+/// rows.
 std::unique_ptr<VectorWriter> make_vector_writer(const std::string& path, VectorPrecision precision, std::size_t rows, std::int64_t width,
                                                  bool ids, ShardFile* shard = nullptr);
 

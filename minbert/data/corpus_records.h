@@ -12,7 +12,7 @@ namespace minbert {
 
 /// Vocabulary and losses of one text of an mlm stage, or of a task beside it.
 struct CorpusRecord {
-  /// A figure before the stage and at the epoch it kept; nothing where nothing was held out.
+  /// A metric on the held-out texts before the stage, and after the epoch that it kept. Absent where no text was held out.
   struct Shift {
     std::optional<double> before = {}, after = {};
   };

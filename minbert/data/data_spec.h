@@ -35,7 +35,7 @@ struct HeldOutSource {
   bool given() const { return !files.empty() || fraction != 0; }
 };
 
-/// A label_range in which every number lies: what it is where nobody knows the lowest and the highest label.
+/// The label_range that takes any number, for labels whose limits are unknown.
 inline constexpr std::array<double, 2> kAnyNumber = {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
 
 /// Where a task's rows come from. A label_from whose ends are equal is not set.

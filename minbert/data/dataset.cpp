@@ -36,7 +36,7 @@ void require_file(const DataSource& source) {
   throw Error(ErrorTag::kData, source.path, "cannot open: No such file or directory",
               !source.path.starts_with(folder)
                   ? ""
-                  : fmt::format("without data.root, paths start at {}, the config's folder: --set data.root=FOLDER", folder));
+                  : fmt::format("without data.root, this path starts at {}; --set data.root=FOLDER names another folder", folder));
 }
 
 Table read_source(const DataSpec& spec, const DataSource& source) {
@@ -479,7 +479,7 @@ void expect_different_labels(const DataSpec& spec, std::span<const std::string> 
   if (found.count >= 2) return;
   const std::size_t rows = refuse_broken_rows(spec);
   const std::string place = spec.train.empty() ? "train" : spec.train.front().path;
-  if (texts.empty())
+  if (found.names.empty())
     throw Error(ErrorTag::kData, place, rows == 0 ? "expected rows, got a header alone" : "expected rows with a label, got none");
   throw Error(ErrorTag::kData, place,
               fmt::format("expected at least two different labels, got \"{}\" in each of {} rows", found.names.front(), texts.size()),

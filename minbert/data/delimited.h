@@ -62,7 +62,7 @@ class RecordReader {
 /// Whether some record of the text is unbalanced(), so that it is no valid table whatever else it holds.
 bool has_unbalanced_quotes(std::string_view text, const Dialect& dialect, std::size_t fields_per_record);
 
-/// Decides format, delimiter, quote, newline and header where the options leave them open. `extension` is lower-case with its dot.
-Dialect detect_dialect(std::string_view text, std::string_view extension, const TableOptions& options);
+/// Decides format, delimiter, quote, newline and header where the options leave them open. `named` is what format_of_name() returns.
+Dialect detect_dialect(std::string_view text, std::string_view named, const TableOptions& options);
 
 }  // namespace minbert

@@ -1,12 +1,12 @@
 // The guess of a file's dialect: extension, first bytes, and how valid and regular the first records are under each candidate delimiter.
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 #include <string>
 #include <tuple>
 
 #include "minbert/base/json.h"
+#include "minbert/base/number.h"
 #include "minbert/data/delimited.h"
 #include "minbert/data/known_columns.h"
 #include "minbert/data/text.h"
@@ -27,12 +27,7 @@ char single_character(std::string_view key, std::string_view value, std::string_
   return value[0];
 }
 
-bool is_number(std::string_view text) {
-  text = strip(text);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && !text.empty();
-}
+bool is_number(std::string_view text) { return number_from<double>(strip(text)).has_value(); }
 
 bool contains(std::span<const std::string> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -88,12 +83,12 @@ Sample take_sample(std::string_view text, const Dialect& dialect, const TableOpt
   return read_sample(text, recovering, options);
 }
 
-std::string_view delimiters_by_preference(std::string_view extension) { return extension == ".csv" ? ",\t;|" : "\t,;|"; }
+std::string_view delimiters_by_preference(std::string_view named) { return named == "csv" ? ",\t;|" : "\t,;|"; }
 
 // The delimiter under which a wanted name appears, else one that makes a valid table of two columns or more, else the one that makes the
 // most regular table.
-Sample detect_delimiter(std::string_view text, std::string_view extension, const TableOptions& options, Dialect& dialect) {
-  const std::string_view candidates = delimiters_by_preference(extension);
+Sample detect_delimiter(std::string_view text, std::string_view named, const TableOptions& options, Dialect& dialect) {
+  const std::string_view candidates = delimiters_by_preference(named);
   const auto merits = [](const Sample& sample) { return std::tuple(sample.wanted, sample.valid(), sample.regularity()); };
   Sample best;
   dialect.delimiter = candidates[0];
@@ -162,18 +157,21 @@ bool is_header_of_names(const FirstRecord& first, const TableOptions& options) {
   return true;
 }
 
-TableFormat detect_format(std::string_view text, std::string_view extension, const TableOptions& options, const Sample& sample,
+TableFormat detect_format(std::string_view text, std::string_view named, const TableOptions& options, const Sample& sample,
                           const Dialect& dialect) {
-  if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") return TableFormat::kJsonl;
-  if (extension == ".csv" || extension == ".tsv" || extension == ".tab") return TableFormat::kDelimited;
+  if (!named.empty()) return named == "jsonl" ? TableFormat::kJsonl : TableFormat::kDelimited;
   if (holds_json_objects(text, dialect.newline)) return TableFormat::kJsonl;
   if (sample.wanted && is_header_of_names(read_first_record(text, dialect), options)) return TableFormat::kDelimited;
   const bool tab_table = dialect.delimiter == '\t' && sample.fields >= 2 && sample.records >= 2 && sample.regularity() > 0.9;
   return tab_table && !options.pair_lines ? TableFormat::kDelimited : TableFormat::kLines;
 }
 
-// Without a name to look for: a header has no numbers, and a usual name; or few words above labels that are none of them; or numbers below
-// a word; or words above sentences. A first record with a label that comes up again is data.
+// Guesses whether the first record is a header where no name is looked for. The first rule that fits decides:
+// 1. A cell is a usual name of a column: header.
+// 2. A cell is a number, or a label that the column repeats: data.
+// 3. Cells of at most three words, a column that repeats its values, and sentences below: header.
+// 4. A column of numbers below: header.
+// 5. Cells of single words above sentences: header.
 bool detect_header(std::string_view text, const Dialect& dialect) {
   const FirstRecord first = read_first_record(text, dialect);
   const auto& cells = first.cells;
@@ -194,7 +192,14 @@ bool detect_header(std::string_view text, const Dialect& dialect) {
 
 }  // namespace
 
-Dialect detect_dialect(std::string_view text, std::string_view extension, const TableOptions& options) {
+std::string_view format_of_name(const std::filesystem::path& name) {
+  const std::string ending = lower_case(name.extension().string());
+  if (ending == ".csv") return "csv";
+  if (ending == ".tsv" || ending == ".tab") return "tsv";
+  return ending == ".jsonl" || ending == ".ndjson" || ending == ".json" ? "jsonl" : "";
+}
+
+Dialect detect_dialect(std::string_view text, std::string_view named, const TableOptions& options) {
   constexpr std::array kFormats = {"auto", "csv", "tsv", "jsonl", "lines"};
   if (std::find(kFormats.begin(), kFormats.end(), options.format) == kFormats.end())
     bad_option("format", "auto, csv, tsv, jsonl or lines", options.format);
@@ -206,7 +211,7 @@ Dialect detect_dialect(std::string_view text, std::string_view extension, const 
     dialect.quote = single_character("quote", options.quote, "auto, none or one ASCII character");
   dialect.newline = detect_newline(text, dialect.quote);
 
-  if (options.format == "tsv") extension = ".tsv";
+  if (options.format == "tsv") named = "tsv";
   Sample sample;
   if (options.delimiter != "auto") {
     dialect.delimiter = single_character("delimiter", options.delimiter, "auto, tab or one ASCII character");
@@ -215,19 +220,19 @@ Dialect detect_dialect(std::string_view text, std::string_view extension, const 
     dialect.delimiter = '\t';
     sample = take_sample(text, dialect, options);
   } else {
-    sample = detect_delimiter(text, extension, options, dialect);
+    sample = detect_delimiter(text, named, options, dialect);
   }
   if (dialect.delimiter == dialect.quote) bad_option("quote", "another character than the delimiter", options.quote);
 
   if (options.format == "auto")
-    dialect.format = detect_format(text, extension, options, sample, dialect);
+    dialect.format = detect_format(text, named, options, sample, dialect);
   else if (options.format == "jsonl")
     dialect.format = TableFormat::kJsonl;
   else if (options.format == "lines")
     dialect.format = TableFormat::kLines;
 
   // Outside .csv files, quotes that are mostly not closed where a field ends are part of the text, as in the TSV files of many corpora.
-  const bool csv = extension == ".csv" || options.format == "csv";
+  const bool csv = named == "csv" || options.format == "csv";
   if (options.quote == "auto" && !csv && 2 * sample.repaired > sample.opened) dialect.quote = 0;
 
   constexpr std::array kHeaders = {"auto", "yes", "true", "no", "false"};

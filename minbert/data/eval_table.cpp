@@ -1,9 +1,9 @@
 // Reads cells as texts, numbers and counts.
 #include "minbert/data/eval_table.h"
 
-#include <charconv>
 #include <limits>
 
+#include "minbert/base/number.h"
 #include "minbert/data/fields.h"
 #include "minbert/data/row_columns.h"
 
@@ -26,11 +26,10 @@ std::string EvalTable::text(std::size_t row, std::size_t column) const {
 template <class T>
 T EvalTable::parsed(std::size_t row, std::size_t column, std::string_view expected, T low, T high) const {
   const std::string cell = text(row, column);
-  T value{};
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size() || !(value >= low && value <= high))
+  const auto value = number_from<T>(cell);
+  if (!value || !(*value >= low && *value <= high))
     fail(row, fmt::format("{}: expected {}, got \"{}\"", column_title(table_, column), expected, cell));
-  return value;
+  return *value;
 }
 
 double EvalTable::number(std::size_t row, std::size_t column) const {

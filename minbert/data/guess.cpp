@@ -34,8 +34,10 @@ constexpr std::size_t kFewClasses = 20;
 /// Takes one of `signs` from the start or the end of `text`, and the blanks beside it.
 void drop_sign(std::string_view& text, std::initializer_list<std::string_view> signs) {
   for (const std::string_view sign : signs) {
-    if (text.starts_with(sign)) return text = strip(text.substr(sign.size())), void();
-    if (text.ends_with(sign)) return text = strip(text.substr(0, text.size() - sign.size())), void();
+    const bool begins = text.starts_with(sign);
+    if (!begins && !text.ends_with(sign)) continue;
+    text = strip(text.substr(begins ? sign.size() : 0, text.size() - sign.size()));
+    return;
   }
 }
 
@@ -106,8 +108,17 @@ SpecGuess guess_spec(const std::string& path, const DataSpec& given, bool wordie
                        {given.label}, !given.text_pair.empty()};
   for (const std::string& name : {given.text, given.text_pair, given.label, given.id})
     if (is_column_name(name)) options.wanted.push_back(name);
-  const Table table = read_table(path, options);
-  const KnownColumns known = find_known_columns(table.columns());
+  Table table = read_table(path, options);
+  KnownColumns known = find_known_columns(table.columns());
+  if (given.format == "auto" && table.dialect().format == TableFormat::kLines) {  // a pipe of commas, say: lines have no labels
+    options.format = "csv";
+    Table delimited = read_table(path, options);
+    if (const KnownColumns found = find_known_columns(delimited.columns()); found.text && found.label) {
+      table = std::move(delimited);
+      known = found;
+      spec.format = "csv";
+    }
+  }
   const auto fill = [&](std::string& column, std::optional<std::size_t> found) {
     if (column.empty() && found) column = table.columns()[*found];
   };

@@ -29,10 +29,10 @@ struct LabelGuess {
   std::string warning;    ///< why the guess may be wrong; usually empty
 };
 
-/// What the labels of train are. Texts are classes, and so are whole numbers, as in transformers' run_glue.py, unless they are clearly a
-/// scale: many, not numbered from 0 or 1, and few rows with each. Numbers with fractions are numbers. Texts such as "Billing;Delivery" are
-/// sets of labels (guess_label_separator), unless there is a second text. `kind` says so instead. Throws
-/// Error(kData) if fewer than two labels differ, and naming the line where a column of numbers holds something else.
+/// Guesses what the labels of train are. Texts are classes, and so are whole numbers, as in transformers' run_glue.py, unless they are
+/// clearly a scale: many, not numbered from 0 or 1, and few rows with each. Numbers with fractions are numbers. Texts such as
+/// "Billing;Delivery" are sets of labels (guess_label_separator), unless there is a second text. A `kind` other than kAny replaces the
+/// guess. Throws Error(kData) if fewer than two labels differ, and, with the line, where a column of numbers holds something else.
 LabelGuess guess_labels(const DataSpec& spec, LabelKind kind = LabelKind::kAny);
 
 }  // namespace minbert

@@ -38,14 +38,14 @@ struct InputOptions {
   bool keep_columns = false;  ///< fill InputRow::cells
 };
 
-/// A part of an input: whole records.
+/// Consecutive whole records of an input.
 struct InputPiece {
   std::string text;
   std::string format = {};                ///< jsonl | lines; empty: as the options say
-  std::int64_t first_line = 1;            ///< of the input
-  std::size_t first_row = 0;              ///< records before it
-  std::vector<std::string> columns = {};  ///< that the pieces before it had
-  std::optional<Dialect> dialect = {};    ///< of the whole input, if that is known
+  std::int64_t first_line = 1;            ///< the piece's first line, counted in the whole input
+  std::size_t first_row = 0;              ///< number of records before this piece
+  std::vector<std::string> columns = {};  ///< columns found in earlier pieces
+  std::optional<Dialect> dialect = {};    ///< dialect of the whole input, if that is known
 };
 
 class PieceRows;
@@ -67,12 +67,13 @@ class InputRows {
   /// Usable rows.
   std::size_t size() const { return size_; }
   std::size_t skipped() const { return skipped_; }
-  /// A line for people that says what the input was taken for, if its content alone says that it is a table; else empty.
+  /// A message such as "FILE: read as a table with the columns a, b", if the format was guessed from the content; else empty.
   const std::string& guess() const { return guess_; }
   /// Names of the record's cells, if InputOptions::keep_columns; of plain lines: text, or text and text_pair.
   std::vector<std::string> columns() const;
   /// Names of all columns, also of those that nobody asks for; none of plain lines.
   const std::vector<std::string>& all_columns() const { return columns_; }
+  /// Usable row i, from 0. Throws Error(kData) if the file has changed since the constructor read it.
   InputRow operator[](std::size_t i) const;
 
  private:

@@ -27,9 +27,9 @@ bool may_be_header(std::string_view line, const RowColumnNames& names) {
 /// What the first line that is not blank says of the lines after it: "jsonl", "lines", or nothing where only the whole input tells.
 std::string format_of(std::string_view line, const InputOptions& options) {
   if (options.format == "jsonl" || options.format == "lines") return options.format;
-  const std::string ending = lower_case(std::filesystem::path(options.path).extension().string());
-  if (options.format != "auto" || ending == ".csv" || ending == ".tsv" || ending == ".tab") return {};
-  if (ending == ".jsonl" || ending == ".ndjson" || ending == ".json") return "jsonl";
+  const std::string_view named = format_of_name(options.path);
+  if (options.format != "auto" || named == "csv" || named == "tsv") return {};
+  if (named == "jsonl") return "jsonl";
   if (parse_json_line(line).value.is_object()) return "jsonl";
   const bool opens_quote = line.front() == '"' && std::count(line.begin(), line.end(), '"') % 2 != 0;
   const bool may_be_table = line.find('\t') != line.npos && !options.columns.pair;

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <set>
 
 #include "minbert/base/check.h"
 #include "minbert/base/json.h"
+#include "minbert/base/number.h"
 #include "minbert/data/text.h"
 
 namespace minbert {
@@ -52,10 +52,8 @@ bool is_missing_value(std::string_view cell) {
 std::optional<double> parse_number(std::string_view text) {
   text = strip(text);
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
+  const auto value = number_from<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 TaskLabels TaskLabels::named(std::vector<std::string> names) {

@@ -57,8 +57,8 @@ class LabelReader {
   std::optional<double> read(std::string_view cell) const;
   /// Whether the cell is_missing_value() and no label of this task, such as a class that is named "None".
   bool is_missing(std::string_view cell) const;
-  /// Whether the cell is -1, which stands for no label in test splits of GLUE and others, and -1 is no label of this task. Where any number
-  /// is a label, -1 may be both: then this holds too.
+  /// Whether the cell is -1, which stands for no label in test splits of GLUE and others, and -1 is no label of this task. With a
+  /// label_range that takes any number, -1 counts as a placeholder although it may be a label.
   bool is_placeholder(std::string_view cell) const;
   /// What a label looks like, for errors: "0..4".
   const std::string& expected() const { return expected_; }

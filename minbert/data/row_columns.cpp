@@ -13,6 +13,8 @@ std::string RowColumns::id_of(const Table& table, std::size_t i, std::int64_t nu
 RowColumns find_row_columns(const Table& table, const RowColumnNames& names) {
   RowColumns columns;
   if (table.dialect().format == TableFormat::kLines) {
+    if (!names.id.empty() && !names.id_may_lack)
+      throw Error(ErrorTag::kData, table.name(), fmt::format("id: expected a table with a column \"{}\", got plain lines", names.id));
     if (names.pair) columns.text_pair = 1;
     return columns;
   }

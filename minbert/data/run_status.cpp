@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "minbert/base/json_node.h"
+#include "minbert/base/number.h"
 
 namespace minbert {
 namespace {
@@ -45,12 +45,7 @@ std::optional<RunStatus> find_run_status(const std::filesystem::path& file) {
 
 std::optional<std::uint64_t> number_among_runs(std::string_view folder_name) {
   for (const std::string_view kind : {"seed-", "fold-"})
-    if (folder_name.starts_with(kind)) {
-      const std::string_view digits = folder_name.substr(kind.size());
-      const char* const end = digits.data() + digits.size();
-      std::uint64_t number = 0;
-      if (std::from_chars(digits.data(), end, number).ptr == end && !digits.empty()) return number;
-    }
+    if (folder_name.starts_with(kind)) return number_from<std::uint64_t>(folder_name.substr(kind.size()));
   return std::nullopt;
 }
 

@@ -14,13 +14,15 @@ namespace minbert {
 
 inline constexpr int kRunFormat = 1;  ///< "format" of a run's files
 
+/// The members of status.json. One that the file lacks keeps its default.
 struct RunStatus {
-  std::string state;             ///< running | done | stopped | failed
-  std::string started, updated;  ///< empty where the file lacks them, as all below
+  std::string state;  ///< running | done | stopped | failed
+  std::string started, updated;
   int resumes = 0;
-  std::string error;  ///< of a failed run, as its exit code
-  int exit_code = 1;
-  std::map<std::string, double> scores;  ///< of a run that is done, as all below
+  std::string error;  ///< failed runs only
+  int exit_code = 1;  ///< failed runs only
+  // Runs that are done only, down to peak_memory_bytes.
+  std::map<std::string, double> scores;
   std::optional<double> mean;
   double seconds = 0;
   std::optional<int> best_epoch;

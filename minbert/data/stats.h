@@ -44,7 +44,7 @@ struct DataStats {
 };
 
 DataStats data_stats(const TaskRows& task);
-/// How many rows of `of` have the texts of some row of `in`, compared as TaskOverlap is.
+/// How many rows of `of` have a text and a text_pair that both equal, by comparison_key, those of one row of `in`.
 std::int64_t count_overlap(const Rows& of, const Rows& in);
 SplitStats split_stats(const Rows& rows, const TaskLabels& labels);
 

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <unordered_map>
 
 #include "minbert/base/input_bytes.h"
 #include "minbert/base/json.h"
 #include "minbert/base/nearest.h"
+#include "minbert/base/number.h"
 #include "minbert/base/unicode.h"
 #include "minbert/data/delimited.h"
 #include "minbert/data/table_builder.h"
@@ -125,8 +125,6 @@ std::size_t expected_fields(std::string_view text, const Dialect& dialect) {
   RecordReader reader(text, dialect);
   return !dialect.header ? usual_field_count(text, dialect) : reader.next() ? reader.fields().size() : 0;
 }
-
-std::string extension_of(std::string_view name) { return lower_case(std::filesystem::path(name).extension().string()); }
 
 Table read_delimited(TableBuilder& table, const Dialect& dialect, const TableOptions& options) {
   char* const base = table.text().data();
@@ -256,10 +254,8 @@ std::string_view Table::problem(std::size_t i) const {
 std::optional<std::size_t> Table::find_column(std::string_view wanted) const {
   const auto found = std::find(columns_.begin(), columns_.end(), wanted);
   if (found != columns_.end()) return static_cast<std::size_t>(found - columns_.begin());
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
-  if (error != std::errc() || end != wanted.data() + wanted.size() || number >= columns_.size()) return std::nullopt;
-  return number;
+  const auto number = number_from<std::size_t>(wanted);
+  return number && *number < columns_.size() ? number : std::nullopt;
 }
 
 std::size_t Table::require_column(std::string_view wanted, std::string_view key, std::string_view hint) const {
@@ -301,7 +297,7 @@ Table parse_table(std::string_view bytes, std::string name, const TableOptions& 
   if (!options.dialect && options.first_line == 1 && strip({text.data(), text.size()}).empty())
     throw Error(ErrorTag::kData, name, "expected rows, got an empty file");
   const std::string_view all(text.data(), text.size());
-  Dialect dialect = options.dialect ? *options.dialect : detect_dialect(all, extension_of(name), options);
+  Dialect dialect = options.dialect ? *options.dialect : detect_dialect(all, format_of_name(name), options);
   if (!options.dialect && dialect.format == TableFormat::kDelimited)
     dialect.recover = has_unbalanced_quotes(all, dialect, expected_fields(all, dialect));
   TableBuilder table(std::move(name), dialect, std::move(text));
@@ -319,7 +315,7 @@ TablePieces cut_table(std::string_view bytes, const std::string& name, const Tab
   std::size_t mark = bytes.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   mark += take_separator_line(bytes.substr(mark), options);
   const std::string_view text = bytes.substr(mark);
-  TablePieces out{.dialect = options.dialect ? *options.dialect : detect_dialect(text, extension_of(name), options), .pieces = {}};
+  TablePieces out{.dialect = options.dialect ? *options.dialect : detect_dialect(text, format_of_name(name), options), .pieces = {}};
   TablePiece piece;
   const auto end_at = [&](std::size_t end) {
     piece.size = end - piece.begin;

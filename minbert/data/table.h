@@ -51,9 +51,10 @@ struct TableOptions {
   std::vector<std::string> lists = {};   ///< names of columns that may hold a JSON list in JSON lines; the cell is then its JSON text
   bool pair_lines = false;               ///< lines: the first tab of a line splits it into text and text_pair
   ReadingHints hints = {};
-  std::vector<std::string> columns = {};  ///< those of the pieces before this one: with JSON lines they come first, a table has no others
-  std::int64_t first_line = 1;            ///< physical line of the first byte; above 1 for a later piece of a file
-  std::optional<Dialect> dialect = {};    ///< of the whole file, where this is a piece of it, which need not hold a row
+  /// Columns found in earlier pieces of the file. JSON lines append new ones to them; a delimited file has these alone.
+  std::vector<std::string> columns = {};
+  std::int64_t first_line = 1;          ///< physical line of the first byte; above 1 for a later piece of a file
+  std::optional<Dialect> dialect = {};  ///< dialect of the whole file, where the bytes are a piece of it; a piece may hold no row
 };
 
 /// Records as rows of cells. A cell is a view into storage owned by the table; one with a null data() is absent (JSON lines
@@ -93,6 +94,10 @@ class Table {
   std::map<std::size_t, std::string> problems_;  // row -> reason
   std::vector<char> text_;                       // what the cells view
 };
+
+/// The format that the ending of a file's name stands for, in any case: "csv", "tsv" (also .tab) or "jsonl" (also .ndjson and .json); empty
+/// for other endings.
+std::string_view format_of_name(const std::filesystem::path& name);
 
 /// Reads a file, or standard input for "-". Throws Error(kData) when it cannot be read, is empty or is not text in the encoding,
 /// Error(kUsage) for an option without meaning.

@@ -8,11 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <system_error>
 #include <utility>
 
 #include "minbert/base/check.h"
+#include "minbert/base/number.h"
 
 namespace minbert {
 namespace {
@@ -31,10 +31,8 @@ bool is_own_file(const fs::path& path) {
 }
 
 std::optional<std::int64_t> parse_bytes(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
-  return value;
+  const auto value = number_from<std::int64_t>(text);
+  return value && *value >= 0 ? value : std::nullopt;
 }
 
 /// An entity tag without its quotes and its mark of weakness.

@@ -2,9 +2,10 @@
 #include "minbert/model/config.h"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <utility>
+
+#include "minbert/base/number.h"
 
 namespace minbert {
 namespace {
@@ -72,15 +73,6 @@ class ConfigReader {
   const Json& json_;
   const std::string& place_;
 };
-
-/// The double that prints as the float: 0.1, not 0.10000000149011612.
-double shortest(float value) {
-  std::array<char, 32> text;
-  const auto printed = std::to_chars(text.data(), text.data() + text.size(), value);
-  double result = 0;
-  std::from_chars(text.data(), printed.ptr, result);
-  return result;
-}
 
 }  // namespace
 
@@ -174,8 +166,8 @@ Json model_config_json(const ModelConfig& config) {
           {"type_vocab_size", config.type_vocab_size},
           {"pad_token_id", config.pad_token_id},
           {"position_embedding_type", "absolute"},
-          {"hidden_dropout_prob", shortest(config.hidden_dropout_prob)},
-          {"attention_probs_dropout_prob", shortest(config.attention_probs_dropout_prob)},
+          {"hidden_dropout_prob", as_written(config.hidden_dropout_prob)},
+          {"attention_probs_dropout_prob", as_written(config.attention_probs_dropout_prob)},
           {"layer_norm_eps", config.layer_norm_eps},
           {"initializer_range", config.initializer_range}};
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "minbert/base/files.h"
+#include "minbert/base/number.h"
 #include "minbert/model/checkpoint.h"
 
 namespace minbert {
@@ -85,7 +86,7 @@ void export_sequence_classification(const fs::path& folder, const Params& params
   make_directories(folder);
   Json json = config_json(params.config(), options.dtype);
   json["architectures"] = {"BertForSequenceClassification"};
-  json["classifier_dropout"] = std::stod(fmt::format("{}", options.dropout));
+  json["classifier_dropout"] = as_written(options.dropout);
   describe_labels(json, options);
   write_json(folder / "config.json", json);
   auto tensors = select_params(params, is_backbone, "bert.");

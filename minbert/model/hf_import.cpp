@@ -204,7 +204,7 @@ void load_range(Backend& backend, const Tensor& value, const SourceTensor& sourc
   }
 }
 
-/// While it lives, ops are not profiled, so that several threads may call copies at once.
+/// While it lives, ops are not profiled.
 class ProfilingPause {
  public:
   explicit ProfilingPause(Backend& backend) : backend_(backend), was_on_(backend.profiling()) { backend_.set_profiling(false); }
@@ -217,7 +217,8 @@ class ProfilingPause {
   bool was_on_;
 };
 
-/// Reads all tensors in one parallel sweep over their elements, so that threads are woken once and divide the largest table too.
+/// Reads all tensors in one parallel sweep over their elements, so that threads are woken once and divide the largest table too. One thread
+/// reads them all where the outputs of ops are looked at, which several threads cannot do at once.
 void load_values(Params& params, const Plan& plan, const std::filesystem::path& folder) {
   struct Item {
     Tensor value;
@@ -232,7 +233,8 @@ void load_values(Params& params, const Plan& plan, const std::filesystem::path& 
     total += items.back().value.numel();
   }
   const ProfilingPause pause(params.backend());
-  parallel_for(total, 1 << 18, [&](std::int64_t begin, std::int64_t end) {
+  const bool looks = params.backend().checking_outputs() || params.backend().showing_outputs();
+  parallel_for(total, looks ? std::max<std::int64_t>(total, 1) : 1 << 18, [&](std::int64_t begin, std::int64_t end) {
     for (const Item& item : items) {
       const std::int64_t from = std::max(begin, item.start), to = std::min(end, item.start + item.value.numel());
       if (from < to) load_range(params.backend(), item.value, *item.source, from - item.start, to - item.start, folder);

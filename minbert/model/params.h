@@ -51,8 +51,8 @@ struct HeadShape {
   std::vector<std::int64_t> dense = {};  ///< widths of the hidden layers
   std::int64_t outputs = 1;              ///< rows of the last layer; 0: the head has no parameters, and predicts from the cosine
   double low = 0, high = 5;              ///< where outputs = 0, a cosine c predicts low + (high - low) max(c, 0)
-  /// For the dense layers and the last one. For two classes a cosine c starts as 10 c - 5, by which the more similar of two pairs is the
-  /// likelier one (kSpread): a random factor would start half of all heads with the wrong sign, which a small rate takes long to turn.
+  /// How the dense layers and the last one start, except the last layer of a cosine head of one or two logits: it starts as 10 cos - 5
+  /// (kSpread), since a random factor would have the wrong sign in half of all heads, which a small rate takes long to turn.
   HeadInit init = HeadInit::kTorch;
 
   /// Whether the head reads two sentence vectors.

@@ -73,11 +73,11 @@ struct SentenceModules {
   std::int64_t width(std::int64_t hidden) const;
   /// "mean pooling, Dense 384 -> 4 (Tanh), Normalize"
   std::string text() const;
-  /// Makes unit vectors at the end, or does not; what comes before a last Dense or LayerNorm stays as it is.
+  /// true: appends Normalize unless it is last already. false: removes every Normalize after the last Dense or LayerNorm.
   void set_normalize(bool normalize);
   bool normalizes() const;
-  /// Keeps the first `dimensions` numbers of each vector, where given, and makes unit vectors after that, if `normalize` says so or, where
-  /// it is absent, if the modules made some before.
+  /// `dimensions`: cuts vectors to their first numbers. `normalize`: whether the result has length 1; absent: as before, and a Normalize
+  /// then comes after the cut.
   void choose(std::optional<std::int64_t> dimensions, std::optional<bool> normalize);
 };
 

@@ -58,8 +58,8 @@ void add_head(OnnxLayers& layers, const TaskSpec& task, const HeadShape& shape, 
   if (task.is_multi_label()) {
     give(layers.op("Sigmoid", {tempered}), "probs", {"batch", shape.logits()});
   } else if (shape.logits() == 1) {
-    const OnnxValue second = layers.op("Sigmoid", {tempered}), first = layers.op("Sub", {layers.scalar(1), second});
-    give(layers.op("Concat", {first, second}, {{"axis", std::int64_t{1}}}), "probs", {"batch", std::int64_t{2}});
+    const OnnxValue both = layers.op("Concat", {layers.op("Neg", {tempered}), tempered}, {{"axis", std::int64_t{1}}});
+    give(layers.op("Sigmoid", {both}), "probs", {"batch", std::int64_t{2}});
   } else {
     give(layers.op("Softmax", {tempered}, {{"axis", std::int64_t{-1}}}), "probs", {"batch", shape.logits()});
   }

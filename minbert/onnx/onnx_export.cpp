@@ -23,7 +23,10 @@ void expect_onnx_can_hold(const ModelFolder& folder, const SentenceModules& modu
   if (!modules.pooling.include_prompt)
     throw Error(ErrorTag::kUsage, folder.path.string(),
                 "its pooling leaves the prompt's tokens out; a graph does not know which those are");
-  const std::int64_t bytes = params.numel() * static_cast<std::int64_t>(sizeof(float));
+  std::int64_t numbers = params.numel();
+  for (const VectorModule& module : modules.after)
+    if (const auto* dense = std::get_if<DenseModule>(&module)) numbers += std::ssize(dense->weight) + std::ssize(dense->residual);
+  const std::int64_t bytes = numbers * static_cast<std::int64_t>(sizeof(float));
   if (bytes > OnnxGraph::kMostWeightBytes)
     throw Error(ErrorTag::kUsage, folder.path.string(), fmt::format("{} MiB of weights; an ONNX file holds less than 2 GiB", bytes >> 20));
 }

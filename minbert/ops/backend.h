@@ -28,7 +28,7 @@
 
 namespace minbert {
 
-constexpr double kCorrelationFloor = 1e-8;  ///< where Pearson's r is not defined any more: deviations that are only rounding
+constexpr double kCorrelationFloor = 1e-8;  ///< Pearson's r is undefined below it: |x - mean x| |y - mean y| may be rounding errors
 constexpr double kNormFloor = 1e-12;        ///< torch.nn.functional.normalize's eps
 
 /// What turns logits into probabilities.
@@ -39,7 +39,8 @@ enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  
 struct RowId {
   std::uint32_t row = 0;       ///< index of the example in the global batch of the micro-step; under 2^24
   std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
-  std::uint8_t pass = 0;       ///< 0, or 1 for the second sentence of a separately encoded pair; 2 more in a row's second pass; under 16
+  std::uint8_t pass =
+      0;  ///< sequence + 2 repeat, under 16: sequence 1 is the second text of a separate pair, repeat 1 R-Drop's second pass
 };
 
 /// A list of whole numbers that ops read beside tensors: token ids, offsets, row numbers, labels, row ids. It is a view of one list in host
@@ -78,7 +79,7 @@ enum class PairTerms : std::uint8_t {
   kBothAndDifference,  ///< [u; v; |u - v|] (paper eq. 3)
   kComparison,         ///< [|u - v|; u v], elementwise (Tai, Socher and Manning 2015, eq. 15)
 };
-/// How many times as wide as u they are.
+/// The width of the terms, in units of the width of u.
 constexpr std::int64_t pair_parts(PairTerms terms) { return terms == PairTerms::kBothAndDifference ? 3 : 2; }
 
 /// What a prepared weight will be used for.
@@ -272,13 +273,15 @@ class Backend : public Memory {
   virtual void gather_rows_backward(Tensor dx, const Tensor& dy, Indices rows) = 0;
   /// out (B,C) = mean of each sentence's rows of x (N,C).
   virtual void mean_pool(Tensor out, const Tensor& x, Indices offsets) = 0;
+  /// Overwrites dx (N,C).
   virtual void mean_pool_backward(Tensor dx, const Tensor& dy, Indices offsets) = 0;
   /// out (B, pair_parts(terms) C) = the terms of u and v (B,C).
   virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) = 0;
-  /// The derivative of |x| at 0 is 0.
+  /// Overwrites du and dv (B,C) from dy (B, pair_parts(terms) C); the derivative of |x| at 0 is 0.
   virtual void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) = 0;
   /// out (B) = u.v / max(|u| |v|, 1e-8), rows of u, v (B,C).
   virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
+  /// Overwrites du and dv (B,C) from dy (B).
   virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;
 
   // ---- losses: each op computes one loss a row; its backward multiplies by `scale`, for example 1 / (rows of the optimizer step) ----
@@ -288,8 +291,8 @@ class Backend : public Memory {
   /// losses (B) = the sum over classes of targets (B,K) times -log softmax(logits (B,K)). A row of targets need not sum to 1.
   virtual void soft_cross_entropy(Tensor losses, const Tensor& logits, const Tensor& targets) = 0;
   virtual void soft_cross_entropy_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, double scale) = 0;
-  /// losses (B) = the sums of the rows of logits' (B,K) terms against targets (B,K) in [0,1], each term in the stable form
-  /// max(x,0) - x y + log(1 + exp(-|x|)) and times its weight; weights (B,K), or empty for 1.
+  /// losses[b] = the sum over k of weights[b,k] (max(x,0) - x y + log(1 + exp(-|x|))) with x = logits[b,k] and y = targets[b,k] in [0,1].
+  /// All three are (B,K); empty weights stand for 1.
   virtual void bce_with_logits(Tensor losses, const Tensor& logits, const Tensor& targets, const Tensor& weights) = 0;
   virtual void bce_with_logits_backward(Tensor dlogits, const Tensor& logits, const Tensor& targets, const Tensor& weights,
                                         double scale) = 0;
@@ -320,6 +323,7 @@ class Backend : public Memory {
                                     double scale) = 0;
 
   // ---- optimizer ----
+  /// Updates value, m, v and copy of each segment in place, and sets its gradient to zero; options.step counts from 1.
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;
   /// The sum of squares over all tensors, in chunks of fixed size, so that neither threads nor the cuts between tensors change it.
   virtual double squared_norm(std::span<const Tensor> tensors) = 0;

@@ -12,6 +12,7 @@ namespace minbert::shapes {
 void matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
 /// x is absent, or matrix() holds.
 void optional_matrix(const Tensor& x, std::int64_t rows, std::int64_t cols, const char* what);
+/// a and b have equal rows and columns.
 void same(const Tensor& a, const Tensor& b, const char* what);
 /// All three are columns with as many rows as x.
 void columns(const Tensor& out, const Tensor& x, const Tensor& y, const char* what);
@@ -23,7 +24,9 @@ void indices(std::span<const std::int32_t> values, std::int64_t limit, const cha
 void contrastive(const Tensor& u, const Tensor& v, std::span<const std::int32_t> groups);
 /// The weight is up to date and its dtype agrees with x.
 void weight(const PreparedWeight& w, const Tensor& x);
+/// The offsets fit q and k, the heads divide the columns, out is like q, v is like k, and with dropout there is a RowId for each query.
 void attention(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionShape& shape);
+/// With dropout, there are `count` ids.
 void rows(std::span<const RowId> ids, std::int64_t count, const Dropout& dropout);
 
 }  // namespace minbert::shapes

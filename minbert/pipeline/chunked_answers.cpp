@@ -68,7 +68,7 @@ void answer_chunks(RequestQueue& queue, std::size_t count, const std::function<v
     }
     JobsUnderWay::Chunk& first = under_way.first();
     while (first.answered.wait_for(kPatience) != std::future_status::ready) report(first.begin);
-    if (first.job->failure) std::rethrow_exception(first.job->failure);
+    first.job->expect_answered();
     work.take(first.begin, *first.job);
     const std::size_t done = first.end;
     under_way.pop();

@@ -31,7 +31,7 @@ struct MlmReading {
 struct MlmSource {
   std::string name;
   bool probe = false;
-  std::int64_t read = 0;            ///< texts found: those trained on plus the next three
+  std::int64_t read = 0;            ///< texts found: trained on + empty + set_aside + repeated
   std::int64_t empty = 0;           ///< texts without a word piece, left out
   std::int64_t set_aside = 0;       ///< texts in held_out
   std::int64_t repeated = 0;        ///< texts that some source holds out, left out of training

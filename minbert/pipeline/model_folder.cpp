@@ -141,6 +141,7 @@ ModelFolder read_model_folder(const fs::path& path) {
   if (folder.is_own) {
     read_minbert_json(folder, description);
     expect_room();
+    for (const TaskSpec& task : folder.tasks) expect_token_types(task, folder.config, ErrorTag::kModel, config.string());
   }
   if (folder.max_length != 0 && settings.max_length != 0 && settings.max_length != folder.max_length &&
       settings.length_file == find_sentence_settings(folder.path))
@@ -175,6 +176,14 @@ std::vector<ModelFolder> read_answering_folders(const fs::path& path) {
 bool has_pooler(const ModelFolder& folder) {
   const ModelShape shape = model_shape(folder.config, {}, true);
   return plan_import(open_model_weights(folder.path), shape, {.wanted = {}, .require_encoder = false}).missing(Role::kPooler).empty();
+}
+
+void expect_token_types(const TaskSpec& task, const ModelConfig& config, ErrorTag tag, const std::string& place) {
+  if (task.is_pair() && !task.is_separate() && config.type_vocab_size < 2)
+    throw Error(tag, place,
+                fmt::format("task {} reads pairs as one sequence: expected a type_vocab_size of at least 2, got {}", task.name,
+                            config.type_vocab_size),
+                "encode = \"separate\" encodes each text alone");
 }
 
 ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> tasks, bool pooler) {

@@ -50,8 +50,8 @@ ModelFolder read_model_folder(const std::filesystem::path& path);
 /// As read_model_folder, for one model that is to answer all tasks. Throws Error(kModel) for a run in which tasks have models of their own.
 ModelFolder read_whole_model(const std::filesystem::path& path);
 
-/// The folders of the models that answer each task once, of which the first makes vectors: one; or of a run in which tasks have models of
-/// their own its best/, without tasks, and those. Throws Error(kModel).
+/// Reads the models that together answer each task once; the first of them makes sentence vectors. A plain model is one folder. Of a run
+/// with best = "per_task" they are best/, its list of tasks emptied, and each best-TASK/. Throws Error(kModel).
 std::vector<ModelFolder> read_answering_folders(const std::filesystem::path& path);
 
 /// The files of a model folder that it is read from, in alphabetical order. Others (README.md, other formats) do not matter.
@@ -65,6 +65,8 @@ bool has_pooler(const ModelFolder& folder);
 
 /// The shape with a head for each task, in their order, and with a pooler if a task or `pooler` asks for one.
 ModelShape model_shape(const ModelConfig& config, std::span<const TaskSpec> tasks, bool pooler = false);
+/// Throws Error(tag) at `place` if the task reads pairs as one sequence, and the model has no second token type for the second text.
+void expect_token_types(const TaskSpec& task, const ModelConfig& config, ErrorTag tag, const std::string& place);
 
 struct SaveModelOptions {
   std::int64_t max_length = 128;

@@ -101,8 +101,8 @@ std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logi
     if (task.is_multi_label()) {
       for (const float x : row) out[i].probs.push_back(sigmoid(x / task.temperature));
     } else if (width == 1) {
-      const double p = sigmoid(row[0] / task.temperature);
-      out[i].probs = {1 - p, p};
+      const double x = row[0] / task.temperature;
+      out[i].probs = {sigmoid(-x), sigmoid(x)};  // 1 - p would lose a small probability of the first class
     } else {
       out[i].probs = softmax(row, task.temperature);
     }

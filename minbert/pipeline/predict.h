@@ -32,10 +32,11 @@ std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logi
 /// Chooses the class by the probabilities, or the labels of a set by these and the task's thresholds.
 void choose(const TaskSpec& task, Prediction& prediction);
 
-/// Fits on dev what decode() reads, changes the predictions as decode() would make them then, and returns whether something was fitted:
-/// the temperature where the task asks for it, and the thresholds of multi_label. The predictions must have been made with neither.
+/// Fits the task's temperature, if task.calibrate, and the thresholds of multi_label to these rows, then changes the predictions to what
+/// decode() makes with them. Rows without a label are not fitted to. Returns whether something was fitted. The predictions must have been
+/// made without temperature and thresholds.
 bool fit_decoding(TaskSpec& task, std::span<Prediction> predictions, std::span<const double> labels);
-/// The probabilities with another temperature: those of logits divided by `factor` more.
+/// The probabilities that the same logits divided by `factor` would give; a factor of 1 / T takes a temperature T back.
 std::vector<double> tempered(const TaskSpec& task, std::span<const double> probs, double factor);
 
 /// Joins the answers to further windows with those to the first: `predictions` has one for each row, and changes for rows with windows;

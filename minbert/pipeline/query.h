@@ -42,7 +42,8 @@ struct QueryAnswer {
   std::shared_ptr<const RowWindows> windows = {};  ///< of those rows
 };
 
-/// An answer of the right sizes, all 0. Of several models, this one's first head has the index `first_task`.
+/// Allocates zeros for all that `query` asks of this model. Query::tasks numbers the heads of all models in a row; this model's heads begin
+/// at `first_task`.
 QueryAnswer empty_answer(const Query& query, const ModelShape& shape, std::size_t first_task = 0);
 
 /// One row or window of a query, and where its part of the answer goes.

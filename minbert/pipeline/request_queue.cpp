@@ -132,13 +132,18 @@ bool RequestQueue::submit(std::shared_ptr<QueueJob> job) {
   return true;
 }
 
+void QueueJob::expect_answered() const {
+  if (failure) std::rethrow_exception(failure);
+  if (dropped_) throw Error(ErrorTag::kResources, "queue", expired_ ? "the request waited too long" : "the request was given up");
+}
+
 std::vector<QueryAnswer> RequestQueue::answer(std::vector<Query> queries) {
   const auto job = std::make_shared<QueueJob>(std::move(queries));
   std::promise<void> promise;
   job->done = [&](QueueJob&) { promise.set_value(); };
   if (!submit(job)) throw Error(ErrorTag::kResources, "queue", fmt::format("{} requests wait already", options_.capacity));
   promise.get_future().wait();
-  if (job->failure) std::rethrow_exception(job->failure);
+  job->expect_answered();
   return std::move(job->answers);
 }
 

@@ -39,6 +39,8 @@ class QueueJob {
     wish_.compare_exchange_strong(wanted, Wish::kPerhaps);
   }
   bool dropped() const { return dropped_; }
+  /// Throws what the computation threw, or Error(kResources) for a dropped job, whose answers are not there.
+  void expect_answered() const;
   /// Dropped because it waited longer than RequestQueueOptions::timeout_s.
   bool expired() const { return expired_; }
 

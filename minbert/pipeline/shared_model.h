@@ -24,8 +24,8 @@ struct TaskAnswer {
   Prediction prediction;
 };
 
-/// All but the constructor may be called from any thread. What computes throws CallerStopped for what `progress` throws, and Error(kUsage)
-/// in a fork of the process, which has none of the queue's threads.
+/// All but the constructor may be called from any thread. An exception of `progress` arrives as CallerStopped. In a fork of the process,
+/// which has none of the queue's threads, calls that compute throw Error(kUsage).
 struct SharedModel {
   /// Loads the folder. Throws Error(kModel).
   SharedModel(const std::filesystem::path& path, const api::Options& options);
@@ -44,7 +44,7 @@ struct SharedModel {
                                                const api::Progress& progress);
   /// What makes vectors. Throws Error(kUsage) for an unknown pooling or impossible dimensions, and what is wrong with the folder's modules.
   SentenceModules modules_of(const api::EmbedOptions& options) const;
-  /// Overwrites the first of `rows` with vectors (texts, width), f32 and row-major. Throws Error(kUsage) if they have no room there.
+  /// Writes vectors (texts, width), row-major, to the start of `rows`. Throws Error(kUsage) if they have no room there.
   void embed(std::span<float> rows, std::span<const std::string_view> texts, const api::EmbedOptions& options,
              const api::Progress& progress);
   /// A score of each document (api::RankOptions).

@@ -2,11 +2,12 @@
 #include "minbert/pipeline/task.h"
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <cmath>
 #include <set>
 
 #include "minbert/base/nearest.h"
+#include "minbert/base/number.h"
 #include "minbert/data/text.h"
 
 namespace minbert {
@@ -15,11 +16,9 @@ namespace {
 std::optional<DenseWidth> parse_width(std::string_view text) {
   if (text == "H") return DenseWidth{};
   if (!text.ends_with('H')) return std::nullopt;
-  std::int64_t multiple = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), multiple);
-  if (error != std::errc{} || end != text.data() + text.size() - 1 || multiple < 1 || multiple > DenseWidth::kMostMultiple)
-    return std::nullopt;
-  return DenseWidth{.fixed = 0, .multiple = multiple};
+  const auto multiple = number_from<std::int64_t>(text.substr(0, text.size() - 1));
+  if (!multiple || *multiple < 1 || *multiple > DenseWidth::kMostMultiple) return std::nullopt;
+  return DenseWidth{.fixed = 0, .multiple = *multiple};
 }
 
 bool is_two_classes(const TaskSpec& task) { return task.answers() == Answers::kClasses && task.labels.count == 2; }
@@ -67,10 +66,7 @@ Json head_json(const HeadSpec& head) {
     else
       dense.push_back(width.text());
   }
-  Json json = {{"dense", dense},
-               {"dropout", std::stod(fmt::format("{}", head.dropout))},
-               {"kind", option_name(head.kind)},
-               {"init", option_name(head.init)}};
+  Json json = {{"dense", dense}, {"dropout", as_written(head.dropout)}, {"kind", option_name(head.kind)}, {"init", option_name(head.init)}};
   if (head.features != PairFeatures::kAuto) json["features"] = option_name(head.features);
   return json;
 }
@@ -213,6 +209,9 @@ void TaskSpec::validate_range(const Refuse& refuse) const {
 
 void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
+  constexpr std::array kColumns = {"mean", "seconds", "epoch"};
+  if (std::ranges::find(kColumns, name) != kColumns.end())
+    refuse("name", fmt::format("expected another name, as tables of results have a column \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
   if (symmetric && (!is_pair() || encode != PairEncoding::kJoint))
     refuse("symmetric", fmt::format("is for pairs with encode = \"joint\", \"{}\" is none", name));

@@ -88,8 +88,8 @@ class Batch {
   Batch& operator=(const Batch&) = delete;
 
   /// Overwrites the batch with the rows `which`; they have the indices first_row, first_row + 1 ... in the global batch. For separate
-  /// pairs, all first texts come before all second ones, which have RowId::pass 1. With `passes` 2 all rows are there twice, and their
-  /// second copies, which have two passes more, come after all first ones (of first texts, then of second ones).
+  /// pairs, all first texts come before all second ones, which have RowId::pass 1. With `passes` 2 all rows are there twice:
+  /// first texts, first texts again, second texts, second texts again; RowId::pass is 2 more in the second copies.
   void fill(const TokenizedRows& rows, std::span<const std::uint32_t> which, std::uint32_t first_row, int passes = 1);
 
   TokenBatch tokens() const { return {ids_, type_ids_, positions_, offsets_, rows_}; }

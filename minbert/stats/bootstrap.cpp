@@ -26,35 +26,50 @@ void draw_rows(std::uint64_t key, std::uint32_t resample, std::span<std::int32_t
   }
 }
 
-/// The statistic's value on each resample.
-std::vector<double> resampled(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
+/// The statistic on each resample.
+std::vector<Score> resampled(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
   MINBERT_CHECK(rows >= 1 && rows <= std::numeric_limits<std::int32_t>::max(), "{} rows", rows);
   MINBERT_CHECK(options.resamples >= 1 && options.confidence > 0 && options.confidence < 1, "{} resamples, confidence {}",
                 options.resamples, options.confidence);
   const std::uint64_t key = rng.next_u64();
-  std::vector<double> values(static_cast<std::size_t>(options.resamples));
+  std::vector<Score> scores(static_cast<std::size_t>(options.resamples));
   parallel_for(options.resamples, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<std::int32_t> drawn(static_cast<std::size_t>(rows));
     for (std::int64_t r = begin; r < end; ++r) {
       draw_rows(key, static_cast<std::uint32_t>(r), drawn);
-      values[static_cast<std::size_t>(r)] = statistic(drawn);
+      scores[static_cast<std::size_t>(r)] = statistic(drawn);
     }
   });
+  return scores;
+}
+
+std::vector<double> defined_values(std::span<const Score> scores) {
+  std::vector<double> values;
+  for (const Score& score : scores)
+    if (score.defined) values.push_back(score.value);
   return values;
 }
 
-double on_all_rows(std::int64_t rows, const Statistic& statistic) {
+Score on_all_rows(std::int64_t rows, const Statistic& statistic) {
   std::vector<std::int32_t> all(static_cast<std::size_t>(rows));
   std::iota(all.begin(), all.end(), 0);
   return statistic(all);
 }
 
-/// Sorts `values` and takes the interval's ends from them. One NaN makes both ends NaN, so that the interval does not hide it.
+/// A statistic that is undefined on all rows is so on each resample; it is its value then.
+Statistic defined_somewhere(std::int64_t rows, Statistic statistic) {
+  if (on_all_rows(rows, statistic).defined) return statistic;
+  return [statistic = std::move(statistic)](std::span<const std::int32_t> drawn) { return Score{statistic(drawn).value, true}; };
+}
+
+/// Sorts `values` and takes the interval's ends from them; without any they are the estimate. One NaN makes both ends NaN, so that the
+/// interval does not hide it.
 Interval percentile_interval(double estimate, std::vector<double>& values, double confidence) {
   if (std::any_of(values.begin(), values.end(), [](double x) { return std::isnan(x); })) {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     return {estimate, nan, nan};
   }
+  if (values.empty()) return {estimate, estimate, estimate};
   std::sort(values.begin(), values.end());
   return {estimate, quantile(values, (1 - confidence) / 2), quantile(values, (1 + confidence) / 2)};
 }
@@ -69,16 +84,18 @@ Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> pr
       p[i] = predicted[static_cast<std::size_t>(rows[i])];
     }
     if constexpr (std::is_same_v<Value, double>)
-      if (sets) return compute_set_metric(metric, g, p).value;
-    return compute_metric(metric, std::span<const Value>(g), std::span<const Value>(p)).value;
+      if (sets) return compute_set_metric(metric, g, p);
+    return compute_metric(metric, std::span<const Value>(g), std::span<const Value>(p));
   };
 }
 
 /// The metric of one system as a function of rows.
 Statistic metric_statistic(Metric metric, std::span<const double> gold, std::span<const double> predicted, bool sets) {
   MINBERT_CHECK(gold.size() == predicted.size(), "{} gold values, {} predictions", gold.size(), predicted.size());
-  if (!sets && metric_fits(metric, Answers::kClasses)) return gathered(metric, labels_from(gold), labels_from(predicted));
-  return gathered(metric, std::vector<double>(gold.begin(), gold.end()), std::vector<double>(predicted.begin(), predicted.end()), sets);
+  const bool classes = !sets && metric_fits(metric, Answers::kClasses);
+  const auto values = [](std::span<const double> all) { return std::vector<double>(all.begin(), all.end()); };
+  return defined_somewhere(std::ssize(gold), classes ? gathered(metric, labels_from(gold), labels_from(predicted))
+                                                     : gathered(metric, values(gold), values(predicted), sets));
 }
 
 /// The result from both scores on all rows and the differences b - a on the resamples.
@@ -97,8 +114,9 @@ PairedDifference paired_result(double a, double b, std::vector<double> differenc
 }  // namespace
 
 Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng) {
-  std::vector<double> values = resampled(rows, statistic, options, rng);
-  return percentile_interval(on_all_rows(rows, statistic), values, options.confidence);
+  const Statistic used = defined_somewhere(rows, statistic);
+  std::vector<double> values = defined_values(resampled(rows, used, options, rng));
+  return percentile_interval(on_all_rows(rows, used).value, values, options.confidence);
 }
 
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
@@ -116,19 +134,24 @@ PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const Bootstrap
   MINBERT_CHECK(!tasks.empty(), "no task");
   const auto count = static_cast<double>(tasks.size());
   PairedScores scores;
-  std::vector<double> means(static_cast<std::size_t>(options.resamples), 0.0);
+  std::vector<Score> means(static_cast<std::size_t>(options.resamples));
   for (const PairedTask& task : tasks) {
     const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a, task.sets),
                     b = metric_statistic(task.metric, task.gold, task.predicted_b, task.sets);
     const auto rows = static_cast<std::int64_t>(task.gold.size());
-    std::vector<double> values = resampled(rows, [&](std::span<const std::int32_t> drawn) { return b(drawn) - a(drawn); }, options, rng);
-    for (std::size_t i = 0; i < values.size(); ++i) means[i] += values[i] / count;
-    const double score_a = on_all_rows(rows, a), score_b = on_all_rows(rows, b);
+    const auto difference = [&](std::span<const std::int32_t> drawn) {
+      const Score of_a = a(drawn), of_b = b(drawn);
+      return Score{of_b.value - of_a.value, of_a.defined && of_b.defined};
+    };
+    const std::vector<Score> differences = resampled(rows, difference, options, rng);
+    for (std::size_t i = 0; i < differences.size(); ++i)
+      means[i] = {means[i].value + differences[i].value / count, means[i].defined && differences[i].defined};
+    const double score_a = on_all_rows(rows, a).value, score_b = on_all_rows(rows, b).value;
     scores.mean.a += score_a / count;
     scores.mean.b += score_b / count;
-    scores.tasks.push_back(paired_result(score_a, score_b, std::move(values), options.confidence));
+    scores.tasks.push_back(paired_result(score_a, score_b, defined_values(differences), options.confidence));
   }
-  scores.mean = paired_result(scores.mean.a, scores.mean.b, std::move(means), options.confidence);
+  scores.mean = paired_result(scores.mean.a, scores.mean.b, defined_values(means), options.confidence);
   return scores;
 }
 

@@ -22,9 +22,11 @@ struct Interval {
 };
 
 /// Maps row numbers, which may repeat, to a score. Called from several threads at once.
-using Statistic = std::function<double(std::span<const std::int32_t> rows)>;
+using Statistic = std::function<Score(std::span<const std::int32_t> rows)>;
 
-/// Percentile interval of a statistic of `rows` rows, at least one. Resamples depend on rng alone, not on threads.
+/// Percentile interval of a statistic of `rows` rows, at least one. Resamples on which it is undefined are left out, as an F1 is where none
+/// of the few positive rows was drawn; a statistic that is undefined on all rows counts as its value, 0. Resamples depend on rng alone, not
+/// on threads.
 Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng);
 /// Percentile interval of a metric, of sets where `sets` says so; at least one row.
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
@@ -37,8 +39,9 @@ struct PairedDifference {
   double p_value = 1;   ///< two-sided
 };
 
-/// Scores both systems on the same resamples. The p-value is the share of resamples whose difference is at least as far from the observed
-/// difference as that is from 0 (the bootstrap shifted to the null hypothesis); the observed data count as one more such resample.
+/// Scores both systems on the same resamples, without those on which a score is undefined, as bootstrap_interval() has it. The p-value is
+/// the share of resamples whose difference is at least as far from the observed difference as that is from 0 (the bootstrap shifted to the
+/// null hypothesis); the observed data count as one more such resample.
 PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
                                   std::span<const double> predicted_b, const BootstrapOptions& options, Rng& rng);
 

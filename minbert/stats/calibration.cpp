@@ -13,12 +13,13 @@
 namespace minbert {
 namespace {
 
-/// The temperature with the least loss. The loss is convex in 1 / T, so that the interval can be narrowed from both sides. 1 where the loss
-/// falls to an end of the interval, as that of few rows may, which are all answered rightly.
+/// The temperature in [1/20, 20] with the least loss, which is convex in 1 / T, so that the interval can be narrowed from both sides. 1 if
+/// the loss falls to an end of the interval, as it does where all of a few rows are answered correctly.
 template <class Loss>
 double least_loss(const Loss& loss) {
+  constexpr double kMost = 20;
   const double golden = (std::sqrt(5.0) - 1) / 2;
-  double low = std::log(1.0 / 20), high = std::log(20.0);  // of 1 / T
+  double low = -std::log(kMost), high = std::log(kMost);  // of 1 / T
   for (int i = 0; i < 60; ++i) {
     const double a = high - golden * (high - low), b = low + golden * (high - low);
     if (loss(std::exp(a)) <= loss(std::exp(b)))
@@ -26,8 +27,10 @@ double least_loss(const Loss& loss) {
     else
       low = a;
   }
-  const double middle = (low + high) / 2;
-  return std::abs(middle) > std::log(20.0) - 1e-3 ? 1 : std::exp(-middle);
+  const double found = std::exp((low + high) / 2);
+  // Compares losses, because that of confident rows is 0 well before the end.
+  const bool falls_to_an_end = std::min(loss(1 / kMost), loss(kMost)) <= loss(found);
+  return falls_to_an_end ? 1 : 1 / found;
 }
 
 }  // namespace

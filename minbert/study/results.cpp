@@ -93,10 +93,12 @@ RowDifference difference_of(const StudyResults& results, const RowResult& a, con
   }
   if (difference.seeds.size() < 2) return difference;
   const std::vector<std::string> columns = columns_of(results);
-  bool same_tasks = true;  // else their means are of different things
-  for (std::size_t column = 0; column < results.tasks.size() + (same_tasks ? 1 : 0); ++column) {
+  const std::size_t mean = results.tasks.size();  // the column after the tasks'
+  bool same_tasks = true;                         // else their means are of different things
+  for (std::size_t column = 0; column <= mean; ++column) {
     const std::vector<double> scores_a = values_of(lines_a, column), scores_b = values_of(lines_b, column);
     same_tasks = same_tasks && scores_a.size() == scores_b.size();
+    if (column == mean && !same_tasks) break;
     if (scores_a.size() == lines_a.size() && scores_b.size() == lines_b.size())
       difference.tasks.emplace_back(columns[column], compare_seeds(scores_a, scores_b));
   }

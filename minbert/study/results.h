@@ -8,8 +8,8 @@
 
 namespace minbert {
 
-/// Has title and caption. A score is the mean over the row's seeds, with the standard deviation (n - 1) if there are several; published
-/// scores stand in a column of their own.
+/// The study as a table of text, with its title above and its caption below. A score is the mean over the row's seeds, with the standard
+/// deviation (n - 1) if there are several; published scores stand in a column of their own.
 std::string results_text(const StudyResults& results);
 std::string results_markdown(const StudyResults& results);
 /// A table environment for booktabs; the best mean of each column is bold.

@@ -51,8 +51,8 @@ struct SearchOutcome {
 };
 
 /// Draws and trains trials, each in a run folder DIR/trials/NNN, until there are enough or the budget is spent. Writes journal.jsonl,
-/// results.{txt,csv,json} and best.toml. A trial that diverges counts as failed. A search that was killed at any point resumes with the
-/// results that it would have had otherwise. Throws Error(kUsage) when the folder holds something else, LockHeld, and what train() throws.
+/// results.{txt,csv,json} and best.toml. A trial that diverges counts as failed. A search that was killed at any point and resumed has
+/// the results of one that was never killed. Throws Error(kUsage) when the folder holds something else, LockHeld, and what train() throws.
 SearchOutcome run_search(Backend& backend, const Search& search, const SearchOptions& options, SearchEvents& events);
 
 }  // namespace minbert

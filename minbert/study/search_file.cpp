@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "minbert/base/number.h"
 #include "minbert/base/rng.h"
 
 namespace minbert {
@@ -37,7 +38,9 @@ void check_dimension(const SearchDimension& dimension, const Refuse& refuse) {
 }
 
 /// Rounds to four significant digits without leaving [low, high].
-double rounded(double value, double low, double high) { return std::clamp(std::stod(fmt::format("{:.3e}", value)), low, high); }
+double rounded(double value, double low, double high) {
+  return std::clamp(number_from<double>(fmt::format("{:.3e}", value)).value_or(value), low, high);
+}
 
 TomlValue draw(const SearchDimension& dimension, Rng& rng) {
   if (dimension.kind == DrawKind::kChoice) return dimension.values[rng.below(dimension.values.size())];

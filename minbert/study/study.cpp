@@ -221,10 +221,9 @@ bool StudyRunner::train_run(const StudyRun& run, const AdoptStages& adopt) {
     outcome_.stopped = train(backend_, run.config, options, events).stopped;
   } catch (const LockHeld&) {
     return false;
-  } catch (const Error& error) {
+  } catch (const std::exception&) {
+    const Error error = current_error();
     failures_[run.folder] = {error.what(), error.exit_code()};
-  } catch (const std::exception& error) {
-    failures_[run.folder] = {error.what()};
   }
   return true;
 }

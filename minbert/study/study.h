@@ -42,7 +42,7 @@ struct StudyOptions {
   std::function<bool()> should_stop = [] { return false; };
 };
 
-/// Throws Error(kUsage) at `place` for a seed that stands there twice: it would make one run, and a deviation of 0.
+/// Throws Error(kUsage) at `place` if a seed is repeated: both would share one run, and their deviation would be 0.
 void expect_different_seeds(std::span<const std::uint64_t> seeds, const std::string& place);
 
 /// Reads all configs, and hashes all files that they name. A row that is not selected is included if its results exist and are up to date.

@@ -9,6 +9,7 @@
 
 #include "minbert/base/check.h"
 #include "minbert/base/nearest.h"
+#include "minbert/base/number.h"
 #include "minbert/base/text_table.h"
 #include "minbert/data/fields.h"
 
@@ -67,7 +68,7 @@ std::vector<std::size_t> best_rows(const std::vector<std::optional<double>>& val
   std::vector<std::size_t> rows;
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!values[i] || !std::isfinite(*values[i])) continue;
-    const double shown = std::stod(fmt::format("{:.{}f}", *values[i], decimals));
+    const double shown = number_from<double>(fmt::format("{:.{}f}", *values[i], decimals)).value_or(*values[i]);
     if (best && shown < *best) continue;
     if (best && shown > *best) rows.clear();
     best = shown;

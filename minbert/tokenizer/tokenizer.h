@@ -48,7 +48,7 @@ enum class CutSide : std::uint8_t { kEnd, kStart };
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> type_ids;
-  /// [start, end) in code points of the raw text; [0, 0] for special tokens that it does not hold. Empty unless requested.
+  /// [start, end) in code points of the raw text; [0, 0] for special tokens that encode() adds. Empty unless requested.
   std::vector<std::array<std::int32_t, 2>> offsets;
   std::int64_t cut = 0;  ///< tokens that max_length took away
 };
@@ -92,7 +92,7 @@ class Tokenizer {
   std::int32_t mask_id() const { return mask_; }
   bool is_special(std::int32_t id) const { return special_[static_cast<std::size_t>(id)]; }
   const TokenizerOptions& options() const { return options_; }
-  /// What the files that load() read say differently, a line for each pair of files.
+  /// Warnings about settings on which the files that load() read disagree, one line for each pair of files.
   const std::vector<std::string>& warnings() const { return warnings_; }
   /// All added tokens with their ids, in the order of ids.
   const std::vector<std::pair<AddedToken, std::int32_t>>& added_tokens() const { return added_; }

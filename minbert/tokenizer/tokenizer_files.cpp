@@ -7,6 +7,7 @@
 
 #include "minbert/base/files.h"
 #include "minbert/base/json.h"
+#include "minbert/base/number.h"
 #include "minbert/tokenizer/tokenizer.h"
 
 namespace minbert {
@@ -121,8 +122,8 @@ void add_lowercase(TokenizerOptions& options) {
   options.lowercase = true;
 }
 
-/// The settings that one file says, in JSON under BertTokenizer's keys.
-struct Said {
+/// The settings found in one file, as JSON text by the names of BertTokenizer's arguments.
+struct FileSettings {
   std::string file;
   std::map<std::string, std::string> settings = {};
 
@@ -134,24 +135,24 @@ struct Said {
   }
 };
 
-/// A line for each two files that say something differently; of all that say a setting, the last one holds.
-std::vector<std::string> differences(const std::vector<Said>& files) {
+/// One line for each pair of files that disagree. If several files have a setting, the last of them is used.
+std::vector<std::string> differences(const std::vector<FileSettings>& files) {
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    std::map<std::size_t, std::pair<std::string, std::string>> by_holder;
+    std::map<std::size_t, std::pair<std::string, std::string>> by_winner;
     for (const auto& [key, value] : files[i].settings) {
-      std::size_t holder = files.size() - 1;
-      while (holder > i && !files[holder].settings.contains(key)) --holder;
-      const std::string& held = files[holder].settings.at(key);
-      if (held == value) continue;
-      auto& [theirs, ours] = by_holder[holder];
+      std::size_t winner = files.size() - 1;
+      while (winner > i && !files[winner].settings.contains(key)) --winner;
+      const std::string& used = files[winner].settings.at(key);
+      if (used == value) continue;
+      auto& [theirs, ours] = by_winner[winner];
       const char* comma = theirs.empty() ? "" : ", ";
       theirs += fmt::format("{}{} = {}", comma, key, value);
-      ours += fmt::format("{}{}", comma, held);
+      ours += fmt::format("{}{}", comma, used);
     }
-    for (const auto& [holder, texts] : by_holder)
-      lines.push_back(fmt::format("{} says {}, but {} says {}, which holds", files[i].file, texts.first,
-                                  fs::path(files[holder].file).filename().string(), texts.second));
+    for (const auto& [winner, texts] : by_winner)
+      lines.push_back(fmt::format("{} says {}, but {} says {}, which is used", files[i].file, texts.first,
+                                  fs::path(files[winner].file).filename().string(), texts.second));
   }
   return lines;
 }
@@ -159,12 +160,12 @@ std::vector<std::string> differences(const std::vector<Said>& files) {
 /// What the small files of a folder say: names of the special tokens (BertTokenizer keeps `pad` and `mask` nowhere else), model_max_length,
 /// and the switches that a tokenizer.json has too.
 struct FolderSettings {
-  TokenizerOptions options;  ///< as tokenizers without a tokenizer.json have them
-  std::vector<Said> said;    ///< in the order in which later files replace what earlier ones say
+  TokenizerOptions options;        ///< as tokenizers without a tokenizer.json have them
+  std::vector<FileSettings> said;  ///< in the order in which later files replace what earlier ones say
   std::vector<std::string> warnings;
 };
 
-void read_names(const Reader& reader, TokenizerOptions& options, Said& said) {
+void read_names(const Reader& reader, TokenizerOptions& options, FileSettings& said) {
   for (const auto& [key, member] : kNames) {
     if (reader.find(key) == nullptr) continue;
     reader.read_token(key, options.*member);
@@ -184,10 +185,10 @@ FolderSettings read_folder_settings(const fs::path& folder) {
   const auto read = [&](const fs::path& path, const auto& take) {
     if (path.empty() || !fs::exists(path)) return;
     const SortedJson json = read_sorted_json(path, ErrorTag::kModel);
-    take(Reader(json, path.string()), settings.said.emplace_back(Said{path.string()}));
+    take(Reader(json, path.string()), settings.said.emplace_back(FileSettings{path.string()}));
   };
-  read(folder / "special_tokens_map.json", [&](const Reader& reader, Said& said) { read_names(reader, settings.options, said); });
-  read(folder / "tokenizer_config.json", [&](const Reader& reader, Said& said) {
+  read(folder / "special_tokens_map.json", [&](const Reader& reader, FileSettings& said) { read_names(reader, settings.options, said); });
+  read(folder / "tokenizer_config.json", [&](const Reader& reader, FileSettings& said) {
     read_names(reader, settings.options, said);
     Switches switches;
     switches.read(reader);
@@ -201,7 +202,7 @@ FolderSettings read_folder_settings(const fs::path& folder) {
       for (const auto& [id, token] : decoder->items())
         if (token.is_object() && token.contains("content")) said.add(kAddedToken + id, Json(token["content"]));
   });
-  read(find_sentence_settings(folder), [&](const Reader& reader, Said& said) {
+  read(find_sentence_settings(folder), [&](const Reader& reader, FileSettings& said) {
     Switches switches;
     for (const char* key : {"tokenizer_args", "processor_kwargs"})  // arguments of BertTokenizer; the second name is that since 5.4
       if (const SortedJson* arguments = reader.find(key)) switches.read(Reader(*arguments, reader.place_of(key)));
@@ -218,13 +219,13 @@ FolderSettings read_folder_settings(const fs::path& folder) {
 }
 
 /// Adds what a tokenizer.json says of the settings that the other files say.
-void add_said(std::vector<Said>& said, const Tokenizer& tokenizer, const std::string& file) {
+void add_settings(std::vector<FileSettings>& said, const Tokenizer& tokenizer, const std::string& file) {
   const TokenizerOptions& options = tokenizer.options();
-  Said own{file};
+  FileSettings own{file};
   own.add(Switches{options.lowercase, options.strip_accents.value_or(options.lowercase), options.handle_chinese_chars});
   for (const auto& [key, member] : kNames)
     if (member != &TokenizerOptions::pad && member != &TokenizerOptions::mask) own.add(key, options.*member);
-  for (const Said& other : said)
+  for (const FileSettings& other : said)
     for (const auto& [key, value] : other.settings) {
       if (!key.starts_with(kAddedToken)) continue;
       std::int32_t id = -1;
@@ -264,11 +265,9 @@ AddedById read_added_decoder(const Reader& reader, const std::string& place) {
   if (decoder == nullptr) return added;
   if (!decoder->is_object()) reader.refuse("added_tokens_decoder", "expected an object");
   for (const auto& [key, item] : decoder->items()) {
-    std::int64_t id = -1;
-    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    if (error != std::errc() || end != key.data() + key.size())
-      reader.refuse("added_tokens_decoder", fmt::format("expected an id, got \"{}\"", key));
-    added[id] = read_added(Reader(item, place + ": \"added_tokens_decoder\""));
+    const auto id = number_from<std::int64_t>(key);
+    if (!id) reader.refuse("added_tokens_decoder", fmt::format("expected an id, got \"{}\"", key));
+    added[*id] = read_added(Reader(item, place + ": \"added_tokens_decoder\""));
   }
   return added;
 }
@@ -477,14 +476,14 @@ Tokenizer Tokenizer::load(const fs::path& folder) {
   if (!whole && !fs::exists(folder / "vocab.txt"))
     throw Error(ErrorTag::kModel, folder.string(), "expected tokenizer.json or vocab.txt, found neither");
   Tokenizer tokenizer = whole ? load_tokenizer_json(path, settings.options) : load_vocabulary(folder, settings.options);
-  if (whole) add_said(settings.said, tokenizer, path.string());
+  if (whole) add_settings(settings.said, tokenizer, path.string());
   tokenizer.warnings_ = differences(settings.said);
   tokenizer.warnings_.insert(tokenizer.warnings_.end(), settings.warnings.begin(), settings.warnings.end());
   if (const fs::path lines = folder / "vocab.txt"; whole && fs::exists(lines)) {
     const std::vector<std::string> theirs = read_vocabulary_lines(lines);
     const std::span ours = std::span(tokenizer.vocabulary_).first(tokenizer.model_size_);
     if (!std::equal(theirs.begin(), theirs.end(), ours.begin(), ours.end()))
-      tokenizer.warnings_.push_back(fmt::format("{} has other tokens than tokenizer.json, which holds", lines.string()));
+      tokenizer.warnings_.push_back(fmt::format("{} has other tokens than tokenizer.json, which is used", lines.string()));
   }
   return tokenizer;
 }

@@ -27,7 +27,7 @@ struct CodeMapping {
 
 /// Taken out by clean_text: controls, formats, private use, U+FFFD.
 std::span<const CodeRange> removed();
-/// Where words are split, a space to clean_text (unless it is removed first).
+/// White space: words are split at it, and clean_text replaces it by a space unless removed() has it.
 std::span<const CodeRange> whitespace();
 /// Characters that are words of their own.
 std::span<const CodeRange> punctuation();

@@ -1,6 +1,9 @@
 // A line for each task, for the model, and for the stages.
 #include "minbert/train/announce.h"
 
+#include <algorithm>
+#include <ranges>
+
 #include "minbert/train/stage.h"
 
 namespace minbert {
@@ -32,8 +35,10 @@ std::string stage_text(const StageSpec& stage, std::span<const SampledTask> samp
   const std::string from = stage.sources().size() > 1 ? fmt::format(" (the mean of {})", fmt::join(stage.sources(), ", ")) : "";
   if (stage.epochs == 0) return fmt::format("{}{}{} no steps", stage.name, what, from);
   const std::string lora = stage.lora ? fmt::format(", LoRA of rank {}", stage.lora->rank) : "";
+  const auto [least, most] = std::ranges::minmax(sampled | std::views::transform(&SampledTask::batch));
+  const std::string rows = least == most ? fmt::to_string(most) : fmt::format("{} to {}", least, most);
   return fmt::format("{}{}{} {} epochs, {} steps of {} rows, lr {}{}", stage.name, what, from, stage.epochs, planned_steps(stage, sampled),
-                     stage.batch * stage.accumulate, stage.shown_lr(), lora);
+                     rows, stage.shown_lr(), lora);
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ struct UsualTask {
   std::string name;
   bool is_pair = false, is_regression = false;
   double rows = 0;  ///< train rows
-  bool tunes =
-      false;  ///< whether you set options of fine-tuning: then there is a stage of it; else a task of few pairs trains its head alone
+  /// true: always fine-tunes the encoder. false: a task of few pairs, on an encoder made for sentence vectors, trains its head alone.
+  bool tunes = false;
 };
 /// What `minbert train --init MODEL --train FILE` writes into its config, as TOML, beside the task's type and data: [[task]] and [[stage]]
 /// tables that follow from the encoder `init`, a folder or "scratch", and from the task. A text to begin TrainConfig::texts with.

@@ -21,21 +21,21 @@ struct Part {
   std::size_t size() const { return end - begin; }
 };
 
-/// The part of a vector that a rank sums up and keeps: the parts are equal but for multiples of 16 elements, and follow one another.
+/// Cuts [0, elements) into `size` consecutive parts at multiples of 16, and returns the part that `rank` sums up and keeps.
 Part part_of(std::size_t elements, int rank, int size);
 
-/// As what gradients travel; their sums are f32.
+/// The type of the numbers in which gradients are sent; their sums are f32.
 enum class WireType : std::uint8_t { kF32, kBf16 };
 
-/// How gradients travel; a matter of speed, but for the rounding of kBf16.
+/// How gradients are sent. It changes the speed alone, but for the rounding of kBf16.
 struct ExchangeOptions {
   std::size_t bucket_bytes = std::size_t{25} << 20;  ///< of f32 gradients that travel together, or a little more
   WireType wire = WireType::kF32;
 };
 
-/// All ranks make the same calls in the same order; only then do calls return. As an object of this class itself it is one process, which
-/// has nobody to wait for. Every sum is made in the order of ranks, so that it has the same bits on each rank and in each run with as many
-/// ranks. Calls throw Error(kResources) naming the ranks that did not come in time; all ranks must end then.
+/// All ranks make the same calls in the same order, and a call returns once every rank has made it. An object of this class itself is a
+/// single process, and its calls do nothing. Every sum is made in the order of ranks, so that it has the same bits on each rank and in each
+/// run with as many ranks. Calls throw Error(kResources) naming the ranks that did not come in time; all ranks must end then.
 class Comm {
  public:
   Comm() = default;

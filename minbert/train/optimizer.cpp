@@ -3,10 +3,10 @@
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <iterator>
 
+#include "minbert/base/number.h"
 #include "minbert/base/safetensors.h"
 
 namespace minbert {
@@ -293,9 +293,10 @@ void Optimizer::load_step_counts(const std::filesystem::path& path, const Metada
   for (Group& group : groups_) {
     const auto at = steps.find(group.name);
     const std::string text = at == steps.end() ? "" : at->second;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), group.steps);
-    if (error != std::errc{} || end != text.data() + text.size() || group.steps < 0)
+    const auto count = number_from<std::int64_t>(text);
+    if (!count || *count < 0)
       throw Error(ErrorTag::kModel, path.string(), fmt::format("expected the step count of \"{}\", got \"{}\"", group.name, text));
+    group.steps = *count;
   }
 }
 

@@ -19,9 +19,9 @@ namespace minbert {
 
 class Optimizer {
  public:
-  /// Gradients and moments, all zero, for the parameters that `trainable` selects; with stage.lora moments for the factors in place of the
-  /// encoder, of which `seed` draws one. `params` must outlive this object, and `ranks` too. With several ranks, which LoRA cannot have,
-  /// each has all gradients, but moments only of its parts (GradientExchange) and of the word embeddings.
+  /// Gradients and moments, all zero, for the parameters that `trainable` selects. With stage.lora the encoder's weights have no moments;
+  /// the factors A and B have, and `seed` draws A. `params` must outlive this object, and `ranks` too. With several ranks, which LoRA
+  /// cannot have, each has all gradients, but moments only of its parts (GradientExchange) and of the word embeddings.
   Optimizer(Params& params, const StageSpec& stage, const ParamFilter& trainable, std::uint64_t seed, Comm* ranks = nullptr);
 
   /// Backward passes accumulate here; step() sets to zero what it used.

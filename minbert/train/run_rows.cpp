@@ -9,7 +9,7 @@
 namespace minbert {
 namespace {
 
-/// Fewer rows of dev tell models that differ by a few hundredths apart by chance only.
+/// With fewer rows of dev, differences of a few hundredths between models are mostly chance.
 constexpr std::size_t kSmallDev = 50;
 
 TaskData read_task(const TaskSpec& spec, const SplitDraw& draw, TrainEvents& events) {

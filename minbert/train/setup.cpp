@@ -152,6 +152,8 @@ void check_sizes(const RunConfig& config, const ModelConfig& model) {
   const auto expect_at_most = [](const std::string& place, const std::string& what, std::int64_t most, std::int64_t got) {
     if (got > most) throw Error(ErrorTag::kUsage, place, fmt::format("expected at most {}, {}, got {}", most, what, got));
   };
+  for (const TaskSpec& task : config.tasks)
+    if (config.has_head(task)) expect_token_types(task, model, ErrorTag::kUsage, fmt::format("task.{}.encode", task.name));
   const std::int64_t layers = model.num_hidden_layers, fresh = config.model.reinit_layers;
   expect_at_most("model.reinit_layers", "the encoder's layers", layers, fresh);
   for (const StageSpec& stage : config.stages) {

@@ -77,7 +77,9 @@ void Stage::run(Progress& at) try {
   while (more_epochs(at)) {
     train_epoch(at);
     finish_epoch(at);
-    if (more_epochs(at) && std::holds_alternative<std::string>(spec_.checkpoint_every)) save_checkpoint(at);
+    // With a time limit, a resumed stage may end before the epochs that it had reached: its best model must be no newer than a checkpoint.
+    const bool checkpoints_epochs = std::holds_alternative<std::string>(spec_.checkpoint_every) || spec_.max_minutes > 0;
+    if (more_epochs(at) && checkpoints_epochs) save_checkpoint(at);
   }
   if (is_spent(at) && at.stage_step < planned_)
     folder_.message(MessageLevel::kInfo, fmt::format("stage {}: its {} minutes are over, after {} of {} planned steps", spec_.name,

@@ -23,8 +23,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Sets each parameter to the mean of what the best models of these stages have (Wortsman et al. 2022, arXiv:2203.05482), over those of
-/// them that train it, if any does: the others have left it as it was. A stage that is named twice counts twice.
+/// Sets each parameter to its mean over the best models of those of these stages that train it; if none does, of all (Wortsman et al. 2022,
+/// arXiv:2203.05482). A stage that is named twice counts twice.
 void set_mean_weights(std::span<const std::string> sources, RunSetup& setup, const RunConfig& config, const RunFolder& folder) {
   Params& params = *setup.params;
   std::map<std::size_t, double> stages;  // how often each is named

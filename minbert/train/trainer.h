@@ -25,7 +25,8 @@ struct AdoptStages {
   std::filesystem::path donor;  ///< that run's folder; its first `stages` stages have the same names, options, data and start
   std::size_t stages = 0;
 };
-/// The most stages that a run can adopt: one with from = "last" may start from weights that no finished stage keeps.
+/// The most leading stages that a run can adopt. A stage with from = "last" may start from weights that its predecessor does not keep on
+/// disk, so that this predecessor must be trained here.
 std::size_t adoptable_stages(const RunConfig& config);
 
 struct TrainOptions {

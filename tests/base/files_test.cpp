@@ -166,6 +166,13 @@ TEST(AtomicFile, WritesThroughLinksAndDevices) {
   write_file(folder / "link", "new");
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(read_file(folder / "target"), "new");
+  fs::create_symlink("next", folder / "first");
+  fs::create_symlink(fs::absolute(folder / "absent"), folder / "next");
+  write_file(folder / "first", "made");
+  EXPECT_TRUE(fs::is_symlink(folder / "first") && fs::is_symlink(folder / "next"));
+  EXPECT_EQ(read_file(folder / "absent"), "made");
+  fs::create_symlink("circle", folder / "circle");
+  EXPECT_THROW(write_file(folder / "circle", "x"), Error);
   write_file("/dev/null", "x");
   EXPECT_EQ(fs::status("/dev/null").type(), fs::file_type::character);
   if (fs::exists("/dev/full"))

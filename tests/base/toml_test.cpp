@@ -82,6 +82,10 @@ TEST(Toml, RefusesDeepNesting) {
   std::string list = "a = [";
   for (int i = 0; i < 100000; ++i) list += "0.5,";
   EXPECT_NO_THROW(parse_text(list + "]\n"));
+  // A string of several lines may end with a quote of its own: what follows its four quotes is no string.
+  expect_error(ErrorTag::kUsage, {"f.toml:1: nested deeper than 512 levels"},
+               [&] { parse_text(fmt::format("x = [{0}a\"{0}, {{ {1} = 1 }}]\n", three_double, dotted(100000))); });
+  EXPECT_NO_THROW(parse_text(fmt::format("x = [{0}a\"\"{0}, 'b']\n", three_double)));
   expect_error(ErrorTag::kUsage, {"--set", "512"}, [&] { parse_toml_value("{ " + dotted(100000) + " = 1 }", "--set"); });
   std::string key = "a";
   for (int i = 0; i < 100000; ++i) key += ".a";
@@ -166,6 +170,7 @@ TEST(TomlValueText, IsTomlOrABareWord) {
               word);
   for (const char* broken : {"[1, 2", "\"a", "{a}", "'x", "[joint]"})
     expect_error(ErrorTag::kUsage, {"--set: not a TOML value"}, [&] { parse_toml_value(broken, "--set"); });
+  expect_error(ErrorTag::kUsage, {"--set: expected UTF-8"}, [] { parse_toml_value("caf\xe9.csv", "--set"); });
 }
 
 TEST(TomlKeys, SplitAndJoinAreInverse) {
@@ -173,6 +178,8 @@ TEST(TomlKeys, SplitAndJoinAreInverse) {
   EXPECT_EQ(split_key("task.\"my.task\".batch", ""), (std::vector<std::string>{"task", "my.task", "batch"}));
   EXPECT_EQ(split_key("a", ""), std::vector<std::string>{"a"});
   EXPECT_EQ(join_key("task", "my.task"), "task.\"my.task\"");
+  for (const std::string part : {"said \"no\"", "back\\slash", "two\nlines", "a.\"b\".c", "\u00e9", "\x01"})
+    EXPECT_EQ(split_key(join_key("t", part) + ".x", ""), (std::vector<std::string>{"t", part, "x"}));
   EXPECT_EQ(join_key("", "a"), "a");
   for (const char* broken : {"", ".", "a.", ".a", "a..b", "\"a", "\"\"", "\"a\"b", "a.\""})
     expect_error(ErrorTag::kUsage, {"--set: expected a key"}, [&] { split_key(broken, "--set"); });

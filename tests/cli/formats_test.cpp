@@ -102,6 +102,11 @@ TEST_F(FormatsTest, SimilarRows) {
   ASSERT_EQ(nearest.size(), 3u);
   EXPECT_EQ(parsed(nearest[0])["id_b"], "2");
   EXPECT_EQ(parsed(nearest[2])["text_b"], "a fine film");
+  write("TEXTS.CSV", text("texts.csv"));  // the ending means a table in any case
+  EXPECT_EQ(output({"similar", "run", "-i", "TEXTS.CSV", "--text", "words", "--threshold", "0.99999", "-o", "PAIRS.CSV"}), "");
+  EXPECT_EQ(lines_of(text("PAIRS.CSV")).size(), pairs.size());
+  write("ROWS.NDJSON", "{\"text\": \"a fine film\"}\n{\"text\": \"a dull film\"}\n");
+  EXPECT_EQ(lines_of(output({"embed", "run", "-i", "ROWS.NDJSON"}))[0], lines_of(output({"embed", "run"}, "a fine film\n"))[0]);
   expect_failure(minbert({"similar", "run", "-o", "pairs.xlsx"}, "a\n"), 2, ".csv, .tsv or .jsonl");
   expect_failure(minbert({"similar", "run", "--threshold", "0.5", "--top-k", "2"}, "a\n"), 2, "--top-k");
 }
@@ -113,6 +118,8 @@ TEST_F(FormatsTest, PredictTables) {
   EXPECT_TRUE(std::regex_match(text("near.csv"), std::regex("id,pred,score\n0,-?\\d+\\.\\d+,\n"))) << text("near.csv");
   EXPECT_TRUE(std::regex_match(output({"predict", "run", "--task", "paraphrase", "--format", "cs224n"}, "a\tb\n"),
                                std::regex("id \t Predicted_Is_Paraphrase \n0 , [01] \n")));
+  const std::string near = output({"predict", "run", "--task", "similarity", "--format", "cs224n"}, "a\tb\n");
+  EXPECT_TRUE(std::regex_match(near, std::regex("id \t Predicted_Similiary \n0 , -?\\d+\\.\\d+ \n"))) << near;
 }
 
 TEST_F(FormatsTest, PredictAgreesWhereverARowStands) {
@@ -336,6 +343,16 @@ TEST_F(FormatsTest, DataStatsFindsTheTextItself) {
   const Finished trained = minbert({"train", "--init", "scratch", "--train", "tickets.csv", "--label", "queue", "--dry-run"});
   expect_failure(trained, 3, "tickets.csv: text: expected a column");
   EXPECT_NE(trained.err.find("hint: --text complaint"), std::string::npos) << trained.err;
+}
+
+TEST_F(FormatsTest, DataOfAPipeIsReadAsItsFile) {
+  const std::string table = text("samples/sentiment-train.csv");
+  const Finished piped = minbert({"data", "stats", "-", "--json"}, table);
+  expect_success(piped);
+  EXPECT_EQ(parsed(piped.out)["task"]["splits"]["train"]["rows"], 16);
+  expect_success(minbert({"data", "check", "-"}, table));
+  expect_failure(minbert({"predict", "run", "--task", "sentiment", "--id", "number"}, "a film\n"), 3,
+                 "id: expected a table with a column \"number\", got plain lines");
 }
 
 TEST_F(FormatsTest, DataStatsCount) {

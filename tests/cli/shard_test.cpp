@@ -131,6 +131,32 @@ TEST_F(ShardTest, MergeRefusesGaps) {
   expect_success(minbert({"merge", "out.jsonl", "--of", "3"}));
 }
 
+TEST_F(ShardTest, MergeTakesAListOfShards) {
+  write("texts.txt", lines(7));
+  const std::string a = name("out", 0, 2, ".dat"), b = name("out", 1, 2, ".dat");
+  for (const char* shard : {"0/2", "1/2"})
+    expect_success(
+        minbert({"predict", "run", "--task", "sentiment", "-i", "texts.txt", "-o", "out.dat", "--format", "csv", "--shard", shard}));
+  expect_success(minbert({"predict", "run", "--task", "sentiment", "-i", "texts.txt", "-o", "whole.csv"}));
+  expect_success(minbert({"merge", b, a, "-o", "all.dat"}));
+  EXPECT_EQ(text("all.dat"), text("whole.csv"));
+  expect_failure(minbert({"merge", a, "-o", "one.dat"}), 2, "expected shard 0 of 1, got shard 0 of 2");
+  expect_failure(minbert({"merge", a, a, "-o", "twice.dat"}), 2, "expected shard 1 of 2, got shard 0 of 2");
+  expect_failure(minbert({"merge", a, b}), 2, "-o: expected the file to write");
+  expect_failure(minbert({"merge", a, "texts.txt", "-o", "mixed.dat"}), 3, "texts.txt: shard 0 of 2 is not finished");
+}
+
+TEST_F(ShardTest, RowsEndAsTheFormatSaysWhateverTheName) {
+  write("rows.csv", "sentence,note\n\"a film\",\"two\nlines\"\n\"a bore\",\"one\"\n\"fine\",\"more\nlines\"\n");
+  const std::vector<std::string> command = {"predict",  "run",      "--task", "sentiment",     "-i", "rows.csv", "--text",
+                                            "sentence", "--format", "csv",    "--keep-columns"};
+  std::vector<std::string> plain = command;
+  plain.insert(plain.end(), {"-o", "whole.dat"});
+  expect_success(minbert(plain));
+  run_shards(command, "joined.dat", 2);
+  EXPECT_EQ(text("joined.dat"), text("whole.dat"));
+}
+
 TEST_F(ShardTest, TheExampleForGnuParallelRuns) {
   if (std::system("parallel --version 2>/dev/null | grep -q GNU") != 0) GTEST_SKIP() << "no GNU parallel";
   write("texts.txt", lines(9));

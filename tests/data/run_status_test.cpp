@@ -64,5 +64,12 @@ TEST_F(RunStatusTest, NamesTheMemberThatIsWrong) {
     expect_error(ErrorTag::kData, {file_.string()}, [&] { read(text); });
 }
 
+TEST(RunStatus, FoldersOfSeedsAndFoldsAreKnownByName) {
+  EXPECT_EQ(number_among_runs("seed-18446744073709551615"), 18446744073709551615u);
+  EXPECT_EQ(number_among_runs("fold-0"), 0u);
+  for (const char* other : {"seed-", "seed-18446744073709551616", "seed-1a", "seed-+1", "seed1", "best"})
+    EXPECT_FALSE(number_among_runs(other)) << other;
+}
+
 }  // namespace
 }  // namespace minbert

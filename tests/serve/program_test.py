@@ -112,12 +112,14 @@ class ProgramTest(unittest.TestCase):
 
     def test_settings_come_from_flags_and_the_environment(self):
         env = os.environ | {"MINBERT_SERVE_MAX_CLIENT_BATCH_SIZE": "2", "MINBERT_SERVE_AUTO_TRUNCATE": "false", "MINBERT_SERVE_SERVED_MODEL_NAME": "7",
-                            "MINBERT_SERVE_PORT": "1", "MINBERT_API_KEY": "k"}  # fmt: skip
+                            "MINBERT_SERVE_PORT": "1", "MINBERT_SERVE_DTYPE": "bf16", "MINBERT_API_KEY": "k"}  # fmt: skip
         program = self.serve("--max-batch-tokens", "100", env=env)
         self.assertEqual(program.ask("/info")[0], 401)
         info = json.loads(program.ask("/info", headers={"Authorization": "Bearer k"})[2])
         self.assertEqual([info[key] for key in ("model_id", "max_client_batch_size", "auto_truncate", "max_batch_tokens")], ["7", 2, False, 100])
-        for env, flags, words in (({"MINBERT_SERVE_PORT": "x"}, [], ["MINBERT_SERVE_PORT", "whole number"]), ({}, ["--port", "99999"], ["--port"]),
+        self.assertIn(info["model_dtype"], ("bfloat16", "float32"))  # the latter on processors without bf16
+        for env, flags, words in (({"MINBERT_SERVE_PORT": "x"}, [], ["MINBERT_SERVE_PORT", "whole number"]), ({"MINBERT_SERVE_DTYPE": "f16"}, [], ["f16"]),
+                                  ({"MINBERT_SERVE_THREADS": "none"}, [], ["none"]), ({}, ["--port", "99999"], ["--port"]),
                                   ({}, ["--max-batch-tokens", "0"], ["--max-batch-tokens"]), ({}, ["--prot", "1"], ["--port"])):  # fmt: skip
             done = subprocess.run([MINBERT, "serve", self.model, *flags], env=os.environ | env, capture_output=True, text=True)
             self.assertEqual(done.returncode, 2, done.stderr)

@@ -56,12 +56,12 @@ TEST(Bootstrap, EveryRowIsDrawnEquallyOften) {
   std::vector<int> counts(kRows);
   const Statistic count = [&](std::span<const std::int32_t> rows) {
     for (const auto row : rows) ++counts.at(static_cast<std::size_t>(row));
-    return 0.0;
+    return Score{};
   };
   Rng rng(5, "bootstrap");
   bootstrap_interval(kRows, count, {.resamples = kResamples}, rng);
-  // Each row is drawn about 20,000 times (and once for the estimate); five standard deviations are 5 * sqrt(140000 * 1/7 * 6/7).
-  for (const int c : counts) EXPECT_NEAR(c, kResamples + 1, 655);
+  // Each row is drawn about 20,000 times (and twice on all rows); five standard deviations are 5 * sqrt(140000 * 1/7 * 6/7).
+  for (const int c : counts) EXPECT_NEAR(c, kResamples + 2, 655);
 }
 
 TEST(Bootstrap, ThreadsChangeNothingAndSeedsDo) {
@@ -130,12 +130,35 @@ TEST(Bootstrap, NotANumberShows) {
   // About 4 resamples of 1000 draw one row four times, which are too few to reach a percentile by sorting.
   const Statistic rarely = [](std::span<const std::int32_t> rows) {
     const bool constant = std::all_of(rows.begin(), rows.end(), [&](std::int32_t row) { return row == 2; });
-    return constant ? std::numeric_limits<double>::quiet_NaN() : 1.0;
+    return Score{constant ? std::numeric_limits<double>::quiet_NaN() : 1.0};
   };
   Rng rng(1, "bootstrap");
   const Interval interval = bootstrap_interval(4, rarely, {}, rng);
   EXPECT_EQ(interval.estimate, 1);
   EXPECT_TRUE(std::isnan(interval.low) && std::isnan(interval.high));
+}
+
+TEST(Bootstrap, ResamplesWithoutAScoreAreLeftOut) {
+  // One positive row of ten: about 35 of 100 resamples have none, so that F1 is undefined there. All answers are right.
+  std::vector<double> gold(10), wrong(10);
+  gold[3] = wrong[4] = 1;
+  Rng rng(1, "bootstrap");
+  const Interval interval = bootstrap_interval(Metric::kF1, gold, gold, {}, rng);
+  EXPECT_EQ(interval.low, 1);
+  EXPECT_EQ(interval.high, 1);
+  const PairedDifference better = paired_bootstrap(Metric::kF1, gold, wrong, gold, {}, rng);
+  EXPECT_EQ(better.difference.low, 1);
+  EXPECT_EQ(better.difference.high, 1);
+
+  // A score that is undefined on all rows is 0 on all resamples too: that of constant answers.
+  std::vector<double> numbers(10), constant(10, 2.0);
+  std::iota(numbers.begin(), numbers.end(), 0.0);
+  const Interval none = bootstrap_interval(Metric::kPearson, numbers, constant, {}, rng);
+  EXPECT_EQ(none.low, 0);
+  EXPECT_EQ(none.high, 0);
+  const PairedDifference whole = paired_bootstrap(Metric::kPearson, numbers, constant, numbers, {}, rng);
+  EXPECT_NEAR(whole.difference.low, 1, 1e-12);
+  EXPECT_LT(whole.p_value, 0.01);
 }
 
 TEST(Bootstrap, BrokenCallsAreRefused) {

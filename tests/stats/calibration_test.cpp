@@ -86,6 +86,13 @@ TEST(Calibration, TemperatureOfKnownRows) {
   EXPECT_EQ(fit_temperature({}, std::span<const int>()), 1);
 }
 
+TEST(Calibration, RowsThatAreAllRightDecideNoTemperature) {
+  for (const double margin : {0.5, 1.5, 2.0, 8.0, 100.0})
+    EXPECT_EQ(fit_temperature(Values{0, margin + 1, 0, margin}, Labels{1, 1}, 2), 1) << margin;
+  EXPECT_EQ(fit_temperature(Values{0, 1, 0, 1}, Labels{0, 0}, 2), 1) << "all wrong";
+  EXPECT_EQ(fit_temperature(Values{3, -2}, Labels{1, 0}), 1);
+}
+
 TEST(Calibration, ThresholdsMakeF1Highest) {
   EXPECT_EQ(best_threshold(std::vector<int>{1, 0, 1, 0}, std::vector<double>{0.9, 0.8, 0.25, 0.125}), 0.1875);  // F1 .8
   EXPECT_EQ(best_threshold(std::vector<int>{1, 0}, std::vector<double>{0.9, 0.2}), 0.5);                        // any between is as good

@@ -124,6 +124,7 @@ TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
       {"[[task]]\nname = \"near\"\nmetric = \"f1\"\n", {"more.toml:3", "task.near.metric", "f1"}},
       {"[[task]]\nname = \"mood\"\nhead = { kind = \"cosine\" }\n", {"more.toml:3", "task.mood.head.kind", "pair"}},
       {"[[task]]\nname = \"m d\"\n", {"more.toml:2", "name", "letters", "m d"}},
+      {"[[task]]\nname = \"mean\"\n", {"more.toml:2", "name", "expected another name", "\"mean\""}},
       {"[[task]]\nname = \"near\"\nlabels = 3\n", {"more.toml:3", "task.near.labels", "label_range"}},
       {"[[task]]\nname = \"third\"\n", {"more.toml:1", "task.third", "train"}},
       {"[[stage]]\ntasks = [\"mood\", \"nera\"]\n", {"more.toml:2", "stage.0.tasks", "nera", "did you mean \"near\"?"}},

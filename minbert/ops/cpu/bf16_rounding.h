@@ -5,7 +5,8 @@
 
 namespace minbert::cpu {
 
-/// Whether the AVX512_BF16 instruction rounds. Each CpuBackend sets it by the processor and MINBERT_ISA. Else eight steps round alike.
+/// true: the instruction of AVX512_BF16 rounds. false: eight integer steps do, with the same bits. Each CpuBackend sets it by the processor
+/// and MINBERT_ISA.
 inline std::atomic<bool> rounds_by_instruction = false;
 
 }  // namespace minbert::cpu

@@ -105,7 +105,8 @@ class Scratch {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     if (bytes > size_) {
       release();
-      constexpr std::size_t kHugePages = std::size_t{4} << 20;  // with small pages, which addresses collide in the caches is chance
+      // Blocks of this size get huge pages. With pages of 4 KiB, conflicts in the caches, and so the speed, would differ from run to run.
+      constexpr std::size_t kHugePages = std::size_t{4} << 20;
       const std::size_t size = std::max(kHugePages, bytes + bytes / 4);
       data_ = memory_.allocate(size);
       size_ = size;
