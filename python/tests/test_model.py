@@ -2,6 +2,7 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
@@ -68,6 +69,18 @@ def test_similarity(tiny):
     scores = tiny.similarity(a, b)
     assert scores.shape == (2, 3) and scores[0, 0] == pytest.approx(1, abs=1e-6)
     assert tiny.similarity_pairwise(a, b[:2]) == pytest.approx([scores[0, 0], scores[1, 1]], abs=1e-6)
+
+
+def test_similarity_is_that_of_the_folder(tiny, tmp_path):
+    shutil.copytree(tiny.folder, tmp_path / "model")
+    model = minbert.load(tmp_path / "model", threads=1)
+    file = model.folder / "config_sentence_transformers.json"
+    a, b = [[3, 4]], [[0, 0], [9, 12]]
+    for name, wanted in (("euclidean", [-5, -10]), ("manhattan", [-7, -14]), ("dot", [0, 75]), ("cosine", [0, 1]), (None, [0, 1])):
+        file.write_text(json.dumps({"similarity_fn_name": name}), encoding="utf-8")
+        assert model.similarity_fn_name == (name or "cosine")
+        assert model.similarity(a, b) == pytest.approx(np.array([wanted]), abs=1e-6), name
+        assert model.similarity_pairwise(a * 2, b) == pytest.approx(np.array(wanted), abs=1e-6), name
 
 
 def test_predict_gives_names_ints_and_floats(tiny):

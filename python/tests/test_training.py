@@ -138,6 +138,13 @@ def test_train_texts_is_the_one_liner_of_the_program(tmp_path, tiny_run):
     assert (run.folder / "best" / "model.safetensors").read_bytes() == (tmp_path / "theirs" / "best" / "model.safetensors").read_bytes()
 
 
+def test_rows_of_dev_are_no_rows_of_train(tmp_path, tiny_run):
+    run = minbert.train_texts(tiny_run.folder, ["a fine film", "a dull film"] * 200, ["good", "bad"] * 200, dev=0.5, epochs=1,
+                              max_length=16, output=tmp_path / "run")
+    heads, finetune = tomllib.loads((run.folder / "config.toml").read_text())["stage"]
+    assert heads["epochs"] == 24 and finetune["epochs"] == 1  # 300 steps of 16 of the 200 rows
+
+
 def test_errors_of_configs_name_the_key(tmp_path):
     with pytest.raises(minbert.Error) as caught:
         minbert.train({**tiny_config(tmp_path), "stage": [{"epochz": 1}]}, output=tmp_path / "run")

@@ -96,6 +96,23 @@ TEST_F(CapiTest, PredictsAsTheCppInterface) {
   EXPECT_EQ(minbert_predictions_value(number, 0), pipeline.predict("near", input)[0].value);
 }
 
+TEST_F(CapiTest, ASetIsItsClasses) {
+  TaskSpec topics = make_task("topics", TaskType::kMultiLabel, TaskLabels::named({"x", "y", "z"}));
+  topics.labels.sets = true;
+  topics.thresholds = {0, 2, 0};  // any text has x and z, none has y
+  save_tiny_folder(folder_.path(), std::span(&topics, 1));
+  model_.reset(open());
+  const minbert_text one = text("a b");
+  minbert_predictions* got = nullptr;
+  ASSERT_EQ(minbert_predict(model_.get(), "topics", &one, 1, &got, nullptr), MINBERT_OK);
+  const Owned<minbert_predictions> owned(got);
+  std::size_t count = 0;
+  const std::int32_t* const classes = minbert_predictions_classes(got, 0, &count);
+  EXPECT_EQ(std::vector<std::int32_t>(classes, classes + count), (std::vector<std::int32_t>{0, 2}));
+  EXPECT_EQ(minbert_predictions_classes(got, 1, &count), nullptr);
+  EXPECT_EQ(count, 0u);
+}
+
 TEST_F(CapiTest, EmbedsIntoTheCallersMemory) {
   const api::Pipeline pipeline(folder_.path(), {.dtype = api::DType::kF32, .threads = 1});
   minbert_embed_options options = {};
@@ -111,6 +128,17 @@ TEST_F(CapiTest, EmbedsIntoTheCallersMemory) {
   EXPECT_EQ(rows, pipeline.embed(std::vector<std::string>{"a b", "c"}, {.normalize = true, .dimensions = 3}));
   EXPECT_EQ(failure([&](auto error) { return minbert_embed(model_.get(), texts, 2, &options, rows.data(), 5, error); }),
             "2 rows: expected room for 6 numbers, got 5");
+  minbert_embed_options other = {};
+  other.struct_size = sizeof(other);
+  other.normalize = -1;
+  other.pool = "cls";
+  other.prompt = "a ";
+  const minbert_text rest = text("b");
+  ASSERT_EQ(minbert_embed(model_.get(), &rest, 1, &other, rows.data(), rows.size(), nullptr), MINBERT_OK);
+  const std::vector<std::string> whole = {"a b"};
+  EXPECT_EQ(rows, pipeline.embed(whole, {.pool = "cls", .normalize = false}));
+  EXPECT_NE(rows, pipeline.embed(whole, {.normalize = false}));
+  EXPECT_NE(rows, pipeline.embed(whole, {.pool = "cls", .normalize = true}));
   options.struct_size = 8;  // an older caller knows of no `dimensions`
   ASSERT_EQ(minbert_embed_width(model_.get(), &options, &width, nullptr), MINBERT_OK);
   EXPECT_EQ(width, pipeline.dimension());
@@ -130,9 +158,15 @@ TEST_F(CapiTest, RanksAndTokenises) {
   ASSERT_EQ(minbert_tokens_length(tokens, 1), 4u);
   EXPECT_STREQ(minbert_tokens_text(tokens, 1, 2), "b");
   EXPECT_EQ(minbert_tokens_offsets(tokens, 1)[4], 2);
-  EXPECT_EQ(minbert_tokens_type_ids(tokens, 1)[0], 0);
+  EXPECT_EQ(minbert_tokens_ids(tokens, 1)[1], 5);  // "a"
   EXPECT_EQ(minbert_tokens_text(tokens, 1, 4), nullptr);
   EXPECT_EQ(minbert_tokens_ids(tokens, 2), nullptr);
+  const minbert_text pair = text("a b", "c");
+  minbert_tokens* both = nullptr;
+  ASSERT_EQ(minbert_tokenize(model_.get(), &pair, 1, 0, &both, nullptr), MINBERT_OK);
+  const Owned<minbert_tokens> owned_both(both);
+  const std::int32_t* const types = minbert_tokens_type_ids(both, 0);
+  EXPECT_EQ(std::vector<std::int32_t>(types, types + minbert_tokens_length(both, 0)), (std::vector<std::int32_t>{0, 0, 0, 0, 1, 1}));
 }
 
 TEST_F(CapiTest, WrongArgumentsAreErrors) {

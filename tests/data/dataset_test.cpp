@@ -94,6 +94,12 @@ TEST_F(Dataset, NumbersAreCheckedAndRescaled) {
   spec.label_from = {1, 5};
   EXPECT_EQ(labels(train(spec, TaskLabels::range())), (Labels{0, 2.5, 5}));
   EXPECT_DOUBLE_EQ(report_.label_mean, 2.5);
+  EXPECT_EQ(report_.label_min, 0);
+  EXPECT_EQ(report_.label_max, 5);
+  DataSpec shifted = single("text,label\na,0\nb,2\nc,4\n", "shifted.csv");
+  shifted.label_range = {1, 5};
+  shifted.label_from = {0, 4};
+  EXPECT_EQ(labels(train(shifted, TaskLabels::range())), (Labels{1, 3, 5}));
   spec.label_from = {2, 5};
   expect_error(ErrorTag::kData, {"train.csv:2: column \"label\": expected a number in 2..5, got \"1\""},
                [&] { train(spec, TaskLabels::range()); });
@@ -640,8 +646,17 @@ TEST_F(Dataset, AnyNumberMayBeALabel) {
   DataSpec spec = single("text,label\na,-1e9\nb,3.5\n");
   spec.label_range = kAnyNumber;
   EXPECT_EQ(labels(train(spec, TaskLabels::range())), (Labels{-1e9, 3.5}));
+  EXPECT_EQ(only_label(report_), "");
   spec.train[0].path = file("bad.csv", "text,label\na,1\nb,\"3,5\"\n");
   expect_error(ErrorTag::kData, {"bad.csv:3: column \"label\": expected a number, got \"3,5\""}, [&] { train(spec, TaskLabels::range()); });
+}
+
+TEST_F(Dataset, TheOnlyLabelOfAllRowsIsNamed) {
+  train(single("text,label\na,3.5\nb,3.5\n"), TaskLabels::range());
+  EXPECT_EQ(only_label(report_), "3.5");
+  train(single("text,label\na,1\nb,1\n"), TaskLabels::named({"0", "1"}));
+  EXPECT_EQ(only_label(report_), "1");
+  train(single("text,label\na,1\nb,0\n"), TaskLabels::named({"0", "1"}));
   EXPECT_EQ(only_label(report_), "");
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace minbert {
 namespace {
 
@@ -41,6 +43,18 @@ TEST(DataStats, DuplicatesConflictsAndBalance) {
   EXPECT_EQ(stats.duplicate_places, (std::vector<std::string>{"a.csv:2 = a.csv:1", "a.csv:3 = a.csv:1"}));
   EXPECT_DOUBLE_EQ(stats.majority, 0.75);
   EXPECT_EQ(stats.length.longest, 3);
+}
+
+TEST(DataStats, RowsWithoutALabelAreNoMajority) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const Rows partly = rows({{"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}, {"e", ""}}, {1, 1, kNone, kNone, kNone});
+  EXPECT_DOUBLE_EQ(split_stats(partly, TaskLabels::classes(2)).majority, 0.4);
+}
+
+TEST(DataStats, AnEmptyTextIsCountedOnEitherSide) {
+  EXPECT_EQ(split_stats(rows({{"one", "two"}, {"three", ""}}), TaskLabels::classes(2)).empty_texts, 1);
+  EXPECT_EQ(split_stats(rows({{"one", "two"}, {"", "three"}}), TaskLabels::classes(2)).empty_texts, 1);
+  EXPECT_EQ(split_stats(rows({{"one", ""}, {"three", ""}}), TaskLabels::classes(2)).empty_texts, 0) << "there are no pairs";
 }
 
 TEST(DataStats, SplitsOverlapByWholeRows) {

@@ -194,6 +194,20 @@ TEST_F(ApiTest, RankSortsByTheTaskOrByCosine) {
   expect_error(ErrorTag::kUsage, {"task that scores pairs"}, [&] { model.rank("a", documents, {.task = "kind", .top_k = {}}); });
 }
 
+TEST_F(ApiTest, RankTakesTheOnlyTaskThatScoresPairs) {
+  auto tasks = tasks_of_every_kind();
+  std::erase_if(tasks, [](const TaskSpec& task) { return task.name == "same"; });  // near stays, and kind, of three classes
+  save_tiny_folder(folder_.path(), tasks);
+  const api::Pipeline model = open();
+  const std::vector<std::string> documents = {"a b", "c d e", "f", "a b"};
+  const auto meant = model.rank("a b", documents), named = model.rank("a b", documents, {.task = "near", .top_k = {}});
+  ASSERT_EQ(meant.size(), named.size());
+  for (std::size_t i = 0; i < meant.size(); ++i) {
+    EXPECT_EQ(meant[i].index, named[i].index);
+    EXPECT_EQ(meant[i].score, named[i].score);
+  }
+}
+
 TEST_F(ApiTest, TokensHaveOffsetsOfTheirOwnText) {
   const api::Pipeline model = open();
   const std::vector<api::Input> inputs = {{.text = "b  a", .text_pair = "c"}};

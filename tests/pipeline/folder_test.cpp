@@ -44,6 +44,17 @@ TEST_F(Folder, SavedModelPredictsTheSame) {
   }
 }
 
+TEST_F(Folder, VectorsArePooledByClsOnlyIfAllTasksDoSo) {
+  const auto pooling = [&] {
+    save(folder_.path());
+    std::vector<std::string> warnings;
+    return read_sentence_modules(read_model_folder(folder_.path()), warnings).text();
+  };
+  EXPECT_EQ(pooling(), "cls pooling");
+  tasks_[1].pool = Pool::kMean;
+  EXPECT_EQ(pooling(), "mean pooling");
+}
+
 TEST_F(Folder, EmbeddingsArePooledAndNormalised) {
   save(folder_.path());
   TextModel loaded(*backend_, read_model_folder(folder_.path()), Compute{});
@@ -55,6 +66,16 @@ TEST_F(Folder, EmbeddingsArePooledAndNormalised) {
   for (std::size_t i = 6; i < 12; ++i) sum += unit[i] * unit[i], dot += unit[i] * raw[i];
   EXPECT_NEAR(sum, 1, 1e-6);
   EXPECT_GT(dot, 0);
+}
+
+TEST_F(Folder, EmbeddingsOfLongTextsAreMeansOfTheirWindows) {
+  const Params params = tiny_params(*backend_, model_shape(tiny_shape().config, tasks_));
+  save_model_folder(folder_.path(), params, tasks_, word_tokenizer(), {.max_length = 6, .dtype = "f32", .model_card = {}});
+  TextModel model(*backend_, read_model_folder(folder_.path()), Compute{});
+  const std::vector<InputRow> texts = {{"a b c d e f", "", ""}, {"a b c d", "", ""}, {"c d e f", "", ""}};
+  const auto vectors = model.embed(texts, {.modules = {}, .prompt = {}, .windows = true});
+  ASSERT_EQ(vectors.size(), 18u);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(vectors[i], (vectors[6 + i] + vectors[12 + i]) / 2, 1e-5) << i;
 }
 
 /// A folder of sentence-transformers with a tiny encoder that reads "a" to "f".

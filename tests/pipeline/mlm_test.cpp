@@ -170,6 +170,23 @@ TEST(MlmCorpus, HeldOutRowsAreDrawnBySeedAndNotTrainedOn) {
   EXPECT_EQ(all.sources[0].held_out.rows(), 0);
 }
 
+TEST(MlmCorpus, ProbesAreTrainedOnWhereACorpusHasThem) {
+  const Tokenizer tokenizer = word_tokenizer();
+  const std::vector<Row> rows = lines({"a b", "c d", "e"}), probe = lines({"c d"});
+  const std::vector<MlmTexts> texts = {{.name = "a", .rows = rows}, {.name = "b", .rows = probe, .probe = true}};
+  const MlmCorpus corpus = read_mlm_corpus(tokenizer, texts, {.seed = kSeed});
+  EXPECT_EQ(corpus.sources[0].repeated, 0);
+  EXPECT_EQ(corpus.train.sequences(), 3);
+}
+
+TEST(MlmCorpus, AnyShareHoldsOutOneRow) {
+  const Tokenizer tokenizer = numbered_tokenizer(10);
+  const std::vector<Row> rows = numbered_lines(10, 10);
+  const MlmCorpus corpus = read_mlm_corpus(tokenizer, std::array{MlmTexts{.name = "a", .rows = rows}}, {.held_out = 0.01, .seed = kSeed});
+  EXPECT_EQ(corpus.sources[0].set_aside, 1);
+  EXPECT_EQ(corpus.train.rows(), 9);
+}
+
 TEST(MaskedBatch, IsTheMaskingOfItsRows) {
   constexpr int kWords = 40;
   const Tokenizer tokenizer = numbered_tokenizer(kWords);

@@ -27,6 +27,8 @@ TEST(Predict, DecodesLogits) {
   EXPECT_NEAR(binary[0].probs[1], 0.75, 1e-7);
   EXPECT_EQ(binary[1].probs[0], 1);
   EXPECT_EQ(binary[2].value, 0);
+  const auto sure = decode(tasks[1], std::vector<float>{40}, 1);
+  EXPECT_NEAR(std::log(sure[0].probs[0]), -40, 1e-9) << "a small probability of the first class is not lost";
 
   EXPECT_EQ(decode(tasks[2], std::vector<float>{7.5f}, 1)[0].value, 7.5);  // not clamped
   EXPECT_TRUE(std::isnan(decode(tasks[2], std::vector<float>{7.5f}, 1)[0].score()));
@@ -48,6 +50,8 @@ TEST(Predict, LossesAreTheTrainingLosses) {
   scaled.loss = LossName::kBce;
   scaled.data.label_range = {0, 4};
   EXPECT_NEAR(loss(scaled), (bce(0.5, 0.25) + bce(-1.5, 0)) / 2, 1e-12);
+  scaled.data.label_range = {1, 5};  // 2 lies at a quarter, the label 3 in the middle
+  EXPECT_NEAR(mean_loss(scaled, std::vector<Prediction>{{2, {}}}, std::vector<double>{3}), -(std::log(0.25) + std::log(0.75)) / 2, 1e-12);
   EXPECT_EQ(score_predictions(tasks[1], decode(tasks[1], logits, 3), labels).value, 1);
 }
 
@@ -77,6 +81,41 @@ TEST(Predict, JoinsWindows) {
   };
   EXPECT_EQ(number(Windows::kMean), (std::vector<double>{1, 4, 2}));
   EXPECT_EQ(number(Windows::kMax), (std::vector<double>{1, 6, 3}));
+}
+
+void expect_probs(const Prediction& prediction, const std::vector<double>& expected) {
+  ASSERT_EQ(prediction.probs.size(), expected.size());
+  for (std::size_t k = 0; k < expected.size(); ++k) EXPECT_NEAR(prediction.probs[k], expected[k], 1e-12) << k;
+}
+
+TEST(Predict, WindowsOfSetsAreJoinedLabelByLabel) {
+  TaskSpec task = make_task("topics", TaskType::kMultiLabel, TaskLabels::named({"a", "b", "c"}));
+  task.labels.sets = true;
+  const auto joined = [&](Windows how) {
+    task.windows = how;
+    std::vector<Prediction> first = {{0, {0.9, 0.8, 0.1}}};
+    join_windows(task, first, {.rows = {}, .of = {0}}, std::vector<Prediction>{{0, {0.7, 0.6, 0.3}}});
+    return first.front();
+  };
+  expect_probs(joined(Windows::kMean), {0.8, 0.7, 0.2});
+  EXPECT_EQ(joined(Windows::kMean).value, 3) << "a and b";
+  expect_probs(joined(Windows::kMax), {0.9, 0.8, 0.3});
+}
+
+TEST(Predict, ATemperatureIsForJoinedWindows) {
+  TaskSpec task = three_tasks()[0];
+  task.windows = Windows::kMean;
+  task.temperature = 2;
+  const auto square_roots = [](std::vector<double> probs) {
+    double sum = 0;
+    for (double& p : probs) sum += p = std::sqrt(p);
+    for (double& p : probs) p /= sum;
+    return probs;
+  };
+  std::vector<Prediction> first = {{0, square_roots({0.6, 0.3, 0.1})}};
+  join_windows(task, first, {.rows = {}, .of = {0}}, std::vector<Prediction>{{1, square_roots({0.2, 0.7, 0.1})}});
+  expect_probs(first.front(), square_roots({0.4, 0.5, 0.1}));
+  EXPECT_EQ(first.front().value, 1);
 }
 
 TEST(Predict, SetsHoldTheLabelsAboveTheirThresholds) {
@@ -117,6 +156,18 @@ TEST(Predict, ATemperatureMakesProbabilitiesLikelier) {
   EXPECT_NEAR(one_logit.temperature, task.temperature, 1e-6);
   one_logit.calibrate = false;
   EXPECT_FALSE(fit_decoding(one_logit, binary, labels));
+}
+
+TEST(Predict, ATemperatureOfSetsIsForTheirLogOdds) {
+  TaskSpec task = make_task("topics", TaskType::kMultiLabel, TaskLabels::named({"a", "b"}));
+  task.labels.sets = true;
+  task.calibrate = true;
+  // Log-odds of log 9 throughout, and 3 of 4 decisions right: the best are log 3.
+  std::vector<Prediction> predictions = {{0, {0.9, 0.9}}, {0, {0.1, 0.9}}};
+  EXPECT_TRUE(fit_decoding(task, predictions, std::vector<double>{3, 0}));
+  EXPECT_NEAR(task.temperature, 2, 1e-6);
+  EXPECT_NEAR(predictions[0].probs[1], 0.75, 1e-6);
+  EXPECT_NEAR(predictions[1].probs[0], 0.25, 1e-6);
 }
 
 class PredictRows : public testing::TestWithParam<const char*> {

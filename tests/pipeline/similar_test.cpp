@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "minbert/base/rng.h"
 #include "tests/testing.h"
@@ -38,22 +39,37 @@ TEST(Similar, PairsAreThoseOfAPlainLoop) {
   const auto backend = make_backend("cpu");
   const auto unit = unit_vectors(2600);
   const auto pairs = similar_pairs(*backend, unit, kWidth, kThreshold, 1'000'000);
-  std::size_t expected = 0;
+  const auto is_above = [&](std::size_t a, std::size_t b) { return cosine_of(unit, a, b) > kThreshold + 1e-5; };
+  std::size_t expected = 0, found = 0;  // without those too close to the threshold to tell
   for (std::size_t a = 0; a < 2600; ++a)
-    for (std::size_t b = a + 1; b < 2600; ++b) {
-      const double score = cosine_of(unit, a, b);
-      if (std::abs(score - kThreshold) > 1e-5) expected += score > kThreshold ? 1 : 0;
-    }
-  EXPECT_GT(expected, 100u);
-  EXPECT_LE(expected, pairs.size());
-  EXPECT_LT(pairs.size(), expected + 50);  // those too close to the threshold to tell
+    for (std::size_t b = a + 1; b < 2600; ++b) expected += is_above(a, b) ? 1 : 0;
+  std::set<std::pair<std::size_t, std::size_t>> distinct;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     EXPECT_LT(pairs[i].a, pairs[i].b);
     EXPECT_NEAR(pairs[i].score, cosine_of(unit, pairs[i].a, pairs[i].b), 1e-5);
     EXPECT_GE(pairs[i == 0 ? 0 : i - 1].score, pairs[i].score);
+    EXPECT_GE(pairs[i].score, kThreshold);
+    distinct.emplace(pairs[i].a, pairs[i].b);
+    found += is_above(pairs[i].a, pairs[i].b) ? 1 : 0;
   }
+  EXPECT_GT(expected, 100u);
+  EXPECT_EQ(found, expected);
+  EXPECT_EQ(distinct.size(), pairs.size());
   EXPECT_TRUE(std::any_of(pairs.begin(), pairs.end(), [](const SimilarPair& p) { return p.a == 7 && p.b == 2500; }));
   EXPECT_THROW(similar_pairs(*backend, unit, kWidth, kThreshold, 10), Error);
+}
+
+TEST(Similar, EqualScoresStandInTheOrderOfTheirRows) {
+  std::vector<float> unit(3 * kWidth, 0);
+  for (std::size_t row = 0; row < 3; ++row) unit[row * kWidth] = 1;
+  const auto backend = make_backend("cpu");
+  const auto text = [](const std::vector<SimilarPair>& pairs) {
+    std::string out;
+    for (const SimilarPair& pair : pairs) out += fmt::format("{}-{} ", pair.a, pair.b);
+    return out;
+  };
+  EXPECT_EQ(text(similar_pairs(*backend, unit, kWidth, 0.5f, 10)), "0-1 0-2 1-2 ");
+  EXPECT_EQ(text(nearest_rows(*backend, unit, kWidth, 1)), "0-1 1-0 2-0 ");
 }
 
 TEST(Similar, NeighboursAreThoseOfAPlainLoop) {

@@ -87,9 +87,11 @@ TEST(Task, MultiLabelHasASigmoidForEachLabel) {
   task.thresholds = {0.5, 0.25, 0.75};
   task.temperature = 1.5;
   task.data.label_columns = {"a", "b", "c"};
+  task.data.label_separator = "|";
   const TaskSpec again = parse_task({task_json(task), "minbert.json", ErrorTag::kModel});
   EXPECT_EQ(task_json(again), task_json(task));
   EXPECT_EQ(again.thresholds, task.thresholds);
+  EXPECT_EQ(again.data.label_separator, "|");
   EXPECT_TRUE(again.labels.sets);
   Json json = task_json(task);
   json["thresholds"] = {0.5};

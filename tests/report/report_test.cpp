@@ -64,7 +64,8 @@ TEST(Report, AccuracyByCoverage) {
   const Report report = whole_report();
   const Grid points = csv_grid(report.tables.at("stars.coverage.csv"));
   EXPECT_EQ(points[0], (std::vector<std::string>{"least confidence", "rows", "coverage", "accuracy"}));
-  EXPECT_EQ(points.back()[2], "1.000");
+  EXPECT_EQ(points[1], (std::vector<std::string>{"0.900", "1", "0.250", "1.0000"}));  // of four answers the surest alone is right
+  EXPECT_EQ(points.back(), (std::vector<std::string>{"0.600", "4", "1.000", "0.2500"}));
   EXPECT_TRUE(has(report.html, "stars, accuracy by coverage"));
 }
 
@@ -138,6 +139,17 @@ TEST(Report, ErrorsAreCounted) {
   EXPECT_EQ(rows("same.token-edits.csv")[2], (std::vector<std::string>{"1", "2", "1", "0.500", "0", "0", ""}));
   EXPECT_FALSE(report.tables.contains("same.error-kinds.csv")) << "those kinds are the paper's";
   EXPECT_EQ(rows("likeness.points.csv")[2], (std::vector<std::string>{"2", "4", "1.25", "2.75", "0.2", "5"}));
+  // The overlaps are 1, 1/5, 2/7 and 1/4, the lengths 4, 5, 3.5 and 4, the errors -0.5, -2.75, 0.5 and 0.
+  EXPECT_EQ(rows("likeness.error-bins.csv"), (Grid{{"by", "from", "to", "pairs", "mean error", "bias"},
+                                                   {"overlap", "0", "0.1", "0", "", ""},
+                                                   {"overlap", "0.1", "0.2", "0", "", ""},
+                                                   {"overlap", "0.2", "0.4", "3", "1.083", "-0.750"},
+                                                   {"overlap", "0.4", "0.6", "0", "", ""},
+                                                   {"overlap", "0.6", "1", "1", "0.500", "-0.500"},
+                                                   {"length", "3.5", "3.8", "1", "0.500", "0.500"},
+                                                   {"length", "3.8", "4", "0", "", ""},
+                                                   {"length", "4", "4.4", "2", "0.250", "-0.250"},
+                                                   {"length", "4.4", "5", "1", "2.750", "-2.750"}}));
   EXPECT_EQ(rows("stars.calibration.csv")[1], (std::vector<std::string>{"0.5", "1", "4", "0.7500", "0.2500"}));
 }
 
@@ -215,6 +227,26 @@ TEST(Report, ScoresAreThoseOfTheFiles) {
   EXPECT_TRUE(has(report.html, "<dt>training</dt><dd>3.5 s</dd>"));
   EXPECT_EQ(csv_grid(report.tables.at("timing.csv"))[1], (std::vector<std::string>{"0", "3", "300", "3.5", "86"}));
   EXPECT_TRUE(has(whole_report().html, "<dt>largest memory</dt><dd>1.23 GB</dd>"));
+}
+
+TEST(Report, CostsOfStagesAndPhasesAddUp) {
+  const RunFixture fixture;
+  fixture.write("metrics.jsonl",
+                RunFixture::step(1, "mood", "1", "a") + RunFixture::step(2, "mood", "1", "a") + RunFixture::step(4, "mood", "1", "b"));
+  fixture.write("status.json", R"({"format": 1, "state": "done", "wall_seconds": 4,
+    "phase_seconds": {"read": 0, "encode": 0, "steps": 1, "scores": 3, "write": 0}})");
+  const Report report = make_report(fixture.path());
+  EXPECT_EQ(csv_grid(report.tables.at("timing.csv")), (Grid{{"stage", "steps", "tokens", "seconds", "tokens per second"},
+                                                            {"a", "2", "200", "2.5", "80"},
+                                                            {"b", "1", "100", "2", "50"},
+                                                            {"all", "3", "300", "4.5", "67"}}));
+  EXPECT_EQ(csv_grid(report.tables.at("wall-clock.csv")), (Grid{{"phase", "seconds", "share"},
+                                                                {"read", "0", "0"},
+                                                                {"encode", "0", "0"},
+                                                                {"steps", "1", "0.25"},
+                                                                {"scores", "3", "0.75"},
+                                                                {"write", "0", "0"},
+                                                                {"all", "4", "1"}}));
 }
 
 TEST(Report, HostileTextStaysText) {

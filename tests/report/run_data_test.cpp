@@ -41,6 +41,18 @@ TEST(RunData, ReadsEveryFile) {
   EXPECT_EQ(dev.tasks[1].errors[0].text_pair, "The boat is at sea.");
 }
 
+TEST(RunData, AStageTakesWhatThoseBeforeItDoNot) {
+  const RunFixture fixture;
+  fixture.write("metrics.jsonl",
+                RunFixture::step(1, "mood", "1", "a") + RunFixture::step(2, "mood", "1", "a") + RunFixture::step(4, "mood", "1", "b"));
+  const RunData run = read_run(fixture.path());
+  ASSERT_EQ(run.costs.size(), 2u);
+  EXPECT_EQ(run.costs[0].stage, "a");
+  EXPECT_EQ(run.costs[0].steps, 2);
+  EXPECT_EQ(run.costs[0].seconds, 2.5);
+  EXPECT_EQ(run.costs[1].seconds, 2);
+}
+
 TEST(RunData, MajorityIsTrainsLabelOnTheOtherSplit) {
   const RunData run = read_run(RunFixture().path());
   EXPECT_EQ(majority_share(run, "mood", "dev"), 1.0 / 8);  // "<i>", 5 of 10 in train; rows without a label do not count

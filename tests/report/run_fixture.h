@@ -135,10 +135,10 @@ class RunFixture {
            stage("multi", "finetune", kTasks) + stage("single", "heads", kTasks);
   }
 
-  static std::string step(int number, std::string_view task, std::string_view loss) {
-    return fmt::format(R"({{"event":"step","stage":"0","step":{},"epoch":1,"task":"{}","loss":{},"tokens":100,"wall_s":{}.5}})"
+  static std::string step(int number, std::string_view task, std::string_view loss, std::string_view stage = "0") {
+    return fmt::format(R"({{"event":"step","stage":"{}","step":{},"epoch":1,"task":"{}","loss":{},"tokens":100,"wall_s":{}.5}})"
                        "\n",
-                       number, task, loss, number);
+                       stage, number, task, loss, number);
   }
 
   void write(std::string_view name, std::string_view text) const {

@@ -78,6 +78,12 @@ TEST_F(StudyReportTest, SharedStagesAreDrawnOnce) {
   EXPECT_EQ(table("table-3.csv")[3], (Row{"Gamma", "", "", "", "", "", "", ""}));
 }
 
+TEST_F(StudyReportTest, SharedStagesCostNothing) {
+  write("rows/beta/seed-1/metrics.jsonl", RunFixture::step(2, "same", "0.5", "multi") + RunFixture::step(5, "same", "0.5", "single"));
+  const Row beta = table("timing.csv")[3];
+  EXPECT_EQ(Row(beta.begin() + 3, beta.begin() + 6), (Row{"1", "3", "33"})) << "steps, seconds and tokens per second of `single`";
+}
+
 TEST_F(StudyReportTest, CurvesAreMeansOverSeeds) {
   const Grid points = table("fig-5.csv");
   EXPECT_TRUE(std::ranges::count(points, Row{"Alpha", "single", "stars", "dev", "2", "2", "0.5000", "0.0000"}));

@@ -76,7 +76,6 @@ TEST_F(Routes, ExplainSaysWhatEachTokenAdds) {
   EXPECT_EQ(post("/v1/explain", longer + "}").json()["explanation"]["tokens"].size(), 8u);
 }
 
-/// A model whose tasks read long texts in windows and joint pairs in both orders.
 /// A run in which each task has a model of its own: the first makes vectors, and the others answer.
 class RoutesOfOwnModels : public ServiceTest {
  protected:
@@ -108,6 +107,30 @@ TEST_F(RoutesOfOwnModels, EachTaskIsAnsweredByItsOwn) {
   EXPECT_EQ(client().get("/info").json()["tasks"].size(), tasks_.size());
 }
 
+/// A model whose task of two classes has a logit for each.
+class RoutesOfTwoLogits : public Routes {
+ protected:
+  void SetUp() override {
+    tasks_[1].loss = LossName::kCrossEntropy;
+    save_tiny_folder(folder_.path(), tasks_);
+    serve({});
+    own_ = load();
+  }
+};
+
+TEST_F(RoutesOfTwoLogits, RawScoresAreTheirDifference) {
+  const auto same = predict(1, {{"a b", "c", ""}, {"a b", "d e f", ""}, {"a b", "f", ""}});
+  const std::string request = R"({"query": "a b", "texts": ["c", "d e f", "f"], "task": "same")";
+  const Json plain = post("/rerank", request + "}").json(), raw = post("/rerank", request + R"(, "raw_scores": true})").json();
+  ASSERT_EQ(raw.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(raw[i]["index"], plain[i]["index"]);
+    const auto& probs = same[raw[i]["index"].get<std::size_t>()].probs;
+    EXPECT_NEAR(raw[i]["score"].get<double>(), std::log(probs[1] / probs[0]), 1e-4);
+  }
+}
+
+/// A model whose tasks read long texts in windows and joint pairs in both orders.
 class RoutesOfWindows : public Routes {
  protected:
   void SetUp() override {
@@ -179,6 +202,11 @@ TEST_F(Routes, PredictTellsPairsFromBatches) {
   ASSERT_EQ(pair.size(), 2u);
   EXPECT_EQ(pair[0]["score"].get<float>(), static_cast<float>(expected[0].score()));
   EXPECT_EQ(post("/predict", R"({"inputs": [["a b", "c"]], "task": "same"})").json()[0], pair);
+  const Json raw = post("/predict", R"({"inputs": ["a b", "c"], "task": "same", "raw_scores": true})").json();
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(raw[i]["label"], pair[i]["label"]);
+    EXPECT_NEAR(raw[i]["score"].get<double>(), raw[i]["label"] == "0" ? 0 : std::log(expected[0].probs[1] / expected[0].probs[0]), 1e-4);
+  }
   for (const char* wrong : {R"("a")", R"(["a"])", R"(["a", "b", "c"])", R"([["a"]])", R"([["a", "b", "c"]])", R"([["a", 1]])", "1", "{}"})
     EXPECT_EQ(post("/predict", fmt::format(R"({{"inputs": {}, "task": "same"}})", wrong)).status, 422) << wrong;
   for (const char* wrong : {R"([["a", "b"]])", R"([1])", "null", "1"})
@@ -272,6 +300,11 @@ TEST_F(Routes, LongTextsAreCutOrRefused) {
   EXPECT_EQ(cut.json()[0], post("/embed", R"({"inputs": "a b c d e f"})").json()[0]);
   EXPECT_EQ(post("/embed", R"({"inputs": "a b c d e f a b c", "truncation_direction": "Left"})").json()[0],
             post("/embed", R"({"inputs": "d e f a b c"})").json()[0]);
+  const auto by_ids = [&](const std::string& ids, const char* more = "") {
+    return post("/embed", fmt::format(R"({{"inputs": [{}]{}}})", ids, more)).json()[0];
+  };
+  EXPECT_EQ(by_ids("2,5,6,7,8,9,10,5,3"), by_ids("2,5,6,7,8,9,10,5"));
+  EXPECT_EQ(by_ids("2,5,6,7,8,9,10,5,3", R"(, "truncation_direction": "Left")"), by_ids("5,6,7,8,9,10,5,3"));
   const ClientReply refused = post("/embed", R"({"inputs": "a b c d e f a b c", "truncate": false})");
   EXPECT_EQ(refused.status, 422);
   EXPECT_NE(refused.body.find("at most 8 tokens, got 11"), std::string::npos) << refused.body;

@@ -29,6 +29,7 @@ TEST_F(Services, RefusalsHaveTheShapeOfTheirFamily) {
   EXPECT_EQ(client().post("/predict", R"({"inputs": "a", "task": "mood"})", "content-type: Application/JSON; charset=utf-8\r\n").status,
             200);
   EXPECT_EQ(tei(post("/embed", R"({"inputs": ["a", "a", "a", "a"]})")), "422 Validation");
+  EXPECT_EQ(post("/embed", R"({"inputs": ["a", "a", "a"]})").status, 200);
   EXPECT_EQ(tei(post("/embed", std::string(100'001, ' '))), "413 Validation");
   EXPECT_EQ(tei(post("/embed", std::string(10'000, '['))), "400 Validation");
   const Json open_ai = post("/v1/embeddings", "{").json()["error"];
@@ -60,6 +61,12 @@ TEST_F(Services, KeysGuardAllButHealth) {
   EXPECT_EQ(refused.json()["error"]["code"], "invalid_api_key");
 }
 
+TEST_F(Services, MetricsMayBeOpenToAll) {
+  start({.open_metrics = true, .api_key = "secret"});
+  EXPECT_EQ(client().get("/metrics").status, 200);
+  EXPECT_EQ(client().get("/info").status, 401);
+}
+
 TEST_F(Services, RequestIdsCorsAndTheLog) {
   start({.cors_allow_origin = "https://a.example, https://b.example"});
   const ClientReply known = client().get("/info", "x-request-id: my-id\r\nOrigin: https://b.example\r\n");
@@ -73,7 +80,7 @@ TEST_F(Services, RequestIdsCorsAndTheLog) {
   const ClientReply preflight = c.read();
   EXPECT_EQ(preflight.status, 204);
   EXPECT_EQ(preflight.headers.at("access-control-allow-methods"), "POST");
-  post("/predict", R"({"inputs": ["a b", "c"], "task": "mood"})");
+  const ClientReply answer = post("/predict", R"({"inputs": ["a b", "c"], "task": "mood"})");
   service_.reset();
   const std::string lines = log();
   std::vector<Json> read;
@@ -87,6 +94,9 @@ TEST_F(Services, RequestIdsCorsAndTheLog) {
   EXPECT_EQ(read[3]["status"], 200);
   EXPECT_EQ(read[3]["peer"], "127.0.0.1");
   EXPECT_GT(read[3]["ms"]["total"].get<double>(), 0);
+  for (const char* phase : {"tokenization", "queue", "inference"})
+    EXPECT_EQ(std::stod(answer.headers.at(fmt::format("x-{}-time", phase))), read[3]["ms"][phase].get<double>()) << phase;
+  EXPECT_GT(read[3]["ms"]["inference"].get<double>(), 0);
 }
 
 TEST_F(Services, CountsRequestsOnce) {

@@ -71,6 +71,9 @@ TEST_F(CompareTest, ProbabilitiesThatCanBeCounted) {
   EXPECT_NEAR(tasks[2].scores.p_value, 0.125, 0.01);
   EXPECT_EQ(tasks[2].scores.difference.low, 0);
   EXPECT_FALSE(tasks[2].mcnemar.has_value());
+  const Json row = comparison_json(comparisons, {})["comparisons"][0]["tasks"][2];
+  EXPECT_EQ(row["low"], 0);
+  EXPECT_EQ(row["high"], 1);
 }
 
 TEST_F(CompareTest, McNemarCountsRowsThatOneAloneHasRight) {

@@ -110,6 +110,9 @@ TEST(Tokenizer, CutsPairsLongestFirst) {
   EXPECT_EQ(ids("a a", "b b b b", 8), "[0a0a0[0b1b1b1[1");
   EXPECT_EQ(ids("a", "b", 3), "[0[0[1");
   EXPECT_EQ(tokenizer.encode("a a a", 3).ids, (Ids{2, 15, 3}));
+  const Encoding ends = tokenizer.encode_pair("a b", "new a b", 6, false, CutSide::kStart);
+  EXPECT_EQ(ends.ids, (Ids{2, 17, 3, 15, 17, 3})) << "of both texts the end stays";
+  EXPECT_EQ(ends.cut, 2);
   expect_error(ErrorTag::kUsage, {"at least 3", "got 2"}, [&] { tokenizer.encode_pair("a", "b", 2); });
   expect_error(ErrorTag::kUsage, {"at least 2", "got 1"}, [&] { tokenizer.encode("a", 1); });
 }

@@ -23,7 +23,7 @@ CONFIG = f"""
 seed = 5
 {parity.MODEL}max_length = 32
 hidden_dropout = RATE
-attention_dropout = RATE
+attention_dropout = HALF_RATE
 [[task]]
 name = "mood"
 type = "classify"
@@ -82,7 +82,7 @@ def loss_of(u, v, groups):
 def train(run, start, items, dropout_on):
     raw = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
     stage = reference.section("stage", {**raw["stage"][0], "kind": "finetune", "contrastive": None}, reference.STAGE)
-    rate = raw["model"]["hidden_dropout"]
+    hidden_rate, attention_rate = raw["model"]["hidden_dropout"], raw["model"]["attention_dropout"]
     bert, tokenizer = BertModel.from_pretrained(start, dtype=torch.float32), BertTokenizerFast.from_pretrained(start)
     w = {name: value for name, value in bert.named_parameters() if not name.startswith("pooler.")}
     optimizer = reference.AdamW(stage["optimizer"], stage["betas"], stage["eps"])
@@ -100,7 +100,7 @@ def train(run, start, items, dropout_on):
         loss = 0.0
         for micro_step, begin in enumerate(range(0, len(window), stage["batch"])):
             batch = [items[i] for i in window[begin : begin + stage["batch"]]]
-            dropout = reference.Dropout(dropout_on, rate, rate, raw["run"]["seed"], step, micro_step)
+            dropout = reference.Dropout(dropout_on, hidden_rate, attention_rate, raw["run"]["seed"], step, micro_step)
             first, second = [pair[0] for pair, _ in batch], [pair[1] for pair, _ in batch]
             u = vectors(first, dropout, 0)
             v = vectors(first, dropout, 2) if second[0] is None else vectors(second, dropout, 1)
@@ -123,7 +123,8 @@ class ContrastiveParityTest(parity.ParityTest):
                 rows = make_rows()
                 lines = ["a,b,class,binary", *(f"{a},{b},{label},{same}" for a, b, label, same in rows)]
                 (Path(folder) / "rows.csv").write_text("\n".join(lines) + "\n")
-                config = CONFIG.replace("RATE", str(0.2 if dropout else 0.0)).replace("SETTINGS", settings)
+                p = 0.2 if dropout else 0.0
+                config = CONFIG.replace("HALF_RATE", str(p / 2)).replace("RATE", str(p)).replace("SETTINGS", settings)
 
                 def expect(run, start, on=dropout):
                     return train(run, start, items_of(rows), on)

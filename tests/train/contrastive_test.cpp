@@ -50,13 +50,19 @@ TEST_F(ContrastiveTest, LearnsWhatBelongsTogether) {
 }
 
 TEST_F(ContrastiveTest, OfPairsThePositiveOnesAreRead) {
+  write_file(folder / "same-train.csv", "a,b,binary\nwarm,river,1\ncold,stone,0\ngreen,walks,1\nsings,slow,0\npaper,lamp,1\n");
   const ContrastiveTexts same = read(contrastive("texts = [\"same.train\"]"));
   EXPECT_EQ(same.rows.per_row, 2);
-  EXPECT_TRUE(std::ranges::all_of(same.rows.labels, [](double label) { return label == 1; }));
-  EXPECT_EQ(read(contrastive("texts = [\"same.train\"], positive = \"0\"")).rows.rows() + same.rows.rows(), 13);
+  EXPECT_EQ(same.rows.labels, (std::vector<double>{1, 1, 1}));
+  EXPECT_EQ(read(contrastive("texts = [\"same.train\"], positive = \"0\"")).rows.labels, (std::vector<double>{0, 0}));
   const ContrastiveTexts near = read(contrastive("texts = [\"near.train\"]"));
-  EXPECT_TRUE(std::ranges::all_of(near.rows.labels, [](double label) { return label >= 4; }));
-  EXPECT_FALSE(near.groups.empty());
+  EXPECT_EQ(near.rows.labels, (std::vector<double>{4.5, 4, 5, 4.2, 4.9})) << "of 0..5 the top fifth begins at 4";
+  EXPECT_EQ(near.groups.size(), 5u);
+  write_file(folder / "near-train.csv", "a,b,number\nwarm,river,4.5\ncold,stone,4.1\ngreen,walks,5\nsings,slow,1\n");
+  write_file(folder / "near-dev.csv", "a,b,number\npaper,lamp,3\nbread,under,1\n");
+  const std::string_view from_one = "[[task]]\n[[task]]\n[[task]]\ndata = { label_range = [1, 5] }\n";
+  EXPECT_EQ(read(contrastive("texts = [\"near.train\"]", {}, from_one)).rows.labels, (std::vector<double>{4.5, 5}))
+      << "of 1..5 it begins at 4.2";
 }
 
 TEST_F(ContrastiveTest, RowsThatShareATextAreOneGroup) {

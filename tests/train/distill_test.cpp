@@ -1,6 +1,7 @@
 // Laws of training on what teachers answer.
 #include <algorithm>
 
+#include "minbert/train/setup.h"
 #include "tests/base/error_matchers.h"
 #include "tests/train/tiny_run.h"
 
@@ -87,6 +88,18 @@ TEST_F(DistillTest, UnlabelledTextsCanStandInFiles) {
   expect_error(ErrorTag::kData, {"cannot resume"}, [&] { train(run, "changed", kResume); });
   write_file(folder / "lines.txt", "\n \n");
   expect_error(ErrorTag::kData, {"lines.txt", "expected rows"}, [&] { train(run, "blank"); });
+}
+
+TEST_F(DistillTest, UnlabelledFilesAreReadAsTheTaskReadsItsOwn) {
+  write_file(folder / "lines.txt", " Is it? \nWARM River\n");
+  const RunConfig run = config(
+      "[[task]]\ndata = { preprocess = \"cs224n\" }\n[[stage]]\n[[stage]]\nname = \"student\"\nkind = \"distill\"\n"
+      "distill = { teachers = [\"0\"], unlabelled = { mood = [\"lines.txt\"] } }\n");
+  Comm alone;
+  const RunSetup setup = prepare_run(*backend, run, events, alone);
+  std::vector<std::string> texts;
+  for (const Row& row : setup.unlabelled.at(1).at("mood").rows) texts.push_back(row.text);
+  EXPECT_EQ(texts, (std::vector<std::string>{"is it?", "warm river"}));
 }
 
 /// Two stages that know different tasks, and one that they teach.

@@ -120,6 +120,14 @@ TEST_F(EvaluationTest, ScoresAndTheirMean) {
   EXPECT_FALSE(all["tasks"]["mood"].contains("f1"));  // f1 is that of class 1 of two
 }
 
+TEST_F(EvaluationTest, TwoClassesHaveAnF1) {
+  Rows rows;
+  rows.rows = {row("0", "one", 1), row("1", "two", 1), row("2", "three", 0)};
+  const TaskEvaluation labelled = {&open_task, &rows, {predicted(1, {0.25, 0.75}), predicted(0, {0.75, 0.25}), predicted(0, {0.75, 0.25})}};
+  const Json figures = evaluation_json("dev", std::span(&labelled, 1), 0, 7)["tasks"]["open"];
+  EXPECT_NEAR(figures["f1"].get<double>(), 2.0 / 3, 1e-12);  // of class 1: precision 1, recall 1/2
+}
+
 TEST_F(EvaluationTest, ClassesHaveTheirNames) {
   const Json mood_json = json()["tasks"]["mood"];
   EXPECT_EQ(mood_json["accuracy"], 0.6);

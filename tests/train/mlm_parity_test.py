@@ -17,7 +17,7 @@ CONFIG = f"""
 seed = 5
 {parity.MODEL}max_length = 10
 hidden_dropout = RATE
-attention_dropout = RATE
+attention_dropout = HALF_RATE
 [[stage]]
 kind = "mlm"
 batch = 4
@@ -43,7 +43,7 @@ CASES = {
 def config_text(head, dropout):
     p = 0.2 if dropout else 0.0
     text = CONFIG
-    for name, value in {"HEAD_RATE": 1.5 * p, "RATE": p, "SETTINGS": CASES[head], "HEAD": head}.items():
+    for name, value in {"HEAD_RATE": 1.5 * p, "HALF_RATE": p / 2, "RATE": p, "SETTINGS": CASES[head], "HEAD": head}.items():
         text = text.replace(name, str(value))
     return text
 

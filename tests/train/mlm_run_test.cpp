@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "minbert/base/safetensors.h"
+#include "minbert/data/corpus_records.h"
 #include "minbert/train/objective.h"
 #include "minbert/train/start.h"
 #include "tests/base/error_matchers.h"
@@ -170,6 +171,9 @@ TEST_F(MlmRunTest, KeepsTheEpochWithTheLowestHeldOutLoss) {
     EXPECT_EQ(eval.best, loss(eval) < lowest) << eval.epoch;
     lowest = std::min(lowest, loss(eval));
   }
+  const CorpusRecord lines = read_corpora(run_path("a") / "eval/mlm/corpora.csv").front();
+  EXPECT_EQ(lines.loss.before, loss(events.evals.front()));
+  EXPECT_EQ(lines.loss.after, lowest);
   train(alone(fmt::format("[model]\ninit = \"{}\"\n[[stage]]\nlr = 0.0\nepochs = 1\n", run_path("a").string())), "b");
   EXPECT_DOUBLE_EQ(loss(events.evals.front()), lowest) << "the head of the earlier run was not taken up";
 }
@@ -220,6 +224,34 @@ TEST_F(MlmRunTest, CorporaHaveNoHeadAndAreNotEvaluated) {
   for (const auto& [name, score] : eval->scores) measured.push_back(name);
   EXPECT_EQ(measured, (std::vector<std::string>{"lines.txt", "mood.dev", "near.train", "same.train"}));
   EXPECT_DOUBLE_EQ(eval->mean, (eval->scores.at("lines.txt") + eval->scores.at("near.train") + eval->scores.at("same.train")) / 3);
+}
+
+TEST_F(MlmRunTest, AScratchVocabularyIsOfAllTextsThatAreRead) {
+  // Letters that stand nowhere else: in the second texts of a task and of a corpus, and in a file.
+  write_file(folder / "near-train.csv", "a,b,number\nwarm,q,1\ncold river,stone,4\nlamp,slow,0\n");
+  write_file(folder / "same-train.csv", "a,b,binary\nj,z,1\ngreen,stone,0\nlamp,slow,0\n");
+  write_file(folder / "lines.txt", read_file(folder / "lines.txt") + "v x\n");
+  Comm ranks;
+  const RunSetup setup = prepare_run(*backend, staged("linear"), events, ranks);
+  ASSERT_EQ(setup.corpora.size(), 1u);
+  for (const char* letter : {"q", "j", "z", "v", "x"})
+    EXPECT_EQ(std::ranges::count(setup.tokenizer.encode(letter).ids, setup.tokenizer.unk_id()), 0) << letter;
+  EXPECT_EQ(std::ranges::count(setup.tokenizer.encode("\u00E6").ids, setup.tokenizer.unk_id()), 1);
+}
+
+TEST_F(MlmRunTest, AScratchVocabularyHasTheSizeThatIsAskedFor) {
+  std::string words;
+  for (char a = 'a'; a < 'k'; ++a)
+    for (char b = 'a'; b < 'k'; ++b) words += fmt::format("{0}{1} {0}{1}\n", a, b);
+  write_file(folder / "words.txt", words);
+  Comm ranks;
+  const auto size = [&](int asked) {
+    const RunConfig run = alone(fmt::format("[model.vocabulary]\nsize = {}\n[[stage]]\n[stage.mlm]\ntexts = [\"words.txt\"]\n", asked));
+    return prepare_run(*backend, run, events, ranks).tokenizer.vocab_size();
+  };
+  EXPECT_EQ(size(100), 100);
+  EXPECT_EQ(size(110), 110);
+  EXPECT_EQ(size(1000), 125) << "5 special tokens, 10 letters at both places of a word, and 100 words";
 }
 
 TEST_F(MlmRunTest, MeasuresCorporaAndTheirOverlap) {

@@ -325,6 +325,40 @@ TEST_F(OptimizerTest, LoraMovesTheAdaptedWeightsAlone) {
   EXPECT_TRUE(std::equal(ends.begin(), ends.begin() + half, ends.begin() + half));
 }
 
+TEST_F(OptimizerTest, LoraHasTheRatesAndTheDecayOfItsLayers) {
+  StageSpec spec = with_lora(stage());
+  spec.layer_decay = 0.5;
+  spec.weight_decay = 0.1;
+  spec.eps = 1e-12;
+  const TempFolder folder;
+  Optimizer optimizer(params, spec, [&](const ParamInfo& info) { return stage_trains(spec, info); }, 7);
+  optimizer.save(folder / "before.safetensors");
+  for (std::size_t i = 0; i < params.table().size(); ++i)
+    if (const Tensor gradient = optimizer.gradients()[i]; gradient && params.table()[i].role == Role::kEncoder)
+      for (float& x : gradient.span<float>()) x = static_cast<float>(rng.normal());
+  update(optimizer, 0);
+  optimizer.save(folder / "after.safetensors");
+  const SafetensorsFile before(folder / "before.safetensors"), after(folder / "after.safetensors");
+  const auto floats = [](const SafetensorsFile& file, const std::string& name) {
+    const SafetensorsEntry& entry = *file.find(name);
+    std::vector<float> numbers(entry.bytes.size() / sizeof(float));
+    convert_to_f32(entry.dtype, entry.bytes, numbers);
+    return numbers;
+  };
+  int adapted = 0;
+  for (const ParamInfo& info : params.table()) {
+    if (!is_adapted(info)) continue;
+    ++adapted;
+    const double rate = spec.lr * std::pow(0.5, layers_above(params, info)), kept = 1 - rate * spec.weight_decay;
+    // B is zero at first, so that A has no gradient; the first step moves each number of B by its rate.
+    const auto a = floats(after, "lora.a." + info.name), b = floats(after, "lora.b." + info.name);
+    const auto old_a = floats(before, "lora.a." + info.name);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], old_a[i] * kept, 1e-7) << info.name;
+    for (const float x : b) EXPECT_NEAR(std::abs(x), rate * kept, 1e-6) << info.name;
+  }
+  EXPECT_EQ(adapted, 4);
+}
+
 TEST_F(OptimizerTest, RefusesTheMomentsOfOtherParameters) {
   const TempFolder folder;
   Optimizer(params, stage(), everything, 1).save(folder / "optimizer.safetensors");

@@ -106,7 +106,7 @@ def write_rows(folder):
 def config_text(case, dropout):
     names, settings, stage = CASES[case]
     p = 0.2 if dropout else 0.0
-    text = f"[run]\nseed = 5\n{parity.MODEL}max_length = 32\nhidden_dropout = {p}\nattention_dropout = {p}\n"
+    text = f"[run]\nseed = 5\n{parity.MODEL}max_length = 32\nhidden_dropout = {p}\nattention_dropout = {p / 2}\n"
     for name in names:
         own = re.sub("head = .*", 'head = { kind = "cosine", dropout = DROPOUT }', settings) if name == "angle" else settings
         if name == "mood":

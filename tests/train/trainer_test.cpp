@@ -62,6 +62,22 @@ TEST_F(TrainerTest, AFinishedRunKeepsItsBestModels) {
                [&] { train(config("[[stage]]\nepochs = 3\n[[stage]]\nname = \"second\"\nkind = \"heads\"\nepochs = 1\n"), "a", kResume); });
 }
 
+TEST_F(TrainerTest, EachDropoutRateIsItsOwn) {
+  const auto first_loss = [&](std::string_view name, std::string_view hidden, std::string_view attention) {
+    const std::string_view heads = kNoDropout.substr(kNoDropout.find("[[task]]"));
+    train(
+        config(fmt::format("[model]\nhidden_dropout = {}\nattention_dropout = {}\n{}[[stage]]\nmax_steps = 1\n", hidden, attention, heads)),
+        name);
+    return events.steps.front().loss;
+  };
+  const double none = first_loss("none", "0", "0");
+  EXPECT_NE(first_loss("hidden", "0.5", "0"), none);
+  EXPECT_NE(first_loss("attention", "0", "0.5"), none);
+  const Json json = read_json(run_path("attention") / "best/config.json", ErrorTag::kModel);
+  EXPECT_EQ(json["hidden_dropout_prob"], 0);
+  EXPECT_EQ(json["attention_probs_dropout_prob"], 0.5);
+}
+
 TEST_F(TrainerTest, TrainIsScoredWithoutTouchingTheWeights) {
   const auto train_evals = [&](std::string_view eval_train) {
     train(config(fmt::format("[[stage]]\neval_train = {}\nepochs = 3\n", eval_train)), fmt::format("run-{}", eval_train));
@@ -122,6 +138,20 @@ TEST_F(TrainerTest, TheClockEndsAStage) {
   EXPECT_NEAR(at.wall_s - at.stage_s, find_stage_record(run_path("a") / "checkpoints/stage-0").value().wall_s, 1e-12);
   EXPECT_FALSE(train(run, "a", kResume).stopped);
   EXPECT_EQ(events.steps.back().step, 1 + 3 + 2 + 3);
+}
+
+TEST_F(TrainerTest, AMinuteHasSixtySeconds) {
+  const RunConfig run = config("[[stage]]\nmax_minutes = 1\n");
+  for (const auto& [seconds, goes_on] : {std::pair(59, true), {61, false}}) {
+    const std::string name = fmt::format("at-{}", seconds);
+    EXPECT_TRUE(train(run, name, {}, [&] { return std::ssize(events.steps) == 3; }).stopped);
+    const std::filesystem::path file = run_path(name) / "checkpoints/last/state.json";
+    Json state = read_json(file, ErrorTag::kModel);
+    state["stage_s"] = seconds;
+    write_file(file, dump_json(state));
+    EXPECT_FALSE(train(run, name, kResume).stopped);
+    EXPECT_EQ(!events.steps.empty(), goes_on) << seconds;
+  }
 }
 
 TEST_F(TrainerTest, WallClockTimeIsSplitIntoPhases) {
@@ -486,6 +516,35 @@ TEST_F(TrainerTest, EachTaskCanHaveTheStageThatItDoesBestIn) {
   EXPECT_EQ(answering_folders(run_path("routed") / "best-same").size(), 1u);
 }
 
+TEST_F(TrainerTest, OfStagesThatDoEquallyWellTheLaterAnswers) {
+  const std::string stages =
+      "[[stage]]\nepochs = 1\n"
+      "[[stage]]\nname = \"second\"\ntasks = [\"mood\"]\nepochs = 1\nlr = 0.0\n";
+  train(config("[run]\nbest = \"per_task\"\n" + stages), "tied");
+  const std::string log = bytes("tied", "log.txt");
+  EXPECT_NE(log.find("mood: stage second answers it, in best-mood\n"), std::string::npos) << log;
+  EXPECT_NE(log.find("same: stage 0 answers it, in best-same\n"), std::string::npos) << log;
+}
+
+TEST_F(TrainerTest, AStageThatKeepsTasksApartIsJudgedByWhatItKept) {
+  // The second stage has what the first one ended with.
+  const std::string stages =
+      "[[stage]]\nkind = \"heads\"\nepochs = 4\nlr = 0.1\nselect = \"per_task\"\n"
+      "[[stage]]\nname = \"end\"\nkind = \"heads\"\nepochs = 0\nfrom = \"last\"\n";
+  const TrainResult result = train(config("[run]\nbest = \"per_task\"\n" + stages), "kept");
+  Scores highest, last, at_best_epoch;
+  for (const EvalEvent& eval : events.evals) {
+    if (eval.split != "dev") continue;
+    for (const auto& [task, score] : eval.scores) highest[task] = std::max(score, highest.try_emplace(task, score).first->second);
+    if (eval.stage == "0" && eval.best) at_best_epoch = eval.scores;
+    if (eval.stage == "end") last = eval.scores;
+  }
+  EXPECT_TRUE(std::ranges::any_of(highest, [&](const auto& best) {
+    return at_best_epoch.at(best.first) <= last.at(best.first) && last.at(best.first) < best.second;
+  })) << "the rules cannot be told apart";
+  for (const auto& [task, score] : highest) EXPECT_NEAR(result.dev_scores.at(task), score, 1e-6) << task;
+}
+
 TEST_F(TrainerTest, StopsEarly) {
   train(config("[[stage]]\nlr = 0.0\nepochs = 9\nearly_stop_patience = 2\n"), "still");
   EXPECT_EQ(events.evals.size(), 3u);
@@ -517,8 +576,18 @@ TEST_F(TrainerTest, OtherRowsDoNotResume) {
   train(config(), "a", {}, [&] { return events.steps.size() == 3; });
   const std::string rows = read_file(folder / "mood-train.csv");
   write_file(folder / "mood-train.csv", rows.substr(0, rows.rfind("\n", rows.size() - 2) + 1));
-  expect_error(ErrorTag::kData, {"state.json", "rows"}, [&] { train(config(), "a", kResume); });
+  const auto expect_refused = [&] { expect_error(ErrorTag::kData, {"state.json", "rows"}, [&] { train(config(), "a", kResume); }); };
+  expect_refused();
+  std::string other_label = rows;
+  char& label = other_label[rows.find(',', rows.find(',', rows.find('\n')) + 1) + 1];  // of the first row
+  label = label == '0' ? '1' : '0';
+  write_file(folder / "mood-train.csv", other_label);
+  expect_refused();
   write_file(folder / "mood-train.csv", rows);
+  const std::string dev = read_file(folder / "mood-dev.csv");
+  write_file(folder / "mood-dev.csv", std::string(dev).insert(dev.find('\n') + 1, "warm "));
+  expect_refused();
+  write_file(folder / "mood-dev.csv", dev);
   EXPECT_FALSE(train(config(), "a", kResume).stopped);
 }
 
@@ -531,6 +600,17 @@ TEST_F(TrainerTest, OverfitsABatch) {
   for (const StepEvent& step : events.steps) last[step.task] = step.loss;
   for (const auto& [task, loss] : last) EXPECT_LT(loss, 0.05) << task;
   EXPECT_FALSE(std::filesystem::exists(options.folder));
+}
+
+TEST_F(TrainerTest, PlannedSecondsAreThoseOfThePlannedSteps) {
+  const auto seconds = [&](std::string_view keys) {
+    return plan_training(*backend, config(fmt::format("[[stage]]\n{}\n", keys)))["stages"][0]["seconds"]["steps"].get<double>();
+  };
+  // The steps are measured anew each time, so that only far more of them must take longer.
+  const double all = seconds("epochs = 1000");
+  EXPECT_GT(all, 10 * seconds("epochs = 1"));
+  EXPECT_GT(all, 10 * seconds("epochs = 1000\nmax_steps = 13"));
+  EXPECT_DOUBLE_EQ(seconds("epochs = 1000\nmax_minutes = 1e-6"), 6e-5);
 }
 
 TEST_F(TrainerTest, PlanCountsWhatARunDoes) {
