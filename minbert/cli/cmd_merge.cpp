@@ -3,6 +3,7 @@
 #include <charconv>
 #include <map>
 #include <memory>
+#include <ranges>
 #include <vector>
 
 #include "minbert/base/file_part.h"
@@ -110,11 +111,16 @@ std::vector<fs::path> shards_of(const fs::path& output, std::size_t wanted) {
   return paths;
 }
 
-/// Sorts shards by their numbers; those without a marker, which is refused later, come first.
-std::vector<fs::path> in_order(std::vector<fs::path> parts) {
-  const auto index = [](const fs::path& path) { return find_shard_record(path).value_or(ShardRecord()).shard.index; };
-  std::ranges::stable_sort(parts, {}, index);
-  return parts;
+/// Sorts shards by their numbers. Throws Error(kData) for a file that has no marker.
+std::vector<fs::path> in_order(std::span<const std::string> parts) {
+  std::multimap<std::size_t, fs::path> by_index;
+  for (const std::string& part : parts) {
+    const auto record = find_shard_record(part);
+    if (!record) throw Error(ErrorTag::kData, part, "expected a finished shard, got a file without FILE.done beside it");
+    by_index.emplace(record->shard.index, part);
+  }
+  const auto paths = by_index | std::views::values;
+  return {paths.begin(), paths.end()};
 }
 
 /// Reads the markers of all shards, in order, and checks that the files are whole and fit together.
@@ -181,7 +187,7 @@ struct MergeFlags {
 int run_merge(const MergeFlags& flags, Session& session) {
   if (!flags.output.empty()) {
     if (flags.count > 0) throw Error(ErrorTag::kUsage, "--of", "expected it without -o, which comes with a list of all shards");
-    merge(read_shards(in_order({flags.files.begin(), flags.files.end()})), flags.output, session);
+    merge(read_shards(in_order(flags.files)), flags.output, session);
     return 0;
   }
   if (flags.files.size() > 1)

@@ -60,7 +60,7 @@ std::string output_format(const std::string& path, std::initializer_list<std::st
   for (const std::string_view format : formats)
     if (ending.substr(std::min<std::size_t>(ending.size(), 1)) == format) return std::string(format);
   std::string endings;
-  for (const std::string_view format : formats)
+  for (const std::string_view& format : formats)
     endings += fmt::format("{}.{}", endings.empty() ? "" : &format == formats.end() - 1 ? " or " : ", ", format);
   throw Error(ErrorTag::kUsage, "-o", fmt::format("expected a name that ends in {}, got \"{}\"", endings, path), std::move(hint));
 }

@@ -143,7 +143,7 @@ TEST_F(ShardTest, MergeTakesAListOfShards) {
   expect_failure(minbert({"merge", a, "-o", "one.dat"}), 2, "expected shard 0 of 1, got shard 0 of 2");
   expect_failure(minbert({"merge", a, a, "-o", "twice.dat"}), 2, "expected shard 1 of 2, got shard 0 of 2");
   expect_failure(minbert({"merge", a, b}), 2, "-o: expected the file to write");
-  expect_failure(minbert({"merge", a, "texts.txt", "-o", "mixed.dat"}), 3, "texts.txt: shard 0 of 2 is not finished");
+  expect_failure(minbert({"merge", a, "texts.txt", "-o", "mixed.dat"}), 3, "texts.txt: expected a finished shard");
 }
 
 TEST_F(ShardTest, RowsEndAsTheFormatSaysWhateverTheName) {
