@@ -14,7 +14,6 @@ namespace minbert {
 namespace {
 
 constexpr double kTorchLayerNormEps = 1e-5;  // torch/nn/modules/normalization.py
-constexpr double kSmallestLength = 1e-12;    // torch/nn/functional.py, normalize
 
 double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
 double softplus_of(double x) { return x > 20 ? x : std::log1p(std::exp(x)); }  // torch's threshold
@@ -98,7 +97,7 @@ class ModuleRun {
     for_rows([](std::span<float> row) {
       double sum = 0;
       for (const float x : row) sum += static_cast<double>(x) * x;
-      const double scale = 1 / std::max(std::sqrt(sum), kSmallestLength);
+      const double scale = 1 / std::max(std::sqrt(sum), kNormFloor);
       for (float& x : row) x = static_cast<float>(x * scale);
     });
   }

@@ -7,8 +7,7 @@
 namespace minbert {
 namespace {
 
-constexpr double kTorchNormEps = 1e-5;      // torch/nn/modules/normalization.py
-constexpr double kSmallestDivisor = 1e-12;  // torch/nn/functional.py, normalize
+constexpr double kTorchNormEps = 1e-5;  // torch/nn/modules/normalization.py
 
 const std::vector<OnnxDim> kTokens = {"batch", "sequence"};
 
@@ -123,7 +122,7 @@ OnnxValue EncoderGraph::apply(const VectorModule& module, const OnnxValue& x, st
   }
   if (std::holds_alternative<NormalizeModule>(module)) {
     const OnnxValue length = layers_.op("ReduceL2", {x}, {{"axes", std::vector<std::int64_t>{-1}}, {"keepdims", std::int64_t{1}}});
-    return layers_.op("Div", {x, layers_.op("Max", {length, layers_.scalar(kSmallestDivisor)})});
+    return layers_.op("Div", {x, layers_.op("Max", {length, layers_.scalar(kNormFloor)})});
   }
   if (const auto* truncate = std::get_if<TruncateModule>(&module))
     return layers_.op("Slice", {x, layers_.list({0}), layers_.list({truncate->width}), layers_.list({1})});

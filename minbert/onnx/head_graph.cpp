@@ -4,15 +4,13 @@
 namespace minbert {
 namespace {
 
-constexpr double kSmallestNorms = 1e-8;  // torch.nn.functional.cosine_similarity's eps, as in ops/backend.h
-
-// u.v / max(|u| |v|, eps), (batch, 1)
+// u.v / max(|u| |v|, kCosineFloor), (batch, 1)
 OnnxValue cosine(OnnxLayers& layers, const OnnxValue& u, const OnnxValue& v) {
   const auto length = [&](const OnnxValue& x) {
     return layers.op("ReduceL2", {x}, {{"axes", std::vector<std::int64_t>{-1}}, {"keepdims", std::int64_t{1}}});
   };
   const OnnxValue product = layers.op("ReduceSum", {layers.op("Mul", {u, v}), layers.list({-1})}, {{"keepdims", std::int64_t{1}}});
-  return layers.op("Div", {product, layers.op("Max", {layers.op("Mul", {length(u), length(v)}), layers.scalar(kSmallestNorms)})});
+  return layers.op("Div", {product, layers.op("Max", {layers.op("Mul", {length(u), length(v)}), layers.scalar(kCosineFloor)})});
 }
 
 OnnxValue features(OnnxLayers& layers, Features kind, const OnnxValue& u, const OnnxValue& v) {

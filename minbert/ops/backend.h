@@ -30,6 +30,7 @@ namespace minbert {
 
 constexpr double kCorrelationFloor = 1e-8;  ///< Pearson's r is undefined below it: |x - mean x| |y - mean y| may be rounding errors
 constexpr double kNormFloor = 1e-12;        ///< torch.nn.functional.normalize's eps
+constexpr double kCosineFloor = 1e-8;       ///< torch.nn.functional.cosine_similarity's eps
 
 /// What turns logits into probabilities.
 enum class LogitLink : std::uint8_t { kSoftmax, kSigmoid };
@@ -279,7 +280,7 @@ class Backend : public Memory {
   virtual void pair_features(Tensor out, const Tensor& u, const Tensor& v, PairTerms terms) = 0;
   /// Overwrites du and dv (B,C) from dy (B, pair_parts(terms) C); the derivative of |x| at 0 is 0.
   virtual void pair_features_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v, PairTerms terms) = 0;
-  /// out (B) = u.v / max(|u| |v|, 1e-8), rows of u, v (B,C).
+  /// out (B) = u.v / max(|u| |v|, kCosineFloor), rows of u, v (B,C).
   virtual void cosine(Tensor out, const Tensor& u, const Tensor& v) = 0;
   /// Overwrites du and dv (B,C) from dy (B).
   virtual void cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const Tensor& u, const Tensor& v) = 0;
@@ -337,6 +338,8 @@ class Backend : public Memory {
   /// Calls `show` after each op with a line for each output: least and largest value, mean, root mean square (MINBERT_DEBUG=4). Empty: off.
   void set_showing_outputs(std::function<void(std::string_view line)> show) { show_ = std::move(show); }
   bool showing_outputs() const { return show_ != nullptr; }
+  /// Whether ops are timed or shown one by one, so that they should run on one backend alone.
+  bool is_observed() const { return profiling() || showing_outputs(); }
   std::vector<OpProfile> profile() const { return profile_; }
   void reset_profile() { profile_.clear(); }
 

@@ -26,8 +26,8 @@ void BatchRunner::make_lanes(std::size_t count) {
 void BatchRunner::run(std::span<const std::vector<std::uint32_t>> batches, const RowProgress& progress, const Work& work) {
   const std::lock_guard one_run(running_);
   set_num_threads(threads_);  // whichever thread this is
-  const bool observed = model_.backend().profiling() || model_.backend().showing_outputs();
-  const std::size_t lanes = observed ? 1 : std::clamp<std::size_t>(batches.size(), 1, static_cast<std::size_t>(threads_));
+  const std::size_t lanes =
+      model_.backend().is_observed() ? 1 : std::clamp<std::size_t>(batches.size(), 1, static_cast<std::size_t>(threads_));
   make_lanes(lanes);
 
   std::atomic<std::size_t> next = 0;

@@ -14,7 +14,7 @@ double cosine(std::span<const float> u, std::span<const float> v) {
     length_u += static_cast<double>(u[i]) * u[i];
     length_v += static_cast<double>(v[i]) * v[i];
   }
-  return product / std::max(std::sqrt(length_u) * std::sqrt(length_v), 1e-8);
+  return product / std::max(std::sqrt(length_u) * std::sqrt(length_v), kCosineFloor);
 }
 
 bool scores_pairs(const TaskSpec& task) { return task.is_pair() && (task.is_regression() || task.labels.count == 2); }

@@ -44,7 +44,7 @@ RequestQueue::RequestQueue(std::vector<MultitaskModel*> models, RequestQueueOpti
     tasks += model->params().shape().heads.size();
   }
   const Backend& backend = models_.at(0)->backend();
-  const int lanes = backend.profiling() || backend.showing_outputs() ? 1 : threads_;
+  const int lanes = backend.is_observed() ? 1 : threads_;
   pass_tokens_ = std::clamp<std::int64_t>(options_.max_batch_tokens / lanes, 1, kLaneTokens);
   for (int i = 0; i < lanes; ++i) {
     workers_.push_back(std::make_unique<Worker>());

@@ -38,8 +38,6 @@ Products products(const T* u, const T* v, std::int64_t n) {
   return {dot, std::sqrt(uu), std::sqrt(vv)};
 }
 
-constexpr double kCosineFloor = 1e-8;
-
 }  // namespace
 
 void CpuBackend::gather_rows(Tensor out, const Tensor& x, Indices rows) {

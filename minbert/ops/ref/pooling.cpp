@@ -6,9 +6,6 @@
 namespace minbert::ref {
 namespace {
 
-// torch.nn.functional.cosine_similarity's eps.
-constexpr double kCosineEps = 1e-8;
-
 template <class S>
 S dot_rows(const Matrix<S>& a, const Matrix<S>& b, std::int64_t row) {
   S sum = 0;
@@ -97,7 +94,7 @@ void RefBackend::cosine(Tensor out, const Tensor& u, const Tensor& v) {
     Matrix<S> y(u.rows(), 1);
     for (std::int64_t b = 0; b < y.rows(); ++b) {
       const S norms = std::sqrt(dot_rows(U, U, b)) * std::sqrt(dot_rows(V, V, b));
-      y[b] = dot_rows(U, V, b) / (std::real(norms) > kCosineEps ? norms : kCosineEps);
+      y[b] = dot_rows(U, V, b) / (std::real(norms) > kCosineFloor ? norms : kCosineFloor);
     }
     y.store(out);
   });
@@ -115,8 +112,8 @@ void RefBackend::cosine_backward(Tensor du, Tensor dv, const Tensor& dy, const T
     Matrix<S> dU(B, C), dV(B, C);
     for (std::int64_t b = 0; b < B; ++b) {
       const S uu = dot_rows(U, U, b), vv = dot_rows(V, V, b), norms = std::sqrt(uu) * std::sqrt(vv);
-      const bool clamped = !(std::real(norms) > kCosineEps);  // then the denominator is constant
-      const S scale = dY[b] / (clamped ? kCosineEps : norms);
+      const bool clamped = !(std::real(norms) > kCosineFloor);  // then the denominator is constant
+      const S scale = dY[b] / (clamped ? kCosineFloor : norms);
       const S cosine = clamped ? 0 : dot_rows(U, V, b) / norms;
       for (std::int64_t c = 0; c < C; ++c) {
         dU(b, c) = scale * V(b, c);
