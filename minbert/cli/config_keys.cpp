@@ -29,8 +29,8 @@ std::string without_brackets(std::string part) {
   return part;
 }
 
-/// Whether `asked` names the key or a table that it lies in. With `blocks`, a list of
-/// tables in `asked` may be followed by the name or the number of one: stage.finetune.lr matches stage[].lr.
+/// Whether `asked` names the key or a table that it lies in. With `blocks`, a list of tables in `asked` may be followed by the name or the
+/// number of one: stage.finetune.lr matches stage[].lr.
 bool names(std::span<const std::string> asked, std::span<const std::string> key, bool blocks) {
   if (asked.empty()) return true;
   if (key.empty() || without_brackets(asked[0]) != without_brackets(key[0])) return false;

@@ -40,8 +40,8 @@ enum class Activation : std::uint8_t { kGelu, kGeluNew, kRelu, kSilu, kTanh };  
 struct RowId {
   std::uint32_t row = 0;       ///< index of the example in the global batch of the micro-step; under 2^24
   std::uint16_t position = 0;  ///< token position in its sequence (0 for a sentence vector)
-  std::uint8_t pass =
-      0;  ///< sequence + 2 repeat, under 16: sequence 1 is the second text of a separate pair, repeat 1 R-Drop's second pass
+  /// sequence + 2 repeat, under 16. Sequence 1 is the second text of a separately encoded pair, repeat 1 the second pass of R-Drop.
+  std::uint8_t pass = 0;
 };
 
 /// A list of whole numbers that ops read beside tensors: token ids, offsets, row numbers, labels, row ids. It is a view of one list in host
