@@ -14,6 +14,7 @@ from minbert._progress import Bar
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
 Label = "str | int | float"
 _FEW_ROWS = 100  # ranges of fewer vectors are a poor guess at those of others
@@ -110,13 +111,15 @@ class Model:
         convert_to_numpy: bool = True,
         prompt: str | None = None,
         prompt_name: str | None = None,
-    ) -> np.ndarray | list[np.ndarray]:
+        convert_to_tensor: bool = False,
+    ) -> np.ndarray | list[np.ndarray] | torch.Tensor:
         """Sentence vectors: (d,) for a str, (n, d) for a list of n, float32 unless `precision` says otherwise.
 
         As the folder's sentence-transformers modules and default prompt say, or with the mean of the token vectors if it has none.
         normalize_embeddings: True makes unit vectors. truncate_dim: keep the first numbers only. pool: "mean", "cls", ..., the pooled
         vectors alone. precision: "float32", "int8", "uint8" (d each), "binary", "ubinary" (d / 8 bytes). convert_to_numpy: False gives a
-        list of (d,). batch_size has no effect: rows are packed by tokens. Raises minbert.Error.
+        list of (d,). convert_to_tensor: True gives a torch.Tensor. batch_size has no effect: rows are packed by tokens. Raises
+        minbert.Error.
         """
         del batch_size
         inputs = read_texts(sentences)
@@ -131,9 +134,28 @@ class Model:
                 raise UsageError(f"expected a whole number from 1 to {rows.shape[1]}, got {truncate_dim!r}", place="truncate_dim")
             rows = rows[:, :truncate_dim].copy()
         rows = self._quantize(rows, precision)
+        if convert_to_tensor:
+            import torch
+
+            tensor = torch.from_numpy(rows)
+            return tensor[0] if inputs.single else tensor
         if inputs.single:
             return rows[0]
         return rows if convert_to_numpy else list(rows)
+
+    def encode_query(self, sentences: str | Sequence[str] | np.ndarray, **options: Any) -> np.ndarray | list[np.ndarray] | torch.Tensor:
+        """encode() with the folder's prompt "query", if it has one and `options` name no other."""
+        return self._encode_with(("query",), sentences, options)
+
+    def encode_document(self, sentences: str | Sequence[str] | np.ndarray, **options: Any) -> np.ndarray | list[np.ndarray] | torch.Tensor:
+        """encode() with the folder's prompt "document", "passage" or "corpus", if it has one and `options` name no other."""
+        return self._encode_with(("document", "passage", "corpus"), sentences, options)
+
+    def _encode_with(self, names: tuple[str, ...], sentences: Any, options: dict[str, Any]) -> Any:
+        name = next((name for name in names if name in self.prompts), None)
+        if name is not None and options.get("prompt") is None and options.get("prompt_name") is None:
+            options = options | {"prompt_name": name}
+        return self.encode(sentences, **options)
 
     @staticmethod
     def _quantize(rows: np.ndarray, precision: str) -> np.ndarray:
@@ -155,11 +177,19 @@ class Model:
     @property
     def similarity_fn_name(self) -> str:
         """"cosine", "dot", "euclidean" or "manhattan", as config_sentence_transformers.json says, else "cosine"."""
+        return self._sentence_settings().get("similarity_fn_name") or "cosine"
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The folder's prompts by name, as config_sentence_transformers.json says."""
+        return self._sentence_settings().get("prompts") or {}
+
+    def _sentence_settings(self) -> dict[str, Any]:
         for folder in (self.folder, self.folder.parent):
             file = folder / "config_sentence_transformers.json"
             if file.is_file() and (folder / "modules.json").is_file():
-                return json.loads(file.read_text(encoding="utf-8")).get("similarity_fn_name") or "cosine"
-        return "cosine"
+                return json.loads(file.read_text(encoding="utf-8"))
+        return {}
 
     def _similarity(self, a: Any, b: Any, pairwise: bool) -> np.ndarray:
         import numpy as np

@@ -83,6 +83,26 @@ def test_similarity_is_that_of_the_folder(tiny, tmp_path):
         assert model.similarity_pairwise(a * 2, b) == pytest.approx(np.array(wanted), abs=1e-6), name
 
 
+def test_prompts_of_queries_and_documents(tiny, tmp_path):
+    shutil.copytree(tiny.folder, tmp_path / "model")
+    settings = tmp_path / "model" / "config_sentence_transformers.json"
+    assert np.array_equal(tiny.encode_query("b"), tiny.encode("b")), "a folder without prompts"
+    settings.write_text(json.dumps({"prompts": {"query": "a ", "passage": "a a "}}), encoding="utf-8")
+    model = minbert.load(tmp_path / "model", threads=1)
+    assert model.prompts == {"query": "a ", "passage": "a a "}
+    assert np.array_equal(model.encode_query("b"), model.encode("a b"))
+    assert np.array_equal(model.encode_document(["b", "c"]), model.encode(["a a b", "a a c"]))
+    assert np.array_equal(model.encode_query("b", prompt="a a "), model.encode("a a b"))
+    assert np.array_equal(model.encode_document("b", prompt_name="query"), model.encode("a b"))
+
+
+def test_tensors(tiny):
+    torch = pytest.importorskip("torch")
+    rows = tiny.encode(["a", "b"], convert_to_tensor=True)
+    assert rows.dtype == torch.float32 and np.array_equal(rows.numpy(), tiny.encode(["a", "b"]))
+    assert tiny.encode("a", convert_to_tensor=True).shape == rows[0].shape
+
+
 def test_predict_gives_names_ints_and_floats(tiny):
     moods = tiny.predict(["a fine film", "dull"], task="mood")
     assert len(moods) == 2 and set(moods) <= {"bad", "good"} and isinstance(moods[0], str)
