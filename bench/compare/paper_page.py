@@ -24,6 +24,8 @@ SCORES = ("para", "sst", "sts", "mean")
 PUBLISHED = {  # Table 4 of the paper, with the true mean of the first row
     "stft": (0.392, 0.314, -0.055), "mtft": (0.646, 0.320, 0.255), "mtft-d": (0.803, 0.446, 0.616), "mtft-dd": (0.800, 0.418, 0.588),
     "fp1-mtft-d": (0.798, 0.380, 0.533), "fp2-mtft-d": (0.795, 0.398, 0.547), "mtft-d-stft": (0.803, 0.473, 0.616), "mtft-dd-stft": (0.800, 0.448, 0.605)}  # fmt: skip
+SHUFFLED = ("mtft-shuffled", "mtft-d-shuffled")
+HEADS_ALONE = ("stft", "fp1-stft", "stft-dropout")  # ten epochs, where other rows of ours have three
 T_95 = (12.706, 4.303, 3.182, 2.776)  # two-sided 95% quantiles of Student's t for 1, 2, ... degrees of freedom
 
 
@@ -84,7 +86,7 @@ def models(results):
     """Table 4: each row's mean and deviation over seeds beside the paper's figure."""
     rows = []
     present = {key[1] for key in results if key[0] == "paper"}
-    for row in [*(row for row in PUBLISHED if row in present), *sorted(present - PUBLISHED.keys())]:
+    for row in [row for row in (*PUBLISHED, *SHUFFLED) if row in present]:
         seeds = by_seed(results, "paper", row)
         cells = [with_spread([scores[name] for scores in seeds.values()]) for name in SCORES]
         paper = PUBLISHED.get(row)
@@ -198,8 +200,12 @@ def page(runs):
     steps = [("MTFT → MTFT-D", "mtft", "mtft-d"), ("MTFT-D → MTFT-DD", "mtft-d", "mtft-dd"), ("MTFT-D → FP1-MTFT-D", "mtft-d", "fp1-mtft-d"),
              ("MTFT-D → FP2-MTFT-D", "mtft-d", "fp2-mtft-d"), ("MTFT-D → MTFT-D-STFT", "mtft-d", "mtft-d-stft"), ("MTFT-DD → MTFT-DD-STFT", "mtft-dd", "mtft-dd-stft"),
              ("STFT → MTFT", "stft", "mtft"), ("STFT → MTFT-D", "stft", "mtft-d")]  # fmt: skip
+    others = sorted({key[1] for key in runs if key[0] == "paper"} - PUBLISHED.keys() - set(SHUFFLED))
+    bases = {row: "stft" if row in HEADS_ALONE else "mtft-d" for row in others}
+    own = [(f"{base.upper()} → {row.upper()}", paper(base), paper(row)) for row, base in bases.items()]
     order = [(f"{row.upper()} → the same, shuffled", paper(row), paper(f"{row}-shuffled")) for row in ("mtft", "mtft-d")]
     start = [(f"{row.upper()}: normal → torch", ("heads-start", f"{row}-normal"), paper(row)) for row in ("mtft", "mtft-d", "mtft-shuffled", "mtft-d-shuffled")]
+    heads_alone = {key: scores for key, scores in results.items() if key[1] in HEADS_ALONE}
     longer = {("three", *key[1:]): scores for key, scores in three.items() if key[0] == "paper"}
     epochs = [(f"{row.upper()}: best of 3 → of 10 epochs", ("three", row), paper(row)) for row in ("mtft", "mtft-d", "mtft-shuffled", "mtft-d-shuffled")]
     encoder = [(f"{row.upper()}: control → all-MiniLM-L6-v2", ("control", row), paper(row)) for row in ("stft", "mtft", "mtft-d", "mtft-d-stft")]
@@ -207,6 +213,7 @@ def page(runs):
     six = {key: kept(key, lines) for key, lines in first_epochs(runs, 6).items()}
     parts = [("Scores", models(results)), ("The abstract's findings", findings(results)),
              ("From one model to another", differences(results, [(title, paper(a), paper(b)) for title, a, b in steps])),
+             ("Rows that answer a question of their own, after three epochs, of heads alone ten", differences(three | heads_alone, own)),
              ("What the order of batches is worth", differences(results, order)),
              ("What the start of the heads is worth, after three epochs", differences(three, start)),
              ("What ten epochs are worth beside three", differences(results | longer, epochs)),
