@@ -204,10 +204,10 @@ def page(runs):
     bases = {row: "stft" if row in HEADS_ALONE else "mtft-d" for row in others}
     own = [(f"{base.upper()} → {row.upper()}", paper(base), paper(row)) for row, base in bases.items()]
     order = [(f"{row.upper()} → the same, shuffled", paper(row), paper(f"{row}-shuffled")) for row in ("mtft", "mtft-d")]
-    start = [(f"{row.upper()}: normal → torch", ("heads-start", f"{row}-normal"), paper(row)) for row in ("mtft", "mtft-d", "mtft-shuffled", "mtft-d-shuffled")]
+    start = [(f"{row.upper()}: normal → torch", ("heads-start", f"{row}-normal"), paper(row)) for row in ("mtft", "mtft-d", *SHUFFLED)]
     heads_alone = {key: scores for key, scores in results.items() if key[1] in HEADS_ALONE}
     longer = {("three", *key[1:]): scores for key, scores in three.items() if key[0] == "paper"}
-    epochs = [(f"{row.upper()}: best of 3 → of 10 epochs", ("three", row), paper(row)) for row in ("mtft", "mtft-d", "mtft-shuffled", "mtft-d-shuffled")]
+    epochs = [(f"{row.upper()}: best of 3 → of 10 epochs", ("three", row), paper(row)) for row in ("mtft", "mtft-d", *SHUFFLED)]
     encoder = [(f"{row.upper()}: control → all-MiniLM-L6-v2", ("control", row), paper(row)) for row in ("stft", "mtft", "mtft-d", "mtft-d-stft")]
     machines = sorted({lines[0]["machine"] for lines in runs.values()})
     six = {key: kept(key, lines) for key, lines in first_epochs(runs, 6).items()}

@@ -44,6 +44,13 @@ std::string print_double(double value) {
   return text;
 }
 
+/// Where the part of a dotted key that begins at `at` ends: behind its closing quote, or at a dot. Beyond the key if no quote closes it.
+std::size_t part_end(std::string_view key, std::size_t at) {
+  if (key.substr(at, 1) != "\"") return std::min(key.find('.', at), key.size());
+  for (++at; at < key.size() && key[at] != '"'; ++at) at += key[at] == '\\';
+  return at + 1;
+}
+
 bool is_section(const TomlValue& value) {
   return value.section &&
          (value.get_if<TomlTable>() != nullptr || (value.get_if<TomlArray>() != nullptr && !value.get_if<TomlArray>()->empty()));
@@ -115,16 +122,9 @@ std::vector<std::string> split_key(std::string_view key, std::string_view place)
   std::vector<std::string> parts;
   for (std::size_t at = 0;; ++at) {
     const std::size_t begin = at;
-    std::string part;
-    const bool quoted = at < key.size() && key[at] == '"';
-    if (quoted)
-      for (++at; at < key.size() && key[at] != '"'; ++at) at += key[at] == '\\';
-    else
-      at = std::min(key.find('.', at), key.size());
-    if (quoted && at < key.size())
-      part = *parse_toml_value(key.substr(begin, ++at - begin), place).get_if<std::string>();
-    else if (!quoted)
-      part = key.substr(begin, at - begin);
+    at = part_end(key, begin);
+    std::string part(key.substr(begin, at - begin));
+    if (part.starts_with('"')) part = at > key.size() ? "" : *parse_toml_value(part, place).get_if<std::string>();
     if (part.empty() || (at < key.size() && key[at] != '.'))
       throw Error(ErrorTag::kUsage, place, fmt::format("expected a key such as task.sst.batch, got \"{}\"", key));
     if (parts.size() == kMaxNesting) throw Error(ErrorTag::kUsage, place, fmt::format("nested deeper than {} levels", kMaxNesting));

@@ -94,8 +94,7 @@ Statistic metric_statistic(Metric metric, std::span<const double> gold, std::spa
   MINBERT_CHECK(gold.size() == predicted.size(), "{} gold values, {} predictions", gold.size(), predicted.size());
   const bool classes = !sets && metric_fits(metric, Answers::kClasses);
   const auto values = [](std::span<const double> all) { return std::vector<double>(all.begin(), all.end()); };
-  return defined_somewhere(std::ssize(gold), classes ? gathered(metric, labels_from(gold), labels_from(predicted))
-                                                     : gathered(metric, values(gold), values(predicted), sets));
+  return classes ? gathered(metric, labels_from(gold), labels_from(predicted)) : gathered(metric, values(gold), values(predicted), sets);
 }
 
 /// The result from both scores on all rows and the differences b - a on the resamples.
@@ -136,9 +135,9 @@ PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const Bootstrap
   PairedScores scores;
   std::vector<Score> means(static_cast<std::size_t>(options.resamples));
   for (const PairedTask& task : tasks) {
-    const Statistic a = metric_statistic(task.metric, task.gold, task.predicted_a, task.sets),
-                    b = metric_statistic(task.metric, task.gold, task.predicted_b, task.sets);
     const auto rows = static_cast<std::int64_t>(task.gold.size());
+    const Statistic a = defined_somewhere(rows, metric_statistic(task.metric, task.gold, task.predicted_a, task.sets)),
+                    b = defined_somewhere(rows, metric_statistic(task.metric, task.gold, task.predicted_b, task.sets));
     const auto difference = [&](std::span<const std::int32_t> drawn) {
       const Score of_a = a(drawn), of_b = b(drawn);
       return Score{of_b.value - of_a.value, of_a.defined && of_b.defined};
