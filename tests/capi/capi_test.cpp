@@ -1,8 +1,10 @@
 // The C functions give the answers of the C++ interface, and errors instead of crashes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 
 #include "minbert/base/files.h"
@@ -261,7 +263,10 @@ TEST_F(CapiTest, TrainsAndStops) {
 
 TEST_F(CapiTest, LoadsAndFreesLeaveNothing) {
   if (std::getenv("MINBERT_EMULATED") != nullptr) GTEST_SKIP() << "an emulator of processors keeps memory of each thread that ended";
-  constexpr int kWarm = 30, kRounds = 200;
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer keeps freed memory for a while, and its leak check at exit counts what is lost";
+#endif
+  constexpr int kWarm = 30, kRounds = 200, kStretches = 3;
   const auto load = [&] {
     const Owned<minbert_model> model(open());
     const minbert_text one = text("a b c");
@@ -270,9 +275,14 @@ TEST_F(CapiTest, LoadsAndFreesLeaveNothing) {
     minbert_predictions_free(got);
   };
   for (int i = 0; i < kWarm; ++i) load();
-  const std::int64_t before = resident_memory_bytes();
-  for (int i = 0; i < kRounds; ++i) load();
-  EXPECT_LE(resident_memory_bytes() - before, 2 << 20);
+  // A leak grows in every stretch; an allocator that takes one more arena grows in one.
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (int stretch = 0; stretch < kStretches && least > 2 << 20; ++stretch) {
+    const std::int64_t before = resident_memory_bytes();
+    for (int i = 0; i < kRounds; ++i) load();
+    least = std::min(least, resident_memory_bytes() - before);
+  }
+  EXPECT_LE(least, 2 << 20);
 }
 
 }  // namespace
