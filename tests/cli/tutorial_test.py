@@ -55,7 +55,8 @@ class TutorialTest(unittest.TestCase):
         (base / "bin").mkdir()
         (base / "bin/minbert").symlink_to(MINBERT)
         (base / "tiny.toml").write_text(TINY)
-        cls.environment = os.environ | {"PATH": f"{base}/bin:{os.environ['PATH']}", "MINBERT_THREADS": "1"}
+        cls.environment = os.environ | {"PATH": f"{base}/bin:{os.environ['PATH']}", "MINBERT_THREADS": "1",
+                                        "no_proxy": "127.0.0.1,localhost"}  # for curl
         cls.shell("minbert sample-data -o samples --train-rows 40 -q; minbert train tiny.toml -o tiny -q; "
                   "minbert export tiny -o models/all-MiniLM-L6-v2 --as hf -q; rm -r samples", base)  # fmt: skip
 

@@ -196,7 +196,7 @@ TEST_P(Queue, OnlyWhatWaitsExpires) {
   set_num_threads(1);
   std::promise<void> entered, release;
   std::atomic<bool> first = true;
-  RequestQueue queue(model_, {.max_batch_tokens = 16, .timeout_s = 0.05, .on_pass = [&](std::int64_t, std::int64_t, double) {
+  RequestQueue queue(model_, {.max_batch_tokens = 16, .timeout_s = 1, .on_pass = [&](std::int64_t, std::int64_t, double) {
                                 if (!first.exchange(false)) return;
                                 entered.set_value();
                                 release.get_future().wait();
@@ -208,7 +208,7 @@ TEST_P(Queue, OnlyWhatWaitsExpires) {
   ASSERT_TRUE(queue.submit(job_of(20, begun)));  // more than one pass
   entered.get_future().wait();
   ASSERT_TRUE(queue.submit(job_of(1, waiting)));
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
   release.set_value();
   EXPECT_FALSE(begun.get_future().get());
   EXPECT_TRUE(waiting.get_future().get());

@@ -1,6 +1,7 @@
 """What the Python tests of serve share: a small trained model, and the program serving it."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -61,6 +62,7 @@ class Program:
         else:
             raise RuntimeError("".join(self.said))
         self.url = f"http://127.0.0.1:{self.port}"
+        os.environ["no_proxy"] = "127.0.0.1"  # of urllib here and of curl in children
 
     def ask(self, path, body=None, headers=None):
         """(status, headers, the body as text)"""

@@ -10,7 +10,7 @@ cmake --install "$build" --prefix "$prefix" >/dev/null
 libdir=$(dirname "$(find "$prefix" -name libminbert.so)")
 
 echo "== headers are these, and compile alone"
-(cd "$prefix/include" && find . -name '*.h' | sort) >"$folder/headers"
+(cd "$prefix/include" && find . -name '*.h' | LC_ALL=C sort) >"$folder/headers"
 cat >"$folder/expected" <<END
 ./minbert.h
 ./minbert/base/error.h

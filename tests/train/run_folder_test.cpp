@@ -341,6 +341,10 @@ TEST_F(RunFolderTest, KilledAtAnyTimeItResumes) {
         ::_exit(1);
       }
     }
+    // The first half may be killed before they have written anything, the others while they write lines.
+    std::error_code absent;
+    for (int tries = 0; attempt >= 6 && tries < 60000; ++tries, ::usleep(1000))
+      if (const auto size = std::filesystem::file_size(path / "metrics.jsonl", absent); !absent && size > 1000) break;
     ::usleep(static_cast<useconds_t>(1000 * attempt));
     ::kill(child, SIGKILL);
     int end = 0;
@@ -360,7 +364,9 @@ TEST(Environment, SaysWhatRan) {
   EXPECT_EQ(json["backend_description"], "plain loops");
   EXPECT_EQ(json["minbert"].get<std::string>().find_first_not_of("0123456789."), std::string::npos);
   EXPECT_GE(json["threads"], 1);
-  for (const auto* key : {"compiler", "system", "cpu", "cores", "libraries"}) EXPECT_FALSE(json[key].empty()) << key;
+  EXPECT_GE(json["cores"], 1);
+  for (const auto* key : {"compiler", "system", "cpu"}) EXPECT_NE(json[key], "") << key;
+  EXPECT_FALSE(json["libraries"].empty());
 }
 
 }  // namespace
