@@ -86,17 +86,25 @@ std::string read_file(const fs::path& path, ErrorTag tag) {
   return internal::read_all(file.get(), path, tag, static_cast<std::size_t>(status.st_size));
 }
 
-void read_at(const fs::path& path, std::uintmax_t offset, std::span<char> out, ErrorTag tag) {
-  struct stat status {};
-  const Descriptor file(open_to_read(path, tag, status));
+namespace {
+
+void read_into(int file, const fs::path& path, std::uintmax_t offset, std::span<char> out, ErrorTag tag) {
   for (std::size_t done = 0; done < out.size();) {
-    const ssize_t got = ::pread(file.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t got = ::pread(file, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got == 0) throw Error(tag, path.string(), fmt::format("expected {} bytes, got {}", offset + out.size(), offset + done));
     if (got > 0)
       done += static_cast<std::size_t>(got);
     else if (errno != EINTR)
       fail(tag, path, "read", errno);
   }
+}
+
+}  // namespace
+
+void read_at(const fs::path& path, std::uintmax_t offset, std::span<char> out, ErrorTag tag) {
+  struct stat status {};
+  const Descriptor file(open_to_read(path, tag, status));
+  read_into(file.get(), path, offset, out, tag);
 }
 
 MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {
@@ -106,10 +114,21 @@ MappedFile::MappedFile(const fs::path& path, ErrorTag tag) {
     throw Error(tag, path.string(), "expected a regular file, got a pipe or a device", "save it to a file first");
   if (status.st_size == 0) return;
   size_ = static_cast<std::size_t>(status.st_size);
-  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  const bool copies = tag == ErrorTag::kModel && !reports_cut_files();
+  void* address = copies ? ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                         : ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(tag, path, "map", errno);
   data_ = static_cast<const std::byte*>(address);
-  live_ = std::make_unique<internal::LiveFile>(path, bytes(), tag);
+  if (!copies) {
+    live_ = std::make_unique<internal::LiveFile>(path, bytes(), tag);
+    return;
+  }
+  try {
+    read_into(file.get(), path, 0, {static_cast<char*>(address), size_}, tag);
+  } catch (...) {
+    ::munmap(address, size_);  // no destructor runs
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() {
@@ -118,7 +137,7 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::release() const {
-  if (data_ != nullptr) (void)::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+  if (live_ != nullptr) (void)::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

@@ -20,10 +20,12 @@ namespace minbert {
 std::string read_file(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
 
 /// A read-only memory map of a whole file. Movable; the bytes live as long as the object. When another program cuts the file short
-/// meanwhile, reading what is gone ends the process (on_cut_file).
+/// meanwhile, reading what is gone ends the process (on_cut_file); where nobody reports that, as in servers and libraries, a model's file
+/// is read into memory instead.
 class MappedFile {
  public:
-  /// Throws Error(tag) when the file is missing or cannot be mapped. An empty file maps to an empty span.
+  /// Throws Error(tag) when the file is missing, cannot be mapped or is cut short while it is read. An empty file maps to an empty span.
+  /// kModel is the tag of models.
   explicit MappedFile(const std::filesystem::path& path, ErrorTag tag = ErrorTag::kData);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
@@ -33,7 +35,7 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
-  /// Gives back the memory that the bytes read so far take. Whoever reads them again gets them from the file again.
+  /// Gives back the memory that the bytes read so far take, if they are mapped. Whoever reads them again gets them from the file again.
   void release() const;
 
  private:

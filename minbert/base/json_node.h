@@ -47,9 +47,9 @@ class JsonNode {
   /// A text that names a value of the enum.
   template <NamedEnum E>
   E as_choice() const {
-    for (const auto& row : option_names(E{}))
-      if (json().is_string() && row.name == json().get_ref<const std::string&>()) return row.value;
-    fail_choice(OptionType<E>::names());
+    const auto found = json().is_string() ? find_option<E>(json().get_ref<const std::string&>()) : std::nullopt;
+    if (!found) fail_choice(OptionType<E>::names());
+    return *found;
   }
   /// The elements of a list.
   std::vector<JsonNode> items() const;

@@ -86,8 +86,14 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
 
 }  // namespace
 
+bool reports_cut_files() { return report_cut.load() != nullptr; }
+
 void on_cut_file(void (*report)(const char* path, ErrorTag tag)) {
   report_cut = report;
+  if (report == nullptr) {
+    ::signal(SIGBUS, SIG_DFL);
+    return;
+  }
   struct sigaction action {};
   action.sa_sigaction = on_bus_error;
   action.sa_flags = SA_SIGINFO;

@@ -11,8 +11,10 @@ namespace minbert {
 
 /// Reading a mapped file beyond the end that another program has cut it to raises SIGBUS. From now on `report` is called then, by the
 /// signal handler, once temporary files are removed; it may use async-signal-safe functions only, and must end the process. A SIGBUS of
-/// another cause keeps its effect. Called once, at start.
+/// another cause keeps its effect. Without a `report`, as at first, MappedFile copies models, so that the process need not end.
 void on_cut_file(void (*report)(const char* path, ErrorTag tag));
+/// Whether on_cut_file() has set a report.
+bool reports_cut_files();
 
 /// Makes every signal that would end the process unlink its temporary files first; signals that are ignored or have a handler keep their
 /// effect. Called once, at start.

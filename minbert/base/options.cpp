@@ -43,6 +43,19 @@ void fail_unknown_name(const TomlNode& node, const std::vector<std::string>& nam
   node.fail(fmt::format("one of {}", fmt::join(names, ", ")), text == nullptr ? "" : suggest(*text, names));
 }
 
+void fail_unknown_name(std::string_view name, std::string_view place, const std::vector<std::string>& names) {
+  throw Error(ErrorTag::kUsage, std::string(place), fmt::format("expected one of {}, got \"{}\"", fmt::join(names, ", "), name),
+              suggest(name, names));
+}
+
+void fail_unknown_key(const UnknownKey& unknown, const std::vector<OptionInfo>& all) {
+  std::vector<std::string> elsewhere;
+  for (const OptionInfo& row : all)
+    if (row.key == unknown.key || row.key.ends_with("." + unknown.key)) elsewhere.push_back(row.key);
+  throw Error(unknown.tag(), unknown.place(), unknown.message(),
+              elsewhere.empty() ? unknown.hint() : fmt::format("another table has it: {}", fmt::join(elsewhere, ", ")));
+}
+
 std::string join_types(const std::vector<std::string>& types) { return fmt::format("{}", fmt::join(types, " | ")); }
 
 }  // namespace internal
@@ -63,7 +76,8 @@ void OptionReader::check_range(const TomlNode& node, const Range& range) {
 void OptionReader::refuse_unknown_keys() const {
   for (const auto& [key, value] : table_.as_table()) {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-    TomlNode(value, join_key(table_.key(), key)).complain("unknown key", suggest(key, known_));
+    const std::string message = fmt::format("key \"{}\": unknown key", join_key(table_.key(), key));
+    throw internal::UnknownKey(Error(ErrorTag::kUsage, value.origin.place, message, suggest(key, known_)), key);
   }
 }
 

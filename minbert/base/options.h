@@ -82,6 +82,14 @@ std::string_view option_name(E value) {
   return {};
 }
 
+/// The value of a name or alias; nothing if no value has it.
+template <NamedEnum E>
+std::optional<E> find_option(std::string_view name) {
+  for (const auto& row : option_names(E{}))
+    if (row.name == name) return row.value;
+  return std::nullopt;
+}
+
 namespace internal {
 struct NoVisitor {
   template <class T>
@@ -114,6 +122,7 @@ namespace internal {
 
 TomlValue schema_of(std::string_view json_type);
 [[noreturn]] void fail_unknown_name(const TomlNode& node, const std::vector<std::string>& names);
+[[noreturn]] void fail_unknown_name(std::string_view name, std::string_view place, const std::vector<std::string>& names);
 std::string join_types(const std::vector<std::string>& types);
 
 template <class T>
@@ -196,10 +205,9 @@ struct OptionType<E> {
   }
   static bool accepts(const TomlNode& node) { return node.is<std::string>(); }
   static void read(const TomlNode& node, E& value) {
-    if (node.is<std::string>())
-      for (const auto& row : option_names(E{}))
-        if (row.name == node.as_string()) return void(value = row.value);
-    internal::fail_unknown_name(node, names());
+    const auto found = node.is<std::string>() ? find_option<E>(node.as_string()) : std::nullopt;
+    if (!found) internal::fail_unknown_name(node, names());
+    value = *found;
   }
   static TomlValue write(E value) { return option_name(value); }
   static std::string type() { return internal::join_types(names()); }
@@ -338,6 +346,14 @@ struct OptionType<std::variant<T...>> {
   }
 };
 
+/// The value that a flag or an argument of a call names; Error(kUsage) at `place` if no value has the name.
+template <NamedEnum E>
+E named_option(std::string_view name, std::string_view place) {
+  const auto found = find_option<E>(name);
+  if (!found) internal::fail_unknown_name(name, place, OptionType<E>::names());
+  return *found;
+}
+
 // ---- visitors ----
 
 /// Reads a table into a struct; fields that it lacks keep their values.
@@ -456,19 +472,25 @@ class OptionSchema {
 
 // ---- whole structs ----
 
+namespace internal {
+
+/// A key that no field of its table took.
+struct UnknownKey : Error {
+  UnknownKey(const Error& error, std::string_view unknown) : Error(error), key(unknown) {}
+  std::string key;  ///< without those of the tables around it
+};
+
+/// Throws the error again. Where another table of the file has a key of that name, the hint says which.
+[[noreturn]] void fail_unknown_key(const UnknownKey& unknown, const std::vector<OptionInfo>& all);
+
+}  // namespace internal
+
 /// Overwrites the fields that the table has. Throws Error(kUsage) with file, line and key: wrong type, out of range, unknown key.
 template <HasOptions T>
 void read_options(const TomlNode& node, T& options) {
   OptionReader reader(node);
   visit_options(reader, options);
   reader.refuse_unknown_keys();
-}
-
-template <HasOptions T>
-T read_options(const TomlNode& node) {
-  T options{};
-  read_options(node, options);
-  return options;
 }
 
 /// A table that read_options turns back into the same struct.
@@ -484,6 +506,18 @@ std::vector<OptionInfo> list_options(T defaults = {}) {
   OptionLister lister;
   visit_options(lister, defaults);
   return lister.take();
+}
+
+/// The options of a whole file: as above, and for an unknown key that stands in the wrong table, the hint says where it belongs.
+template <HasOptions T>
+T read_options(const TomlNode& node) {
+  T options{};
+  try {
+    read_options(node, options);
+  } catch (const internal::UnknownKey& unknown) {
+    internal::fail_unknown_key(unknown, list_options<T>());
+  }
+  return options;
 }
 
 template <HasOptions T>

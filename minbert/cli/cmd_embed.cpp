@@ -27,12 +27,6 @@ struct EmbedFlags {
 
 std::vector<std::string> pool_names() { return OptionType<TokenPool>::names(); }
 
-TokenPool parse_pool_name(std::string_view name) {
-  for (const auto& row : option_names(TokenPool{}))
-    if (row.name == name) return row.value;
-  throw Error(ErrorTag::kUsage, "--pool", fmt::format("unknown pooling \"{}\"", name));
-}
-
 std::string prompt_of(const EmbedFlags& flags, const ModelFolder& folder) {
   if (flags.prompt) return *flags.prompt;
   const Prompts prompts = read_prompts(folder);
@@ -44,7 +38,7 @@ EmbedSettings settings_of(const EmbedFlags& flags, ModelFolder& folder) {
   if (flags.pool.empty())
     settings.modules = read_sentence_modules(folder, folder.warnings);
   else
-    settings.modules.pooling.modes = {parse_pool_name(flags.pool)};
+    settings.modules.pooling.modes = {named_option<TokenPool>(flags.pool, "--pool")};
   const std::int64_t width = settings.modules.width(folder.config.hidden_size);
   if (flags.dimensions > width)
     throw Error(ErrorTag::kUsage, "--dimensions", fmt::format("expected at most {}, the model's own, got {}", width, flags.dimensions));
@@ -82,7 +76,7 @@ ColumnRanges own_ranges(Session& session, const EmbedFlags& flags, std::span<con
 
 void embed_rows(const EmbedFlags& flags, Session& session, ShardFile* shard) {
   constexpr std::size_t kChunk = 1024;
-  const VectorPrecision precision = vector_precision(flags.precision, "--precision");
+  const VectorPrecision precision = named_option<VectorPrecision>(flags.precision, "--precision");
   if (!needs_ranges(precision) && !(flags.ranges.empty() && flags.save_ranges.empty()))
     throw Error(ErrorTag::kUsage, "--precision", fmt::format("expected int8 or uint8 with ranges, got {}", flags.precision));
   const auto backend = open_backend(session);
@@ -123,7 +117,7 @@ void embed_rows(const EmbedFlags& flags, Session& session, ShardFile* shard) {
     write(inputs, all);
   }
   writer->commit();
-  warn_of_bad_rows(session, input.skipped(), input.records());
+  warn_of_bad_rows(session, input.skipped(), input.repaired(), input.records());
   show_profile(session, *backend);
   warn_of_texts(session, model);
 }
@@ -132,7 +126,7 @@ int run_embed(const EmbedFlags& flags, const CLI::App& app, Session& session) {
   const std::string format = vector_format(flags.output);
   if (!flags.shard.empty() && format == "safetensors")
     throw Error(ErrorTag::kUsage, "--shard", fmt::format("expected -o FILE.npy or FILE.jsonl, got \"{}\"", flags.output));
-  if (!flags.shard.empty() && needs_ranges(vector_precision(flags.precision, "--precision")) && flags.ranges.empty())
+  if (!flags.shard.empty() && needs_ranges(named_option<VectorPrecision>(flags.precision, "--precision")) && flags.ranges.empty())
     throw Error(ErrorTag::kUsage, "--shard", "expected --ranges FILE, the same for all shards, got none");
   const auto shard = open_shard(app, flags.shard, std::span(&flags.model, 1), flags.input.path, flags.output, format, session);
   return run_shard(shard.get(), session, [&] { embed_rows(flags, session, shard.get()); });

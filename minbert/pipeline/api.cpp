@@ -191,7 +191,7 @@ const std::vector<std::string>& Pipeline::warnings() const { return impl_->warni
 
 std::vector<std::byte> quantize_embeddings(std::span<const float> vectors, std::size_t width, std::string_view precision) {
   return guarded([&] {
-    const VectorPrecision wanted = vector_precision(precision, "precision");
+    const VectorPrecision wanted = named_option<VectorPrecision>(precision, "precision");
     if (wanted == VectorPrecision::kFloat32)
       throw Error(ErrorTag::kUsage, "precision", "expected one of int8, uint8, binary, ubinary, got float32");
     if (width == 0 || vectors.size() % width != 0)

@@ -173,12 +173,7 @@ std::vector<std::vector<TaskAnswer>> SharedModel::analyze(std::span<const api::I
 SentenceModules SharedModel::modules_of(const api::EmbedOptions& options) const {
   SentenceModules chosen;
   if (options.pool) {
-    const auto& names = option_names(TokenPool{});
-    const auto found = std::ranges::find(names, std::string_view(*options.pool), &OptionName<TokenPool>::name);
-    if (found == names.end())
-      throw Error(ErrorTag::kUsage, "pool", fmt::format("unknown pooling \"{}\"", *options.pool),
-                  suggest(*options.pool, OptionType<TokenPool>::names()));
-    chosen.pooling.modes = {found->value};
+    chosen.pooling.modes = {named_option<TokenPool>(*options.pool, "pool")};
   } else {
     if (no_vectors) std::rethrow_exception(no_vectors);
     chosen = modules;

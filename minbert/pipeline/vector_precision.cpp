@@ -8,13 +8,6 @@
 
 namespace minbert {
 
-VectorPrecision vector_precision(std::string_view name, std::string_view place) {
-  for (const auto& row : option_names(VectorPrecision{}))
-    if (row.name == name) return row.value;
-  throw Error(ErrorTag::kUsage, std::string(place),
-              fmt::format("expected one of {}, got \"{}\"", fmt::join(OptionType<VectorPrecision>::names(), ", "), name));
-}
-
 std::int64_t rounded_width(VectorPrecision precision, std::int64_t width) {
   const bool bits = precision == VectorPrecision::kBinary || precision == VectorPrecision::kUbinary;
   return bits ? (width + 7) / 8 : width;

@@ -22,9 +22,6 @@ constexpr std::array<OptionName<VectorPrecision>, 5> option_names(VectorPrecisio
            {VectorPrecision::kUbinary, "ubinary"}}};
 }
 
-/// The precision of this name; else an Error (kUsage) at `place`.
-VectorPrecision vector_precision(std::string_view name, std::string_view place);
-
 /// Whether rounding needs ColumnRanges.
 inline bool needs_ranges(VectorPrecision precision) { return precision == VectorPrecision::kInt8 || precision == VectorPrecision::kUint8; }
 /// Whether the bytes of a rounded vector are signed.

@@ -68,9 +68,8 @@ TEST(Files, CutWhileMappedIsReportedByName) {
   const TempFolder folder;
   const std::string content(1 << 20, 'x');
   write_file(folder / "f", content);
-  const auto read_after_cut = [&](bool report) {
+  const auto read_after_cut = [&](bool report, bool model = true) {
     return run_in_child([&] {
-      const MappedFile other(folder / "f", ErrorTag::kData), map(folder / "f", ErrorTag::kModel);
       AtomicFile unfinished(folder / "g");
       unfinished.write("x");
       if (report) {
@@ -81,14 +80,17 @@ TEST(Files, CutWhileMappedIsReportedByName) {
       } else {
         ::signal(SIGBUS, SIG_DFL);  // a sanitizer has a handler of its own
       }
+      const MappedFile data(folder / "f", ErrorTag::kData), weights(folder / "f", ErrorTag::kModel);
       fs::resize_file(folder / "f", 10);
-      return map.text().back() == 'x' ? 1 : 2;
+      return (model ? weights : data).text().back() == 'x' ? 1 : 2;
     });
   };
   EXPECT_EQ(read_after_cut(true), static_cast<int>(ErrorTag::kModel));
   EXPECT_EQ(folder.count(), 1) << "the temporary file is gone";
   write_file(folder / "f", content);
-  EXPECT_EQ(read_after_cut(false), 1000 + SIGBUS);
+  EXPECT_EQ(read_after_cut(false), 1) << "a model is read into memory where nobody reports cut files";
+  write_file(folder / "f", content);
+  EXPECT_EQ(read_after_cut(false, false), 1000 + SIGBUS);
 }
 
 TEST(Files, OtherBusErrorsKeepTheirEffect) {
@@ -104,6 +106,7 @@ TEST(Files, EverySignalRemovesTemporaryFiles) {
     const TempFolder folder;
     write_file(folder / "kept", "old");
     const int status = run_in_child([&] {
+      ::signal(signal, SIG_DFL);  // nohup ignores some
       remove_temporary_files_on_signals();
       AtomicFile file(folder / "kept");
       file.write("half");

@@ -186,6 +186,9 @@ TEST(OptionsRead, UnknownKeysNameTheNearest) {
                [] { read("[[task]]\nname = \"sst\"\nlables = 5\n"); });
   expect_error(ErrorTag::kUsage, {"f.toml:1: key \"zzzzzz\": unknown key", "known: seed, shuffle, kind"}, [] { read("zzzzzz = 1\n"); });
   expect_error(ErrorTag::kUsage, {"f.toml:1: key \"mlm.msak\"", "did you mean \"mask\"?"}, [] { read("mlm.msak = 1\n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:1: key \"mask\": unknown key", "another table has it: mlm.mask"}, [] { read("mask = 1\n"); });
+  expect_error(ErrorTag::kUsage, {"f.toml:2: key \"mlm.seed\": unknown key", "another table has it: seed"},
+               [] { read("[mlm]\nseed = 1\n"); });
 }
 
 TEST(OptionsList, NamesTypesDefaultsAndHelp) {

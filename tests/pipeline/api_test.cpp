@@ -172,7 +172,7 @@ TEST_F(ApiTest, VectorsAreThoseOfTheProgram) {
   ASSERT_EQ(cut.size(), 900u);
   EXPECT_NEAR(cut[0] * cut[0] + cut[1] * cut[1] + cut[2] * cut[2], 1, 1e-6);
   EXPECT_EQ(model.embed(some, {.pool = "cls"}).size(), 300 * width);
-  expect_error(ErrorTag::kUsage, {"unknown pooling \"clss\""}, [&] { model.embed(some, {.pool = "clss"}); });
+  expect_error(ErrorTag::kUsage, {"pool", "expected one of", "got \"clss\""}, [&] { model.embed(some, {.pool = "clss"}); });
   expect_error(ErrorTag::kModel, {"expected a pooler"}, [&] { model.embed(some, {.pool = "pooler"}); });
   expect_error(ErrorTag::kUsage, {"dimensions: expected a whole number"}, [&] { model.dimension({.dimensions = 1 << 20}); });
   std::vector<float> small(width);
