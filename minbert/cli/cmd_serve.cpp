@@ -1,6 +1,4 @@
 // serve: answers over HTTP until a signal ends it.
-#include <poll.h>
-
 #include <algorithm>
 #include <csignal>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <thread>
 
 #include "minbert/base/clock.h"
+#include "minbert/base/live_files.h"
 #include "minbert/base/system.h"
 #include "minbert/base/unicode.h"
 #include "minbert/cli/option_flags.h"
@@ -19,18 +18,6 @@
 
 namespace minbert {
 namespace {
-
-/// Writes to stderr what it takes, and drops the rest: a reader that stopped must not stop the server.
-void write_log(std::string_view lines) {
-  constexpr std::size_t kPiece = 4096;  // a pipe that is ready takes as much
-  while (!lines.empty()) {
-    pollfd ready = {STDERR_FILENO, POLLOUT, 0};
-    if (::poll(&ready, 1, 1000) <= 0 || (ready.revents & POLLOUT) == 0) return;
-    const ssize_t written = ::write(STDERR_FILENO, lines.data(), std::min(lines.size(), kPiece));
-    if (written <= 0) return;
-    lines.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
 
 /// Throws Error(kUsage) for a key that no header can bring, as that of a file with its line end is.
 void expect_sendable(const std::string& key) {
@@ -76,6 +63,25 @@ void drain(Service& service) {
     if (wait_for_signal(0.02) == SIGINT) end_at_once();
 }
 
+/// Reads the model while a signal can still end the process: a disk or a network may be slow. No
+/// request is answered yet.
+void start(Service& service) {
+  std::atomic<bool> started = false;
+  std::exception_ptr failure;
+  std::thread loading([&] {
+    try {
+      service.start();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    started = true;
+  });
+  while (!started)
+    if (const int signal = wait_for_signal(0.02); signal == SIGINT || signal == SIGTERM) end_at_once(signal == SIGINT ? 130 : 0);
+  loading.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
 int run_serve(const std::string& model, const OptionFlags& flags, Session& session) {
   ServeOptions options = flags.read<ServeOptions>(process_environment());
   options.api_key = session.env.api_key;
@@ -83,9 +89,11 @@ int run_serve(const std::string& model, const OptionFlags& flags, Session& sessi
   expect_addresses(options);
   const Stopwatch watch;
   return_large_memory();  // bodies and replies: memory would grow with the largest ones, for as long as the server runs
+  session.console.set_lossy();
+  on_cut_file(nullptr);  // a file that somebody cuts during a reload is no reason to end
   hold_signals();
-  Service service(options, [&] { return load(model, session); }, write_log);
-  service.start();
+  Service service(options, [&] { return load(model, session); }, write_while_read);
+  start(service);
   session.console.info(fmt::format("serving {} at http://{}:{} after {:.2f} s", service.model_name(*service.engine()),
                                    options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]", service.port(),
                                    watch.seconds()));

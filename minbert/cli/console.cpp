@@ -2,6 +2,7 @@
 #include "minbert/cli/console.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -20,10 +21,28 @@ std::size_t terminal_width() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1 : 79;
 }
 
-/// Ignores errors: a terminal that is gone, or a full disk behind stderr, must not end a training run.
-void put(std::string_view text) { static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr)); }
-
 }  // namespace
+
+std::size_t write_while_read(std::string_view text) {
+  constexpr std::size_t kPiece = 4096;  // a pipe that is ready takes as much
+  std::size_t done = 0;
+  while (done < text.size()) {
+    pollfd ready = {STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, 1000) <= 0 || (ready.revents & POLLOUT) == 0) break;
+    const ssize_t written = ::write(STDERR_FILENO, text.data() + done, std::min(text.size() - done, kPiece));
+    if (written <= 0) break;
+    done += static_cast<std::size_t>(written);
+  }
+  return done;
+}
+
+/// Ignores errors: a terminal that is gone, or a full disk behind stderr, must not end a training run.
+void Console::put(std::string_view text) const {
+  if (lossy_)
+    write_while_read(text);
+  else
+    static_cast<void>(std::fwrite(text.data(), 1, text.size(), stderr));
+}
 
 Console::Console(bool color) : terminal_(::isatty(STDERR_FILENO) == 1), color_(color && terminal_) {}
 

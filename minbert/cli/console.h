@@ -14,6 +14,8 @@ class Console {
   void set_quiet(bool quiet) { quiet_ = quiet; }
   /// Errors only: another process of the same run speaks to people.
   void set_silent() { quiet_ = silent_ = true; }
+  /// From now on a reader of stderr that stopped holds nothing up: what it does not take within a second is dropped.
+  void set_lossy() { lossy_ = true; }
   void set_verbose(bool verbose) { verbose_ = verbose; }
   void set_debug(bool debug) { debug_ = debug; }
   bool verbose() const { return verbose_; }
@@ -35,10 +37,14 @@ class Console {
  private:
   std::string paint(std::string_view code, std::string_view text) const;
   void line(std::string_view text);
+  void put(std::string_view text) const;
 
-  bool terminal_, color_;
+  bool terminal_, color_, lossy_ = false;
   bool quiet_ = false, silent_ = false, verbose_ = false, debug_ = false, drawn_ = false;
 };
+
+/// Writes to stderr what its reader takes, waiting a second at most for each piece. Returns how many bytes that were.
+std::size_t write_while_read(std::string_view text);
 
 /// "1h02m", "3m07s", "12s".
 std::string format_duration(double seconds);

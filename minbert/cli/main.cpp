@@ -1,4 +1,7 @@
 // main: parses the command line, runs the verb, and turns what it throws into one error line and an exit code.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -137,7 +140,15 @@ int guarded_run(int argc, char** argv) {
 }  // namespace
 }  // namespace minbert
 
+/// A file that the program opens must not get the number of a standard stream that is closed: messages would go into it. What stands in
+/// their place fails where the closed one would, but messages are lost.
+void open_standard_streams() {
+  for (const auto& [stream, mode] : {std::pair(STDIN_FILENO, O_WRONLY), {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_WRONLY}})
+    if (::fcntl(stream, F_GETFD) < 0) static_cast<void>(::open("/dev/null", mode));  // gets the lowest free number, which is this one
+}
+
 int main(int argc, char** argv) {
+  open_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   minbert::report_cut_files();
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit then makes the write fail, with an error

@@ -22,9 +22,9 @@ void on_signal(int signal) {
 
 }  // namespace
 
-void end_at_once() {
+void end_at_once(int code) {
   remove_temporary_files();
-  ::_exit(130);
+  ::_exit(code);
 }
 
 void catch_signals() {

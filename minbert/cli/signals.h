@@ -7,8 +7,8 @@ inline constexpr int kStoppedCode = 75;  ///< exit code after a checkpoint (syse
 
 /// Makes these signals set the flag from now on. A Ctrl-C while the flag is set calls end_at_once().
 void catch_signals();
-/// Ends the process with 130, without temporary files. Async-signal-safe.
-[[noreturn]] void end_at_once();
+/// Ends the process with this code, without temporary files. Async-signal-safe.
+[[noreturn]] void end_at_once(int code = 130);
 /// True once the flag is set.
 bool stop_requested();
 

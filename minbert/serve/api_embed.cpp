@@ -30,7 +30,8 @@ void run_embed(Call& call) {
       if (begin > 0) out += ',';
       append_floats(out, std::span(vectors).subspan(begin, maker.width()));
     }
-    return out + "]";
+    out += ']';
+    return out;  // without a copy: an answer may be large
   });
 }
 
@@ -49,7 +50,8 @@ void run_embed_all(Call& call) {
         out += token > static_cast<std::size_t>(offsets[row]) ? "," : row == 0 ? "[[" : "],[";
         append_floats(out, std::span(answers[0].states).subspan(token * width, width));
       }
-    return out + "]]";
+    out += "]]";
+    return out;
   });
 }
 

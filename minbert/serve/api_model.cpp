@@ -128,10 +128,13 @@ void run_tokenize(Call& call) {
   call.set_tokenized(Work::kTokenize);
   constexpr std::int64_t kBytesOfToken = 100;  // of the object that says what it is
   call.reserve_answer(tokens * kBytesOfToken);
-  std::string out;
-  for (std::size_t i = 0; i < texts.size(); ++i)
-    out += (out.empty() ? "" : ",") + tokens_text(tokenizer, prompt + texts[i], encodings[i], specials);
-  call.answer("[" + out + "]");
+  std::string out = "[";
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i > 0) out += ',';
+    out += tokens_text(tokenizer, prompt + texts[i], encodings[i], specials);
+  }
+  out += ']';
+  call.answer(std::move(out));
 }
 
 void run_reload(Call& call) {

@@ -79,7 +79,8 @@ void Explainer::answer(Job& job) {
       if (job.gone || closed_) throw Abandoned();
     };
     constexpr int kSteps = 64;
-    job.done(explain_row(*own.model, task, model.tasks()[task], model.tokenizer(), job.row, 0, kSteps, go_on), nullptr, Dropped::kNo);
+    job.done(explain_row(*own.model, task, model.tasks()[task], model.tokenizer(), job.row, 0, nullptr, kSteps, go_on), nullptr,
+             Dropped::kNo);
   } catch (const Abandoned&) {
     job.done({}, nullptr, job.gone ? Dropped::kGone : Dropped::kClosed);
   } catch (...) {

@@ -20,6 +20,7 @@
 #include <utility>  // Boost 1.74 forgets it
 
 #include "minbert/base/check.h"
+#include "minbert/base/unicode.h"
 
 namespace minbert {
 namespace {
@@ -137,6 +138,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   /// Waits for the next request, as long as an idle connection may.
   void read_first() {
     request_.reset();
+    head_only_ = false;
     ++number_;
     parser_.emplace();
     parser_->header_limit(kHeadBytes);
@@ -162,6 +164,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     if (error == http::error::body_limit) return on_read_error(error, "body");
     ++shared_.unanswered;
     counted_ = true;
+    // Of another coding nobody knows where the body ends (RFC 9112, section 6.3): what follows must not be read as a request.
+    const auto codings = request_->header_values("transfer-encoding");
+    if (codings.size() > 1 || (codings.size() == 1 && !same_name(codings.front(), "chunked")))
+      return send(shared_.handlers.refuse(*request_, {400, fmt::format("expected the Transfer-Encoding \"chunked\" alone, got \"{}\"",
+                                                                       printable(fmt::format("{}", fmt::join(codings, ", "))))}),
+                  true, true);
     if (auto reply = shared_.handlers.check(*request_)) return refuse_before_body(std::move(*reply));
     // Chunked bodies may grow to the limit.
     const std::size_t expected = parser_->is_done()          ? 0
@@ -372,9 +380,15 @@ std::shared_ptr<HttpExchange> Connection::make_exchange() { return std::make_sha
 }  // namespace
 
 std::string_view HttpRequest::header(std::string_view name) const {
+  const auto values = header_values(name);
+  return values.empty() ? std::string_view() : values.front();
+}
+
+std::vector<std::string_view> HttpRequest::header_values(std::string_view name) const {
+  std::vector<std::string_view> values;
   for (const auto& [key, value] : headers)
-    if (same_name(key, name)) return value;
-  return {};
+    if (same_name(key, name)) values.emplace_back(value);
+  return values;
 }
 
 std::optional<std::string> HttpRequest::query_value(std::string_view name) const {

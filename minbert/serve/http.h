@@ -25,6 +25,8 @@ struct HttpRequest {
 
   /// The value of a header, whose name is compared without case; empty if there is none.
   std::string_view header(std::string_view name) const;
+  /// Those of all headers of the name.
+  std::vector<std::string_view> header_values(std::string_view name) const;
   /// The value of a name in the query, with escapes decoded.
   std::optional<std::string> query_value(std::string_view name) const;
 };

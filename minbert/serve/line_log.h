@@ -12,25 +12,29 @@ namespace minbert {
 
 class LineLog {
  public:
-  /// `write` gets whole lines with their newlines. Empty: nothing is kept.
-  explicit LineLog(std::function<void(std::string_view lines)> write);
+  /// Writes lines and returns how many bytes of them it could write. Whole lines of the rest are dropped, and counted.
+  using Write = std::function<std::size_t(std::string_view lines)>;
+
+  /// Empty: nothing is kept.
+  explicit LineLog(Write write);
   /// Writes what is left.
   ~LineLog();
   LineLog(const LineLog&) = delete;
   LineLog& operator=(const LineLog&) = delete;
 
   bool on() const { return write_ != nullptr; }
-  /// Adds a line, or drops it if more than a megabyte waits; the next line that is written tells how many were dropped.
+  /// Adds a line, or drops it if more than a megabyte waits; the next line that is written tells how many were dropped, here or by `write`.
   void add(std::string_view line);
 
  private:
   void run();
 
-  std::function<void(std::string_view)> write_;
+  Write write_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string waiting_;
   std::size_t dropped_ = 0;
+  std::string begun_;  // the end of a line whose beginning is written
   bool stop_ = false;
   std::jthread thread_;
 };

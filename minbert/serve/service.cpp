@@ -57,7 +57,7 @@ void try_out(Engine& engine) {
 
 }  // namespace
 
-Service::Service(ServeOptions options, Load load, std::function<void(std::string_view)> log)
+Service::Service(ServeOptions options, Load load, LineLog::Write log)
     : options_(std::move(options)),
       load_(std::move(load)),
       log_(options_.access_log ? std::move(log) : nullptr),
@@ -231,10 +231,9 @@ std::unique_ptr<HttpReply> Service::check(const HttpRequest& head) {
     if (!ready()) throw ApiError(503, ErrorType::kUnhealthy, draining_ ? "the server is about to end" : "the model is not loaded yet");
     if (!route->request.empty() && !is_json_type(head.header("content-type")))
       throw ApiError(415, ErrorType::kValidation, "expected the header \"Content-Type: application/json\"");
-    for (const auto& [name, plain] : {std::pair("content-encoding", "identity"), {"transfer-encoding", "chunked"}})
-      if (const std::string_view coding = head.header(name); !coding.empty() && !is_word(coding, plain))
-        throw ApiError(415, ErrorType::kValidation,
-                       fmt::format("bodies may not be compressed, got the header \"{}: {}\"", name, printable(coding)));
+    if (const std::string_view coding = head.header("content-encoding"); !coding.empty() && !is_word(coding, "identity"))
+      throw ApiError(415, ErrorType::kValidation,
+                     fmt::format("bodies may not be compressed, got the header \"content-encoding: {}\"", printable(coding)));
     const auto now = engine();
     if (!route->request.empty() && now->queue->size() >= now->queue->capacity())
       throw ApiError(429, ErrorType::kOverloaded,

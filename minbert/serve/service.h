@@ -63,7 +63,7 @@ class Service {
   using Load = std::function<LoadedModel()>;
 
   /// Listens at once and answers 503 until start() has loaded the model. `log` gets the access log, line by line, from a thread of its own.
-  Service(ServeOptions options, Load load, std::function<void(std::string_view lines)> log);
+  Service(ServeOptions options, Load load, LineLog::Write log);
   /// Ends what is left of requests.
   ~Service();
   Service(const Service&) = delete;

@@ -147,6 +147,21 @@ class ProgramTest(unittest.TestCase):
         asking.join()
         self.assertEqual((code, answers[0][0]), (0, 200), log)
 
+    def test_a_signal_ends_it_while_the_model_is_read(self):
+        slow = self.folder / "slow"
+        shutil.copytree(pathlib.Path(self.model) / "best", slow)
+        (slow / "tokenizer.json").unlink()
+        os.mkfifo(slow / "tokenizer.json")  # that nobody writes: a disk that never answers
+        for how, code in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
+            process = subprocess.Popen([MINBERT, "serve", slow, "--port", "0", "-q"], stderr=subprocess.DEVNULL)
+            self.addCleanup(process.kill)
+            held = False
+            while not held:  # until the program waits for signals itself
+                blocked = re.search(r"^SigBlk:\t(\w+)", pathlib.Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)[1]
+                held = int(blocked, 16) >> (signal.SIGTERM - 1) & 1
+            process.send_signal(how)
+            self.assertEqual(process.wait(60), code)
+
     def test_sighup_swaps_the_model_and_keeps_it_if_the_new_one_is_broken(self):
         copy = self.folder / "copy"
         shutil.copytree(self.model / "best", copy)

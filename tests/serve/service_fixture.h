@@ -57,6 +57,7 @@ class ServiceTest : public testing::Test {
         [this](std::string_view lines) {
           const std::lock_guard lock(mutex_);
           log_ += lines;
+          return lines.size();
         });
     service_->start();
   }

@@ -265,10 +265,14 @@ TEST_F(Services, ClientsThatLeaveFreeTheQueue) {
   std::string texts = "[\"a\"";
   for (int i = 0; i < 2000; ++i) texts += ",\"a b c d e f\"";
   for (int i = 0; i < 20; ++i) {
+    const auto wait_until = [&](bool waits) {
+      for (int tries = 0; tries < 60000 && (service_->engine()->queue->size() > 0) != waits; ++tries)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    wait_until(false);  // the one before has left
     Client leaving = client();
     leaving.send(Client::request("/embed", fmt::format(R"({{"inputs": {}]}})", texts)));
-    for (int tries = 0; tries < 100 && service_->engine()->queue->size() == 0; ++tries)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    wait_until(true);
     if (i % 2 == 0) leaving.reset();
   }
   const ClientReply reply = post_until_taken("/embed", R"({"inputs": "a"})");
