@@ -135,7 +135,7 @@ def train_texts(
 
     X: texts, or pairs with X_pair or as (n, 2). y: labels; floats are a regression, lists sets of labels, all else classes: whole numbers
     0 to K - 1 stay numbers, others become names. dev: a fraction of X, (X_dev, y_dev), or None, which keeps the last epoch's model. config: further keys,
-    such as {"stage": [{"epochs": 2}]}. Few pairs of classes train the head alone, unless epochs, lr, batch or a stage of config is given. The texts are written beside the run folder, so that it can be resumed and reported.
+    such as {"stage": [{"name": "finetune", "epochs": 2}]}. Few pairs of classes train the head alone, unless epochs, lr, batch or a stage of config is given. The texts are written beside the run folder, so that it can be resumed and reported.
     """
     if isinstance(dev, (int, float)) and not 0 <= dev < 1:
         raise UsageError(f"expected a fraction below 1, or a pair (X, y), got {dev}", place="dev")
@@ -143,11 +143,15 @@ def train_texts(
     labels = _label_keys(rows.labels)
     output = pathlib.Path(output) if output is not None else pathlib.Path("runs") / task
     data = output.with_name(output.name + "-data")
-    own: dict[str, Any] = {"train": str(_write_rows(data / "train.jsonl", rows)), "text": "text", "label": "label"}
+    if (output / "status.json").exists() and not (resume or overwrite):
+        raise UsageError("holds a run already", place=str(output), hint="resume=True goes on with it, overwrite=True removes it")
+    files = {data.absolute() / "train.jsonl": rows}
+    own: dict[str, Any] = {"train": str(next(iter(files))), "text": "text", "label": "label"}
     if rows.pairs is not None:
         own["text_pair"] = "text_pair"
     if isinstance(dev, tuple):
-        own["dev"] = str(_write_rows(data / "dev.jsonl", _read_rows(*dev)))
+        files[data.absolute() / "dev.jsonl"] = _read_rows(*dev)
+        own["dev"] = str(data.absolute() / "dev.jsonl")
     elif dev:
         own["dev"] = float(dev)
     kind = ("pair_" if rows.pairs is not None else "") + ("regress" if labels is None else "classify")
@@ -167,6 +171,8 @@ def train_texts(
     overlay = {"run": {"name": task, **({} if seed is None else {"seed": seed})}, "model": {"init": _init(init), **model}, "task": [spec],
                "stage": [{"name": "finetune", **stage}]}
     texts = [usual, to_toml(overlay)] + ([to_toml(config)] if config else [])
+    for path, of_split in files.items():  # once nothing that is wrong in the arguments can lose an earlier run's rows
+        _write_rows(path, of_split, resume)
     return _run([], texts, [], output, resume, overwrite, threads, progress, callbacks)
 
 
@@ -186,6 +192,9 @@ def _read_rows(X: Any, y: Any, X_pair: Any = None) -> Rows:
     if read.pairs is not None and X_pair is not None:
         raise UsageError("expected texts in X beside X_pair, got pairs", place="X")
     pairs = read.pairs if X_pair is None else read_inputs(X_pair).texts
+    if getattr(y, "ndim", 1) > 1 and y.dtype.kind in "biuf":
+        raise UsageError(f"expected a label or a list of labels for each text, got numbers of shape {y.shape}", place="y",
+                         hint="of an indicator matrix: [list(names[row == 1]) for row in y], names being an array")
     labels = y.tolist() if hasattr(y, "tolist") else [label.item() if hasattr(label, "item") else label for label in y]
     for name, values in (("X_pair", pairs), ("y", labels)):
         if values is not None and len(values) != len(read.texts):
@@ -217,21 +226,29 @@ def _label_keys(labels: list) -> int | list[str] | None:
     return [str(label) for label in distinct]
 
 
-def _write_rows(path: pathlib.Path, rows: Rows) -> pathlib.Path:
+def _write_rows(path: pathlib.Path, rows: Rows, resume: bool) -> None:
+    """Writes a file of rows; a run that goes on must have the same ones."""
+    lines = []
+    for i, text in enumerate(rows.texts):
+        row = {"text": text}
+        if rows.pairs is not None:
+            row["text_pair"] = rows.pairs[i]
+        label = rows.labels[i]
+        if isinstance(label, (list, tuple, set, frozenset)):
+            row["label"] = sorted(str(one) for one in label)
+        else:
+            row["label"] = label if isinstance(label, float) else str(int(label) if isinstance(label, bool) else label)
+        line = json.dumps(row, ensure_ascii=False)
+        lines.append(line.encode("utf-16", "surrogatepass").decode("utf-16", "replace") + "\n")  # lone surrogates become U+FFFD
+    content = "".join(lines).encode()
+    if resume and path.exists():
+        if path.read_bytes() != content:
+            raise UsageError("expected the texts and labels of the run that is to go on, got others", place=str(path))
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        for i, text in enumerate(rows.texts):
-            row = {"text": text}
-            if rows.pairs is not None:
-                row["text_pair"] = rows.pairs[i]
-            label = rows.labels[i]
-            if isinstance(label, (list, tuple, set, frozenset)):
-                row["label"] = sorted(str(one) for one in label)
-            else:
-                row["label"] = label if isinstance(label, float) else str(int(label) if isinstance(label, bool) else label)
-            line = json.dumps(row, ensure_ascii=False)
-            file.write(line.encode("utf-16", "surrogatepass").decode("utf-16", "replace") + "\n")  # lone surrogates become U+FFFD
-    return path.absolute()
+    new = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    new.write_bytes(content)
+    os.replace(new, path)
 
 
 class TrainView:

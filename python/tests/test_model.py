@@ -285,8 +285,8 @@ def test_the_interpreter_runs_while_a_model_computes(tiny):
 
 def test_ctrl_c_ends_encode(tiny):
     lines = ragged_lines(500) * 400
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         tiny.encode(lines)
     assert tiny.encode("a").shape == (16,)
 

@@ -112,6 +112,16 @@ def test_train_texts_infers_the_task_from_the_labels(tmp_path, tiny_run):
     assert sets.analyze(X[0])["label"]["labels"] == sets.predict(X[0])
     with pytest.raises(minbert.Error, match="y: expected as many as X has, 12, got 1"):
         minbert.train_texts(init, X, ["a"], output=tmp_path / "short")
+    kept = (tmp_path / "named-data" / "train.jsonl").read_bytes()
+    for refused in ({}, {"resume": True}):
+        with pytest.raises(minbert.UsageError, match="holds a run already|to go on"):
+            minbert.train_texts(init, ["one", "two"], ["x", "y"], output=tmp_path / "named", **refused)
+        assert (tmp_path / "named-data" / "train.jsonl").read_bytes() == kept
+    with pytest.raises(OSError):
+        minbert.train_texts(tmp_path / "nobody", X, ["good", "bad"] * 6, output=tmp_path / "never")
+    assert not (tmp_path / "never-data").exists()
+    with pytest.raises(minbert.UsageError, match="shape"):
+        minbert.train_texts(init, X, np.array([[1, 0], [0, 1]] * 6), output=tmp_path / "matrix")
     with pytest.raises(minbert.Error, match=r"X\[1\]: expected a str"):
         minbert.train_texts(init, ["a", None], ["a", "b"], output=tmp_path / "none")
     with pytest.raises(minbert.Error, match=r"y\[1\]: expected a finite number, got nan"):
