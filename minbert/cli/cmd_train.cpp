@@ -98,8 +98,9 @@ void open_ranks(const TrainFlags& flags, Session& session) {
 
 /// Runs the config once. Returns the exit code and sets `result`.
 int train_once(const TrainFlags& flags, const ConfigTree& input, const RunConfig& config, const fs::path& folder, Session& session,
-               Backend& backend, TrainResult& result) {
+               Backend& backend, TrainResult& result, Json fingerprint = {}) {
   TrainOptions options = train_options(input, config, folder, open_run(flags, session));
+  options.fingerprint = std::move(fingerprint);
   options.ranks = session.ranks.get();
   options.overfit_batch = flags.overfit_batch;
   options.profile = flags.profile;
@@ -209,22 +210,30 @@ struct Variant {
   fs::path folder;
   ConfigTree input;
   RunConfig config;
+  Fingerprint fingerprint;
 };
 
-/// The runs of --seeds, or those of --folds. Throws what refuses one of them, before the first is trained; --dry-run looks into no folder.
-std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, const Session& session) {
+/// The runs of --seeds, or those of --folds. Throws what refuses one of them, before the first is trained, such as a finished run that was
+/// trained on other files; --dry-run looks into no folder.
+std::vector<Variant> plan_variants(const TrainFlags& flags, const ConfigTree& input, const fs::path& folder, const Session& session,
+                                   std::string_view backend) {
   if (fs::exists(folder / "status.json"))
     throw Error(ErrorTag::kUsage, folder.string(), "expected a folder for several runs, got that of one");
   if (!flags.seeds.empty() && flags.folds > 0)
     throw Error(ErrorTag::kUsage, "--folds", "expected --seeds or --folds, got both", "--set run.seed=N gives all folds another seed");
   std::vector<Variant> runs;
+  FileHashes hashes;
   const auto add = [&](const std::string& name, const char* flag, std::initializer_list<std::pair<const char*, std::int64_t>> keys) {
-    Variant& run = runs.emplace_back(Variant{folder / name, input, {}});
+    Variant& run = runs.emplace_back(Variant{folder / name, input, {}, {}});
     for (const auto& [key, value] : keys) run.input.set(key, value, flag);
     run.config = load_config(flags, run.input);
     if (flags.dry_run) return;
     TrainEvents silent;
     RunFolder(run.folder, open_run(flags, session), run.input.print_resolved(write_options(run.config)), "", silent);
+    run.fingerprint = fingerprint_of(run.config, backend, hashes);
+    const auto before = flags.resume ? find_fingerprint(run.folder) : std::nullopt;
+    if (const std::string what = before ? difference(*before, run.fingerprint) : ""; !what.empty())
+      throw Error(ErrorTag::kUsage, run.folder.string(), "cannot stand beside other runs: " + what, "--overwrite trains all anew");
   };
   for (const std::uint64_t seed : flags.seeds)
     add(fmt::format("seed-{}", seed), "--seeds", {{"run.seed", static_cast<std::int64_t>(seed)}});
@@ -241,9 +250,9 @@ int train_several(const TrainFlags& flags, const ConfigTree& input, const fs::pa
   std::vector<std::string> columns = wall_columns();
   columns.insert(columns.begin(), "seconds");
   std::vector<std::vector<double>> times(columns.size());
-  for (const Variant& run : plan_variants(flags, input, folder, session)) {
+  for (const Variant& run : plan_variants(flags, input, folder, session, backend.name())) {
     TrainResult result;
-    const int code = train_once(flags, run.input, run.config, run.folder, session, backend, result);
+    const int code = train_once(flags, run.input, run.config, run.folder, session, backend, result, run.fingerprint.json());
     if (code != 0) return code;
     if (!session.ranks->is_first()) continue;
     const auto& scored = folds ? result.test_scores : result.dev_scores;
@@ -302,7 +311,7 @@ int run_train(const TrainFlags& flags, Session& session) {
   const bool several = !flags.seeds.empty() || flags.folds > 0;
   if (flags.dry_run) {
     if (!session.ranks->is_first()) return 0;
-    const std::vector<Variant> runs = several ? plan_variants(flags, input, {}, session) : std::vector<Variant>();
+    const std::vector<Variant> runs = several ? plan_variants(flags, input, {}, session, {}) : std::vector<Variant>();
     Json plan = plan_training(*backend, several ? runs.front().config : config);
     if (several) plan["runs"] = runs.size();
     if (flags.json)

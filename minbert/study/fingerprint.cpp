@@ -127,6 +127,18 @@ Json Fingerprint::json() const {
   return json;
 }
 
+std::string difference(const Fingerprint& before, const Fingerprint& now) {
+  if (before.code != now.code) return fmt::format("was trained by {}, this is {}", before.code, now.code);
+  for (const auto& [path, hash] : now.files) {
+    const auto known = before.files.find(path);
+    if (known == before.files.end()) return path + " was not there";
+    if (known->second != hash) return path + " has changed";
+  }
+  for (const auto& [path, hash] : before.files)
+    if (!now.files.contains(path)) return path + " is not there any more";
+  return "";
+}
+
 std::optional<Fingerprint> find_fingerprint(const fs::path& run) {
   const fs::path file = run / "fingerprint.json";
   if (!fs::exists(file)) return std::nullopt;

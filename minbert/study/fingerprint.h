@@ -46,6 +46,9 @@ Fingerprint fingerprint_of(const RunConfig& config, std::string_view backend, Fi
 /// Reads the file fingerprint.json of a run folder. Returns nothing when there is no such file; throws Error(kData) when it is broken.
 std::optional<Fingerprint> find_fingerprint(const std::filesystem::path& run);
 
+/// How the code or the files of a run that was trained differ from those of now: "FILE has changed"; empty where they do not.
+std::string difference(const Fingerprint& before, const Fingerprint& now);
+
 /// The largest n for which the first n stages of both runs are equal.
 std::size_t shared_stages(const Fingerprint& a, const Fingerprint& b);
 

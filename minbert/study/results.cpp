@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "minbert/data/fields.h"
@@ -84,12 +85,15 @@ RowFigures figures_of(const StudyResults& results, const RowResult& row) {
 RowDifference difference_of(const StudyResults& results, const RowResult& a, const RowResult& b) {
   RowDifference difference{.a = a.name, .b = b.name, .seeds = {}, .tasks = {}};
   std::vector<Line> lines_a, lines_b;
+  std::set<std::string> others;  // tasks that the two rows score on other dev rows
   for (const SeedResult& run : a.seeds) {
     const auto twin = std::ranges::find(b.seeds, run.seed, &SeedResult::seed);
     if (!run.done() || twin == b.seeds.end() || !twin->done()) continue;
     difference.seeds.push_back(run.seed);
     lines_a.push_back(line_of(results, run));
     lines_b.push_back(line_of(results, *twin));
+    for (const auto& [task, rows] : run.dev_rows)
+      if (const auto theirs = twin->dev_rows.find(task); theirs != twin->dev_rows.end() && theirs->second != rows) others.insert(task);
   }
   if (difference.seeds.size() < 2) return difference;
   const std::vector<std::string> columns = columns_of(results);
@@ -97,9 +101,10 @@ RowDifference difference_of(const StudyResults& results, const RowResult& a, con
   bool same_tasks = true;                         // else their means are of different things
   for (std::size_t column = 0; column <= mean; ++column) {
     const std::vector<double> scores_a = values_of(lines_a, column), scores_b = values_of(lines_b, column);
-    same_tasks = same_tasks && scores_a.size() == scores_b.size();
+    const bool same_rows = !others.contains(columns[column]);
+    same_tasks = same_tasks && same_rows && scores_a.size() == scores_b.size();
     if (column == mean && !same_tasks) break;
-    if (scores_a.size() == lines_a.size() && scores_b.size() == lines_b.size())
+    if (same_rows && scores_a.size() == lines_a.size() && scores_b.size() == lines_b.size())
       difference.tasks.emplace_back(columns[column], compare_seeds(scores_a, scores_b));
   }
   return difference;

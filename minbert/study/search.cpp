@@ -8,6 +8,7 @@
 #include "minbert/base/clock.h"
 #include "minbert/base/files.h"
 #include "minbert/data/run_status.h"
+#include "minbert/study/fingerprint.h"
 #include "minbert/train/progress.h"
 
 namespace minbert {
@@ -112,7 +113,7 @@ class SearchRunner {
 
  private:
   void open();
-  void check_trials() const;
+  void check_trials();
   bool next();
   void train_trial(const TrialRun& run);
   void add_eval(const TrialEval& eval);
@@ -132,6 +133,7 @@ class SearchRunner {
   const SearchOptions& options_;
   SearchEvents& events_;
   const Stopwatch watch_;
+  FileHashes hashes_;
   std::optional<FileLock> lock_;
   std::optional<TrialJournal> journal_;
   std::optional<std::string> verdict_;  // why the running trial must stop, if it must
@@ -174,7 +176,7 @@ SearchRunner::~SearchRunner() {
 }
 
 /// Checks that the trials in the folder have the values and configs that this file and recipe give them.
-void SearchRunner::check_trials() const {
+void SearchRunner::check_trials() {
   for (const Trial& trial : journal_->trials()) {
     const auto refuse = [&](const std::string& what) {
       throw Error(ErrorTag::kUsage, folder_of(trial.number).string(), "cannot go on with another search: " + what,
@@ -182,7 +184,10 @@ void SearchRunner::check_trials() const {
     };
     const Json values = values_json(draw_values(search_.file, trial.number));
     if (values != trial.values) refuse(fmt::format("its values were {}, are now {}", dump_json(trial.values), dump_json(values)));
-    if (const auto difference = config_difference(folder_of(trial.number), TrialRun(search_, trial.number).text)) refuse(*difference);
+    const TrialRun run(search_, trial.number);
+    if (const auto key = config_difference(folder_of(trial.number), run.text)) refuse(*key);
+    if (const auto before = find_fingerprint(folder_of(trial.number)))
+      if (const std::string what = difference(*before, fingerprint_of(run.config, backend_.name(), hashes_)); !what.empty()) refuse(what);
   }
 }
 
@@ -223,6 +228,7 @@ void SearchRunner::train_trial(const TrialRun& run) {
   options.open = {.resume = true};
   options.config_text = run.text;
   options.input_text = run.tree.given();
+  options.fingerprint = fingerprint_of(run.config, backend_.name(), hashes_).json();
   options.should_stop = [&] { return verdict_ || is_spent() || must_pause(); };
   try {
     const TrainResult result = train(backend_, run.config, options, watch);
@@ -290,7 +296,7 @@ void SearchRunner::remove_weights() const {
   if (spec_.keep == KeptModels::kAll) return;
   const SearchResults results = search_results(search_.file, journal_->trials(), "");
   for (const Trial& trial : results.trials) {
-    if (!trial.ended() || &trial == results.best()) continue;
+    if (!trial.ended() || &trial == results.best() || !fs::exists(folder_of(trial.number))) continue;
     std::vector<fs::path> weights;
     for (const auto& entry : fs::directory_iterator(folder_of(trial.number)))
       if (const std::string name = entry.path().filename().string(); name == "checkpoints" || name == "best" || name.starts_with("best-"))
@@ -308,7 +314,8 @@ void SearchRunner::write(std::string_view state) {
   outcome_.results = search_results(search_.file, trials, std::string(state));
   if (!journal_->begun()) return;
   for (const Trial& trial : trials)
-    if (const fs::path mark = folder_of(trial.number) / "trial.json"; trial.ended() && !fs::exists(mark))
+    if (const fs::path folder = folder_of(trial.number), mark = folder / "trial.json";
+        trial.ended() && fs::exists(folder) && !fs::exists(mark))
       write_file(mark, dump_json(trial_json(trial), 2) + "\n");
   const auto file = [&](std::string_view name, std::string_view text) { write_file(search_.folder / name, text); };
   file("search.input.toml", search_.file.source.text);

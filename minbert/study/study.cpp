@@ -24,15 +24,7 @@ std::string difference(const StudyRun& run) {
   if (const auto key = config_difference(run.folder, run.config_text)) return *key;
   const auto found = find_fingerprint(run.folder);
   if (!found) return fs::exists(run.folder / "checkpoints") ? "it has no fingerprint.json" : "";
-  if (found->code != run.fingerprint.code) return fmt::format("was trained by {}, this is {}", found->code, run.fingerprint.code);
-  for (const auto& [path, hash] : run.fingerprint.files) {
-    const auto before = found->files.find(path);
-    if (before == found->files.end()) return path + " was not there";
-    if (before->second != hash) return path + " has changed";
-  }
-  for (const auto& [path, hash] : found->files)
-    if (!run.fingerprint.files.contains(path)) return path + " is not there any more";
-  return "";
+  return difference(*found, run.fingerprint);
 }
 
 std::optional<RunStatus> find_status(const StudyRun& run) { return find_run_status(run.folder / "status.json"); }
@@ -243,6 +235,20 @@ void StudyRunner::write(bool active) {
   write_results(study_.folder, outcome_.results);
 }
 
+/// A table has one column for a task: all rows must score it alike.
+void expect_same_metrics(const Study& study) {
+  std::map<std::string, std::pair<Metric, std::string>> first;  // by task: how the first row scores it, and that row
+  for (const StudyRun& run : study.runs)
+    for (const TaskSpec& task : run.config.tasks) {
+      const std::string& row = study.file.rows[run.row].name;
+      const auto& [metric, other] = first.try_emplace(task.name, task.scored_by(), row).first->second;
+      if (metric != task.scored_by())
+        throw Error(ErrorTag::kUsage, fmt::format("row {}", row),
+                    fmt::format("scores task {} by {}, row {} by {}", task.name, option_name(task.scored_by()), other, option_name(metric)),
+                    "give all rows the same metric, or the task of this row another name");
+    }
+}
+
 }  // namespace
 
 void expect_different_seeds(std::span<const std::uint64_t> seeds, const std::string& place) {
@@ -281,6 +287,7 @@ Study load_study(const fs::path& path, std::string_view backend, const StudyOpti
     }
   }
   for (auto& runs : rounds) std::ranges::move(runs, std::back_inserter(study.runs));
+  expect_same_metrics(study);
   return study;
 }
 

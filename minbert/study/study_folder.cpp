@@ -17,6 +17,15 @@ namespace fs = std::filesystem;
 
 constexpr int kStudyFormat = 1;
 
+std::map<std::string, std::string> read_dev_rows(const fs::path& file) {
+  std::map<std::string, std::string> rows;
+  if (!fs::exists(file)) return rows;
+  for (const auto& [task, splits] : JsonNode::read(file, ErrorTag::kData).members())
+    if (const auto dev = splits.find("dev"))
+      if (const auto digest = dev->find("sha256")) rows[task] = digest->as_text();
+  return rows;
+}
+
 SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& failures) {
   SeedResult result{.seed = run.seed, .folder = run.folder.lexically_relative(study.folder).string()};
   if (const auto status = find_run_status(run.folder / "status.json")) {
@@ -27,6 +36,7 @@ SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& 
     }
     if (result.done()) {
       result.scores = status->scores;
+      result.dev_rows = read_dev_rows(run.folder / "data.json");
       result.mean = status->mean;
       result.seconds = status->seconds;
       result.phases = status->phases;

@@ -23,6 +23,7 @@ struct SeedResult {
   std::string folder = {};        ///< relative to the study's folder
   std::string state = "waiting";  ///< waiting | running | stopped | done | failed
   std::map<std::string, double> scores = {};
+  std::map<std::string, std::string> dev_rows = {};              ///< by task: a hash of the rows that it is scored on (rows_digest)
   std::optional<double> mean = {};                               ///< absent without scores
   double seconds = 0;                                            ///< of training steps, adopted stages included
   std::optional<PhaseSeconds> phases = {};                       ///< wall-clock time of the run itself

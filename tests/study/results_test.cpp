@@ -63,6 +63,14 @@ TEST(Results, RowsAreComparedSeedBySeed) {
   EXPECT_NEAR(mood["std"].get<double>(), 0.25 / std::sqrt(2), 1e-12);
   EXPECT_EQ(results_json(example())["differences"], Json::array()) << "one row has no finished run";
 
+  StudyResults elsewhere = timed_example();
+  elsewhere.rows[0].seeds[1].dev_rows = {{"mood", "a"}, {"near", "b"}};
+  elsewhere.rows[1].seeds[1].dev_rows = {{"mood", "c"}, {"near", "b"}};
+  const std::string alike = differences_csv(elsewhere);
+  EXPECT_EQ(alike.find("one,two,mood"), std::string::npos) << "scores of other dev rows";
+  EXPECT_EQ(alike.find("one,two,mean"), std::string::npos);
+  EXPECT_NE(alike.find("one,two,near"), std::string::npos);
+
   StudyResults other = timed_example();
   for (SeedResult& run : other.rows[1].seeds) run.scores.erase("near");
   const std::string fewer = differences_csv(other);

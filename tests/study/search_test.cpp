@@ -340,6 +340,13 @@ TEST_F(SearchTest, AnotherSearchIsRefused) {
   text.replace(text.find("high = 0.4"), 10, "high = 0.2");
   write("mine.toml", text);
   expect_error(ErrorTag::kUsage, {"trials/000", "its values were"}, [&] { search("a", options); });
+  set({{"trials", "3"}});
+  write_rows("mood-dev.csv", 9, 2);
+  expect_error(ErrorTag::kUsage, {"trials/000", "mood-dev.csv has changed"}, [&] { search("a", options); });
+  write_rows("mood-dev.csv", 10, 2);
+  fs::remove_all(path("a") / "trials/000");
+  search("a", options);  // a folder that somebody removed is not missed
+  EXPECT_EQ(recorded.begun, std::vector<std::int64_t>{2});
   make_directories(path("foreign"));
   write_file(path("foreign") / "letter.txt", "dear");
   expect_error(ErrorTag::kUsage, {"no search folder"}, [&] { search("foreign", options); });

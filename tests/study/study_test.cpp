@@ -302,6 +302,11 @@ TEST_F(StudyTest, WhatDiffersIsRefusedUntilOverwritten) {
   refused({"row one, seed 3", "mood-dev.csv has changed"});
 }
 
+TEST_F(StudyTest, RowsThatScoreATaskInAnotherWayAreRefused) {
+  write("three.toml", std::string(kThreeRows) + "[[row]]\nname = \"f1\"\nset = [\"stage.0.name=first\", \"task.mood.metric=macro_f1\"]\n");
+  expect_error(ErrorTag::kUsage, {"row f1", "task mood by macro_f1, row one by accuracy"}, [&] { load("three"); });
+}
+
 TEST_F(StudyTest, AFailedRowKeepsNoOther) {
   write("diverging.toml", R"(
 [study]

@@ -129,7 +129,6 @@ eval_train = 0
   std::unique_ptr<Backend> backend = make_backend("cpu");
   RecordedEvents events;
 
- private:
   /// Writes random texts of a few words; the labels follow from the first words.
   void write_rows(const std::string& name, int rows, std::uint64_t seed) const {
     constexpr std::array<std::string_view, 12> kWords = {"warm",  "cold", "river", "stone", "green", "walks",
