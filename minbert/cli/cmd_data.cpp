@@ -56,6 +56,11 @@ DataInput load_input(const DataFlags& flags, Session& session) {
     if (!has_model) tree.set("model.init", "scratch", "data");  // data needs no model
     const RunConfig config = load_run_config(tree);
     specs = config.tasks;
+    for (const StageSpec& stage : config.stages)
+      for_each_text(stage, [&](const PathOption& text) {
+        if (!parse_task_split(text.text))
+          session.console.info(fmt::format("{}: {} lines of text", text.text, read_table(text.text, {.format = "lines"}).rows()));
+      });
     draw = config.data.draw();
     if (has_model) input.model = config.model;
   } else {
@@ -214,8 +219,8 @@ int run_stats(const DataFlags& flags, Session& session) {
   for (const LoadedTask& task : input.tasks) {
     session.console.detail(task_line(task.spec));
     for (const auto& [split, report] : task.rows.reports)
-      if (!report.skipped.empty())
-        session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.spec.name, split, skipped_text(report)));
+      if (const std::string bad = bad_rows_text(report); !bad.empty())
+        session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.spec.name, split, bad));
     const DataStats stats = data_stats(task.rows);
     Json& out = json[task.spec.name] = stats;
     for (const auto& [split, rows] : {std::pair("train", &task.rows.train), {"dev", &task.rows.dev}, {"test", &task.rows.test}}) {

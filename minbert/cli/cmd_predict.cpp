@@ -53,7 +53,11 @@ std::vector<std::size_t> choose_tasks(const Ensemble& model, const PredictFlags&
     for (std::size_t i = 0; i < tasks.size(); ++i)
       if (tasks[i].is_pair() == pairs) chosen.push_back(i);
   } else if (!flags.task.empty()) {
-    for (const std::string& name : CLI::detail::split(flags.task, ',')) chosen.push_back(model.find_task(name));
+    for (const std::string& name : CLI::detail::split(flags.task, ',')) {
+      chosen.push_back(model.find_task(name));
+      if (std::ranges::count(chosen, chosen.back()) > 1)
+        throw Error(ErrorTag::kUsage, "--task", fmt::format("expected tasks that differ, got \"{}\" twice", name));
+    }
   } else if (tasks.size() == 1) {
     chosen.push_back(0);
   } else {
@@ -163,7 +167,7 @@ void answer_input(InputStream& input, std::unique_ptr<InputRows> rows, Answerer&
         },
         shard);
   }
-  warn_of_bad_rows(session, input.skipped(), input.records());
+  warn_of_bad_rows(session, input.skipped(), input.repaired(), input.records());
 }
 
 void answer_rows(const PredictFlags& flags, Session& session, ShardFile* shard) {
@@ -212,7 +216,7 @@ int run_predict(PredictFlags& flags, const CLI::App& app, Session& session) {
     throw Error(ErrorTag::kUsage, "--explain", fmt::format("expected output in jsonl, got {}", format_of(flags)));
   if (flags.explain && !session.dtype.empty() && session.dtype != "f32")
     throw Error(ErrorTag::kUsage, "--explain", fmt::format("computes in f32, got --dtype {}", session.dtype));
-  for (const char* other : {"--input", "--shard"})
+  for (const char* other : {"--input", "--shard", "--text", "--text-pair", "--id", "--in-format", "--header", "--encoding"})
     if (!flags.texts.empty() && app.count(other) > 0)
       throw Error(ErrorTag::kUsage, other, fmt::format("expected it or texts, got both: \"{}\"", flags.texts.front()));
   const std::string format = format_of(flags);  // an ending without a format is refused before a shard begins

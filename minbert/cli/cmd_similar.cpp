@@ -62,7 +62,7 @@ int run_similar(const SimilarFlags& flags, Session& session) {
     vectors.insert(vectors.end(), some.begin(), some.end());
     for (const InputRow& row : chunk) inputs.push_back({.text = flags.texts ? row.text : "", .text_pair = {}, .id = row.id});
   });
-  warn_of_bad_rows(session, rows.skipped(), rows.size() + rows.skipped());
+  warn_of_bad_rows(session, rows.skipped(), rows.repaired(), rows.size() + rows.skipped());
   Stopwatch watch;
   const RowProgress progress = [&](std::int64_t done) {
     throw_if_stopped();

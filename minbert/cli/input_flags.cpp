@@ -74,7 +74,9 @@ void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
   session.console.detail(fmt::format("{} rows: {:.2f} s", count, watch.lap()));
 }
 
-void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t records) {
+void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t repaired, std::size_t records) {
+  if (repaired > 0)
+    session.console.warning(fmt::format("{} of {} rows have an unbalanced quote, which is read as a character", repaired, records));
   if (skipped > 0) session.console.warning(fmt::format("{} of {} rows were bad and left out", skipped, records));
 }
 

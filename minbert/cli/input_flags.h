@@ -41,7 +41,7 @@ void for_each_chunk(Session& session, const InputRows& rows, std::size_t chunk,
                     const std::function<void(std::span<const InputRow> rows, const RowProgress& progress)>& work,
                     ShardFile* shard = nullptr);
 
-/// Says how many of an input's records were left out, if any.
-void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t records);
+/// Says how many of an input's records were left out, and in how many an unbalanced quote was read as a character, if any.
+void warn_of_bad_rows(Session& session, std::size_t skipped, std::size_t repaired, std::size_t records);
 
 }  // namespace minbert

@@ -107,6 +107,17 @@ std::string shortened(std::string_view text) {
   return std::string(text.substr(0, end)) + "...";
 }
 
+/// The class that each of label_columns marks.
+std::vector<int> flag_classes(const DataSpec& spec, const TaskLabels& labels) {
+  std::vector<int> classes;
+  for (const std::string& name : spec.label_columns) {
+    const auto at = std::ranges::find(labels.names, name);
+    MINBERT_CHECK(at != labels.names.end(), "no label \"{}\"", name);
+    classes.push_back(static_cast<int>(at - labels.names.begin()));
+  }
+  return classes;
+}
+
 // Reads the sources of one split into rows.
 class SplitReader {
  public:
@@ -114,6 +125,7 @@ class SplitReader {
       : spec_(spec),
         labels_(spec, labels),
         sets_(labels.sets),
+        flag_classes_(flag_classes(spec, labels)),
         skip_(skips_bad_rows(spec)),
         label_needed_(label_needed),
         draw_(draw),
@@ -124,14 +136,16 @@ class SplitReader {
 
  private:
   std::string read_text(std::string& out, const Table& table, std::size_t column, std::size_t i) const;
-  bool has_labels(const Table& table, std::size_t column, const Filter& filter) const;
+  bool has_labels(const Table& table, std::span<const std::size_t> columns, const Filter& filter) const;
   std::string read_label(double& out, const Table& table, const LabelColumns& columns, const DataSource& source, std::size_t i) const;
   std::string read_flags(double& out, const Table& table, const LabelColumns& columns, std::size_t i) const;
   void bad_row(const Table& table, std::size_t i, const std::string& reason);
 
   const DataSpec& spec_;
   LabelReader labels_;
-  bool sets_, skip_, label_needed_;
+  bool sets_;
+  std::vector<int> flag_classes_;  // of each label column
+  bool skip_, label_needed_;
   SplitDraw draw_;
   SplitReport& report_;
   Rows rows_;
@@ -152,26 +166,31 @@ std::string SplitReader::read_text(std::string& out, const Table& table, std::si
 }
 
 /// Whether some label is more than a missing value or a placeholder.
-bool SplitReader::has_labels(const Table& table, std::size_t column, const Filter& filter) const {
+bool SplitReader::has_labels(const Table& table, std::span<const std::size_t> columns, const Filter& filter) const {
   bool placeholders = false;
   for (std::size_t i = 0; i < table.rows(); ++i) {
-    if (!table.problem(i).empty() || !filter.passes(table, i) || labels_.is_missing(table.cell(i, column))) continue;
-    if (!labels_.is_placeholder(table.cell(i, column))) return true;
-    placeholders = true;
+    if (!table.problem(i).empty() || !filter.passes(table, i)) continue;
+    for (const std::size_t column : columns) {
+      const std::string_view cell = table.cell(i, column);
+      if (labels_.is_missing(cell)) continue;
+      if (!labels_.is_placeholder(cell)) return true;
+      placeholders = true;
+    }
   }
-  return !placeholders;  // without any, each row tells what it lacks
+  // Rows of train and dev tell what they lack. A missing set would be read as an empty one.
+  return !placeholders && (label_needed_ || !sets_);
 }
 
 std::string SplitReader::read_flags(double& out, const Table& table, const LabelColumns& columns, std::size_t i) const {
   std::vector<int> classes;
-  for (std::size_t k = 0; k < columns.flags.size(); ++k) {
+  for (std::size_t k = 0; k < columns.flags.size(); ++k) {  // in the order of label_columns, which may not be that of the labels
     const std::string_view cell = strip(table.cell(i, columns.flags[k]));
     const std::string word = lower_case(cell);
     const bool yes = word == "true" || word == "yes", no = word == "false" || word == "no" || word.empty();
     const double flag = yes ? 1 : no ? 0 : parse_number(cell).value_or(-1);
     if (flag != 0 && flag != 1)
       return fmt::format("{}: expected 0 or 1, got \"{}\"", column_title(table, columns.flags[k]), shortened(cell));
-    if (flag == 1) classes.push_back(static_cast<int>(k));
+    if (flag == 1) classes.push_back(flag_classes_[k]);
   }
   out = label_set(classes);
   return {};
@@ -202,13 +221,14 @@ void SplitReader::read(const DataSource& source) {
   LabelColumns labels = spec_.label_columns.empty() ? LabelColumns{.single = find_label_column(table, spec_, source, label_needed_)}
                                                     : find_label_flags(table, spec_, label_needed_);
   const Filter filter(table, source);
-  if (labels.single && !has_labels(table, *labels.single, filter)) {
+  const std::vector<std::size_t> label_columns = labels.single ? std::vector{*labels.single} : labels.flags;
+  if (!label_columns.empty() && !has_labels(table, label_columns, filter)) {
     if (label_needed_)
-      throw Error(
-          ErrorTag::kData, table.name(),
-          fmt::format("{}: expected labels, got rows without a label alone: -1 stands for none", column_title(table, *labels.single)),
-          "minbert predict answers such rows; a test split may hold them");
-    labels.single.reset();
+      throw Error(ErrorTag::kData, table.name(),
+                  fmt::format("{}: expected labels, got rows without a label alone: -1 stands for none",
+                              column_title(table, label_columns.front())),
+                  "minbert predict answers such rows; a test split may hold them");
+    labels = {};
   }
   const auto file = static_cast<std::int32_t>(rows_.files.size());
   rows_.files.push_back(table.name());
@@ -447,8 +467,13 @@ Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, cons
   return rows;
 }
 
-std::string skipped_text(const SplitReport& report) {
-  return report.skipped.empty() ? "" : fmt::format("{} of {} rows are skipped", report.skipped.size(), report.read);
+std::string bad_rows_text(const SplitReport& report) {
+  std::vector<std::string> parts;
+  if (!report.skipped.empty()) parts.push_back(fmt::format("{} of {} rows are skipped", report.skipped.size(), report.read));
+  if (!report.repaired.empty())
+    parts.push_back(
+        fmt::format("{} of {} rows have an unbalanced quote, which is read as a character", report.repaired.size(), report.read));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::string only_label(const SplitReport& report) {
@@ -492,7 +517,9 @@ namespace {
 TaskLabels find_labels_of_sets(const DataSpec& spec) {
   if (!spec.label_columns.empty()) return TaskLabels::named(spec.label_columns);
   std::vector<std::string> labels;
-  for (const std::string& cell : label_texts(spec))
+  DataSpec as_written = spec;
+  as_written.label_map.clear();  // it maps labels, not whole cells
+  for (const std::string& cell : label_texts(as_written))
     for (std::string& label : split_labels(cell, spec.label_separator)) {
       const auto mapped = spec.label_map.find(label);
       labels.push_back(mapped == spec.label_map.end() ? std::move(label) : mapped->second);

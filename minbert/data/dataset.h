@@ -99,8 +99,8 @@ bool has_split(const DataSpec& spec, Split split, const SplitDraw& draw);
 /// `labels` must not be kAuto (resolve_labels). Throws Error(kData) when no row is left, Error(kUsage) for a bad option.
 Rows load_rows(const DataSpec& spec, Split split, const TaskLabels& labels, const SplitDraw& draw, SplitReport* report = nullptr);
 
-/// "2 of 9 rows are skipped"; empty if none is.
-std::string skipped_text(const SplitReport& report);
+/// "2 of 9 rows are skipped", and how many have an unbalanced quote; empty if there are none of either.
+std::string bad_rows_text(const SplitReport& report);
 /// Whether the rows of a split are drawn from train's files.
 bool is_drawn(const DataSpec& spec, Split split, const SplitDraw& draw);
 /// SHA-256 of the texts and labels of all rows in order, 64 hexadecimal digits: whether two readings gave the same rows.

@@ -50,6 +50,7 @@ class PieceRows {
   /// Usable rows.
   std::size_t size() const { return lines_ ? lines_->size() : usable_.size(); }
   std::size_t skipped() const { return skipped_; }
+  std::size_t repaired() const { return table_.repaired_lines().size(); }
   InputRow operator[](std::size_t i) const;
   /// A table; null for raw lines.
   const Table* table() const { return lines_ ? nullptr : &table_; }
@@ -166,6 +167,7 @@ void InputRows::add_rows(const PieceRows& rows) {
   if (rows.table() != nullptr) columns_ = rows.table()->columns();
   size_ += rows.size();
   skipped_ += rows.skipped();
+  repaired_ += rows.repaired();
 }
 
 void InputRows::load(const Place& place) const {

@@ -67,6 +67,8 @@ class InputRows {
   /// Usable rows.
   std::size_t size() const { return size_; }
   std::size_t skipped() const { return skipped_; }
+  /// Records with an unbalanced quote, which is read as a character.
+  std::size_t repaired() const { return repaired_; }
   /// A message such as "FILE: read as a table with the columns a, b", if the format was guessed from the content; else empty.
   const std::string& guess() const { return guess_; }
   /// Names of the record's cells, if InputOptions::keep_columns; of plain lines: text, or text and text_pair.
@@ -92,7 +94,7 @@ class InputRows {
   std::optional<Dialect> dialect_;   // of several pieces
   std::vector<Place> places_;
   std::vector<std::string> columns_;
-  std::size_t size_ = 0, skipped_ = 0;
+  std::size_t size_ = 0, skipped_ = 0, repaired_ = 0;
   std::string guess_;
   mutable std::unique_ptr<PieceRows> loaded_;
   mutable const Place* loaded_place_ = nullptr;

@@ -91,6 +91,7 @@ std::unique_ptr<InputRows> InputStream::next() {
   begun_ = true;
   records_ += rows->size() + rows->skipped();
   skipped_ += rows->skipped();
+  repaired_ += rows->repaired();
   return rows;
 }
 

@@ -24,6 +24,7 @@ class InputStream {
   /// Records so far, and how many of them were left out.
   std::size_t records() const { return records_; }
   std::size_t skipped() const { return skipped_; }
+  std::size_t repaired() const { return repaired_; }
 
  private:
   InputPiece first_piece();
@@ -34,7 +35,7 @@ class InputStream {
   bool begun_ = false;
   std::string format_;  // of the pieces
   std::int64_t lines_ = 0;
-  std::size_t records_ = 0, skipped_ = 0;
+  std::size_t records_ = 0, skipped_ = 0, repaired_ = 0;
   std::vector<std::string> columns_;  // of the pieces so far
 };
 

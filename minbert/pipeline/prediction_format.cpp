@@ -68,7 +68,7 @@ PredictionFormat::PredictionFormat(PredictionStyle style, std::vector<const Task
     const auto own = column_names(*task);
     names.insert(names.end(), own.begin(), own.end());
   }
-  for (const char* name : {"probs", "top"}) names.emplace_back(name);
+  for (const char* name : {"probs", "top", "explanation"}) names.emplace_back(name);
   for (const std::string& column : style_.columns)
     if (std::find(names.begin(), names.end(), column) != names.end())
       throw Error(ErrorTag::kUsage, "--keep-columns", fmt::format("the input has a column \"{}\" too", column),

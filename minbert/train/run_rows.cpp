@@ -30,8 +30,8 @@ TaskData read_task(const TaskSpec& spec, const SplitDraw& draw, TrainEvents& eve
                                  rows.rows.size(), split_name(split)));
   }
   for (const auto& [split, report] : task.rows.reports)
-    if (!report.skipped.empty())
-      events.message(MessageLevel::kWarning, fmt::format("{} {}: {}; data.json lists them", spec.name, split, skipped_text(report)));
+    if (const std::string bad = bad_rows_text(report); !bad.empty())
+      events.message(MessageLevel::kWarning, fmt::format("{} {}: {}; data.json lists them", spec.name, split, bad));
   return task;
 }
 

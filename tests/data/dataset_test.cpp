@@ -279,6 +279,14 @@ TEST_F(Dataset, SetsOfLabelsInOneCell) {
   EXPECT_EQ(classes_of(5), (std::vector<int>{0, 2}));
   EXPECT_EQ(task.reports.at("train").label_counts,
             (std::map<std::string, std::int64_t>{{"(none)", 1}, {"Billing", 2}, {"Delivery", 2}, {"Other", 1}}));
+  spec.test.files = {{.path = file("none.csv", "text,label\na,\nb,\n")}};
+  EXPECT_FALSE(load_rows(spec, Split::kTest, task.labels, 1).labelled()) << "no label anywhere: the rows are predicted alone";
+  spec.test.files = {{.path = file("one.csv", "text,label\na,\nb,Other\n")}};
+  EXPECT_TRUE(load_rows(spec, Split::kTest, task.labels, 1).labelled());
+  spec.label_map = {{"Billing", "Delivery"}, {"Delivery", "Later"}};
+  EXPECT_EQ(load_task(spec, found, 1).labels.names, (Texts{"Delivery", "Later", "Other"})) << "labels are mapped once";
+  spec.label_map.clear();
+  spec.test.files.clear();
   spec.label_separator = "|";
   spec.train[0].path = file("bars.csv", "text,label\na,x|y\nb,z\n");
   EXPECT_EQ(labels(load_task(spec, found, 1).train), (Labels{3, 4}));
@@ -295,6 +303,15 @@ TEST_F(Dataset, SetsOfLabelsInColumns) {
   const TaskRows task = load_task(spec, sets_of(TaskLabels::from_train()), 1);
   EXPECT_EQ(task.labels.names, spec.label_columns);
   EXPECT_EQ(labels(task.train), (Labels{2, 0, 3}));
+  // An order of the labels' own keeps each column's name.
+  EXPECT_EQ(labels(train(spec, sets_of(TaskLabels::named({"late", "broken"})))), (Labels{1, 0, 3}));
+  const auto test_rows = [&](const char* name, const char* text) {
+    spec.test.files = {{.path = file(name, text)}};
+    return load_rows(spec, Split::kTest, task.labels, 1);
+  };
+  EXPECT_FALSE(test_rows("none.csv", "text,late,broken\na,,\nb,,\n").labelled());
+  EXPECT_FALSE(test_rows("words.csv", "text,late,broken\na,NA,-1\nb,-1,NA\n").labelled());
+  EXPECT_TRUE(test_rows("some.csv", "text,late,broken\na,,\nb,1,\n").labelled());
   spec.train[0].path = file("wrong.csv", "text,late,broken\na,2,0\n");
   expect_error(ErrorTag::kData, {"wrong.csv:2", "late", "0 or 1", "2"}, [&] { train(spec, task.labels); });
   std::vector<std::string> many;
@@ -601,7 +618,7 @@ TEST_F(Dataset, WordsForMissingValuesAreNoClass) {
   DataSpec spec = single(content);
   spec.on_bad_row = "skip";
   EXPECT_EQ(labels(train(spec, TaskLabels::classes(2))), (Labels{0, 1}));
-  EXPECT_EQ(skipped_text(report_), "2 of 4 rows are skipped");
+  EXPECT_EQ(bad_rows_text(report_), "2 of 4 rows are skipped");
   spec = single("text,label\na,NA\nb,None\nc,yes\n");
   EXPECT_EQ(labels(train(spec, TaskLabels::named({"NA", "None", "yes"}))), (Labels{0, 1, 2})) << "a config may name such a class";
   spec.label_map = {{"NA", "no"}, {"None", "no"}};
