@@ -120,6 +120,7 @@ Action declare_compare(CLI::App& app, Session& session) {
   app.add_option("--data", flags->file, "score all models on this file first, whatever their tasks are called")->type_name("FILE");
   app.add_option("--task", flags->task, "with --data: which task of a model that has several of one kind")->type_name("NAME");
   add_columns(app, flags->columns, true);
+  need_file(app, {"--task", "--text", "--text-pair", "--label", "--id"}, "--data");
   app.add_flag(
       "--scores", flags->scores,
       "only a table of the runs' scores, a row for each; folders of several seeds give mean and deviation, studies all their rows");

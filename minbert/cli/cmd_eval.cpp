@@ -92,13 +92,21 @@ EvalData data_of(const ConfigFlags& files, const EvalFlags& flags, Session& sess
   return data;
 }
 
+/// Whether a draw decides which rows some split of the task has.
+bool draws_rows(const DataSpec& spec, const SplitDraw& draw) {
+  const auto is_limited = [](const DataSource& source) { return source.limit > 0 && !source.first; };
+  return is_drawn(spec, Split::kTrain, draw) || std::ranges::any_of(spec.dev.files, is_limited) ||
+         std::ranges::any_of(spec.test.files, is_limited) || std::ranges::any_of(spec.train, is_limited);
+}
+
 /// Adds the tasks of another run's config. Throws Error(kUsage) if the two would score other rows of a task, since no model may have been
 /// trained on rows that score another.
 void add_data(EvalData& data, const EvalData& more, const std::string& place) {
   const auto text = [](const DataSpec& spec) { return print_toml(write_options(spec), false); };
   for (const auto& [task, spec] : more.tasks) {
     const auto [known, is_new] = data.tasks.emplace(task, spec);
-    if (data.draw == more.draw && (is_new || text(known->second) == text(spec))) continue;
+    const bool same_draw = data.draw == more.draw || !draws_rows(spec, more.draw);
+    if (same_draw && (is_new || text(known->second) == text(spec))) continue;
     throw Error(ErrorTag::kUsage, place, fmt::format("its data of task \"{}\" is not that of the models before it", task),
                 "--config CONFIG.toml names rows that score all of them");
   }
@@ -189,8 +197,8 @@ std::vector<TaskEvaluation> load_split(const EvalFlags& flags, const EvalData& d
     if (found == data.tasks.end() || !has_split(found->second, split, data.draw)) continue;
     SplitReport report;
     Rows& loaded = rows[task.name] = load_rows(found->second, split, task.labels, data.draw, &report);
-    if (!report.skipped.empty())
-      session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.name, flags.split, skipped_text(report)));
+    if (const std::string bad = bad_rows_text(report); !bad.empty())
+      session.console.warning(fmt::format("{} {}: {}; minbert data check lists them", task.name, flags.split, bad));
     evaluations.push_back({&task, &loaded, {}});
   }
   if (evaluations.empty())
@@ -292,6 +300,8 @@ Action declare_eval(CLI::App& app, Session& session) {
       ->type_name("NAME");
   add_columns(app, flags->columns, true);
   add_encoding(app, flags->encoding);
+  need_file(app, {"--text", "--text-pair", "--label", "--id", "--encoding"}, "--data");
+  app.get_option("--data")->excludes(app.get_option("--set"));
   app.add_option("--bootstrap", flags->bootstrap, "resamples for 95% intervals; 0 = none")
       ->check(whole_number(0, 1'000'000))
       ->capture_default_str()

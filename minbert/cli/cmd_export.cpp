@@ -34,6 +34,9 @@ void check_request(const ExportFlags& flags, const ModelFolder& folder) {
     throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: it reads a pair as one sequence, this task as two", name),
                 "train the task with encode = \"joint\"");
   classifier_head(model_shape(folder.config, folder.tasks), name);
+  if (task->is_regression() && task->trained_by() == Loss::kBce)
+    throw Error(ErrorTag::kUsage, "--as", fmt::format("seqcls:{}: transformers' classifiers have no sigmoid on the range of numbers", name),
+                "train the task with loss = \"mse\"");
 }
 
 /// Names what a task does that transformers' classifiers do not.
@@ -43,8 +46,8 @@ void warn_of_losses(const TaskSpec& task, Console& console) {
     lost.push_back(fmt::format("thresholds {} (there .5)", fmt::join(task.thresholds, ", ")));
   if (task.windows != Windows::kNone) lost.emplace_back("windows of long texts");
   if (task.symmetric) lost.emplace_back("the mean over both orders of a pair");
-  if (!lost.empty())
-    console.warning(fmt::format("transformers' classifiers have no {}: minbert answers by them", fmt::join(lost, ", nor ")));
+  if (task.data.preprocess != DataSpec{}.preprocess) lost.push_back(fmt::format("preprocess = \"{}\"", task.data.preprocess));
+  if (!lost.empty()) console.warning(fmt::format("minbert answers by what transformers' classifiers lack: {}", fmt::join(lost, ", ")));
 }
 
 void export_classifier(const fs::path& to, const TextModel& model, const std::string& name, DType dtype, Console& console) {
@@ -91,7 +94,7 @@ int run_export(const ExportFlags& flags, Session& session) {
                    {.dtype = dtype, .modules = std::move(modules), .max_length = folder.max_length, .weights = !onnx});
     copy_sentence_config(folder, out.temporary());
   }
-  model.tokenizer().save(out.temporary());
+  model.tokenizer().save(out.temporary(), classifier ? folder.max_length : 0);  // a classifier has no other file that says it
   out.commit();
   session.console.info(fmt::format("wrote {}", flags.output));
   return 0;

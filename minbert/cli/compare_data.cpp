@@ -80,6 +80,24 @@ Prediction among(const Prediction& prediction, const TaskLabels& from, const Tas
   return out;
 }
 
+/// Throws Error(kUsage) if a model's own label_map makes other labels of the file's than the first model's, or if it knows none of them.
+void expect_same_gold(const TaskSpec& common, const Rows& gold, const TaskSpec& task, const std::string& model, const std::string& first) {
+  if (DataSpec data = common.data; data.label_map != task.data.label_map) {
+    data.label_map = task.data.label_map;
+    const Rows own = load_rows(data, Split::kTrain, common.labels, RunSection{}.seed);
+    if (!std::ranges::equal(own.rows, gold.rows, {}, &Row::label, &Row::label))
+      throw Error(ErrorTag::kUsage, model, fmt::format("its label_map makes other labels of this file's than that of {}", first),
+                  "minbert eval MODEL --data FILE scores each model alone");
+  }
+  if (common.answers() != Answers::kClasses) return;
+  const std::vector<std::string> names = task.labels.class_names();
+  const auto knows = [&](const Row& row) {
+    return std::ranges::find(names, common.labels.class_name(static_cast<int>(row.label))) != names.end();
+  };
+  if (std::ranges::none_of(gold.rows, knows))
+    throw Error(ErrorTag::kUsage, model, fmt::format("has none of the file's labels: it answers {}", fmt::join(names, ", ")));
+}
+
 }  // namespace
 
 ScoredOnFile::ScoredOnFile(const std::vector<std::string>& models, const std::string& file, const std::string& task,
@@ -101,6 +119,7 @@ ScoredOnFile::ScoredOnFile(const std::vector<std::string>& models, const std::st
   common.data = data_of(file, tasks, columns);
   const Rows rows = load_rows(common.data, Split::kTrain, common.labels, RunSection{}.seed);
   if (!rows.labelled()) throw Error(ErrorTag::kData, file, "expected a label in every row", "--label COLUMN");
+  for (std::size_t i = 0; i < models.size(); ++i) expect_same_gold(common, rows, tasks[i], models[i], models.front());
   std::vector<InputRow> inputs;
   for (const Row& row : rows.rows) inputs.push_back({.text = row.text, .text_pair = row.text_pair, .id = row.id});
 

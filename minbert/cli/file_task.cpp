@@ -77,6 +77,10 @@ void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with
   app.add_option("--id", columns.id, "column of the id")->type_name("COL");
 }
 
+void need_file(CLI::App& app, std::initializer_list<const char*> flags, const char* other) {
+  for (const char* flag : flags) app.get_option(flag)->needs(app.get_option(other));
+}
+
 void add_encoding(CLI::App& app, std::string& encoding) {
   app.add_option("--encoding", encoding, "of the file: utf-8 | latin-1 | cp1252 (of Windows) [utf-8]")
       ->check(one_of({"utf-8", "latin-1", "cp1252"}))

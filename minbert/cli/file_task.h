@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct ColumnFlags {
 };
 /// Declares --text and --id, and --text-pair and --label where asked.
 void add_columns(CLI::App& app, ColumnFlags& columns, bool with_label, bool with_pair = true);
+/// Refuses flags that say how a file is read where `other`, which names the file, is not given. All must be declared.
+void need_file(CLI::App& app, std::initializer_list<const char*> flags, const char* other);
 /// Declares --encoding.
 void add_encoding(CLI::App& app, std::string& encoding);
 

@@ -97,6 +97,8 @@ void add_one_liner(CLI::App& app, OneLinerFlags& flags) {
       ->type_name("FILE");
   app.add_option("--dev", flags.dev, "file, or fraction of train")->capture_default_str()->type_name("FILE|FRACTION");
   add_file_task(app, flags.file);
+  need_file(app, {"--dev", "--text", "--text-pair", "--label", "--id", "--type", "--labels", "--header", "--encoding", "--in-format"},
+            "--train");
   add_training_flags(app, flags.training);
 }
 

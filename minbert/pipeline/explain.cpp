@@ -165,13 +165,13 @@ class Way {
 }  // namespace
 
 Prediction explain_row(MultitaskModel& model, std::size_t head, const TaskSpec& task, const Tokenizer& tokenizer, const TokenizedRows& rows,
-                       std::uint32_t row, int steps, const std::function<void()>& go_on) {
+                       std::uint32_t row, const Prediction* answer, int steps, const std::function<void()>& go_on) {
   constexpr std::size_t kBatchTokens = 2048;  // bounds the activations that backward needs
   Way way(model, head, rows, row, tokenizer);
   const std::vector<float> ends = way.logits(std::array{0.0, 1.0});
   const std::size_t K = ends.size() / 2;
   const auto row_of = [K](auto& logits, std::size_t i) { return std::span(logits).subspan(i * K, K); };
-  Prediction prediction = decode(task, row_of(ends, 1), 1).front();
+  Prediction prediction = answer != nullptr ? *answer : decode(task, row_of(ends, 1), 1).front();
   const Target target(task, prediction);
   Explanation out{.label = target.label()};
   out.baseline = target.value(row_of(ends, 0));

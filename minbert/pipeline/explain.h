@@ -24,12 +24,13 @@ struct Explanation {
   std::vector<TokenAttribution> tokens = {};
 };
 
-/// The prediction for row `row`, with its explanation by integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365, equation 1): the
-/// gradient of `value` by the word embeddings, averaged over `steps` points of the straight way from the baseline's to the input's, times
-/// the difference of the two. Further windows of a long row are not read. The model computes in f32 with weights for training
-/// (WeightUse::kTrain), because this runs it backward. `go_on` is called between batches; what it throws ends the work.
+/// The prediction for row `row`, or the `answer` that it has already, with its explanation by integrated gradients (Sundararajan et al.
+/// 2017, arXiv:1703.01365, equation 1): the gradient of `value` by the word embeddings, averaged over `steps` points of the straight way
+/// from the baseline's to the input's, times the difference of the two. Further windows of a long row, and its other order, are not read.
+/// The model computes in f32 with weights for training (WeightUse::kTrain), because this runs it backward. `go_on` is called between
+/// batches; what it throws ends the work.
 Prediction explain_row(MultitaskModel& model, std::size_t head, const TaskSpec& task, const Tokenizer& tokenizer, const TokenizedRows& rows,
-                       std::uint32_t row, int steps = 64, const std::function<void()>& go_on = {});
+                       std::uint32_t row, const Prediction* answer = nullptr, int steps = 64, const std::function<void()>& go_on = {});
 
 /// {"label", "value", "baseline", "tokens": [{"token", "sequence", "attribution"}]}, numbers with the digits of a float; no label for
 /// numbers.

@@ -246,6 +246,9 @@ void TaskSpec::validate(const Refuse& refuse) const {
   if (is_regression() && calibrate) refuse("calibrate", "numbers have no probabilities");
   if (!is_multi_label() && !data.label_columns.empty())
     refuse("data.label_columns", fmt::format("is for type multi_label, this one is {}", option_name(type)));
+  if (!data.label_columns.empty() && labels.kind != TaskLabels::Kind::kAuto &&
+      !std::ranges::is_permutation(labels.names, data.label_columns))
+    refuse("labels", fmt::format("expected \"auto\" or the names of data.label_columns, {}", fmt::join(data.label_columns, ", ")));
   if (is_regression() && !(data.label_range[0] < data.label_range[1])) refuse("data.label_range", "expected the lower end first");
   std::set<std::string_view> seen;
   for (const std::string& label : labels.names) {

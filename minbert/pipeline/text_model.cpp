@@ -72,11 +72,12 @@ std::vector<Prediction> TextModel::predict(std::size_t task, std::span<const Row
   const TokenizedRows tokens = tokenize(spec, rows);
   const bool windowed = spec.windows != Windows::kNone && tokens.windows;
   std::vector<Prediction> predictions(rows.size());
-  if (why == Why::kNo || windowed) predictions = predict_rows(*runner_, task, spec, tokens, why == Why::kNo ? progress : RowProgress{});
+  if (why == Why::kNo || tokens.windows)
+    predictions = predict_rows(*runner_, task, spec, tokens, why == Why::kNo ? progress : RowProgress{});
   for (std::uint32_t row = 0; why == Why::kExplain && row < rows.size(); ++row) {
     if (progress) progress(row);
     if (windowed && std::ranges::binary_search(tokens.windows->of, row)) continue;
-    predictions[row] = explain_row(*model_, task, spec, tokenizer_, tokens, row);
+    predictions[row] = explain_row(*model_, task, spec, tokenizer_, tokens, row, tokens.windows ? &predictions[row] : nullptr);
   }
   expect_finite(predictions, [&](std::size_t row) { return place_of(rows[row].id); });
   return predictions;

@@ -65,7 +65,8 @@ class Tokenizer {
   /// defaults for what is missing. Throws Error(kModel) for missing, broken or unsupported files.
   static Tokenizer load(const std::filesystem::path& folder);
   /// Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json, which transformers loads with equal behaviour.
-  void save(const std::filesystem::path& folder) const;
+  /// A `max_length` above 0 is written in place of the option.
+  void save(const std::filesystem::path& folder, std::int64_t max_length = 0) const;
 
   /// [CLS] text [SEP]. `max_length` counts the special tokens; 0 = no limit. Throws Error(kUsage) when it is too small for the special
   /// tokens. Invalid UTF-8 counts as one U+FFFD per maximal invalid part.

@@ -488,7 +488,7 @@ Tokenizer Tokenizer::load(const fs::path& folder) {
   return tokenizer;
 }
 
-void Tokenizer::save(const fs::path& folder) const {
+void Tokenizer::save(const fs::path& folder, std::int64_t max_length) const {
   make_directories(folder);
   const TokenizerOptions& o = options_;
   const Json strip_accents = o.strip_accents ? Json(*o.strip_accents) : Json();
@@ -515,7 +515,7 @@ void Tokenizer::save(const fs::path& folder) const {
   file["model"]["vocab"] = std::move(vocab);
   Json config{{"tokenizer_class", "BertTokenizer"},   {"do_lower_case", o.lowercase},
               {"strip_accents", strip_accents},       {"tokenize_chinese_chars", o.handle_chinese_chars},
-              {"clean_up_tokenization_spaces", true}, {"model_max_length", o.max_length}};
+              {"clean_up_tokenization_spaces", true}, {"model_max_length", max_length > 0 ? max_length : o.max_length}};
   config.update(names);
   write_file(folder / "vocab.txt", lines);
   write_file(folder / "tokenizer.json", dump_json(file, 2) + "\n");

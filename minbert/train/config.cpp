@@ -41,6 +41,8 @@ std::vector<DataSource> split_files(const TaskSpec& task, Split split, const Con
     if (source.text_pair.empty()) source.text_pair = data.text_pair;
     if (source.encoding.empty() && data.encoding != DataSpec{}.encoding) source.encoding = data.encoding;
     source.label.clear();
+    // Which rows a limit keeps depends on which of them are broken, as only the reader of that split knows: all are excluded then.
+    if (data.on_bad_row == "skip") source.limit = 0;
   }
   return sources;
 }
@@ -106,6 +108,8 @@ void check_tasks(const ConfigTree& tree, RunConfig& config) {
     task.labels.sets = task.is_multi_label();
     task.validate([&](std::string_view part, const std::string& message) { refuse(tree, fmt::format("{}.{}", key, part), message); });
     if (task.data.train.empty()) refuse(tree, key + ".data.train", "expected a file, got none");
+    if (task.calibrate && !task.data.dev.given())
+      refuse(tree, key + ".calibrate", "dev rows decide the temperature, and the task has none", "data.dev = FILE, or a fraction of train");
     if (task.is_pair() != !task.data.text_pair.empty())
       refuse(tree, key + ".data.text_pair",
              fmt::format("{} has {}", option_name(task.type), task.is_pair() ? "two texts, expected the second one's column" : "one text"));
@@ -378,6 +382,10 @@ MlmHeadKind RunConfig::mlm_head() const {
 }
 
 RunConfig load_run_config(const ConfigTree& tree) {
+  for (const char* verb : {"study", "search"})
+    if (const auto section = tree.node().find(verb))
+      section->complain("expected the config of one run",
+                        fmt::format("minbert {} FILE trains it, minbert {} FILE --dry-run checks it", verb, verb));
   auto config = read_options<RunConfig>(tree.node());
   if (!is_plain_name(config.run.name))
     refuse(tree, "run.name", fmt::format("expected letters, digits, - and _, got \"{}\"", config.run.name));

@@ -44,7 +44,7 @@ class Objective {
   virtual void touch(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer) const = 0;
   /// A step on these rows as one share.
   StepShare whole_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const {
-    return {.rows = rows, .total = loss_terms(i, rows, epoch)};
+    return {.rows = rows, .total = loss_terms(i, rows, epoch), .all_rows = rows.size()};
   }
   /// This rank's share of a step on these rows, and what all ranks must know of the others'. Begins the exchange of gradients.
   StepShare begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer, const Comm& ranks) const;

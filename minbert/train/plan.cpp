@@ -121,14 +121,13 @@ double encode_seconds(const RunSetup& setup, const std::map<std::size_t, double>
 }
 
 /// What the teachers of a distill stage take to answer all its rows, if they are as large as this model.
-double teacher_seconds(const RunSetup& setup, const RunConfig& config, std::size_t index, const std::map<std::size_t, double>& rates) {
-  const StageSpec& stage = config.stages[index];
+double teacher_seconds(const RunSetup& setup, std::size_t index, const std::map<std::size_t, double>& rates) {
   double seconds = 0;
   for (const auto& [task, rate] : rates) {
     const std::string& name = setup.tasks[task].spec.name;
     const auto more = setup.unlabelled[index].find(name);
     const TokenizedRows& rows = more == setup.unlabelled[index].end() ? setup.tasks[task].train : more->second.with_train;
-    seconds += static_cast<double>(count_teachers(config, stage, name)) * rate * static_cast<double>(tokens_of(rows));
+    seconds += static_cast<double>(setup.teachers[index].at(name)) * rate * static_cast<double>(tokens_of(rows));
   }
   return seconds;
 }
@@ -161,7 +160,7 @@ Json stage_json(RunSetup& setup, const RunConfig& config, std::size_t index, Tra
 
   json["seconds"] = {{"steps", 0.0}};
   if (stage.has_tasks()) json["seconds"]["scores"] = score_seconds(setup, config, stage, rates);
-  if (stage.distill) json["seconds"]["teachers"] = teacher_seconds(setup, config, index, rates);
+  if (stage.distill) json["seconds"]["teachers"] = teacher_seconds(setup, index, rates);
   if (stage.epochs == 0) return json;
 
   Optimizer optimizer(*setup.params, stage, trains, config.run.seed);

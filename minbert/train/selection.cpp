@@ -12,13 +12,14 @@ double mean_score(const Scores& scores) {
 std::vector<std::string> EpochSelection::offer(int epoch, const Scores& scores, const std::vector<std::string>& tasks) {
   bool is_better = how_ == Selection::kLast || scores.empty();
   const auto improves = [&](const std::string& key, double score) {
+    constexpr double kRounding = 1e-12;  // means of equal counts may differ in their last bits
     const auto [at, first] = state_.best.emplace(key, score);
-    if (first || score > at->second) {
+    if (first || score > at->second + kRounding) {
       is_better = true;
       at->second = score;
       return true;
     }
-    return ties_ == Ties::kLast && score == at->second;
+    return ties_ == Ties::kLast && score >= at->second - kRounding;
   };
   std::vector<std::string> improved;
   if (how_ == Selection::kPerTask) {

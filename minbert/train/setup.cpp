@@ -117,22 +117,27 @@ std::vector<const StageSpec*> own_teachers(const RunConfig& config, const StageS
   return stages;
 }
 
-/// Checks that the teachers of distill stages know the tasks that they are to teach.
-void check_teachers(const RunConfig& config, const RunSetup& setup) {
-  for (const StageSpec& stage : config.stages) {
-    if (!stage.distill) continue;
-    std::vector<ModelFolder> teachers;
-    for (const std::filesystem::path& path : teacher_folders(config, stage)) teachers.push_back(read_model_folder(path));
-    for (const std::size_t task : setup.tasks_of(stage)) {
-      const TaskSpec& spec = setup.tasks[task].spec;
-      for (const ModelFolder& teacher : teachers)
-        if (const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name); same != teacher.tasks.end())
-          expect_same_answers(spec, *same, fmt::format("stage {}, teacher {}", stage.name, teacher.path.string()));
-      if (count_teachers(config, stage, spec.name) == 0)
-        throw Error(ErrorTag::kUsage, fmt::format("stage {}, distill.teachers", stage.name),
-                    fmt::format("no teacher has the task \"{}\"", spec.name));
+/// How many teachers of a distill stage answer each of its tasks. Throws Error: kModel; kUsage for a task that none answers, or one answers
+/// in another way.
+std::map<std::string, std::int64_t> count_teachers(const RunConfig& config, const StageSpec& stage, const RunSetup& setup) {
+  std::vector<ModelFolder> teachers;
+  for (const std::filesystem::path& path : teacher_folders(config, stage)) teachers.push_back(read_model_folder(path));
+  const auto own = own_teachers(config, stage);
+  std::map<std::string, std::int64_t> counts;
+  for (const std::size_t task : setup.tasks_of(stage)) {
+    const TaskSpec& spec = setup.tasks[task].spec;
+    std::int64_t& count = counts[spec.name] = std::ranges::count_if(own, [&](const StageSpec* one) { return one->trains(spec.name); });
+    for (const ModelFolder& teacher : teachers) {
+      const auto same = std::ranges::find(teacher.tasks, spec.name, &TaskSpec::name);
+      if (same == teacher.tasks.end()) continue;
+      expect_same_answers(spec, *same, fmt::format("stage {}, teacher {}", stage.name, teacher.path.string()));
+      ++count;
     }
+    if (count == 0)
+      throw Error(ErrorTag::kUsage, fmt::format("stage {}, distill.teachers", stage.name),
+                  fmt::format("no teacher has the task \"{}\"", spec.name));
   }
+  return counts;
 }
 
 /// A hash of the models outside the run that stages read when they begin: teachers, and the folder of model.init where a stage after the
@@ -160,8 +165,8 @@ void check_sizes(const RunConfig& config, const ModelConfig& model) {
     const std::string place = fmt::format("stage {}, freeze_layers", stage.name);
     expect_at_most(place, "the encoder's layers", layers, stage.freeze_layers);
     if (fresh > 0) expect_at_most(place, "the layers that do not start anew", layers - fresh, stage.freeze_layers);
+    if (stage.contrastive || stage.lora) expect_at_most(place, "so that a layer is left to train", layers - 1, stage.freeze_layers);
     if (!stage.contrastive) continue;
-    expect_at_most(place, "so that a layer is left to train", layers - 1, stage.freeze_layers);
     for (const std::int64_t width : stage.contrastive->widths)
       expect_at_most(fmt::format("stage {}, contrastive.widths", stage.name), "the encoder's own width", model.hidden_size, width);
   }
@@ -190,13 +195,6 @@ std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, cons
     if (!config.find_stage(teacher.text))
       for (const std::filesystem::path& path : answering_folders(teacher.text)) folders.push_back(path);
   return folders;
-}
-
-std::int64_t count_teachers(const RunConfig& config, const StageSpec& stage, std::string_view task) {
-  std::int64_t count = std::ranges::count_if(own_teachers(config, stage), [&](const StageSpec* own) { return own->trains(task); });
-  for (const std::filesystem::path& path : teacher_folders(config, stage))
-    count += std::ranges::count(read_model_folder(path).tasks, task, &TaskSpec::name);
-  return count;
 }
 
 std::vector<ModelFolder> read_teachers(const RunConfig& config, const StageSpec& stage, const std::filesystem::path& run) {
@@ -251,7 +249,8 @@ RunSetup prepare_run(Backend& backend, const RunConfig& config, TrainEvents& eve
   for (TaskData& task : setup.tasks) tokenize_task(task, setup, events);
   for (auto& stage : setup.unlabelled)
     for (auto& [name, unlabelled] : stage) tokenize_unlabelled(unlabelled, setup.tasks[setup.task_index(name)], setup, events);
-  check_teachers(config, setup);
+  for (const StageSpec& stage : config.stages)
+    setup.teachers.push_back(stage.distill ? count_teachers(config, stage, setup) : std::map<std::string, std::int64_t>{});
   setup.models = hash_models(config, setup);
   ModelShape shape = model_shape(start.config, setup.specs(), start.has_pooler);
   shape.mlm = config.mlm_head();

@@ -31,6 +31,7 @@ struct RunSetup {
   std::vector<MlmCorpus> mlm = {};                                     ///< one for each stage; empty except for mlm stages
   std::vector<std::vector<ContrastiveTexts>> contrastive = {};         ///< one list for each stage; empty except for contrastive stages
   std::vector<std::map<std::string, UnlabelledRows>> unlabelled = {};  ///< of each stage, by task; empty except for distill stages
+  std::vector<std::map<std::string, std::int64_t>> teachers = {};      ///< how many answer a stage's task; empty except for distill stages
   Tokenizer tokenizer;
   std::int64_t max_length = 0;
   std::optional<ModelFolder> init = {};  ///< the folder that the run starts from; nothing if it starts from scratch
@@ -52,9 +53,6 @@ struct RunSetup {
 /// The folders of the models outside this run that teach a distill stage: a run in which each task has a model of its own has several.
 /// Throws Error(kModel).
 std::vector<std::filesystem::path> teacher_folders(const RunConfig& config, const StageSpec& stage);
-
-/// How many teachers of a distill stage know this task. Throws Error(kModel).
-std::int64_t count_teachers(const RunConfig& config, const StageSpec& stage, std::string_view task);
 
 /// The models that teach a distill stage, each with the tasks that it was trained on. Earlier stages of `run` must have ended. Throws
 /// Error(kModel).

@@ -4,20 +4,25 @@
 namespace minbert {
 
 StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer) {
-  const double scale = setup_.tasks[rows.task].spec.weight / share.total;
+  const TaskSpec& task = setup_.tasks[rows.task].spec;
+  const double scale = task.weight / share.total;
+  // Class weights are for the losses alone: the disagreement of both passes is averaged over rows.
+  const double disagreement = task.r_drop * (share.total / static_cast<double>(share.all_rows));
   StepResult result;
   for_micro_batches(share, batch, [&](const MicroBatch& micro) {
     dropout.micro_step = micro.micro_step;
-    result.loss += micro_step(rows, micro, scale, dropout, optimizer, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
+    result.loss +=
+        micro_step(rows, micro, scale, disagreement, dropout, optimizer, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
   });
   result.loss /= share.total;
   for (const std::uint32_t row : share.rows) result.tokens += rows.rows->row_tokens(row);
   return result;
 }
 
-/// Runs forward and backward on one micro-batch, and returns the sum of its rows' losses.
-double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
-                             const Encoder::GradReady& on_grad_ready) {
+/// Runs forward and backward on one micro-batch, and returns the sum of its rows' losses, with `disagreement` times that of R-Drop's
+/// passes.
+double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, double scale, double disagreement, const DropoutState& dropout,
+                             Optimizer& optimizer, const Encoder::GradReady& on_grad_ready) {
   Backend& backend = *setup_.backend;
   MultitaskModel& model = *setup_.model;
   const TaskSpec& task = setup_.tasks[rows.task].spec;
@@ -55,8 +60,8 @@ double TrainStep::micro_step(const StepRows& rows, const MicroBatch& micro, doub
   }
   if (passes == 2) {
     const Tensor a = of_pass(logits, 0), b = of_pass(logits, 1);
-    loss += task.r_drop * sum_of(backend, disagreement_forward(backend, arena_, trained_by, a, b));
-    disagreement_backward(backend, arena_, trained_by, of_pass(dlogits, 0), of_pass(dlogits, 1), a, b, scale * task.r_drop);
+    loss += disagreement * sum_of(backend, disagreement_forward(backend, arena_, trained_by, a, b));
+    disagreement_backward(backend, arena_, trained_by, of_pass(dlogits, 0), of_pass(dlogits, 1), a, b, scale * disagreement);
   }
   if (cached)
     model.head_backward(arena_, optimizer.gradients(), dlogits, activations_.head);

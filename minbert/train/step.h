@@ -30,8 +30,8 @@ class TrainStep {
   std::size_t activation_bytes() const { return arena_.peak_bytes(); }
 
  private:
-  double micro_step(const StepRows& rows, const MicroBatch& micro, double scale, const DropoutState& dropout, Optimizer& optimizer,
-                    const Encoder::GradReady& on_grad_ready);
+  double micro_step(const StepRows& rows, const MicroBatch& micro, double scale, double disagreement, const DropoutState& dropout,
+                    Optimizer& optimizer, const Encoder::GradReady& on_grad_ready);
   Tensor gather(const StepRows& rows, std::span<const std::uint32_t> which, std::size_t pass);
 
   RunSetup& setup_;

@@ -16,6 +16,7 @@ struct StepShare {
   std::span<const std::uint32_t> rows;  ///< of the step, in its order; may be empty
   std::size_t first_row = 0;            ///< place of rows[0] among all rows of the step
   double total = 0;                     ///< terms of the whole step's loss (Objective::loss_terms), this share's and all others'
+  std::size_t all_rows = 0;             ///< rows of the whole step
   /// Called during the backward pass of the last micro-batch, for each span of parameters as soon as its gradient is final. Gradients of
   /// other parameters are final when the share is done.
   Encoder::GradReady on_grad_ready = {};

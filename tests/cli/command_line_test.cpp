@@ -83,7 +83,7 @@ TEST(CommandLine, KeysAreExplained) {
     return finished.out;
   };
   for (const char* key : {"stage.sampler", "stage[].sampler", "stage.0.sampler", "stage.finetune.sampler", "sampler"})
-    EXPECT_NE(out({"config", "explain", key}).find("\n  sqrt          in proportion to the square root"), std::string::npos) << key;
+    EXPECT_NE(out({"config", "explain", key}).find("\n  sqrt          by the square root"), std::string::npos) << key;
   const std::string head = out({"config", "explain", "task.sst.head"});
   EXPECT_EQ(lines_of(head).size(), 6u) << head;
   EXPECT_NE(head.find("task.head.dropout"), std::string::npos);

@@ -233,6 +233,14 @@ TEST_F(InputsTest, NamesOutOfFilesDriveNoTerminal) {
   EXPECT_NE(minbert({"predict", "run", "-i", "evil.csv", "--format", "csv"}).out.find(evil + "1,"), std::string::npos);
 }
 
+TEST_F(InputsTest, MessagesGoIntoNoFileWhereStderrIsClosed) {
+  make_one_task();
+  write("bad.csv", "text,label\na fine film,yes\na,b,c,d\n");
+  expect_success(shell("$M predict run -i bad.csv --on-bad-row skip -o answers.jsonl 2>&-"));
+  EXPECT_TRUE(text("answers.jsonl").starts_with("{\"id\":\"0\"")) << text("answers.jsonl");
+  EXPECT_NE(shell("$M predict run -i bad.csv --on-bad-row skip >&-").code, 0) << "answers that nobody can get";
+}
+
 TEST_F(InputsTest, WhatCannotSucceedIsRefusedBeforeTheWork) {
   make_one_task();
   expect_failure(minbert({"embed", "run", "-i", "rows.csv", "-o", "absent/x.safetensors"}), 5, "absent/x.safetensors");

@@ -47,6 +47,11 @@ TEST_F(RunTest, FromTrainingToExport) {
   expect_success(minbert({"export", "run", "-o", "encoder", "--as", "sentence-transformers"}));
   expect_success(minbert({"export", "run", "-o", "classifier", "--as", "seqcls:paraphrase", "--dtype", "bf16"}));
   EXPECT_EQ(json("classifier/config.json")["architectures"][0], "BertForSequenceClassification");
+  EXPECT_EQ(json("classifier/tokenizer_config.json")["model_max_length"], json("run/best/minbert.json")["max_length"]);
+  expect_success(
+      minbert({"train", "tiny.toml", "-o", "scaled", "--set", "task.similarity.encode=joint", "--set", "task.similarity.pool=pooler",
+               "--set", "task.similarity.head.dense=[]", "--set", "task.similarity.loss=bce", "--set", "stage.0.epochs=0"}));
+  expect_failure(minbert({"export", "scaled", "-o", "none", "--as", "seqcls:similarity"}), 2, "no sigmoid on the range of numbers");
   for (const char* model : {"run", "encoder", "classifier"}) {
     const Finished tokens = minbert({"tokenize", model}, "a fine film");
     EXPECT_EQ(tokens.out, minbert({"tokenize", "run/best"}, "a fine film").out) << model;
@@ -141,6 +146,8 @@ TEST_F(RunTest, SeedsAreRunsBesideASummary) {
   const Finished eval = minbert({"eval", "seeds"});
   expect_failure(eval, 4, "seed-1");
   expect_success(minbert({"eval", "seeds/seed-2"}));
+  write("samples/sentiment-dev.csv", text("samples/sentiment-dev.csv") + "more,A dull film.,1\n");
+  expect_failure(minbert({"train", "tiny.toml", "-o", "seeds", "--seeds", "1,2,3", "--resume"}), 2, "sentiment-dev.csv has changed");
 }
 
 TEST_F(RunTest, CleanSaysWhatItFrees) {
@@ -227,6 +234,7 @@ TEST_F(RunTest, SecondCtrlCEndsAtOnce) {
   ASSERT_EQ(::mkfifo(path("full").c_str(), 0600), 0);
   const int reader = ::open(path("full").c_str(), O_RDONLY | O_NONBLOCK);
   ASSERT_GE(reader, 0);
+  ::fcntl(reader, F_SETPIPE_SZ, 4096);  // less than the first chunk of answers, between which the program looks for signals
   write("words/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
   RunOptions blocked = options(std::string(1 << 20, '\n'));
   blocked.output = path("full").string();

@@ -253,6 +253,15 @@ max_steps = 3
   const auto scores = minbert({"compare", "run", "other", "--data", "fresh.csv", "--text", "sentence", "--label", "label", "--scores"});
   expect_success(scores);
   EXPECT_NE(scores.out.find("\nother"), std::string::npos) << scores.out;
+  // A file whose labels a model's label_map reads in another way, or that has none of a model's labels, compares nothing.
+  write("numbers.csv", "sentence,label\na fine film,3\na dull film,1\n");
+  for (const auto& [a, b] : {std::pair("run", "other"), {"other", "run"}}) {
+    const auto refused = minbert({"compare", a, b, "--data", "numbers.csv", "--text", "sentence", "--label", "label"});
+    EXPECT_NE(refused.code, 0) << refused.out;
+  }
+  write("words.csv", "sentence,label\na fine film,none of these\na dull film,none of these\n");
+  expect_failure(minbert({"compare", "other", "run", "--data", "words.csv", "--text", "sentence", "--label", "label"}), 2,
+                 "run: has none of the file's labels");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "minbert/pipeline/explain.h"
 #include "tests/base/error_matchers.h"
 #include "tests/pipeline/tiny_folder.h"
 
@@ -12,10 +13,10 @@ namespace {
 class EnsembleTest : public testing::Test {
  protected:
   /// A model of these tasks, with weights that `seed` draws.
-  TextModel model(const std::vector<TaskSpec>& tasks, std::uint64_t seed) {
+  TextModel model(const std::vector<TaskSpec>& tasks, std::uint64_t seed, const Compute& compute = {}) {
     const std::filesystem::path path = folder_ / std::to_string(++made_);
     save_tiny_folder(path, tasks, seed);
-    return TextModel(*backend_, read_model_folder(path), Compute{});
+    return TextModel(*backend_, read_model_folder(path), compute);
   }
   Ensemble ensemble(std::initializer_list<std::pair<std::vector<TaskSpec>, std::uint64_t>> members) {
     std::vector<TextModel> models;
@@ -103,6 +104,15 @@ TEST_F(EnsembleTest, ASymmetricTaskAnswersBothOrdersTheSame) {
       EXPECT_GT(std::abs(number(one) - number(other)), 1e-4) << task << ": both orders are the same already";
       EXPECT_NEAR(number(both), (number(one) + number(other)) / 2, 1e-6) << task;
       EXPECT_NEAR(number(both), number(turned), 1e-6) << task;
+    }
+    TextModel asked = model({same, near}, 1, {.use = WeightUse::kTrain});
+    const auto explained = asked.predict_texts(asked.find_task(task), inputs_, {}, TextModel::Why::kExplain);
+    for (std::size_t row = 0; row < both.size(); ++row) {
+      EXPECT_NEAR(explained[row].value, both[row].value, 1e-6) << "an explanation changes no answer";
+      ASSERT_NE(explained[row].explanation, nullptr);
+      if (!both[row].probs.empty()) {
+        EXPECT_EQ(explained[row].explanation->label, fmt::format("{}", both[row].value));
+      }
     }
   }
 }

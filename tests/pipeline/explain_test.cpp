@@ -31,7 +31,7 @@ class ExplainTest : public testing::Test {
 
   Prediction predict(std::size_t task, const Row& row, int steps) {
     const std::vector<Row> rows = {make_row("f"), row};
-    return explain_row(model_, task, tasks_[task], tokenizer_, tokenize_rows(tokenizer_, tasks_[task], rows, 8), 1, steps);
+    return explain_row(model_, task, tasks_[task], tokenizer_, tokenize_rows(tokenizer_, tasks_[task], rows, 8), 1, nullptr, steps);
   }
   Explanation explain(std::size_t task, const Row& row, int steps = 64) { return *predict(task, row, steps).explanation; }
 
@@ -86,7 +86,8 @@ TEST_F(ExplainTest, AVocabularyWithoutPadHasABaselineToo) {
 TEST_F(ExplainTest, WhatGoOnThrowsEndsTheWork) {
   const std::vector<Row> rows = {make_row("a b")};
   const TokenizedRows tokens = tokenize_rows(tokenizer_, tasks_[0], rows, 8);
-  EXPECT_THROW(explain_row(model_, 0, tasks_[0], tokenizer_, tokens, 0, 8, [] { throw std::runtime_error("enough"); }), std::runtime_error);
+  EXPECT_THROW(explain_row(model_, 0, tasks_[0], tokenizer_, tokens, 0, nullptr, 8, [] { throw std::runtime_error("enough"); }),
+               std::runtime_error);
 }
 
 /// Axiom of dummies: what is the same in input and baseline adds nothing.

@@ -80,6 +80,8 @@ data = { dev = [{ path = "all.csv", where = { part = "DEV" }, limit = 9 }] }
   };
   expect_error(ErrorTag::kUsage, {"more.toml:3", "task.mood.data.exclude", "\"near.dev\" has no files"},
                [&] { load(with_near("dev = 0.1")); });
+  EXPECT_EQ(load(with_near("dev = [{ path = \"d.csv\", limit = 9 }], on_bad_row = \"skip\"")).tasks[0].data.exclude[0].limit, 0)
+      << "which rows the limit keeps depends on the broken ones";
   expect_error(ErrorTag::kUsage, {"\"near.dev\"", "dialect"}, [&] { load(with_near("dev = \"d.csv\", quote = \"none\"")); });
 }
 
@@ -105,6 +107,9 @@ TEST(RunConfig, MistakesNamePlaceKeyAndWayOut) {
   };
   const Mistake mistakes[] = {
       {"[model]\nini = \"x\"\n", {"more.toml:2", "ini", "did you mean \"init\"?"}},
+      {"[[task]]\nname = \"mood\"\ncalibrate = true\n", {"more.toml:3", "task.mood.calibrate", "dev rows decide"}},
+      {"[study]\nname = \"x\"\n", {"more.toml:1", "study", "the config of one run", "minbert study FILE"}},
+      {"[search]\nname = \"x\"\n", {"more.toml:1", "search", "the config of one run", "minbert search FILE"}},
       {"[model]\ninit = \"\"\n", {"more.toml:2", "model.init", "scratch"}},
       {"[model]\ndtype = \"f16\"\n", {"more.toml:2", "model.dtype", "f32", "bf16"}},
       {"[model]\nmax_length = 2\n", {"more.toml:2", "model.max_length", "at least 3"}},

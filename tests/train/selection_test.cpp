@@ -19,6 +19,16 @@ TEST(EpochSelection, MeanKeepsTheEarlierOfEquals) {
   EXPECT_EQ(selection.best_epoch(), 2);
 }
 
+TEST(EpochSelection, RoundingDecidesNoTie) {
+  for (const Ties ties : {Ties::kFirst, Ties::kLast}) {
+    EpochSelection selection(Selection::kMean, ties, 0);
+    selection.offer(0, {{"a", 0.475}, {"b", 0.25}}, kTasks);
+    selection.offer(1, {{"a", 0.525}, {"b", 0.2}}, kTasks);  // a mean that is larger by one bit
+    selection.offer(2, {{"a", 0.475}, {"b", 0.25}}, kTasks);
+    EXPECT_EQ(selection.best_epoch(), ties == Ties::kFirst ? 0 : 2);
+  }
+}
+
 TEST(EpochSelection, TiesMayGoToTheLast) {
   EpochSelection selection(Selection::kMean, Ties::kLast, 0);
   for (const double score : {0.5, 0.5, 0.75, 0.75, 0.5}) selection.offer(selection.best_epoch() + 1, {{"a", score}}, kTasks);
