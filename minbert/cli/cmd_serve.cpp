@@ -63,8 +63,7 @@ void drain(Service& service) {
     if (wait_for_signal(0.02) == SIGINT) end_at_once();
 }
 
-/// Reads the model while a signal can still end the process: a disk or a network may be slow. No
-/// request is answered yet.
+/// Reads the model while a signal can still end the process: a disk or a network may be slow, and no request is answered yet.
 void start(Service& service) {
   std::atomic<bool> started = false;
   std::exception_ptr failure;
