@@ -82,12 +82,12 @@ def by_seed(results, study, row):
     return {seed: scores for (s, r, seed), scores in results.items() if (s, r) == (study, row)}
 
 
-def models(results):
+def models(results, study="paper"):
     """Table 4: each row's mean and deviation over seeds beside the paper's figure."""
     rows = []
-    present = {key[1] for key in results if key[0] == "paper"}
+    present = {key[1] for key in results if key[0] == study}
     for row in [row for row in (*PUBLISHED, *SHUFFLED) if row in present]:
-        seeds = by_seed(results, "paper", row)
+        seeds = by_seed(results, study, row)
         cells = [with_spread([scores[name] for scores in seeds.values()]) for name in SCORES]
         paper = PUBLISHED.get(row)
         paper = [short(x) for x in (*paper, statistics.fmean(paper))] if paper else [""] * 4
@@ -197,6 +197,7 @@ def page(runs):
     results = {key: kept(key, lines) for key, lines in runs.items()}
     three = {key: kept(key, lines) for key, lines in first_epochs(runs, 3).items()}
     paper = lambda row: ("paper", row)  # noqa: E731
+    control = lambda row: ("control", row)  # noqa: E731
     steps = [("MTFT → MTFT-D", "mtft", "mtft-d"), ("MTFT-D → MTFT-DD", "mtft-d", "mtft-dd"), ("MTFT-D → FP1-MTFT-D", "mtft-d", "fp1-mtft-d"),
              ("MTFT-D → FP2-MTFT-D", "mtft-d", "fp2-mtft-d"), ("MTFT-D → MTFT-D-STFT", "mtft-d", "mtft-d-stft"), ("MTFT-DD → MTFT-DD-STFT", "mtft-dd", "mtft-dd-stft"),
              ("STFT → MTFT", "stft", "mtft"), ("STFT → MTFT-D", "stft", "mtft-d")]  # fmt: skip
@@ -208,7 +209,8 @@ def page(runs):
     heads_alone = {key: scores for key, scores in results.items() if key[1] in HEADS_ALONE}
     longer = {("three", *key[1:]): scores for key, scores in three.items() if key[0] == "paper"}
     epochs = [(f"{row.upper()}: best of 3 → of 10 epochs", ("three", row), paper(row)) for row in ("mtft", "mtft-d", *SHUFFLED)]
-    encoder = [(f"{row.upper()}: control → all-MiniLM-L6-v2", ("control", row), paper(row)) for row in ("stft", "mtft", "mtft-d", "mtft-d-stft")]
+    encoder = [(f"{row.upper()}: control → all-MiniLM-L6-v2", control(row), paper(row)) for row in ("stft", "mtft", "mtft-d", "mtft-d-stft")]
+    on_control = [text for text in (models(results, "control"), differences(results, [(title, control(a), control(b)) for title, a, b in steps])) if text]
     machines = sorted({lines[0]["machine"] for lines in runs.values()})
     six = {key: kept(key, lines) for key, lines in first_epochs(runs, 6).items()}
     parts = [("Scores", models(results)), ("The abstract's findings", findings(results)),
@@ -217,6 +219,7 @@ def page(runs):
              ("What the order of batches is worth", differences(results, order)),
              ("What the start of the heads is worth, after three epochs", differences(three, start)),
              ("What ten epochs are worth beside three", differences(results | longer, epochs)),
+             ("The same on an encoder that was never trained for similarity, after six epochs", "\n\n".join(on_control)),
              ("What the encoder is worth, after six epochs", differences(six, encoder))]  # fmt: skip
     shown = [f"### {title}\n\n{text}\n" for title, text in parts if text]
     return "\n".join([*shown, "### Figures 3 to 5\n", "![Scores by epoch](paper_figures.svg)\n", f"Trained on: {', '.join(machines)}; bf16, one thread a run.\n"]) + "\n"
