@@ -43,7 +43,8 @@ RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
   const fs::path folder = run / "eval" / split, file = folder / "metrics.json";
   if (!fs::exists(file))
     throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
-                fs::exists(run / "study.json") ? "name the folders of its rows, rows/NAME, or of its runs, rows/NAME/seed-N" : "");
+                fs::exists(run / "study.json") ? "name the folders of its rows, rows/NAME, or of its runs, rows/NAME/seed-N"
+                                               : fmt::format("it has not ended, or its tasks have no {} rows", split));
   RunAnswers tasks;
   for (const auto& [name, figures] : JsonNode::read(file, ErrorTag::kData).at("tasks").members()) {
     if (!is_plain_name(name)) figures.complain("expected the name of a task: letters, digits, - and _");

@@ -40,7 +40,8 @@ struct RunFigures {
 void add_run(const fs::path& run, const std::string& split, RunFigures& figures) {
   const fs::path file = run / "eval" / split / "metrics.json";
   if (!fs::exists(file))
-    throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split));
+    throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
+                fmt::format("it has not ended, or its tasks have no {} rows", split));
   const JsonNode metrics = JsonNode::read(file, ErrorTag::kData);
   const auto add = [&](const std::string& column, double value) { figures.values[column].push_back(value); };
   for (const auto& [task, score] : metrics.at("scores").as_numbers()) {

@@ -160,7 +160,7 @@ TEST_F(CompareTest, EveryFileMayBeSpoilt) {
 
 TEST_F(CompareTest, OtherRowsAreRefused) {
   write_run("a", {1, 1}, kNumbers);
-  expect_refused({"b/eval/dev/metrics.json", "expected the results of a finished run on dev"});
+  expect_refused({"b/eval/dev/metrics.json", "expected the results of a finished run on dev", "or its tasks have no dev rows"});
   write_run("b", {1, 1}, kNumbers);
   const std::string line = "1\tA sentence.\tyes\tno\t0.75\t0.25\t0.75\n",
                     head = "id\ttext\tgold\tpred\tscore\tp_0\tp_1\n0\tA sentence.\tyes\tyes\t0.75\t0.25\t0.75\n";
