@@ -14,6 +14,7 @@
 #include "minbert/data/labels.h"
 #include "minbert/pipeline/ensemble.h"
 #include "minbert/train/config.h"
+#include "minbert/train/data_report.h"
 #include "minbert/train/evaluation.h"
 
 namespace minbert {
@@ -223,16 +224,12 @@ void predict_split(std::span<TaskEvaluation> evaluations, Ensemble& model, Sessi
 void expect_the_runs_rows(const EvalFlags& flags, const EvalData& data, std::span<const TaskEvaluation> evaluations) {
   if (!flags.file.empty() || !flags.config.files.empty()) return;
   for (const std::string& model : flags.models) {
-    const fs::path file = fs::path(model) / "data.json";
-    if (!fs::exists(file)) continue;
-    const JsonNode run = JsonNode::read(file, ErrorTag::kData);
+    const auto digests = read_digests(model, flags.split);
     for (const TaskEvaluation& evaluation : evaluations) {
       const std::string& name = evaluation.task->name;
       if (!is_drawn(data.tasks.at(name), split_of(flags.split), data.draw)) continue;
-      const auto task = run.find(name);
-      const auto split = task ? task->find(flags.split) : std::nullopt;
-      const auto digest = split ? split->find("sha256") : std::nullopt;
-      if (digest && digest->as_text() != rows_digest(*evaluation.rows))
+      const auto digest = digests.find(name);
+      if (digest != digests.end() && digest->second != rows_digest(*evaluation.rows))
         throw Error(
             ErrorTag::kData, fmt::format("{}, task {}", model, name),
             fmt::format("{} is drawn from train, whose files or draw have changed since: expected the run's rows, got others, of which the "

@@ -42,12 +42,13 @@ void for_each_score(Backend& backend, std::span<const float> unit, std::int64_t 
       backend.linear(out, upload(row, count), weight, {});
       scores.resize(static_cast<std::size_t>(count * columns));
       backend.copy_to_host(scores.data(), out);
-      // The product of a vector with itself is 1 but for rounding.
-      for (float& score : scores)
-        if (score > 1 - 1e-6f) score = 1;
       parallel_for(count, 16, [&](std::int64_t begin, std::int64_t last) {
-        for (std::int64_t r = begin; r < last; ++r)
-          visit(row + r, column, std::span(scores).subspan(static_cast<std::size_t>(r * columns), static_cast<std::size_t>(columns)));
+        for (std::int64_t r = begin; r < last; ++r) {
+          const auto own = std::span(scores).subspan(static_cast<std::size_t>(r * columns), static_cast<std::size_t>(columns));
+          for (float& score : own)
+            if (score > 1 - 1e-6f) score = 1;  // the product of a vector with itself is 1 but for rounding
+          visit(row + r, column, own);
+        }
       });
       done += static_cast<double>(count * columns);
       const double all = static_cast<double>(rows) * static_cast<double>(half ? (rows + kBlockColumns) / 2 : rows);

@@ -164,7 +164,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     if (error == http::error::body_limit) return on_read_error(error, "body");
     ++shared_.unanswered;
     counted_ = true;
-    // Of another coding nobody knows where the body ends (RFC 9112, section 6.3): what follows must not be read as a request.
+    // The server cannot tell where a body of another coding ends (RFC 9112, section 6.3), so it must not read on for a next request.
     const auto codings = request_->header_values("transfer-encoding");
     if (codings.size() > 1 || (codings.size() == 1 && !same_name(codings.front(), "chunked")))
       return send(shared_.handlers.refuse(*request_, {400, fmt::format("expected the Transfer-Encoding \"chunked\" alone, got \"{}\"",
@@ -380,8 +380,9 @@ std::shared_ptr<HttpExchange> Connection::make_exchange() { return std::make_sha
 }  // namespace
 
 std::string_view HttpRequest::header(std::string_view name) const {
-  const auto values = header_values(name);
-  return values.empty() ? std::string_view() : values.front();
+  for (const auto& [key, value] : headers)
+    if (same_name(key, name)) return value;
+  return {};
 }
 
 std::vector<std::string_view> HttpRequest::header_values(std::string_view name) const {

@@ -25,7 +25,7 @@ struct HttpRequest {
 
   /// The value of a header, whose name is compared without case; empty if there is none.
   std::string_view header(std::string_view name) const;
-  /// Those of all headers of the name.
+  /// The values of all headers with this name, in the order in which they came.
   std::vector<std::string_view> header_values(std::string_view name) const;
   /// The value of a name in the query, with escapes decoded.
   std::optional<std::string> query_value(std::string_view name) const;

@@ -8,6 +8,7 @@
 #include "minbert/data/run_status.h"
 #include "minbert/study/results.h"
 #include "minbert/study/study.h"
+#include "minbert/train/data_report.h"
 #include "minbert/train/progress.h"
 
 namespace minbert {
@@ -16,15 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kStudyFormat = 1;
-
-std::map<std::string, std::string> read_dev_rows(const fs::path& file) {
-  std::map<std::string, std::string> rows;
-  if (!fs::exists(file)) return rows;
-  for (const auto& [task, splits] : JsonNode::read(file, ErrorTag::kData).members())
-    if (const auto dev = splits.find("dev"))
-      if (const auto digest = dev->find("sha256")) rows[task] = digest->as_text();
-  return rows;
-}
 
 SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& failures) {
   SeedResult result{.seed = run.seed, .folder = run.folder.lexically_relative(study.folder).string()};
@@ -36,7 +28,7 @@ SeedResult read_run(const Study& study, const StudyRun& run, const RunFailures& 
     }
     if (result.done()) {
       result.scores = status->scores;
-      result.dev_rows = read_dev_rows(run.folder / "data.json");
+      result.dev_rows = read_digests(run.folder, "dev");
       result.mean = status->mean;
       result.seconds = status->seconds;
       result.phases = status->phases;

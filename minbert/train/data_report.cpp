@@ -59,6 +59,16 @@ Json contrastive_json(std::span<const ContrastiveTexts> sources) {
   return json;
 }
 
+std::map<std::string, std::string> read_digests(const std::filesystem::path& run, const std::string& split) {
+  std::map<std::string, std::string> digests;
+  const std::filesystem::path file = run / "data.json";
+  if (!std::filesystem::exists(file)) return digests;
+  for (const auto& [task, splits] : JsonNode::read(file, ErrorTag::kData).members())
+    if (const auto rows = splits.find(split))
+      if (const auto digest = rows->find("sha256")) digests[task] = digest->as_text();
+  return digests;
+}
+
 Json data_json(const RunSetup& setup, const RunConfig& config) {
   Json json = Json::object();
   for (const TaskData& task : setup.tasks) {
