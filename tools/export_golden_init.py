@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from dropout_masks import philox
+from counted_random import philox
 from safetensors.numpy import save_file
 
 SEED = 0x0123456789ABCDEF

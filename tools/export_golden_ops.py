@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from dropout_masks import dropout_factors
+from counted_random import dropout_factors
 from safetensors.torch import save_file
 from transformers.activations import ACT2FN
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """minbert's training contract as a plain PyTorch loop, written from the contract's text and not from minbert's code.
 
-    reference.py CONFIG.toml|RUN --heads HEADS.safetensors [--init MODEL] [--steps 20] [--masks] [--threads N]
+    reference.py CONFIG.toml|RUN --heads HEADS.safetensors [--init MODEL] [--steps 20] [--masks] [--score] [--threads N]
                  [--compare METRICS.jsonl [--tolerance 1e-4]]
     reference.py --self-test
 
-Runs the first stage of a resolved config with the rows in file order, and prints a JSON line for each step. Heads come from the best/ of
-a minbert run with lr = 0, because only minbert draws them. --masks replays minbert's dropout masks; without it, dropout is off. --compare
-checks the losses against a run's metrics.jsonl and ends with 1 if they differ by more than the tolerance. Unlike minbert, this pads
-batches. Unsupported config keys are errors. Needs torch, transformers, numpy, safetensors.
+Runs the first stage of a resolved config on the batches that minbert takes, in its order, and prints a JSON line for each step. Heads come
+from the best/ of a minbert run with lr = 0, because only minbert draws them. --masks replays minbert's dropout masks; without it, dropout is
+off. --score adds a line with the dev scores after each epoch. --compare checks the losses against a run's metrics.jsonl and ends with 1 if
+they differ by more than the tolerance. Unlike minbert, this pads batches. Unsupported config keys are errors. Needs torch, transformers,
+numpy, safetensors.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dropout_masks import dropout_factors, philox
+from counted_random import Stream, dropout_factors, philox
 from safetensors.torch import load_file
 from transformers import BertConfig, BertModel, BertTokenizerFast
 from transformers.activations import ACT2FN
@@ -72,9 +73,9 @@ ALLOWED = {
     "data.format": ["auto", "csv", "tsv"], "data.delimiter": ["auto", "tab", ",", "\t"], "data.quote": ["auto", '"'],
     "data.header": ["auto", "yes"], "data.encoding": ["utf-8", "latin-1"], "data.preprocess": ["none", "cs224n"], "data.exclude": [[]],
     "data.label_columns": [[]],
-    "data.on_bad_row": ["error", "skip"], "stage.kind": ["finetune", "multitask", "single-task", "heads"], "stage.shuffle": [False],
-    "stage.sampler": ["sequential", "round_robin"], "stage.optimizer": ["adamw_paper", "adamw"],
-    "stage.schedule": ["constant", "linear", "cosine"],
+    "data.on_bad_row": ["error", "skip"], "stage.kind": ["finetune", "multitask", "single-task", "heads"],
+    "stage.sampler": ["sequential", "shuffled", "round_robin"], "stage.optimizer": ["adamw_paper", "adamw"],
+    "stage.schedule": ["constant", "linear", "cosine"], "stage.lora": [None],
 }  # fmt: skip
 
 
@@ -201,19 +202,20 @@ def read_cells(task, source, root):
                 yield place, [cells[c] for c in texts], source["label"] or cells[label]
 
 
-def read_rows(task, root):
-    """[(text, text_pair or None, label)] of the train split, in file order; completes the task."""
+def read_rows(task, root, split="train"):
+    """[(text, text_pair or None, label)] of a split, in file order; those of train complete the task."""
     data, rows = task["data"], []
     if isinstance(data["dev"], float):
         fail(f"task {task['name']}", "dev as a fraction of train is not supported")
-    sources = data["train"] if isinstance(data["train"], list) else [data["train"]]
-    sources = [section("train", source if isinstance(source, dict) else {"path": source}, SOURCE) for source in sources]
+    sources = data[split] if isinstance(data[split], list) else [data[split]]
+    sources = [section(split, source if isinstance(source, dict) else {"path": source}, SOURCE) for source in sources]
     records = [list(read_cells(task, source, root)) for source in sources]
     if task["type"] == "multi_label" and not isinstance(task["labels"], list):
         fail(f"task {task['name']}", "multi_label needs a list of labels")
     if task["labels"] == "auto" and not task["regress"]:
         task["labels"] = auto_labels(task, [cell for part in records for _, _, cell in part])
-    complete_task(task)
+    if split == "train":
+        complete_task(task)
     for source, part in zip(sources, records):
         kept = []
         for place, texts, cell in part:
@@ -228,7 +230,8 @@ def read_rows(task, root):
         if source["limit"] and not source["first"]:
             fail(source["path"], "a drawn limit is not supported")
         rows += kept[: source["limit"] or None]
-    task["factors"] = class_factors(task, [label for _, _, label in rows])
+    if split == "train":
+        task["factors"] = class_factors(task, [label for _, _, label in rows])
     return rows
 
 
@@ -247,20 +250,25 @@ def class_factors(task, labels):
     return len(labels) / (task["classes"] * counts)
 
 
-def window_rows(stage, tasks, counts):
-    """Yields (task index, rows) for each optimizer step of all epochs; rows are in file order."""
+def window_rows(stage, tasks, counts, seed):
+    """Yields (task index, rows) for each optimizer step of all epochs, as minbert/data/sampler.h says."""
     sizes = [(task["batch"] or stage["batch"]) * stage["accumulate"] for task in tasks]
     batches = [math.ceil(n / size) for n, size in zip(counts, sizes)]
-    taken = [0] * len(tasks)
-    for _ in range(stage["epochs"]):
-        if stage["sampler"] == "sequential":
-            order = [i for i, n in enumerate(batches) for _ in range(n)]
-        else:
+    taken, walks = [0] * len(tasks), [[] for _ in tasks]
+    for epoch in range(1, stage["epochs"] + 1):
+        if stage["sampler"] == "round_robin":
             order = [step % len(tasks) for step in range(sum(batches))]
+        else:
+            order = [i for i, n in enumerate(batches) for _ in range(n)]
+        if stage["sampler"] == "shuffled":
+            order = [order[i] for i in Stream(seed, f"sampler/{stage['name']}/{epoch}").permutation(len(order))]
         for i in order:
-            begin = taken[i] % batches[i] * sizes[i]
+            round_, batch = divmod(taken[i], batches[i])
             taken[i] += 1
-            yield i, range(begin, min(begin + sizes[i], counts[i]))
+            if batch == 0:
+                stream = f"rows/{stage['name']}/{tasks[i].get('name')}/{round_}"
+                walks[i] = Stream(seed, stream).permutation(counts[i]) if stage["shuffle"] else range(counts[i])
+            yield i, walks[i][batch * sizes[i] : (batch + 1) * sizes[i]]
 
 
 # ---- model ----
@@ -396,13 +404,14 @@ class Model:
                 x = F.gelu(F.linear(x, self.w[f"{prefix}.dense.{i}.weight"], self.w[f"{prefix}.dense.{i}.bias"]))
         return F.linear(x, self.w[f"{prefix}.out.weight"], self.w[f"{prefix}.out.bias"])
 
-    def loss_sum(self, task, rows, dropout):
+    def loss_sum(self, task, rows, dropout, r_drop):
+        """The sum of the rows' losses, and `r_drop` times that of R-Drop's terms."""
         logits, labels = self.logits(task, rows, dropout), torch.tensor([row[2] for row in rows])
         loss = task_loss(task, logits, labels, "sum")
         if not task["r_drop"]:
             return loss
         again = self.logits(task, rows, dropout, pass_=2)
-        return (loss + task_loss(task, again, labels, "sum")) / 2 + task["r_drop"] * disagreement(task, logits, again)
+        return (loss + task_loss(task, again, labels, "sum")) / 2 + r_drop * disagreement(task, logits, again)
 
 
 def disagreement(task, a, b):
@@ -425,8 +434,9 @@ def task_loss(task, logits, labels, reduction):
     factors, smoothing = task["factors"], task["label_smoothing"]
     if task["loss"] == "cross_entropy" and task.get("ordinal"):
         distances = (torch.arange(logits.shape[1])[None, :] - labels[:, None]).abs()
-        each = F.cross_entropy(logits, torch.softmax(-task["ordinal"] * distances.float(), dim=1), weight=factors, reduction="none")
-        return each.sum() if reduction == "sum" else each.mean()
+        each = F.cross_entropy(logits, torch.softmax(-task["ordinal"] * distances.float(), dim=1), reduction="none")
+        weights = torch.ones(len(labels)) if factors is None else factors[labels]  # a row keeps the factor of its label
+        return (each * weights).sum() / (1 if reduction == "sum" else weights.sum())
     if task["loss"] == "cross_entropy":
         return F.cross_entropy(logits, labels, weight=factors, label_smoothing=smoothing, reduction=reduction)
     if task["type"] == "multi_label":
@@ -500,11 +510,11 @@ class AdamW:
         t, m, v = t + 1, m.mul_(b1).add_(g, alpha=1 - b1), v.mul_(b2).addcmul_(g, g, value=1 - b2)
         self.state[name] = (t, m, v)
         if self.form == "adamw_paper":
-            value.sub_(lr * math.sqrt(1 - b2**t) / (1 - b1**t) * m / (v.sqrt() + self.eps))
-            value.sub_(lr * decay * value)
+            value.addcdiv_(m, v.sqrt().add_(self.eps), value=-lr * math.sqrt(1 - b2**t) / (1 - b1**t))
+            value.mul_(1 - lr * decay)
         else:
-            value.sub_(lr * decay * value)
-            value.sub_(lr * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + self.eps))
+            value.mul_(1 - lr * decay)
+            value.addcdiv_(m, (v / (1 - b2**t)).sqrt_().add_(self.eps), value=-lr / (1 - b1**t))
 
     def step_all(self, w, stage, factor, heads):
         """Steps every parameter of w that has a gradient; names that start as one of `heads` take the stage's head_lr."""
@@ -530,7 +540,7 @@ def decays(name):
 def clip_(parameters, limit):
     """Scales all gradients so that their norm is at most `limit` (0: no limit). Returns the norm before."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(g.double().pow(2).sum().item() for g in gradients))
+    norm = math.hypot(*(torch.linalg.vector_norm(g, dtype=torch.float64).item() for g in gradients))
     if limit > 0:
         for g in gradients:
             g.mul_(min(1.0, limit / (norm + 1e-6)))
@@ -554,7 +564,7 @@ def train(arguments):
     if not arguments.masks and max(hidden, attention, *(task["head"]["dropout"] for task in tasks)) > 0:
         print("reference: note: dropout is off without --masks", file=sys.stderr)
 
-    plan = list(window_rows(stage, tasks, [len(r) for r in rows]))
+    plan = list(window_rows(stage, tasks, [len(r) for r in rows], run["seed"]))
     total = min(len(plan), stage["max_steps"] or len(plan))
     warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
     optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])
@@ -563,15 +573,33 @@ def train(arguments):
         for value in model.w.values():
             value.grad = None
         loss, terms = 0.0, loss_terms(task, [rows[index][i] for i in window])
+        r_drop = task["r_drop"] * terms / (len(window) * (task["classes"] if task["type"] == "multi_label" else 1))
         for micro_step, begin in enumerate(range(0, len(window), batch)):
             dropout = Dropout(arguments.masks, hidden, attention, run["seed"], step, micro_step)
-            part = model.loss_sum(task, [rows[index][i] for i in window[begin : begin + batch]], dropout) / terms
+            part = model.loss_sum(task, [rows[index][i] for i in window[begin : begin + batch]], dropout, r_drop) / terms
             (part * task["weight"]).backward()
             loss += part.item()
         norm = clip_(model.w.values(), stage["clip"])
         factor = schedule_factor(stage["schedule"], step - 1, warmup, total)
         optimizer.step_all(model.w, stage, factor, ("heads.",))
         yield {"step": step, "task": task["name"], "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
+        if arguments.score and step % (len(plan) // stage["epochs"]) == 0:
+            yield {"step": step, "scores": {task["name"]: score(model, task, read_rows(task, root, "dev")) for task in tasks}}
+
+
+@torch.no_grad()
+def score(model, task, rows, batch=32):
+    """Accuracy, or Pearson's r of a task of numbers."""
+    if task["type"] == "multi_label":
+        fail(f"task {task['name']}", "--score of multi_label is not supported")
+    off = Dropout(False, 0.0, 0.0, 0, 0, 0)
+    logits = torch.cat([model.logits(task, rows[begin : begin + batch], off) for begin in range(0, len(rows), batch)])
+    labels = torch.tensor([row[2] for row in rows])
+    if task["regress"]:
+        answers = torch.sigmoid(logits[:, 0]) if task["loss"] == "bce" else logits[:, 0]
+        return torch.corrcoef(torch.stack([answers.double(), labels.double()]))[0, 1].item()
+    answers = logits.argmax(1) if task["outputs"] > 1 else logits[:, 0] > 0
+    return (answers == labels).double().mean().item()
 
 
 # ---- checks ----
@@ -659,6 +687,7 @@ def main(about, train, self_test):
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--masks", action="store_true")
+    parser.add_argument("--score", action="store_true")
     parser.add_argument("--compare", type=Path)
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--self-test", action="store_true")
@@ -673,7 +702,8 @@ def main(about, train, self_test):
     steps = []
     for step in train(arguments):
         print(json.dumps(step), flush=True)
-        steps.append(step)
+        if "loss" in step:
+            steps.append(step)
     if arguments.compare and not compare(steps, arguments.compare, arguments.tolerance):
         raise SystemExit(1)
 

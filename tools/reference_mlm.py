@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dropout_masks import philox
+from counted_random import Stream
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForMaskedLM, BertModel, BertTokenizerFast
 from transformers.activations import ACT2FN
@@ -27,20 +27,6 @@ from reference import AdamW, Dropout, clip_, encode, fail, schedule_factor
 
 MLM = {"texts": [], "probes": [], "pairs": "single", "mask": 0.15, "head": "linear", "dropout": None, "held_out": 0.02}
 MLM_SITE = 0xE000
-
-
-class Stream:
-    """minbert's random stream `name`: Philox4x32-10 with the seed as key, and a counter of block number and the name's FNV-1a hash."""
-
-    def __init__(self, seed, name):
-        self.seed, hashed = seed, 0xCBF29CE484222325
-        for byte in name.encode():
-            hashed = (hashed ^ byte) * 0x100000001B3 & (1 << 64) - 1
-        self.hash = hashed
-
-    def block(self, number):
-        words = philox(self.seed, [number & 0xFFFFFFFF, number >> 32, self.hash & 0xFFFFFFFF, self.hash >> 32])
-        return [int(word) for word in words]
 
 
 def seen_token(stream, place, token, share, tokenizer):
@@ -76,8 +62,8 @@ def read_stage(run_folder):
     raw = tomllib.loads((run_folder / "config.toml").read_text(encoding="utf-8"))
     stage = raw["stage"][0]
     mlm = reference.section("mlm", stage.pop("mlm"), MLM)
-    if stage["kind"] != "mlm" or stage["shuffle"] or mlm["held_out"] != 0 or len(mlm["texts"]) != 1:
-        fail("stage", "expected kind mlm, shuffle = false, held_out = 0 and one file of texts")
+    if stage["kind"] != "mlm" or stage["shuffle"] or stage["freeze_layers"] or mlm["held_out"] != 0 or len(mlm["texts"]) != 1:
+        fail("stage", "expected kind mlm, shuffle = false, freeze_layers = 0, held_out = 0 and one file of texts")
     mlm["kind"] = "linear" if mlm["head"] == "linear" else "tied"
     if mlm["dropout"] is None:
         mlm["dropout"] = 0.3 if mlm["kind"] == "linear" else 0.0
@@ -98,7 +84,7 @@ def train(arguments):
     sequences = [ids for ids in sequences if any(token not in tokenizer.all_special_ids for token in ids)]
     places = np.concatenate([[0], np.cumsum([len(ids) for ids in sequences])])
 
-    plan = list(reference.window_rows(stage, [{"batch": 0}], [len(sequences)]))
+    plan = list(reference.window_rows(stage, [{"batch": 0}], [len(sequences)], seed))
     per_epoch, total = len(plan) // stage["epochs"], min(len(plan), stage["max_steps"] or len(plan))
     warmup = math.floor(stage["warmup_ratio"] * total) if stage["warmup_steps"] is None else stage["warmup_steps"]
     optimizer = AdamW(stage["optimizer"], stage["betas"], stage["eps"])

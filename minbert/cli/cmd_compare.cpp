@@ -7,6 +7,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/pipeline/model_folder.h"
 #include "minbert/study/compare.h"
 #include "minbert/study/run_tables.h"
 
@@ -59,12 +60,22 @@ std::string differences_text(std::span<const std::filesystem::path> runs) {
   return differences.rows.empty() ? "" : fmt::format("What differs in the configs:\n{}\n", format_table(differences, "text"));
 }
 
-int run_compare(const CompareFlags& flags, Session& session) {
+/// dev, but for folds the rows that they leave out.
+std::string usual_split(std::span<const std::filesystem::path> folders) {
+  const auto are_folds = [](const std::filesystem::path& folder) {
+    const std::vector<std::string> runs = runs_inside(folder);
+    return !runs.empty() && std::ranges::all_of(runs, [](const std::string& run) { return run.starts_with("fold-"); });
+  };
+  return std::ranges::all_of(folders, are_folds) ? "test" : "dev";
+}
+
+int run_compare(CompareFlags& flags, Session& session) {
   if (flags.runs.size() < (flags.scores ? 1u : 2u))
     throw Error(ErrorTag::kUsage, "compare", "expected at least two run folders, got one", "--scores shows the scores of one");
   set_threads(session);
   std::vector<std::filesystem::path> named(flags.runs.begin(), flags.runs.end());
-  if (flags.scores && flags.file.empty()) named = rows_of_studies(named);
+  if (flags.options.split.empty()) flags.options.split = usual_split(named);
+  if (flags.scores && flags.file.empty()) named = rows_of_studies(named, flags.options.split);
   std::optional<ScoredOnFile> scored;
   if (!flags.file.empty()) {
     catch_signals();
@@ -98,7 +109,7 @@ int run_compare(const CompareFlags& flags, Session& session) {
   for (const RunComparison& comparison : comparisons) print_text((&comparison == comparisons.data() ? "" : "\n") + table_of(comparison));
   const std::string method = comparisons.front().seeds.empty()
                                  ? fmt::format("paired bootstrap, {} resamples of the rows of each task", flags.options.resamples)
-                                 : "Student's t of the differences with the same seed";
+                                 : "Student's t of the differences with the same seed or fold";
   session.console.info(fmt::format("interval ({:.0f}%) and p: {}, on {}", 100 * BootstrapOptions{}.confidence, method,
                                    scored ? flags.file : flags.options.split));
   return 0;
@@ -108,12 +119,13 @@ int run_compare(const CompareFlags& flags, Session& session) {
 
 Action declare_compare(CLI::App& app, Session& session) {
   auto flags = std::make_shared<CompareFlags>();
+  flags->options.split.clear();
   app.add_option("RUN", flags->runs,
                  "run folders, or folders of several seeds such as rows/NAME of a study; each is compared with the first")
       ->required()
       ->type_name("");
   app.add_flag("--all", flags->options.all_pairs, "compare every pair of runs");
-  app.add_option("--split", flags->options.split, "dev | test [dev]")->check(one_of({"dev", "test"}))->type_name("SPLIT");
+  app.add_option("--split", flags->options.split, "dev | test [dev, of --folds test]")->check(one_of({"dev", "test"}))->type_name("SPLIT");
   app.add_option("--bootstrap", flags->options.resamples, fmt::format("resamples [{}]", flags->options.resamples))
       ->check(whole_number(1, 1000000))
       ->type_name("N");

@@ -168,7 +168,7 @@ void add_scores(TextTable& table, const fs::path& run, const char* split) {
 
 void print_scores(const TrainResult& result, const fs::path& run, bool json) {
   if (json) {
-    Json scores = {{"scores", result.dev_scores}, {"mean", result.dev_mean}};
+    Json scores = {{"scores", result.dev_scores}, {"mean", result.dev_mean ? Json(*result.dev_mean) : Json()}};
     if (!result.test_scores.empty()) scores["test"] = result.test_scores;
     return print_json(scores);
   }
@@ -257,7 +257,7 @@ int train_several(const TrainFlags& flags, const ConfigTree& input, const fs::pa
     if (!session.ranks->is_first()) continue;
     const auto& scored = folds ? result.test_scores : result.dev_scores;
     for (const auto& [task, value] : scored) scores[task].push_back(value);
-    if (!scored.empty()) means.push_back(folds ? mean_score(scored) : result.dev_mean);
+    if (!scored.empty()) means.push_back(mean_score(scored));
     times[0].push_back(result.step_seconds);
     const auto wall = wall_cells(result.phases);
     for (std::size_t i = 0; i < wall.size(); ++i) times[i + 1].push_back(wall[i].value());
@@ -299,9 +299,22 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
           "minbert train runs stages of every kind");
 }
 
+/// --overfit-batch writes no run.
+void expect_no_run_wanted(const TrainFlags& flags) {
+  for (const auto& [flag, given] : {std::pair("--output", !flags.output.empty()),
+                                    {"--seeds", !flags.seeds.empty()},
+                                    {"--folds", flags.folds > 0},
+                                    {"--resume", flags.resume},
+                                    {"--overwrite", flags.overwrite},
+                                    {"--profile", flags.profile},
+                                    {"--json", flags.json}})
+    if (given) throw Error(ErrorTag::kUsage, flag, "expected it or --overfit-batch, which writes no run and prints no scores, got both");
+}
+
 int run_train(const TrainFlags& flags, Session& session) {
   expect_different_seeds(flags.seeds, "--seeds");
   OpenRun{.resume = flags.resume, .overwrite = flags.overwrite}.check();
+  if (flags.overfit_batch) expect_no_run_wanted(flags);
   open_ranks(flags, session);
   ConfigTree input = read_input(flags, session);
   show_notes(input, session);

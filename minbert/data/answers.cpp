@@ -5,20 +5,18 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "minbert/base/files.h"
 #include "minbert/data/eval_table.h"
 #include "minbert/data/labels.h"
+#include "minbert/data/text.h"
 
 namespace minbert {
-namespace {
 
-namespace fs = std::filesystem;
-
-}  // namespace
-
-std::vector<Answer> read_answers(const fs::path& path, std::span<const std::string> classes, bool sets) {
+std::vector<Answer> read_answers(const std::filesystem::path& path, std::span<const std::string> classes, bool sets) {
   std::vector<Answer> answers;
-  if (!fs::exists(path)) return answers;
+  if (!std::filesystem::exists(path)) return answers;
   const EvalTable table(path, "tsv");
   const std::size_t id = table.column("id"), text = table.column("text"), gold = table.column("gold"), predicted = table.column("pred"),
                     score = table.column("score");
@@ -49,13 +47,28 @@ std::vector<Answer> read_answers(const fs::path& path, std::span<const std::stri
   return answers;
 }
 
-WordCounts WordCounts::read(const fs::path& path) {
+WordCounts WordCounts::read(const std::filesystem::path& path) {
   WordCounts counts;
-  if (!fs::exists(path)) return counts;
+  if (!std::filesystem::exists(path)) return counts;
   const EvalTable table(path, "tsv");
   const std::size_t word = table.column("word"), count = table.column("count");
   for (std::size_t row = 0; row < table.rows(); ++row) counts.set(table.text(row, word), table.count(row, count));
   return counts;
+}
+
+void write_word_counts(const std::filesystem::path& file, const Rows& train) {
+  std::unordered_map<std::string, std::int64_t> counts;
+  for (const Row& row : train.rows)
+    for (const std::string* text : {&row.text, &row.text_pair})
+      for (std::string& token : split_tokens(*text))
+        if (is_word(token)) ++counts[std::move(token)];
+  std::vector<std::pair<std::int64_t, std::string>> words;
+  for (const auto& [word, count] : counts) words.emplace_back(-count, word);
+  std::ranges::sort(words);
+  std::string text = "word\tcount\n";
+  for (const auto& [count, word] : words) text += fmt::format("{}\t{}\n", word, -count);
+  make_directories(file.parent_path());
+  write_file(file, text);
 }
 
 }  // namespace minbert

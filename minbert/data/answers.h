@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "minbert/data/dataset.h"
+
 namespace minbert {
 
 /// A labelled row of eval/SPLIT/TASK.predictions.tsv. gold and predicted are numbers, class indices, or label_sets.
@@ -42,5 +44,9 @@ class WordCounts {
  private:
   std::unordered_map<std::string, std::int64_t> counts_;
 };
+
+/// Writes what WordCounts reads: the words of the train rows (data/text.h, without punctuation), the most frequent first. Creates the
+/// file's folder if need be.
+void write_word_counts(const std::filesystem::path& file, const Rows& train);
 
 }  // namespace minbert

@@ -59,7 +59,7 @@ Strata shuffled_strata(const std::vector<Row>& rows, const TaskLabels& labels, R
   return strata;
 }
 
-/// How many rows of strata of these sizes make up the share: largest remainders, and never a whole stratum.
+/// How many rows of strata of these sizes make up the share: largest remainders, and for a share below 1 never a whole stratum.
 std::vector<std::size_t> allocate(const std::vector<std::size_t>& sizes, double share) {
   std::vector<std::size_t> counts;
   std::vector<std::pair<double, std::size_t>> remainders;

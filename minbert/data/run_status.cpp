@@ -49,4 +49,15 @@ std::optional<std::uint64_t> number_among_runs(std::string_view folder_name) {
   return std::nullopt;
 }
 
+std::vector<std::filesystem::path> numbered_runs(const std::filesystem::path& folder) {
+  std::vector<std::pair<std::uint64_t, std::filesystem::path>> runs;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (const auto number = number_among_runs(entry.path().filename().string())) runs.emplace_back(*number, entry.path());
+  std::ranges::sort(runs);
+  std::vector<std::filesystem::path> folders;
+  for (auto& [number, path] : runs) folders.push_back(std::move(path));
+  return folders;
+}
+
 }  // namespace minbert

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "minbert/data/phase_seconds.h"
 
@@ -37,5 +38,7 @@ std::optional<RunStatus> find_run_status(const std::filesystem::path& file);
 
 /// N of a folder seed-N or fold-N, as --seeds and --folds name their runs; nothing for another name.
 std::optional<std::uint64_t> number_among_runs(std::string_view folder_name);
+/// The folders seed-N or fold-N in `folder`, by N; none if there is no such folder.
+std::vector<std::filesystem::path> numbered_runs(const std::filesystem::path& folder);
 
 }  // namespace minbert

@@ -76,11 +76,8 @@ fs::path encoder_folder(const fs::path& root, std::span<const ListedModule> modu
 
 std::vector<std::string> runs_inside(const fs::path& folder) {
   std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (const std::string name = entry.path().filename().string(); number_among_runs(name) && fs::exists(entry.path() / "status.json"))
-      names.push_back(name);
-  std::sort(names.begin(), names.end());
+  for (const fs::path& run : numbered_runs(folder))
+    if (fs::exists(run / "status.json")) names.push_back(run.filename().string());
   return names;
 }
 

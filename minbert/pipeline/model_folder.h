@@ -28,8 +28,7 @@ struct ModelFolder {
   std::vector<std::string> warnings;  ///< what two of the files say differently, a line each
 };
 
-/// The names of the run folders that --seeds or --folds made in a folder, seed-N or fold-N, in alphabetical order; none if it is a run
-/// itself.
+/// The names of the run folders that --seeds or --folds made in a folder, seed-N or fold-N, by N; none if it is a run itself.
 std::vector<std::string> runs_inside(const std::filesystem::path& folder);
 
 /// Resolves MODEL, as a verb or model.init names it, to the folder of its encoder: a model folder itself, the best/ of a run folder, or the

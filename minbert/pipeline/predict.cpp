@@ -311,7 +311,7 @@ Score score_predictions(const TaskSpec& task, std::span<const Prediction> predic
     gold.push_back(labels[i]);
     predicted.push_back(predictions[i].value);
   }
-  if (task.is_multi_label()) return compute_set_metric(task.scored_by(), gold, predicted);
+  if (task.is_multi_label()) return compute_set_metric(task.scored_by(), gold, predicted, task.labels.count);
   return compute_metric(task.scored_by(), gold, predicted);
 }
 

@@ -15,19 +15,15 @@ namespace {
 
 bool has_names(const TaskSpec& task) { return task.labels.kind == TaskLabels::Kind::kNames; }
 
-std::string label_text(const TaskSpec& task, std::size_t label) {
-  return has_names(task) ? task.labels.class_name(static_cast<int>(label)) : std::to_string(label);
-}
-
 std::string answer_text(const TaskSpec& task, const Prediction& prediction) {
   if (task.is_multi_label()) {  // as train files have it
     std::vector<std::string> labels;
-    for (const int k : classes_of(prediction.value)) labels.push_back(label_text(task, static_cast<std::size_t>(k)));
+    for (const int k : classes_of(prediction.value)) labels.push_back(task.labels.class_name(k));
     const std::string& separator = task.data.label_separator;
     const bool ambiguous = std::ranges::any_of(labels, [&](const std::string& label) { return label.find(separator) != label.npos; });
     return ambiguous ? dump_json(labels) : fmt::format("{}", fmt::join(labels, separator));
   }
-  return task.is_regression() ? number_text(prediction.value) : label_text(task, static_cast<std::size_t>(prediction.value));
+  return task.is_regression() ? number_text(prediction.value) : task.labels.class_name(static_cast<int>(prediction.value));
 }
 
 /// The first rank of --top-k that has columns of its own: `pred` and `score` are the likeliest class, but of a set they are all its labels.
@@ -88,7 +84,7 @@ std::vector<std::string> PredictionFormat::column_names(const TaskSpec& task) co
     for (std::size_t i = first_rank(task); i < std::min(static_cast<std::size_t>(style_.top_k), classes); ++i)
       names.insert(names.end(), {fmt::format("{}_{}", task.is_multi_label() ? "top" : "pred", i + 1), fmt::format("score_{}", i + 1)});
   else if (style_.probs)
-    for (std::size_t k = 0; k < classes; ++k) names.push_back("p_" + label_text(task, k));
+    for (std::size_t k = 0; k < classes; ++k) names.push_back("p_" + task.labels.class_name(static_cast<int>(k)));
   if (tasks_.size() > 1)
     for (std::string& name : names) name = fmt::format("{}.{}", task.name, name);
   return names;
@@ -100,7 +96,7 @@ std::vector<std::string> PredictionFormat::cells(const TaskSpec& task, const Pre
   if (style_.top_k > 0) {
     const auto best = best_classes(prediction, static_cast<std::size_t>(style_.top_k));
     for (std::size_t i = first_rank(task); i < best.size(); ++i)
-      out.insert(out.end(), {label_text(task, best[i]), number_text(prediction.probs[best[i]])});
+      out.insert(out.end(), {task.labels.class_name(static_cast<int>(best[i])), number_text(prediction.probs[best[i]])});
   } else if (style_.probs) {
     for (const double p : prediction.probs) out.push_back(number_text(p));
   }
@@ -143,7 +139,10 @@ std::string PredictionFormat::json_answer(const TaskSpec& task, const Prediction
 }
 
 std::string PredictionFormat::plain_json_answer(const TaskSpec& task, const Prediction& prediction) const {
-  const auto json_label = [&](std::size_t label) { return has_names(task) ? dump_json(label_text(task, label)) : std::to_string(label); };
+  const auto json_label = [&](std::size_t label) {
+    const std::string name = task.labels.class_name(static_cast<int>(label));
+    return has_names(task) ? dump_json(name) : name;
+  };
   const auto json_set = [&] {
     std::vector<std::string> labels;
     for (const int k : classes_of(prediction.value)) labels.push_back(json_label(static_cast<std::size_t>(k)));

@@ -209,7 +209,10 @@ void TaskSpec::validate_range(const Refuse& refuse) const {
 
 void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
-  constexpr std::array kColumns = {"mean", "seconds", "epoch"};
+  // Columns of results.csv (docs/study_folder.md), and of compare --scores.
+  constexpr std::array kColumns = {
+      "row",        "run",          "seed",           "seeds",         "state",          "mean",          "seconds",     "epoch",
+      "best_epoch", "read_seconds", "encode_seconds", "steps_seconds", "scores_seconds", "write_seconds", "wall_seconds"};
   if (std::ranges::find(kColumns, name) != kColumns.end())
     refuse("name", fmt::format("expected another name, as tables of results have a column \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));

@@ -77,12 +77,16 @@ Report run_report(const std::filesystem::path& folder) {
 }
 
 Html study_heading(const StudyData& study) {
-  std::string line = fmt::format("{} of {} done, {}", study.done, counted(static_cast<std::int64_t>(study.runs), "run", "runs"),
-                                 counted(std::ssize(study.rows), "model", "models"));
+  std::string line = fmt::format("{} of {} done", study.done, counted(static_cast<std::int64_t>(study.runs), "run", "runs"));
+  if (!study.search)
+    line += ", " + counted(std::ssize(study.rows), "model", "models");
+  else if (study.rows.size() < study.runs)
+    line += fmt::format(", the best {} in detail", study.rows.size());
   if (!study.caption.empty()) line += ". " + study.caption;
   Html html = heading(study.title.empty() ? study.name : study.title, study.state, line);
   const bool folds = !study.rows.empty() && study.rows.front().is_fold();
-  if (const ModelRow* best = study.best(); best != nullptr && study.same_tasks() && !folds) {
+  const bool by_mean = !folds && study.same_tasks() && (!study.search || study.search->metric == "mean");
+  if (const ModelRow* best = study.best(); best != nullptr && by_mean) {
     const Spread mean = scores_of(*best, "");
     html += element("p", {},
                     fmt::format("The best mean on dev is {}'s: {}{}.", best->title, score_text(mean.mean),
@@ -120,8 +124,8 @@ Report several_report(const StudyData& study, Several kind) {
   std::string whose = "No model is finished yet.";
   if (const ModelRow* best = study.best()) {
     model.seeds = finished(*best);
-    whose = study.same_tasks() ? fmt::format("Of {}, the model with the best mean, as trained in {}.", best->title, model.run().name)
-                               : fmt::format("Of {}, as trained in {}.", best->title, model.run().name);
+    const std::string_view why = study.search ? " the best trial," : study.same_tasks() ? " the model with the best mean," : "";
+    whose = fmt::format("Of {},{} as trained in {}.", best->title, why, model.run().name);
   } else if (const auto begun = std::ranges::find_if(rows, [](const ModelRow& row) { return row.first() != nullptr; });
              begun != rows.end()) {
     model.seeds = {begun->first()};

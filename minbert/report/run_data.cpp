@@ -168,6 +168,14 @@ std::vector<ReliabilityBin> read_bins(const JsonNode& calibration) {
   return bins;
 }
 
+ClassScores read_class_scores(const JsonNode& json) {
+  return {.precision = json.at("precision").as_number_or_nan(),
+          .recall = json.at("recall").as_number_or_nan(),
+          .f1 = json.at("f1").as_number_or_nan(),
+          .gold = json.at("gold").as_whole<std::int64_t>(0, kMostRows),
+          .predicted = json.at("predicted").as_whole<std::int64_t>(0, kMostRows)};
+}
+
 TaskResult read_result(const std::string& task, const JsonNode& metrics, const JsonNode& json, SplitResult& split) {
   TaskResult result;
   result.task = task;
@@ -177,6 +185,10 @@ TaskResult read_result(const std::string& task, const JsonNode& metrics, const J
   if (const auto type = json.find("type")) result.sets = type->as_text() == "multi_label";
   for (const auto& [metric, name] : option_names(Metric{}))
     if (const auto value = json.find(name)) result.figures.emplace_back(name, value->as_number_or_nan());
+  if (const auto classes = json.find("classes"))
+    for (const auto& [name, scores] : classes->members()) result.class_scores.emplace_back(name, read_class_scores(scores));
+  if (const auto thresholds = json.find("thresholds"))
+    for (const JsonNode& threshold : thresholds->items()) result.thresholds.push_back(threshold.as_number());
   if (const auto calibration = json.find("calibration")) {
     for (const char* key : {"expected_calibration_error", "brier_score"})
       result.figures.emplace_back(key, calibration->at(key).as_number_or_nan());

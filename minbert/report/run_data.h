@@ -48,9 +48,11 @@ struct TaskResult {
   std::int64_t rows = 0;
   double score = 0;
   std::optional<Interval> interval;
-  std::vector<std::pair<std::string, double>> figures;  ///< every metric in metrics.json, and calibration
-  std::vector<std::string> classes;                     ///< empty for a task that predicts numbers or sets, as the next two
-  bool sets = false;                                    ///< answers are sets of labels
+  std::vector<std::pair<std::string, double>> figures;            ///< every metric in metrics.json, and calibration
+  std::vector<std::pair<std::string, ClassScores>> class_scores;  ///< of each class or label; empty for a task that predicts numbers
+  std::vector<double> thresholds;    ///< from which probability on each label of a set is answered, if dev chose them
+  std::vector<std::string> classes;  ///< empty for a task that predicts numbers or sets, as the confusion
+  bool sets = false;                 ///< answers are sets of labels
   ConfusionMatrix confusion;
   std::vector<ReliabilityBin> reliability;
   std::vector<ErrorRow> errors;  ///< the kWorstErrors worst

@@ -98,15 +98,21 @@ Html confusion_table(const TaskResult& result) {
       header_row(header), rows);
 }
 
-/// Precision, recall and F1 of each class, and how many rows have it.
+/// Precision, recall and F1 of each class or label, and how many rows have it.
 Html class_table(const TaskResult& result, Sheets& sheets) {
+  const char* what = result.sets ? "label" : "class";
+  const bool with_thresholds = result.thresholds.size() == result.class_scores.size();
   Sheet sheet{.file = result.task + ".classes",
-              .caption = fmt::format("Scores of each class of {}. Support is how many rows have it as gold.", result.task),
-              .columns = {"class", "precision", "recall", "F1", "support", "predicted"}};
-  const std::vector<ClassScores> scores = class_scores(result.confusion);
-  for (std::size_t c = 0; c < scores.size(); ++c)
-    sheet.rows.push_back({result.classes[c], fixed_text(scores[c].precision, 3), fixed_text(scores[c].recall, 3),
-                          fixed_text(scores[c].f1, 3), std::to_string(scores[c].gold), std::to_string(scores[c].predicted)});
+              .caption = fmt::format("Scores of each {} of {}. Support is how many rows have it as gold.{}", what, result.task,
+                                     with_thresholds ? " A label is answered from its threshold on, which dev chose." : ""),
+              .columns = {what, "precision", "recall", "F1", "support", "predicted"}};
+  if (with_thresholds) sheet.columns.emplace_back("threshold");
+  for (std::size_t c = 0; c < result.class_scores.size(); ++c) {
+    const auto& [name, scores] = result.class_scores[c];
+    sheet.rows.push_back({name, fixed_text(scores.precision, 3), fixed_text(scores.recall, 3), fixed_text(scores.f1, 3),
+                          std::to_string(scores.gold), std::to_string(scores.predicted)});
+    if (with_thresholds) sheet.rows.back().push_back(fixed_text(result.thresholds[c], 3));
+  }
   return sheets.show(sheet);
 }
 
@@ -254,8 +260,9 @@ Html errors_table(const TaskResult& result) {
     if (!numbers) row += element("td", {}, error.confidence ? fmt::format("{:.3f}", *error.confidence) : "–");
     rows += element("tr", {}, row) + "\n";
   }
-  const std::string caption = fmt::format("The {} {} of {} errors.", result.errors.size(), numbers ? "farthest off" : "most confident",
-                                          count_text(static_cast<std::int64_t>(result.error_count)));
+  const std::string_view order = result.sets ? "with the most wrong labels" : numbers ? "farthest off" : "most confident";
+  const std::string caption =
+      fmt::format("The {} {} of {} errors.", result.errors.size(), order, count_text(static_cast<std::int64_t>(result.error_count)));
   std::vector<std::string> header = {"text", "gold", "predicted"};
   if (!numbers) header.emplace_back("confidence");
   return table({.id = result.task + "-errors", .kind = "errors", .caption = caption, .search = "Search these errors"}, header_row(header),
@@ -273,7 +280,7 @@ Html classes_section(const RunData& run, Sheets& sheets) {
   if (run.results.empty()) return parts;
   const SplitResult& split = run.results.front();
   for (const TaskResult& result : split.tasks) {
-    if (result.classes.empty()) continue;
+    if (result.class_scores.empty()) continue;
     std::string figures;
     for (const auto& [key, value] : result.figures)
       figures += fmt::format("{}{} {}", figures.empty() ? "" : ", ", spoken(key), score_text(value));

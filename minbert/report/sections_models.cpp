@@ -248,7 +248,7 @@ Html settings_table(const ModelRows& rows, Sheets& sheets) {
 Html differences_table(const ModelRows& rows, Sheets& sheets) {
   constexpr std::size_t kMostDifferences = 40;
   std::vector<TomlValue> configs;
-  Sheet sheet{.file = "config_differences", .caption = "What differs in the configs.", .columns = {"key"}};
+  Sheet sheet{.file = "config-differences", .caption = "What differs in the configs.", .columns = {"key"}};
   for (const ModelRow& row : rows) {
     if (row.first() == nullptr || row.first()->config_text.empty()) continue;
     configs.push_back(parse_toml(row.first()->config_text, (row.first()->folder / "config.toml").string(), {}));

@@ -77,18 +77,11 @@ bool are_tested_folds(const ModelRow& row) {
   });
 }
 
-/// The folders seed-N or fold-N, by N.
+/// The runs in seed-N or fold-N that have begun, by N.
 std::vector<fs::path> seed_folders(const fs::path& folder) {
-  std::vector<std::pair<std::uint64_t, fs::path>> seeds;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (const auto number = number_among_runs(entry.path().filename().string()); number && has_begun(entry.path()))
-      seeds.emplace_back(*number, entry.path());
-  }
-  std::ranges::sort(seeds);
-  std::vector<fs::path> folders;
-  for (auto& [seed, path] : seeds) folders.push_back(std::move(path));
-  return folders;
+  std::vector<fs::path> runs = numbered_runs(folder);
+  std::erase_if(runs, [](const fs::path& run) { return !has_begun(run); });
+  return runs;
 }
 
 /// The folder's name as people know it: "runs/mine/" is "mine".
@@ -130,6 +123,7 @@ const ModelRow* StudyData::best() const {
   for (const ModelRow& row : rows) {
     const Spread scores = scores_of(row, "");
     if (scores.count == 0 || (best != nullptr && scores.mean <= mean)) continue;
+    if (search) return &row;
     best = &row;
     mean = scores.mean;
   }
@@ -193,6 +187,8 @@ StudyData read_search(const fs::path& folder) {
     add_run(run, row.title, StepDetail::kSums, row, study);
     study.rows.push_back(std::move(row));
   }
+  study.runs = study.search->trials.size();
+  study.done = static_cast<std::size_t>(std::ranges::count(study.search->trials, "done", &SearchTrial::state));
   return study;
 }
 

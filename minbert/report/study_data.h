@@ -37,12 +37,12 @@ struct SearchData {
 
 struct StudyData {
   std::string name, title, caption, state;
-  std::vector<ModelRow> rows;         ///< in the order of study.json, with the runs that have begun
+  std::vector<ModelRow> rows;         ///< in the order of study.json, with the runs that have begun; of a search the best trials, by rank
   std::size_t runs = 0, done = 0;     ///< runs of all rows, and how many of them are done
   std::vector<std::string> failures;  ///< "row, seed 1: error"
   std::optional<SearchData> search;   ///< of a search
 
-  /// The row with the best mean over its finished runs, or null.
+  /// The row with the best mean over its finished runs, or null; of a search the best trial that has scores.
   const ModelRow* best() const;
   /// Whether a row has published scores.
   bool published() const;

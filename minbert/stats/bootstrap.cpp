@@ -76,7 +76,7 @@ Interval percentile_interval(double estimate, std::vector<double>& values, doubl
 
 /// The metric as a function of rows. `Value` is int for labels.
 template <class Value>
-Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> predicted, bool sets = false) {
+Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> predicted, int set_labels = 0) {
   return [=, gold = std::move(gold), predicted = std::move(predicted)](std::span<const std::int32_t> rows) {
     std::vector<Value> g(rows.size()), p(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -84,17 +84,18 @@ Statistic gathered(Metric metric, std::vector<Value> gold, std::vector<Value> pr
       p[i] = predicted[static_cast<std::size_t>(rows[i])];
     }
     if constexpr (std::is_same_v<Value, double>)
-      if (sets) return compute_set_metric(metric, g, p);
+      if (set_labels > 0) return compute_set_metric(metric, g, p, set_labels);
     return compute_metric(metric, std::span<const Value>(g), std::span<const Value>(p));
   };
 }
 
 /// The metric of one system as a function of rows.
-Statistic metric_statistic(Metric metric, std::span<const double> gold, std::span<const double> predicted, bool sets) {
+Statistic metric_statistic(Metric metric, std::span<const double> gold, std::span<const double> predicted, int set_labels) {
   MINBERT_CHECK(gold.size() == predicted.size(), "{} gold values, {} predictions", gold.size(), predicted.size());
-  const bool classes = !sets && metric_fits(metric, Answers::kClasses);
+  const bool classes = set_labels == 0 && metric_fits(metric, Answers::kClasses);
   const auto values = [](std::span<const double> all) { return std::vector<double>(all.begin(), all.end()); };
-  return classes ? gathered(metric, labels_from(gold), labels_from(predicted)) : gathered(metric, values(gold), values(predicted), sets);
+  return classes ? gathered(metric, labels_from(gold), labels_from(predicted))
+                 : gathered(metric, values(gold), values(predicted), set_labels);
 }
 
 /// The result from both scores on all rows and the differences b - a on the resamples.
@@ -119,8 +120,8 @@ Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const
 }
 
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
-                            Rng& rng, bool sets) {
-  return bootstrap_interval(static_cast<std::int64_t>(gold.size()), metric_statistic(metric, gold, predicted, sets), options, rng);
+                            Rng& rng, int set_labels) {
+  return bootstrap_interval(static_cast<std::int64_t>(gold.size()), metric_statistic(metric, gold, predicted, set_labels), options, rng);
 }
 
 PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, std::span<const double> predicted_a,
@@ -136,8 +137,8 @@ PairedScores paired_bootstrap(std::span<const PairedTask> tasks, const Bootstrap
   std::vector<Score> means(static_cast<std::size_t>(options.resamples));
   for (const PairedTask& task : tasks) {
     const auto rows = static_cast<std::int64_t>(task.gold.size());
-    const Statistic a = defined_somewhere(rows, metric_statistic(task.metric, task.gold, task.predicted_a, task.sets)),
-                    b = defined_somewhere(rows, metric_statistic(task.metric, task.gold, task.predicted_b, task.sets));
+    const Statistic a = defined_somewhere(rows, metric_statistic(task.metric, task.gold, task.predicted_a, task.set_labels)),
+                    b = defined_somewhere(rows, metric_statistic(task.metric, task.gold, task.predicted_b, task.set_labels));
     const auto difference = [&](std::span<const std::int32_t> drawn) {
       const Score of_a = a(drawn), of_b = b(drawn);
       return Score{of_b.value - of_a.value, of_a.defined && of_b.defined};

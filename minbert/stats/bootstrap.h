@@ -28,9 +28,9 @@ using Statistic = std::function<Score(std::span<const std::int32_t> rows)>;
 /// of the few positive rows was drawn; a statistic that is undefined on all rows counts as its value, 0. Resamples depend on rng alone, not
 /// on threads.
 Interval bootstrap_interval(std::int64_t rows, const Statistic& statistic, const BootstrapOptions& options, Rng& rng);
-/// Percentile interval of a metric, of sets where `sets` says so; at least one row.
+/// Percentile interval of a metric, of sets of `set_labels` labels if that is above 0; at least one row.
 Interval bootstrap_interval(Metric metric, std::span<const double> gold, std::span<const double> predicted, const BootstrapOptions& options,
-                            Rng& rng, bool sets = false);
+                            Rng& rng, int set_labels = 0);
 
 /// System b minus system a on the same rows.
 struct PairedDifference {
@@ -49,7 +49,7 @@ PairedDifference paired_bootstrap(Metric metric, std::span<const double> gold, s
 struct PairedTask {
   Metric metric = Metric::kAccuracy;
   std::span<const double> gold, predicted_a, predicted_b;
-  bool sets = false;  ///< answers are sets of labels
+  int set_labels = 0;  ///< above 0: answers are sets of so many labels
 };
 struct PairedScores {
   std::vector<PairedDifference> tasks;

@@ -13,13 +13,13 @@
 namespace minbert {
 namespace {
 
-/// The temperature in [1/20, 20] with the least loss, which is convex in 1 / T, so that the interval can be narrowed from both sides. 1 if
-/// the loss falls to an end of the interval, as it does where all of a few rows are answered correctly.
+/// The temperature in [1/20, 1000] with the least loss, which is convex in 1 / T, so that the interval can be narrowed from both sides. 1
+/// if the loss falls towards T = 0, as it does where all of a few rows are answered correctly.
 template <class Loss>
 double least_loss(const Loss& loss) {
-  constexpr double kMost = 20;
+  constexpr double kSharpest = 20, kBluntest = 1e-3;  // 1 / T
   const double golden = (std::sqrt(5.0) - 1) / 2;
-  double low = -std::log(kMost), high = std::log(kMost);  // of 1 / T
+  double low = std::log(kBluntest), high = std::log(kSharpest);
   for (int i = 0; i < 60; ++i) {
     const double a = high - golden * (high - low), b = low + golden * (high - low);
     if (loss(std::exp(a)) <= loss(std::exp(b)))
@@ -29,8 +29,8 @@ double least_loss(const Loss& loss) {
   }
   const double found = std::exp((low + high) / 2);
   // Compares losses, because that of confident rows is 0 well before the end.
-  const bool falls_to_an_end = std::min(loss(1 / kMost), loss(kMost)) <= loss(found);
-  return falls_to_an_end ? 1 : 1 / found;
+  if (loss(kSharpest) <= loss(found)) return 1;
+  return 1 / (loss(kBluntest) <= loss(found) ? kBluntest : found);
 }
 
 }  // namespace

@@ -122,7 +122,7 @@ std::vector<ClassScores> set_scores(std::span<const double> gold, std::span<cons
   return scores;
 }
 
-Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted) {
+Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted, int labels) {
   MINBERT_CHECK(metric_fits(metric, Answers::kSets) && gold.size() == predicted.size(), "{} of {} and {} sets", option_name(metric),
                 gold.size(), predicted.size());
   if (gold.empty()) return kUndefined;
@@ -142,11 +142,11 @@ Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<
   }
   double sum = 0;
   int present = 0;
-  for (const ClassScores& label : set_scores(gold, predicted, std::numeric_limits<double>::digits)) {
+  for (const ClassScores& label : set_scores(gold, predicted, labels)) {
     sum += label.f1;
     present += label.gold + label.predicted > 0;
   }
-  return present == 0 ? kUndefined : Score{sum / present, true};
+  return present == 0 ? kUndefined : Score{sum / labels, true};
 }
 
 std::vector<int> labels_from(std::span<const double> values) {

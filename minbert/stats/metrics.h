@@ -47,8 +47,8 @@ struct ClassScores {
 Score compute_metric(Metric metric, std::span<const int> gold, std::span<const int> predicted);
 /// For metrics of classes, the values must be class numbers.
 Score compute_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted);
-/// For metrics of sets. Labels that occur neither in gold nor in predicted do not count for macro_f1.
-Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted);
+/// For metrics of sets of `labels` labels. As in scikit-learn, one that occurs neither in gold nor in predicted has an F1 of 0.
+Score compute_set_metric(Metric metric, std::span<const double> gold, std::span<const double> predicted, int labels);
 /// Hits and errors of each of `labels` labels among sets.
 std::vector<ClassScores> set_scores(std::span<const double> gold, std::span<const double> predicted, int labels);
 

@@ -11,6 +11,7 @@
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/pipeline/task.h"
 #include "minbert/stats/student.h"
+#include "minbert/study/run_tables.h"
 
 namespace minbert {
 namespace {
@@ -40,11 +41,7 @@ struct TaskAnswers {
 using RunAnswers = std::vector<TaskAnswers>;  // in the order of metrics.json
 
 RunAnswers read_answers_of(const fs::path& run, const std::string& split) {
-  const fs::path folder = run / "eval" / split, file = folder / "metrics.json";
-  if (!fs::exists(file))
-    throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
-                fs::exists(run / "study.json") ? "name the folders of its rows, rows/NAME, or of its runs, rows/NAME/seed-N"
-                                               : fmt::format("it has not ended, or its tasks have no {} rows", split));
+  const fs::path file = results_file(run, split), folder = file.parent_path();
   RunAnswers tasks;
   for (const auto& [name, figures] : JsonNode::read(file, ErrorTag::kData).at("tasks").members()) {
     if (!is_plain_name(name)) figures.complain("expected the name of a task: letters, digits, - and _");
@@ -96,7 +93,7 @@ RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const Compar
     require_same_rows(ours, *theirs);
     for (auto list : {ours.gold(), ours.predicted(), theirs->predicted()}) values.push_back(std::move(list));
     const auto last = values.end();
-    paired.push_back({ours.metric, last[-3], last[-2], last[-1], ours.sets});
+    paired.push_back({ours.metric, last[-3], last[-2], last[-1], ours.sets ? static_cast<int>(ours.classes.size()) : 0});
     TaskComparison& task = comparison.tasks.emplace_back();
     task.task = ours.name;
     task.metric = option_name(ours.metric);
@@ -119,15 +116,16 @@ RunComparison compare_two(const RunAnswers& a, const RunAnswers& b, const Compar
 /// What is compared: a run, or the finished runs of a folder of seeds.
 struct Compared {
   bool has_seeds = false;
-  std::map<std::string, RunAnswers> runs;  // by seed-N; a run itself stands under ""
+  std::vector<std::pair<std::string, RunAnswers>> runs;  // of seed-N, by N; a run itself has the name ""
 };
 
 Compared read_compared(const fs::path& folder, const std::string& split) {
   const std::vector<std::string> seeds = runs_inside(folder);
   Compared compared{.has_seeds = !seeds.empty(), .runs = {}};
-  if (seeds.empty()) compared.runs[""] = read_answers_of(folder, split);
+  if (seeds.empty()) compared.runs.emplace_back("", read_answers_of(folder, split));
   for (const std::string& seed : seeds)
-    if (fs::exists(folder / seed / "eval" / split / "metrics.json")) compared.runs[seed] = read_answers_of(folder / seed, split);
+    if (fs::exists(folder / seed / "eval" / split / "metrics.json"))
+      compared.runs.emplace_back(seed, read_answers_of(folder / seed, split));
   return compared;
 }
 
@@ -137,7 +135,7 @@ RunComparison compare_over_seeds(const Compared& a, const Compared& b, CompareOp
   RunComparison comparison;
   std::map<std::string, std::vector<double>> scores_a, scores_b;  // by task, one for each seed
   for (const auto& [seed, ours] : a.runs) {
-    const auto theirs = b.runs.find(seed);
+    const auto theirs = std::ranges::find(b.runs, seed, &std::pair<std::string, RunAnswers>::first);
     if (theirs == b.runs.end()) continue;
     comparison.seeds.push_back(seed);
     comparison.tasks = compare_two(ours, theirs->second, options).tasks;
@@ -172,7 +170,7 @@ std::vector<RunComparison> compare_runs(std::span<const fs::path> runs, const Co
     for (std::size_t b = a + 1; b < runs.size(); ++b) {
       const bool has_seeds = compared[a].has_seeds;
       RunComparison comparison = has_seeds ? compare_over_seeds(compared[a], compared[b], options)
-                                           : compare_two(compared[a].runs.at(""), compared[b].runs.at(""), options);
+                                           : compare_two(compared[a].runs.front().second, compared[b].runs.front().second, options);
       comparison.a = runs[a].string();
       comparison.b = runs[b].string();
       if (comparison.tasks.empty())

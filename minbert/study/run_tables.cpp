@@ -19,16 +19,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The run itself, or the runs in its folders seed-N or fold-N that have the file.
+/// The runs in the folders seed-N or fold-N that have the file; none for a run itself.
+std::vector<fs::path> runs_with(const fs::path& folder, const fs::path& file) {
+  std::vector<fs::path> runs = fs::exists(folder / "status.json") ? std::vector<fs::path>() : numbered_runs(folder);
+  std::erase_if(runs, [&](const fs::path& run) { return !fs::exists(run / file); });
+  return runs;
+}
+
+/// The same, or the run itself.
 std::vector<fs::path> runs_in(const fs::path& folder, const fs::path& file) {
-  std::vector<fs::path> runs;
-  std::error_code ignored;
-  if (!fs::exists(folder / "status.json"))
-    for (const auto& entry : fs::directory_iterator(folder, ignored))
-      if (number_among_runs(entry.path().filename().string()) && fs::exists(entry.path() / file)) runs.push_back(entry.path());
-  std::ranges::sort(runs);
+  std::vector<fs::path> runs = runs_with(folder, file);
   return runs.empty() ? std::vector{folder} : runs;
 }
+
+fs::path results_on(const std::string& split) { return fs::path("eval") / split / "metrics.json"; }
 
 /// The figures of a row: column -> its value in each run.
 struct RunFigures {
@@ -38,11 +42,7 @@ struct RunFigures {
 };
 
 void add_run(const fs::path& run, const std::string& split, RunFigures& figures) {
-  const fs::path file = run / "eval" / split / "metrics.json";
-  if (!fs::exists(file))
-    throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
-                fmt::format("it has not ended, or its tasks have no {} rows", split));
-  const JsonNode metrics = JsonNode::read(file, ErrorTag::kData);
+  const JsonNode metrics = JsonNode::read(results_file(run, split), ErrorTag::kData);
   const auto add = [&](const std::string& column, double value) { figures.values[column].push_back(value); };
   for (const auto& [task, score] : metrics.at("scores").as_numbers()) {
     if (std::ranges::find(figures.tasks, task) == figures.tasks.end()) figures.tasks.push_back(task);
@@ -71,7 +71,16 @@ std::optional<double> mean_of(const RunFigures& figures, const std::string& colu
 
 }  // namespace
 
-std::vector<fs::path> rows_of_studies(std::span<const fs::path> folders) {
+fs::path results_file(const fs::path& run, const std::string& split) {
+  fs::path file = run / results_on(split);
+  if (!fs::exists(file))
+    throw Error(ErrorTag::kData, file.string(), fmt::format("expected the results of a finished run on {}, got none", split),
+                fs::exists(run / "study.json") ? "name the folders of its rows, rows/NAME, or of its runs, rows/NAME/seed-N"
+                                               : fmt::format("it has not ended, or its tasks have no {} rows", split));
+  return file;
+}
+
+std::vector<fs::path> rows_of_studies(std::span<const fs::path> folders, const std::string& split) {
   std::vector<fs::path> runs;
   for (const fs::path& folder : folders) {
     const fs::path file = folder / "study.json";
@@ -80,7 +89,8 @@ std::vector<fs::path> rows_of_studies(std::span<const fs::path> folders) {
       continue;
     }
     for (const JsonNode& row : JsonNode::read(file, ErrorTag::kData).at("rows").items())
-      if (const fs::path run = folder / "rows" / row.at("name").as_text(); fs::exists(run)) runs.push_back(run);
+      if (const fs::path path = folder / "rows" / row.at("name").as_text(); !runs_with(path, results_on(split)).empty())
+        runs.push_back(path);
   }
   return runs;
 }
@@ -91,7 +101,7 @@ ResultTable scores_table(std::span<const fs::path> runs, const std::string& spli
   std::vector<std::string> scores;
   for (const fs::path& folder : runs) {
     RunFigures& figures = rows.emplace_back();
-    for (const fs::path& run : runs_in(folder, fs::path("eval") / split / "metrics.json")) add_run(run, split, figures);
+    for (const fs::path& run : runs_in(folder, results_on(split))) add_run(run, split, figures);
     for (const std::string& task : figures.tasks)
       if (std::ranges::find(scores, task) == scores.end()) scores.push_back(task);
   }

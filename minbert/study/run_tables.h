@@ -11,8 +11,11 @@
 
 namespace minbert {
 
-/// The folders, but for each study those of its rows that have begun, in the order of study.json.
-std::vector<std::filesystem::path> rows_of_studies(std::span<const std::filesystem::path> folders);
+/// eval/SPLIT/metrics.json of a run. Throws Error(kData) if it is not there.
+std::filesystem::path results_file(const std::filesystem::path& run, const std::string& split);
+
+/// The folders, but for each study those of its rows that have results on `split`, in the order of study.json.
+std::vector<std::filesystem::path> rows_of_studies(std::span<const std::filesystem::path> folders, const std::string& split);
 
 /// A row for each folder: a run, or the runs of several seeds in seed-N, whose scores are given as mean ± standard deviation (n - 1); seeds
 /// without results are left out. Columns: run, the tasks, mean, seconds (of training), epoch (kept), seeds. Throws Error(kData) for a

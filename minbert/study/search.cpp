@@ -49,7 +49,7 @@ struct TrialRun {
   std::string text;
 };
 
-std::int64_t planned_steps(Backend& backend, const RunConfig& config) {
+std::int64_t planned_steps_of_run(Backend& backend, const RunConfig& config) {
   const auto steps = planned_stage_steps(backend, config);
   return std::accumulate(steps.begin(), steps.end(), std::int64_t{0});
 }
@@ -198,7 +198,7 @@ bool SearchRunner::next() {
   if (running == nullptr && (number >= spec_.trials || spends_budget(0))) return false;
   if (must_pause()) return false;
   const TrialRun run(search_, number);
-  if (running == nullptr) journal_->start(values_json(draw_values(search_.file, number)), planned_steps(backend_, run.config));
+  if (running == nullptr) journal_->start(values_json(draw_values(search_.file, number)), planned_steps_of_run(backend_, run.config));
   verdict_ = judgement();
   train_trial(run);
   if (journal_->running() != nullptr) return false;
@@ -349,7 +349,7 @@ Json plan_search(Backend& backend, const Search& search) {
   for (std::int64_t trial = 0; trial < search.file.search.trials; ++trial) {
     json["trials"].push_back({{"trial", trial},
                               {"values", values_json(draw_values(search.file, trial))},
-                              {"planned_steps", planned_steps(backend, TrialRun(search, trial).config)}});
+                              {"planned_steps", planned_steps_of_run(backend, TrialRun(search, trial).config)}});
   }
   return json;
 }

@@ -10,6 +10,7 @@
 #include "minbert/study/study.h"
 #include "minbert/train/data_report.h"
 #include "minbert/train/progress.h"
+#include "minbert/train/selection.h"
 
 namespace minbert {
 namespace {
@@ -59,11 +60,7 @@ std::string caption_of(const Study& study) {
 }
 
 std::map<std::string, double> with_mean(std::map<std::string, double> published) {
-  if (published.empty() || published.contains("mean")) return published;
-  double sum = 0;
-  for (const auto& [task, score] : published) sum += score;
-  const double mean = sum / static_cast<double>(published.size());
-  published["mean"] = mean;
+  if (!published.empty() && !published.contains("mean")) published["mean"] = mean_score(published);
   return published;
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +36,7 @@ struct TrainResult {
   std::filesystem::path folder;              ///< the run folder; best/ in it opens as a Pipeline
   bool stopped = false;                      ///< should_stop ended it
   std::map<std::string, double> dev_scores;  ///< of best/ by task; empty without dev data
-  double dev_mean = 0;
+  std::optional<double> dev_mean;            ///< nothing without dev data
 };
 
 /// Trains as `minbert train` does, to the same bits. Throws Error; what on_event throws ends the run without a checkpoint.

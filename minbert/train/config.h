@@ -124,7 +124,8 @@ void visit_options(V& v, ModelSection& o) {
   v.field("attention_dropout", o.attention_dropout, "dropout rate on attention probabilities; default: the checkpoint's",
           from_to_below(0, 1));
   v.field("reinit_layers", o.reinit_layers,
-          "so many of the highest layers start anew, as BERT's did (Zhang et al. 2021, arXiv:2006.05987); 0 = none", at_least(0));
+          "so many of the highest layers, and the pooler, start anew, as BERT's did (Zhang et al. 2021, arXiv:2006.05987); 0 = none",
+          at_least(0));
   v.field("config", o.config, "sizes, from scratch");
   v.field("vocabulary", o.vocabulary, "from scratch");
 }

@@ -15,6 +15,7 @@ std::string data_digest(const RunSetup& setup) {
   for (const TaskData& task : setup.tasks) {
     update(task.train);
     update(task.dev);
+    update(task.test);
   }
   for (const MlmCorpus& corpus : setup.mlm) {
     update(corpus.train);

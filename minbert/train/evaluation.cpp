@@ -5,11 +5,9 @@
 #include <bit>
 #include <cmath>
 #include <numeric>
-#include <unordered_map>
 
 #include "minbert/base/files.h"
 #include "minbert/data/fields.h"
-#include "minbert/data/text.h"
 #include "minbert/stats/calibration.h"
 #include "minbert/train/selection.h"
 
@@ -82,13 +80,14 @@ Json scores_json(const TaskEvaluation& evaluation, int bootstrap, std::uint64_t 
   if (sets) json["type"] = option_name(task.type);
   for (const auto& [other, name] : option_names(Metric{})) {
     if (!metric_fits(other, task.answers()) || (other == Metric::kF1 && task.labels.count != 2)) continue;
-    json[std::string(name)] =
-        (sets ? compute_set_metric(other, labelled.gold, labelled.predicted) : compute_metric(other, labelled.gold, labelled.predicted))
-            .value;
+    json[std::string(name)] = (sets ? compute_set_metric(other, labelled.gold, labelled.predicted, task.labels.count)
+                                    : compute_metric(other, labelled.gold, labelled.predicted))
+                                  .value;
   }
   if (bootstrap > 0) {
     Rng rng(seed, "bootstrap/" + task.name);
-    const Interval interval = bootstrap_interval(metric, labelled.gold, labelled.predicted, {.resamples = bootstrap}, rng, sets);
+    const Interval interval =
+        bootstrap_interval(metric, labelled.gold, labelled.predicted, {.resamples = bootstrap}, rng, sets ? task.labels.count : 0);
     json["interval"] = {
         {"confidence", BootstrapOptions{}.confidence}, {"resamples", bootstrap}, {"low", interval.low}, {"high", interval.high}};
   }
@@ -225,21 +224,6 @@ Json write_evaluation(const std::filesystem::path& folder, std::string_view spli
   Json metrics = evaluation_json(split, tasks, bootstrap, seed);
   write_file(folder / "metrics.json", dump_json(metrics, 2) + "\n");
   return metrics;
-}
-
-void write_train_words(const std::filesystem::path& file, const Rows& train) {
-  std::unordered_map<std::string, std::int64_t> counts;
-  for (const Row& row : train.rows)
-    for (const std::string* text : {&row.text, &row.text_pair})
-      for (std::string& token : split_tokens(*text))
-        if (is_word(token)) ++counts[std::move(token)];
-  std::vector<std::pair<std::int64_t, std::string>> words;
-  for (const auto& [word, count] : counts) words.emplace_back(-count, word);
-  std::ranges::sort(words);
-  std::string text = "word\tcount\n";
-  for (const auto& [count, word] : words) text += fmt::format("{}\t{}\n", word, -count);
-  make_directories(file.parent_path());
-  write_file(file, text);
 }
 
 }  // namespace minbert

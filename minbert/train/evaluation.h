@@ -40,8 +40,4 @@ std::vector<EvaluationNote> evaluation_notes(std::string_view split, std::span<c
 Json write_evaluation(const std::filesystem::path& folder, std::string_view split, std::span<const TaskEvaluation> tasks, int bootstrap,
                       std::uint64_t seed);
 
-/// Counts the words of the train rows (data/text.h, without punctuation) and writes them into `file` as TSV (word, count), the most
-/// frequent first. Creates its folder if need be.
-void write_train_words(const std::filesystem::path& file, const Rows& train);
-
 }  // namespace minbert

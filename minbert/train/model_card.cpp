@@ -22,8 +22,7 @@ std::string pretraining_card(const RunSetup& setup, const RunConfig& config, con
       "the encoder, `mlm.safetensors` the MLM head (`{}`).\n\n| texts | sequences |\n|---|---|\n",
       config.run.name, model.num_hidden_layers, model.hidden_size, model.num_attention_heads, config.run.seed,
       option_name(stage.mlm->head));
-  const auto index = static_cast<std::size_t>(std::ranges::find(config.stages, stage.name, &StageSpec::name) - config.stages.begin());
-  for (const MlmSource& source : setup.mlm[index].sources)
+  for (const MlmSource& source : setup.mlm[config.stage_index(stage.name)].sources)
     if (!source.probe) card += fmt::format("| {} | {} |\n", source.name, source.end - source.begin);
   return card;
 }

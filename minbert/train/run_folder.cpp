@@ -290,9 +290,7 @@ void RunFolder::record(const EvalRecord& eval) {
 }
 
 void RunFolder::step(const StepEvent& event) {
-  StepRecord step = event;
-  step.wall_s = std::round(event.wall_s * 1e6) / 1e6;
-  record(step);
+  record(event);
   if (event.log && writes()) {
     log(fmt::format("step {}, stage {}, epoch {}: {} loss {:.4f}, lr {:.3g}, gradient norm {:.3g}, {:.0f} tokens/s", event.step,
                     event.stage, event.epoch, event.task, event.loss, event.lr, event.grad_norm, event.tokens_per_s));

@@ -155,7 +155,7 @@ bool Stage::train_step(Progress& at, const EpochPlan& plan) {
                           .grad_norm = outcome.grad_norm,
                           .tokens = outcome.tokens,
                           .tokens_per_s = static_cast<double>(outcome.tokens) / std::max(seconds, 1e-9),
-                          .wall_s = at.wall_s};
+                          .wall_s = std::round(at.wall_s * 1e6) / 1e6};
   folder_.step({record, at.stage_step, planned_, at.stage_step % spec_.log_every == 0 || at.stage_step == planned_, scores_left_s(at)});
   return ranks.is_alone() ? should_stop_() : outcome.stop;
 }

@@ -94,7 +94,9 @@ void set_initial_weights(RunSetup& setup, const RunConfig& config, TrainEvents& 
     if (!parameter.missing() && !(new_mlm && parameter.role == Role::kMlm)) loaded.insert(parameter.name);
   const std::int64_t kept_layers = setup.params->config().num_hidden_layers - config.model.reinit_layers;
   setup.params->init(config.run.seed, [&](const ParamInfo& info) {
-    return !loaded.contains(info.name) || (info.role == Role::kEncoder && info.layer > kept_layers);
+    const bool is_new =
+        config.model.reinit_layers > 0 && (info.role == Role::kPooler || (info.role == Role::kEncoder && info.layer > kept_layers));
+    return is_new || !loaded.contains(info.name);
   });
 }
 

@@ -6,8 +6,9 @@ namespace minbert {
 StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::size_t batch, DropoutState dropout, Optimizer& optimizer) {
   const TaskSpec& task = setup_.tasks[rows.task].spec;
   const double scale = task.weight / share.total;
-  // Class weights are for the losses alone: the disagreement of both passes is averaged over rows.
-  const double disagreement = task.r_drop * (share.total / static_cast<double>(share.all_rows));
+  // Class weights are for the losses alone: the disagreement of both passes is averaged over rows, and over the labels of a set.
+  const double terms = static_cast<double>(share.all_rows) * (task.is_multi_label() ? task.labels.count : 1);
+  const double disagreement = task.r_drop * (share.total / terms);
   StepResult result;
   for_micro_batches(share, batch, [&](const MicroBatch& micro) {
     dropout.micro_step = micro.micro_step;

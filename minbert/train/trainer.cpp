@@ -7,6 +7,7 @@
 
 #include "minbert/base/clock.h"
 #include "minbert/base/system.h"
+#include "minbert/data/answers.h"
 #include "minbert/train/announce.h"
 #include "minbert/train/data_report.h"
 #include "minbert/train/evaluation.h"
@@ -60,7 +61,7 @@ void set_stage_weights(std::size_t index, RunSetup& setup, const RunConfig& conf
   const std::string& from = sources.front();
   if (index == 0 || from == "last") return;
   if (from == "init") {
-    set_initial_weights(setup, config, folder);
+    if (setup.ranks->is_first()) set_initial_weights(setup, config, folder);
     return broadcast(*setup.ranks, *setup.params);
   }
   if (sources.size() > 1) return set_mean_weights(sources, setup, config, folder);
@@ -255,7 +256,7 @@ TrainResult result_of(const JsonNode& dev, const JsonNode& test) {
   const auto is_empty = [](const JsonNode& node) { return node.json().is_object() && node.json().empty(); };
   if (!is_empty(test)) result.test_scores = test.at("scores").as_numbers();
   if (is_empty(dev)) return result;
-  for (const auto& [task, score] : dev.at("scores").members()) result.dev_scores[task] = score.as_number();
+  result.dev_scores = dev.at("scores").as_numbers();
   if (const auto mean = dev.find_set("mean")) result.dev_mean = mean->as_number();
   return result;
 }
@@ -267,8 +268,7 @@ TrainResult finished_result(const fs::path& run) {
     const fs::path file = run / "eval" / split / "metrics.json";
     return fs::exists(file) ? JsonNode::read(file, ErrorTag::kData) : JsonNode(Json::object(), file.string(), ErrorTag::kData);
   };
-  TrainResult result;
-  result = result_of(read("dev"), read("test"));
+  TrainResult result = result_of(read("dev"), read("test"));
   const RunStatus status = read_run_status(run / "status.json");
   result.step_seconds = status.seconds;
   result.phases = status.phases.value_or(PhaseSeconds{});
@@ -307,7 +307,7 @@ TrainResult finish_run(RunSetup& setup, const RunConfig& config, const ShouldSto
   models.load_last();
   if (!folder.writes()) return {};
   const PhaseScope writing(folder.clock(), Phase::kWrite);
-  for (const TaskData& task : setup.tasks) write_train_words(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
+  for (const TaskData& task : setup.tasks) write_word_counts(folder.path() / "eval" / "words" / (task.spec.name + ".tsv"), task.rows.train);
   // Where each task has a model of its own, what dev fitted is that model's.
   if (config.run.best == BestModel::kShared &&
       std::ranges::any_of(setup.tasks, [](const TaskData& task) { return task.spec.decoding_is_fitted(); }))
@@ -339,7 +339,7 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
   return !rest.empty() && *rest.begin() != "..";
 }
 
-/// A run that begins removes what is in its folder, so that no stage can read a model there: a teacher, or model.init once more.
+/// A run that begins removes what is in its folder, so that no stage can read a model there: a teacher, or model.init.
 void expect_models_elsewhere(const RunConfig& config, const fs::path& folder) {
   const auto refuse = [&](const StageSpec& stage, std::string_view key, const std::string& path) {
     throw Error(ErrorTag::kUsage, folder.string(),
@@ -349,8 +349,8 @@ void expect_models_elsewhere(const RunConfig& config, const fs::path& folder) {
   for (const StageSpec& stage : config.stages) {
     for (const PathOption& teacher : stage.distill ? stage.distill->teachers : std::vector<PathOption>())
       if (!config.find_stage(teacher.text) && is_inside(teacher.text, folder)) refuse(stage, "distill.teachers", teacher.text);
-    if (&stage != &config.stages.front() && !config.model.from_scratch() && stage.starts_from_init() &&
-        is_inside(config.model.init.text, folder))
+    const bool reads_init = &stage == &config.stages.front() || stage.starts_from_init();
+    if (reads_init && !config.model.from_scratch() && is_inside(config.model.init.text, folder))
       refuse(stage, "model.init", config.model.init.text);
   }
 }

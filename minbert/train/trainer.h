@@ -18,7 +18,7 @@ namespace minbert {
 
 /// Version of the trained bits: to be raised by every change that alters a bit of any trained weight, such as a new default. Fingerprints
 /// of kept results include it.
-inline constexpr int kNumericsVersion = 7;
+inline constexpr int kNumericsVersion = 8;
 
 /// Finished stages of another run to be taken over, because this run would train them to the same bits.
 struct AdoptStages {
@@ -50,10 +50,10 @@ std::filesystem::path run_folder_of(const std::filesystem::path& output, const R
 TrainOptions train_options(const ConfigTree& tree, const RunConfig& config, const std::filesystem::path& folder, const OpenRun& open);
 
 struct TrainResult {
-  bool stopped = false;                           ///< should_stop returned true; a checkpoint is saved
-  bool already_finished = false;                  ///< the resumed run was finished before
-  std::map<std::string, double> dev_scores = {};  ///< scores of best/ by task; empty without dev data
-  double dev_mean = 0;
+  bool stopped = false;                            ///< should_stop returned true; a checkpoint is saved
+  bool already_finished = false;                   ///< the resumed run was finished before
+  std::map<std::string, double> dev_scores = {};   ///< scores of best/ by task; empty without dev data
+  std::optional<double> dev_mean = {};             ///< nothing without dev data
   std::map<std::string, double> test_scores = {};  ///< the same for test
   double step_seconds = 0;                         ///< of the optimizer steps; 0 for a run that was stopped
   PhaseSeconds phases = {};                        ///< wall-clock time of all processes of the run

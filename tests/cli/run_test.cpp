@@ -181,6 +181,14 @@ TEST_F(RunTest, GoesOnWhenNobodyCanReadWhatItSays) {
   EXPECT_EQ(state("run"), "done");
 }
 
+TEST_F(RunTest, WithoutDevThereIsNoMean) {
+  write("alone.toml", std::regex_replace(text("tiny.toml"), std::regex("dev = .*\n"), ""));
+  const Finished trained = minbert({"train", "alone.toml", "-o", "run", "--json", "--set", "stage.0.max_steps=1"});
+  expect_success(trained);
+  EXPECT_TRUE(Json::parse(trained.out).at("scores").empty());
+  EXPECT_TRUE(Json::parse(trained.out).at("mean").is_null());
+}
+
 TEST_F(RunTest, DryRunAndOverfitWriteNothing) {
   const Finished plan = minbert({"train", "tiny.toml", "--dry-run", "--json"});
   expect_success(plan);
@@ -190,6 +198,8 @@ TEST_F(RunTest, DryRunAndOverfitWriteNothing) {
   EXPECT_TRUE(std::regex_search(text, std::regex("0 +finetune +1 +12 +[0-9]+s +[0-9]+s\n"))) << text;
   EXPECT_TRUE(std::regex_search(text, std::regex("about [0-9]+s on one thread, .*peak memory about [0-9.]+ MB"))) << text;
   expect_success(minbert({"train", "tiny.toml", "--overfit-batch", "--set", "stage.0.epochs=1"}));
+  for (const char* other : {"--seeds=1,2", "--folds=2", "--profile", "--json", "--output=elsewhere", "--resume", "--overwrite"})
+    expect_failure(minbert({"train", "tiny.toml", "--overfit-batch", other}), 2, "--overfit-batch");
   EXPECT_FALSE(fs::exists(path("runs")));
 }
 

@@ -53,6 +53,21 @@ TEST(Report, EachClassHasItsScores) {
                                                                   {"<i>", "0.000", "0.000", "0.000", "1", "0"}}));
 }
 
+TEST(Report, EachLabelOfASetHasItsScoresAndThreshold) {
+  const RunFixture fixture;
+  fixture.remove("eval/dev/mood.confusion.csv");
+  fixture.write("eval/dev/metrics.json", R"({"split": "dev", "scores": {"mood": 0.5}, "mean": 0.5, "tasks": {"mood": {
+    "metric": "micro_f1", "rows": 8, "type": "multi_label", "micro_f1": 0.5, "thresholds": [0.25, 0.625],
+    "classes": {"<b>": {"precision": 0.6, "recall": 0.75, "f1": 0.66667, "gold": 4, "predicted": 5},
+                "fair": {"precision": null, "recall": 0, "f1": 0, "gold": 1, "predicted": 0}}}}})");
+  const Report report = make_report(fixture.path());
+  expect_sound(report.html);
+  EXPECT_EQ(csv_grid(report.tables.at("mood.classes.csv")),
+            (Grid{{"label", "precision", "recall", "F1", "support", "predicted", "threshold"},
+                  {"<b>", "0.600", "0.750", "0.667", "4", "5", "0.250"},
+                  {"fair", "", "0.000", "0.000", "1", "0", "0.625"}}));
+}
+
 TEST(Report, WorstErrorsSayWhereTheyStand) {
   const RunFixture fixture;
   EXPECT_TRUE(has(make_report(fixture.path()).html, "<p class=\"soft\">id r1</p>")) << "runs of earlier versions name no place";
@@ -79,7 +94,7 @@ TEST(Report, SeveralRunsAreLaidSideBySide) {
   expect_sound(report.html);
   expect_nothing_of_the_paper(report.html);
   EXPECT_FALSE(has(report.html, "<code>eval/")) << "no folder holds these tables";
-  const Grid differences = csv_grid(report.tables.at("config_differences.csv"));
+  const Grid differences = csv_grid(report.tables.at("config-differences.csv"));
   EXPECT_EQ(differences[1], (std::vector<std::string>{"stage.pretrain.lr", "1e-05", "3e-05"}));
   EXPECT_EQ(differences.size(), 4u);
   EXPECT_EQ(csv_grid(report.tables.at("scores.csv")).size(), 3u);
@@ -101,7 +116,7 @@ TEST(Report, SeedsHaveARowEachAndTheirMean) {
   EXPECT_EQ(scores[2][0], "seed 10");
   EXPECT_EQ(scores[3][0], "all seeds");
   EXPECT_TRUE(has(scores[3][2], "± 0.000")) << scores[3][2];
-  EXPECT_FALSE(report.tables.contains("differences.csv")) << "seeds differ in the seed";
+  EXPECT_FALSE(report.tables.contains("config-differences.csv")) << "seeds differ in the seed";
 }
 
 TEST(Report, SearchesShowTheirTrials) {
@@ -117,11 +132,32 @@ TEST(Report, SearchesShowTheirTrials) {
     {"rank": 2, "trial": 1, "folder": "trials/001", "state": "stopped", "score": null, "values": {"stage.0.lr": 1e-03, "x": "b"}, "steps": 300}]})j");
   const Report report = make_report(search.path());
   expect_sound(report.html);
+  EXPECT_TRUE(has(report.html, "1 of 2 runs done, the best 1 in detail"));
+  EXPECT_TRUE(has(report.html, "The best mean on dev is trial 3"));
   EXPECT_EQ(csv_grid(report.tables.at("trials.csv")), (Grid{{"rank", "trial", "state", "score", "stage.0.lr", "x", "steps"},
                                                             {"1", "3", "done", "0.5000", "3e-05", "a", "600"},
                                                             {"2", "1", "stopped", "", "0.001", "b", "300"}}));
   EXPECT_EQ(csv_grid(report.tables.at("importance.csv"))[1], (std::vector<std::string>{"stage.0.lr", "0.50", "-0.25"}));
   EXPECT_TRUE(has(report.html, "900 of 1,200 planned optimizer steps"));
+  // Ranked by one task, the first trial is the best one whatever its mean is, and the more trials than six are counted.
+  std::string trials;
+  for (int rank = 1; rank <= 8; ++rank) {
+    const std::string folder = fmt::format("trials/1{:02}", rank);
+    std::filesystem::copy(a.path(), search / folder, std::filesystem::copy_options::recursive);
+    if (rank == 1) {
+      const std::filesystem::path metrics = search / folder / "eval/dev/metrics.json";
+      write_file(metrics, std::regex_replace(read_file(metrics), std::regex("\"mean\": 0.41"), "\"mean\": 0.01"));
+    }
+    trials += fmt::format(R"j({}{{"rank": {}, "trial": {}, "folder": "{}", "state": "done", "score": 0.5, "values": {{}}, "steps": 1}})j",
+                          rank == 1 ? "" : ", ", rank, rank, folder);
+  }
+  write_file(search / "results.json", R"j({"format": 1, "name": "rates", "metric": "stars", "stop": "median", "state": "done", "steps": 900,
+    "planned_steps": 1200, "importance": {"parameters": []}, "trials": [)j" +
+                                          trials + "]}");
+  const std::string ranked = make_report(search.path()).html;
+  EXPECT_TRUE(has(ranked, "8 of 8 runs done, the best 6 in detail"));
+  EXPECT_TRUE(has(ranked, "Of trial 1, the best trial, as trained in"));
+  EXPECT_FALSE(has(ranked, "The best mean on dev"));
   write_file(search / "results.json", "{\"format\": 2}");
   expect_error(ErrorTag::kData, {"results.json", "format 1"}, [&] { make_report(search.path()); });
 }

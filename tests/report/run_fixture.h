@@ -28,6 +28,9 @@ class RunFixture {
     write("env.json", R"({"format": 1, "minbert": "0.1.0", "cpu": "A & B", "threads": 2, "libraries": {"fmt": "9"}})");
     write("eval/dev/metrics.json", R"({"split": "dev", "scores": {"mood": 0.61234567, "likeness": 0.512345}, "mean": 0.562345335,
       "tasks": {"mood": {"metric": "accuracy", "rows": 8, "accuracy": 0.61234567, "macro_f1": 0.45678,
+                         "classes": {"bad": {"precision": 0.6, "recall": 0.75, "f1": 0.6667, "gold": 4, "predicted": 5},
+                                     "fair": {"precision": 0.6667, "recall": 0.6667, "f1": 0.6667, "gold": 3, "predicted": 3},
+                                     "<i>": {"precision": 0, "recall": 0, "f1": 0, "gold": 1, "predicted": 0}},
                          "interval": {"confidence": 0.95, "resamples": 1000, "low": 0.34567, "high": 0.81239},
                          "calibration": {"expected_calibration_error": 0.0321, "brier_score": 0.1234}},
                 "likeness": {"metric": "pearson", "rows": 4, "pearson": 0.512345, "spearman": null}}})");
@@ -85,10 +88,17 @@ class RunFixture {
           "stage,corpus,other,tokens,pieces\npretrain,tales.train,same.train,0.75,0.5\npretrain,same.train,tales.train,0.66667,0.4\n");
     write("eval/dev/metrics.json", R"({"split": "dev", "scores": {"stars": 0.25, "same": 0.5, "likeness": 0.5}, "mean": 0.41,
       "tasks": {"stars": {"metric": "accuracy", "rows": 4, "accuracy": 0.25,
+                          "classes": {"0": {"precision": 0, "recall": 0, "f1": 0, "gold": 2, "predicted": 1},
+                                      "1": {"precision": 0.5, "recall": 1, "f1": 0.6667, "gold": 1, "predicted": 2},
+                                      "2": {"precision": 0, "recall": 0, "f1": 0, "gold": 0, "predicted": 1},
+                                      "3": {"precision": 0, "recall": 0, "f1": 0, "gold": 0, "predicted": 0},
+                                      "4": {"precision": 0, "recall": 0, "f1": 0, "gold": 1, "predicted": 0}},
                           "calibration": {"expected_calibration_error": 0.2, "brier_score": 0.6,
                                           "bins": [{"low": 0, "high": 0.5, "rows": 0, "confidence": 0, "accuracy": 0},
                                                    {"low": 0.5, "high": 1, "rows": 4, "confidence": 0.75, "accuracy": 0.25}]}},
-                "same": {"metric": "accuracy", "rows": 6, "accuracy": 0.5},
+                "same": {"metric": "accuracy", "rows": 6, "accuracy": 0.5,
+                         "classes": {"0": {"precision": 0.5, "recall": 0.6667, "f1": 0.5714, "gold": 3, "predicted": 4},
+                                     "1": {"precision": 0.5, "recall": 0.3333, "f1": 0.4, "gold": 3, "predicted": 2}}},
                 "likeness": {"metric": "pearson", "rows": 4, "pearson": 0.5}}})");
     write("eval/dev/stars.confusion.csv", "gold,0,1,2,3,4\n0,0,1,1,0,0\n1,0,1,0,0,0\n2,0,0,0,0,0\n3,0,0,0,0,0\n4,1,0,0,0,0\n");
     write("eval/dev/stars.predictions.tsv",

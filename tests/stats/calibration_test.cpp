@@ -89,8 +89,19 @@ TEST(Calibration, TemperatureOfKnownRows) {
 TEST(Calibration, RowsThatAreAllRightDecideNoTemperature) {
   for (const double margin : {0.5, 1.5, 2.0, 8.0, 100.0})
     EXPECT_EQ(fit_temperature(Values{0, margin + 1, 0, margin}, Labels{1, 1}, 2), 1) << margin;
-  EXPECT_EQ(fit_temperature(Values{0, 1, 0, 1}, Labels{0, 0}, 2), 1) << "all wrong";
   EXPECT_EQ(fit_temperature(Values{3, -2}, Labels{1, 0}), 1);
+}
+
+TEST(Calibration, SureAnswersThatAreOftenWrongAreMadeUnsure) {
+  EXPECT_EQ(fit_temperature(Values{0, 1, 0, 1}, Labels{0, 0}, 2), 1000) << "all wrong: the less sure the better";
+  // Eleven rows of twenty are right where the logits say 10: the likeliest difference is log(11 / 9).
+  Values logits;
+  Labels labels;
+  for (int i = 0; i < 20; ++i) {
+    logits.insert(logits.end(), {0, 10});
+    labels.push_back(i < 11);
+  }
+  EXPECT_NEAR(fit_temperature(logits, labels, 2), 10 / std::log(11.0 / 9), 1e-4);
 }
 
 TEST(Calibration, ThresholdsMakeF1Highest) {

@@ -53,15 +53,16 @@ TEST(Metrics, ConfusionAndClassScoresEqualScikitLearn) {
 TEST(Metrics, ScoresOfSetsEqualScikitLearn) {
   // Bit k says whether label k is in the set. The expected numbers are sklearn.metrics' f1_score and accuracy_score of the indicators.
   const std::vector<double> gold = {3, 0, 4, 6, 1, 2, 5}, predicted = {1, 2, 4, 2, 1, 3, 0};
-  EXPECT_NEAR(compute_set_metric(Metric::kMicroF1, gold, predicted).value, 0.625, 1e-15);
-  EXPECT_NEAR(compute_set_metric(Metric::kMacroF1, gold, predicted).value, 0.611111111111111, 1e-15);
-  EXPECT_NEAR(compute_set_metric(Metric::kSubsetAccuracy, gold, predicted).value, 2.0 / 7, 1e-15);
+  EXPECT_NEAR(compute_set_metric(Metric::kMicroF1, gold, predicted, 3).value, 0.625, 1e-15);
+  EXPECT_NEAR(compute_set_metric(Metric::kMacroF1, gold, predicted, 3).value, 0.611111111111111, 1e-15);
+  EXPECT_NEAR(compute_set_metric(Metric::kMacroF1, gold, predicted, 4).value, 0.458333333333333, 1e-15) << "a label that nobody has";
+  EXPECT_NEAR(compute_set_metric(Metric::kSubsetAccuracy, gold, predicted, 3).value, 2.0 / 7, 1e-15);
   const auto labels = set_scores(gold, predicted, 3);
   EXPECT_EQ(labels[2].f1, 0.5);
   EXPECT_EQ(labels[2].gold, 3);
   const std::vector<double> none = {0, 0};
-  EXPECT_FALSE(compute_set_metric(Metric::kMicroF1, none, none).defined);
-  EXPECT_EQ(compute_set_metric(Metric::kSubsetAccuracy, none, none).value, 1);
+  EXPECT_FALSE(compute_set_metric(Metric::kMicroF1, none, none, 3).defined);
+  EXPECT_EQ(compute_set_metric(Metric::kSubsetAccuracy, none, none, 3).value, 1);
   for (const auto& [metric, name] : option_names(Metric{}))
     EXPECT_EQ(metric_fits(metric, Answers::kClasses) + metric_fits(metric, Answers::kValues) + metric_fits(metric, Answers::kSets),
               metric == Metric::kMacroF1 ? 2 : 1)
@@ -121,8 +122,8 @@ TEST(Metrics, ConstantInputScoresZeroAndSaysSo) {
 TEST(Metrics, NoRowsScoreZeroAndSaySo) {
   for (const auto& [metric, name] : option_names(Metric{})) {
     if (metric_fits(metric, Answers::kSets)) {
-      EXPECT_EQ(compute_set_metric(metric, {}, {}).value, 0) << name;
-      EXPECT_FALSE(compute_set_metric(metric, {}, {}).defined) << name;
+      EXPECT_EQ(compute_set_metric(metric, {}, {}, 3).value, 0) << name;
+      EXPECT_FALSE(compute_set_metric(metric, {}, {}, 3).defined) << name;
     }
     if (metric == Metric::kMicroF1 || metric == Metric::kSubsetAccuracy) continue;
     EXPECT_EQ(labels_score(metric, {}, {}).value, 0) << name;

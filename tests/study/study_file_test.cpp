@@ -152,6 +152,28 @@ TEST(PaperStudy, RowsAreTheModelsOfThePaper) {
   EXPECT_EQ(excluded("fp1-deduplicated-mtft-d"), 2u);
 }
 
+TEST(AblationStudy, RowsOfATaskDifferFromItsFirstInOneThing) {
+  const StudyFile study = load_study_file(MINBERT_SOURCE_DIR "/recipes/ablations/study.toml");
+  EXPECT_EQ(study.study.seeds.size(), 3u);
+  const ConfigOverrides overrides = {.sets = {"model.init=some-bert", "data.root=some-data"}};
+  std::map<std::string, std::string> bases;  // the text of each task's first row
+  for (const StudyRow& row : study.rows) {
+    const ConfigTree tree = row_config(study, row, overrides, nullptr);
+    const RunConfig config = load_run_config(tree);
+    ASSERT_EQ(config.tasks.size(), 1u) << row.name;
+    EXPECT_EQ(config.tasks[0].data.train[0].limit, 1000) << row.name;
+    EXPECT_EQ(config.stages[0].epochs, 3) << row.name;
+    EXPECT_TRUE(row.name.starts_with(config.tasks[0].name)) << row.name;
+    std::string text = tree.print_resolved(write_options(config));
+    text.erase(text.find("[run]"), text.find("[model]") - text.find("[run]"));
+    const auto [first, is_first] = bases.emplace(config.tasks[0].name, text);
+    EXPECT_EQ(is_first, row.set.empty()) << row.name;
+    EXPECT_EQ(is_first, row.name == config.tasks[0].name) << row.name;
+    EXPECT_EQ(is_first, first->second == text) << row.name;
+  }
+  EXPECT_EQ(bases.size(), 3u);
+}
+
 TEST(PaperStudy, TheControlIsAnEncoderThatOnlyReadTheTrainTexts) {
   const ConfigOverrides overrides = {.sets = {"model.init=control", "data.root=some-data"}};
   const StudyFile study = load_study_file(MINBERT_SOURCE_DIR "/recipes/paper/control-study.toml");

@@ -78,8 +78,10 @@ TEST_F(RunTablesTest, ScoresOfRunsAndOfSeeds) {
   EXPECT_EQ(scores.best, (std::vector<std::vector<std::size_t>>{{}, {1}, {0, 1}, {1}}));
   make_directories(folder / "study/rows");
   std::filesystem::rename(folder / "b", folder / "study/rows/b");
-  write_file(folder / "study/study.json", R"({"rows": [{"name": "b"}, {"name": "not-begun"}]})");
-  EXPECT_EQ(rows_of_studies(paths({"a", "study"})), paths({"a", "study/rows/b"}));
+  write_file(folder / "study/study.json", R"({"rows": [{"name": "b"}, {"name": "not-begun"}, {"name": "begun"}]})");
+  make_directories(folder / "study/rows/begun/seed-1");
+  EXPECT_EQ(rows_of_studies(paths({"a", "study"}), "dev"), paths({"a", "study/rows/b"}));
+  EXPECT_EQ(rows_of_studies(paths({"study"}), "test"), paths({}));
   expect_error(ErrorTag::kData, {"metrics.json", "finished run on test"}, [&] { scores_table(paths({"a"}), "test"); });
 }
 

@@ -239,18 +239,27 @@ TEST_F(LayersTest, FrozenLayersStay) {
 }
 
 TEST_F(LayersTest, NewLayersAreTheHighest) {
-  train(config("[[stage]]\nepochs = 1\n"), "first");
+  const std::string pooled = "[[task]]\npool = \"pooler\"\n";
+  train(config(pooled + "[[stage]]\nepochs = 1\n"), "first");
   const auto from_there = [&](int layers) {
     ConfigTree tree;
     tree.load_text(kBase, "base.toml", folder.path());
-    tree.load_text(fmt::format("[run]\nseed = 9\n[model]\ninit = \"runs/first\"\nreinit_layers = {}\n[[stage]]\nepochs = 0\n", layers),
-                   "overlay.toml", folder.path());
+    tree.load_text(
+        fmt::format("[run]\nseed = 9\n[model]\ninit = \"runs/first\"\nreinit_layers = {}\n{}[[stage]]\nepochs = 0\n", layers, pooled),
+        "overlay.toml", folder.path());
     return load_run_config(tree);
   };
   train(from_there(0), "kept");
   train(from_there(1), "one-new");
   expect_same("first", "kept", [](const std::string&) { return true; });
   expect_same("first", "one-new", [](const std::string& tensor) { return is_below(tensor, 1); });
+  const auto pooler = [&](std::string_view run) {
+    const SafetensorsFile file(run_path(run) / "best/model.safetensors");
+    const auto weight = file.find("pooler.dense.weight")->bytes;
+    return std::vector(weight.begin(), weight.end());
+  };
+  EXPECT_EQ(pooler("kept"), pooler("first"));
+  EXPECT_NE(pooler("one-new"), pooler("first"));
   expect_error(ErrorTag::kUsage, {"model.reinit_layers", "at most 2"}, [&] { train(from_there(3), "three"); });
   RunConfig frozen_and_new = from_there(1);
   frozen_and_new.stages[0].freeze_layers = 2;

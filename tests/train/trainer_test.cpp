@@ -394,6 +394,21 @@ TEST_F(TrainerTest, RDropAsksTwoPassesToAgree) {
   const auto light = events.steps;
   train(weighted(10), "heavy");
   for (std::size_t i = 0; i < light.size(); ++i) EXPECT_NEAR(events.steps[i].loss, light[i].loss, 1e-4 * light[i].loss) << i;
+  // The term of a set is the mean of its labels', as its loss is: eight labels disagree about as much as three.
+  const auto term_of_set = [&](std::string_view labels) {
+    std::vector<double> losses;
+    for (const int factor : {1, 2}) {
+      train(config(fmt::format("[[task]]\ntype = \"multi_label\"\nlabels = [{}]\nr_drop = {}\n[[stage]]\ntasks = [\"mood\"]\n"
+                               "max_steps = 1\n",
+                               labels, factor)),
+            fmt::format("set-{}-{}", labels.size(), factor));
+      losses.push_back(events.steps.front().loss);
+    }
+    return losses[1] - losses[0];
+  };
+  const double ratio = term_of_set(R"("0", "1", "2", "3", "4", "5", "6", "7")") / term_of_set(R"("0", "1", "2")");
+  EXPECT_GT(ratio, 0.5);
+  EXPECT_LT(ratio, 2);
 }
 
 TEST_F(TrainerTest, FrozenEncoderStaysAsItIs) {
@@ -597,6 +612,12 @@ TEST_F(TrainerTest, OtherRowsDoNotResume) {
   expect_refused();
   write_file(folder / "mood-dev.csv", dev);
   EXPECT_FALSE(train(config(), "a", kResume).stopped);
+
+  const RunConfig tested = config("[[task]]\ndata = { test = \"mood-test.csv\" }\n");
+  write_file(folder / "mood-test.csv", dev);
+  train(tested, "b", {}, [&] { return events.steps.size() == 3; });
+  write_file(folder / "mood-test.csv", std::string(dev).insert(dev.find('\n') + 1, "warm "));
+  expect_error(ErrorTag::kData, {"state.json", "rows"}, [&] { train(tested, "b", kResume); });
 }
 
 TEST_F(TrainerTest, OverfitsABatch) {
