@@ -113,9 +113,10 @@ std::vector<Prediction> decode(const TaskSpec& task, std::span<const float> logi
 
 std::vector<double> tempered(const TaskSpec& task, std::span<const double> probs, double factor) {
   std::vector<double> out(probs.begin(), probs.end());
+  const double top = log_of(*std::ranges::max_element(probs));  // a small factor leaves no other probability above 0
   double sum = 0;
   for (double& p : out) {
-    p = task.is_multi_label() ? sigmoid(log_odds(p) / factor) : std::exp(log_of(p) / factor);
+    p = task.is_multi_label() ? sigmoid(log_odds(p) / factor) : std::exp((log_of(p) - top) / factor);
     sum += p;
   }
   if (!task.is_multi_label())

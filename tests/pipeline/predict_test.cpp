@@ -149,6 +149,7 @@ TEST(Predict, ATemperatureMakesProbabilitiesLikelier) {
   EXPECT_NEAR(predictions[0].score(), 0.75, 1e-7);
   EXPECT_NEAR(decode(task, logits, 4)[0].score(), 0.75, 1e-7);
   EXPECT_NEAR(tempered(task, predictions[0].probs, 1 / task.temperature)[1], 1 / (1 + std::exp(-4)), 1e-7);
+  EXPECT_EQ(tempered(task, std::vector{0.4, 0.6}, 1e-4), (std::vector{0.0, 1.0})) << "0.6 to the power 10,000 is 0";
   TaskSpec one_logit = make_task("mood", TaskType::kClassify, TaskLabels::classes(2));
   one_logit.calibrate = true;
   auto binary = decode(one_logit, std::vector<float>{4, 4, 4, 4}, 4);

@@ -93,7 +93,7 @@ def train(run, start, items, dropout_on):
         hidden = reference.encode(w, bert.config, tokens["input_ids"], tokens["token_type_ids"], mask, dropout, pass_)
         return reference.pool(w, hidden, mask, "mean")
 
-    plan = list(reference.window_rows(stage, [{"batch": 0}], [len(items)]))
+    plan = list(reference.window_rows(stage, [{"batch": 0}], [len(items)], raw["run"]["seed"]))
     for step, (_, window) in enumerate(plan[: stage["max_steps"]], start=1):
         for value in w.values():
             value.grad = None
