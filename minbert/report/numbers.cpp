@@ -59,6 +59,7 @@ std::string spoken(std::string_view key) {
   if (key == "brier_score") return "Brier score";
   if (key == "f1") return "F1";
   if (key == "macro_f1") return "macro F1";
+  if (key == "micro_f1") return "micro F1";
   if (key == "mcc") return "Matthews' correlation";
   if (key == "pearson") return "Pearson's r";
   if (key == "spearman") return "Spearman's rho";
