@@ -552,6 +552,7 @@ def train(arguments):
     by_name = {task["name"]: task for task in all_tasks}
     tasks = [by_name[name] for name in stage["tasks"] or by_name]
     rows = [read_rows(task, root) for task in tasks]
+    dev = {task["name"]: read_rows(task, root, "dev") for task in tasks} if arguments.score else {}
     model = Model(arguments.init or model_section["init"], arguments.heads, model_section, tasks)
     frozen = stage["kind"] == "heads"
     for name in model.encoder_names + [name for name in model.w if name.startswith("pooler.")]:
@@ -584,7 +585,7 @@ def train(arguments):
         optimizer.step_all(model.w, stage, factor, ("heads.",))
         yield {"step": step, "task": task["name"], "loss": loss, "lr": factor * stage["lr"], "grad_norm": norm}
         if arguments.score and step % (len(plan) // stage["epochs"]) == 0:
-            yield {"step": step, "scores": {task["name"]: score(model, task, read_rows(task, root, "dev")) for task in tasks}}
+            yield {"step": step, "scores": {task["name"]: score(model, task, dev[task["name"]]) for task in tasks}}
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@
 #include "minbert/cli/output.h"
 #include "minbert/cli/signals.h"
 #include "minbert/cli/verbs.h"
+#include "minbert/data/run_status.h"
 #include "minbert/pipeline/model_folder.h"
 #include "minbert/study/compare.h"
 #include "minbert/study/run_tables.h"
@@ -64,7 +65,7 @@ std::string differences_text(std::span<const std::filesystem::path> runs) {
 std::string usual_split(std::span<const std::filesystem::path> folders) {
   const auto are_folds = [](const std::filesystem::path& folder) {
     const std::vector<std::string> runs = runs_inside(folder);
-    return !runs.empty() && std::ranges::all_of(runs, [](const std::string& run) { return run.starts_with("fold-"); });
+    return !runs.empty() && std::ranges::all_of(runs, is_fold);
   };
   return std::ranges::all_of(folders, are_folds) ? "test" : "dev";
 }

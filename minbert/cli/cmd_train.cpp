@@ -299,22 +299,9 @@ void require_mlm(const RunConfig& config, const ConfigTree& tree) {
           "minbert train runs stages of every kind");
 }
 
-/// --overfit-batch writes no run.
-void expect_no_run_wanted(const TrainFlags& flags) {
-  for (const auto& [flag, given] : {std::pair("--output", !flags.output.empty()),
-                                    {"--seeds", !flags.seeds.empty()},
-                                    {"--folds", flags.folds > 0},
-                                    {"--resume", flags.resume},
-                                    {"--overwrite", flags.overwrite},
-                                    {"--profile", flags.profile},
-                                    {"--json", flags.json}})
-    if (given) throw Error(ErrorTag::kUsage, flag, "expected it or --overfit-batch, which writes no run and prints no scores, got both");
-}
-
 int run_train(const TrainFlags& flags, Session& session) {
   expect_different_seeds(flags.seeds, "--seeds");
   OpenRun{.resume = flags.resume, .overwrite = flags.overwrite}.check();
-  if (flags.overfit_batch) expect_no_run_wanted(flags);
   open_ranks(flags, session);
   ConfigTree input = read_input(flags, session);
   show_notes(input, session);
@@ -376,6 +363,8 @@ void add_run_flags(CLI::App& app, const std::shared_ptr<TrainFlags>& flags, Sess
       ->capture_default_str()
       ->type_name("DTYPE");
   add_json(app, flags->json);
+  for (const char* other : {"--output", "--seeds", "--folds", "--resume", "--overwrite", "--profile", "--json"})  // it writes no run
+    if (CLI::Option* option = app.get_option_no_throw(other)) app.get_option("--overfit-batch")->excludes(option);
   add_compute(app, session);
 }
 

@@ -49,6 +49,8 @@ std::optional<std::uint64_t> number_among_runs(std::string_view folder_name) {
   return std::nullopt;
 }
 
+bool is_fold(std::string_view folder_name) { return folder_name.starts_with("fold-"); }
+
 std::vector<std::filesystem::path> numbered_runs(const std::filesystem::path& folder) {
   std::vector<std::pair<std::uint64_t, std::filesystem::path>> runs;
   std::error_code ignored;

@@ -38,6 +38,8 @@ std::optional<RunStatus> find_run_status(const std::filesystem::path& file);
 
 /// N of a folder seed-N or fold-N, as --seeds and --folds name their runs; nothing for another name.
 std::optional<std::uint64_t> number_among_runs(std::string_view folder_name);
+/// Whether a folder of this name holds a run of --folds, and not of --seeds.
+bool is_fold(std::string_view folder_name);
 /// The folders seed-N or fold-N in `folder`, by N; none if there is no such folder.
 std::vector<std::filesystem::path> numbered_runs(const std::filesystem::path& folder);
 

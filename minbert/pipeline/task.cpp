@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <set>
 
 #include "minbert/base/nearest.h"
 #include "minbert/base/number.h"
+#include "minbert/data/phase_seconds.h"
 #include "minbert/data/text.h"
 
 namespace minbert {
@@ -210,10 +212,9 @@ void TaskSpec::validate_range(const Refuse& refuse) const {
 void TaskSpec::validate(const Refuse& refuse) const {
   if (!is_plain_name(name)) refuse("name", fmt::format("expected letters, digits, - and _, got \"{}\"", name));
   // Columns of results.csv (docs/study_folder.md), and of compare --scores.
-  constexpr std::array kColumns = {
-      "row",        "run",          "seed",           "seeds",         "state",          "mean",          "seconds",     "epoch",
-      "best_epoch", "read_seconds", "encode_seconds", "steps_seconds", "scores_seconds", "write_seconds", "wall_seconds"};
-  if (std::ranges::find(kColumns, name) != kColumns.end())
+  std::vector<std::string> columns = {"row", "run", "seed", "seeds", "state", "mean", "seconds", "epoch", "best_epoch"};
+  std::ranges::move(wall_columns(), std::back_inserter(columns));
+  if (std::ranges::find(columns, name) != columns.end())
     refuse("name", fmt::format("expected another name, as tables of results have a column \"{}\"", name));
   if (!is_pair() && encode == PairEncoding::kJoint) refuse("encode", fmt::format("joint is for pairs, \"{}\" has one text", name));
   if (symmetric && (!is_pair() || encode != PairEncoding::kJoint))

@@ -242,10 +242,12 @@ void BatchTargets::add_term(const TaskSpec& task, bool positive, double negative
   weights_.push_back(static_cast<float>(yes + no));
 }
 
+double unweighted_terms(const TaskSpec& task, std::size_t rows) {
+  return static_cast<double>(rows) * (task.is_multi_label() ? task.labels.count : 1);
+}
+
 double loss_terms(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which) {
-  const auto count = static_cast<double>(which.size());
-  if (task.is_multi_label()) return count * task.labels.count;
-  if (task.trained_by() != Loss::kCrossEntropy || task.class_factors.empty()) return count;
+  if (task.trained_by() != Loss::kCrossEntropy || task.class_factors.empty()) return unweighted_terms(task, which.size());
   double sum = 0;
   for (const std::uint32_t row : which) sum += task.class_factors[static_cast<std::size_t>(rows.labels[row])];
   return sum;

@@ -125,6 +125,9 @@ class BatchTargets {
   double range_ = 1;
 };
 
+/// What a sum over rows is divided by for its mean, whatever the class weights are: the rows, of sets the labels of all rows.
+double unweighted_terms(const TaskSpec& task, std::size_t rows);
+
 /// What the sum of the rows' losses is divided by for their mean, as in torch: the sum of their classes' weights for cross-entropy, the
 /// terms for BCE, or the rows.
 double loss_terms(const TaskSpec& task, const TokenizedRows& rows, std::span<const std::uint32_t> which);

@@ -72,9 +72,8 @@ void score_on_test(ModelRow& row) {
 }
 
 bool are_tested_folds(const ModelRow& row) {
-  return !row.runs.empty() && std::ranges::all_of(row.runs, [](const RunData& run) {
-    return run.name.starts_with("fold-") && find_split(run, "test") != nullptr;
-  });
+  return !row.runs.empty() &&
+         std::ranges::all_of(row.runs, [](const RunData& run) { return is_fold(run.name) && find_split(run, "test") != nullptr; });
 }
 
 /// The runs in seed-N or fold-N that have begun, by N.
@@ -165,7 +164,7 @@ StudyData read_seeds(const fs::path& folder) {
     ModelRow row{.name = seed.filename().string(), .title = seed.filename().string()};
     std::ranges::replace(row.title, '-', ' ');
     add_run(seed, row.title, seeds.size() > kMostSeries ? StepDetail::kSums : StepDetail::kEach, row, study);
-    if (row.name.starts_with("fold-")) score_on_test(row);
+    if (is_fold(row.name)) score_on_test(row);
     study.rows.push_back(std::move(row));
   }
   return study;

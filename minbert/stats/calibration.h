@@ -36,8 +36,8 @@ double brier_score(std::span<const int> gold, std::span<const double> probabilit
 double brier_score(std::span<const int> gold, std::span<const double> probabilities, int classes);
 
 /// The temperature T > 0 whose division of all logits makes the labels likeliest (Guo et al. 2017, section 4.2). `logits` holds for each
-/// row the logits of its classes, up to a constant of the row; `labels` are class numbers. 1 without rows, and where all are answered
-/// right, which no T > 0 does best; at most 1000.
+/// row the logits of its classes, up to a constant of the row; `labels` are class numbers. It is 1 without rows, and
+/// where all rows are answered right, since these get likelier down to T = 0; it is at most 1000.
 double fit_temperature(std::span<const double> logits, std::span<const int> labels, int classes);
 /// Fits the temperature for sigmoids, where each logit has a label of 0 or 1.
 double fit_temperature(std::span<const double> logits, std::span<const int> labels);

@@ -7,8 +7,7 @@ StepResult TrainStep::run(const StepRows& rows, const StepShare& share, std::siz
   const TaskSpec& task = setup_.tasks[rows.task].spec;
   const double scale = task.weight / share.total;
   // Class weights are for the losses alone: the disagreement of both passes is averaged over rows, and over the labels of a set.
-  const double terms = static_cast<double>(share.all_rows) * (task.is_multi_label() ? task.labels.count : 1);
-  const double disagreement = task.r_drop * (share.total / terms);
+  const double disagreement = task.r_drop * (share.total / unweighted_terms(task, share.all_rows));
   StepResult result;
   for_micro_batches(share, batch, [&](const MicroBatch& micro) {
     dropout.micro_step = micro.micro_step;
