@@ -1,7 +1,7 @@
 // Products by dtype; the only user of oneDNN. Primitives are cached by exact shape and use our scratch memory, so that nothing is
 // allocated once warm. oneDNN computes on the calling thread alone: its own threads would compete with those of parallel_for, and spin
 // while one of them is stopped. f32 goes to our own kernel: below AVX-512 oneDNN's results depend on the number of threads, and on some
-// machines it is half as fast on (out, in) weights. With AMX oneDNN's bf16 is the fastest; with AVX-512 and no AMX, ours.
+// machines it is half as fast on (out, in) weights. With AVX-512 bf16 goes there too, and with AMX 8 bits.
 #include "minbert/ops/cpu/gemm.h"
 
 #include <omp.h>
@@ -10,8 +10,8 @@
 #include <array>
 #include <cstring>
 #include <dnnl.hpp>
-#include <functional>
 #include <list>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -339,41 +339,48 @@ bool has_isa(dnnl::cpu_isa isa) {
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
 }
 
-enum class Bf16Products {
-  kOneDnn,
-  kDot,      // in our panels, by AVX512_BF16's dot product
-  kWidened,  // in our panels, as sums of f32 products
-};
-
-Bf16Products choose_bf16_products() {
-  if (has_isa(dnnl::cpu_isa::avx512_core_amx) || !has_isa(dnnl::cpu_isa::avx512_core)) return Bf16Products::kOneDnn;
+/// What our own kernel multiplies bf16 with; nothing where oneDNN does it.
+std::optional<PanelMath> choose_bf16_math() {
+  if (has_isa(dnnl::cpu_isa::avx512_core_amx)) return PanelMath::kAmx;
+  if (!has_isa(dnnl::cpu_isa::avx512_core)) return std::nullopt;
 #if defined(__x86_64__)
   // Intel's processors (measured: family 6, model 207) run the dot product at a quarter of the rate of an f32 multiplication, though it
   // does the work of only two; AMD's run both at one rate.
-  if (has_isa(dnnl::cpu_isa::avx512_core_bf16) && __builtin_cpu_is("intel") == 0) return Bf16Products::kDot;
+  if (has_isa(dnnl::cpu_isa::avx512_core_bf16) && __builtin_cpu_is("intel") == 0) return PanelMath::kDot;
 #endif
-  return Bf16Products::kWidened;
+  return PanelMath::kFloat;
 }
 
-Bf16Products bf16_products() {
-  static const Bf16Products chosen = choose_bf16_products();
+std::optional<PanelMath> bf16_math() {
+  static const std::optional<PanelMath> chosen = choose_bf16_math();
   return chosen;
 }
 
-/// Whether our own kernel takes the product: all f32 ones, and bf16 ones with whole words along k whose bf16 dst needs one block of k.
-bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
-  MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
-  if (a.dtype != DType::kBF16) return a.dtype == DType::kF32;
-  const auto whole_words = [&](std::int64_t along_k, std::int64_t stride) { return along_k != 1 || (a.cols % 2 == 0 && stride % 2 == 0); };
-  return bf16_products() != Bf16Products::kOneDnn && whole_words(a.col_stride, a.row_stride) && whole_words(b.row_stride, b.col_stride) &&
-         (dst.dtype == DType::kF32 || (!accumulate && a.cols <= 2 * kMaxPanelPairs));
+/// What our own kernel multiplies matrices of `dtype` with; nothing where oneDNN does it.
+std::optional<PanelMath> panel_math(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return PanelMath::kFloat;
+    case DType::kBF16: return bf16_math();
+    default: return bf16_math() == PanelMath::kAmx ? bf16_math() : std::nullopt;
+  }
 }
 
-/// Whether b is packed as our panels: f32, and bf16 where products are widened; oneDNN's packed bf16 products are as fast as those by dot
-/// products, and faster for few rows.
+/// Whether our own kernel takes the product: all f32 ones, and others with whole words along k, of which a bf16 dst has one block.
+bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
+  MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
+  const std::int64_t per_word = 4 / static_cast<std::int64_t>(dtype_size(a.dtype));
+  const auto whole_words = [&](std::int64_t along_k, std::int64_t stride) {
+    return along_k != 1 || (a.cols % per_word == 0 && stride % per_word == 0);
+  };
+  return panel_math(a.dtype) && whole_words(a.col_stride, a.row_stride) && whole_words(b.row_stride, b.col_stride) &&
+         (dst.dtype == DType::kF32 || (!accumulate && a.cols <= per_word * kMaxPanelWords));
+}
+
+/// Whether b is packed as our panels. With AVX512_BF16, oneDNN's packed bf16 products are as fast as ours, and faster for few rows.
 bool packs_as_panels(const Matrix& b, DType dtype) {
-  if (dtype != DType::kBF16) return dtype == DType::kF32;
-  return bf16_products() == Bf16Products::kWidened && b.rows % 2 == 0 && b.rows <= 2 * kMaxPanelPairs;
+  const std::int64_t per_word = 4 / static_cast<std::int64_t>(dtype_size(dtype));
+  const auto math = panel_math(dtype);
+  return dtype == DType::kF32 || (math && *math != PanelMath::kDot && b.rows % per_word == 0 && b.rows <= per_word * kMaxPanelWords);
 }
 
 }  // namespace
@@ -395,7 +402,7 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
                     .packed_b = nullptr,
                     .bias = bias,
                     .accumulate = accumulate,
-                    .widened = bf16_products() == Bf16Products::kWidened},
+                    .math = *panel_math(a.dtype)},
                    impl_->scratch);
     return;
   }
@@ -409,7 +416,7 @@ std::shared_ptr<PackedMatrix> Gemm::pack(const Matrix& b, DType dtype) {
   packed->shape.rows = b.rows;
   packed->shape.cols = b.cols;
   if (packs_as_panels(b, dtype)) {
-    packed->bytes = static_cast<std::size_t>(packed_panels_size(b, dtype)) * sizeof(float);
+    packed->bytes = static_cast<std::size_t>(packed_panels_size(b, dtype, *panel_math(dtype))) * sizeof(float);
     packed->panels = static_cast<float*>(HostMemory().allocate(packed->bytes));
   } else {
     onednn("packing", [&] {
@@ -433,7 +440,7 @@ void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
   MINBERT_CHECK(packed.shape.rows == b.rows && packed.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
                 packed.shape.rows, packed.shape.cols);
   if (packed.panels != nullptr) {
-    pack_panels(packed.panels, b, packed.shape.dtype);
+    pack_panels(packed.panels, b, packed.shape.dtype, *panel_math(packed.shape.dtype));
     return;
   }
   const std::int64_t block = packed.blocks.cols != 0 ? packed.blocks.cols : b.cols;
@@ -460,7 +467,7 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
                     .packed_b = b.panels,
                     .bias = bias,
                     .accumulate = false,
-                    .widened = bf16_products() == Bf16Products::kWidened},
+                    .math = *panel_math(a.dtype)},
                    impl_->scratch);
     return;
   }
@@ -474,7 +481,11 @@ void Gemm::multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece&
   sums.cols = sums.row_stride = b.shape.cols;
   MINBERT_CHECK(b.shape.dtype == DType::kI8, "an 8-bit product with {}", dtype_name(b.shape.dtype));
   const Key key = make_key(sums, a, b.shape, nullptr, false, true);
-  if (key.m > 0) impl_->multiply(key, sums, a, {b.layout, b.memory.get_data_handle(), b.blocks}, nullptr, &use);
+  if (key.m == 0) return;
+  if (b.panels != nullptr)
+    panel_multiply({.dst = sums, .a = a, .b = b.shape, .packed_b = b.panels, .math = *panel_math(a.dtype), .use = &use}, impl_->scratch);
+  else
+    impl_->multiply(key, sums, a, {b.layout, b.memory.get_data_handle(), b.blocks}, nullptr, &use);
 }
 
 bool Gemm::supports_bf16() {

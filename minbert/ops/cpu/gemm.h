@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,9 +20,6 @@ std::string gemm_description();
 
 /// A matrix in the layout that products read fastest, made by Gemm::pack().
 struct PackedMatrix;
-
-/// Called with one block of the product (i32), whose first element is (row, col) of the whole.
-using UsePiece = std::function<void(const Matrix& sums, std::int64_t row, std::int64_t col)>;
 
 /// Not thread-safe: one thread at a time calls it, and each product runs on num_threads() threads.
 class Gemm {

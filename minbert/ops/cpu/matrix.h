@@ -1,8 +1,9 @@
-// Matrix: the operand of products.
+// Matrix: the operand of products; UsePiece: what takes their sums.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 
 #include "minbert/base/tensor.h"
@@ -33,5 +34,8 @@ struct Matrix {
     return p;
   }
 };
+
+/// Called with one block of a product (i32), whose first element is (row, col) of the whole.
+using UsePiece = std::function<void(const Matrix& sums, std::int64_t row, std::int64_t col)>;
 
 }  // namespace minbert::cpu

@@ -3,7 +3,8 @@
 // packed by the thread that uses it, into that thread's own cache, so that packing weights, which change in every step, costs no memory
 // traffic. A bf16 panel stores the values at k = 2i and 2i + 1 in one float-sized word i; only the innermost loop and the packing of
 // matrices that are not dense along k differ from f32. The loop is dot_tile.h's, or it multiplies floats: then a is widened to floats when
-// it is packed, and b, of which a tile reads more, when it is loaded into registers.
+// it is packed, and b, of which a tile reads more, when it is loaded into registers. AMX (amx_tile.h) takes panels of 32 rows, has an
+// order of words of its own, and reads whole panels of rows where they are; a word may hold four 8-bit numbers there.
 #include "minbert/ops/cpu/panel_gemm.h"
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "minbert/ops/cpu/amx_tile.h"
 #include "minbert/ops/cpu/dot_tile.h"
 #include "minbert/ops/cpu/transpose-inl.h"
 #include "minbert/ops/cpu/vector-inl.h"
@@ -30,12 +32,13 @@ namespace minbert::cpu {
 
 /// A sum over k into an f32 dst is made in blocks of equal size (the last one may be shorter), at most this many words each. The size
 /// depends on K and the dtype, but not on the instruction set's tiles, so that these do not change the sum. A bf16 dst has one block,
-/// because its sums leave the registers only when they are complete.
+/// because its sums leave the registers only when they are complete. So has a product by AMX, up to a larger size, in whole steps.
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
-  std::int64_t depth, size, count;  // in words: floats, or pairs of bf16
-  DepthBlocks(std::int64_t words, std::int64_t most) : depth(words), size(0), count(divide_up(words, most)) {
-    size = divide_up(depth, count);
+  std::int64_t depth, size, count;  // in words: floats, pairs of bf16 or four 8-bit numbers
+  DepthBlocks(std::int64_t words, std::int64_t most, std::int64_t step)
+      : depth(words), size(0), count(divide_up(words, most)) {
+    size = round_up(divide_up(depth, count), step);
   }
   std::int64_t begin(std::int64_t block) const { return block * size; }
   std::int64_t length(std::int64_t block) const { return std::min(size, depth - begin(block)); }
@@ -54,12 +57,15 @@ struct PanelTask {
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  bool widened;             // a word of packed a is two floats
   std::int64_t groups;      // the row panels are cut into this many groups; one group with one panel of b is a task
-  std::int64_t row_panels;  // the number of a's panels, among which rows are divided evenly: 16 rows make 8 and 8, not 14 and 2
+  std::int64_t row_panels;  // the number of a's panels
+  std::int64_t read_in_place;  // so many of them, the first ones, are not packed
 
-  std::int64_t floats_per_word() const { return widened ? 2 : 1; }
-  std::int64_t row_of(std::int64_t panel) const { return rows * panel / row_panels; }
+  bool amx() const { return product->math == PanelMath::kAmx; }
+  bool widened() const { return product->math == PanelMath::kFloat && product->a.dtype == DType::kBF16; }
+  std::int64_t floats_per_word() const { return widened() ? 2 : 1; }
+  /// Rows are divided evenly, 16 into 8 and 8, not 14 and 2; but those of AMX into whole panels and a rest, which takes as long as a whole one.
+  std::int64_t row_of(std::int64_t panel) const { return amx() ? std::min(rows, panel * kAmxRows) : rows * panel / row_panels; }
 };
 
 }  // namespace minbert::cpu
@@ -75,9 +81,11 @@ constexpr std::int64_t kRows = HWY_TARGET <= HWY_AVX3 ? 14 : 6;
 constexpr std::int64_t kCols = 2 * static_cast<std::int64_t>(kLanes);
 constexpr std::int64_t kRowStride = round_up(kRows, kLanes);
 
-static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride));
+static_assert(HWY_TARGET != HWY_AVX3 || (kRows == kDotRows && kCols == kDotCols && kRowStride == kDotRowStride && kCols == kAmxCols));
 
-PanelSizes panel_sizes() { return {kRows, kRowStride, kCols}; }
+PanelSizes panel_sizes(PanelMath math) {
+  return math == PanelMath::kAmx ? PanelSizes{kAmxRows, kAmxRows, kAmxCols} : PanelSizes{kRows, kRowStride, kCols};
+}
 
 /// The bf16 numbers of words, widened: those at even k, and those at odd k.
 HWY_INLINE V low_half(V words) { return hn::BitCast(kF32, hn::ShiftLeft<16>(hn::BitCast(kU32, words))); }
@@ -189,25 +197,65 @@ void pack_a_widened(float* to, const Matrix& a, std::int64_t row, std::int64_t r
   }
 }
 
-/// Packs columns [col, col + kCols) of b over the words [k, k + depth): to[i * kCols + c] = word k + i of column c, or 0 beyond the last.
-void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
-  const std::int64_t cols = std::min(kCols, b.cols - col);
-  if (cols < kCols) std::fill(to, to + depth * kCols, 0.0f);
+/// Packs rows [row, row + rows) of a over the words [k, k + depth) as tiles: word k of row r goes to to[(k / 16 * 32 + r) * 16 + k % 16], with zeros from `depth` on up to whole steps. Other rows
+/// of the panel are undefined.
+void pack_a_tiles(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
+  if (a.dtype != DType::kBF16) {
+    for (std::int64_t r = 0; r < rows; ++r, to += kAmxStep) {
+      const float* from = static_cast<const float*>(a.data) + (row + r) * a.row_stride + k;
+      std::int64_t i = 0;
+      for (; i + kAmxStep <= depth; i += kAmxStep)
+        for_lanes(kAmxStep, [&](std::size_t c, auto extent) HWY_ATTR { store(extent, load(extent, from + i + c), to + i * kAmxRows + c); });
+      if (i < depth) std::fill(std::copy(from + i, from + depth, to + i * kAmxRows), to + i * kAmxRows + kAmxStep, 0.0f);
+    }
+    return;
+  }
+  float words[kAmxStep * kAmxStep] = {};
+  for (std::int64_t i = 0; i < depth; i += kAmxStep, to += kAmxRows * kAmxStep) {
+    const std::int64_t n = std::min(kAmxStep, depth - i);
+    std::fill(words + n * kAmxStep, words + kAmxStep * kAmxStep, 0.0f);
+    for (std::int64_t r = 0; r < rows; r += kAmxStep) {
+      pack_pairs(words, kAmxStep, a.transposed(), row + r, std::min(kAmxStep, rows - r), k + i, n);
+      pack_transposed(to + r * kAmxStep, kAmxStep, words, kAmxStep, kAmxStep, kAmxStep);
+    }
+  }
+}
+
+/// Packs columns [col, col + width) of b over the words [k, k + depth): to[i * width + c] = word k + i of column c, or 0 beyond the last.
+/// width is kLanes or kCols.
+template <std::int64_t width>
+void pack_b_cols(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
+  const std::int64_t cols = std::clamp<std::int64_t>(b.cols - col, 0, width);
+  if (cols < width) std::fill(to, to + depth * width, 0.0f);
   if (b.dtype == DType::kBF16) {
-    pack_pairs(to, kCols, b, col, cols, k, depth);
+    pack_pairs(to, width, b, col, cols, k, depth);
     return;
   }
   const float* from = static_cast<const float*>(b.data) + k * b.row_stride + col * b.col_stride;
   if (b.row_stride == 1) {
-    pack_transposed(to, kCols, from, b.col_stride, cols, depth);
+    pack_transposed(to, width, from, b.col_stride, cols, depth);
     return;
   }
   for (std::int64_t i = 0; i < depth; ++i) {
-    if (cols == kCols) {
-      store(load(from + i * b.row_stride), to + i * kCols);
-      store(load(from + i * b.row_stride + kLanes), to + i * kCols + kLanes);
+    const float* row = from + i * b.row_stride;
+    if (cols == width) {
+      for (std::int64_t c = 0; c < width; c += static_cast<std::int64_t>(kLanes)) store(load(row + c), to + i * width + c);
     } else {
-      std::copy(from + i * b.row_stride, from + i * b.row_stride + cols, to + i * kCols);
+      std::copy(row, row + cols, to + i * width);
+    }
+  }
+}
+
+/// Packs a panel of b: columns [col, col + kCols) over the words [k, k + depth); for AMX as AmxFactors::b, with zeros up to whole steps.
+void pack_b(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth, bool amx) {
+  if (!amx) return pack_b_cols<kCols>(to, b, col, k, depth);
+  constexpr std::int64_t kHalf = kAmxCols / 2;
+  for (std::int64_t i = 0; i < depth; i += kAmxStep) {
+    const std::int64_t n = std::min(kAmxStep, depth - i);
+    for (const std::int64_t half : {col, col + kHalf}) {
+      pack_b_cols<kHalf>(to, b, half, k + i, n);
+      std::fill(to + n * kHalf, to + kAmxStep * kHalf, 0.0f);
+      to += kAmxStep * kHalf;
     }
   }
 }
@@ -255,7 +303,8 @@ void run_tile(const Matrix& dst, std::int64_t row, std::int64_t rows, std::int64
 
 /// The start of a packed panel of a. packed_a holds the panels of the first block of k, then those of the second, and so on.
 HWY_INLINE float* packed_a_at(const PanelTask& t, std::int64_t block, std::int64_t panel) {
-  return t.packed_a + (block * t.row_panels + panel) * t.blocks.size * t.floats_per_word() * kRowStride;
+  const std::int64_t stride = t.amx() ? kAmxRows : kRowStride;
+  return t.packed_a + (block * (t.row_panels - t.read_in_place) + panel - t.read_in_place) * t.blocks.size * t.floats_per_word() * stride;
 }
 
 /// While one panel is multiplied or packed, fetches the cache lines of the panel of b (or of a's transpose) that will be packed next,
@@ -287,19 +336,20 @@ class PanelPrefetch {
 };
 
 void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
+  const std::int64_t packed = t.row_panels - t.read_in_place;
   for (std::int64_t index = begin; index < end; ++index) {
-    const std::int64_t block = index / t.row_panels, panel = index % t.row_panels, row = t.row_of(panel), next = t.row_of(panel + 1);
+    const std::int64_t block = index / packed, panel = t.read_in_place + index % packed, row = t.row_of(panel), next = t.row_of(panel + 1);
     const std::int64_t k = t.blocks.begin(t.first_block + block), depth = t.blocks.length(t.first_block + block);
-    PanelPrefetch(t.a.transposed(), t.first_row + next, kRows, k, depth).fetch(0, 1);
-    const auto pack = t.widened ? pack_a_widened : pack_a_words;
+    PanelPrefetch(t.a.transposed(), t.first_row + next, t.amx() ? kAmxRows : kRows, k, depth).fetch(0, 1);
+    const auto pack = t.amx() ? pack_a_tiles : t.widened() ? pack_a_widened : pack_a_words;
     pack(packed_a_at(t, block, panel), t.a, t.first_row + row, next - row, k, depth);
   }
 }
 
 /// Runs tasks [begin, end). Task number i multiplies row group i % groups by b's panel i / groups, so that a thread packs a panel of b once
-/// for consecutive groups. `buffer` holds that packed panel.
-template <class Tile>
-void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
+/// for consecutive groups. `buffer` holds that packed panel. run(block, panel, row, rows, col, b, depth, add, next) computes one tile of dst.
+template <class Run>
+void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer, const Run& run) {
   const PanelProduct& p = *t.product;
   const std::int64_t panels = t.row_panels, col_panels = divide_up(t.b.cols, kCols);
   const auto packed_panel = [&](std::int64_t block, std::int64_t index) {
@@ -319,7 +369,7 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
         else if ((index + 1) / t.groups != index / t.groups)
           next_b = packed_panel(block, index + 1);
       } else if (packed_col != col) {
-        pack_b(buffer, t.b, col, k, depth);
+        pack_b(buffer, t.b, col, k, depth, t.amx());
         packed_col = col;
       }
       const PanelPrefetch next = p.packed_b != nullptr ? PanelPrefetch() : PanelPrefetch(t.b, col + kCols, kCols, k, depth);
@@ -330,24 +380,60 @@ void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end
         next.fetch(panel, panels);
         // The first two tiles fetch the two halves of the next packed panel, the others what is in the cache anyway.
         const float* fetched = next_b != nullptr && half < 2 ? next_b + half * depth * kCols / 2 : b;
-        run_tile<Tile>(p.dst, t.first_row + row, t.row_of(panel + 1) - row, col, packed_a_at(t, i, panel), b, depth, add, p.bias, fetched);
+        run(i, panel, t.first_row + row, t.row_of(panel + 1) - row, col, b, depth, add, fetched);
       }
     }
   }
 }
 
+/// Multiplies panels by a kind of tile.
+template <class Tile>
+void multiply_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
+  multiply_panels_by(t, begin, end, buffer,
+                     [&](std::int64_t block, std::int64_t panel, std::int64_t row, std::int64_t rows, std::int64_t col, const float* b,
+                         std::int64_t depth, bool add, const float* next) {
+                       run_tile<Tile>(t.product->dst, row, rows, col, packed_a_at(t, block, panel), b, depth, add, t.product->bias, next);
+                     });
+}
+
+/// Multiplies panels by AMX.
+void multiply_by_amx(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
+  const PanelProduct& p = *t.product;
+  AmxTiles tiles;
+  multiply_panels_by(
+      t, begin, end, buffer,
+      [&](std::int64_t block, std::int64_t panel, std::int64_t row, std::int64_t rows, std::int64_t col, const float* b, std::int64_t depth,
+          bool add, const float* next) {
+        AmxFactors factors{.a = packed_a_at(t, block, panel),
+                           .a_row = kAmxStep,
+                           .a_step = kAmxRows * kAmxStep,
+                           .b = b,
+                           .depth = round_up(depth, kAmxStep),
+                           .next = next == b ? nullptr : next};
+        if (panel < t.read_in_place) {
+          factors.a = static_cast<const float*>(t.a.data) + row * t.a.row_stride + t.blocks.begin(t.first_block + block);
+          factors.a_row = t.a.row_stride;
+          factors.a_step = kAmxStep;
+        }
+        const std::int64_t cols = std::min(kAmxCols, p.dst.cols - col);
+        if (p.use != nullptr) return tiles.multiply_bytes(*p.use, row, rows, col, cols, factors);
+        tiles.multiply(p.dst.part(row, rows, col, cols), add, factors, p.bias != nullptr && !add ? p.bias + col : nullptr);
+      });
+  tiles.finish();
+}
+
 void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const bool to_floats = t.product->dst.dtype == DType::kF32;
-  if (t.product->a.dtype == DType::kF32) return multiply_panels_by<FloatTile<float, float>>(t, begin, end, buffer);
-  if (t.widened)
-    return to_floats ? multiply_panels_by<FloatTile<BFloat16, float>>(t, begin, end, buffer)
-                     : multiply_panels_by<FloatTile<BFloat16, BFloat16>>(t, begin, end, buffer);
-  return to_floats ? multiply_panels_by<DotProductTile<float>>(t, begin, end, buffer)
-                   : multiply_panels_by<DotProductTile<BFloat16>>(t, begin, end, buffer);
+  if (t.amx()) return multiply_by_amx(t, begin, end, buffer);
+  if (t.product->a.dtype == DType::kF32) return multiply_by<FloatTile<float, float>>(t, begin, end, buffer);
+  if (t.widened())
+    return to_floats ? multiply_by<FloatTile<BFloat16, float>>(t, begin, end, buffer)
+                     : multiply_by<FloatTile<BFloat16, BFloat16>>(t, begin, end, buffer);
+  return to_floats ? multiply_by<DotProductTile<float>>(t, begin, end, buffer) : multiply_by<DotProductTile<BFloat16>>(t, begin, end, buffer);
 }
 
 /// Packs panels [begin, end) of b; as pairs where dtype is bf16.
-void pack_b_panels(float* packed, const Matrix& b, DType dtype, const DepthBlocks& blocks, std::int64_t begin, std::int64_t end) {
+void pack_b_panels(float* packed, const Matrix& b, DType dtype, PanelMath math, const DepthBlocks& blocks, std::int64_t begin, std::int64_t end) {
   const std::int64_t panels = divide_up(b.cols, kCols);
   std::vector<float> floats;
   std::vector<BFloat16> rounded;
@@ -355,14 +441,14 @@ void pack_b_panels(float* packed, const Matrix& b, DType dtype, const DepthBlock
     const std::int64_t block = index / panels, panel = index % panels;
     const std::int64_t k = blocks.begin(block), depth = blocks.length(block);
     float* to = packed + index * blocks.size * kCols;
-    if (dtype == DType::kF32) {
-      pack_b(to, b, panel * kCols, k, depth);
+    if (dtype != DType::kBF16) {
+      pack_b(to, b, panel * kCols, k, depth, math == PanelMath::kAmx);
       continue;
     }
     const std::int64_t rows = std::min(2 * depth, b.rows - 2 * k);
     floats.resize(static_cast<std::size_t>(rows * kCols));
     rounded.resize(floats.size());
-    pack_b(floats.data(), b, panel * kCols, 2 * k, rows);
+    pack_b(floats.data(), b, panel * kCols, 2 * k, rows, false);
     for_lanes(floats.size(),
               [&](std::size_t i, auto extent) HWY_ATTR { store(extent, load(extent, floats.data() + i), rounded.data() + i); });
     Matrix panel_rows;
@@ -370,7 +456,7 @@ void pack_b_panels(float* packed, const Matrix& b, DType dtype, const DepthBlock
     panel_rows.dtype = DType::kBF16;
     panel_rows.rows = rows;
     panel_rows.cols = panel_rows.row_stride = kCols;
-    pack_pairs(to, kCols, panel_rows, 0, kCols, 0, depth);
+    pack_b(to, panel_rows, 0, 0, depth, math == PanelMath::kAmx);
   }
 }
 
@@ -403,15 +489,25 @@ std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
   return groups;
 }
 
+/// How many panels of rows, the first ones, AMX reads where they are: a's words are adjacent, in whole steps, and 16 or 32 rows exist. If many
+/// columns are multiplied with them, panels that fit the first cache without gaps are faster, even though packing takes time.
+std::int64_t panels_in_place(const PanelTask& t) {
+  constexpr std::int64_t kFewCols = 512;
+  if (!t.amx() || t.a.dtype == DType::kBF16 || t.blocks.depth % kAmxStep != 0 || t.product->dst.cols > kFewCols) return 0;
+  return t.row_panels - (t.rows % (kAmxRows / 2) == 0 ? 0 : 1);
+}
+
 void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
-  const std::int64_t row_panels = divide_up(t.rows, sizes.rows), col_panels = divide_up(t.product->dst.cols, sizes.cols);
+  t.row_panels = divide_up(t.rows, sizes.rows);
+  t.read_in_place = panels_in_place(t);
+  const std::int64_t col_panels = divide_up(t.product->dst.cols, sizes.cols);
+  const std::int64_t packed_panels = t.block_count * (t.row_panels - t.read_in_place);
   const std::int64_t panel_a = t.blocks.size * t.floats_per_word() * sizes.row_stride, panel_b = round_up(t.blocks.size * sizes.cols, 16);
-  const std::int64_t size_a = round_up(t.block_count * row_panels * panel_a, 16);
-  t.row_panels = row_panels;
-  t.groups = row_groups(col_panels, row_panels);
+  const std::int64_t size_a = round_up(packed_panels * panel_a, 16);
+  t.groups = row_groups(col_panels, t.row_panels);
   const std::int64_t tasks = col_panels * t.groups;
   t.packed_a = scratch.get<float>(size_a + num_threads() * panel_b);
-  for_ranges(t.block_count * row_panels, std::max<std::int64_t>(1, kGrain / panel_a), [&](std::int64_t begin, std::int64_t end) {
+  for_ranges(packed_panels, std::max<std::int64_t>(1, kGrain / panel_a), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(pack_a_panels)(t, begin, end);
   });
   float* buffers = t.packed_a + size_a;
@@ -420,34 +516,39 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   });
 }
 
-/// The blocks of a sum over `depth` elements of `dtype`; with `one_block` one, if the depth is at most 2 kMaxPanelPairs.
-DepthBlocks depth_blocks(std::int64_t depth, DType dtype, bool one_block) {
-  return {dtype == DType::kF32 ? depth : divide_up(depth, 2), one_block ? kMaxPanelPairs : kMaxDepth};
+/// How many elements a word of a matrix holds.
+std::int64_t per_word(DType dtype) { return 4 / static_cast<std::int64_t>(dtype_size(dtype)); }
+
+/// The blocks of a sum over `depth` elements of `dtype`; with `one_block` one, if the depth is at most kMaxPanelWords.
+DepthBlocks depth_blocks(std::int64_t depth, DType dtype, PanelMath math, bool one_block) {
+  const bool amx = math == PanelMath::kAmx;
+  return {divide_up(depth, per_word(dtype)), one_block || amx ? kMaxPanelWords : kMaxDepth, amx ? kAmxStep : 1};
 }
 
 }  // namespace
 
-/// Returns a view of x: where x is bf16 with adjacent elements in each row, as float-sized words of two elements, otherwise as it is.
+/// Returns a view of x: where its elements are smaller than words and adjacent in each row, as words (f32), otherwise as it is.
 Matrix words_along_columns(const Matrix& x) {
-  if (x.dtype != DType::kBF16 || x.col_stride != 1) return x;
+  const std::int64_t elements = per_word(x.dtype);
+  if (elements == 1 || x.col_stride != 1) return x;
   Matrix words = x;
   words.dtype = DType::kF32;
-  words.cols = x.cols / 2;
-  words.row_stride = x.row_stride / 2;
+  words.cols = x.cols / elements;
+  words.row_stride = x.row_stride / elements;
   return words;
 }
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch) {
-  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const bool pairs = product.a.dtype == DType::kBF16;
-  // Packed pairs have the blocks of the product that needs the fewest.
-  const bool one_block = product.dst.dtype == DType::kBF16 || (pairs && product.packed_b != nullptr);
-  const DepthBlocks blocks = depth_blocks(product.a.cols, product.a.dtype, one_block);
-  MINBERT_CHECK(!one_block || blocks.count == 1, "a bf16 product over {} elements", product.a.cols);
-  const bool widened = pairs && product.widened;
+  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)(product.math);
+  const bool words = product.a.dtype != DType::kF32;
+  // Packed words have the blocks of the product that needs the fewest.
+  const bool one_block = product.dst.dtype == DType::kBF16 || (words && product.packed_b != nullptr);
+  const DepthBlocks blocks = depth_blocks(product.a.cols, product.a.dtype, product.math, one_block);
+  MINBERT_CHECK(!one_block || blocks.count == 1, "a product in one piece over {} elements", product.a.cols);
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
+  const std::int64_t floats = words && product.math == PanelMath::kFloat ? 2 : 1;  // of a word of packed a
   const std::int64_t rows_at_once =
-      std::max(sizes.rows, kPackedA / (widened ? 2 : 1) / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+      std::max(sizes.rows, kPackedA / floats / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
@@ -459,25 +560,26 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
                       .first_block = block,
                       .block_count = std::min(kBlocksAtOnce, blocks.count - block),
                       .packed_a = nullptr,
-                      .widened = widened,
                       .groups = 1,
-                      .row_panels = 1},
+                      .row_panels = 1,
+                      .read_in_place = 0},
                      sizes, scratch);
     }
   }
 }
 
-std::int64_t packed_panels_size(const Matrix& b, DType dtype) {
-  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks = depth_blocks(b.rows, dtype, dtype == DType::kBF16);
+std::int64_t packed_panels_size(const Matrix& b, DType dtype, PanelMath math) {
+  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)(math);
+  const DepthBlocks blocks = depth_blocks(b.rows, dtype, math, dtype != DType::kF32);
   return blocks.count * blocks.size * round_up(b.cols, sizes.cols);
 }
 
-void pack_panels(float* packed, const Matrix& b, DType dtype) {
-  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)();
-  const DepthBlocks blocks = depth_blocks(b.rows, dtype, dtype == DType::kBF16);
+void pack_panels(float* packed, const Matrix& b, DType dtype, PanelMath math) {
+  const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(panel_sizes)(math);
+  const DepthBlocks blocks = depth_blocks(b.rows, dtype, math, dtype != DType::kF32);
+  const Matrix words = words_along_columns(b.transposed()).transposed();
   for_ranges(blocks.count * divide_up(b.cols, sizes.cols), 1, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, b, dtype, blocks, begin, end);
+    HWY_DYNAMIC_DISPATCH(pack_b_panels)(packed, words, dtype, math, blocks, begin, end);
   });
 }
 

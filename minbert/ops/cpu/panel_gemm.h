@@ -1,5 +1,5 @@
-// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX-512 but no AMX. The order of sums over k
-// depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
+// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX-512, 8-bit ones with AMX. The order of sums over
+// k depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
 // oneDNN's plain products are slow.
 #pragma once
 
@@ -10,24 +10,33 @@
 
 namespace minbert::cpu {
 
+/// The instructions that multiply.
+enum class PanelMath : std::uint8_t {
+  kFloat,  ///< those of f32; bf16 is widened
+  kDot,    ///< bf16: the dot product of AVX512_BF16, which the processor must have
+  kAmx,    ///< bf16 and 8 bits: AMX, which the processor must have
+};
+
 /// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. Either all are f32, or a and b are bf16 and
-/// dst is f32 or bf16; a bf16 dst does not accumulate.
+/// dst is f32 or bf16, which does not accumulate; or a is u8 and b i8, without bias, and `use` gets the sums piece by piece.
+/// Where a or b is dense along k, its rows along k are whole words of 4 bytes, at whole words' distances.
 struct PanelProduct {
   Matrix dst, a, b;
   const float* packed_b = nullptr;  ///< b as packed by pack_panels; then b.data is not read
   const float* bias = nullptr;
   bool accumulate = false;
-  bool widened = true;  ///< bf16: as sums of f32 products; else by the dot product of AVX512_BF16, which the processor must have
+  PanelMath math = PanelMath::kFloat;
+  const UsePiece* use = nullptr;  ///< 8 bits: called as Gemm::multiply_int8 does; dst has no data then
 };
 
-/// The most pairs along k of a product with a bf16 dst, or with a packed bf16 b.
-inline constexpr std::int64_t kMaxPanelPairs = 2048;
+/// The most words along k of a product with a bf16 dst, or with a packed b of bf16 or 8 bits.
+inline constexpr std::int64_t kMaxPanelWords = 2048;
 
 void panel_multiply(const PanelProduct& product, Scratch& scratch);
 
-/// Floats that b takes once packed as `dtype`, f32 or bf16.
-std::int64_t packed_panels_size(const Matrix& b, DType dtype);
-/// Packs b (f32), rounded to `dtype`.
-void pack_panels(float* packed, const Matrix& b, DType dtype);
+/// Floats that b takes once packed as `dtype`, f32, bf16 or i8.
+std::int64_t packed_panels_size(const Matrix& b, DType dtype, PanelMath math);
+/// Packs b: f32, rounded to `dtype`, or i8 as it is.
+void pack_panels(float* packed, const Matrix& b, DType dtype, PanelMath math);
 
 }  // namespace minbert::cpu
