@@ -16,7 +16,7 @@ namespace HWY_NAMESPACE {
 
 void activation_piece(const Tensor& out, const Tensor& x, Activation kind, const Piece& piece) {
   with_type(x.dtype(), [&]<class T>(T) HWY_ATTR {
-    with_activation(kind, [&](auto f) HWY_ATTR {
+    with_activation<T>(kind, [&](auto f) HWY_ATTR {
       T* o = piece.of<T>(out);
       const T* p = piece.of<T>(x);
       for_lanes(static_cast<std::size_t>(piece.n),
@@ -27,7 +27,7 @@ void activation_piece(const Tensor& out, const Tensor& x, Activation kind, const
 
 void activation_backward_piece(const Tensor& dx, const Tensor& dy, const Tensor& x, Activation kind, const Piece& piece) {
   with_type(x.dtype(), [&]<class T>(T) HWY_ATTR {
-    with_activation(kind, [&](auto f) HWY_ATTR {
+    with_activation<T>(kind, [&](auto f) HWY_ATTR {
       T* o = piece.of<T>(dx);
       const T *p = piece.of<T>(x), *d = piece.of<T>(dy);
       for_lanes(static_cast<std::size_t>(piece.n), [&](std::size_t i, auto extent) HWY_ATTR {

@@ -59,36 +59,33 @@ struct Identity {
   HWY_INLINE V value(V x) const { return x; }
 };
 
-/// Writes columns [col, col + n) of row `row` of out (N, O): f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias),
-/// elementwise. f is the activation. `sums` (n) are products with q; subtracting zero * weight.sums makes them products with q - zero.
-template <class Function>
-void dequantize(const Function& f, const Tensor& out, std::int64_t row, std::int64_t col, std::int64_t n, const std::int32_t* sums,
-                const Int8Range& range, const CpuPackedWeight& weight, const float* bias) {
-  const float* scales = weight.scales.data() + col;
-  const std::int32_t* weight_sums = weight.sums.data() + col;
-  const V scale = hn::Set(kF32, range.scale);
-  const auto zero = hn::Set(kI32, range.zero);
-  with_type(out.dtype(), [&]<class T>(T) HWY_ATTR {
-    T* o = out.data<T>() + row * out.row_stride() + col;
-    for_lanes(static_cast<std::size_t>(n), [&](std::size_t i, auto extent) HWY_ATTR {
-      const auto exact = hn::Sub(load_i32(extent, sums + i), hn::Mul(zero, load_i32(extent, weight_sums + i)));
-      const V step = hn::Mul(scale, load(extent, scales + i));
-      const V shift = bias != nullptr ? load(extent, bias + col + i) : set(0);
-      store(extent, f.value(hn::MulAdd(hn::ConvertTo(kF32, exact), step, shift)), o + i);
-    });
+/// Writes out (N, O) where `sums`, the products with q, begin at (row, col): f(range.scale * weight.scales * (sums - range.zero * weight.sums)
+/// + bias), elementwise. f is the activation. Subtracting zero * weight.sums makes them products with q - zero.
+template <class T, class Function>
+void dequantize(const Function& f, const Tensor& out, const Matrix& sums, std::int64_t row, std::int64_t col, const Int8Range* ranges,
+                const CpuPackedWeight& weight, const float* bias) {
+  for_lanes(static_cast<std::size_t>(sums.cols), [&](std::size_t i, auto extent) HWY_ATTR {
+    const auto first = static_cast<std::size_t>(col) + i;
+    const V scales = load(extent, weight.scales.data() + first), shift = bias != nullptr ? load(extent, bias + first) : set(0);
+    const auto weight_sums = load_i32(extent, weight.sums.data() + first);
+    T* o = out.data<T>() + row * out.row_stride() + first;
+    const auto* from = static_cast<const std::int32_t*>(sums.data) + i;
+    for (std::int64_t r = 0; r < sums.rows; ++r, o += out.row_stride(), from += sums.row_stride) {
+      const Int8Range& range = ranges[row + r];
+      const auto exact = hn::Sub(load_i32(extent, from), hn::Mul(hn::Set(kI32, range.zero), weight_sums));
+      store(extent, f.value(hn::MulAdd(hn::ConvertTo(kF32, exact), hn::Mul(hn::Set(kF32, range.scale), scales), shift)), o);
+    }
   });
 }
 
-/// dequantize for the piece `sums`, which begins at (row, col) of out; `ranges` (N).
+/// dequantize for the piece `sums`; `ranges` (N).
 void dequantize_piece(const Tensor& out, const Matrix& sums, std::int64_t row, std::int64_t col, const Int8Range* ranges,
                       const CpuPackedWeight& weight, const float* bias, const Activation* kind) {
-  const auto all_rows = [&](auto f) HWY_ATTR {
-    for (std::int64_t r = 0; r < sums.rows; ++r)
-      dequantize(f, out, row + r, col, sums.cols, static_cast<const std::int32_t*>(sums.data) + r * sums.row_stride, ranges[row + r],
-                 weight, bias);
-  };
-  if (kind == nullptr) return all_rows(Identity{});
-  with_activation(*kind, all_rows);
+  with_type(out.dtype(), [&]<class T>(T) HWY_ATTR {
+    const auto write = [&](auto f) HWY_ATTR { dequantize<T>(f, out, sums, row, col, ranges, weight, bias); };
+    if (kind == nullptr) return write(Identity{});
+    with_activation<T>(*kind, write);
+  });
 }
 
 }  // namespace HWY_NAMESPACE
