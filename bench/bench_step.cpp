@@ -30,7 +30,8 @@ Json bench_step(Backend& backend, const RaggedBench& options) {
   TaskActivations saved;
   std::vector<std::int32_t> labels;
   DropoutState dropout{.hidden = 0.1f, .attention = 0.1f, .heads = true, .seed = 1};
-  const RaggedTimes times = time_batches(backend, options, rows, [&](const Batch& batch) {
+  const RaggedTimes times = time_batches(backend, options, rows, [&](std::span<const Batch> one) {
+    const Batch& batch = one.front();
     ++dropout.step;
     arena.reset();
     labels.clear();

@@ -68,6 +68,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   CLI::App& infer_verb = *app.add_subcommand("infer", "forward passes: token ids to sentence vectors");
   add_ragged_options(infer_verb, infer);
+  infer_verb.add_flag("--together", infer.together, "all batches at once, which threads share out");
   EmbedBench embed;
   CLI::App& embed_verb = *app.add_subcommand("embed", "texts to sentence vectors");
   embed_verb.add_option("--model", embed.model, "Hugging Face folder")->required()->check(CLI::ExistingDirectory);

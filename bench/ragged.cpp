@@ -108,14 +108,17 @@ TokenizedRows ragged_rows(const RaggedBench& options, const ModelConfig& config)
 }
 
 RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows,
-                         const std::function<void(const Batch&)>& work) {
+                         const std::function<void(std::span<const Batch>)>& work) {
   std::vector<Batch> batches(static_cast<std::size_t>(options.steps));
   std::vector<std::uint32_t> which(static_cast<std::size_t>(options.batch));
   for (std::size_t b = 0; b < batches.size(); ++b) {
     std::iota(which.begin(), which.end(), static_cast<std::uint32_t>(b * which.size()));
     batches[b].fill(rows, which, 0);
   }
-  RaggedTimes times{.each = time_rounds(backend, batches.size(), options.rounds, [&](std::size_t b) { work(batches[b]); }),
+  const std::size_t at_once = options.together ? batches.size() : 1;
+  const Timing timing = time_rounds(backend, batches.size() / at_once, options.rounds,
+                                    [&](std::size_t call) { work(std::span(batches).subspan(call, at_once)); });
+  RaggedTimes times{.each = {timing.ms / static_cast<double>(at_once), timing.best_ms / static_cast<double>(at_once)},
                     .tokens = std::ssize(rows.ids),
                     .batches = options.steps};
   for (std::int64_t s = 0; s < rows.sequences(); ++s) times.pair_tokens += static_cast<double>(rows.length(s) * rows.length(s));

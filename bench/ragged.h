@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,7 @@ struct RaggedBench {
   std::int64_t batch = 8;
   std::int64_t steps = 10;  ///< batches of consecutive examples of the file, which start over at its end
   std::int64_t rounds = 5;  ///< how often each batch is timed, after one round that is not
+  bool together = false;    ///< for infer: all batches at once
   std::int64_t seen = 0;    ///< for step: rows of the word embeddings that earlier steps touched, so that AdamW has moments to update
 };
 
@@ -34,15 +36,15 @@ ModelConfig bench_config(const RaggedBench& options);
 /// Reads the encoder's weights from the folder, if there is one. All other parameters are random.
 void load_bench_weights(const RaggedBench& options, Params& params);
 
-/// Fills a batch with each run of examples and times `work` on it.
+/// Fills a batch with each run of examples and times `work` on it, or on all batches at once.
 struct RaggedTimes {
-  Timing each;
+  Timing each;              ///< of a batch
   std::int64_t tokens = 0;  ///< in all batches
   std::int64_t batches = 0;
   double pair_tokens = 0;  ///< sum of squared lengths
 };
 RaggedTimes time_batches(Backend& backend, const RaggedBench& options, const TokenizedRows& rows,
-                         const std::function<void(const Batch&)>& work);
+                         const std::function<void(std::span<const Batch>)>& work);
 
 /// The line to print: times, tokens per second, peak memory, the machine's peaks (which it measures), time by op when profiling, and the
 /// floor (docs/performance.md) of `passes` over the encoder's linear layers (1 forward, 3 with backward) and AdamW on `trained` parameters.

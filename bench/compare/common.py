@@ -116,13 +116,13 @@ def export(o, engines, folder):
     return exported
 
 
-def contestants(o, verb, dtype, same, engines, known, exported):
-    """Commands by name: minbert, and the engines that have this precision in `known`; all with the arguments `same`."""
-    found = {"minbert": ours(o, verb, *same, "--dtype", dtype)}
+def contestants(o, verb, dtype, same, engines, known, exported, own=()):
+    """Commands by name: minbert, with arguments of its `own`, and the engines that have this precision in `known`; all with the arguments `same`."""
+    found = {"minbert": ours(o, verb, *same, *own, "--dtype", dtype)}
     for engine in engines:
         if dtype in known[engine][1]:
-            own = ["--exported", exported[engine]] if engine in exported else []
-            found[f"PyTorch {engine}" if engine in TORCH else engine] = peer(o, verb, engine, *same, "--dtype", dtype, *own)
+            graph = ["--exported", exported[engine]] if engine in exported else []
+            found[f"PyTorch {engine}" if engine in TORCH else engine] = peer(o, verb, engine, *same, "--dtype", dtype, *graph)
     return found
 
 
@@ -208,7 +208,8 @@ def model_name(o):
 def machine():
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()]
     cpu = {key.strip(): value.strip() for key, _, value in lines}
-    return f"{cpu.get('model name', '?')} (family {cpu.get('cpu family', '?')} model {cpu.get('model', '?')}), {CORES} cores"
+    amx = " with AMX" if "amx_tile" in cpu.get("flags", "").split() else ""  # some machines of one model have it, others do not
+    return f"{cpu.get('model name', '?')}{amx} (family {cpu.get('cpu family', '?')} model {cpu.get('model', '?')}), {CORES} cores"
 
 
 def revision():

@@ -18,7 +18,7 @@ namespace minbert {
 
 /// Version of the trained bits: to be raised by every change that alters a bit of any trained weight, such as a new default. Fingerprints
 /// of kept results include it.
-inline constexpr int kNumericsVersion = 8;
+inline constexpr int kNumericsVersion = 9;
 
 /// Finished stages of another run to be taken over, because this run would train them to the same bits.
 struct AdoptStages {

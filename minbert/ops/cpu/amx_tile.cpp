@@ -149,47 +149,46 @@ void AmxTiles::multiply(const Matrix& c, bool add, const AmxFactors& factors, co
     std::copy(bias, bias + c.cols, whole_bias);
     bias = whole_bias;
   }
-  float* const sums = sums_[1 - current_];
-  const auto run = [&](auto writer) {
-    (c.rows > kTileRows ? multiply_tiles<false, true, decltype(writer)> : multiply_tiles<false, false, decltype(writer)>)(sums, factors, bias,
-                                                                                                                       writer);
-  };
-  if (!any_)
-    run(NoWriter());
-  else if (made_.c.dtype == DType::kBF16)
-    run(RowWriter<BFloat16>(made_.c, false, sums_[current_]));
-  else
-    run(RowWriter<float>(made_.c, made_.add, sums_[current_]));
-  made_ = {.c = c, .add = add, .use = nullptr, .row = 0, .col = 0};
-  any_ = true;
-  current_ = 1 - current_;
+  with_writer([&]<class Writer>(const Writer& writer) {
+    (c.rows > kTileRows ? multiply_tiles<false, true, Writer> : multiply_tiles<false, false, Writer>)(other_sums(), factors, bias, writer);
+  });
+  made({.c = c, .add = add, .use = nullptr, .row = 0, .col = 0});
 }
 
 void AmxTiles::multiply_bytes(const UsePiece& use, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols,
                               const AmxFactors& factors) {
-  float* const sums = sums_[1 - current_];
-  (rows > kTileRows ? multiply_tiles<true, true, NoWriter> : multiply_tiles<true, false, NoWriter>)(sums, factors, nullptr, NoWriter());
+  Matrix sums;
+  sums.data = other_sums();
+  sums.dtype = DType::kI32;
+  sums.rows = rows;
+  sums.cols = cols;
+  sums.row_stride = kAmxCols;
+  (rows > kTileRows ? multiply_tiles<true, true, NoWriter> : multiply_tiles<true, false, NoWriter>)(other_sums(), factors, nullptr, {});
   finish();
-  made_ = {.c = {}, .add = false, .use = &use, .row = row, .col = col};
-  made_.c.data = sums;
-  made_.c.dtype = DType::kI32;
-  made_.c.rows = rows;
-  made_.c.cols = cols;
-  made_.c.row_stride = kAmxCols;
-  any_ = true;
-  current_ = 1 - current_;
+  made({.c = sums, .add = false, .use = &use, .row = row, .col = col});
 }
 
 void AmxTiles::finish() {
-  if (!any_) return;
-  any_ = false;
-  const float* const sums = sums_[current_];
-  if (made_.use != nullptr)
-    (*made_.use)(made_.c, made_.row, made_.col);
-  else if (made_.c.dtype == DType::kBF16)
-    RowWriter<BFloat16>(made_.c, false, sums).write(kAmxRows);
+  if (waiting_ && waiting_->use != nullptr)
+    (*waiting_->use)(waiting_->c, waiting_->row, waiting_->col);
   else
-    RowWriter<float>(made_.c, made_.add, sums).write(kAmxRows);
+    with_writer([](auto writer) { writer.write(kAmxRows); });
+  waiting_.reset();
+}
+
+template <class Body>
+void AmxTiles::with_writer(const Body& body) const {
+  if (!waiting_)
+    body(NoWriter());
+  else if (waiting_->c.dtype == DType::kBF16)
+    body(RowWriter<BFloat16>(waiting_->c, false, sums_[current_]));
+  else
+    body(RowWriter<float>(waiting_->c, waiting_->add, sums_[current_]));
+}
+
+void AmxTiles::made(const Result& result) {
+  waiting_ = result;
+  current_ = 1 - current_;
 }
 
 }  // namespace minbert::cpu

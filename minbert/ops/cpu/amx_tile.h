@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "minbert/ops/cpu/matrix.h"
 
@@ -11,14 +12,15 @@ namespace minbert::cpu {
 /// numbers that follow each other along k.
 inline constexpr std::int64_t kAmxRows = 32, kAmxCols = 32, kAmxStep = 16;
 
-/// The factors of a result c (rows, cols), and what else it needs. As many rows of a as are read must exist: 16 if c has at most 16, else 32.
+/// The factors of a result c (rows, cols), and what else it needs. As many rows of a as are read must exist: 16 if c has at most 16,
+/// else 32.
 struct AmxFactors {
-  const float* a;          ///< the 16 words of a step are adjacent
-  std::int64_t a_row;      ///< words from one row to the next
-  std::int64_t a_step;     ///< words from one step to the next
-  const float* b;          ///< word k of column n is b[((k / 16 * 2 + n / 16) * 16 + k % 16) * 16 + n % 16]: tiles of 16 rows of 16 words
-  std::int64_t depth;      ///< in words; a multiple of kAmxStep
-  const float* next;       ///< 16 depth words to fetch into the second cache meanwhile, or null
+  const float* a;       ///< the 16 words of a step are adjacent
+  std::int64_t a_row;   ///< words from one row to the next
+  std::int64_t a_step;  ///< words from one step to the next
+  const float* b;       ///< word k of column n is b[((k / 16 * 2 + n / 16) * 16 + k % 16) * 16 + n % 16]: tiles of 16 rows of 16 words
+  std::int64_t depth;   ///< in words; a multiple of kAmxStep
+  const float* next;    ///< 16 depth words to fetch into the second cache meanwhile, or null
 };
 
 /// Makes results on the thread that constructs it, where oneDNN's products must not run while it lives. A result is written when the next
@@ -34,21 +36,28 @@ class AmxTiles {
   /// denormals count as 0.
   void multiply(const Matrix& c, bool add, const AmxFactors& factors, const float* bias);
   /// Passes the exact sums (rows, cols) of a b to `use`, for a of u8 and b of i8.
-  void multiply_bytes(const UsePiece& use, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols, const AmxFactors& factors);
+  void multiply_bytes(const UsePiece& use, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols,
+                      const AmxFactors& factors);
   void finish();
 
  private:
   struct Result {
-    Matrix c;  // the destination, or for `use` only its sizes
+    Matrix c;  // where it goes, or for `use` where it is
     bool add = false;
     const UsePiece* use = nullptr;
     std::int64_t row = 0, col = 0;
   };
 
+  /// Calls body(writer) with what writes the result that waits.
+  template <class Body>
+  void with_writer(const Body& body) const;
+  /// Lets the result in the other half of sums_ wait.
+  void made(const Result& result);
+  float* other_sums() { return sums_[1 - current_]; }
+
   alignas(64) float sums_[2][kAmxRows * kAmxCols];
-  Result made_;
-  bool any_ = false;
-  int current_ = 0;  // the half of sums_ that holds made_'s
+  int current_ = 0;  // the half of sums_ that waits
+  std::optional<Result> waiting_;
 };
 
 }  // namespace minbert::cpu

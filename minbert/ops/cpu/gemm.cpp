@@ -368,7 +368,7 @@ std::optional<PanelMath> panel_math(DType dtype) {
 /// Whether our own kernel takes the product: all f32 ones, and others with whole words along k, of which a bf16 dst has one block.
 bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
   MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
-  const std::int64_t per_word = 4 / static_cast<std::int64_t>(dtype_size(a.dtype));
+  const std::int64_t per_word = elements_per_word(a.dtype);
   const auto whole_words = [&](std::int64_t along_k, std::int64_t stride) {
     return along_k != 1 || (a.cols % per_word == 0 && stride % per_word == 0);
   };
@@ -378,7 +378,7 @@ bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool acc
 
 /// Whether b is packed as our panels. With AVX512_BF16, oneDNN's packed bf16 products are as fast as ours, and faster for few rows.
 bool packs_as_panels(const Matrix& b, DType dtype) {
-  const std::int64_t per_word = 4 / static_cast<std::int64_t>(dtype_size(dtype));
+  const std::int64_t per_word = elements_per_word(dtype);
   const auto math = panel_math(dtype);
   return dtype == DType::kF32 || (math && *math != PanelMath::kDot && b.rows % per_word == 0 && b.rows <= per_word * kMaxPanelWords);
 }
@@ -396,13 +396,7 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     return;
   }
   if (is_for_panels(dst, a, b, accumulate)) {
-    panel_multiply({.dst = dst,
-                    .a = a,
-                    .b = b,
-                    .packed_b = nullptr,
-                    .bias = bias,
-                    .accumulate = accumulate,
-                    .math = *panel_math(a.dtype)},
+    panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate, .math = *panel_math(a.dtype)},
                    impl_->scratch);
     return;
   }
@@ -461,14 +455,9 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
   if (b.panels != nullptr) {
     MINBERT_CHECK(is_for_panels(dst, a, b.shape, false), "product of {} matrices into {}, rows of a {} apart", dtype_name(a.dtype),
                   dtype_name(dst.dtype), a.row_stride);
-    panel_multiply({.dst = dst,
-                    .a = a,
-                    .b = b.shape,
-                    .packed_b = b.panels,
-                    .bias = bias,
-                    .accumulate = false,
-                    .math = *panel_math(a.dtype)},
-                   impl_->scratch);
+    panel_multiply(
+        {.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false, .math = *panel_math(a.dtype)},
+        impl_->scratch);
     return;
   }
   impl_->multiply(key, dst, a, {b.layout, b.memory.get_data_handle(), b.blocks}, bias);

@@ -1,4 +1,4 @@
-// Linear layers with 8-bit integers. int8_linear rounds its inputs to 8 bits, oneDNN multiplies them by the rounded weight into exact
+// Linear layers with 8-bit integers. int8_linear rounds its inputs to 8 bits, Gemm multiplies them by the rounded weight into exact
 // 32-bit sums, piece by piece, and one pass over a piece, while it is in the cache, scales the sums, adds the bias and applies the
 // activation, if there is one.
 #include <algorithm>
@@ -59,8 +59,8 @@ struct Identity {
   HWY_INLINE V value(V x) const { return x; }
 };
 
-/// Writes out (N, O) where `sums`, the products with q, begin at (row, col): f(range.scale * weight.scales * (sums - range.zero * weight.sums)
-/// + bias), elementwise. f is the activation. Subtracting zero * weight.sums makes them products with q - zero.
+/// Writes f(range.scale * weight.scales * (sums - range.zero * weight.sums) + bias), elementwise, to out (N, O) from (row, col) on. f is
+/// the activation. `sums` are products with q; subtracting zero * weight.sums makes them products with q - zero.
 template <class T, class Function>
 void dequantize(const Function& f, const Tensor& out, const Matrix& sums, std::int64_t row, std::int64_t col, const Int8Range* ranges,
                 const CpuPackedWeight& weight, const float* bias) {

@@ -36,8 +36,7 @@ namespace minbert::cpu {
 inline constexpr std::int64_t kMaxDepth = 256;
 struct DepthBlocks {
   std::int64_t depth, size, count;  // in words: floats, pairs of bf16 or four 8-bit numbers
-  DepthBlocks(std::int64_t words, std::int64_t most, std::int64_t step)
-      : depth(words), size(0), count(divide_up(words, most)) {
+  DepthBlocks(std::int64_t words, std::int64_t most, std::int64_t step) : depth(words), size(0), count(divide_up(words, most)) {
     size = round_up(divide_up(depth, count), step);
   }
   std::int64_t begin(std::int64_t block) const { return block * size; }
@@ -57,14 +56,15 @@ struct PanelTask {
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
-  std::int64_t groups;      // the row panels are cut into this many groups; one group with one panel of b is a task
-  std::int64_t row_panels;  // the number of a's panels
+  std::int64_t groups;         // the row panels are cut into this many groups; one group with one panel of b is a task
+  std::int64_t row_panels;     // the number of a's panels
   std::int64_t read_in_place;  // so many of them, the first ones, are not packed
 
   bool amx() const { return product->math == PanelMath::kAmx; }
   bool widened() const { return product->math == PanelMath::kFloat && product->a.dtype == DType::kBF16; }
   std::int64_t floats_per_word() const { return widened() ? 2 : 1; }
-  /// Rows are divided evenly, 16 into 8 and 8, not 14 and 2; but those of AMX into whole panels and a rest, which takes as long as a whole one.
+  /// Rows are divided evenly, 16 into 8 and 8, not 14 and 2; but those of AMX into whole panels and a rest, which takes as long as a whole
+  /// one.
   std::int64_t row_of(std::int64_t panel) const { return amx() ? std::min(rows, panel * kAmxRows) : rows * panel / row_panels; }
 };
 
@@ -197,8 +197,8 @@ void pack_a_widened(float* to, const Matrix& a, std::int64_t row, std::int64_t r
   }
 }
 
-/// Packs rows [row, row + rows) of a over the words [k, k + depth) as tiles: word k of row r goes to to[(k / 16 * 32 + r) * 16 + k % 16], with zeros from `depth` on up to whole steps. Other rows
-/// of the panel are undefined.
+/// Packs rows [row, row + rows) of a over the words [k, k + depth) as tiles: word k + i of row r goes to to[(i / 16 * 32 + r) * 16 + i %
+/// 16]. Zeros follow up to whole steps. Other rows of the panel are undefined.
 void pack_a_tiles(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
   if (a.dtype != DType::kBF16) {
     for (std::int64_t r = 0; r < rows; ++r, to += kAmxStep) {
@@ -347,7 +347,8 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
 }
 
 /// Runs tasks [begin, end). Task number i multiplies row group i % groups by b's panel i / groups, so that a thread packs a panel of b once
-/// for consecutive groups. `buffer` holds that packed panel. run(block, panel, row, rows, col, b, depth, add, next) computes one tile of dst.
+/// for consecutive groups. `buffer` holds that packed panel. run(block, panel, row, rows, col, b, depth, add, next) computes one tile of
+/// dst.
 template <class Run>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer, const Run& run) {
   const PanelProduct& p = *t.product;
@@ -400,25 +401,24 @@ void multiply_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float
 void multiply_by_amx(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer) {
   const PanelProduct& p = *t.product;
   AmxTiles tiles;
-  multiply_panels_by(
-      t, begin, end, buffer,
-      [&](std::int64_t block, std::int64_t panel, std::int64_t row, std::int64_t rows, std::int64_t col, const float* b, std::int64_t depth,
-          bool add, const float* next) {
-        AmxFactors factors{.a = packed_a_at(t, block, panel),
-                           .a_row = kAmxStep,
-                           .a_step = kAmxRows * kAmxStep,
-                           .b = b,
-                           .depth = round_up(depth, kAmxStep),
-                           .next = next == b ? nullptr : next};
-        if (panel < t.read_in_place) {
-          factors.a = static_cast<const float*>(t.a.data) + row * t.a.row_stride + t.blocks.begin(t.first_block + block);
-          factors.a_row = t.a.row_stride;
-          factors.a_step = kAmxStep;
-        }
-        const std::int64_t cols = std::min(kAmxCols, p.dst.cols - col);
-        if (p.use != nullptr) return tiles.multiply_bytes(*p.use, row, rows, col, cols, factors);
-        tiles.multiply(p.dst.part(row, rows, col, cols), add, factors, p.bias != nullptr && !add ? p.bias + col : nullptr);
-      });
+  multiply_panels_by(t, begin, end, buffer,
+                     [&](std::int64_t block, std::int64_t panel, std::int64_t row, std::int64_t rows, std::int64_t col, const float* b,
+                         std::int64_t depth, bool add, const float* next) {
+                       AmxFactors factors{.a = packed_a_at(t, block, panel),
+                                          .a_row = kAmxStep,
+                                          .a_step = kAmxRows * kAmxStep,
+                                          .b = b,
+                                          .depth = round_up(depth, kAmxStep),
+                                          .next = next == b ? nullptr : next};
+                       if (panel < t.read_in_place) {
+                         factors.a = static_cast<const float*>(t.a.data) + row * t.a.row_stride + t.blocks.begin(t.first_block + block);
+                         factors.a_row = t.a.row_stride;
+                         factors.a_step = kAmxStep;
+                       }
+                       const std::int64_t cols = std::min(kAmxCols, p.dst.cols - col);
+                       if (p.use != nullptr) return tiles.multiply_bytes(*p.use, row, rows, col, cols, factors);
+                       tiles.multiply(p.dst.part(row, rows, col, cols), add, factors, p.bias != nullptr && !add ? p.bias + col : nullptr);
+                     });
   tiles.finish();
 }
 
@@ -429,11 +429,13 @@ void multiply_panels(const PanelTask& t, std::int64_t begin, std::int64_t end, f
   if (t.widened())
     return to_floats ? multiply_by<FloatTile<BFloat16, float>>(t, begin, end, buffer)
                      : multiply_by<FloatTile<BFloat16, BFloat16>>(t, begin, end, buffer);
-  return to_floats ? multiply_by<DotProductTile<float>>(t, begin, end, buffer) : multiply_by<DotProductTile<BFloat16>>(t, begin, end, buffer);
+  return to_floats ? multiply_by<DotProductTile<float>>(t, begin, end, buffer)
+                   : multiply_by<DotProductTile<BFloat16>>(t, begin, end, buffer);
 }
 
 /// Packs panels [begin, end) of b; as pairs where dtype is bf16.
-void pack_b_panels(float* packed, const Matrix& b, DType dtype, PanelMath math, const DepthBlocks& blocks, std::int64_t begin, std::int64_t end) {
+void pack_b_panels(float* packed, const Matrix& b, DType dtype, PanelMath math, const DepthBlocks& blocks, std::int64_t begin,
+                   std::int64_t end) {
   const std::int64_t panels = divide_up(b.cols, kCols);
   std::vector<float> floats;
   std::vector<BFloat16> rounded;
@@ -489,8 +491,8 @@ std::int64_t row_groups(std::int64_t col_panels, std::int64_t row_panels) {
   return groups;
 }
 
-/// How many panels of rows, the first ones, AMX reads where they are: a's words are adjacent, in whole steps, and 16 or 32 rows exist. If many
-/// columns are multiplied with them, panels that fit the first cache without gaps are faster, even though packing takes time.
+/// How many panels of rows, the first ones, AMX reads where they are: a's words are adjacent, in whole steps, and 16 or 32 rows exist. If
+/// many columns are multiplied with them, panels that fit the first cache without gaps are faster, even though packing takes time.
 std::int64_t panels_in_place(const PanelTask& t) {
   constexpr std::int64_t kFewCols = 512;
   if (!t.amx() || t.a.dtype == DType::kBF16 || t.blocks.depth % kAmxStep != 0 || t.product->dst.cols > kFewCols) return 0;
@@ -516,20 +518,17 @@ void multiply_block(PanelTask t, const PanelSizes& sizes, Scratch& scratch) {
   });
 }
 
-/// How many elements a word of a matrix holds.
-std::int64_t per_word(DType dtype) { return 4 / static_cast<std::int64_t>(dtype_size(dtype)); }
-
 /// The blocks of a sum over `depth` elements of `dtype`; with `one_block` one, if the depth is at most kMaxPanelWords.
 DepthBlocks depth_blocks(std::int64_t depth, DType dtype, PanelMath math, bool one_block) {
   const bool amx = math == PanelMath::kAmx;
-  return {divide_up(depth, per_word(dtype)), one_block || amx ? kMaxPanelWords : kMaxDepth, amx ? kAmxStep : 1};
+  return {divide_up(depth, elements_per_word(dtype)), one_block || amx ? kMaxPanelWords : kMaxDepth, amx ? kAmxStep : 1};
 }
 
 }  // namespace
 
 /// Returns a view of x: where its elements are smaller than words and adjacent in each row, as words (f32), otherwise as it is.
 Matrix words_along_columns(const Matrix& x) {
-  const std::int64_t elements = per_word(x.dtype);
+  const std::int64_t elements = elements_per_word(x.dtype);
   if (elements == 1 || x.col_stride != 1) return x;
   Matrix words = x;
   words.dtype = DType::kF32;

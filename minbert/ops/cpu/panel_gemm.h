@@ -1,5 +1,5 @@
-// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX-512, 8-bit ones with AMX. The order of sums over
-// k depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
+// Products by our own kernel: f32 matrices everywhere, bf16 ones where the processor has AVX-512, 8-bit ones with AMX. The order of sums
+// over k depends neither on threads nor on how an instruction set tiles rows and columns. It packs (out, in) weights as it goes, at which
 // oneDNN's plain products are slow.
 #pragma once
 
@@ -28,6 +28,9 @@ struct PanelProduct {
   PanelMath math = PanelMath::kFloat;
   const UsePiece* use = nullptr;  ///< 8 bits: called as Gemm::multiply_int8 does; dst has no data then
 };
+
+/// How many elements a word of 4 bytes holds.
+inline std::int64_t elements_per_word(DType dtype) { return 4 / static_cast<std::int64_t>(dtype_size(dtype)); }
 
 /// The most words along k of a product with a bf16 dst, or with a packed b of bf16 or 8 bits.
 inline constexpr std::int64_t kMaxPanelWords = 2048;
