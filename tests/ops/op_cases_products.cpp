@@ -13,9 +13,9 @@ struct LinearShape {
   std::string name() const { return fmt::format("{}x{}x{}", N, I, O); }
 };
 // Sizes 0 and 1, primes, one less and one more than a vector, and MiniLM's layers.
-constexpr LinearShape kLinearShapes[] = {{0, 5, 3},     {1, 1, 1},      {1, 17, 2},    {2, 3, 31},     {7, 33, 17},
-                                         {13, 63, 65},  {33, 68, 70},   {29, 384, 5},  {31, 384, 384}, {203, 384, 96},
-                                         {61, 96, 384}, {5, 384, 1536}, {5, 1536, 384}};
+constexpr LinearShape kLinearShapes[] = {{0, 5, 3},      {1, 1, 1},     {1, 17, 2},     {2, 3, 31},    {7, 33, 17},
+                                         {13, 63, 65},   {33, 68, 70},  {47, 516, 63},  {29, 384, 5},  {31, 384, 384},
+                                         {203, 384, 96}, {61, 96, 384}, {5, 384, 1536}, {5, 1536, 384}};
 
 void add_linear(Cases& cases) {
   for (const auto s : kLinearShapes) {

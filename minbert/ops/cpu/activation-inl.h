@@ -36,7 +36,7 @@ HWY_INLINE Normal normal(V x) {
   return {hn::IfThenElse(hn::Lt(x, set(0)), tail, hn::Sub(set(1), tail)), bell};
 }
 
-/// 2^x for x in [-126, 0], to a relative error of 8e-5.
+/// 2^x for x in [-125, 0], to a relative error of 8e-5.
 HWY_INLINE V rough_exp2(V x) {
   const V n = hn::Round(x), f = hn::Sub(x, n);
   V p = set(0.05517177);
@@ -47,7 +47,8 @@ HWY_INLINE V rough_exp2(V x) {
 }
 
 /// normal(x) for results in bf16, to a relative error of 6e-4, which is a third of that of their rounding. The logarithm of the tail is
-/// close to a parabola: the polynomial has the smallest maximal error on [0, 12.8]; the tail of larger |x| counts as that of 12.8, 1e-37.
+/// close to a parabola: the polynomial has the smallest maximal error on [0, 12.8]; larger |x| counts as 12.8, at which both are below
+/// 1e-35.
 HWY_INLINE Normal rough_normal(V x) {
   const V a = hn::Min(hn::Abs(x), set(12.8));
   V p = set(-3.5445369140e-07);

@@ -35,7 +35,7 @@ class AmxTiles {
   /// c = a b + bias, or c += a b (f32 only), for a and b of bf16 and c of f32 or bf16; a null bias is 0. Sums are f32, in the order of k;
   /// denormals count as 0.
   void multiply(const Matrix& c, bool add, const AmxFactors& factors, const float* bias);
-  /// Passes the exact sums (rows, cols) of a b to `use`, for a of u8 and b of i8.
+  /// Passes the exact sums (rows, cols) of a b to `use`, for a of u8 and b of i8. Between calls of both kinds finish() is needed.
   void multiply_bytes(const UsePiece& use, std::int64_t row, std::int64_t rows, std::int64_t col, std::int64_t cols,
                       const AmxFactors& factors);
   void finish();

@@ -365,22 +365,21 @@ std::optional<PanelMath> panel_math(DType dtype) {
   }
 }
 
-/// Whether our own kernel takes the product: all f32 ones, and others with whole words along k, of which a bf16 dst has one block.
-bool is_for_panels(const Matrix& dst, const Matrix& a, const Matrix& b, bool accumulate) {
+/// Whether our own kernel takes the product: all f32 ones, and bf16 ones of which a bf16 dst has one block. oneDNN 2.6 has a fault with
+/// AMX: products with an odd k may end in an illegal instruction.
+bool is_for_panels(const Matrix& dst, const Matrix& a, bool accumulate) {
   MINBERT_CHECK(a.dtype != DType::kF32 || dst.dtype == DType::kF32, "product of f32 matrices into {}", dtype_name(dst.dtype));
-  const std::int64_t per_word = elements_per_word(a.dtype);
-  const auto whole_words = [&](std::int64_t along_k, std::int64_t stride) {
-    return along_k != 1 || (a.cols % per_word == 0 && stride % per_word == 0);
-  };
-  return panel_math(a.dtype) && whole_words(a.col_stride, a.row_stride) && whole_words(b.row_stride, b.col_stride) &&
-         (dst.dtype == DType::kF32 || (!accumulate && a.cols <= per_word * kMaxPanelWords));
+  if (a.dtype != DType::kBF16) return a.dtype == DType::kF32;
+  return panel_math(a.dtype) && (dst.dtype == DType::kF32 || (!accumulate && a.cols <= elements_per_word(a.dtype) * kMaxPanelWords));
 }
 
-/// Whether b is packed as our panels. With AVX512_BF16, oneDNN's packed bf16 products are as fast as ours, and faster for few rows.
+/// Whether b (f32, or i8 for that dtype) is packed as our panels. With AVX512_BF16, oneDNN's packed bf16 products are as fast as ours, and
+/// faster for few rows.
 bool packs_as_panels(const Matrix& b, DType dtype) {
-  const std::int64_t per_word = elements_per_word(dtype);
+  if (dtype == DType::kF32) return true;
   const auto math = panel_math(dtype);
-  return dtype == DType::kF32 || (math && *math != PanelMath::kDot && b.rows % per_word == 0 && b.rows <= per_word * kMaxPanelWords);
+  return math && *math != PanelMath::kDot && b.rows <= elements_per_word(dtype) * kMaxPanelWords &&
+         (dtype == DType::kBF16 || has_whole_words(b.transposed()));
 }
 
 }  // namespace
@@ -395,7 +394,7 @@ void Gemm::multiply(const Matrix& dst, const Matrix& a, const Matrix& b, const f
     if (!accumulate) fill_rows(dst, bias);
     return;
   }
-  if (is_for_panels(dst, a, b, accumulate)) {
+  if (is_for_panels(dst, a, accumulate)) {
     panel_multiply({.dst = dst, .a = a, .b = b, .packed_b = nullptr, .bias = bias, .accumulate = accumulate, .math = *panel_math(a.dtype)},
                    impl_->scratch);
     return;
@@ -434,6 +433,7 @@ void Gemm::repack(PackedMatrix& packed, const Matrix& b) {
   MINBERT_CHECK(packed.shape.rows == b.rows && packed.shape.cols == b.cols, "packing ({}, {}) into ({}, {})", b.rows, b.cols,
                 packed.shape.rows, packed.shape.cols);
   if (packed.panels != nullptr) {
+    MINBERT_CHECK(packs_as_panels(b, packed.shape.dtype), "packing columns {} apart", b.col_stride);
     pack_panels(packed.panels, b, packed.shape.dtype, *panel_math(packed.shape.dtype));
     return;
   }
@@ -453,8 +453,7 @@ void Gemm::multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatri
   const Key key = make_key(dst, a, b.shape, bias, false, true);
   if (key.m == 0) return;
   if (b.panels != nullptr) {
-    MINBERT_CHECK(is_for_panels(dst, a, b.shape, false), "product of {} matrices into {}, rows of a {} apart", dtype_name(a.dtype),
-                  dtype_name(dst.dtype), a.row_stride);
+    MINBERT_CHECK(is_for_panels(dst, a, false), "product of {} matrices into {}", dtype_name(a.dtype), dtype_name(dst.dtype));
     panel_multiply(
         {.dst = dst, .a = a, .b = b.shape, .packed_b = b.panels, .bias = bias, .accumulate = false, .math = *panel_math(a.dtype)},
         impl_->scratch);
@@ -471,6 +470,8 @@ void Gemm::multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece&
   MINBERT_CHECK(b.shape.dtype == DType::kI8, "an 8-bit product with {}", dtype_name(b.shape.dtype));
   const Key key = make_key(sums, a, b.shape, nullptr, false, true);
   if (key.m == 0) return;
+  MINBERT_CHECK(a.dtype == DType::kU8 && (b.panels == nullptr || has_whole_words(a)), "an 8-bit product of {}, rows {} apart",
+                dtype_name(a.dtype), a.row_stride);
   if (b.panels != nullptr)
     panel_multiply({.dst = sums, .a = a, .b = b.shape, .packed_b = b.panels, .math = *panel_math(a.dtype), .use = &use}, impl_->scratch);
   else

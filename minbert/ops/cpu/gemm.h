@@ -36,10 +36,10 @@ class Gemm {
   std::shared_ptr<PackedMatrix> pack(const Matrix& b, DType dtype);
   /// Copies b, of the same shape as before, into `packed`.
   void repack(PackedMatrix& packed, const Matrix& b);
-  /// dst = a b + bias, for b in f32 or bf16. Rows of a bf16 a start at even distances.
+  /// dst = a b + bias, for b in f32 or bf16.
   void multiply_packed(const Matrix& dst, const Matrix& a, const PackedMatrix& b, const float* bias);
-  /// Exact sums of a b, for a in u8 and b in i8, piece by piece. Each call of `use` is made on the thread that computed its piece, several
-  /// at a time; the piece lasts as long as the call.
+  /// Exact sums of a b, for a dense a in u8 and b in i8, piece by piece. Each call of `use` is made on the thread that computed its piece,
+  /// several at a time; the piece lasts as long as the call.
   void multiply_int8(const Matrix& a, const PackedMatrix& b, const UsePiece& use);
 
   /// Whether products of bf16 matrices exist here.

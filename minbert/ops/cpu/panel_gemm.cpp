@@ -52,7 +52,7 @@ struct PanelSizes {
 /// [first_block, first_block + block_count).
 struct PanelTask {
   const PanelProduct* product;
-  Matrix a, b;  // the product's; a bf16 matrix that is dense along k is seen as a matrix of float-sized words
+  Matrix a, b;  // the product's; a matrix of whole words along k is seen as a matrix of floats
   DepthBlocks blocks;
   std::int64_t first_row, rows, first_block, block_count;
   float* packed_a;
@@ -146,10 +146,21 @@ TileFunction<T> tile_function(std::int64_t rows) {
   return kTable[static_cast<std::size_t>(rows - 1)];
 }
 
-/// to[i * step + c] = the pair x(2 (k + i), col + c) and x(2 (k + i) + 1, col + c), for c < cols and i < depth. x is dense along its
-/// columns and counts as zero beyond its last row.
+/// to[i * step + c] = the pair x(2 (k + i), col + c) and x(2 (k + i) + 1, col + c), for c < cols and i < depth. x counts as zero beyond its
+/// last row. Where x is not dense along its columns, an odd number of its rows or columns keeps pairs from being words; only small layers
+/// are like that.
 void pack_pairs(float* to, std::int64_t step, const Matrix& x, std::int64_t col, std::int64_t cols, std::int64_t k, std::int64_t depth) {
-  const BFloat16* from = static_cast<const BFloat16*>(x.data) + 2 * k * x.row_stride + col;
+  const BFloat16* from = static_cast<const BFloat16*>(x.data) + 2 * k * x.row_stride + col * x.col_stride;
+  if (x.col_stride != 1) {
+    for (std::int64_t i = 0; i < depth; ++i) {
+      for (std::int64_t c = 0; c < cols; ++c) {
+        BFloat16 pair[2] = {from[2 * i * x.row_stride + c * x.col_stride], BFloat16(0.0f)};
+        if (2 * (k + i) + 1 < x.rows) pair[1] = from[(2 * i + 1) * x.row_stride + c * x.col_stride];
+        std::memcpy(to + i * step + c, pair, sizeof pair);
+      }
+    }
+    return;
+  }
   for (std::int64_t i = 0; i < depth; ++i, from += 2 * x.row_stride, to += step) {
     const bool alone = 2 * (k + i) + 1 == x.rows;
     for_lanes(static_cast<std::size_t>(cols), [&](std::size_t c, auto extent) HWY_ATTR {
@@ -221,8 +232,8 @@ void pack_a_tiles(float* to, const Matrix& a, std::int64_t row, std::int64_t row
   }
 }
 
-/// Packs columns [col, col + width) of b over the words [k, k + depth): to[i * width + c] = word k + i of column c, or 0 beyond the last.
-/// width is kLanes or kCols.
+/// Packs columns [col, col + width) of b over the words [k, k + depth): to[i * width + c] = word k + i of column c. What lies beyond the
+/// last column is finite.
 template <std::int64_t width>
 void pack_b_cols(float* to, const Matrix& b, std::int64_t col, std::int64_t k, std::int64_t depth) {
   const std::int64_t cols = std::clamp<std::int64_t>(b.cols - col, 0, width);
@@ -404,7 +415,7 @@ void multiply_by_amx(const PanelTask& t, std::int64_t begin, std::int64_t end, f
   multiply_panels_by(t, begin, end, buffer,
                      [&](std::int64_t block, std::int64_t panel, std::int64_t row, std::int64_t rows, std::int64_t col, const float* b,
                          std::int64_t depth, bool add, const float* next) {
-                       AmxFactors factors{.a = packed_a_at(t, block, panel),
+                       AmxFactors factors{.a = nullptr,
                                           .a_row = kAmxStep,
                                           .a_step = kAmxRows * kAmxStep,
                                           .b = b,
@@ -414,6 +425,8 @@ void multiply_by_amx(const PanelTask& t, std::int64_t begin, std::int64_t end, f
                          factors.a = static_cast<const float*>(t.a.data) + row * t.a.row_stride + t.blocks.begin(t.first_block + block);
                          factors.a_row = t.a.row_stride;
                          factors.a_step = kAmxStep;
+                       } else {
+                         factors.a = packed_a_at(t, block, panel);
                        }
                        const std::int64_t cols = std::min(kAmxCols, p.dst.cols - col);
                        if (p.use != nullptr) return tiles.multiply_bytes(*p.use, row, rows, col, cols, factors);
@@ -526,10 +539,10 @@ DepthBlocks depth_blocks(std::int64_t depth, DType dtype, PanelMath math, bool o
 
 }  // namespace
 
-/// Returns a view of x: where its elements are smaller than words and adjacent in each row, as words (f32), otherwise as it is.
+/// Returns a view of x: where its elements are smaller than words and each row is made of whole words, as words (f32), otherwise as it is.
 Matrix words_along_columns(const Matrix& x) {
   const std::int64_t elements = elements_per_word(x.dtype);
-  if (elements == 1 || x.col_stride != 1) return x;
+  if (elements == 1 || !has_whole_words(x)) return x;
   Matrix words = x;
   words.dtype = DType::kF32;
   words.cols = x.cols / elements;

@@ -19,7 +19,7 @@ enum class PanelMath : std::uint8_t {
 
 /// dst (M,N) = a (M,K) b (K,N) + bias (N) or none; with `accumulate` dst += a b. Either all are f32, or a and b are bf16 and
 /// dst is f32 or bf16, which does not accumulate; or a is u8 and b i8, without bias, and `use` gets the sums piece by piece.
-/// Where a or b is dense along k, its rows along k are whole words of 4 bytes, at whole words' distances.
+/// 8-bit matrices have whole words along k (has_whole_words of a and of b's transpose).
 struct PanelProduct {
   Matrix dst, a, b;
   const float* packed_b = nullptr;  ///< b as packed by pack_panels; then b.data is not read
@@ -31,6 +31,11 @@ struct PanelProduct {
 
 /// How many elements a word of 4 bytes holds.
 inline std::int64_t elements_per_word(DType dtype) { return 4 / static_cast<std::int64_t>(dtype_size(dtype)); }
+/// Whether each row of x is made of whole words, at whole words' distances.
+inline bool has_whole_words(const Matrix& x) {
+  const std::int64_t elements = elements_per_word(x.dtype);
+  return x.col_stride == 1 && x.cols % elements == 0 && x.row_stride % elements == 0;
+}
 
 /// The most words along k of a product with a bf16 dst, or with a packed b of bf16 or 8 bits.
 inline constexpr std::int64_t kMaxPanelWords = 2048;
