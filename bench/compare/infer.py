@@ -7,8 +7,8 @@
 Token ids to means of the last hidden states. sorted: examples of like length share a batch, as a peer that sorts its input has it;
 ragged: as they come. Peers pad to the longest of a batch; bf16 is PyTorch's with bf16 weights, int8 onnxruntime's dynamic quantisation
 (weights by channel), nncf's static quantisation for OpenVINO, and CTranslate2's int8. openvino gets one batch after the other, with its
-hint for latency; openvino-throughput gets all batches at once, with the hint for throughput, and then so does minbert. Contestants are processes that take
-turns; ratio is the peer's time over ours of the same round, its median over rounds and its spread. Lines go to stdout, a table to
+hint for latency; openvino-throughput gets all batches at once, with the hint for throughput, and then so does minbert. Contestants are
+processes that take turns; ratio is the peer's time over ours of the same round, its median over rounds and its spread. Lines go to stdout, a table to
 stderr. Needs torch and transformers; the others take part where they (and onnx) are installed.
 """
 

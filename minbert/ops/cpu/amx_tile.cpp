@@ -74,6 +74,13 @@ struct NoWriter {
   void write(std::int64_t) {}
 };
 
+/// Adds a product of tiles to tile c. The instructions name their tiles, so that their numbers must be literals: hence a macro.
+#define MINBERT_ADD_PRODUCT(c, a, b) \
+  if constexpr (kBytes)              \
+    _tile_dpbusd(c, a, b);           \
+  else                               \
+    _tile_dpbf16ps(c, a, b)
+
 /// Stores the sums (kAmxRows, kAmxCols) of the products, or of their first 16 rows without kBothRows. Meanwhile `writer` writes other sums.
 template <bool kBytes, bool kBothRows, class Writer>
 MINBERT_AMX void multiply_tiles(float* sums, const AmxFactors& factors, const float* bias, Writer writer) {
@@ -105,22 +112,12 @@ MINBERT_AMX void multiply_tiles(float* sums, const AmxFactors& factors, const fl
     _tile_loadd(4, a, a_row);
     _tile_loadd(6, b, kRowBytes);
     _tile_loadd(7, b + kTileWords, kRowBytes);
-    if constexpr (kBytes) {
-      _tile_dpbusd(0, 4, 6);
-      _tile_dpbusd(1, 4, 7);
-    } else {
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
-    }
+    MINBERT_ADD_PRODUCT(0, 4, 6);
+    MINBERT_ADD_PRODUCT(1, 4, 7);
     if constexpr (kBothRows) {
       _tile_loadd(5, a + kTileRows * factors.a_row, a_row);
-      if constexpr (kBytes) {
-        _tile_dpbusd(2, 5, 6);
-        _tile_dpbusd(3, 5, 7);
-      } else {
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-      }
+      MINBERT_ADD_PRODUCT(2, 5, 6);
+      MINBERT_ADD_PRODUCT(3, 5, 7);
     }
     writer.write(rows_in_step);
   }

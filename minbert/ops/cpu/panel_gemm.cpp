@@ -48,6 +48,9 @@ struct PanelSizes {
   std::int64_t rows, row_stride, cols;
 };
 
+/// Floats that a word of packed a becomes: two where bf16 is widened.
+inline std::int64_t floats_per_word(const PanelProduct& p) { return p.math == PanelMath::kFloat && p.a.dtype == DType::kBF16 ? 2 : 1; }
+
 /// A piece of the product, and memory for its packed a: the rows of dst [first_row, first_row + rows), summed over the blocks of k
 /// [first_block, first_block + block_count).
 struct PanelTask {
@@ -61,10 +64,9 @@ struct PanelTask {
   std::int64_t read_in_place;  // so many of them, the first ones, are not packed
 
   bool amx() const { return product->math == PanelMath::kAmx; }
-  bool widened() const { return product->math == PanelMath::kFloat && product->a.dtype == DType::kBF16; }
-  std::int64_t floats_per_word() const { return widened() ? 2 : 1; }
-  /// Rows are divided evenly, 16 into 8 and 8, not 14 and 2; but those of AMX into whole panels and a rest, which takes as long as a whole
-  /// one.
+  std::int64_t floats_per_word() const { return cpu::floats_per_word(*product); }
+  bool widened() const { return floats_per_word() == 2; }
+  /// Rows are divided evenly, 16 into 8 and 8, not 14 and 2. With AMX few rows take as long as a whole panel: only the last has fewer.
   std::int64_t row_of(std::int64_t panel) const { return amx() ? std::min(rows, panel * kAmxRows) : rows * panel / row_panels; }
 };
 
@@ -208,8 +210,8 @@ void pack_a_widened(float* to, const Matrix& a, std::int64_t row, std::int64_t r
   }
 }
 
-/// Packs rows [row, row + rows) of a over the words [k, k + depth) as tiles: word k + i of row r goes to to[(i / 16 * 32 + r) * 16 + i %
-/// 16]. Zeros follow up to whole steps. Other rows of the panel are undefined.
+/// Packs rows [row, row + rows) of a over the words [k, k + depth) as tiles: to[(i / 16 * 32 + r) * 16 + i % 16] = word k + i of row r.
+/// Zeros follow up to whole steps. Other rows of the panel are undefined.
 void pack_a_tiles(float* to, const Matrix& a, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) {
   if (a.dtype != DType::kBF16) {
     for (std::int64_t r = 0; r < rows; ++r, to += kAmxStep) {
@@ -358,8 +360,8 @@ void pack_a_panels(const PanelTask& t, std::int64_t begin, std::int64_t end) {
 }
 
 /// Runs tasks [begin, end). Task number i multiplies row group i % groups by b's panel i / groups, so that a thread packs a panel of b once
-/// for consecutive groups. `buffer` holds that packed panel. run(block, panel, row, rows, col, b, depth, add, next) computes one tile of
-/// dst.
+/// for consecutive groups. `buffer` holds that packed panel.
+/// run(block, panel, row, rows, col, b, depth, add, next) computes one tile of dst.
 template <class Run>
 void multiply_panels_by(const PanelTask& t, std::int64_t begin, std::int64_t end, float* buffer, const Run& run) {
   const PanelProduct& p = *t.product;
@@ -558,9 +560,8 @@ void panel_multiply(const PanelProduct& product, Scratch& scratch) {
   const DepthBlocks blocks = depth_blocks(product.a.cols, product.a.dtype, product.math, one_block);
   MINBERT_CHECK(!one_block || blocks.count == 1, "a product in one piece over {} elements", product.a.cols);
   const Matrix a = words_along_columns(product.a), b = words_along_columns(product.b.transposed()).transposed();
-  const std::int64_t floats = words && product.math == PanelMath::kFloat ? 2 : 1;  // of a word of packed a
-  const std::int64_t rows_at_once =
-      std::max(sizes.rows, kPackedA / floats / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
+  const std::int64_t rows_at_once = std::max(
+      sizes.rows, kPackedA / floats_per_word(product) / std::min(blocks.depth, kBlocksAtOnce * blocks.size) / sizes.rows * sizes.rows);
   for (std::int64_t block = 0; block < blocks.count; block += kBlocksAtOnce) {
     for (std::int64_t row = 0; row < product.dst.rows; row += rows_at_once) {
       multiply_block({.product = &product,
