@@ -333,7 +333,7 @@ void SimulatedStep::run(Recorder& r) {
   forward(r);
   backward(r);
   const AdamWSegment all{
-      .value = values_, .gradient = gradients_, .m = m_, .v = v_, .copy = copies_, .lr = 1e-5f, .weight_decay = 0.01f, .step = 1};
+      .value = values_, .gradient = gradients_, .m = m_, .v = v_, .copy = copies_, .step = adamw_step({}, 1e-5f, 1), .weight_decay = 0.01f};
   r.time("adamw", 0, 32.0 * static_cast<double>(values_.numel()) + (copies_ ? bytes({copies_}) : 0.0),
          [&] { backend_.adamw({&all, 1}, {}); });
 }

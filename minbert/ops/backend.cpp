@@ -62,6 +62,26 @@ float dropout_factor(const Dropout& d, RowId row, std::uint32_t head, std::uint3
   return bits < dropout_threshold(d.p) ? 0.0f : dropout_scale(d.p);
 }
 
+AdamWStep adamw_step(const AdamWOptions& options, float lr, std::int64_t t) {
+  MINBERT_CHECK(t >= 1, "adamw: step {}", t);
+  const auto correction = [t](float beta) { return 1.0 - std::pow(static_cast<double>(beta), static_cast<double>(t)); };
+  return {.lr = lr, .correction1 = correction(options.beta1), .correction2 = correction(options.beta2)};
+}
+
+void Backend::adamw_idle(std::span<const AdamWIdle> idle, std::span<const AdamWStep> steps, const AdamWOptions& options) {
+  std::vector<AdamWSegment> segments;
+  for (std::size_t t = 0; t < steps.size(); ++t) {
+    segments.clear();
+    for (const AdamWIdle& part : idle) {
+      if (part.first > t) continue;
+      AdamWSegment& segment = segments.emplace_back(part.segment);
+      segment.gradient = {};
+      segment.step = steps[t];
+    }
+    adamw(segments, options);
+  }
+}
+
 Int8Range Int8Range::of_input(float low, float high) {
   const float scale = (high - low) / 255.0f;
   if (scale <= 0) return {};

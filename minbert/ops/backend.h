@@ -155,15 +155,27 @@ struct AdamWOptions {
   float gradient_scale = 1;  ///< multiplies every gradient first (clipping)
 };
 
+/// The numbers of step t, from 1: the learning rate and the bias corrections 1 - beta^t.
+struct AdamWStep {
+  float lr = 0;
+  double correction1 = 1, correction2 = 1;
+};
+AdamWStep adamw_step(const AdamWOptions& options, float lr, std::int64_t t);
+
 /// One stretch of parameters with the same settings. All tensors are 1-D of equal length; all but `copy` are f32.
 struct AdamWSegment {
   Tensor value;     ///< updated
   Tensor gradient;  ///< read, then set to zero; an empty tensor stands for a gradient of zeros
   Tensor m, v;      ///< updated
   Tensor copy;      ///< bf16, overwritten with the new value; may be empty
-  float lr = 0;
+  AdamWStep step;
   float weight_decay = 0;
-  std::int64_t step = 1;  ///< t of the bias corrections, from 1
+};
+
+/// Parameters that had no gradient in steps first, first + 1, ... of a list. The segment's own gradient and step are not read.
+struct AdamWIdle {
+  AdamWSegment segment;
+  std::size_t first = 0;
 };
 
 /// Time and work of one kind of op since the last reset (MINBERT_DEBUG=2 and --profile).
@@ -324,8 +336,11 @@ class Backend : public Memory {
                                     double scale) = 0;
 
   // ---- optimizer ----
-  /// Updates value, m, v and copy of each segment in place, and sets its gradient to zero; options.step counts from 1.
+  /// Updates value, m, v and copy of each segment in place, and sets its gradient to zero.
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;
+  /// Makes the steps from `first` to the last, in which a segment had no gradient: the same bits as so many calls of adamw(), in one
+  /// sweep over memory.
+  virtual void adamw_idle(std::span<const AdamWIdle> idle, std::span<const AdamWStep> steps, const AdamWOptions& options);
   /// The sum of squares over all tensors, in chunks of fixed size, so that neither threads nor the cuts between tensors change it.
   virtual double squared_norm(std::span<const Tensor> tensors) = 0;
 

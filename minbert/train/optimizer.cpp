@@ -1,5 +1,7 @@
 // Makes the list of segments that one AdamW step updates. A segment is a run of rows of the word embedding table, or a long stretch of
-// other parameters that are adjacent in memory (called dense, because a step updates all of their rows).
+// other parameters that are adjacent in memory (called dense, because a step updates all of their rows). Most rows of the table have no
+// gradient in a step, but their moments move them. Such steps wait until the row is read, and are then made in one sweep: the same
+// arithmetic, without reading and writing the table in every step.
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
@@ -83,8 +85,7 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
     const ParamInfo& info = params.table()[i];
     if (!has_moments(i)) continue;
     if (i == word_) {
-      all_rows_ = segment(i).weight_decay > 0;
-      words_ = WordRows(info.shape[0]);
+      words_ = WordRows(info.shape[0], segment(i).weight_decay > 0);
     } else {
       const std::string group = group_of(info);
       add_dense(*std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == group; }), i);
@@ -98,7 +99,7 @@ void Optimizer::add_low_rank(Group& group) {
   const auto decay = static_cast<float>(stage_.weight_decay);
   const auto add = [&](double scale, const Tensor& value, const Tensor& gradient, const Tensor& m, const Tensor& v) {
     const AdamWSegment whole = {
-        .value = flat(value), .gradient = flat(gradient), .m = flat(m), .v = flat(v), .copy = {}, .weight_decay = decay};
+        .value = flat(value), .gradient = flat(gradient), .m = flat(m), .v = flat(v), .copy = {}, .step = {}, .weight_decay = decay};
     group.dense.push_back({whole, scale});
   };
   for (const LowRank::Adapter& at : low_rank_->adapters()) {
@@ -124,6 +125,7 @@ AdamWSegment Optimizer::segment(std::size_t index) const {
           .m = flat(m_[index]),
           .v = flat(v_[index]),
           .copy = part(params_.copy(index)),
+          .step = {},
           .weight_decay = decays ? static_cast<float>(stage_.weight_decay) : 0.0f};
 }
 
@@ -156,6 +158,41 @@ AdamWSegment Optimizer::word_rows(const RowRun& run) const {
        {&AdamWSegment::value, &AdamWSegment::gradient, &AdamWSegment::m, &AdamWSegment::v, &AdamWSegment::copy})
     if (rows.*part) rows.*part = (rows.*part).slice_rows(run.begin * width, run.end * width);
   return rows;
+}
+
+AdamWOptions Optimizer::options(double gradient_scale) const {
+  return {.form = stage_.optimizer,
+          .beta1 = static_cast<float>(stage_.betas[0]),
+          .beta2 = static_cast<float>(stage_.betas[1]),
+          .eps = static_cast<float>(stage_.eps),
+          .gradient_scale = static_cast<float>(gradient_scale)};
+}
+
+void Optimizer::touch(std::span<const std::int32_t> ids) {
+  words_.touch(ids);
+  make_waiting(words_.take_behind(ids, groups_[0].steps));
+}
+
+void Optimizer::touch_all_words() {
+  words_.touch_all();
+  settle();
+}
+
+void Optimizer::settle() {
+  make_waiting(words_.take_all_behind(groups_[0].steps));
+  word_steps_.clear();
+}
+
+/// Makes the steps that these rows wait for.
+void Optimizer::make_waiting(std::span<const WordRows::Behind> rows) {
+  if (rows.empty()) return;
+  idle_.clear();
+  for (const WordRows::Behind& at : rows) {
+    const std::int64_t waiting = groups_[0].steps - at.made;
+    MINBERT_CHECK(waiting <= std::ssize(word_steps_), "row {} waits for {} steps of {}", at.row, waiting, word_steps_.size());
+    idle_.push_back({word_rows({at.row, at.row + 1}), word_steps_.size() - static_cast<std::size_t>(waiting)});
+  }
+  params_.backend().adamw_idle(idle_, word_steps_, options(1));
 }
 
 void Optimizer::use_groups(StepHead head) {
@@ -200,42 +237,38 @@ double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
 
 void Optimizer::step(double lr_factor) {
   MINBERT_CHECK(!used_.empty(), "a step without its gradient norm");
-  segments_.clear();
-  const auto add = [&](const Group& group, AdamWSegment segment, double scale) {
-    segment.lr = static_cast<float>(group.lr * lr_factor * scale);
-    segment.step = group.steps;
-    segments_.push_back(segment);
+  // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
+  const AdamWOptions options = this->options(stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0);
+  const auto step_of = [&](const Group& group, double scale) {
+    return adamw_step(options, static_cast<float>(group.lr * lr_factor * scale), group.steps);
   };
+  segments_.clear();
   for (Group* group : used_) {
     ++group->steps;
-    for (const DenseSegment& dense : group->dense) add(*group, dense.segment, dense.lr_scale);
+    for (const DenseSegment& dense : group->dense) {
+      segments_.push_back(dense.segment);
+      segments_.back().step = step_of(*group, dense.lr_scale);
+    }
   }
-  // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
-  const double scale = stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0;
   const auto update = [&] {
-    params_.backend().adamw(segments_, {.form = stage_.optimizer,
-                                        .beta1 = static_cast<float>(stage_.betas[0]),
-                                        .beta2 = static_cast<float>(stage_.betas[1]),
-                                        .eps = static_cast<float>(stage_.eps),
-                                        .gradient_scale = static_cast<float>(scale)});
+    params_.backend().adamw(segments_, options);
     segments_.clear();
   };
   if (is_shared()) update();  // the other ranks wait for these; the word embeddings follow while they travel
-  if (all_rows_)
-    add(groups_[0], segment(*word_), lr_scale(params_.table()[*word_]));
-  else
-    words_.for_moving_runs([&](const RowRun& run, bool has_gradient) {
-      AdamWSegment rows = word_rows(run);
-      if (!has_gradient) rows.gradient = {};
-      add(groups_[0], rows, lr_scale(params_.table()[*word_]));
-    });
+  if (word_ && has_moments(*word_)) {
+    word_steps_.push_back(step_of(groups_[0], lr_scale(params_.table()[*word_])));
+    for (const RowRun& run : words_.step_runs()) {
+      segments_.push_back(word_rows(run));
+      segments_.back().step = word_steps_.back();
+    }
+  }
   if (is_shared())
     exchange_->spread_values(update);
   else
     update();
   if (low_rank_) low_rank_->merge();
   params_.changed(/*copies_current=*/!is_shared() && !low_rank_);
-  words_.next_step();
+  words_.next_step(groups_[0].steps);
   used_.clear();
 }
 
@@ -253,6 +286,7 @@ std::vector<NamedTensor> Optimizer::named_moments() const {
 }
 
 void Optimizer::save(const std::filesystem::path& path) const {
+  MINBERT_CHECK(word_steps_.empty(), "rows of the word embeddings may wait for {} steps", word_steps_.size());
   Metadata steps;
   for (const Group& group : groups_) steps[group.name] = std::to_string(group.steps);
   if (!is_shared()) return save_tensors(params_.backend(), path, named_moments(), steps);
@@ -300,19 +334,19 @@ void Optimizer::load_step_counts(const std::filesystem::path& path, const Metada
   }
 }
 
-/// Marks only rows with a moment other than zero, because an update without gradient and decay leaves all other rows unchanged.
+/// Of the word embeddings' rows, those with a moment other than zero have made all steps; with weight decay, all have.
 void Optimizer::find_moving_rows() {
   const std::int64_t rows = params_.value(*word_).rows(), width = params_.value(*word_).cols();
   std::vector<float> moments(static_cast<std::size_t>(rows * width));
-  std::vector<RowRun> moving;
+  word_steps_.clear();
+  words_.take_all_behind(groups_[0].steps);
   for (const Gradients* part : {&m_, &v_}) {
     params_.backend().copy_to_host(moments.data(), (*part)[*word_]);
     for (std::int64_t row = 0; row < rows; ++row) {
       const auto values = std::span(moments).subspan(static_cast<std::size_t>(row * width), static_cast<std::size_t>(width));
-      if (std::ranges::any_of(values, [](float x) { return x != 0; })) moving.push_back({row, row + 1});
+      if (std::ranges::any_of(values, [](float x) { return x != 0; })) words_.set_made(row, groups_[0].steps);
     }
   }
-  words_.add_moments(moving);
 }
 
 std::int64_t Optimizer::state_bytes(const Params& params, const StageSpec& stage, const ParamFilter& trainable, int ranks) {

@@ -26,10 +26,13 @@ class Optimizer {
 
   /// Backward passes accumulate here; step() sets to zero what it used.
   Gradients& gradients() { return gradients_; }
-  /// The step's gradient may be in these rows of the word embeddings: the ids of every micro-batch.
-  void touch(std::span<const std::int32_t> ids) { words_.touch(ids); }
-  /// The step's gradient may be in all of their rows: a head tied to the word embeddings was used.
-  void touch_all_words() { words_.touch_all(); }
+  /// The step's gradient may be in these rows of the word embeddings: the ids of every micro-batch. Call it before the forward pass, which
+  /// may read only these rows: all others wait for the steps in which they had no gradient.
+  void touch(std::span<const std::int32_t> ids);
+  /// The step's gradient may be in all of their rows, and the forward pass may read all: a head tied to the word embeddings is used.
+  void touch_all_words();
+  /// Makes the steps that rows of the word embeddings still wait for. Call it before anything but a touched step reads the parameters.
+  void settle();
 
   /// What a step trains beside the encoder: a task's head, by its index in ModelShape::heads, or else the MLM head, if there
   /// is one.
@@ -53,7 +56,7 @@ class Optimizer {
   static std::int64_t state_bytes(const Params& params, const StageSpec& stage, const ParamFilter& trainable, int ranks = 1);
 
  private:
-  /// Adjacent parameters with equal settings; each step sets the segment's own lr and step.
+  /// Adjacent parameters with equal settings; each step sets the segment's own step.
   struct DenseSegment {
     AdamWSegment segment;
     double lr_scale = 1;
@@ -75,6 +78,8 @@ class Optimizer {
   AdamWSegment segment(std::size_t index) const;
   double lr_scale(const ParamInfo& info) const;
   AdamWSegment word_rows(const RowRun& run) const;
+  AdamWOptions options(double gradient_scale) const;
+  void make_waiting(std::span<const WordRows::Behind> rows);
   void use_groups(StepHead head);
   std::vector<NamedTensor> named_moments() const;
   void load_step_counts(const std::filesystem::path& path, const Metadata& steps);
@@ -89,12 +94,13 @@ class Optimizer {
   std::unique_ptr<LowRank> low_rank_;  // with stage.lora
   std::vector<Group> groups_;          // encoder, pooler, one for each head, the MLM head if there is one
   std::optional<std::size_t> word_;    // index of the word embedding table, if it trains
-  bool all_rows_ = false;              // weight decay moves all of its rows in each step
-  WordRows words_{0};                  // which of its rows a step moves without decay
+  WordRows words_{0, false};           // which of its rows a step moves
+  std::vector<AdamWStep> word_steps_;  // the table's steps that some rows may still wait for, the last one last
   std::vector<Group*> used_;           // groups of the step that gradient_norm() measured; empty after step()
   double norm_ = 0;                    // that step's norm
   std::vector<Tensor> norm_parts_;
   std::vector<AdamWSegment> segments_;
+  std::vector<AdamWIdle> idle_;
 };
 
 }  // namespace minbert

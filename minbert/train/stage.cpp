@@ -122,6 +122,17 @@ void Stage::train_epoch(Progress& at) {
     if (train_step(at, plan)) throw StopRequested();
     if (every != nullptr && at.stage_step % *every == 0) save_checkpoint(at);
   }
+  const Stopwatch watch;
+  optimizer_.settle();
+  add_seconds(at, watch.seconds());
+}
+
+/// Counts the time of steps. Returns what was added.
+double Stage::add_seconds(Progress& at, double seconds) const {
+  if (spec_.max_minutes > 0) seconds = setup_.ranks->broadcast(seconds);  // all ranks must stop after the same step
+  at.wall_s += seconds;
+  at.stage_s += seconds;
+  return seconds;
 }
 
 /// Returns whether to stop after this step.
@@ -142,10 +153,7 @@ bool Stage::train_step(Progress& at, const EpochPlan& plan) {
                                           fmt::format("stage {}, step {}, task {}", spec_.name, at.run_step, name));
   ++at.epoch_step;
   ++at.stage_step;
-  double seconds = watch.seconds();
-  if (spec_.max_minutes > 0) seconds = ranks.broadcast(seconds);  // all ranks must stop after the same step
-  at.wall_s += seconds;
-  at.stage_s += seconds;
+  const double seconds = add_seconds(at, watch.seconds());
   const StepRecord record{.stage = spec_.name,
                           .task = name,
                           .step = at.run_step,
@@ -204,6 +212,7 @@ std::vector<std::string> Stage::part_names() const {
 void Stage::save_checkpoint(const Progress& at) {
   const PhaseScope writing(folder_.clock(), Phase::kWrite);
   folder_.flush();
+  optimizer_.settle();
   minbert::save_checkpoint(folder_.checkpoint("last"), *setup_.params, &optimizer_, at, *setup_.ranks);
 }
 

@@ -43,6 +43,7 @@ class Stage {
   void resume(const Progress& at);
   void train_epoch(Progress& at);
   bool train_step(Progress& at, const EpochPlan& plan);
+  double add_seconds(Progress& at, double seconds) const;
   void finish_epoch(Progress& at);
   std::vector<std::string> part_names() const;
   void save_checkpoint(const Progress& at);

@@ -22,31 +22,32 @@ void WordRows::close_step() {
         step_runs_.back().end = row + 1;
     }
   }
-  add_moments(step_runs_);
 }
 
-void WordRows::next_step() {
+void WordRows::next_step(std::int64_t steps) {
+  for (const RowRun& run : step_runs_) std::fill(made_.begin() + run.begin, made_.begin() + run.end, steps);
   touched_.clear();
   all_touched_ = false;
 }
 
-void WordRows::add_moments(std::span<const RowRun> runs) {
-  bool grown = false;
-  for (const RowRun& run : runs) {
-    for (std::int64_t row = run.begin; row < run.end; ++row) {
-      grown = grown || !has_moments_[static_cast<std::size_t>(row)];
-      has_moments_[static_cast<std::size_t>(row)] = true;
-    }
-  }
-  if (!grown) return;
-  moment_runs_.clear();
-  for (std::int64_t row = 0; row < rows(); ++row) {
-    if (!has_moments_[static_cast<std::size_t>(row)]) continue;
-    if (!moment_runs_.empty() && moment_runs_.back().end == row)
-      ++moment_runs_.back().end;
-    else
-      moment_runs_.push_back({row, row + 1});
-  }
+void WordRows::take(std::int64_t row, std::int64_t steps) {
+  std::int64_t& made = made_[static_cast<std::size_t>(row)];
+  if (made == kNeverMoved || made == steps) return;
+  behind_.push_back({row, made});
+  made = steps;
+}
+
+std::span<const WordRows::Behind> WordRows::take_behind(std::span<const std::int32_t> ids, std::int64_t steps) {
+  behind_.clear();
+  if (rows() > 0)
+    for (const std::int64_t row : ids) take(row, steps);
+  return behind_;
+}
+
+std::span<const WordRows::Behind> WordRows::take_all_behind(std::int64_t steps) {
+  behind_.clear();
+  for (std::int64_t row = 0; row < rows(); ++row) take(row, steps);
+  return behind_;
 }
 
 }  // namespace minbert

@@ -70,7 +70,8 @@ void set_values(Params& params, std::size_t index, const std::vector<From>& from
 /// AdamW with one rate on all parameters that train; they decay where the table says so.
 class TinyOptimizer {
  public:
-  TinyOptimizer(Params& params, const Gradients& gradients, float lr, float weight_decay) : params_(&params), arena_(params.backend()) {
+  TinyOptimizer(Params& params, const Gradients& gradients, float lr, float weight_decay)
+      : params_(&params), lr_(lr), arena_(params.backend()) {
     const auto flat = [](const Tensor& x) { return x ? x.reshape({x.numel()}) : x; };
     for (std::size_t i = 0; i < params.table().size(); ++i) {
       if (!gradients.trainable(i)) continue;
@@ -82,19 +83,21 @@ class TinyOptimizer {
         params.backend().zero(*moment);
       }
       segment.copy = flat(params.copy(i));
-      segment.lr = lr;
       segment.weight_decay = params.table()[i].decay ? weight_decay : 0;
-      segment.step = 0;
     }
   }
   void step(AdamWForm form) {
-    for (AdamWSegment& segment : segments_) ++segment.step;
-    params_->backend().adamw(segments_, {.form = form});
+    const AdamWOptions options{.form = form};
+    ++steps_;
+    for (AdamWSegment& segment : segments_) segment.step = adamw_step(options, lr_, steps_);
+    params_->backend().adamw(segments_, options);
     params_->changed(true);
   }
 
  private:
   Params* params_;
+  float lr_;
+  std::int64_t steps_ = 0;
   Arena arena_;
   std::vector<AdamWSegment> segments_;
 };

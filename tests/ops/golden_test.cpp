@@ -222,8 +222,13 @@ TEST(Golden, AdamW) {
         squared = ref().squared_norm(std::span(&gradient, 1));
         options.gradient_scale = static_cast<float>(std::min(1.0, 1.5 / (std::sqrt(squared) + 1e-6)));
       }
-      const AdamWSegment segment{
-          .value = value, .gradient = gradient, .m = m, .v = v, .copy = {}, .lr = 0.0625f, .weight_decay = 0.125f, .step = t};
+      const AdamWSegment segment{.value = value,
+                                 .gradient = gradient,
+                                 .m = m,
+                                 .v = v,
+                                 .copy = {},
+                                 .step = adamw_step(options, 0.0625f, t),
+                                 .weight_decay = 0.125f};
       ref().adamw(std::span(&segment, 1), options);
     }
     if (norms) g.expect(norms, "squared_norms");

@@ -120,7 +120,7 @@ TEST_F(Laws, AdamWKeepsTheCopyOfAWeightFresh) {
                              .m = zeros,
                              .v = put(DType::kF32, {15}, std::vector<double>(15)),
                              .copy = copy.reshape({15}),
-                             .lr = 0.5f};
+                             .step = adamw_step({}, 0.5f, 1)};
   backend().adamw(std::span(&segment, 1), {});
   ++clock;
   const std::vector<double> updated = get(copy);
@@ -207,9 +207,15 @@ TEST_F(Laws, AdamWIsItsFormula) {
     for (std::int64_t t = 1; t <= kSteps; ++t) {
       const Tensor gradient = normal(DType::kF32, {P});
       const std::vector<double> g = get(gradient);
-      const AdamWSegment segment{
-          .value = value, .gradient = gradient, .m = m, .v = v, .copy = {}, .lr = 0.0625f, .weight_decay = 0.125f, .step = t};
-      backend().adamw(std::span(&segment, 1), {.form = form, .gradient_scale = 0.25f});
+      const AdamWOptions options{.form = form, .gradient_scale = 0.25f};
+      const AdamWSegment segment{.value = value,
+                                 .gradient = gradient,
+                                 .m = m,
+                                 .v = v,
+                                 .copy = {},
+                                 .step = adamw_step(options, 0.0625f, t),
+                                 .weight_decay = 0.125f};
+      backend().adamw(std::span(&segment, 1), options);
       const double correction1 = 1 - std::pow(beta1, t), correction2 = 1 - std::pow(beta2, t);
       for (std::size_t i = 0; i < P; ++i) {
         m_expected[i] = beta1 * m_expected[i] + (1 - beta1) * scale * g[i];
@@ -224,6 +230,59 @@ TEST_F(Laws, AdamWIsItsFormula) {
     EXPECT_TRUE(compare(get(value), theta, {1e-6, 1e-5}, "value"));
     EXPECT_TRUE(compare(get(m), m_expected, {1e-7, 1e-5}, "m"));
     EXPECT_TRUE(compare(get(v), v_expected, {1e-9, 1e-5}, "v"));
+  }
+}
+
+/// Learning rates that rise for 50 steps and then fall to zero.
+std::vector<AdamWStep> warmed_up_steps(const AdamWOptions& options, std::int64_t count) {
+  std::vector<AdamWStep> steps;
+  for (std::int64_t t = 1; t <= count; ++t) {
+    const double factor = std::min(static_cast<double>(t) / 50, static_cast<double>(count - t) / static_cast<double>(count));
+    steps.push_back(adamw_step(options, static_cast<float>(0.01 * factor), t));
+  }
+  return steps;
+}
+
+TEST_F(Laws, IdleAdamWStepsAreTheSameBitsAsStepsOneByOne) {
+  constexpr std::int64_t P = 1001, kSteps = 1500;
+  std::vector<AdamWOptions> all;
+  for (const AdamWForm form : {AdamWForm::kPaper, AdamWForm::kTorch})
+    for (const auto& [beta1, beta2] : {std::pair(0.9f, 0.999f), {0.99f, 0.9f}, {0.0f, 0.5f}})
+      all.push_back({.form = form, .beta1 = beta1, .beta2 = beta2, .eps = beta2 == 0.9f ? 1e-30f : 1e-6f});
+  for (const AdamWOptions& options : all) {
+    const std::vector<AdamWStep> steps = warmed_up_steps(options, kSteps);
+    for (const float decay : {0.0f, 0.1f}) {
+      std::vector<double> values = get(normal(DType::kF32, {P})), m = values, v = values;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        values[i] *= i % 7 == 0 ? 0 : std::pow(10.0, -static_cast<double>(i % 5));
+        m[i] *= i % 11 == 0 ? 0 : i % 13 == 0 ? -1e-36 : 0.01;
+        v[i] = m[i] * m[i] * (i % 3 == 0 ? 1e3 : 0.1);
+      }
+      std::vector<std::vector<double>> ends;
+      for (const bool at_once : {true, false}) {
+        AdamWIdle idle{.segment = {}, .first = 3};
+        AdamWSegment& s = idle.segment;
+        s = {.value = put(DType::kF32, {P}, values),
+             .gradient = {},
+             .m = put(DType::kF32, {P}, m),
+             .v = put(DType::kF32, {P}, v),
+             .copy = {},
+             .step = {},
+             .weight_decay = decay};
+        if (at_once)
+          backend().adamw_idle(std::span(&idle, 1), steps, options);
+        else
+          for (std::size_t t = idle.first; t < steps.size(); ++t) {
+            s.step = steps[t];
+            backend().adamw(std::span(&s, 1), options);
+          }
+        for (const Tensor& x : {s.value, s.m, s.v}) ends.push_back(get(x));
+      }
+      for (std::size_t i = 0; i < 3; ++i)
+        for (std::size_t j = 0; j < ends[i].size(); ++j)
+          ASSERT_EQ(std::bit_cast<std::uint64_t>(ends[i][j]), std::bit_cast<std::uint64_t>(ends[i + 3][j]))
+              << "part " << i << ", element " << j << ", betas " << options.beta1 << ", " << options.beta2 << ", decay " << decay;
+    }
   }
 }
 

@@ -155,8 +155,9 @@ void add_losses(Cases& cases) {
 }
 
 void add_adamw(Cases& cases) {
-  for (const auto& [form, name] : {std::pair(AdamWForm::kPaper, "paper"), {AdamWForm::kTorch, "torch"}})
+  for (const auto& [form, name] : {std::pair(AdamWForm::kPaper, "paper"), {AdamWForm::kTorch, "torch"}}) {
     cases.push_back({fmt::format("adamw_{}", name), [form = form](OpRun& t) {
+                       const AdamWOptions options{.form = form, .gradient_scale = 0.3f};
                        std::vector<AdamWSegment> segments;
                        for (const std::int64_t P : {0, 1, 7, 1000, 20011}) {
                          AdamWSegment s;
@@ -165,13 +166,30 @@ void add_adamw(Cases& cases) {
                          s.m = t.state(fmt::format("m of {}", P), {P}, 0.1);
                          s.v = t.state(fmt::format("v of {}", P), {P}, 0.01, true);
                          if (P % 7 == 0) s.copy = t.output_bf16(fmt::format("copy of {}", P), {P});
-                         s.lr = P == 7 ? 0.1f : 0.03f;
                          s.weight_decay = P == 1 ? 0.0f : 0.2f;
-                         s.step = P == 1000 ? 1 : 17;
+                         s.step = adamw_step(options, P == 7 ? 0.1f : 0.03f, P == 1000 ? 1 : 17);
                          segments.push_back(s);
                        }
-                       t.backend().adamw(segments, {.form = form, .gradient_scale = 0.3f});
+                       t.backend().adamw(segments, options);
                      }});
+    for (const float decay : {0.0f, 0.2f})
+      cases.push_back({fmt::format("adamw_idle_{}{}", name, decay > 0 ? "_decay" : ""), [=, form = form](OpRun& t) {
+                         const AdamWOptions options{.form = form};
+                         std::vector<AdamWStep> steps;
+                         for (std::int64_t step = 1; step <= 40; ++step) steps.push_back(adamw_step(options, 0.01f, step));
+                         std::vector<AdamWIdle> idle;
+                         for (const std::int64_t P : {0, 1, 7, 150, 1001}) {
+                           AdamWSegment s;
+                           s.value = t.state(fmt::format("value of {}", P), {P});
+                           s.m = t.state(fmt::format("m of {}", P), {P}, 0.1);
+                           s.v = t.state(fmt::format("v of {}", P), {P}, 0.01, true);
+                           if (P % 7 == 0) s.copy = t.output_bf16(fmt::format("copy of {}", P), {P});
+                           s.weight_decay = decay;
+                           idle.push_back({s, static_cast<std::size_t>(P % 40)});
+                         }
+                         t.backend().adamw_idle(idle, steps, options);
+                       }});
+  }
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// AdamW in one sweep over memory, and the gradient norm.
+// AdamW in one sweep over memory, also for many steps without a gradient, and the gradient norm.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -23,6 +23,12 @@ struct AdamWFactors {
   float keep_before, keep_after;  // weight decay: one is 1 - lr wd, where the form decays, and the other is 1
 };
 
+/// Steps without a gradient. From the step `calm` on, each moves a parameter less far than the one before did, and there is no decay.
+struct IdleSteps {
+  std::span<const AdamWFactors> factors;
+  std::size_t calm;
+};
+
 /// squared_norm adds in this many lanes. The number is fixed, so that threads, cuts and instruction sets do not change the result.
 inline constexpr std::int64_t kNormLanes = 16;
 
@@ -33,24 +39,92 @@ HWY_BEFORE_NAMESPACE();
 namespace minbert::cpu {
 namespace HWY_NAMESPACE {
 
+/// theta after a step with the moments m and v.
+HWY_INLINE V moved(V theta, V m, V v, const AdamWFactors& f) {
+  const V ratio = hn::Div(m, hn::MulAdd(set(f.root_scale), hn::Sqrt(v), set(f.eps)));
+  return hn::Mul(hn::MulAdd(set(-f.step), ratio, hn::Mul(theta, set(f.keep_before))), set(f.keep_after));
+}
+
 void adamw_range(const AdamWSegment& s, const AdamWFactors& f, std::int64_t begin, std::int64_t end) {
   float *value = s.value.data<float>() + begin, *m = s.m.data<float>() + begin, *v = s.v.data<float>() + begin;
   float* gradient = s.gradient ? s.gradient.data<float>() + begin : nullptr;
   BFloat16* copy = s.copy ? s.copy.data<BFloat16>() + begin : nullptr;
   const V beta1 = set(f.beta1), rest1 = set(1.0f - f.beta1), beta2 = set(f.beta2), rest2 = set(1.0f - f.beta2);
-  const V gradient_scale = set(f.gradient_scale), step = set(-f.step), root_scale = set(f.root_scale), eps = set(f.eps);
-  const V keep_before = set(f.keep_before), keep_after = set(f.keep_after);
+  const V gradient_scale = set(f.gradient_scale);
   for_lanes(static_cast<std::size_t>(end - begin), [&](std::size_t i, auto extent) HWY_ATTR {
     const V g = gradient != nullptr ? hn::Mul(load(extent, gradient + i), gradient_scale) : hn::Zero(kF32);
     const V new_m = hn::MulAdd(beta1, load(extent, m + i), hn::Mul(rest1, g));
     const V new_v = hn::MulAdd(beta2, load(extent, v + i), hn::Mul(rest2, hn::Mul(g, g)));
-    const V ratio = hn::Div(new_m, hn::MulAdd(root_scale, hn::Sqrt(new_v), eps));
-    const V theta = hn::Mul(hn::MulAdd(step, ratio, hn::Mul(load(extent, value + i), keep_before)), keep_after);
+    const V theta = moved(load(extent, value + i), new_m, new_v, f);
     store(extent, new_m, m + i);
     store(extent, new_v, v + i);
     store(extent, theta, value + i);
     if (gradient != nullptr) store(extent, hn::Zero(kF32), gradient + i);
     if (copy != nullptr) store(extent, theta, copy + i);
+  });
+}
+
+/// Makes idle steps with N vectors at once, in the arithmetic of adamw_range. Most steps need only two multiplications. Once a step of the
+/// calm ones is too small to change any theta, so are all later ones. Once m is zero, theta only decays.
+template <int N, class Extent>
+void idle_vectors(const AdamWSegment& s, const IdleSteps& steps, std::size_t first, std::int64_t begin, Extent extent) {
+  const auto at = [begin](const Tensor& x, int n) { return x.data<float>() + begin + n * static_cast<std::int64_t>(kLanes); };
+  const V zero = hn::Zero(kF32), beta1 = set(steps.factors[first].beta1), beta2 = set(steps.factors[first].beta2);
+  const std::size_t count = steps.factors.size();
+  V theta[N], m[N], v[N];
+  for (int n = 0; n < N; ++n) {
+    theta[n] = load(extent, at(s.value, n));
+    m[n] = load(extent, at(s.m, n));
+    v[n] = load(extent, at(s.v, n));
+  }
+  const auto decay = [&](V(&x)[N], V beta) HWY_ATTR __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) x[n] = hn::MulAdd(beta, x[n], zero);
+  };
+  const auto m_is_zero = [&]() HWY_ATTR __attribute__((always_inline)) {
+    auto all = hn::Eq(m[0], zero);
+#pragma GCC unroll 4
+    for (int n = 1; n < N; ++n) all = hn::And(all, hn::Eq(m[n], zero));
+    return hn::AllTrue(kF32, all);
+  };
+  std::size_t t = first;
+  bool stays = false;
+  for (bool is_done = false; t < count && !is_done; ++t) {
+    decay(m, beta1);
+    decay(v, beta2);
+    bool same = true;
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      const V next = moved(theta[n], m[n], v[n], steps.factors[t]);
+      same = same && hn::AllTrue(kF32, hn::Eq(next, theta[n]));
+      theta[n] = next;
+    }
+    stays = same && t >= steps.calm;
+    is_done = stays || m_is_zero();
+  }
+  for (; t < count && !m_is_zero(); ++t) {
+    decay(m, beta1);
+    decay(v, beta2);
+  }
+  if (t < count) decay(m, beta1);  // of a negative zero it makes zero
+  for (std::size_t k = t; k < count; ++k) decay(v, beta2);
+  for (; t < count && !stays; ++t)
+    for (int n = 0; n < N; ++n) theta[n] = moved(theta[n], m[n], v[n], steps.factors[t]);
+  for (int n = 0; n < N; ++n) {
+    store(extent, theta[n], at(s.value, n));
+    store(extent, m[n], at(s.m, n));
+    store(extent, v[n], at(s.v, n));
+    if (s.copy) store(extent, theta[n], s.copy.data<BFloat16>() + begin + n * static_cast<std::int64_t>(kLanes));
+  }
+}
+
+void idle_range(const AdamWIdle& idle, const IdleSteps& steps) {
+  constexpr int kVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;  // as many as registers hold
+  constexpr auto kBlock = kVectors * static_cast<std::int64_t>(kLanes);
+  const std::int64_t size = idle.segment.value.numel(), whole = size - size % kBlock;
+  for (std::int64_t i = 0; i < whole; i += kBlock) idle_vectors<kVectors>(idle.segment, steps, idle.first, i, Whole{});
+  for_lanes(static_cast<std::size_t>(size - whole), [&](std::size_t i, auto extent) HWY_ATTR {
+    idle_vectors<1>(idle.segment, steps, idle.first, whole + static_cast<std::int64_t>(i), extent);
   });
 }
 
@@ -82,17 +156,16 @@ HWY_AFTER_NAMESPACE();
 namespace minbert::cpu {
 
 HWY_EXPORT(adamw_range);
+HWY_EXPORT(idle_range);
 HWY_EXPORT(add_squares);
 
 namespace {
 
 /// With c1 = 1 - b1^t and c2 = 1 - b2^t, kPaper moves by lr sqrt(c2) / c1 m / (sqrt(v) + eps), and kTorch by
 /// lr / c1 m / (sqrt(v) / sqrt(c2) + eps).
-AdamWFactors adamw_factors(const AdamWSegment& s, const AdamWOptions& o) {
-  const auto t = static_cast<double>(s.step);
-  const double c1 = 1.0 - std::pow(static_cast<double>(o.beta1), t), c2 = 1.0 - std::pow(static_cast<double>(o.beta2), t);
-  const double lr = static_cast<double>(s.lr);
-  const auto keep = static_cast<float>(1.0 - lr * static_cast<double>(s.weight_decay));
+AdamWFactors adamw_factors(const AdamWStep& s, float weight_decay, const AdamWOptions& o) {
+  const double lr = static_cast<double>(s.lr), c1 = s.correction1, c2 = s.correction2;
+  const auto keep = static_cast<float>(1.0 - lr * static_cast<double>(weight_decay));
   const bool paper = o.form == AdamWForm::kPaper;
   return {.beta1 = o.beta1,
           .beta2 = o.beta2,
@@ -102,6 +175,32 @@ AdamWFactors adamw_factors(const AdamWSegment& s, const AdamWOptions& o) {
           .eps = o.eps,
           .keep_before = paper ? 1.0f : keep,
           .keep_after = paper ? keep : 1.0f};
+}
+
+/// The first step from which on each moves a parameter less far than the one before, whatever its moments are, if none has a gradient.
+/// Rounding and the floor of floats do not matter: a step is at most .99 of the one before, and eps is large beside the root of the
+/// smallest float.
+std::size_t first_calm(std::span<const AdamWFactors> steps) {
+  constexpr double kShrinks = 0.99, kLeastEps = 1e-15;
+  std::size_t calm = steps.size();
+  for (std::size_t t = steps.size(); t-- > 0; calm = t) {
+    const AdamWFactors& now = steps[t];
+    if (now.keep_before != 1.0f || now.keep_after != 1.0f || static_cast<double>(now.eps) < kLeastEps) break;
+    if (t + 1 == steps.size()) continue;
+    const AdamWFactors& next = steps[t + 1];
+    const double root = std::sqrt(static_cast<double>(next.beta2)) * std::min(1.0, static_cast<double>(next.root_scale / now.root_scale));
+    if (static_cast<double>(next.beta1) * static_cast<double>(next.step) > kShrinks * static_cast<double>(now.step) * root) break;
+  }
+  return calm;
+}
+
+/// CHECKs the shapes of a segment.
+void check_segment(const AdamWSegment& s) {
+  for (const Tensor* t : {&s.gradient, &s.m, &s.v})
+    if (t != &s.gradient || *t) shapes::same(*t, s.value, "adamw");
+  MINBERT_CHECK(!s.copy || s.copy.numel() == s.value.numel(), "adamw: {} copied to {}", s.value.describe(), s.copy.describe());
+  for (const Tensor* t : {&s.value, &s.gradient, &s.m, &s.v, &s.copy})
+    MINBERT_CHECK(!*t || t->contiguous(), "adamw: strided {}", t->describe());
 }
 
 /// Calls body(index, begin, end) for the part of each tensor that lies in [begin, end) of their concatenation.
@@ -122,11 +221,7 @@ void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
   double moved = 0;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const AdamWSegment& s = segments[i];
-    for (const Tensor* t : {&s.gradient, &s.m, &s.v})
-      if (t != &s.gradient || *t) shapes::same(*t, s.value, "adamw");
-    MINBERT_CHECK(!s.copy || s.copy.numel() == size(i), "adamw: {} copied to {}", s.value.describe(), s.copy.describe());
-    for (const Tensor* t : {&s.value, &s.gradient, &s.m, &s.v, &s.copy})
-      MINBERT_CHECK(!*t || t->contiguous(), "adamw: strided {}", t->describe());
+    check_segment(s);
     total += size(i);
     moved += 24.0 * static_cast<double>(size(i)) + 2 * bytes_of({&s.gradient}) + bytes_of({&s.copy});
   }
@@ -134,11 +229,38 @@ void CpuBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
   // Parts end at multiples of a cache line, so that two threads never write one.
   constexpr std::int64_t kLine = 32;
   for_ranges(divide_up(total, kLine), kGrain / kLine, [&](std::int64_t begin, std::int64_t end) {
-    for_concatenated(segments.size(), size, begin * kLine, std::min(total, end * kLine),
-                     [&](std::size_t i, std::int64_t from, std::int64_t to) {
-                       HWY_DYNAMIC_DISPATCH(adamw_range)(segments[i], adamw_factors(segments[i], options), from, to);
-                     });
+    for_concatenated(
+        segments.size(), size, begin * kLine, std::min(total, end * kLine), [&](std::size_t i, std::int64_t from, std::int64_t to) {
+          HWY_DYNAMIC_DISPATCH(adamw_range)(segments[i], adamw_factors(segments[i].step, segments[i].weight_decay, options), from, to);
+        });
   });
+}
+
+void CpuBackend::adamw_idle(std::span<const AdamWIdle> idle, std::span<const AdamWStep> steps, const AdamWOptions& options) {
+  std::size_t first = steps.size();
+  double updates = 0, bytes = 0;
+  for (const AdamWIdle& part : idle) {
+    check_segment(part.segment);
+    MINBERT_CHECK(part.first < steps.size() && part.segment.weight_decay == idle.front().segment.weight_decay,
+                  "adamw_idle: step {} of {}, decay {} beside {}", part.first, steps.size(), part.segment.weight_decay,
+                  idle.front().segment.weight_decay);
+    first = std::min(first, part.first);
+    updates += static_cast<double>(part.segment.value.numel()) * static_cast<double>(steps.size() - part.first);
+    bytes += 24.0 * static_cast<double>(part.segment.value.numel()) + bytes_of({&part.segment.copy});
+  }
+  const OpScope scope(*this, "adamw_idle", 0, bytes, {});
+  if (idle.empty()) return;
+  const std::int64_t count = std::ssize(steps);
+  AdamWFactors* factors = scratch_.get<AdamWFactors>(count);
+  for (auto t = static_cast<std::int64_t>(first); t < count; ++t)
+    factors[t] = adamw_factors(steps[static_cast<std::size_t>(t)], idle.front().segment.weight_decay, options);
+  const std::span all(factors, steps.size());
+  const IdleSteps shared{all, first + first_calm(all.subspan(first))};
+  const double each = std::max(1.0, updates / static_cast<double>(idle.size()));
+  for_ranges(std::ssize(idle), static_cast<std::int64_t>(std::ceil(static_cast<double>(kGrain) / each)),
+             [&](std::int64_t begin, std::int64_t end) {
+               for (std::int64_t i = begin; i < end; ++i) HWY_DYNAMIC_DISPATCH(idle_range)(idle[static_cast<std::size_t>(i)], shared);
+             });
 }
 
 double CpuBackend::squared_norm(std::span<const Tensor> tensors) {

@@ -125,6 +125,7 @@ class CpuBackend final : public Backend {
 
   // adamw.cpp
   void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) override;
+  void adamw_idle(std::span<const AdamWIdle> idle, std::span<const AdamWStep> steps, const AdamWOptions& options) override;
   double squared_norm(std::span<const Tensor> tensors) override;
 
  private:

@@ -10,10 +10,9 @@ void RefBackend::adamw(std::span<const AdamWSegment> segments, const AdamWOption
     const std::int64_t P = s.value.numel();
     for (const Tensor& part : {s.value, s.m, s.v}) shapes::matrix(part, P, 1, "adamw");
     for (const Tensor& part : {s.gradient, s.copy}) shapes::optional_matrix(part, P, 1, "adamw: gradient or copy");
-    MINBERT_CHECK(s.step >= 1, "adamw: step {}", s.step);
     const OpScope scope(*this, "adamw", 0, 2 * bytes_of({s.value, s.m, s.v, s.gradient}) + bytes_of({s.copy}), {s.value, s.m, s.v});
-    const double beta1 = options.beta1, beta2 = options.beta2, eps = options.eps, lr = s.lr, decay = lr * s.weight_decay;
-    const double correction1 = 1 - std::pow(beta1, s.step), correction2 = 1 - std::pow(beta2, s.step);
+    const double beta1 = options.beta1, beta2 = options.beta2, eps = options.eps, lr = s.step.lr, decay = lr * s.weight_decay;
+    const double correction1 = s.step.correction1, correction2 = s.step.correction2;
     const auto g = Matrix<double>::or_zeros(s.gradient, P, 1);
     Matrix<double> theta(s.value), m(s.m), v(s.v);
     for (std::int64_t i = 0; i < P; ++i) {
