@@ -40,7 +40,7 @@ Json bench_step(Backend& backend, const RaggedBench& options) {
   load_bench_weights(options, params);
   MultitaskModel model(backend, params);
   StageSpec stage;
-  stage.clip = 1;
+  stage.clip = options.clip;
   Optimizer optimizer(params, stage, [](const ParamInfo&) { return true; }, 1);
 
   see_words(params, optimizer, std::min(options.seen, shape.config.vocab_size));
@@ -60,7 +60,7 @@ Json bench_step(Backend& backend, const RaggedBench& options) {
     const Tensor logits = model.forward(arena, &saved, 0, batch.tokens(), dropout);
     loss_forward(backend, arena, Loss::kCrossEntropy, logits, targets);
     const Tensor dlogits = loss_backward(backend, arena, Loss::kCrossEntropy, logits, targets, 1.0 / static_cast<double>(options.batch));
-    model.backward(arena, optimizer.gradients(), dlogits, saved);
+    model.backward(arena, optimizer.gradients(), dlogits, saved, optimizer.begin_step(0, 1));
     optimizer.gradient_norm(0);
     optimizer.step(1);
     backend.synchronize();

@@ -63,6 +63,9 @@ int run(int argc, char** argv) {
   RaggedBench step, infer;
   CLI::App& step_verb = *app.add_subcommand("step", "training steps: forward, backward, clipping, AdamW, dropout on");
   add_ragged_options(step_verb, step);
+  step_verb.add_option("--clip", step.clip, "the gradient's norm is clipped to this; 0: no clipping")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   step_verb.add_option("--seen", step.seen, "words met by earlier steps, which AdamW sweeps too")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

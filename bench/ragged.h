@@ -24,6 +24,7 @@ struct RaggedBench {
   std::int64_t steps = 10;  ///< batches of consecutive examples of the file, which start over at its end
   std::int64_t rounds = 5;  ///< how often each batch is timed, after one round that is not
   bool together = false;    ///< for infer: all batches at once
+  double clip = 1;          ///< for step: the gradient's norm is clipped to this; 0 does not clip
   std::int64_t seen = 0;    ///< for step: rows of the word embeddings that earlier steps touched, so that AdamW has moments to update
 };
 

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 BEGIN, END = "<!-- figures: written by bench/compare/page.py -->", "<!-- end of figures -->"
-WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen", "beside", "machine")
+WORK = ("bench", "model", "dtype", "batch", "order", "tokens", "lines", "peer", "verb", "length", "threads", "seen", "clip", "beside", "machine")
 
 
 def work_of(figure):
@@ -53,7 +53,8 @@ def batch_of(figure):
         return f"{figure['lines']} " + ("lines" if figure["bench"] == "tokenize" else "rows")
     order = f", {figure['order']}" if figure.get("order") and figure["batch"] > 1 else ""
     beside = f", beside {figure['beside']} busy process{'es' if figure['beside'] > 1 else ''}" if "beside" in figure else ""
-    return f"{figure['batch']} of {figure['tokens'] / figure['batch']:.0f} tokens{order}{beside}"
+    clip = ", no clipping" if figure.get("clip") == 0 else ""
+    return f"{figure['batch']} of {figure['tokens'] / figure['batch']:.0f} tokens{order}{beside}{clip}"
 
 
 TITLES = {"step": "Training step", "infer": "Sentence vectors from token ids", "embed": "Texts to sentence vectors, tokenising included",

@@ -113,7 +113,8 @@ def step(o):
         with torch.autocast("cpu", torch.bfloat16, enabled=o.dtype == "bf16"):
             loss = loss_of(*inputs, labels)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if o.clip > 0:
+            nn.utils.clip_grad_norm_(model.parameters(), o.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -501,6 +502,7 @@ def main():
     parser.add_argument("--data", type=Path)
     parser.add_argument("--exported", type=Path)
     parser.add_argument("--shape", type=int, nargs=4)
+    parser.add_argument("--clip", type=float, default=1.0)
     parser.add_argument("--dtype", choices=["f32", "bf16", "int8"], default="f32")
     for flag, default in (("--batch", 8), ("--steps", 10), ("--rounds", 5), ("--threads", 1)):
         parser.add_argument(flag, type=int, default=default)

@@ -19,6 +19,7 @@ def main():
     flags = common.add_batch_flags(common.parser(__doc__, rounds=5, sizes=True))
     flags.add_argument("--batch", type=int, default=8)
     flags.add_argument("--dtypes", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
+    flags.add_argument("--clip", type=float, default=1.0, help="norm that gradients are clipped to; 0: no clipping")
     flags.add_argument("--seen", type=int, help="words met by earlier steps (default: all)")
     flags.add_argument("--engines", nargs="+", default=["sdpa", "eager"], choices=common.TORCH)
     o = flags.parse_args()
@@ -30,10 +31,11 @@ def main():
         ids = Path(folder) / "ids.txt"
         common.write_examples(ids, o, o.batch * o.steps)
         for dtype in o.dtypes:
-            same = ["--ids", ids, "--batch", o.batch, "--steps", o.steps, "--dtype", dtype]
+            same = ["--ids", ids, "--batch", o.batch, "--steps", o.steps, "--dtype", dtype, "--clip", o.clip]
             contestants = {"minbert": common.ours(o, "step", *same, "--seen", seen)}
             contestants |= {f"PyTorch {engine}": common.peer(o, "step", engine, *same) for engine in o.engines}
-            figures += common.compare(o, contestants, bench="step", dtype=dtype, batch=o.batch, seen=seen)
+            figures += common.compare(o, contestants, bench="step", dtype=dtype, batch=o.batch, seen=seen,
+                                      **({} if o.clip == 1 else {"clip": o.clip}))
     common.print_table(figures, ["bench", "dtype", "batch", "tokens"])
 
 

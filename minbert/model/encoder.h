@@ -106,7 +106,8 @@ class Encoder {
   Tensor forward(Arena& arena, EncoderActivations* saved, const TokenBatch& batch, std::span<const std::int32_t> wanted_rows,
                  const DropoutState& dropout);
 
-  /// Called as soon as the gradients of a span of parameters are final.
+  /// Called as soon as the gradients of a span of parameters are final and the backward pass has read their values for the last time. It
+  /// may change both.
   using GradReady = std::function<void(ParamSpan)>;
 
   /// Accumulates into `gradients`; goes no deeper than the lowest layer that trains. dout (M, C) is overwritten.

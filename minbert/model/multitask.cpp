@@ -115,10 +115,13 @@ void MultitaskModel::vectors_backward(Arena& arena, Gradients& gradients, const 
     const Tensor dpre = arena.allocate(params_.dtype(), {S, C});
     backend_.activation_backward(dpre, dvectors, saved.pool.pooler_pre, Activation::kTanh);
     backend_.linear_backward_params(gradients[pooler_.weight_index], gradients[pooler_.bias_index], saved.pool.cls, dpre);
+    const bool below = gradients.trainable(encoder_.span());
+    if (below) {
+      dhidden = arena.allocate(params_.dtype(), {S, C});
+      backend_.linear_backward_input(dhidden, dpre, *pooler_.weight);
+    }
     if (on_grad_ready && gradients.trainable(pooler_span_)) on_grad_ready(pooler_span_);
-    if (!gradients.trainable(encoder_.span())) return;
-    dhidden = arena.allocate(params_.dtype(), {S, C});
-    backend_.linear_backward_input(dhidden, dpre, *pooler_.weight);
+    if (!below) return;
   }
   encoder_.backward(arena, gradients, cast_to(arena, params_.compute(), dhidden), saved.encoder, on_grad_ready);
 }

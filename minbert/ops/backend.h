@@ -339,7 +339,7 @@ class Backend : public Memory {
   /// Updates value, m, v and copy of each segment in place, and sets its gradient to zero.
   virtual void adamw(std::span<const AdamWSegment> segments, const AdamWOptions& options) = 0;
   /// Makes the steps from `first` to the last, in which a segment had no gradient: the same bits as so many calls of adamw(), in one
-  /// sweep over memory.
+  /// sweep over memory. All segments have the same weight decay, and each has a step to make.
   virtual void adamw_idle(std::span<const AdamWIdle> idle, std::span<const AdamWStep> steps, const AdamWOptions& options);
   /// The sum of squares over all tensors, in chunks of fixed size, so that neither threads nor the cuts between tensors change it.
   virtual double squared_norm(std::span<const Tensor> tensors) = 0;

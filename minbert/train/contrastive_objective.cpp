@@ -17,7 +17,8 @@ StepResult ContrastiveObjective::step(std::size_t i, const StepShare& share, int
   StepResult result;
   for_micro_batches(share, static_cast<std::size_t>(stage_.batch), [&](const MicroBatch& micro) {
     dropout.micro_step = micro.micro_step;
-    result.loss += micro_step(texts, micro.rows, 1 / share.total, dropout, optimizer);
+    result.loss +=
+        micro_step(texts, micro.rows, 1 / share.total, dropout, optimizer, micro.is_last ? share.on_grad_ready : Encoder::GradReady());
   });
   result.loss /= share.total;
   for (const std::uint32_t row : share.rows) result.tokens += texts.rows.row_tokens(row);
@@ -26,7 +27,7 @@ StepResult ContrastiveObjective::step(std::size_t i, const StepShare& share, int
 
 /// Runs forward and backward on one micro-batch, and returns the sum of its rows' losses, each the mean over all widths.
 double ContrastiveObjective::micro_step(const ContrastiveTexts& texts, std::span<const std::uint32_t> rows, double scale,
-                                        const DropoutState& dropout, Optimizer& optimizer) {
+                                        const DropoutState& dropout, Optimizer& optimizer, const Encoder::GradReady& on_grad_ready) {
   Backend& backend = *setup_.backend;
   arena_.reset();
   batch_.fill(texts.rows, rows, 0, texts.rows.per_row == 2 ? 1 : 2);
@@ -48,7 +49,7 @@ double ContrastiveObjective::micro_step(const ContrastiveTexts& texts, std::span
     backend.contrastive_backward(half(dvectors, 0), half(dvectors, B), u, v, groups, stage_.contrastive->temperature, scale / share);
     loss = sum_of(backend, losses, loss);
   }
-  setup_.model->vectors_backward(arena_, optimizer.gradients(), dvectors, activations_);
+  setup_.model->vectors_backward(arena_, optimizer.gradients(), dvectors, activations_, on_grad_ready);
   return loss / share;
 }
 

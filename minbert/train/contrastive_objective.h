@@ -28,7 +28,7 @@ class ContrastiveObjective final : public Objective {
 
  private:
   double micro_step(const ContrastiveTexts& texts, std::span<const std::uint32_t> rows, double scale, const DropoutState& dropout,
-                    Optimizer& optimizer);
+                    Optimizer& optimizer, const Encoder::GradReady& on_grad_ready);
 
   RunSetup& setup_;
   const StageSpec& stage_;

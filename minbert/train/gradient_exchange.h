@@ -19,7 +19,7 @@ namespace minbert {
 class GradientExchange {
  public:
   /// Cuts the parameters that train into buckets. `word`, the word embedding table, stays out: its rows move in every step once they have a
-  /// moment, and to send them all would take longer than to update them everywhere. All arguments must outlive this object.
+  /// moment, and to send them all would take longer than to make these steps everywhere. All arguments must outlive this object.
   GradientExchange(Params& params, Gradients& gradients, std::optional<std::size_t> word, Comm& ranks);
 
   /// The elements of a parameter that this rank updates; all of the word embeddings.

@@ -32,9 +32,10 @@ void touch_rows(Optimizer& optimizer, const TokenizedRows& tokens, std::span<con
   }
 }
 
-StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer,
+StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, double lr_factor, Optimizer& optimizer,
                                 const Comm& ranks) const {
   StepShare share = whole_step(i, rows, epoch);
+  share.on_grad_ready = optimizer.begin_step(head(i), lr_factor);
   if (ranks.is_alone()) return share;
   std::vector<std::int64_t> tokens;
   for (const std::uint32_t row : rows) tokens.push_back(this->rows(i).row_tokens(row));
@@ -42,7 +43,6 @@ StepShare Objective::begin_step(std::size_t i, std::span<const std::uint32_t> ro
   share.rows = rows.subspan(part.begin, part.size());
   share.first_row = part.begin;
   touch(i, rows, epoch, optimizer);
-  share.on_grad_ready = optimizer.begin_exchange(head(i));
   return share;
 }
 

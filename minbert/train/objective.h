@@ -46,8 +46,9 @@ class Objective {
   StepShare whole_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch) const {
     return {.rows = rows, .total = loss_terms(i, rows, epoch), .all_rows = rows.size()};
   }
-  /// This rank's share of a step on these rows, and what all ranks must know of the others'. Begins the exchange of gradients.
-  StepShare begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, Optimizer& optimizer, const Comm& ranks) const;
+  /// This rank's share of a step on these rows, and what all ranks must know of the others'. Calls optimizer.begin_step().
+  StepShare begin_step(std::size_t i, std::span<const std::uint32_t> rows, int epoch, double lr_factor, Optimizer& optimizer,
+                       const Comm& ranks) const;
   /// Peak bytes of activations so far.
   virtual std::size_t activation_bytes() const = 0;
 

@@ -1,7 +1,7 @@
 // Makes the list of segments that one AdamW step updates. A segment is a run of rows of the word embedding table, or a long stretch of
 // other parameters that are adjacent in memory (called dense, because a step updates all of their rows). Most rows of the table have no
-// gradient in a step, but their moments move them. Such steps wait until the row is read, and are then made in one sweep: the same
-// arithmetic, without reading and writing the table in every step.
+// gradient in a step, but their moments or weight decay move them. Such steps wait until the row is read, and are then made in one sweep:
+// the same bits, without reading and writing the table in every step.
 #include "minbert/train/optimizer.h"
 
 #include <algorithm>
@@ -13,6 +13,9 @@
 
 namespace minbert {
 namespace {
+
+/// So many steps at most wait. To make them then takes seconds at most, also where a signal has asked for a checkpoint.
+constexpr std::size_t kMostWaiting = 1000;
 
 constexpr std::string_view kWordEmbeddings = "embeddings.word_embeddings.weight";
 
@@ -91,6 +94,7 @@ Optimizer::Optimizer(Params& params, const StageSpec& stage, const ParamFilter& 
       add_dense(*std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == group; }), i);
     }
   }
+  if (word_ && !has_moments(*word_)) word_.reset();
   if (low_rank_) add_low_rank(groups_[0]);
 }
 
@@ -100,7 +104,7 @@ void Optimizer::add_low_rank(Group& group) {
   const auto add = [&](double scale, const Tensor& value, const Tensor& gradient, const Tensor& m, const Tensor& v) {
     const AdamWSegment whole = {
         .value = flat(value), .gradient = flat(gradient), .m = flat(m), .v = flat(v), .copy = {}, .step = {}, .weight_decay = decay};
-    group.dense.push_back({whole, scale});
+    group.dense.push_back({whole, scale, 0});
   };
   for (const LowRank::Adapter& at : low_rank_->adapters()) {
     const double scale = lr_scale(params_.table()[at.index]);
@@ -140,10 +144,10 @@ void Optimizer::add_dense(Group& group, std::size_t index) {
   const double scale = lr_scale(params_.table()[index]);
   if (next.value.numel() == 0) return;
   AdamWSegment* last = group.dense.empty() ? nullptr : &group.dense.back().segment;
-  if (last == nullptr || group.dense.back().lr_scale != scale || last->weight_decay != next.weight_decay ||
-      !adjoins(last->value, next.value) || !adjoins(last->gradient, next.gradient) || !adjoins(last->m, next.m) ||
-      !adjoins(last->copy, next.copy)) {
-    group.dense.push_back({next, scale});
+  if (last == nullptr || params_.table()[group.dense.back().first].layer != params_.table()[index].layer ||
+      group.dense.back().lr_scale != scale || last->weight_decay != next.weight_decay || !adjoins(last->value, next.value) ||
+      !adjoins(last->gradient, next.gradient) || !adjoins(last->m, next.m) || !adjoins(last->copy, next.copy)) {
+    group.dense.push_back({next, scale, index});
     return;
   }
   for (Tensor AdamWSegment::*part :
@@ -193,6 +197,7 @@ void Optimizer::make_waiting(std::span<const WordRows::Behind> rows) {
     idle_.push_back({word_rows({at.row, at.row + 1}), word_steps_.size() - static_cast<std::size_t>(waiting)});
   }
   params_.backend().adamw_idle(idle_, word_steps_, options(1));
+  params_.changed(/*copies_current=*/true);
 }
 
 void Optimizer::use_groups(StepHead head) {
@@ -202,11 +207,18 @@ void Optimizer::use_groups(StepHead head) {
     used_.push_back(&groups_[2 + *head]);
   else if (params_.shape().mlm != MlmHeadKind::kNone)
     used_.push_back(&groups_.back());
-  words_.close_step();
+  waiting_.clear();
+  for (const Group* group : used_)
+    for (const DenseSegment& dense : group->dense) waiting_.push_back({group, &dense});
+  early_squares_ = 0;
 }
 
-Encoder::GradReady Optimizer::begin_exchange(StepHead head) {
-  if (!is_shared()) return {};
+Encoder::GradReady Optimizer::begin_step(StepHead head, double lr_factor) {
+  if (!is_shared()) {
+    if (stage_.clip > 0 || low_rank_) return {};
+    use_groups(head);
+    return [this, lr_factor](ParamSpan span) { update_early(span, lr_factor); };
+  }
   std::vector<ParamSpan> spans = {span_of(params_, Role::kEncoder)};
   if (head && params_.shape().heads[*head].pool == Pool::kPooler) spans.push_back(span_of(params_, Role::kPooler));
   spans.push_back(head ? params_.head_span(params_.shape().heads[*head].task) : span_of(params_, Role::kMlm));
@@ -214,15 +226,39 @@ Encoder::GradReady Optimizer::begin_exchange(StepHead head) {
   return [this](ParamSpan span) { exchange_->ready(span); };
 }
 
+/// The step that the group is about to make.
+AdamWStep Optimizer::next_step(const Group& group, double lr_factor, double lr_scale) const {
+  return adamw_step(options(1), static_cast<float>(group.lr * lr_factor * lr_scale), group.steps + 1);
+}
+
+void Optimizer::add_segment(const Waiting& at, double lr_factor) {
+  segments_.push_back(at.dense->segment);
+  segments_.back().step = next_step(*at.group, lr_factor, at.dense->lr_scale);
+}
+
+/// Updates the dense parameters of the span.
+void Optimizer::update_early(ParamSpan span, double lr_factor) {
+  segments_.clear();
+  norm_parts_.clear();
+  std::erase_if(waiting_, [&](const Waiting& at) {
+    if (at.dense->first < span.begin || at.dense->first >= span.end) return false;
+    norm_parts_.push_back(at.dense->segment.gradient);
+    add_segment(at, lr_factor);
+    return true;
+  });
+  early_squares_ += params_.backend().squared_norm(norm_parts_);
+  params_.backend().adamw(segments_, options(1));
+}
+
 double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
-  use_groups(head);
+  if (used_.empty()) use_groups(head);
+  words_.close_step();
   if (low_rank_) low_rank_->project(gradients_);
   if (is_shared()) exchange_->finish(words_.step_runs());
   Backend& backend = params_.backend();
   norm_parts_.clear();
-  for (const Group* group : used_)
-    for (const DenseSegment& dense : group->dense) norm_parts_.push_back(dense.segment.gradient);
-  double dense_parts = 0;
+  for (const Waiting& at : waiting_) norm_parts_.push_back(at.dense->segment.gradient);
+  double dense_parts = early_squares_;
   if (is_shared()) {  // each rank has its parts of these, and all of the word embeddings' rows
     std::vector<double> all(sums.begin(), sums.end());
     all.push_back(backend.squared_norm(norm_parts_));
@@ -239,24 +275,15 @@ void Optimizer::step(double lr_factor) {
   MINBERT_CHECK(!used_.empty(), "a step without its gradient norm");
   // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
   const AdamWOptions options = this->options(stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0);
-  const auto step_of = [&](const Group& group, double scale) {
-    return adamw_step(options, static_cast<float>(group.lr * lr_factor * scale), group.steps);
-  };
   segments_.clear();
-  for (Group* group : used_) {
-    ++group->steps;
-    for (const DenseSegment& dense : group->dense) {
-      segments_.push_back(dense.segment);
-      segments_.back().step = step_of(*group, dense.lr_scale);
-    }
-  }
+  for (const Waiting& at : waiting_) add_segment(at, lr_factor);
   const auto update = [&] {
     params_.backend().adamw(segments_, options);
     segments_.clear();
   };
   if (is_shared()) update();  // the other ranks wait for these; the word embeddings follow while they travel
-  if (word_ && has_moments(*word_)) {
-    word_steps_.push_back(step_of(groups_[0], lr_scale(params_.table()[*word_])));
+  if (word_) {
+    word_steps_.push_back(next_step(groups_[0], lr_factor, lr_scale(params_.table()[*word_])));
     for (const RowRun& run : words_.step_runs()) {
       segments_.push_back(word_rows(run));
       segments_.back().step = word_steps_.back();
@@ -268,8 +295,10 @@ void Optimizer::step(double lr_factor) {
     update();
   if (low_rank_) low_rank_->merge();
   params_.changed(/*copies_current=*/!is_shared() && !low_rank_);
+  for (Group* group : used_) ++group->steps;
   words_.next_step(groups_[0].steps);
   used_.clear();
+  if (word_steps_.size() >= kMostWaiting) settle();
 }
 
 /// The moments under their names in a checkpoint, "m.NAME" before "v.NAME". Those that an exchange has cut have the parameters' values
@@ -339,7 +368,7 @@ void Optimizer::find_moving_rows() {
   const std::int64_t rows = params_.value(*word_).rows(), width = params_.value(*word_).cols();
   std::vector<float> moments(static_cast<std::size_t>(rows * width));
   word_steps_.clear();
-  words_.take_all_behind(groups_[0].steps);
+  words_.set_made(groups_[0].steps);
   for (const Gradients* part : {&m_, &v_}) {
     params_.backend().copy_to_host(moments.data(), (*part)[*word_]);
     for (std::int64_t row = 0; row < rows; ++row) {

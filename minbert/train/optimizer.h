@@ -27,7 +27,7 @@ class Optimizer {
   /// Backward passes accumulate here; step() sets to zero what it used.
   Gradients& gradients() { return gradients_; }
   /// The step's gradient may be in these rows of the word embeddings: the ids of every micro-batch. Call it before the forward pass, which
-  /// may read only these rows: all others wait for the steps in which they had no gradient.
+  /// may read only these rows: the others may wait for steps in which they had no gradient.
   void touch(std::span<const std::int32_t> ids);
   /// The step's gradient may be in all of their rows, and the forward pass may read all: a head tied to the word embeddings is used.
   void touch_all_words();
@@ -37,11 +37,13 @@ class Optimizer {
   /// What a step trains beside the encoder: a task's head, by its index in ModelShape::heads, or else the MLM head, if there
   /// is one.
   using StepHead = std::optional<std::size_t>;
-  /// To be called before the backward pass of a step, with several ranks only. The result is to be called as gradients become final, so
-  /// that they are summed up over the ranks meanwhile.
-  Encoder::GradReady begin_exchange(StepHead head);
-  /// L2 norm of the gradient of a step that trains `head`: encoder, pooler (if the head reads it) and this head. With several ranks it
-  /// first sums up their gradients, and `sums` too.
+  /// To be called before the backward pass of a step; a step may do without. The result, if it is not empty, is to be called as gradients
+  /// become final. With several ranks they are then summed up meanwhile. Else, if nothing waits for the norm of the whole step (clipping
+  /// and LoRA do), these parameters are updated at once, while their gradients are in the processor's caches; step() then needs the same
+  /// lr_factor.
+  Encoder::GradReady begin_step(StepHead head, double lr_factor);
+  /// L2 norm of the gradient of a step that trains `head`: encoder, pooler (if the head reads it) and this head, also of what is updated
+  /// already. With several ranks it first sums up their gradients, and `sums` too.
   double gradient_norm(StepHead head, std::span<double> sums = {});
   /// Updates what the last gradient_norm() measured, clipped by that norm. All other parameters stay as they are: no moments, no decay,
   /// their own step counts. Rates are multiplied by lr_factor.
@@ -56,10 +58,11 @@ class Optimizer {
   static std::int64_t state_bytes(const Params& params, const StageSpec& stage, const ParamFilter& trainable, int ranks = 1);
 
  private:
-  /// Adjacent parameters with equal settings; each step sets the segment's own step.
+  /// Adjacent parameters of one layer with equal settings; each step sets the segment's own step.
   struct DenseSegment {
     AdamWSegment segment;
     double lr_scale = 1;
+    std::size_t first = 0;  // index of the first of its parameters
   };
   /// Parameters that a step uses all or none of. They share a step count.
   struct Group {
@@ -67,6 +70,11 @@ class Optimizer {
     double lr = 0;
     std::vector<DenseSegment> dense;
     std::int64_t steps = 0;
+  };
+  /// What the current step has not yet updated.
+  struct Waiting {
+    const Group* group;
+    const DenseSegment* dense;
   };
 
   bool is_shared() const { return exchange_ != nullptr; }
@@ -81,6 +89,9 @@ class Optimizer {
   AdamWOptions options(double gradient_scale) const;
   void make_waiting(std::span<const WordRows::Behind> rows);
   void use_groups(StepHead head);
+  AdamWStep next_step(const Group& group, double lr_factor, double lr_scale) const;
+  void add_segment(const Waiting& at, double lr_factor);
+  void update_early(ParamSpan span, double lr_factor);
   std::vector<NamedTensor> named_moments() const;
   void load_step_counts(const std::filesystem::path& path, const Metadata& steps);
   void find_moving_rows();
@@ -94,10 +105,12 @@ class Optimizer {
   std::unique_ptr<LowRank> low_rank_;  // with stage.lora
   std::vector<Group> groups_;          // encoder, pooler, one for each head, the MLM head if there is one
   std::optional<std::size_t> word_;    // index of the word embedding table, if it trains
-  WordRows words_{0, false};           // which of its rows a step moves
+  WordRows words_{0, false};           // which of its rows have gradients or wait for steps
   std::vector<AdamWStep> word_steps_;  // the table's steps that some rows may still wait for, the last one last
-  std::vector<Group*> used_;           // groups of the step that gradient_norm() measured; empty after step()
-  double norm_ = 0;                    // that step's norm
+  std::vector<Group*> used_;           // groups of the current step; empty between steps
+  std::vector<Waiting> waiting_;       // their segments that are not yet updated
+  double early_squares_ = 0;           // the squared norm of the others' gradients
+  double norm_ = 0;                    // the current step's norm
   std::vector<Tensor> norm_parts_;
   std::vector<AdamWSegment> segments_;
   std::vector<AdamWIdle> idle_;

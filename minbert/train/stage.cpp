@@ -146,7 +146,7 @@ bool Stage::train_step(Progress& at, const EpochPlan& plan) {
   ++at.run_step;
   dropout_.step = static_cast<std::uint32_t>(at.run_step);
 
-  const StepShare share = objective_->begin_step(task, plan.rows_of(sampled), at.epoch, optimizer_, ranks);
+  const StepShare share = objective_->begin_step(task, plan.rows_of(sampled), at.epoch, factor, optimizer_, ranks);
   StepResult result = objective_->step(task, share, at.epoch, dropout_, optimizer_);
   result.stop = !ranks.is_alone() && should_stop_();
   const StepOutcome outcome = finish_step(result, objective_->head(task), factor, optimizer_,

@@ -64,7 +64,7 @@ struct StepOutcome {
 
 /// Ends a step on `head` after the backward passes of its shares: sums up what the ranks have, measures the gradient and updates the
 /// parameters. Everything that depends on the whole step happens here, and is the same on all ranks. Throws Error(kDiverged) naming
-/// `place`, with the parameters unchanged, if loss or norm is not finite.
+/// `place` if loss or norm is not finite; the parameters are then what on_grad_ready has made of them.
 StepOutcome finish_step(const StepResult& result, Optimizer::StepHead head, double lr_factor, Optimizer& optimizer,
                         const std::string& place);
 

@@ -1,4 +1,4 @@
-// Keeps sets of rows as runs.
+// Keeps the touched rows as runs, and the steps that each row has made.
 #include "minbert/train/word_rows.h"
 
 #include <algorithm>
@@ -35,6 +35,11 @@ void WordRows::take(std::int64_t row, std::int64_t steps) {
   if (made == kNeverMoved || made == steps) return;
   behind_.push_back({row, made});
   made = steps;
+}
+
+void WordRows::set_made(std::int64_t steps) {
+  for (std::int64_t& made : made_)
+    if (made != kNeverMoved) made = steps;
 }
 
 std::span<const WordRows::Behind> WordRows::take_behind(std::span<const std::int32_t> ids, std::int64_t steps) {

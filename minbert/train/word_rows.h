@@ -1,4 +1,5 @@
-// WordRows: the rows of the word embeddings that a step changes. Skipping the others matters: the table is most of a small model.
+// WordRows: which rows of the word embeddings a step has gradients for, and how many steps each row has made. Most rows have no gradient in
+// a step, and to update them in every step would take long: the table is half of a small model.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,9 @@ class WordRows {
   /// having made them.
   std::span<const Behind> take_behind(std::span<const std::int32_t> ids, std::int64_t steps);
   std::span<const Behind> take_all_behind(std::int64_t steps);
-  /// Says that a row with moments, read from a file, has made so many steps.
+  /// Says that every row that moves has made so many steps.
+  void set_made(std::int64_t steps);
+  /// Says that a row moves and has made so many steps.
   void set_made(std::int64_t row, std::int64_t steps) { made_[static_cast<std::size_t>(row)] = steps; }
 
  private:

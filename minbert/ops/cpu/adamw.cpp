@@ -23,7 +23,8 @@ struct AdamWFactors {
   float keep_before, keep_after;  // weight decay: one is 1 - lr wd, where the form decays, and the other is 1
 };
 
-/// Steps without a gradient. From the step `calm` on, each moves a parameter less far than the one before did, and there is no decay.
+/// Steps without a gradient. After the step `calm`, each moves a parameter less far than the one before did, and from it on there is no
+/// decay.
 struct IdleSteps {
   std::span<const AdamWFactors> factors;
   std::size_t calm;
@@ -64,8 +65,8 @@ void adamw_range(const AdamWSegment& s, const AdamWFactors& f, std::int64_t begi
   });
 }
 
-/// Makes idle steps with N vectors at once, in the arithmetic of adamw_range. Most steps need only two multiplications. Once a step of the
-/// calm ones is too small to change any theta, so are all later ones. Once m is zero, theta only decays.
+/// Makes idle steps with N vectors at once, with the bits of adamw_range. Most steps need only two multiplications: once a step of the calm
+/// ones is too small to change any theta, so are all later ones, and once m is zero, nothing but weight decay moves theta.
 template <int N, class Extent>
 void idle_vectors(const AdamWSegment& s, const IdleSteps& steps, std::size_t first, std::int64_t begin, Extent extent) {
   const auto at = [begin](const Tensor& x, int n) { return x.data<float>() + begin + n * static_cast<std::int64_t>(kLanes); };
@@ -77,7 +78,7 @@ void idle_vectors(const AdamWSegment& s, const IdleSteps& steps, std::size_t fir
     m[n] = load(extent, at(s.m, n));
     v[n] = load(extent, at(s.v, n));
   }
-  const auto decay = [&](V(&x)[N], V beta) HWY_ATTR __attribute__((always_inline)) {
+  const auto shrink = [&](V(&x)[N], V beta) HWY_ATTR __attribute__((always_inline)) {
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) x[n] = hn::MulAdd(beta, x[n], zero);
   };
@@ -88,10 +89,10 @@ void idle_vectors(const AdamWSegment& s, const IdleSteps& steps, std::size_t fir
     return hn::AllTrue(kF32, all);
   };
   std::size_t t = first;
-  bool stays = false;
+  bool stays = false;  // no later step changes theta
   for (bool is_done = false; t < count && !is_done; ++t) {
-    decay(m, beta1);
-    decay(v, beta2);
+    shrink(m, beta1);
+    shrink(v, beta2);
     bool same = true;
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) {
@@ -103,13 +104,16 @@ void idle_vectors(const AdamWSegment& s, const IdleSteps& steps, std::size_t fir
     is_done = stays || m_is_zero();
   }
   for (; t < count && !m_is_zero(); ++t) {
-    decay(m, beta1);
-    decay(v, beta2);
+    shrink(m, beta1);
+    shrink(v, beta2);
   }
-  if (t < count) decay(m, beta1);  // of a negative zero it makes zero
-  for (std::size_t k = t; k < count; ++k) decay(v, beta2);
-  for (; t < count && !stays; ++t)
-    for (int n = 0; n < N; ++n) theta[n] = moved(theta[n], m[n], v[n], steps.factors[t]);
+  if (t < count) shrink(m, beta1);  // of a negative zero it makes zero
+  for (std::size_t left = t; left < count; ++left) shrink(v, beta2);
+  for (; t < count && !stays; ++t) {
+    const V before = set(steps.factors[t].keep_before), after = set(steps.factors[t].keep_after);
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) theta[n] = hn::Mul(hn::Mul(theta[n], before), after);
+  }
   for (int n = 0; n < N; ++n) {
     store(extent, theta[n], at(s.value, n));
     store(extent, m[n], at(s.m, n));
@@ -177,11 +181,11 @@ AdamWFactors adamw_factors(const AdamWStep& s, float weight_decay, const AdamWOp
           .keep_after = paper ? keep : 1.0f};
 }
 
-/// The first step from which on each moves a parameter less far than the one before, whatever its moments are, if none has a gradient.
-/// Rounding and the floor of floats do not matter: a step is at most .99 of the one before, and eps is large beside the root of the
-/// smallest float.
+/// The first step after which each moves a parameter less far than the one before, whatever its moments are, if none has a gradient. A step
+/// is at most .99 of the one before, which leaves room for rounding. The room is also enough where v falls below the smallest float, 1e-38,
+/// and becomes zero: the denominator then falls by root_scale 1e-19, which is nothing beside the least eps.
 std::size_t first_calm(std::span<const AdamWFactors> steps) {
-  constexpr double kShrinks = 0.99, kLeastEps = 1e-15;
+  constexpr double kShrinks = 0.99, kLeastEps = 1e-12;
   std::size_t calm = steps.size();
   for (std::size_t t = steps.size(); t-- > 0; calm = t) {
     const AdamWFactors& now = steps[t];
@@ -250,6 +254,7 @@ void CpuBackend::adamw_idle(std::span<const AdamWIdle> idle, std::span<const Ada
   }
   const OpScope scope(*this, "adamw_idle", 0, bytes, {});
   if (idle.empty()) return;
+  const FlushDenormals flush;  // as where adamw() computes its factors
   const std::int64_t count = std::ssize(steps);
   AdamWFactors* factors = scratch_.get<AdamWFactors>(count);
   for (auto t = static_cast<std::int64_t>(first); t < count; ++t)
