@@ -53,7 +53,8 @@ def write_scores(path, runs):
 
 def scores_of_run(folder, study, machine):
     """The scores by epoch of a finished run's last stage; None if it has not ended."""
-    if json.loads((folder / "status.json").read_text())["state"] != "done":
+    status = folder / "status.json"  # a run that has just begun has none
+    if not status.exists() or json.loads(status.read_text())["state"] != "done":
         return None
     events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     evals = [event for event in events if event["event"] == "eval" and "scores" in event]
