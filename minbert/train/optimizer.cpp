@@ -207,9 +207,9 @@ void Optimizer::use_groups(StepHead head) {
     used_.push_back(&groups_[2 + *head]);
   else if (params_.shape().mlm != MlmHeadKind::kNone)
     used_.push_back(&groups_.back());
-  waiting_.clear();
+  pending_.clear();
   for (const Group* group : used_)
-    for (const DenseSegment& dense : group->dense) waiting_.push_back({group, &dense});
+    for (const DenseSegment& dense : group->dense) pending_.push_back({group, &dense});
   early_squares_ = 0;
 }
 
@@ -231,7 +231,7 @@ AdamWStep Optimizer::next_step(const Group& group, double lr_factor, double lr_s
   return adamw_step(options(1), static_cast<float>(group.lr * lr_factor * lr_scale), group.steps + 1);
 }
 
-void Optimizer::add_segment(const Waiting& at, double lr_factor) {
+void Optimizer::add_segment(const Pending& at, double lr_factor) {
   segments_.push_back(at.dense->segment);
   segments_.back().step = next_step(*at.group, lr_factor, at.dense->lr_scale);
 }
@@ -240,7 +240,7 @@ void Optimizer::add_segment(const Waiting& at, double lr_factor) {
 void Optimizer::update_early(ParamSpan span, double lr_factor) {
   segments_.clear();
   norm_parts_.clear();
-  std::erase_if(waiting_, [&](const Waiting& at) {
+  std::erase_if(pending_, [&](const Pending& at) {
     if (at.dense->first < span.begin || at.dense->first >= span.end) return false;
     norm_parts_.push_back(at.dense->segment.gradient);
     add_segment(at, lr_factor);
@@ -257,7 +257,7 @@ double Optimizer::gradient_norm(StepHead head, std::span<double> sums) {
   if (is_shared()) exchange_->finish(words_.step_runs());
   Backend& backend = params_.backend();
   norm_parts_.clear();
-  for (const Waiting& at : waiting_) norm_parts_.push_back(at.dense->segment.gradient);
+  for (const Pending& at : pending_) norm_parts_.push_back(at.dense->segment.gradient);
   double dense_parts = early_squares_;
   if (is_shared()) {  // each rank has its parts of these, and all of the word embeddings' rows
     std::vector<double> all(sums.begin(), sums.end());
@@ -276,7 +276,7 @@ void Optimizer::step(double lr_factor) {
   // Clipping adds 1e-6 to the norm, because torch.nn.utils.clip_grad_norm_ does.
   const AdamWOptions options = this->options(stage_.clip > 0 ? std::min(1.0, stage_.clip / (norm_ + 1e-6)) : 1.0);
   segments_.clear();
-  for (const Waiting& at : waiting_) add_segment(at, lr_factor);
+  for (const Pending& at : pending_) add_segment(at, lr_factor);
   const auto update = [&] {
     params_.backend().adamw(segments_, options);
     segments_.clear();
@@ -363,7 +363,7 @@ void Optimizer::load_step_counts(const std::filesystem::path& path, const Metada
   }
 }
 
-/// Of the word embeddings' rows, those with a moment other than zero have made all steps; with weight decay, all have.
+/// Says which rows of the word embeddings have made all steps: all of them with weight decay, else those with a moment other than zero.
 void Optimizer::find_moving_rows() {
   const std::int64_t rows = params_.value(*word_).rows(), width = params_.value(*word_).cols();
   std::vector<float> moments(static_cast<std::size_t>(rows * width));

@@ -72,7 +72,7 @@ class Optimizer {
     std::int64_t steps = 0;
   };
   /// What the current step has not yet updated.
-  struct Waiting {
+  struct Pending {
     const Group* group;
     const DenseSegment* dense;
   };
@@ -90,7 +90,7 @@ class Optimizer {
   void make_waiting(std::span<const WordRows::Behind> rows);
   void use_groups(StepHead head);
   AdamWStep next_step(const Group& group, double lr_factor, double lr_scale) const;
-  void add_segment(const Waiting& at, double lr_factor);
+  void add_segment(const Pending& at, double lr_factor);
   void update_early(ParamSpan span, double lr_factor);
   std::vector<NamedTensor> named_moments() const;
   void load_step_counts(const std::filesystem::path& path, const Metadata& steps);
@@ -108,7 +108,7 @@ class Optimizer {
   WordRows words_{0, false};           // which of its rows have gradients or wait for steps
   std::vector<AdamWStep> word_steps_;  // the table's steps that some rows may still wait for, the last one last
   std::vector<Group*> used_;           // groups of the current step; empty between steps
-  std::vector<Waiting> waiting_;       // their segments that are not yet updated
+  std::vector<Pending> pending_;       // their segments that are not yet updated
   double early_squares_ = 0;           // the squared norm of the others' gradients
   double norm_ = 0;                    // the current step's norm
   std::vector<Tensor> norm_parts_;
